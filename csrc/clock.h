@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * clock: nanoseconds as one number. clock_gettime is async-signal-safe
+ * (signal-safety(7)) and, on Linux, mostly not even a system call (vdso(7)).
+ */
+#ifndef SIGREC_CLOCK_H
+#define SIGREC_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_ns(clockid_t clock) {
+    struct timespec ts;
+    clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+static inline uint64_t monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+#endif

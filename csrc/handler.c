@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Signal context: on_signal() and all that it calls (take, dequeue,
+ * recording_write, queue_add, trip, and what they call). No lock, no
+ * allocation, no stdio, no Python, no thread-local storage of ours, no waiting
+ * for another producer.
+ *
+ * The system calls that it makes, each async-signal-safe as a raw call:
+ *   gettid             always; and getpid off the main thread
+ *   clock_gettime      always; vDSO on the machines we care for
+ *   rt_sigtimedwait    in a flood, with a zero timeout: never blocks. The raw
+ *                      call: glibc's wrapper is a cancellation point.
+ *   rt_sigaction       in a flood, once for each signal in a batch; and in a
+ *                      vfork child, with tgkill
+ *   write              from the trip, where the program set a wakeup fd
+ */
+#define _GNU_SOURCE
+#include "handler.h"
+
+#include "clock.h"
+#include "process.h"
+#include "trip.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* --- how the handler dequeues (docs: "dequeue in the handler") --------------- */
+
+#define CLOSE_NS UINT64_C(50000)     /* two entries this close may be a flood */
+#define BATCH_SIGNALS 1000           /* at most in one entry, so that the thread gets on */
+#define BATCH_NS UINT64_C(1000000)   /* and at most this long */
+#define LINGER_POLLS 16              /* empty polls in a row, after a hit */
+#define BACKOFF_MAX 64               /* entries without a probe after one that found nothing */
+
+/* Indexed by signal number; static, never freed. */
+static struct entry {
+    struct queue queue;
+    struct sigaction previous; /* written before the handler can run */
+    _Atomic uint32_t mode;     /* enum ledger_mode */
+} table[SIGREC_NSIG];
+
+/* The signals that end in our own dispatch; bit n-1 for signal n, as the kernel has it. */
+static _Atomic uint64_t registered;
+
+static uint64_t bit(int signum) { return UINT64_C(1) << (signum - 1); }
+
+static uint32_t thread_id(void) {
+#ifdef __linux__
+    return (uint32_t)syscall(SYS_gettid);
+#else
+    return 0;
+#endif
+}
+
+/* --- signal context ----------------------------------------------------------- */
+
+/* Counts, records and queues one signal. */
+static void take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid) {
+    const struct recording *recording = process_recording();
+    struct ledger_entry *ledger = &recording->ledger[signum];
+    ledger_add(&ledger->delivered, 1); /* first, whatever happens next */
+
+    struct event event;
+    event.monotonic_ns = now;
+    event.tid = tid;
+    event.ordinal = atomic_fetch_add_explicit(&process_self->ordinal[signum], 1,
+                                              memory_order_relaxed);
+    event_from_siginfo(&event, signum, info);
+    recording_write(recording, &event);
+#ifdef __linux__
+    if (event.code == SI_TIMER && event.detail > 0)
+        ledger_add(&ledger->overruns, (uint64_t)event.detail);
+#endif
+
+    struct entry *entry = &table[signum];
+    /* Acquire: pairs with handler_install; the queue is ready. */
+    if (atomic_load_explicit(&entry->mode, memory_order_acquire) != MODE_REGISTERED)
+        return;
+    ledger_add(queue_add(&entry->queue, &event) ? &ledger->queued : &ledger->undetailed, 1);
+    trip(signum, now);
+}
+
+static void on_signal(int signum, siginfo_t *info, void *context);
+
+static bool is_ours(const struct sigaction *action) {
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_signal;
+}
+
+bool handler_in_place(int signum) {
+    struct sigaction now;
+    return sigaction(signum, NULL, &now) == 0 && is_ours(&now);
+}
+
+#ifdef __linux__
+/* Registered, and really delivered to us: someone may have replaced us, or
+ * have chained us below theirs, and then these signals are not ours to take. */
+static uint64_t still_ours(uint64_t set) {
+    uint64_t ours = 0;
+    for (uint64_t rest = set; rest; rest &= rest - 1) {
+        int signum = __builtin_ctzll(rest) + 1;
+        if (handler_in_place(signum))
+            ours |= bit(signum);
+    }
+    return ours;
+}
+
+static int next_pending(uint64_t set, siginfo_t *info) {
+    static const struct timespec zero;
+    return (int)syscall(SYS_rt_sigtimedwait, &set, info, &zero, sizeof set);
+}
+
+static bool from_another_process(const siginfo_t *info) {
+    return (info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL) &&
+           info->si_pid != atomic_load_explicit(&process_self->pid, memory_order_relaxed);
+}
+
+/* Takes what else is pending, without going back to user space for each.
+ * Only what this thread would have been given: not what the interrupted code
+ * had blocked. Returns when the last signal was taken. */
+static uint64_t dequeue(int signum, const ucontext_t *context, uint64_t now, uint32_t tid) {
+    struct process *self = process_self;
+    uint32_t skip = atomic_load_explicit(&self->skip, memory_order_relaxed);
+    if (skip) {
+        atomic_store_explicit(&self->skip, skip - 1, memory_order_relaxed);
+        return now;
+    }
+    uint64_t blocked; /* the kernel's sigset_t; only so much of ucontext_t's is written */
+    memcpy(&blocked, &context->uc_sigmask, sizeof blocked);
+    uint64_t set = still_ours(bit(signum) & atomic_load(&registered) & ~blocked);
+    uint64_t until = now + BATCH_NS;
+    int found = 0, empty = 0;
+    while (set && found < BATCH_SIGNALS && now < until) {
+        siginfo_t info;
+        int next = next_pending(set, &info);
+        if (next > 0) {
+            now = monotonic_ns();
+            take(next, &info, now, tid);
+            empty = 0;
+            if (found++ == 0)
+                set |= still_ours(atomic_load(&registered) & ~blocked & ~set);
+        } else if (!found || ++empty > LINGER_POLLS) {
+            break;
+        }
+        set &= atomic_load_explicit(&registered, memory_order_relaxed);
+    }
+    uint32_t backoff = atomic_load_explicit(&self->backoff, memory_order_relaxed);
+    backoff = found ? 0 : backoff < BACKOFF_MAX ? 2 * backoff + 1 : backoff;
+    atomic_store_explicit(&self->backoff, backoff, memory_order_relaxed);
+    atomic_store_explicit(&self->skip, backoff, memory_order_relaxed);
+    return now;
+}
+
+/* A vfork child borrows our memory until it execs; nothing may be counted
+ * there under our name. What it gets is what exec would leave it with: the
+ * default action, in its own signal table. */
+static void in_vfork_child(int signum, uint32_t tid) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    sigaction(signum, &action, NULL);
+    syscall(SYS_tgkill, getpid(), tid, signum); /* blocked until we return */
+}
+#endif
+
+/* After unregister someone may still call us: whoever was installed above us. */
+static void pass_on(int signum, siginfo_t *info, void *context) {
+    const struct sigaction *previous = &table[signum].previous;
+    if (previous->sa_flags & SA_SIGINFO)
+        previous->sa_sigaction(signum, info, context);
+    else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
+        previous->sa_handler(signum);
+}
+
+static void anchor(uint64_t now) {
+    struct process *self = process_self;
+    if (now - atomic_load_explicit(&self->anchored_ns, memory_order_relaxed) < 1000000000)
+        return;
+    /* Acquire and release: one writer of anchors after the other, each seeing the last. */
+    if (atomic_exchange_explicit(&self->anchoring, 1, memory_order_acquire))
+        return;
+    recording_anchor(process_recording());
+    atomic_store_explicit(&self->anchored_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&self->anchoring, 0, memory_order_release);
+}
+
+static void on_signal(int signum, siginfo_t *info, void *context) {
+    int saved_errno = errno;
+    struct process *self = process_self;
+    uint32_t tid = thread_id();
+#ifdef __linux__
+    int32_t pid = atomic_load_explicit(&self->pid, memory_order_relaxed);
+    if (pid && (uint32_t)pid != tid && getpid() != pid) {
+        in_vfork_child(signum, tid);
+        errno = saved_errno;
+        return;
+    }
+#endif
+    uint64_t now = monotonic_ns();
+    take(signum, info, now, tid);
+#ifdef __linux__
+    uint64_t last = atomic_load_explicit(&self->last_ns, memory_order_relaxed);
+    if (now - last < CLOSE_NS && from_another_process(info))
+        now = dequeue(signum, context, now, tid);
+#endif
+    atomic_store_explicit(&self->last_ns, now, memory_order_relaxed);
+    anchor(now);
+    if (atomic_load_explicit(&table[signum].mode, memory_order_relaxed) == MODE_UNREGISTERED)
+        pass_on(signum, info, context);
+    errno = saved_errno;
+}
+
+/* --- interpreter context -------------------------------------------------------- */
+
+int handler_prepare(int signum, uint64_t queue_capacity) {
+    if (signum < 1 || signum >= SIGREC_NSIG || signum == SIGKILL || signum == SIGSTOP)
+        return EINVAL;
+    struct entry *entry = &table[signum];
+    struct sigaction now;
+    if (sigaction(signum, NULL, &now) != 0)
+        return errno;
+    if (!entry->queue.state) {
+        int error = queue_make(&entry->queue, queue_capacity);
+        if (error)
+            return error;
+    }
+    if (!is_ours(&now))
+        entry->previous = now;
+    return 0;
+}
+
+int handler_install(int signum) {
+    struct entry *entry = &table[signum];
+    queue_start(&entry->queue, atomic_load(&process_self->ordinal[signum]));
+    /* Release: the queue and the previous disposition are in place. */
+    atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigfillset(&action.sa_mask);
+    /* A fault whose signal is blocked kills at once: sigprocmask(2). */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&action.sa_mask, faults[i]);
+    if (sigaction(signum, &action, NULL) != 0) {
+        int error = errno;
+        atomic_store_explicit(&entry->mode, MODE_UNREGISTERED, memory_order_release);
+        return error;
+    }
+    atomic_fetch_or(&registered, bit(signum));
+    return 0;
+}
+
+void handler_release(int signum) {
+    atomic_fetch_and(&registered, ~bit(signum));
+    atomic_store_explicit(&table[signum].mode, MODE_UNREGISTERED, memory_order_release);
+}
+
+bool handler_restore(int signum, bool force) {
+    if (!force && !handler_in_place(signum))
+        return false;
+    return sigaction(signum, &table[signum].previous, NULL) == 0;
+}
+
+struct queue *handler_queue(int signum) {
+    return table[signum].queue.state ? &table[signum].queue : NULL;
+}

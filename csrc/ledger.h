@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ledger: the counters of each signal number. Cumulative, 64-bit, never reset.
+ * The names are those of the documentation; when nothing is in flight
+ *
+ *     delivered == recorded + dropped
+ *     delivered == handled + pending       (since registration)
+ *     pending   == queued + undetailed - handled - abandoned
+ *
+ * The layout is part of the file format: docs/format.md.
+ */
+#ifndef SIGREC_LEDGER_H
+#define SIGREC_LEDGER_H
+
+#include "event.h"
+
+enum ledger_mode { MODE_NONE = 0, MODE_REGISTERED = 1, MODE_UNREGISTERED = 2 };
+
+struct ledger_entry {
+    _Atomic uint64_t delivered;   /* the handler ran for it, or dequeued it */
+    _Atomic uint64_t recorded;    /* its detail was written to the history */
+    _Atomic uint64_t dropped;     /* its detail could not be written */
+    _Atomic uint64_t overwritten; /* recorded, since replaced in the history */
+    _Atomic uint64_t queued;      /* put into the dispatch queue */
+    _Atomic uint64_t undetailed;  /* registered, but the dispatch queue was full */
+    _Atomic uint64_t handled;     /* a Python handler was called for it */
+    _Atomic uint64_t abandoned;   /* still pending when its handler was unregistered */
+    _Atomic uint64_t overruns;    /* sum of si_overrun over timer signals */
+    _Atomic uint32_t mode;        /* enum ledger_mode */
+    _Atomic uint32_t replaced;    /* 1: someone else took the disposition */
+    uint64_t reserved[6];
+    struct slot first; /* sequence 2 once written */
+    struct slot last;  /* sequence 2*ordinal+1 while written, 2*ordinal+2 after */
+};
+
+_Static_assert(sizeof(struct ledger_entry) == 256, "a ledger entry is 256 bytes");
+
+static inline uint64_t ledger_add(_Atomic uint64_t *counter, uint64_t n) {
+    /* Relaxed: counters order nothing; a reader adds them up at rest. */
+    return atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static inline uint64_t ledger_get(const _Atomic uint64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* Signal context. Keeps the first and the newest event of the signal. */
+void ledger_keep(struct ledger_entry *entry, const struct event *event);
+
+/* Interpreter context. Moves all counts from one entry to another, each by an
+ * atomic exchange: a producer that still adds to `from` loses nothing, since
+ * the next fold moves that too. */
+void ledger_fold(struct ledger_entry *from, struct ledger_entry *to);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include "memory.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NURSERY_CAPACITY 1024
+
+struct process *process_self;
+
+static struct recording nursery;
+
+/* Of the recording that this process, or an ancestor, adopted last. Valid for
+ * this process only while process_adopted() is not NULL. */
+static struct {
+    char path[4096];
+    dev_t device;
+    ino_t inode;
+    bool keep;
+} file;
+
+static void after_fork_in_child(void) {
+#ifndef __linux__
+    /* No kernel help: clear by hand. A signal between fork and here would be
+     * counted where the parent counts. */
+    memset(process_self, 0, sizeof *process_self);
+#endif
+    atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
+}
+
+int process_start(void) {
+    static bool hooked;
+    if (!process_self) {
+        struct process *self = memory_wiped(sizeof *self);
+        if (!self)
+            return errno;
+        struct recording_owner nobody = {0};
+        int error = recording_private(&nursery, NURSERY_CAPACITY, &nobody);
+        if (error)
+            return error;
+        process_self = self;
+    }
+    if (!hooked) {
+        int error = pthread_atfork(NULL, NULL, after_fork_in_child);
+        if (error)
+            return error;
+        hooked = true;
+    }
+    atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
+    return 0;
+}
+
+const struct recording *process_recording(void) {
+    /* Acquire: pairs with the release in adopt(). */
+    const struct recording *own =
+        atomic_load_explicit(&process_self->recording, memory_order_acquire);
+    return own ? own : &nursery;
+}
+
+const struct recording *process_adopted(void) {
+    return process_self ? atomic_load_explicit(&process_self->recording, memory_order_acquire)
+                        : NULL;
+}
+
+static void adopt(struct recording *recording) {
+    /* Release: whoever sees the recording sees it complete. */
+    atomic_store_explicit(&process_self->recording, recording, memory_order_release);
+    process_fold();
+}
+
+int process_publish(const char *directory, const char *name, bool any_directory, bool keep,
+                    uint64_t capacity) {
+    struct recording_owner owner;
+    recording_describe(&owner);
+    struct recording *recording = malloc(sizeof *recording);
+    if (!recording)
+        return ENOMEM;
+    int n = snprintf(file.path, sizeof file.path, "%s/%s", directory, name);
+    int error = n < 0 || (size_t)n >= sizeof file.path
+                    ? ENAMETOOLONG
+                    : recording_publish(recording, directory, name, any_directory, capacity, &owner);
+    struct stat st;
+    if (!error && stat(file.path, &st) != 0) {
+        error = errno;
+        recording_unmap(recording);
+    }
+    if (error) {
+        free(recording);
+        file.path[0] = 0;
+        return error;
+    }
+    file.device = st.st_dev;
+    file.inode = st.st_ino;
+    file.keep = keep;
+    adopt(recording);
+    return 0;
+}
+
+int process_go_private(uint64_t capacity) {
+    struct recording_owner owner;
+    recording_describe(&owner);
+    struct recording *recording = malloc(sizeof *recording);
+    if (!recording)
+        return ENOMEM;
+    int error = recording_private(recording, capacity, &owner);
+    if (error) {
+        free(recording);
+        return error;
+    }
+    file.path[0] = 0;
+    adopt(recording);
+    return 0;
+}
+
+void process_fold(void) {
+    const struct recording *own = process_adopted();
+    if (own)
+        recording_fold(&nursery, own, &process_self->nursery_next);
+}
+
+void process_handled(int signum, uint64_t n) {
+    ledger_add(&process_recording()->ledger[signum].handled, n);
+}
+
+void process_abandoned(int signum, uint64_t n) {
+    ledger_add(&process_recording()->ledger[signum].abandoned, n);
+}
+
+void process_set_mode(int signum, enum ledger_mode mode, bool replaced) {
+    struct ledger_entry *entry = &process_recording()->ledger[signum];
+    atomic_store_explicit(&entry->mode, mode, memory_order_relaxed);
+    atomic_store_explicit(&entry->replaced, replaced, memory_order_relaxed);
+}
+
+int32_t process_pid(void) {
+    return process_self ? atomic_load_explicit(&process_self->pid, memory_order_relaxed) : 0;
+}
+
+const char *process_path(void) {
+    const struct recording *own = process_adopted();
+    return own && own->published ? file.path : "";
+}
+
+/* exit(3) runs this; _exit, exec and death by a signal do not. A child that
+ * has adopted nothing has no recording to say goodbye to. */
+__attribute__((destructor)) static void say_goodbye(void) {
+    const struct recording *own = process_adopted();
+    if (!own || !own->published)
+        return;
+    atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
+    struct stat st;
+    if (!file.keep && lstat(file.path, &st) == 0 && st.st_dev == file.device &&
+        st.st_ino == file.inode)
+        unlink(file.path);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * process: which process this is, and which recording is its own.
+ *
+ * A forked child shares nothing with its parent, from its first instruction
+ * on: `struct process` is in memory that the kernel wipes at fork, so the
+ * child finds no recording, no pid, no ordinals and no trips. Until the child
+ * adopts a recording of its own (at its first dispatch or query, not for each
+ * short-lived child) it counts in the nursery, which is wiped as well.
+ */
+#ifndef SIGREC_PROCESS_H
+#define SIGREC_PROCESS_H
+
+#include "recording.h"
+
+struct process {
+    _Atomic(const struct recording *) recording; /* NULL: nothing adopted yet */
+    _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
+    uint64_t nursery_next;                       /* first nursery ticket that was not folded */
+    _Atomic uint64_t ordinal[SIGREC_NSIG];       /* signals taken by this process */
+    _Atomic uint64_t trip_ns[SIGREC_NSIG];       /* trip.h */
+    /* The handler's memory of how fast signals come; hints, never counts. */
+    _Atomic uint64_t last_ns;
+    _Atomic uint32_t skip;
+    _Atomic uint32_t backoff;
+    _Atomic uint64_t anchored_ns;
+    _Atomic uint32_t anchoring;
+};
+
+/* NULL until process_start. */
+extern struct process *process_self;
+
+/* Interpreter context. Idempotent. 0 or an errno. */
+int process_start(void);
+
+/* Signal context. Where this process counts now. */
+const struct recording *process_recording(void);
+
+/* Interpreter context. NULL: nothing adopted. */
+const struct recording *process_adopted(void);
+
+/* Interpreter context, while process_adopted() is NULL. Makes a recording,
+ * published as directory/name or private, and counts there from now on.
+ * keep: the file outlives a clean exit. 0 or an errno. */
+int process_publish(const char *directory, const char *name, bool any_directory, bool keep,
+                    uint64_t capacity);
+int process_go_private(uint64_t capacity);
+
+/* Interpreter context. Moves what was counted in the nursery. */
+void process_fold(void);
+
+/* Interpreter context. `n` signals were handled, or were still pending when
+ * their handler was unregistered. */
+void process_handled(int signum, uint64_t n);
+void process_abandoned(int signum, uint64_t n);
+
+/* Interpreter context: what the readers show. */
+void process_set_mode(int signum, enum ledger_mode mode, bool replaced);
+
+/* Any context. The pid, or 0 in a child that no fork hook has seen yet. */
+int32_t process_pid(void);
+
+/* The published file, or an empty string. */
+const char *process_path(void);
+
+#endif

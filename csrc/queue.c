@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "queue.h"
+
+#include "clock.h"
+#include "memory.h"
+
+#include <errno.h>
+
+/* No live producer takes this long between its claim and its publication
+ * unless it is stopped; if it was, it counts as undetailed when it comes back. */
+#define STUCK_NS UINT64_C(1000000000)
+
+int queue_make(struct queue *queue, uint64_t capacity) {
+    char *p = memory_wiped(sizeof(struct queue_state) + capacity * sizeof(struct slot));
+    if (!p)
+        return errno;
+    queue->state = (struct queue_state *)(void *)p;
+    queue->ring.slots = (struct slot *)(void *)(p + sizeof(struct queue_state));
+    queue->ring.capacity = capacity;
+    queue->ring.head = &queue->state->head;
+    queue->ring.tail = &queue->state->tail;
+    return 0;
+}
+
+void queue_start(struct queue *queue, uint64_t ordinal) {
+    queue->state->base = ordinal;
+    queue->state->consumed = 0;
+}
+
+bool queue_add(const struct queue *queue, const struct event *event) {
+    if (ring_offer(&queue->ring, event))
+        return true;
+    /* Release: whoever sees the number also sees what this thread queued before. */
+    atomic_fetch_add_explicit(&queue->state->undetailed, 1, memory_order_release);
+    return false;
+}
+
+enum queue_item queue_next(const struct queue *queue, struct event *event) {
+    struct queue_state *state = queue->state;
+    /* Read before the ring: an event that was queued before an undetailed one
+     * is then seen too, and goes first. */
+    uint64_t undetailed = atomic_load_explicit(&state->undetailed, memory_order_acquire);
+    bool some = undetailed != state->undetailed_taken;
+    switch (ring_peek(&queue->ring, event)) {
+    case RING_READY:
+        state->stuck_ns = 0;
+        /* The ordinal says how many of this signal came before it; those not
+         * yet taken are undetailed ones, as far as there are any. */
+        if (some && (int64_t)(event->ordinal - state->base - state->consumed) > 0)
+            return QUEUE_UNDETAILED;
+        return QUEUE_EVENT;
+    case RING_UNFINISHED:
+        /* Order holds: wait for its producer, who will trip when it is done. */
+        if (!state->stuck_ns) {
+            state->stuck_ns = monotonic_ns();
+        } else if (monotonic_ns() - state->stuck_ns > STUCK_NS) {
+            state->stuck_ns = 0;
+            ring_give_up(&queue->ring);
+        }
+        return QUEUE_NONE;
+    case RING_NONE:
+        break;
+    }
+    return some ? QUEUE_UNDETAILED : QUEUE_NONE;
+}
+
+void queue_take(const struct queue *queue, enum queue_item item) {
+    queue->state->consumed++;
+    if (item == QUEUE_EVENT)
+        ring_consume(&queue->ring);
+    else
+        queue->state->undetailed_taken++;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * queue: what waits for the Python handler of one registered signal. A ring
+ * that refuses when full, plus the number of those that it refused: they are
+ * handled all the same, without siginfo, at their place.
+ *
+ * Everything that moves is in wiped memory: in a forked child the queue is
+ * empty, since what was pending in the parent is the parent's.
+ */
+#ifndef SIGREC_QUEUE_H
+#define SIGREC_QUEUE_H
+
+#include "ring.h"
+
+struct queue_state {
+    _Alignas(64) _Atomic uint64_t head;       /* producers */
+    _Alignas(64) _Atomic uint64_t tail;       /* consumer */
+    uint64_t base;                            /* consumer: the first ordinal that can be here */
+    uint64_t consumed;                        /* consumer: taken, with or without detail */
+    uint64_t undetailed_taken;                /* consumer */
+    uint64_t stuck_ns;                        /* consumer: since when the oldest is unfinished */
+    _Alignas(64) _Atomic uint64_t undetailed; /* producers: refused by the ring */
+};
+
+struct queue {
+    struct ring ring;
+    struct queue_state *state;
+};
+
+enum queue_item { QUEUE_NONE, QUEUE_EVENT, QUEUE_UNDETAILED };
+
+/* Interpreter context. capacity: a power of two. 0 or an errno. */
+int queue_make(struct queue *queue, uint64_t capacity);
+
+/* Consumer only, while the queue is empty: the next ordinal to expect. */
+void queue_start(struct queue *queue, uint64_t ordinal);
+
+/* Signal context. False: counted as undetailed. */
+bool queue_add(const struct queue *queue, const struct event *event);
+
+/* Consumer only. What is next, still in the queue until queue_take. */
+enum queue_item queue_next(const struct queue *queue, struct event *event);
+void queue_take(const struct queue *queue, enum queue_item item);
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "recording.h"
+
+#include "clock.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE 4096
+
+struct layout {
+    uint64_t argv, ledger, ring, size;
+};
+
+static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
+
+static struct layout layout_for(uint64_t capacity) {
+    struct layout at;
+    at.argv = PAGE;
+    at.ledger = at.argv + RECORDING_ARGV_SIZE;
+    at.ring = at.ledger + round_up(SIGREC_NSIG * sizeof(struct ledger_entry));
+    at.size = at.ring + round_up(capacity * sizeof(struct slot));
+    return at;
+}
+
+/* --- the owner, from /proc ------------------------------------------------ */
+
+static size_t read_file(const char *path, char *buffer, size_t size) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    size_t n = 0;
+    ssize_t got;
+    while (n < size && (got = read(fd, buffer + n, size - n)) != 0) {
+        if (got > 0)
+            n += (size_t)got;
+        else if (errno != EINTR)
+            break;
+    }
+    close(fd);
+    return n;
+}
+
+void recording_describe(struct recording_owner *owner) {
+    memset(owner, 0, sizeof *owner);
+#ifdef __linux__
+    char text[1024];
+    size_t n = read_file("/proc/self/stat", text, sizeof text - 1);
+    text[n] = 0;
+    /* proc_pid_stat(5): the name (field 2) may hold anything, so count fields
+     * from its last parenthesis; starttime is field 22. */
+    const char *at = strrchr(text, ')');
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    if (at)
+        owner->start_ticks = strtoull(at + 1, NULL, 10);
+    n = read_file("/proc/sys/kernel/random/boot_id", owner->boot_id, sizeof owner->boot_id - 1);
+    owner->boot_id[strcspn(owner->boot_id, "\n")] = 0;
+    struct stat st;
+    if (stat("/proc/self/ns/pid", &st) == 0)
+        owner->pid_namespace = (uint64_t)st.st_ino;
+    n = read_file("/proc/self/cmdline", owner->argv, sizeof owner->argv);
+    if (n == sizeof owner->argv)
+        owner->argv[n - 1] = 0;
+    owner->argv_size = (uint32_t)n;
+#endif
+}
+
+/* --- making one ------------------------------------------------------------ */
+
+static void write_header(struct recording_header *header, uint64_t capacity,
+                         const struct recording_owner *owner) {
+    struct layout at = layout_for(capacity);
+    memcpy(header->magic, RECORDING_MAGIC, sizeof header->magic);
+    header->endian = RECORDING_ENDIAN;
+    header->version = RECORDING_VERSION;
+    header->header_size = PAGE;
+    header->event_size = sizeof(struct slot);
+    header->file_size = at.size;
+    header->argv_offset = at.argv;
+    header->argv_size = owner->argv_size;
+    header->ledger_offset = at.ledger;
+    header->ledger_count = SIGREC_NSIG;
+    header->ledger_entry = sizeof(struct ledger_entry);
+    header->ring_offset = at.ring;
+    header->ring_capacity = capacity;
+    header->pid = getpid();
+    header->uid = geteuid();
+    header->start_ticks = owner->start_ticks;
+    header->pid_namespace = owner->pid_namespace;
+#ifdef SIGRTMIN
+    header->sigrtmin = SIGRTMIN;
+    header->sigrtmax = SIGRTMAX;
+#endif
+    memcpy(header->boot_id, owner->boot_id, sizeof header->boot_id);
+    header->started_ns = clock_ns(CLOCK_REALTIME);
+    memcpy((char *)header + at.argv, owner->argv, owner->argv_size);
+}
+
+static void attach(struct recording *recording, void *base, uint64_t capacity, bool published) {
+    struct layout at = layout_for(capacity);
+    char *bytes = base;
+    recording->header = base;
+    recording->ledger = (struct ledger_entry *)(void *)(bytes + at.ledger);
+    recording->history.slots = (struct slot *)(void *)(bytes + at.ring);
+    recording->history.capacity = capacity;
+    recording->history.head = &recording->header->head;
+    recording->history.tail = NULL;
+    recording->size = at.size;
+    recording->published = published;
+}
+
+int recording_private(struct recording *recording, uint64_t capacity,
+                      const struct recording_owner *owner) {
+    void *base = memory_wiped(layout_for(capacity).size);
+    if (!base)
+        return errno;
+    write_header(base, capacity, owner);
+    attach(recording, base, capacity, false);
+    recording_anchor(recording);
+    return 0;
+}
+
+/* Writes every page, so that a full disk is an error here and not a SIGBUS in
+ * a signal handler. */
+static int fill(int fd, uint64_t size) {
+    /* Past RLIMIT_FSIZE a write raises SIGXFSZ, which kills: setrlimit(2). */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        size > limit.rlim_cur)
+        return EFBIG;
+    static const char zeros[16 * PAGE];
+    for (uint64_t done = 0; done < size;) {
+        size_t n = size - done < sizeof zeros ? (size_t)(size - done) : sizeof zeros;
+        ssize_t wrote = pwrite(fd, zeros, n, (off_t)done);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return wrote < 0 ? errno : ENOSPC;
+        done += (uint64_t)wrote;
+    }
+    return 0;
+}
+
+static int open_directory(const char *path, bool any, int *fd) {
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (any ? 0 : O_NOFOLLOW));
+    if (*fd < 0)
+        return errno;
+    struct stat st;
+    if (fstat(*fd, &st) != 0 ||
+        (!any && (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))))) {
+        close(*fd);
+        return EPERM;
+    }
+    return 0;
+}
+
+/* A file with no name yet, or, where the file system has no such thing, with
+ * the temporary one. */
+static int open_unnamed(int directory, const char *temporary, bool *named, int *fd) {
+#ifdef O_TMPFILE
+    *named = false;
+    *fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*fd >= 0)
+        return 0;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
+        return errno;
+#endif
+    *named = true;
+    *fd = openat(directory, temporary, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
+    return *fd < 0 ? errno : 0;
+}
+
+static int give_name(int directory, int fd, const char *temporary, bool *named, const char *name) {
+    if (!*named) {
+        char self[64];
+        snprintf(self, sizeof self, "/proc/self/fd/%d", fd); /* open(2), O_TMPFILE */
+        if (linkat(AT_FDCWD, self, directory, temporary, AT_SYMLINK_FOLLOW) != 0)
+            return errno;
+        *named = true;
+    }
+    /* A stale file of an earlier process with our pid may have the name. */
+    return renameat(directory, temporary, directory, name) != 0 ? errno : 0;
+}
+
+int recording_publish(struct recording *recording, const char *directory, const char *name,
+                      bool any_directory, uint64_t capacity, const struct recording_owner *owner) {
+    uint64_t size = layout_for(capacity).size;
+    char temporary[64];
+    snprintf(temporary, sizeof temporary, ".%ld.%llx.tmp", (long)getpid(),
+             (unsigned long long)monotonic_ns());
+    int dir, fd = -1, error;
+    bool named = false;
+    void *base = MAP_FAILED;
+    if ((error = open_directory(directory, any_directory, &dir)))
+        return error;
+    if ((error = open_unnamed(dir, temporary, &named, &fd)) || (error = fill(fd, size)))
+        goto out;
+    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (base == MAP_FAILED) {
+        error = errno;
+        goto out;
+    }
+#ifdef MADV_DONTFORK
+    /* A child must not have this mapping at all. */
+    if (madvise(base, size, MADV_DONTFORK) != 0) {
+        error = errno;
+        goto out;
+    }
+#endif
+    write_header(base, capacity, owner);
+    attach(recording, base, capacity, true);
+    recording_anchor(recording);
+    error = give_name(dir, fd, temporary, &named, name);
+    if (!error)
+        named = false; /* nothing temporary is left */
+out:
+    if (error && base != MAP_FAILED)
+        munmap(base, size);
+    if (named)
+        unlinkat(dir, temporary, 0);
+    if (fd >= 0)
+        close(fd); /* the mapping stays, and no descriptor of ours that a program could close */
+    close(dir);
+    return error;
+}
+
+void recording_unmap(struct recording *recording) {
+    munmap(recording->header, recording->size);
+    memset(recording, 0, sizeof *recording);
+}
+
+/* --- writing --------------------------------------------------------------- */
+
+/* False: not written. Counts the event that it replaced as overwritten. */
+static bool write_history(const struct recording *recording, const struct event *event) {
+    uint64_t tag;
+    if (!ring_push(&recording->history, event, &tag))
+        return false;
+    uint32_t signo;
+    memcpy(&signo, &tag, sizeof signo); /* the first half of the word: event.h */
+    if (signo > 0 && signo < SIGREC_NSIG)
+        ledger_add(&recording->ledger[signo].overwritten, 1);
+    return true;
+}
+
+void recording_write(const struct recording *recording, const struct event *event) {
+    struct ledger_entry *entry = &recording->ledger[event->signo];
+    ledger_add(write_history(recording, event) ? &entry->recorded : &entry->dropped, 1);
+    ledger_keep(entry, event);
+}
+
+void recording_fold(const struct recording *from, const struct recording *to, uint64_t *next) {
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        ledger_fold(&from->ledger[signum], &to->ledger[signum]);
+    uint64_t head = atomic_load_explicit(from->history.head, memory_order_relaxed);
+    if (head - *next > from->history.capacity)
+        *next = head - from->history.capacity;
+    for (; *next < head; ++*next) {
+        struct event event;
+        /* Its `recorded` was folded above: what does not fit counts as overwritten. */
+        if (ring_read(&from->history, *next, &event) && !write_history(to, &event))
+            ledger_add(&to->ledger[event.signo].overwritten, 1);
+    }
+}
+
+void recording_anchor(const struct recording *recording) {
+    struct recording_header *header = recording->header;
+    uint64_t mono = monotonic_ns(), real = clock_ns(CLOCK_REALTIME);
+    uint64_t n = atomic_load_explicit(&header->anchor_count, memory_order_relaxed);
+    if (n) {
+        const struct anchor *last = &header->anchors[(n - 1) % RECORDING_ANCHORS];
+        int64_t moved = (int64_t)(real - mono) -
+                        (int64_t)(atomic_load_explicit(&last->realtime_ns, memory_order_relaxed) -
+                                  atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed));
+        if (moved > -1000000 && moved < 1000000)
+            return;
+    }
+    struct anchor *anchor = &header->anchors[n % RECORDING_ANCHORS];
+    atomic_store_explicit(&anchor->monotonic_ns, mono, memory_order_relaxed);
+    atomic_store_explicit(&anchor->realtime_ns, real, memory_order_relaxed);
+    /* Release: whoever sees the count sees the anchor. */
+    atomic_store_explicit(&header->anchor_count, n + 1, memory_order_release);
+}

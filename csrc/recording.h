@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * recording: the memory that holds one process's ledger and history, laid out
+ * the same whether it is a mapped file that others can read or private memory.
+ * The layout is documented, byte by byte, in docs/format.md.
+ */
+#ifndef SIGREC_RECORDING_H
+#define SIGREC_RECORDING_H
+
+#include "ledger.h"
+#include "ring.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#define RECORDING_MAGIC "\x89SIGREC\n"
+#define RECORDING_ENDIAN UINT32_C(0x01020304)
+#define RECORDING_VERSION 1
+#define RECORDING_ANCHORS 16
+#define RECORDING_ARGV_SIZE 4096
+
+/* One pair of readings of the two clocks. MONOTONIC stops in suspend and
+ * REALTIME is stepped, so an event's wall-clock time is computed from the
+ * newest anchor that is not younger than it. */
+struct anchor {
+    _Atomic uint64_t monotonic_ns;
+    _Atomic uint64_t realtime_ns;
+};
+
+enum recording_state { RECORDING_OPEN = 0, RECORDING_EXITED = 1 };
+
+struct recording_header {
+    char magic[8];           /*   0 */
+    uint32_t endian;         /*   8: RECORDING_ENDIAN as this machine writes it */
+    uint16_t version;        /*  12 */
+    uint16_t reserved0;      /*  14 */
+    uint32_t header_size;    /*  16: 4096 */
+    uint32_t event_size;     /*  20: 64 */
+    uint64_t file_size;      /*  24 */
+    uint64_t argv_offset;    /*  32: NUL-terminated strings, one after another */
+    uint32_t argv_size;      /*  40: bytes used; a long command line is cut */
+    uint32_t reserved1;      /*  44 */
+    uint64_t ledger_offset;  /*  48 */
+    uint32_t ledger_count;   /*  56: entries, indexed by signal number */
+    uint32_t ledger_entry;   /*  60: bytes in one entry */
+    uint64_t ring_offset;    /*  64: the history's slots */
+    uint64_t ring_capacity;  /*  72: slots, a power of two */
+    int32_t pid;             /*  80 */
+    uint32_t uid;            /*  84 */
+    uint64_t start_ticks;    /*  88: field 22 of /proc/<pid>/stat */
+    uint64_t pid_namespace;  /*  96: inode of /proc/self/ns/pid */
+    int32_t sigrtmin;        /* 104 */
+    int32_t sigrtmax;        /* 108 */
+    char boot_id[40];        /* 112: NUL-terminated */
+    uint64_t started_ns;     /* 152: CLOCK_REALTIME when the recording was made */
+    _Atomic uint32_t state;  /* 160: enum recording_state */
+    uint32_t reserved2;      /* 164 */
+    uint64_t reserved3[3];   /* 168 */
+    _Alignas(64) _Atomic uint64_t head; /* 192: the history's next ticket */
+    _Alignas(64) _Atomic uint64_t anchor_count; /* 256: anchors ever written */
+    uint64_t reserved4[7];                      /* 264 */
+    struct anchor anchors[RECORDING_ANCHORS];   /* 320: anchor n is at n mod 16 */
+};
+
+_Static_assert(offsetof(struct recording_header, head) == 192, "head");
+_Static_assert(offsetof(struct recording_header, anchor_count) == 256, "anchor_count");
+_Static_assert(offsetof(struct recording_header, anchors) == 320, "anchors");
+_Static_assert(sizeof(struct recording_header) <= 4096, "the header is one page");
+
+struct recording {
+    struct recording_header *header;
+    struct ledger_entry *ledger; /* SIGREC_NSIG entries */
+    struct ring history;
+    size_t size;
+    bool published; /* a file that others can read */
+};
+
+/* What the header says about the process; see recording_describe. */
+struct recording_owner {
+    uint64_t start_ticks, pid_namespace;
+    char boot_id[40];
+    char argv[RECORDING_ARGV_SIZE];
+    uint32_t argv_size;
+};
+
+/* Interpreter context. Reads /proc; what cannot be read stays zero. */
+void recording_describe(struct recording_owner *owner);
+
+/* Interpreter context. Makes a recording with `capacity` slots (a power of
+ * two) in private memory that a forked child finds all zero. 0 or an errno. */
+int recording_private(struct recording *recording, uint64_t capacity,
+                      const struct recording_owner *owner);
+
+/* Interpreter context. Makes a recording in a new file `name` in `directory`,
+ * complete before it becomes visible there and replacing what had the name.
+ * Unless `any_directory`, the directory must be the caller's own, not a link,
+ * and writable by nobody else. 0 or an errno: EPERM for such a directory. */
+int recording_publish(struct recording *recording, const char *directory, const char *name,
+                      bool any_directory, uint64_t capacity, const struct recording_owner *owner);
+
+/* Interpreter context. Unmaps it; the file, if any, stays. */
+void recording_unmap(struct recording *recording);
+
+/* Signal context. Counts the event as recorded or dropped, keeps it. */
+void recording_write(const struct recording *recording, const struct event *event);
+
+/* Interpreter context, one caller at a time. Moves counts and events of `from`
+ * to `to`; `*next` is the first ticket of `from` that was not moved yet. */
+void recording_fold(const struct recording *from, const struct recording *to, uint64_t *next);
+
+/* Signal context; at most one caller at a time. Notes how the clocks stand, if
+ * they moved against each other by more than a millisecond. */
+void recording_anchor(const struct recording *recording);
+
+#endif

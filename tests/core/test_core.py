@@ -1,0 +1,45 @@
+"""Builds the core and its C tests without Python, warnings as errors, and runs them."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+FLAGS = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-g"]
+
+CC = os.environ.get("CC") or shutil.which("cc")
+
+pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler (cc) on this machine")
+
+
+@pytest.fixture(scope="session", params=["-O0", "-O2"])
+def core_objects(request, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("core" + request.param)
+    sources = sorted((ROOT / "csrc").glob("*.c"))
+    assert sources
+    subprocess.run(
+        [CC, *FLAGS, request.param, "-c", *map(str, sources)], cwd=directory, check=True
+    )
+    return sorted(directory.glob("*.o")), request.param
+
+
+@pytest.mark.parametrize("source", sorted(HERE.glob("test_*.c")), ids=lambda path: path.stem)
+def test_c(source, core_objects, tmp_path):
+    objects, optimize = core_objects
+    program = tmp_path / source.stem
+    subprocess.run(
+        [CC, *FLAGS, optimize, "-I", str(ROOT / "csrc"), "-pthread", "-o", str(program),
+         str(source), *map(str, objects)],
+        check=True,
+    )  # fmt: skip
+    done = subprocess.run([program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_python_in_the_core():
+    for path in (ROOT / "csrc").iterdir():
+        assert "Python.h" not in path.read_text()

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT
+ * The handler in real processes with real signals, without Python. */
+#define _GNU_SOURCE
+#include "handler.h"
+
+#include "check.h"
+#include "process.h"
+#include "trip.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static _Atomic int trips;
+static void count_trip(int signum) {
+    (void)signum;
+    trips++;
+}
+
+static struct ledger_entry *ledger(int signum) { return &process_recording()->ledger[signum]; }
+
+static uint64_t drain(int signum) {
+    struct event e;
+    enum queue_item item;
+    uint64_t n = 0;
+    trip_clear(signum);
+    while ((item = queue_next(handler_queue(signum), &e)) != QUEUE_NONE) {
+        queue_take(handler_queue(signum), item);
+        n++;
+    }
+    process_handled(signum, n);
+    return n;
+}
+
+static void take(int signum) {
+    CHECK_EQ(handler_prepare(signum, 1024), 0);
+    CHECK_EQ(handler_install(signum), 0);
+}
+
+static void give_back(int signum) {
+    handler_release(signum);
+    CHECK(handler_restore(signum, false));
+}
+
+static void refuses_what_the_kernel_refuses(void) {
+    CHECK_EQ(handler_prepare(SIGKILL, 16), EINVAL);
+    CHECK_EQ(handler_prepare(SIGSTOP, 16), EINVAL);
+    CHECK_EQ(handler_prepare(0, 16), EINVAL);
+    CHECK_EQ(handler_prepare(65, 16), EINVAL);
+    CHECK_EQ(handler_prepare(32, 16), EINVAL);
+}
+
+static void counts_queues_trips_once_and_keeps_errno(void) {
+    take(SIGUSR1);
+    trips = 0;
+    for (int i = 0; i < 100; i++) {
+        errno = 1234;
+        raise(SIGUSR1);
+        CHECK_EQ(errno, 1234);
+    }
+    CHECK(trips >= 1 && trips < 100);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, 100);
+    CHECK_EQ(ledger(SIGUSR1)->recorded, 100);
+    CHECK_EQ(ledger(SIGUSR1)->queued, 100);
+    CHECK_EQ(drain(SIGUSR1), 100);
+    trips = 0;
+    raise(SIGUSR1);
+    CHECK_EQ(trips, 1);
+    CHECK_EQ(drain(SIGUSR1), 1);
+    give_back(SIGUSR1);
+}
+
+static void a_swallowed_trip_is_tripped_again(void) {
+    take(SIGUSR1);
+    trips = 0;
+    raise(SIGUSR1); /* nobody drains: as if CPython had lost it */
+    CHECK_EQ(trips, 1);
+    struct timespec a_little = {0, (long)TRIP_AGAIN_NS + 1000000};
+    nanosleep(&a_little, NULL);
+    raise(SIGUSR1);
+    CHECK_EQ(trips, 2);
+    CHECK_EQ(drain(SIGUSR1), 2);
+    give_back(SIGUSR1);
+}
+
+static void restores_flags_and_mask(void) {
+    struct sigaction before, after;
+    memset(&before, 0, sizeof before);
+    before.sa_handler = SIG_IGN;
+    before.sa_flags = SA_RESTART | SA_NOCLDSTOP;
+    sigaddset(&before.sa_mask, SIGHUP);
+    CHECK(sigaction(SIGUSR2, &before, NULL) == 0);
+    CHECK(sigaction(SIGUSR2, NULL, &before) == 0);
+    take(SIGUSR2);
+    CHECK(handler_in_place(SIGUSR2));
+    give_back(SIGUSR2);
+    CHECK(sigaction(SIGUSR2, NULL, &after) == 0);
+    CHECK(after.sa_handler == SIG_IGN && after.sa_flags == before.sa_flags);
+    CHECK(sigismember(&after.sa_mask, SIGHUP) == 1 && sigismember(&after.sa_mask, SIGINT) == 0);
+    /* Someone who replaced us stays. */
+    take(SIGUSR2);
+    signal(SIGUSR2, SIG_DFL);
+    handler_release(SIGUSR2);
+    CHECK(!handler_restore(SIGUSR2, false));
+}
+
+/* Sends `count` signals to us from another process. */
+static pid_t send_many(int signum, int count, bool queue) {
+    pid_t target = getpid(), child = fork();
+    if (child == 0) {
+        for (int i = 0; i < count;) {
+            union sigval value = {.sival_int = i};
+            if ((queue ? sigqueue(target, signum, value) : kill(target, signum)) == 0)
+                i++;
+            else if (errno != EAGAIN)
+                _exit(1);
+        }
+        _exit(0);
+    }
+    return child;
+}
+
+static void await(pid_t child) {
+    int status;
+    while (waitpid(child, &status, 0) != child)
+        CHECK_EQ(errno, EINTR);
+    CHECK_EQ(status, 0);
+}
+
+static void a_flood_is_exact(void) {
+    int rt = SIGRTMIN + 2;
+    take(rt);
+    uint64_t before = ledger(rt)->delivered;
+    await(send_many(rt, 200000, true));
+    CHECK_EQ(ledger(rt)->delivered - before, 200000);
+    CHECK_EQ(ledger(rt)->recorded + ledger(rt)->dropped, ledger(rt)->delivered);
+    CHECK_EQ(ledger(rt)->queued + ledger(rt)->undetailed, ledger(rt)->delivered);
+    CHECK_EQ(drain(rt), 200000);
+    give_back(rt);
+}
+
+static void blocked_signals_are_left_alone(void) {
+    int flooded = SIGRTMIN + 2, blocked = SIGRTMIN + 1;
+    take(flooded);
+    take(blocked);
+    sigset_t set, old;
+    sigemptyset(&set);
+    sigaddset(&set, blocked);
+    sigprocmask(SIG_BLOCK, &set, &old);
+    pid_t one = send_many(blocked, 1000, true), two = send_many(flooded, 50000, true);
+    await(one);
+    await(two);
+    CHECK_EQ(ledger(blocked)->delivered, 0);
+    siginfo_t info;
+    struct timespec zero = {0, 0};
+    int left = 0;
+    while (sigtimedwait(&set, &info, &zero) == blocked)
+        left++;
+    CHECK_EQ(left, 1000);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    drain(flooded);
+    give_back(flooded);
+    give_back(blocked);
+}
+
+static _Atomic int foreign;
+static void foreign_handler(int signum) {
+    (void)signum;
+    foreign++;
+}
+
+static void a_replaced_signal_is_not_dequeued(void) {
+    int flooded = SIGRTMIN + 2, theirs = SIGRTMIN + 3;
+    take(flooded);
+    take(theirs);
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = foreign_handler;
+    sigaction(theirs, &action, NULL);
+    pid_t one = send_many(flooded, 50000, true), two = send_many(theirs, 5000, true);
+    await(one);
+    await(two);
+    CHECK_EQ(foreign, 5000);
+    CHECK_EQ(ledger(theirs)->delivered, 0);
+    drain(flooded);
+    give_back(flooded);
+    handler_release(theirs);
+    signal(theirs, SIG_DFL);
+}
+
+static void passes_on_after_unregister(void) {
+    signal(SIGUSR2, foreign_handler);
+    take(SIGUSR2);
+    struct sigaction ours;
+    sigaction(SIGUSR2, NULL, &ours);
+    give_back(SIGUSR2);
+    sigaction(SIGUSR2, &ours, NULL); /* as someone above us does who chains to us */
+    int before = foreign;
+    raise(SIGUSR2);
+    CHECK_EQ(foreign, before + 1);
+    signal(SIGUSR2, SIG_DFL);
+}
+
+static void *send_to_main(void *arg) {
+    pthread_t main_thread = *(pthread_t *)arg;
+    for (int i = 0; i < 2000; i++)
+        while (pthread_kill(main_thread, SIGRTMIN + 4) == EAGAIN)
+            ;
+    return NULL;
+}
+
+static void signals_of_many_threads_are_exact(void) {
+    int rt = SIGRTMIN + 4;
+    take(rt);
+    uint64_t before = ledger(rt)->delivered;
+    pthread_t self = pthread_self(), threads[16];
+    for (int i = 0; i < 16; i++)
+        pthread_create(&threads[i], NULL, send_to_main, &self);
+    for (int i = 0; i < 16; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_EQ(ledger(rt)->delivered - before, 32000);
+    CHECK_EQ(drain(rt), 32000);
+    give_back(rt);
+}
+
+static void a_child_starts_from_zero_and_adopts_its_own(void) {
+    take(SIGUSR1);
+    raise(SIGUSR1);
+    uint64_t before = ledger(SIGUSR1)->delivered;
+    const struct recording *mine = process_recording();
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(process_adopted() == NULL);
+        CHECK(process_recording() != mine);
+        CHECK_EQ(drain(SIGUSR1), 0);
+        raise(SIGUSR1);
+        raise(SIGUSR1);
+        CHECK_EQ(ledger(SIGUSR1)->delivered, 2);
+        CHECK_EQ(process_go_private(64), 0);
+        CHECK(process_adopted());
+        CHECK_EQ(ledger(SIGUSR1)->delivered, 2);
+        raise(SIGUSR1);
+        CHECK_EQ(ledger(SIGUSR1)->delivered, 3);
+        struct event e;
+        CHECK(ring_read(&process_recording()->history, 2, &e));
+        CHECK_EQ(e.ordinal, 2);
+        CHECK_EQ(drain(SIGUSR1), 3);
+        _exit(0);
+    }
+    await(child);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, before);
+    drain(SIGUSR1);
+    give_back(SIGUSR1);
+}
+
+/* A vfork child has our memory, and must neither count nor swallow there. */
+static void a_vfork_child_dies_as_after_exec(void) {
+    take(SIGUSR1);
+    uint64_t before = ledger(SIGUSR1)->delivered;
+    pid_t child = vfork();
+    if (child == 0) {
+        kill(getpid(), SIGUSR1);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, before);
+    CHECK(handler_in_place(SIGUSR1));
+    give_back(SIGUSR1);
+}
+
+int main(void) {
+    CHECK_EQ(process_start(), 0);
+    CHECK_EQ(process_go_private(1024), 0);
+    trip_set(count_trip);
+    refuses_what_the_kernel_refuses();
+    counts_queues_trips_once_and_keeps_errno();
+    a_swallowed_trip_is_tripped_again();
+    restores_flags_and_mask();
+    a_flood_is_exact();
+    blocked_signals_are_left_alone();
+    a_replaced_signal_is_not_dequeued();
+    passes_on_after_unregister();
+    signals_of_many_threads_are_exact();
+    a_child_starts_from_zero_and_adopts_its_own();
+    a_vfork_child_dies_as_after_exec();
+    return 0;
+}
