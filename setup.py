@@ -1,0 +1,26 @@
+import os
+import sys
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+if sys.platform == "win32":
+    sys.exit("sigrec records POSIX signals; Windows has none.")
+
+CORE = ["event", "ring", "ledger", "memory", "recording", "queue", "process", "trip", "handler", "flood"]
+
+compile_args = ["-std=c11", "-fvisibility=hidden", "-O2"]
+if os.environ.get("SIGREC_WERROR"):  # for us, not for a user's compiler
+    compile_args += ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
+
+setup(
+    ext_modules=cythonize(
+        Extension(
+            "sigrec._core",
+            ["sigrec/_core.pyx", *(f"csrc/{name}.c" for name in CORE)],
+            include_dirs=["csrc"],
+            depends=[f"csrc/{name}.h" for name in (*CORE, "clock")],
+            extra_compile_args=compile_args,
+        )
+    )
+)

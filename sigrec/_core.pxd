@@ -1,0 +1,78 @@
+# The C core, header by header; no logic here.
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+cdef extern from "event.h" nogil:
+    int SIGREC_NSIG
+    cdef struct event:
+        uint64_t monotonic_ns
+        uint64_t ordinal
+        uint32_t signo
+        int32_t code
+        int32_t pid
+        uint32_t uid
+        uint64_t datum
+        uint32_t tid
+        int32_t error
+        int32_t detail
+        int32_t timerid
+
+cdef extern from "ledger.h" nogil:
+    ctypedef enum ledger_mode "enum ledger_mode":
+        MODE_NONE
+        MODE_REGISTERED
+        MODE_UNREGISTERED
+
+cdef extern from "recording.h" nogil:
+    cdef struct recording_header:
+        pass
+    cdef struct recording:
+        recording_header *header
+        size_t size
+        bint published
+
+cdef extern from "queue.h" nogil:
+    cdef struct queue:
+        pass
+    ctypedef enum queue_item "enum queue_item":
+        QUEUE_NONE
+        QUEUE_EVENT
+        QUEUE_UNDETAILED
+    queue_item queue_next(const queue *, event *)
+    void queue_take(const queue *, queue_item)
+
+cdef extern from "process.h" nogil:
+    int process_start()
+    const recording *process_adopted()
+    int process_publish(const char *directory, const char *name, bint any_directory, bint keep,
+                        uint64_t capacity)
+    int process_go_private(uint64_t capacity)
+    void process_fold()
+    void process_handled(int signum, uint64_t n)
+    void process_abandoned(int signum, uint64_t n)
+    void process_set_mode(int signum, ledger_mode mode, bint replaced)
+    int32_t process_pid()
+    const char *process_path()
+
+cdef extern from "trip.h" nogil:
+    void trip_set(void (*function)(int) noexcept nogil)
+    void trip(int signum, uint64_t now_ns)
+    void trip_clear(int signum)
+
+cdef extern from "handler.h" nogil:
+    int handler_prepare(int signum, uint64_t queue_capacity)
+    int handler_install(int signum)
+    void handler_release(int signum)
+    bint handler_restore(int signum, bint force)
+    bint handler_in_place(int signum)
+    queue *handler_queue(int signum)
+
+cdef extern from "clock.h" nogil:
+    uint64_t monotonic_ns()
+    uint64_t clock_ns(int clock)
+    int CLOCK_REALTIME
+
+cdef extern from "flood.h" nogil:
+    cdef struct flood_plan:
+        pass
+    cdef struct flood_result:
+        pass

@@ -1,0 +1,381 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The binding to the C core, and the dispatch loop.
+
+Everything here runs in interpreter context: under the GIL, never in a signal
+handler. Policy (argument checks, where a recording goes, what to restore) is in
+the Python modules.
+"""
+from cpython.exc cimport PyErr_SetFromErrno, PyErr_CheckSignals
+from cpython.mem cimport PyMem_Malloc
+from libc.errno cimport errno
+from libc.stdint cimport int64_t, intptr_t
+from libc.string cimport memcpy
+from posix.types cimport pid_t
+
+from sigrec._siginfo import SignalInfo
+
+cdef extern from "Python.h":
+    int PyErr_SetInterruptEx(int signum) noexcept nogil
+    unsigned long PyThread_get_thread_ident() noexcept nogil
+
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    cdef union sigval:
+        void *sival_ptr
+    int c_sigqueue "sigqueue"(pid_t pid, int signum, sigval value)
+    int sigfillset(sigset_t *)
+    int pthread_sigmask(int how, const sigset_t *, sigset_t *)
+    int SIG_BLOCK
+    int SIG_SETMASK
+
+NSIG = SIGREC_NSIG
+
+cdef enum:
+    # One dispatch hands out at most so many signals, for at most so long, before
+    # the interrupted code gets on: a flood must not stop the program.
+    BATCH = 10_000
+    BATCH_NS = 5_000_000
+    CLOCK_EVERY = 64  # signals between two looks at the clock
+    # A coalescing call stands for at most so many: bounded work under a flood.
+    COALESCE_MAX = 1_000_000
+
+cdef class Handler:
+    """What is called for a signal. Immutable once made."""
+    cdef readonly object function
+    cdef readonly bint siginfo, coalesce
+    cdef readonly int depth_limit
+    cdef object number  # what the function gets as signum
+
+    def __init__(self, int signum, function, bint siginfo, bint coalesce, int depth_limit):
+        self.number = signum
+        self.function = function
+        self.siginfo = siginfo
+        self.coalesce = coalesce
+        self.depth_limit = depth_limit
+
+# Indexed by signal number.
+cdef list handlers = [None] * SIGREC_NSIG
+cdef int depth[65]  # calls of the signal's handler now on the stack
+cdef int active[65]  # the signal numbers that have a handler
+cdef int active_count = 0
+cdef unsigned long dispatch_thread = 0
+
+# Gives this process a recording: set by the policy module.
+cdef object adopt = None
+
+cdef void on_trip(int signum) noexcept nogil:
+    PyErr_SetInterruptEx(signum)
+
+
+# --- dispatch --------------------------------------------------------------------
+
+cdef inline uint64_t realtime_offset() noexcept:
+    return clock_ns(CLOCK_REALTIME) - monotonic_ns()
+
+
+cdef object make_info(const event *e, uint64_t offset):
+    return SignalInfo._make(offset, e.monotonic_ns, e.ordinal, e.signo, e.code, e.pid, e.uid,
+                            e.datum, e.tid, e.error, e.detail, e.timerid)
+
+
+cdef int choose(event *chosen, queue_item *item) noexcept:
+    """The signal whose turn it is, or 0: the oldest among the heads whose handler may
+    run. Those without detail have no time, and go after those that have one."""
+    cdef int i, signum, best = 0
+    cdef event head
+    cdef queue_item kind
+    cdef Handler handler
+    for i in range(active_count):
+        signum = active[i]
+        handler = <Handler>handlers[signum]
+        if depth[signum] >= handler.depth_limit:
+            continue
+        kind = queue_next(handler_queue(signum), &head)
+        if kind == QUEUE_NONE:
+            continue
+        if kind == QUEUE_UNDETAILED:
+            if not best:
+                best = signum
+                item[0] = kind
+        elif not best or item[0] == QUEUE_UNDETAILED or head.monotonic_ns < chosen.monotonic_ns:
+            best = signum
+            item[0] = kind
+            memcpy(chosen, &head, sizeof(head))
+    return best
+
+
+cdef uint64_t take_all(int signum) noexcept:
+    cdef event ignored
+    cdef uint64_t n = 0
+    cdef queue *q = handler_queue(signum)
+    cdef queue_item kind
+    while n < COALESCE_MAX:
+        kind = queue_next(q, &ignored)
+        if kind == QUEUE_NONE:
+            break
+        queue_take(q, kind)
+        n += 1
+    return n
+
+
+cdef void arm() noexcept:
+    """Makes sure that dispatch comes again for whatever waits now."""
+    cdef int i, signum
+    cdef event ignored
+    for i in range(active_count):
+        signum = active[i]
+        if queue_next(handler_queue(signum), &ignored) != QUEUE_NONE:
+            trip_clear(signum)
+            trip(signum, monotonic_ns())
+
+
+cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
+    """Calls handlers for what waits, of every signal. Counts those of `only`."""
+    global dispatch_thread
+    cdef event e
+    cdef queue_item kind = QUEUE_NONE
+    cdef Handler handler
+    cdef uint64_t n = 0, calls = 0, offset = 0, until = 0
+    cdef int i, signum
+    cdef int32_t pid
+    if process_adopted() is NULL:
+        adopt()
+    pid = process_pid()
+    dispatch_thread = PyThread_get_thread_ident()
+    # First clear, then look: what comes after the look trips again.
+    for i in range(active_count):
+        trip_clear(active[i])
+    while True:
+        signum = choose(&e, &kind)
+        if not signum:
+            return 0
+        # Clock seldom: it costs as much as taking the event.
+        if calls % CLOCK_EVERY == 0:
+            if calls == 0:
+                until = monotonic_ns() + BATCH_NS
+            elif calls >= BATCH or monotonic_ns() > until:
+                arm()
+                return 0
+        calls += 1
+        handler = <Handler>handlers[signum]
+        queue_take(handler_queue(signum), kind)
+        n = 1
+        if handler.coalesce:
+            n += take_all(signum)
+        # Before the call: it may raise, fork, or never come back.
+        process_handled(signum, n)
+        if signum == only:
+            handled_only[0] += n
+        depth[signum] += 1
+        try:
+            if not handler.siginfo:
+                handler.function(handler.number, frame)
+            elif kind == QUEUE_EVENT:
+                if not offset:
+                    offset = realtime_offset()
+                handler.function(handler.number, make_info(&e, offset), frame)
+            else:
+                handler.function(handler.number, None, frame)
+        except:
+            depth[signum] -= 1
+            if process_pid() == pid:
+                arm()  # the exception surfaces now, the rest is handled next
+            raise
+        depth[signum] -= 1
+        if process_pid() != pid:
+            return 0  # the handler forked: what waits is the parent's
+
+
+def dispatch(signum, frame):
+    """The Python-level handler of every registered signal (signal.signal)."""
+    cdef int number = signum
+    cdef uint64_t handled = 0
+    drain(number, frame, &handled)
+    if handled or handlers[number] is None or depth[number] or handler_in_place(number):
+        return
+    # CPython's own C handler called us: the program saved our Python-level
+    # handler with signal.signal and put it back, and so means us. Our C handler
+    # did not see this signal, so the ledger does not have it.
+    handler_install(number)
+    cdef Handler handler = <Handler>handlers[number]
+    depth[number] += 1
+    try:
+        if handler.siginfo:
+            handler.function(handler.number, None, frame)
+        else:
+            handler.function(handler.number, frame)
+    finally:
+        depth[number] -= 1
+
+
+def drain_now(int signum) -> None:
+    """Handles what waits, here and now, until this signal has nothing left or may not run."""
+    cdef uint64_t handled = 1
+    while handled:
+        handled = 0
+        drain(signum, None, &handled)
+
+
+def after_fork_in_child() -> None:
+    """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
+    cdef int i
+    if PyThread_get_thread_ident() != dispatch_thread:
+        # Another thread was dispatching; its handlers do not run here.
+        for i in range(SIGREC_NSIG):
+            depth[i] = 0
+    arm()
+
+
+# --- registration ------------------------------------------------------------------
+
+cdef int check(int error) except -1:
+    if error:
+        raise OSError(error, _strerror(error))
+    return 0
+
+
+def _strerror(int error):
+    import os
+    return os.strerror(error)
+
+
+def start(adopt_function) -> None:
+    """Prepares the core; adopt_function() is called when a process needs a recording."""
+    global adopt
+    check(process_start())
+    adopt = adopt_function
+    trip_set(on_trip)
+
+
+def prepare(int signum, uint64_t queue_capacity) -> None:
+    """Makes the signal's queue and remembers its disposition. OSError if refused."""
+    check(handler_prepare(signum, queue_capacity))
+
+
+def install(int signum, Handler handler not None, take_over) -> None:
+    """Sets the handler, calls take_over() (which sets the Python-level handler, and with it
+    CPython's C handler), and puts ours in its place. This thread gets no signal in between."""
+    cdef sigset_t all_signals, old
+    cdef object before = handlers[signum]
+    sigfillset(&all_signals)
+    pthread_sigmask(SIG_BLOCK, &all_signals, &old)
+    try:
+        take_over()
+        set_handler(signum, handler)
+        try:
+            check(handler_install(signum))
+        except:
+            set_handler(signum, before)
+            raise
+        process_set_mode(signum, MODE_REGISTERED, False)
+    finally:
+        pthread_sigmask(SIG_SETMASK, &old, NULL)
+    arm()
+
+
+def set_handler(int signum, handler) -> None:
+    """Swaps the handler of a signal (None: it has none any more)."""
+    global active_count
+    cdef int i, n = 0
+    handlers[signum] = handler
+    for i in range(1, SIGREC_NSIG):
+        if handlers[i] is not None:
+            active[n] = i
+            n += 1
+    active_count = n
+
+
+def get_handler(int signum):
+    return handlers[signum]
+
+
+def remove(int signum, give_back) -> bool:
+    """Stops queueing, calls give_back() (which restores the Python-level handler), and puts
+    back the disposition that prepare() found. False: someone else's was in place, and stays.
+    What waits keeps its handler until forget()."""
+    cdef sigset_t all_signals, old
+    cdef bint ours = handler_in_place(signum)
+    sigfillset(&all_signals)
+    pthread_sigmask(SIG_BLOCK, &all_signals, &old)
+    try:
+        handler_release(signum)
+        if ours:
+            try:
+                give_back()
+            finally:
+                handler_restore(signum, True)
+        process_set_mode(signum, MODE_UNREGISTERED, not ours)
+    finally:
+        pthread_sigmask(SIG_SETMASK, &old, NULL)
+    return ours
+
+
+def forget(int signum) -> None:
+    """Drops the handler, and what still waits for it."""
+    process_abandoned(signum, take_all(signum))
+    set_handler(signum, None)
+
+
+def stop() -> None:
+    """At exit: what comes from now on is counted, and not handled. CPython tears down its
+    own table of handlers, which a trip reads."""
+    trip_set(NULL)
+
+
+def in_place(int signum) -> bool:
+    """Is our handler the OS-level disposition?"""
+    return handler_in_place(signum)
+
+
+def refresh_modes() -> None:
+    """Notices where someone replaced us."""
+    cdef int i
+    for i in range(active_count):
+        process_set_mode(active[i], MODE_REGISTERED, not handler_in_place(active[i]))
+
+
+# --- the recording -------------------------------------------------------------------
+
+def publish(bytes directory, bytes name, bint any_directory, bint keep,
+            uint64_t capacity) -> None:
+    """Makes the file and counts there. OSError if it cannot be made."""
+    check(process_publish(directory, name, any_directory, keep, capacity))
+    refresh_modes()
+
+
+def go_private(uint64_t capacity) -> None:
+    """Counts in memory that nobody else can read."""
+    check(process_go_private(capacity))
+    refresh_modes()
+
+
+def adopted() -> bool:
+    return process_adopted() is not NULL
+
+
+def path() -> bytes:
+    """The published file, or b""."""
+    return process_path()
+
+
+def fold() -> None:
+    process_fold()
+
+
+def read(size_t offset, size_t size) -> bytes:
+    """Bytes of this process's recording, as a reader of the file would get them."""
+    cdef const recording *own = process_adopted()
+    if own is NULL or offset > own.size:
+        return b""
+    size = min(size, own.size - offset)
+    return (<const char *>own.header)[offset:offset + size]
+
+
+# --- sending ---------------------------------------------------------------------------
+
+def sigqueue(pid_t pid, int signum, intptr_t value) -> None:
+    cdef sigval v
+    v.sival_ptr = <void *>value
+    if c_sigqueue(pid, signum, v) != 0:
+        PyErr_SetFromErrno(OSError)

@@ -1,0 +1,126 @@
+"""Where this process's recording goes, and how large things are."""
+
+from __future__ import annotations
+
+import os
+
+from sigrec import _core, _rundir
+from sigrec._errors import SigrecError
+
+HISTORY = 16384  # events: 1 MiB of tmpfs
+QUEUE = 4096  # events a registered signal: 256 KiB, touched only as it fills
+LARGEST = 1 << 24  # events: 1 GiB
+
+
+class _Settings:
+    history = HISTORY
+    queue = QUEUE
+    recording: str | None = None
+    pid = 0  # the process that named `recording`: a forked child has no claim on it
+    started = False
+    warned = False
+
+
+_settings = _Settings()
+
+
+def configure(
+    *,
+    history: int | None = None,
+    queue: int | None = None,
+    recording: str | os.PathLike[str] | None = None,
+) -> None:
+    """Set capacities and the recording's file. Call it before the first ``register()``.
+
+    history: events kept in the recording, all signals together (default 16384; 64 bytes each).
+    queue: events that can wait, with their siginfo, for the handler of one signal (default 4096).
+    Both are rounded up to a power of two; 16 to 16,777,216.
+    recording: write the recording to this file, and keep it after a clean exit.
+
+    Raises ValueError for a bad argument, SigrecError once this process has registered a signal.
+    """
+    if _settings.started:
+        raise SigrecError("configure() must come before the first register() in this process")
+    new_history = _capacity("history", history, _settings.history)
+    new_queue = _capacity("queue", queue, _settings.queue)
+    if recording is not None:
+        path = os.fspath(recording)
+        if not isinstance(path, str) or not path or "\0" in path:
+            raise ValueError(f"recording must be the path of a file, not {recording!r}")
+        _settings.recording = os.path.abspath(path)
+        _settings.pid = os.getpid()
+    _settings.history = new_history
+    _settings.queue = new_queue
+
+
+def _capacity(name: str, value: int | None, default: int) -> int:
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 16 <= value <= LARGEST:
+        raise ValueError(f"{name} must be an int from 16 to {LARGEST}, not {value!r}")
+    return 1 << (value - 1).bit_length()
+
+
+def start() -> int:
+    """Make sure that this process counts somewhere; returns the queue capacity."""
+    if not _settings.started:
+        import atexit
+
+        _core.start(adopt)
+        atexit.register(_core.stop)
+        os.register_at_fork(after_in_child=_core.after_fork_in_child)
+        _settings.started = True
+    if not _core.adopted():
+        adopt()
+    return _settings.queue
+
+
+def adopt() -> None:
+    """Give this process a recording: a file in the first usable place, or private memory.
+
+    Never raises for want of a place: recording must not break the program.
+    """
+    notes: list[str] = []
+    if _settings.recording is not None and _settings.pid == os.getpid():
+        directory, name = os.path.split(_settings.recording)
+        if _publish(directory, name, True, notes):
+            return
+    for directory in _rundir.candidates():
+        reason = _rundir.prepare(directory) or _rundir.usable(directory)
+        if reason is not None:
+            notes.append(reason)
+        elif _publish(directory, f"{os.getpid()}.sigrec", False, notes):
+            _rundir.clean(directory)
+            _warn(notes, f"recording to {os.fsdecode(_core.path())}")
+            return
+    _core.go_private(_settings.history)
+    if notes or not _rundir.publishing_off():
+        _warn(notes or ["no directory to publish in"], "recording in private memory")
+
+
+def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -> bool:
+    try:
+        _core.publish(
+            os.fsencode(directory),
+            os.fsencode(name),
+            named_by_user,
+            named_by_user,
+            _settings.history,
+        )
+    except OSError as error:
+        notes.append(f"{os.path.join(directory, name)}: {error.strerror}")
+        return False
+    return True
+
+
+def _warn(notes: list[str], outcome: str) -> None:
+    """Say once, in this process and its children, that a better place was passed over."""
+    if not notes or _settings.warned:
+        return
+    _settings.warned = True
+    import warnings
+
+    try:
+        warnings.warn(f"sigrec: {'; '.join(notes)}; {outcome}", RuntimeWarning, stacklevel=2)
+    except RuntimeWarning:
+        pass  # warnings are errors here; this one must not keep a signal from being handled

@@ -1,0 +1,314 @@
+"""register(), Registration and SignalManager: which handler a signal has.
+
+The OS-level disposition is taken once for a signal, however many registrations it
+has, and given back, flags and mask and all, when the last one ends.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import MappingProxyType
+
+from sigrec import _core, _publishing
+from sigrec._errors import WrongThreadError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    from sigrec._siginfo import SignalInfo
+
+    PlainHandler = Callable[[int, FrameType | None], object]
+    InfoHandler = Callable[[int, SignalInfo | None, FrameType | None], object]
+    Handler = PlainHandler | InfoHandler
+
+# A second Ctrl-C must reach a slow shutdown; a flood of anything else must not
+# nest handlers until the stack is used up.
+REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
+DEPTH = 8
+
+
+class _Taken:
+    """A signal that is ours: the Python-level handler to give back, and who is registered."""
+
+    def __init__(self, before: object) -> None:
+        self.before = before
+        self.registrations: list[Registration] = []  # the last one is in force
+
+
+_taken: dict[int, _Taken] = {}
+
+
+class Registration:
+    """One handler on one signal, as made by :func:`register`. Ends at :meth:`cancel`.
+
+    As a context manager it ends with the block. Registrations of one signal stack: when the
+    newest ends, the one before it is in force again.
+    """
+
+    __slots__ = ("_active", "_core_handler", "handler", "signum")
+
+    signum: int
+    handler: Handler
+
+    def __init__(self, signum: int, handler: Handler, core_handler: _core.Handler) -> None:
+        self.signum = signum
+        self.handler = handler
+        self._core_handler = core_handler
+        self._active = True
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not been cancelled."""
+        return self._active
+
+    def cancel(self) -> None:
+        """End this registration; a second call does nothing.
+
+        If it was the signal's last, the disposition is again what it was before, flags and mask
+        included (sigaction(2)), unless someone else has replaced ours: then theirs stays. What
+        was delivered before is handled before this returns (called from inside the signal's own
+        handler: what cannot be handled any more counts as ``abandoned``).
+
+        Raises WrongThreadError (a ValueError) off the main thread, and what a handler raises
+        while the rest is handled.
+        """
+        if not self._active:
+            return
+        taken = _taken[self.signum]
+        if taken.registrations[-1] is not self:
+            taken.registrations.remove(self)
+        elif len(taken.registrations) > 1:
+            taken.registrations.pop()
+            _core.set_handler(self.signum, taken.registrations[-1]._core_handler)
+        else:
+            _give_back(self.signum, taken)
+        self._active = False
+
+    def __enter__(self) -> Registration:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        state = "" if self._active else ", cancelled"
+        return f"<Registration {_describe(self.signum)} -> {self.handler!r}{state}>"
+
+
+def register(
+    signum: int,
+    handler: Handler,
+    *,
+    siginfo: bool = False,
+    deliver: str = "main",
+    reentrant: bool | None = None,
+    coalesce: bool | None = None,
+) -> Registration:
+    """Call ``handler(signum, frame)`` in the main thread, once for each delivered signal.
+
+    signum: an int or signal.Signals.
+    siginfo: call ``handler(signum, info, frame)`` instead, with a :class:`SignalInfo`, as
+        sigaction(2) does with SA_SIGINFO; info is None where the signal's queue was full.
+    deliver: "main", the only value so far.
+    reentrant: whether the handler may be interrupted by its own signal, to a depth of 8. By
+        default it is for SIGINT, SIGTERM, SIGQUIT and SIGHUP, as with signal.signal; another
+        signal that comes while its handler runs waits its turn.
+    coalesce: one call stands for all that are waiting. By default only for
+        signal.default_int_handler, which raises each time.
+
+    An exception from the handler surfaces where signal.signal's would; what is not handled yet
+    is handled next.
+
+    Raises ValueError, with nothing changed, for a signum that is not an int or not a signal that
+    can be caught (SIGKILL, SIGSTOP, the C library's own), for a handler that is not callable,
+    and for another bad argument; WrongThreadError (a ValueError too) off the main thread.
+    """
+    number = signal_number(signum)
+    if not callable(handler):
+        raise ValueError(f"handler must be callable, not {handler!r}")
+    if deliver == "thread":
+        raise NotImplementedError('deliver="thread" is not there yet; use deliver="main"')
+    if deliver != "main":
+        raise ValueError(f'deliver must be "main", not {deliver!r}')
+    for name, value in (("reentrant", reentrant), ("coalesce", coalesce)):
+        if value is not None and not isinstance(value, bool):
+            raise ValueError(f"{name} must be True, False or None, not {value!r}")
+    if not isinstance(siginfo, bool):
+        raise ValueError(f"siginfo must be True or False, not {siginfo!r}")
+    if reentrant is None:
+        reentrant = number in REENTRANT
+    if coalesce is None:
+        coalesce = handler is signal.default_int_handler
+    core_handler = _core.Handler(number, handler, siginfo, coalesce, DEPTH if reentrant else 1)
+    registration = Registration(number, handler, core_handler)
+
+    taken = _taken.get(number)
+    if taken is not None and _core.in_place(number):
+        _require_main_thread(number)
+        _core.set_handler(number, core_handler)
+    else:
+        taken = _take(number, core_handler, taken)
+    taken.registrations.append(registration)
+    return registration
+
+
+def unregister(signum: int) -> bool:
+    """End every registration of the signal; False if it had none.
+
+    Raises as :func:`register` does for a bad signum, and as :meth:`Registration.cancel`.
+    """
+    number = signal_number(signum)
+    taken = _taken.get(number)
+    if taken is None:
+        return False
+    for registration in taken.registrations[:-1]:
+        registration.cancel()
+    taken.registrations[-1].cancel()
+    return True
+
+
+class SignalManager:
+    """A set of registrations that end together; as a context manager, with the block.
+
+    >>> import signal, sigrec
+    >>> with sigrec.SignalManager() as manager:
+    ...     registration = manager.register(signal.SIGUSR1, lambda signum, frame: print("got", signum))
+    ...     signal.raise_signal(signal.SIGUSR1)
+    got 10
+    """
+
+    def __init__(self) -> None:
+        self._registrations: dict[int, list[Registration]] = {}
+
+    def register(
+        self,
+        signum: int,
+        handler: Handler,
+        *,
+        siginfo: bool = False,
+        deliver: str = "main",
+        reentrant: bool | None = None,
+        coalesce: bool | None = None,
+    ) -> Registration:
+        """As :func:`sigrec.register`; raises ValueError for a signum that is not an int or
+        not a signal that can be caught, and for a handler that is not callable."""
+        registration = register(
+            signum,
+            handler,
+            siginfo=siginfo,
+            deliver=deliver,
+            reentrant=reentrant,
+            coalesce=coalesce,
+        )
+        self._registrations.setdefault(registration.signum, []).append(registration)
+        return registration
+
+    def unregister(self, signum: int) -> bool:
+        """End this manager's registrations of the signal; False if it has none."""
+        number = signal_number(signum)
+        registrations = self._live().get(number, [])
+        for registration in reversed(registrations):
+            registration.cancel()
+        self._registrations.pop(number, None)
+        return bool(registrations)
+
+    @property
+    def handlers(self) -> Mapping[int, Handler]:
+        """This manager's handlers by signal number; read-only."""
+        return MappingProxyType({n: r[-1].handler for n, r in self._live().items()})
+
+    def close(self) -> None:
+        """End all of this manager's registrations, the newest first."""
+        for number in reversed(list(self._registrations)):
+            self.unregister(number)
+
+    def _live(self) -> dict[int, list[Registration]]:
+        live = {n: [r for r in rs if r.active] for n, rs in self._registrations.items()}
+        return {n: rs for n, rs in live.items() if rs}
+
+    def __enter__(self) -> SignalManager:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SignalManager {', '.join(map(_describe, self.handlers)) or 'empty'}>"
+
+
+def signal_number(signum: Any) -> int:
+    """The signal's number, or ValueError for what cannot be caught here."""
+    if not isinstance(signum, int) or isinstance(signum, bool):
+        raise ValueError(f"signum must be an int or signal.Signals, not {signum!r}")
+    number = int(signum)
+    if number in (signal.SIGKILL, signal.SIGSTOP):
+        raise ValueError(f"{_describe(number)} cannot be caught: the kernel does not allow it")
+    if number not in signal.valid_signals():
+        if 32 <= number < signal.SIGRTMIN:
+            raise ValueError(f"signal {number} is reserved by the C library")
+        raise ValueError(f"signum must be a signal number, not {signum!r}")
+    return number
+
+
+def _describe(number: int) -> str:
+    from sigrec._names import name
+
+    return name(number)
+
+
+def _take(number: int, core_handler: _core.Handler, taken: _Taken | None) -> _Taken:
+    """Take the OS-level disposition; `taken` is ours from before, if someone replaced it."""
+    before = signal.getsignal(number)
+    _require_main_thread(number)
+    _core.prepare(number, _publishing.start())
+    _core.install(number, core_handler, lambda: signal.signal(number, _core.dispatch))
+    if taken is None:
+        taken = _taken[number] = _Taken(before)
+    else:
+        taken.before = before
+    return taken
+
+
+def _require_main_thread(number: int) -> None:
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        raise WrongThreadError(
+            f"the handler of {_describe(number)} runs in the main thread and must be set there, "
+            f"not in {threading.current_thread().name!r}"
+        )
+
+
+def _give_back(number: int, taken: _Taken) -> None:
+    _require_main_thread(number)
+
+    def give_back() -> None:
+        # None: a C handler that Python knows nothing of; the core puts it back.
+        before = signal.SIG_DFL if taken.before is None else taken.before
+        signal.signal(number, before)  # type: ignore[arg-type]
+
+    _core.remove(number, give_back)
+    del _taken[number]
+    errors: list[BaseException] = []
+    while True:
+        try:
+            _core.drain_now(number)
+            break
+        except BaseException as error:  # a handler's own; the rest is handled all the same
+            errors.append(error)
+    _core.forget(number)
+    if errors:
+        raise errors[0]
