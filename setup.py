@@ -9,7 +9,7 @@ if sys.platform == "win32":
 
 CORE = ["event", "ring", "ledger", "memory", "recording", "queue", "process", "trip", "handler", "flood"]
 
-compile_args = ["-std=c11", "-fvisibility=hidden", "-O2"]
+compile_args = ["-std=c11", "-fvisibility=hidden", "-O2", "-flto"]
 if os.environ.get("SIGREC_WERROR"):  # for us, not for a user's compiler
     compile_args += ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 
@@ -21,6 +21,7 @@ setup(
             include_dirs=["csrc"],
             depends=[f"csrc/{name}.h" for name in (*CORE, "clock")],
             extra_compile_args=compile_args,
+            extra_link_args=["-flto"],
         )
     )
 )

@@ -6,12 +6,13 @@
  * for another producer.
  *
  * The system calls that it makes, each async-signal-safe as a raw call:
- *   gettid             always; and getpid off the main thread
+ *   gettid             unless the process sent it to itself and has one thread;
+ *                      and getpid off the main thread
  *   clock_gettime      always; vDSO on the machines we care for
  *   rt_sigtimedwait    in a flood, with a zero timeout: never blocks. The raw
  *                      call: glibc's wrapper is a cancellation point.
  *   rt_sigaction       in a flood, once for each signal in a batch; and in a
- *                      vfork child, with tgkill
+ *                      vfork child, with kill
  *   write              from the trip, where the program set a wakeup fd
  */
 #define _GNU_SOURCE
@@ -47,11 +48,25 @@ static _Atomic uint64_t registered;
 
 static uint64_t bit(int signum) { return UINT64_C(1) << (signum - 1); }
 
-static uint32_t thread_id(void) {
 #ifdef __linux__
-    return (uint32_t)syscall(SYS_gettid);
+/* glibc's <sys/single_threaded.h>, since 2.32; weak, since other libraries have none. */
+extern char __libc_single_threaded __attribute__((weak));
+#endif
+
+/* The thread that runs this, or 0 in a vfork child of ours: it has our memory
+ * until it execs, and is told from us by its pid alone. */
+static uint32_t thread_id(const siginfo_t *info, int32_t pid) {
+#ifdef __linux__
+    /* Sent by ourselves (kill and tgkill cannot be forged: rt_sigqueueinfo(2)).
+     * With one thread that is us too: the parent of a vfork child is asleep. */
+    if ((info->si_code == SI_TKILL || info->si_code == SI_USER) && info->si_pid == pid &&
+        &__libc_single_threaded && __libc_single_threaded)
+        return (uint32_t)pid;
+    uint32_t tid = (uint32_t)syscall(SYS_gettid);
+    return pid && (uint32_t)pid != tid && getpid() != pid ? 0 : tid;
 #else
-    return 0;
+    (void)info;
+    return (uint32_t)pid;
 #endif
 }
 
@@ -153,15 +168,14 @@ static uint64_t dequeue(int signum, const ucontext_t *context, uint64_t now, uin
     return now;
 }
 
-/* A vfork child borrows our memory until it execs; nothing may be counted
- * there under our name. What it gets is what exec would leave it with: the
- * default action, in its own signal table. */
-static void in_vfork_child(int signum, uint32_t tid) {
+/* Nothing may be counted in a vfork child under our name. What it gets is what
+ * exec would leave it with: the default action, in its own signal table. */
+static void in_vfork_child(int signum) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
     sigaction(signum, &action, NULL);
-    syscall(SYS_tgkill, getpid(), tid, signum); /* blocked until we return */
+    kill(getpid(), signum); /* blocked until we return */
 }
 #endif
 
@@ -189,11 +203,10 @@ static void anchor(uint64_t now) {
 static void on_signal(int signum, siginfo_t *info, void *context) {
     int saved_errno = errno;
     struct process *self = process_self;
-    uint32_t tid = thread_id();
+    uint32_t tid = thread_id(info, atomic_load_explicit(&self->pid, memory_order_relaxed));
 #ifdef __linux__
-    int32_t pid = atomic_load_explicit(&self->pid, memory_order_relaxed);
-    if (pid && (uint32_t)pid != tid && getpid() != pid) {
-        in_vfork_child(signum, tid);
+    if (!tid) {
+        in_vfork_child(signum);
         errno = saved_errno;
         return;
     }

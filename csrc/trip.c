@@ -26,7 +26,8 @@ void trip(int signum, uint64_t now_ns) {
         function(signum);
 }
 
-void trip_clear(int signum) {
-    atomic_store_explicit(&process_self->trip_ns[signum], 0, memory_order_relaxed);
+void trip_clear(const int *signums, int count) {
+    for (int i = 0; i < count; i++)
+        atomic_store_explicit(&process_self->trip_ns[signums[i]], 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* see trip() */
 }

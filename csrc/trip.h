@@ -21,6 +21,6 @@ void trip_set(void (*function)(int signum));
 void trip(int signum, uint64_t now_ns);
 
 /* Interpreter context, before looking for work. */
-void trip_clear(int signum);
+void trip_clear(const int *signums, int count);
 
 #endif

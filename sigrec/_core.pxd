@@ -56,7 +56,7 @@ cdef extern from "process.h" nogil:
 cdef extern from "trip.h" nogil:
     void trip_set(void (*function)(int) noexcept nogil)
     void trip(int signum, uint64_t now_ns)
-    void trip_clear(int signum)
+    void trip_clear(const int *signums, int count)
 
 cdef extern from "handler.h" nogil:
     int handler_prepare(int signum, uint64_t queue_capacity)

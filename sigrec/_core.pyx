@@ -126,7 +126,7 @@ cdef void arm() noexcept:
     for i in range(active_count):
         signum = active[i]
         if queue_next(handler_queue(signum), &ignored) != QUEUE_NONE:
-            trip_clear(signum)
+            trip_clear(&signum, 1)
             trip(signum, monotonic_ns())
 
 
@@ -137,27 +137,26 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
     cdef queue_item kind = QUEUE_NONE
     cdef Handler handler
     cdef uint64_t n = 0, calls = 0, offset = 0, until = 0
-    cdef int i, signum
+    cdef int signum
     cdef int32_t pid
     if process_adopted() is NULL:
         adopt()
     pid = process_pid()
     dispatch_thread = PyThread_get_thread_ident()
     # First clear, then look: what comes after the look trips again.
-    for i in range(active_count):
-        trip_clear(active[i])
+    trip_clear(active, active_count)
     while True:
         signum = choose(&e, &kind)
         if not signum:
             return 0
         # Clock seldom: it costs as much as taking the event.
+        calls += 1
         if calls % CLOCK_EVERY == 0:
-            if calls == 0:
+            if not until:
                 until = monotonic_ns() + BATCH_NS
-            elif calls >= BATCH or monotonic_ns() > until:
+            elif calls > BATCH or monotonic_ns() > until:
                 arm()
                 return 0
-        calls += 1
         handler = <Handler>handlers[signum]
         queue_take(handler_queue(signum), kind)
         n = 1

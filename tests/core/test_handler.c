@@ -25,7 +25,7 @@ static uint64_t drain(int signum) {
     struct event e;
     enum queue_item item;
     uint64_t n = 0;
-    trip_clear(signum);
+    trip_clear(&signum, 1);
     while ((item = queue_next(handler_queue(signum), &e)) != QUEUE_NONE) {
         queue_take(handler_queue(signum), item);
         n++;
