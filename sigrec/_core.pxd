@@ -73,6 +73,13 @@ cdef extern from "clock.h" nogil:
 
 cdef extern from "flood.h" nogil:
     cdef struct flood_plan:
-        pass
+        int pid
+        int signum
+        uint64_t count
+        bint queue
+        uint64_t limit_ns
     cdef struct flood_result:
-        pass
+        uint64_t sent
+        uint64_t refused
+        uint64_t elapsed_ns
+    int flood_send "flood"(const flood_plan *, flood_result *)

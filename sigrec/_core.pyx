@@ -5,11 +5,9 @@ Everything here runs in interpreter context: under the GIL, never in a signal
 handler. Policy (argument checks, where a recording goes, what to restore) is in
 the Python modules.
 """
-from cpython.exc cimport PyErr_SetFromErrno, PyErr_CheckSignals
-from cpython.mem cimport PyMem_Malloc
-from libc.errno cimport errno
-from libc.stdint cimport int64_t, intptr_t
-from libc.string cimport memcpy
+from cpython.exc cimport PyErr_SetFromErrno
+from libc.stdint cimport intptr_t
+from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
 
 from sigrec._siginfo import SignalInfo
@@ -134,6 +132,7 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
     """Calls handlers for what waits, of every signal. Counts those of `only`."""
     global dispatch_thread
     cdef event e
+    memset(&e, 0, sizeof(e))
     cdef queue_item kind = QUEUE_NONE
     cdef Handler handler
     cdef uint64_t n = 0, calls = 0, offset = 0, until = 0
@@ -378,3 +377,16 @@ def sigqueue(pid_t pid, int signum, intptr_t value) -> None:
     v.sival_ptr = <void *>value
     if c_sigqueue(pid, signum, v) != 0:
         PyErr_SetFromErrno(OSError)
+
+
+def flood(pid_t pid, int signum, uint64_t count, bint queue, uint64_t limit_ns) -> tuple:
+    """Sends `count` signals, by sigqueue(3) or kill(2), or as many as limit_ns (0: no limit)
+    allows; returns (sent, EAGAINs, ns). A receiver that ends ends it."""
+    cdef flood_plan plan
+    cdef flood_result result
+    cdef int error
+    plan.pid, plan.signum, plan.count, plan.queue, plan.limit_ns = pid, signum, count, queue, limit_ns
+    with nogil:
+        error = flood_send(&plan, &result)
+    check(error)
+    return result.sent, result.refused, result.elapsed_ns

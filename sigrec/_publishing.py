@@ -61,6 +61,11 @@ def _capacity(name: str, value: int | None, default: int) -> int:
     return 1 << (value - 1).bit_length()
 
 
+def started() -> bool:
+    """Whether this process, or the one that it was forked from, ever registered a signal."""
+    return _settings.started
+
+
 def start() -> int:
     """Make sure that this process counts somewhere; returns the queue capacity."""
     if not _settings.started:
@@ -86,7 +91,7 @@ def adopt() -> None:
         if _publish(directory, name, True, notes):
             return
     for directory in _rundir.candidates():
-        reason = _rundir.prepare(directory) or _rundir.usable(directory)
+        reason = _rundir.prepare(directory)
         if reason is not None:
             notes.append(reason)
         elif _publish(directory, f"{os.getpid()}.sigrec", False, notes):

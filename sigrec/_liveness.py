@@ -1,0 +1,91 @@
+"""What /proc says of a process now. Everything here answers None or False for one that is gone."""
+
+from __future__ import annotations
+
+import os
+
+
+def stat_fields(pid: int) -> list[bytes] | None:
+    """The fields of /proc/<pid>/stat from the third on (proc_pid_stat(5))."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    # Field 2, the name, may hold anything: count from its last parenthesis.
+    return text[text.rfind(b")") + 2 :].split()
+
+
+def start_ticks(pid: int) -> int | None:
+    """When it started, in clock ticks since boot (field 22), if it is not a zombie."""
+    fields = stat_fields(pid)
+    if fields is None or len(fields) < 20 or fields[0] in (b"Z", b"X"):
+        return None
+    return int(fields[19])
+
+
+def maps_writable(pid: int, device: int, inode: int) -> bool | None:
+    """Whether the process maps that file shared and writable; None: not ours to see."""
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            lines = file.read().splitlines()
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    wanted = f"{os.major(device):02x}:{os.minor(device):02x}".encode(), str(inode).encode()
+    for line in lines:
+        # address perms offset dev inode pathname: proc_pid_maps(5)
+        part = line.split(None, 5)
+        if len(part) >= 5 and (part[3], part[4]) == wanted and part[1][1:4:2] == b"ws":
+            return True
+    return False
+
+
+def catches(pid: int, signum: int) -> bool | None:
+    """Whether the process has a handler for the signal (SigCgt in proc_pid_status(5))."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"SigCgt:"):
+                    return bool(int(line.split()[1], 16) >> (signum - 1) & 1)
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def comm_at(pid: int, time_ns: int) -> str | None:
+    """The short name of the process that had this pid at time_ns, if it still lives.
+
+    A pid is used again: a process that started later is somebody else.
+    """
+    ticks = start_ticks(pid) if pid > 0 else None
+    if ticks is None:
+        return None
+    try:
+        with open("/proc/stat", "rb") as file:
+            boot = next(int(line.split()[1]) for line in file if line.startswith(b"btime "))
+        started_ns = boot * 10**9 + ticks * (10**9 // os.sysconf("SC_CLK_TCK"))
+        # btime has whole seconds.
+        if started_ns > time_ns + 10**9:
+            return None
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read().rstrip(b"\n").decode(errors="replace")
+    except (OSError, ValueError, StopIteration):
+        return None
+
+
+def boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def pid_namespace() -> int:
+    """The inode of this process's PID namespace; 0: not known."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0

@@ -1,0 +1,19 @@
+"""Signal names, as people write them."""
+
+from __future__ import annotations
+
+import signal
+
+
+def name(signum: int, sigrtmin: int | None = None) -> str:
+    """``"SIGUSR1"``, ``"SIGRTMIN+2"``; ``"signal 33"`` for one that has no name.
+
+    sigrtmin: of the process whose signal it is; C libraries differ. Default: ours.
+    """
+    lowest = sigrtmin or getattr(signal, "SIGRTMIN", 65)
+    if lowest <= signum <= 64:
+        return f"SIGRTMIN+{signum - lowest}" if signum > lowest else "SIGRTMIN"
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return f"signal {signum}"

@@ -1,0 +1,249 @@
+"""SignalInfo: what is known of one delivered signal. Sender: who sent it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+# si_code values, <bits/siginfo-consts.h>; sigaction(2) says which fields each defines.
+SI_USER = 0
+SI_QUEUE = -1
+SI_TIMER = -2
+SI_SIGIO = -5
+SI_TKILL = -6
+SI_KERNEL = 0x80
+
+SIGCHLD = 17
+_FAULTS = frozenset({4, 5, 7, 8, 11, 31})  # ILL TRAP BUS FPE SEGV SYS
+POLL_HUP = 6
+
+
+class Sender:
+    """Who sent a signal. Immutable.
+
+    kind: "process" (pid and uid are set), "unknown" (the kernel could not or may not say),
+        "kernel", "timer", "child" (pid and uid of the child whose state changed).
+    comm: the process's short name (proc_pid_comm(5)), while it still lives; else None.
+    """
+
+    __slots__ = ("comm", "kind", "pid", "uid")
+
+    kind: str
+    pid: int | None
+    uid: int | None
+    comm: str | None
+
+    def __init__(
+        self, kind: str, pid: int | None = None, uid: int | None = None, comm: str | None = None
+    ) -> None:
+        for name, value in (("kind", kind), ("pid", pid), ("uid", uid), ("comm", comm)):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Sender is immutable: {name!r} cannot be set")
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.kind, self.pid, self.uid)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Sender) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return {"unknown": "an unknown sender", "kernel": "the kernel", "timer": "a timer"}.get(
+                self.kind, self.kind
+            )
+        who = f"{self.comm}, " if self.comm else ""
+        return f"{'child ' if self.kind == 'child' else ''}PID {self.pid} ({who}uid {self.uid})"
+
+    def __repr__(self) -> str:
+        return f"<Sender: {self}>"
+
+
+class SignalInfo:
+    """One delivered signal: the fields of siginfo_t, when and where it was taken. Immutable.
+
+    si_signo, si_code, si_errno are always ints. The others are None where si_code does not
+    define them (sigaction(2)):
+    si_pid, si_uid: the sender; both 0 with si_code SI_USER (0): sender unknown.
+    si_value: what sigqueue(3) sent, as a signed 64-bit int; ``si_int``: as C's sival_int.
+    si_status: SIGCHLD's exit status or signal. si_band, si_fd: SIGIO's.
+    si_overrun, si_timerid: a POSIX timer's. si_addr: a fault's address.
+
+    monotonic_ns: CLOCK_MONOTONIC when it was taken, in ns. time_ns: the same in ns since 1970.
+    tid: the thread that took it. ordinal: how many of this signal this process took before it.
+    """
+
+    __slots__ = ("_event",)
+
+    # As C's struct event has them, and before them REALTIME minus MONOTONIC in ns:
+    # offset, monotonic_ns, ordinal, signo, code, pid, uid, datum, tid, errno, detail, timerid
+    _event: tuple[int, ...]
+
+    def __init__(self) -> None:
+        raise TypeError("SignalInfo is made by sigrec")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a SignalInfo is immutable: {name!r} cannot be set")
+
+    @classmethod
+    def _make(cls, *event: int) -> SignalInfo:
+        self = object.__new__(cls)
+        _set_event(self, event)
+        return self
+
+    @property
+    def time_ns(self) -> int:
+        return self._event[0] + self._event[1]
+
+    @property
+    def monotonic_ns(self) -> int:
+        return self._event[1]
+
+    @property
+    def ordinal(self) -> int:
+        return self._event[2]
+
+    @property
+    def tid(self) -> int:
+        return self._event[8]
+
+    # Which fields si_code defines: the same rules as event_from_siginfo in csrc/event.c.
+
+    @property
+    def _is_poll(self) -> bool:
+        code = self._event[4]
+        if code == SI_SIGIO:
+            return True
+        return 0 < code <= POLL_HUP and self._event[3] not in _FAULTS and self._event[3] != SIGCHLD
+
+    @property
+    def _is_child(self) -> bool:
+        return self._event[3] == SIGCHLD and 0 < self._event[4] != SI_KERNEL
+
+    @property
+    def _has_sender(self) -> bool:
+        if self._event[4] > 0:
+            return self._is_child
+        return self._event[4] not in (SI_TIMER, SI_SIGIO)
+
+    @property
+    def si_signo(self) -> int:
+        return self._event[3]
+
+    @property
+    def si_code(self) -> int:
+        return self._event[4]
+
+    @property
+    def si_errno(self) -> int:
+        return self._event[9]
+
+    @property
+    def si_pid(self) -> int | None:
+        return self._event[5] if self._has_sender else None
+
+    @property
+    def si_uid(self) -> int | None:
+        return self._event[6] if self._has_sender else None
+
+    @property
+    def si_status(self) -> int | None:
+        return self._event[10] if self._is_child else None
+
+    @property
+    def si_value(self) -> int | None:
+        if self._event[4] >= 0 or self._event[4] in (SI_TKILL, SI_SIGIO):
+            return None
+        return _signed(self._event[7])
+
+    @property
+    def si_int(self) -> int | None:
+        value = self.si_value
+        return None if value is None else ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+
+    @property
+    def si_overrun(self) -> int | None:
+        return self._event[10] if self._event[4] == SI_TIMER else None
+
+    @property
+    def si_timerid(self) -> int | None:
+        return self._event[11] if self._event[4] == SI_TIMER else None
+
+    @property
+    def si_addr(self) -> int | None:
+        defined = self._event[3] in _FAULTS and 0 < self._event[4] != SI_KERNEL
+        return self._event[7] if defined else None
+
+    @property
+    def si_band(self) -> int | None:
+        return _signed(self._event[7]) if self._is_poll else None
+
+    @property
+    def si_fd(self) -> int | None:
+        return self._event[10] if self._is_poll else None
+
+    @property
+    def signal_name(self) -> str:
+        """``"SIGUSR1"``, ``"SIGRTMIN+2"``."""
+        from sigrec._names import name
+
+        return name(self.si_signo)
+
+    @property
+    def time(self) -> datetime:
+        """When it was taken, aware, in UTC, to the microsecond."""
+        from sigrec._times import aware
+
+        return aware(self.time_ns)
+
+    @property
+    def sender(self) -> Sender:
+        """Who sent it, as far as si_code tells; looks for its name in /proc now."""
+        if self._event[4] == SI_TIMER:
+            return Sender("timer")
+        if not self._has_sender:
+            return Sender("kernel")
+        pid, uid = self._event[5], self._event[6]
+        if self._event[4] == SI_USER and pid == 0 and uid == 0:
+            return Sender("unknown")
+        from sigrec._liveness import comm_at
+
+        comm = comm_at(pid, self.time_ns)
+        return Sender("child" if self._is_child else "process", pid, uid, comm)
+
+    def __eq__(self, other: object) -> bool:
+        return self._event == other._event if isinstance(other, SignalInfo) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._event)
+
+    def __repr__(self) -> str:
+        parts = [self.signal_name, f"si_code={self.si_code}"]
+        for field in FIELDS[3:]:
+            value = getattr(self, field)
+            if value is not None:
+                parts.append(f"{field}={value}")
+        return f"<SignalInfo {' '.join(parts)} ordinal={self.ordinal}>"
+
+
+FIELDS = (
+    "si_signo", "si_code", "si_errno", "si_pid", "si_uid", "si_status", "si_band", "si_value",
+    "si_overrun", "si_timerid", "si_addr", "si_fd",
+)  # fmt: skip
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 64) if word >> 63 else word
+
+
+# The slot's own setter: __setattr__ refuses, and object.__setattr__ is slower.
+_set_event = SignalInfo._event.__set__  # type: ignore[attr-defined]
+
+for _public in (SignalInfo, Sender):
+    _public.__module__ = "sigrec"
+del _public

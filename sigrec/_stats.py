@@ -1,0 +1,136 @@
+"""stats(): the ledger as objects, and as the JSON that the command line prints."""
+
+from __future__ import annotations
+
+import os
+
+from sigrec import _core, _publishing
+from sigrec._recording import Recording, SignalStats
+from sigrec._times import rfc3339
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from sigrec._siginfo import Sender, SignalInfo
+
+JSON_VERSION = 1
+
+
+class ProcessStats:
+    """One process: its recording's header, and its signals by number, at one moment."""
+
+    __slots__ = ("argv", "path", "pid", "signals", "started_ns", "state")
+
+    def __init__(self, recording: Recording | None) -> None:
+        self.pid: int = recording.pid if recording else os.getpid()
+        self.state: str = recording.state if recording else "alive"
+        self.argv: list[str] | None = recording.argv if recording else None
+        self.started_ns: int | None = recording.started_ns if recording else None
+        self.path: str | None = recording.path if recording else None
+        self.signals: dict[int, SignalStats] = recording.signals if recording else {}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "pid": self.pid,
+            "state": self.state,
+            "argv": None if self.argv is None else [_text(part) for part in self.argv],
+            "started": None if self.started_ns is None else rfc3339(self.started_ns),
+            "recording": None if self.path is None else _text(self.path),
+            "signals": [_signal(stats) for stats in self.signals.values()],
+        }
+
+
+class Stats:
+    """The ledgers of one or more processes at one moment.
+
+    ``stats[signum]`` is the :class:`SignalStats` of a signal in the one process; a signal that
+    was never delivered and has no handler is a KeyError. Iterates over SignalStats.
+    """
+
+    def __init__(self, recordings: Iterable[Recording | None]) -> None:
+        self.processes = [ProcessStats(recording) for recording in recordings]
+
+    def _only(self) -> ProcessStats:
+        if len(self.processes) != 1:
+            raise LookupError(f"these are the stats of {len(self.processes)} processes")
+        return self.processes[0]
+
+    def __getitem__(self, signum: int) -> SignalStats:
+        return self._only().signals[int(signum)]
+
+    def __contains__(self, signum: object) -> bool:
+        return signum in self._only().signals
+
+    def __iter__(self) -> Iterator[SignalStats]:
+        return iter(self._only().signals.values())
+
+    def __len__(self) -> int:
+        return len(self._only().signals)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of ``sigrec stats --json``, as a dict."""
+        return {
+            "version": JSON_VERSION,
+            "processes": [process.to_dict() for process in self.processes],
+        }
+
+    def __repr__(self) -> str:
+        return f"<Stats of {', '.join(f'PID {process.pid}' for process in self.processes)}>"
+
+
+def stats() -> Stats:
+    """This process's ledger. In a forked child it begins at the fork."""
+    if not _publishing.started():
+        return Stats([None])
+    _publishing.start()
+    _core.fold()
+    _core.refresh_modes()
+    return Stats([Recording(_core.read, os.fsdecode(_core.path()) or None)])
+
+
+def _text(text: str) -> str:
+    """Without lone surrogates, which JSON readers refuse."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _signal(stats: SignalStats) -> dict[str, Any]:
+    return {
+        "signal": stats.signal,
+        "number": stats.number,
+        "mode": stats.mode,
+        "replaced": stats.replaced,
+        "delivered": stats.delivered,
+        "recorded": stats.recorded,
+        "dropped": stats.dropped,
+        "overwritten": stats.overwritten,
+        "handled": stats.handled,
+        "pending": stats.pending,
+        "undetailed": stats.undetailed,
+        "abandoned": stats.abandoned,
+        "overruns": stats.overruns,
+        "first": _when(stats.first),
+        "last": _when(stats.last),
+        "senders": [_sender(sender, count) for sender, count in stats.senders],
+    }
+
+
+def _when(info: SignalInfo | None) -> str | None:
+    return None if info is None else rfc3339(info.time_ns)
+
+
+def _sender(sender: Sender, count: int) -> dict[str, Any]:
+    return {
+        "kind": sender.kind,
+        "pid": sender.pid,
+        "uid": sender.uid,
+        "comm": sender.comm,
+        "count": count,
+    }
+
+
+for _public in (Stats, ProcessStats):
+    _public.__module__ = "sigrec"
+stats.__module__ = "sigrec"
+del _public
