@@ -7,24 +7,26 @@ it, live or after a SIGKILL. Importing this starts no thread and installs no han
 
 from __future__ import annotations
 
-from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
-from sigrec._publishing import configure
-from sigrec._registration import Registration, SignalManager, register, unregister
-from sigrec._sending import sigqueue
-from sigrec._siginfo import SignalInfo
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sigrec._recording import Recording, open_recording
-    from sigrec._stats import Stats, stats
+    from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
+    from sigrec._publishing import configure
+    from sigrec._recording import Recording, SignalStats, open_recording
+    from sigrec._registration import Registration, SignalManager, register, unregister
+    from sigrec._sending import sigqueue
+    from sigrec._siginfo import Sender, SignalInfo
+    from sigrec._stats import ProcessStats, Stats, stats
 
 __all__ = [
     "NoRecordingError",
+    "ProcessStats",
     "Recording",
     "RecordingError",
     "Registration",
+    "Sender",
     "SignalInfo",
     "SignalManager",
+    "SignalStats",
     "SigrecError",
     "Stats",
     "WrongThreadError",
@@ -38,30 +40,39 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# Reading is for those who look; a program that only registers does not pay for it.
-_LAZY = {
-    "Recording": "sigrec._recording",
-    "open_recording": "sigrec._recording",
-    "Stats": "sigrec._stats",
-    "stats": "sigrec._stats",
+# A name's module is imported when the name is first used: `import sigrec` costs next to nothing.
+_MODULES = {
+    "NoRecordingError": "_errors",
+    "ProcessStats": "_stats",
+    "Recording": "_recording",
+    "RecordingError": "_errors",
+    "Registration": "_registration",
+    "Sender": "_siginfo",
+    "SignalInfo": "_siginfo",
+    "SignalManager": "_registration",
+    "SignalStats": "_recording",
+    "SigrecError": "_errors",
+    "Stats": "_stats",
+    "WrongThreadError": "_errors",
+    "configure": "_publishing",
+    "open_recording": "_recording",
+    "register": "_registration",
+    "sigqueue": "_sending",
+    "stats": "_stats",
+    "unregister": "_registration",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value: object = getattr(import_module(_LAZY[name]), name)
+    value: object = getattr(import_module(f"sigrec.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_MODULES})
 
-
-# Tracebacks and documentation name the public path.
-for _public in (Registration, SignalManager, configure, register, sigqueue, unregister):
-    _public.__module__ = "sigrec"
-del _public

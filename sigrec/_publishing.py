@@ -8,7 +8,7 @@ from sigrec import _core, _rundir
 from sigrec._errors import SigrecError
 
 HISTORY = 16384  # events: 1 MiB of tmpfs
-QUEUE = 4096  # events a registered signal: 256 KiB, touched only as it fills
+QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
 LARGEST = 1 << 24  # events: 1 GiB
 
 
@@ -33,7 +33,7 @@ def configure(
     """Set capacities and the recording's file. Call it before the first ``register()``.
 
     history: events kept in the recording, all signals together (default 16384; 64 bytes each).
-    queue: events that can wait, with their siginfo, for the handler of one signal (default 4096).
+    queue: events that can wait, with their siginfo, for the handler of one signal (default 16384).
     Both are rounded up to a power of two; 16 to 16,777,216.
     recording: write the recording to this file, and keep it after a clean exit.
 
@@ -129,3 +129,6 @@ def _warn(notes: list[str], outcome: str) -> None:
         warnings.warn(f"sigrec: {'; '.join(notes)}; {outcome}", RuntimeWarning, stacklevel=2)
     except RuntimeWarning:
         pass  # warnings are errors here; this one must not keep a signal from being handled
+
+
+configure.__module__ = "sigrec"

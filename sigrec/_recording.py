@@ -387,3 +387,8 @@ def _open(path: str, flags: int) -> Recording:
     except BaseException:
         os.close(fd)
         raise
+
+
+for _public in (Recording, SignalStats, open_recording):
+    _public.__module__ = "sigrec"
+del _public

@@ -312,3 +312,8 @@ def _give_back(number: int, taken: _Taken) -> None:
     _core.forget(number)
     if errors:
         raise errors[0]
+
+
+for _public in (Registration, SignalManager, register, unregister):
+    _public.__module__ = "sigrec"
+del _public

@@ -27,3 +27,6 @@ def sigqueue(pid: int, signum: int, value: int = 0) -> None:
     if not _LOWEST <= value <= _HIGHEST:
         raise ValueError(f"value must fit in 64 bits, signed, not {value!r}")
     _core.sigqueue(int(pid), int(signum), int(value))
+
+
+sigqueue.__module__ = "sigrec"

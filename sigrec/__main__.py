@@ -1,0 +1,5 @@
+import sys
+
+from sigrec.cli import main
+
+sys.exit(main())

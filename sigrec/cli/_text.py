@@ -1,0 +1,67 @@
+"""Text for a terminal: made safe, laid out as tables."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def printable(text: str) -> str:
+    """With every character that a terminal could act on, or that cannot be printed, escaped.
+    A process can name itself anything."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def number(n: int) -> str:
+    return f"{n:,}"
+
+
+def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as text: by rich on a terminal, where it is installed (sigrec[cli]), else plain.
+
+    A column whose title ends with ">" is aligned to the right.
+    """
+    right = [name.endswith(">") for name in title]
+    names = [name.removesuffix(">") for name in title]
+    if sys.stdout.isatty():
+        try:
+            return _rich(names, right, rows)
+        except ImportError:
+            pass
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    lines = []
+    for row in [names, *rows]:
+        cells = [
+            cell.rjust(width) if r else cell.ljust(width)
+            for cell, width, r in zip(row, widths, right, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _rich(names: Sequence[str], right: Sequence[bool], rows: Sequence[Sequence[str]]) -> str:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name, r in zip(names, right, strict=True):
+        grid.add_column(name, justify="right" if r else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    # rich itself respects NO_COLOR.
+    console = Console(highlight=False, no_color=bool(os.environ.get("NO_COLOR")) or None)
+    with console.capture() as capture:
+        console.print(grid)
+    return capture.get()

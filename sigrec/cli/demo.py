@@ -1,0 +1,169 @@
+"""Flood a process of our own with signals for about two seconds, once with the standard
+library's signal module and once with sigrec, and show what each of them noticed.
+
+Nothing but a child process of this command receives a signal.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+from sigrec import SigrecError, _core
+from sigrec.cli._text import number, table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+HELP = "flood a child process for two seconds: sigrec beside signal"
+
+ROUND_NS = 450_000_000  # four rounds, and the receivers' start
+SLICES = 15  # of a round: the progress bar moves between them
+
+LIBRARIES = ("signal", "sigrec")
+SIGNALS = (("SIGUSR1", False), ("SIGRTMIN+2", True))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def run(args: argparse.Namespace) -> int:
+    results = {}
+    with _Progress(len(LIBRARIES) * len(SIGNALS) * SLICES) as progress:
+        for name, queued in SIGNALS:
+            for library in LIBRARIES:
+                progress.note(f"{name} to a process that uses {library}")
+                results[name, library] = _round(library, name, queued, progress)
+    print(_show(results), end="")
+    return 0
+
+
+def _number(name: str) -> int:
+    return signal.SIGUSR1 if name == "SIGUSR1" else signal.SIGRTMIN + 2
+
+
+def _round(library: str, name: str, queued: bool, progress: _Progress) -> dict[str, int]:
+    """Floods one receiver; what was sent, and what it says of it."""
+    receiver = subprocess.Popen(
+        [sys.executable, "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert receiver.stdin is not None and receiver.stdout is not None
+    try:
+        if receiver.stdout.readline() != "ready\n":
+            raise SigrecError("demo: the receiving process did not start")
+        sent = 0
+        for _ in range(SLICES):
+            count, _, _ = _core.flood(
+                receiver.pid, _number(name), 1 << 62, queued, ROUND_NS // SLICES
+            )
+            sent += count
+            progress.step()
+        receiver.stdin.write("done\n")
+        receiver.stdin.flush()
+        answer = receiver.stdout.readline().split()
+        if len(answer) != 2:
+            raise SigrecError("demo: the receiving process ended too early")
+        receiver.wait(timeout=30)  # a clean exit removes its recording
+        return {"sent": sent, "delivered": int(answer[0]), "handled": int(answer[1])}
+    finally:
+        receiver.stdin.close()
+        receiver.stdout.close()
+        if receiver.poll() is None:
+            receiver.kill()
+            receiver.wait()
+
+
+def _show(results: dict[tuple[str, str], dict[str, int]]) -> str:
+    rows = []
+    for (name, library), result in results.items():
+        known = result["delivered"] >= 0
+        share = result["handled"] / result["sent"] if result["sent"] else 0.0
+        rows.append(
+            [
+                name,
+                library,
+                number(result["sent"]),
+                number(result["delivered"]) if known else "unknown",
+                number(result["handled"]),
+                f"{100 * share:.1f} %",
+            ]
+        )
+    title = ["signal", "receiver uses", "sent>", "delivered>", "handled>", "handled/sent>"]
+    standard = results["SIGUSR1", "sigrec"]
+    queued = results["SIGRTMIN+2", "sigrec"]
+    merged = standard["sent"] - standard["delivered"]
+    text = table(title, rows)
+    text += f"""
+sent       what this command sent to the receiving process, as fast as it could
+delivered  what the process took from the kernel; signal does not count it
+handled    how often the Python handler was called
+
+SIGRTMIN+2 is a real-time signal: the kernel queues each one.
+SIGUSR1 is a standard signal: one that comes while the same is still pending is
+merged into it by the kernel, and no program can see it. Here that happened to
+{number(merged)} of {number(standard["sent"])}; the rest was delivered.
+"""
+    exact = all(result["handled"] == result["delivered"] for result in (standard, queued))
+    if exact and queued["sent"] == queued["delivered"]:
+        text += "sigrec called the handler once for every signal that was delivered.\n"
+    else:
+        text += "sigrec did NOT handle every signal that was delivered: please report this.\n"
+    return text
+
+
+class _Progress:
+    """A bar on stderr, where that is a terminal: rich's, if it is installed."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._done = 0
+        self._note = ""
+        self._terminal = sys.stderr.isatty()
+        self._rich: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> _Progress:
+        if self._terminal:
+            try:
+                from rich.console import Console
+                from rich.progress import BarColumn, Progress, TextColumn
+            except ImportError:
+                return self
+            self._rich = Progress(
+                BarColumn(),
+                TextColumn("{task.description}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._rich.start()
+            self._task = self._rich.add_task("", total=self._steps)
+        return self
+
+    def note(self, text: str) -> None:
+        self._note = text
+        self._draw()
+
+    def step(self) -> None:
+        self._done += 1
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._rich is not None:
+            self._rich.update(self._task, completed=self._done, description=self._note)
+        elif self._terminal:
+            filled = 30 * self._done // self._steps
+            bar = "#" * filled + "." * (30 - filled)
+            print(f"\r[{bar}] {self._note:<45}", end="", file=sys.stderr, flush=True)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._rich is not None:
+            self._rich.stop()
+        elif self._terminal:
+            print("\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)
