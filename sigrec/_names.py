@@ -10,7 +10,7 @@ def name(signum: int, sigrtmin: int | None = None) -> str:
 
     sigrtmin: of the process whose signal it is; C libraries differ. Default: ours.
     """
-    lowest = sigrtmin or getattr(signal, "SIGRTMIN", 65)
+    lowest = sigrtmin or int(getattr(signal, "SIGRTMIN", 65))
     if lowest <= signum <= 64:
         return f"SIGRTMIN+{signum - lowest}" if signum > lowest else "SIGRTMIN"
     try:

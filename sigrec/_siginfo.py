@@ -242,7 +242,7 @@ def _signed(word: int) -> int:
 
 
 # The slot's own setter: __setattr__ refuses, and object.__setattr__ is slower.
-_set_event = SignalInfo._event.__set__  # type: ignore[attr-defined]
+_set_event = vars(SignalInfo)["_event"].__set__
 
 for _public in (SignalInfo, Sender):
     _public.__module__ = "sigrec"

@@ -1,0 +1,111 @@
+"""What the tests share: child processes that they start, talk to, and flood."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from sigrec import _core
+
+PRELUDE = """
+import os, signal, sys, threading, time
+import sigrec
+from sigrec import _core
+RT = signal.SIGRTMIN + 2
+def say(*words):
+    print(*words, flush=True)
+def hear():
+    return sys.stdin.readline().strip()
+def settle(*signums):
+    for signum in signums:
+        while sigrec.stats()[signum].pending:
+            pass
+def ledger(signum):
+    s = sigrec.stats()[signum]
+    return s.delivered, s.recorded + s.dropped, s.handled, s.pending
+"""
+
+
+class Child:
+    """A Python program under test, with pipes for a conversation by lines."""
+
+    def __init__(self, code, *args, env=None, prelude=PRELUDE, **options):
+        program = prelude + textwrap.dedent(code)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, args)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(env or {})},
+            **options,
+        )
+        self.pid = self.process.pid
+
+    def line(self, timeout=60):
+        """The next line of its output; fails, with its stderr, if there is none."""
+        ready, _, _ = select.select([self.process.stdout], [], [], timeout)
+        line = self.process.stdout.readline().decode() if ready else ""
+        if not line.endswith("\n"):
+            self.process.kill()
+            raise AssertionError(f"no line from the child: {self.process.stderr.read().decode()}")
+        return line.rstrip("\n")
+
+    def tell(self, text="go"):
+        self.process.stdin.write(text.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def end(self, status=0, timeout=60):
+        """Waits for its end; returns what else it printed, and its stderr."""
+        out, err = self.process.communicate(timeout=timeout)
+        assert self.process.returncode == status, err.decode()
+        return out.decode(), err.decode()
+
+    def flood(self, signum, count, queue=True):
+        sent, _, _ = _core.flood(self.pid, signum, count, queue, 60_000_000_000)
+        assert sent == count
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            pipe.close()
+
+
+@pytest.fixture
+def child():
+    """Starts children, and leaves none behind."""
+    children = []
+
+    def start(code, *args, **options):
+        children.append(Child(code, *args, **options))
+        return children[-1]
+
+    yield start
+    for one in children:
+        one.kill()
+
+
+@pytest.fixture(autouse=True)
+def run_directory(tmp_path_factory, monkeypatch):
+    """Each test's processes publish in a place of their own."""
+    directory = tmp_path_factory.mktemp("run")
+    directory.chmod(0o700)
+    monkeypatch.setenv("SIGREC_DIR", str(directory))
+    return directory
+
+
+def wait_until(condition, timeout=60):
+    """For what no event announces: looks again until it holds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.002)
+
+
+RT = signal.SIGRTMIN + 2

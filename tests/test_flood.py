@@ -1,0 +1,221 @@
+"""Floods from other processes: every count is exact."""
+
+import os
+import signal
+
+import pytest
+
+from sigrec import _core
+from tests.conftest import RT
+
+RECEIVER = """
+calls = 0
+def handler(signum, frame):
+    global calls
+    calls += 1
+signum = int(sys.argv[1])
+sigrec.register(signum, handler)
+say("ready")
+{wait}
+settle(signum)
+say(calls, *ledger(signum))
+"""
+
+BUSY = """
+import select
+while not select.select([0], [], [], 0)[0]:
+    sum(range(1000))
+"""
+ASLEEP = "hear()"
+# A call that keeps the main thread out of the interpreter; sleep(3) would be cut short.
+IN_C = """
+import ctypes
+libc = ctypes.CDLL(None)
+class Pollfd(ctypes.Structure):
+    _fields_ = [("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short)]
+p = Pollfd(0, 1, 0)
+while libc.poll(ctypes.byref(p), 1, -1) != 1:
+    pass
+"""
+
+
+@pytest.mark.parametrize("wait", [BUSY, ASLEEP, IN_C], ids=["busy", "asleep", "in C"])
+@pytest.mark.parametrize("signum", [RT, signal.SIGUSR1], ids=["real-time", "standard"])
+def test_every_delivered_signal_is_counted_and_handled(child, signum, wait):
+    receiver = child(RECEIVER.format(wait=wait), signum)
+    assert receiver.line() == "ready"
+    count = 500_000 if signum == RT else 100_000
+    receiver.flood(signum, count, queue=signum == RT)
+    receiver.tell()
+    calls, delivered, recorded, handled, pending = map(int, receiver.line(120).split())
+    assert calls == handled == delivered == recorded
+    assert pending == 0
+    if signum == RT:
+        assert delivered == count
+    else:
+        assert 0 < delivered <= count
+
+
+def test_a_standard_flood_merges_little(child):
+    """The figure itself is the benchmark's; this catches a handler that does not dequeue."""
+    if os.cpu_count() < 2:
+        pytest.skip("sender and receiver need a CPU each")
+    receiver = child(RECEIVER.format(wait="os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n" + BUSY), signal.SIGUSR1)
+    receiver.line()
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        receiver.flood(signal.SIGUSR1, 500_000, queue=False)
+    finally:
+        os.sched_setaffinity(0, before)
+    receiver.tell()
+    delivered = int(receiver.line(120).split()[1])
+    assert delivered > 250_000  # a handler that takes one at a time gets some 50,000
+
+
+def test_overflow_keeps_counts_and_order(child):
+    """A 1,024-slot queue, the main thread in C with the GIL held, 1,000,000 signals."""
+    receiver = child(
+        """
+        import ctypes
+        sigrec.configure(queue=1024, history=4096)
+        infos = []
+        undetailed = 0
+        def handler(signum, info, frame):
+            global undetailed
+            if info is None:
+                undetailed += 1
+            else:
+                infos.append(info.ordinal)
+        terminated = []
+        sigrec.register(RT, handler, siginfo=True)
+        sigrec.register(signal.SIGTERM, lambda s, info, f: terminated.append((info.si_pid, len(infos) + undetailed)), siginfo=True)
+        class Pollfd(ctypes.Structure):
+            _fields_ = [("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short)]
+        p = Pollfd(0, 1, 0)
+        poll = ctypes.PyDLL(None).poll
+        say("ready")
+        while poll(ctypes.byref(p), 1, -1) != 1:
+            pass
+        settle(RT, signal.SIGTERM)
+        s = sigrec.stats()[RT]
+        say(s.delivered, s.handled, s.pending, s.undetailed, undetailed, len(infos), s.recorded + s.dropped)
+        say(infos == sorted(infos) and len(set(infos)) == len(infos))
+        say(*terminated[0], len(terminated))
+        """
+    )
+    receiver.line()
+    receiver.flood(RT, 1_000_000)
+    os.kill(receiver.pid, signal.SIGTERM)
+    receiver.tell()
+    delivered, handled, pending, undetailed, seen_undetailed, detailed, kept = map(
+        int, receiver.line(120).split()
+    )
+    assert delivered == handled == kept == 1_000_000
+    assert pending == 0
+    assert undetailed == seen_undetailed == 1_000_000 - detailed
+    assert detailed >= 1024
+    assert receiver.line() == "True"
+    sender, _, calls = map(int, receiver.line().split())
+    assert (sender, calls) == (os.getpid(), 1)
+
+
+def test_eight_senders_three_signals(child):
+    receiver = child(
+        """
+        signums = [signal.SIGRTMIN + n for n in (1, 2, 3)]
+        calls = dict.fromkeys(signums, 0)
+        def handler(signum, frame):
+            calls[signum] += 1
+        for signum in signums:
+            sigrec.register(signum, handler)
+        say("ready")
+        hear()
+        settle(*signums)
+        for signum in signums:
+            say(calls[signum], *ledger(signum))
+        """
+    )
+    receiver.line()
+    senders = [
+        child("say(*_core.flood(int(sys.argv[1]), int(sys.argv[2]), 20000, True, 0))", receiver.pid,
+              signal.SIGRTMIN + 1 + n % 3)
+        for n in range(8)
+    ]  # fmt: skip
+    for sender in senders:
+        assert sender.line().split()[0] == "20000"
+        sender.end()
+    receiver.tell()
+    for expected in (60000, 60000, 40000):
+        assert list(map(int, receiver.line().split())) == [expected] * 4 + [0]
+
+
+def test_sixteen_threads(child):
+    receiver = child(
+        """
+        signums = [signal.SIGRTMIN + n for n in (1, 2)]
+        calls = dict.fromkeys(signums, 0)
+        def handler(signum, frame):
+            calls[signum] += 1
+        for signum in signums:
+            sigrec.register(signum, handler)
+        target = threading.get_ident()
+        def send(signum):
+            for _ in range(5000):
+                while True:
+                    try:
+                        signal.pthread_kill(target, signum)
+                        break
+                    except BlockingIOError:
+                        pass
+        threads = [threading.Thread(target=send, args=(signums[n % 2],)) for n in range(16)]
+        for t in threads: t.start()
+        for t in threads: t.join()
+        settle(*signums)
+        for signum in signums:
+            say(calls[signum], *ledger(signum))
+        """
+    )
+    for _ in range(2):
+        assert list(map(int, receiver.line(120).split())) == [40000] * 4 + [0]
+
+
+def test_what_the_program_blocks_or_waits_for_is_left_to_it(child):
+    receiver = child(
+        """
+        RT2, RT3 = signal.SIGRTMIN + 3, signal.SIGRTMIN + 4
+        for signum in (RT, RT2, RT3):
+            sigrec.register(signum, lambda signum, frame: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {RT2, RT3})
+        taken = []
+        def wait():
+            while len(taken) < 1000:
+                taken.append(signal.sigwaitinfo({RT3}).si_signo)
+        thread = threading.Thread(target=wait)
+        thread.start()
+        say("ready")
+        while sys.stdin not in __import__("select").select([sys.stdin], [], [], 0)[0]:
+            pass
+        thread.join()
+        blocked = sigrec.stats()[RT2].delivered
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT2})
+        settle(RT, RT2)
+        say(len(taken), sigrec.stats()[RT3].delivered, blocked, *ledger(RT2), *ledger(RT))
+        """
+    )
+    receiver.line()
+    others = [
+        child("_core.flood(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), True, 0)",
+              receiver.pid, signum, count)
+        for signum, count in ((RT + 1, 1000), (RT + 2, 1000), (RT, 100_000))
+    ]  # fmt: skip
+    for other in others:
+        other.end()
+    receiver.tell()
+    numbers = list(map(int, receiver.line().split()))
+    assert numbers == [1000, 0, 0, 1000, 1000, 1000, 0, 100_000, 100_000, 100_000, 0]
+
+
+def test_a_flood_returns_what_it_sent():
+    with pytest.raises(OSError):
+        _core.flood(os.getpid(), 65, 1, False, 0)
