@@ -49,7 +49,8 @@ def _number(name: str) -> int:
 def _round(library: str, name: str, queued: bool, progress: _Progress) -> dict[str, int]:
     """Floods one receiver; what was sent, and what it says of it."""
     receiver = subprocess.Popen(
-        [sys.executable, "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
+        # -P: the installed sigrec, and not a source tree that we happen to stand in.
+        [sys.executable, "-P", "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
