@@ -1,0 +1,109 @@
+"""What the benchmarks share: processes to measure, a C library of peers, medians, tables."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+median = statistics.median
+
+
+def compile_peers(directory: str) -> str:
+    """Compiles native/peers.c; the path of the library."""
+    library = os.path.join(directory, "peers.so")
+    subprocess.run(
+        ["cc", "-O2", "-shared", "-fPIC", "-o", library, str(HERE / "native" / "peers.c")],
+        check=True,
+    )
+    return library
+
+
+_directory: tempfile.TemporaryDirectory[str] | None = None
+
+
+def peers_path() -> str:
+    """The compiled peers: made once, handed to the measured processes by the environment."""
+    global _directory
+    if "SIGREC_BENCH_PEERS" not in os.environ:
+        _directory = tempfile.TemporaryDirectory()
+        os.environ["SIGREC_BENCH_PEERS"] = compile_peers(_directory.name)
+    return os.environ["SIGREC_BENCH_PEERS"]
+
+
+def load_peers(*, gil: bool) -> ctypes.CDLL:
+    """gil: keep it during a call, so that no Python handler runs before the call ends."""
+    library = (ctypes.PyDLL if gil else ctypes.CDLL)(peers_path())
+    library.get_counted.restype = library.raise_loop.restype = ctypes.c_uint64
+    library.raise_loop.argtypes = [ctypes.c_int, ctypes.c_uint64]
+    return library
+
+
+def pin(role: str) -> None:
+    """Sender and receiver get a CPU each, where there are two."""
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) > 1:
+        os.sched_setaffinity(0, {cpus[0] if role == "receiver" else cpus[1]})
+
+
+class Measured:
+    """A process of its own for one measurement: ``python -m benchmarks.MODULE ARGS``, which
+    talks by lines on its stdin and stdout."""
+
+    def __init__(self, module: str, *args: object) -> None:
+        peers_path()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"benchmarks.{module}", *map(str, args)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+        )
+        self.pid = self.process.pid
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the measured process ended: {self.process.args}")
+        return line.strip()
+
+    def tell(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def result(self) -> dict[str, float]:
+        result: dict[str, float] = json.loads(self.line())
+        return result
+
+    def __enter__(self) -> Measured:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+def answer(**result: float | None) -> None:
+    print(json.dumps(result), flush=True)
+
+
+def table(title: list[str], rows: list[list[str]]) -> str:
+    from sigrec.cli._text import table as text_table
+
+    return text_table(title, rows)

@@ -1,0 +1,26 @@
+"""What does ``import sigrec`` cost?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from benchmarks._common import ROOT, median
+
+NAME = "import"
+
+
+def start(code: str) -> float:
+    before = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    return time.perf_counter() - before
+
+
+def run(rounds: int, quick: bool) -> dict[str, object]:
+    pairs = [(start("import sigrec"), start("pass")) for _ in range(max(rounds, 2) * 4)]
+    return {"over_bare_python_ms": 1000 * median([a - b for a, b in pairs])}
+
+
+def show(result: dict[str, object]) -> str:
+    return "import sigrec: {over_bare_python_ms:.1f} ms over bare Python\n".format(**result)

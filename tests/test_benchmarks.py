@@ -1,0 +1,39 @@
+"""The benchmarks run, and what they count adds up. Never how fast anything is."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) on this machine")
+def test_quick_run_counts_right():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1", "--json"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)["results"]
+    rows = results["flood"]["rows"]
+    assert len(rows) == 30
+    for row in rows:
+        assert row["sent"] == 5000
+        for count in ("delivered", "handled"):
+            assert row[count] is None or row[count] <= row["sent"]
+        if row["kind"] == "sigrec":
+            assert row["exact_in_every_run"]
+    assert results["dispatch"]["ratio"] > 0
+    assert set(results["progress"]) == {"sigrec", "signal"}
+
+
+def test_a_wrong_name_is_a_usage_error():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "speed"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "speed" in done.stderr
