@@ -1,0 +1,36 @@
+"""A multi-threaded program: handlers run in the main thread, and only there.
+
+Run it, and press Ctrl-C. (To raise in the other threads as well is not there yet: tell them by an
+Event, as here.)
+"""
+
+import signal
+import threading
+
+import sigrec
+
+stop = threading.Event()
+
+
+def on_interrupt(signum, frame):
+    print(f"SIGINT handled in {threading.current_thread().name}", flush=True)
+    stop.set()
+
+
+def work(number):
+    rounds = 0
+    while not stop.wait(0.1):
+        rounds += 1
+    print(f"worker {number} stops", flush=True)
+
+
+sigrec.register(signal.SIGINT, on_interrupt)
+workers = [threading.Thread(target=work, args=(n,), name=f"worker {n}") for n in range(3)]
+for worker in workers:
+    worker.start()
+print("Working; press Ctrl-C to stop.", flush=True)
+while not stop.wait(0.5):
+    pass
+for worker in workers:
+    worker.join()
+print("All stopped.", flush=True)
