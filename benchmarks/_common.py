@@ -49,7 +49,11 @@ def load_peers(*, gil: bool) -> ctypes.CDLL:
 
 def pin(role: str) -> None:
     """Sender and receiver get a CPU each, where there are two."""
-    cpus = sorted(os.sched_getaffinity(0))
+    # A child inherits its parent's one CPU: what there was before is in the environment.
+    known = os.environ.setdefault(
+        "SIGREC_BENCH_CPUS", ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    )
+    cpus = [int(cpu) for cpu in known.split(",")]
     if len(cpus) > 1:
         os.sched_setaffinity(0, {cpus[0] if role == "receiver" else cpus[1]})
 

@@ -25,6 +25,9 @@ int flood(const struct flood_plan *plan, struct flood_result *result) {
     int error = 0;
     *result = (struct flood_result){0, 0, 0};
     for (uint64_t tries = 1; result->sent < plan->count; tries++) {
+        if (plan->every_ns)
+            while (monotonic_ns() - start < result->sent * plan->every_ns)
+                ;
         if (send_one(plan, result->sent) == 0) {
             result->sent++;
         } else if (errno == EAGAIN) {

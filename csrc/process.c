@@ -78,6 +78,8 @@ static void adopt(struct recording *recording) {
 
 int process_publish(const char *directory, const char *name, bool any_directory, bool keep,
                     uint64_t capacity) {
+    if (process_adopted())
+        return 0;
     struct recording_owner owner;
     recording_describe(&owner);
     struct recording *recording = malloc(sizeof *recording);
@@ -105,6 +107,8 @@ int process_publish(const char *directory, const char *name, bool any_directory,
 }
 
 int process_go_private(uint64_t capacity) {
+    if (process_adopted())
+        return 0;
     struct recording_owner owner;
     recording_describe(&owner);
     struct recording *recording = malloc(sizeof *recording);
@@ -151,7 +155,7 @@ const char *process_path(void) {
 
 /* exit(3) runs this; _exit, exec and death by a signal do not. A child that
  * has adopted nothing has no recording to say goodbye to. */
-__attribute__((destructor)) static void say_goodbye(void) {
+__attribute__((destructor)) void process_say_goodbye(void) {
     const struct recording *own = process_adopted();
     if (!own || !own->published)
         return;

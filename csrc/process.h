@@ -39,12 +39,16 @@ const struct recording *process_recording(void);
 /* Interpreter context. NULL: nothing adopted. */
 const struct recording *process_adopted(void);
 
-/* Interpreter context, while process_adopted() is NULL. Makes a recording,
- * published as directory/name or private, and counts there from now on.
+/* Interpreter context. Makes a recording, published as directory/name or
+ * private, and counts there from now on; nothing, if there is one already.
  * keep: the file outlives a clean exit. 0 or an errno. */
 int process_publish(const char *directory, const char *name, bool any_directory, bool keep,
                     uint64_t capacity);
 int process_go_private(uint64_t capacity);
+
+/* Interpreter context; exit(3) does it too. Marks the recording as left
+ * cleanly, and removes its file unless it is to be kept. */
+void process_say_goodbye(void);
 
 /* Interpreter context. Moves what was counted in the nursery. */
 void process_fold(void);

@@ -47,6 +47,7 @@ cdef extern from "process.h" nogil:
                         uint64_t capacity)
     int process_go_private(uint64_t capacity)
     void process_fold()
+    void process_say_goodbye()
     void process_handled(int signum, uint64_t n)
     void process_abandoned(int signum, uint64_t n)
     void process_set_mode(int signum, ledger_mode mode, bint replaced)
@@ -78,6 +79,7 @@ cdef extern from "flood.h" nogil:
         uint64_t count
         bint queue
         uint64_t limit_ns
+        uint64_t every_ns
     cdef struct flood_result:
         uint64_t sent
         uint64_t refused

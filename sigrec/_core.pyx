@@ -61,6 +61,7 @@ cdef unsigned long dispatch_thread = 0
 
 # Gives this process a recording: set by the policy module.
 cdef object adopt = None
+cdef bint adopting = False  # it is Python code, in which dispatch may come again
 
 cdef void on_trip(int signum) noexcept nogil:
     PyErr_SetInterruptEx(signum)
@@ -130,7 +131,7 @@ cdef void arm() noexcept:
 
 cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
     """Calls handlers for what waits, of every signal. Counts those of `only`."""
-    global dispatch_thread
+    global dispatch_thread, adopting
     cdef event e
     memset(&e, 0, sizeof(e))
     cdef queue_item kind = QUEUE_NONE
@@ -138,8 +139,12 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
     cdef uint64_t n = 0, calls = 0, offset = 0, until = 0
     cdef int signum
     cdef int32_t pid
-    if process_adopted() is NULL:
-        adopt()
+    if process_adopted() is NULL and not adopting:
+        adopting = True
+        try:
+            adopt()
+        finally:
+            adopting = False
     pid = process_pid()
     dispatch_thread = PyThread_get_thread_ident()
     # First clear, then look: what comes after the look trips again.
@@ -217,7 +222,9 @@ def drain_now(int signum) -> None:
 
 def after_fork_in_child() -> None:
     """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
+    global adopting
     cdef int i
+    adopting = False
     if PyThread_get_thread_ident() != dispatch_thread:
         # Another thread was dispatching; its handlers do not run here.
         for i in range(SIGREC_NSIG):
@@ -357,6 +364,11 @@ def path() -> bytes:
     return process_path()
 
 
+def say_goodbye() -> None:
+    """Marks the recording as left cleanly, as exit(3) does."""
+    process_say_goodbye()
+
+
 def fold() -> None:
     process_fold()
 
@@ -379,13 +391,15 @@ def sigqueue(pid_t pid, int signum, intptr_t value) -> None:
         PyErr_SetFromErrno(OSError)
 
 
-def flood(pid_t pid, int signum, uint64_t count, bint queue, uint64_t limit_ns) -> tuple:
+def flood(pid_t pid, int signum, uint64_t count, bint queue, uint64_t limit_ns,
+          uint64_t every_ns=0) -> tuple:
     """Sends `count` signals, by sigqueue(3) or kill(2), or as many as limit_ns (0: no limit)
-    allows; returns (sent, EAGAINs, ns). A receiver that ends ends it."""
+    allows, one each every_ns; returns (sent, EAGAINs, ns). OSError when the receiver has gone."""
     cdef flood_plan plan
     cdef flood_result result
     cdef int error
     plan.pid, plan.signum, plan.count, plan.queue, plan.limit_ns = pid, signum, count, queue, limit_ns
+    plan.every_ns = every_ns
     with nogil:
         error = flood_send(&plan, &result)
     check(error)

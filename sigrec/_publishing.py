@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from sigrec import _core, _rundir
 from sigrec._errors import SigrecError
@@ -96,6 +97,7 @@ def adopt() -> None:
             notes.append(reason)
         elif _publish(directory, f"{os.getpid()}.sigrec", False, notes):
             _rundir.clean(directory)
+            _leave_cleanly()
             _warn(notes, f"recording to {os.fsdecode(_core.path())}")
             return
     _core.go_private(_settings.history)
@@ -116,6 +118,14 @@ def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -
         notes.append(f"{os.path.join(directory, name)}: {error.strerror}")
         return False
     return True
+
+
+def _leave_cleanly() -> None:
+    """A multiprocessing worker ends in os._exit, after its finalizers: tell them."""
+    multiprocessing = sys.modules.get("multiprocessing")
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and multiprocessing is not None and multiprocessing.parent_process():
+        util.Finalize(None, _core.say_goodbye, exitpriority=0)
 
 
 def _warn(notes: list[str], outcome: str) -> None:

@@ -28,7 +28,7 @@ def test_quick_run_counts_right():
         if row["kind"] == "sigrec":
             assert row["exact_in_every_run"]
     assert results["dispatch"]["ratio"] > 0
-    assert set(results["progress"]) == {"sigrec", "signal"}
+    assert len(results["progress"]) == 6
 
 
 def test_a_wrong_name_is_a_usage_error():

@@ -178,6 +178,11 @@ def test_multiprocessing_under_a_flood(child, tmp_path, method):
         """
 import multiprocessing, os, signal, subprocess, sys
 def square(n):
+    if n % 100 == 0:
+        import sigrec
+        sigrec.register(signal.SIGUSR2, lambda s, f: None)
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert sigrec.stats()[signal.SIGUSR2].handled >= 1
     return n * n
 if __name__ == "__main__":
     import sigrec
@@ -186,6 +191,9 @@ if __name__ == "__main__":
     print("ready", flush=True)
     with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
         print(sum(pool.map(square, range(500))), flush=True)
+        pool.close()
+        pool.join()
+    print(len(os.listdir(os.environ["SIGREC_DIR"])), flush=True)
     for _ in range(10):
         assert subprocess.run([sys.executable, "-S", "-c", "print(1)"], capture_output=True).stdout == b"1\\n"
         pid = os.posix_spawn(sys.executable, [sys.executable, "-S", "-c", "raise SystemExit(3)"], os.environ)
@@ -203,6 +211,7 @@ if __name__ == "__main__":
     assert p.line() == "ready"
     sender = child("say(_core.flood(int(sys.argv[1]), RT, 100_000, True, 0)[0])", p.pid)
     assert p.line(120) == str(sum(n * n for n in range(500)))
+    assert p.line(120) == "1"  # its own: the workers have left cleanly
     assert p.line(120) == "done"
     sent = int(sender.line(120))
     p.tell()

@@ -1,0 +1,138 @@
+"""Where a recording goes when places are missing, squatted, full, or turned off."""
+
+import os
+import subprocess
+
+import pytest
+
+import sigrec
+from sigrec import _rundir
+from tests.recording_builder import build
+
+REGISTER = """
+import warnings
+warnings.simplefilter("always")
+sigrec.register(RT, lambda s, f: None)
+sigrec.sigqueue(os.getpid(), RT)
+say(sigrec.stats().processes[0].path)
+say(*ledger(RT))
+"""
+
+
+def register(child, **env):
+    p = child(REGISTER, env=env)
+    place = p.line()
+    assert p.line() == "1 1 1 0"
+    _, errors = p.end()
+    return place, errors
+
+
+def fallback():
+    return f"/dev/shm/sigrec-{os.geteuid()}/"
+
+
+needs_shm = pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="there is no /dev/shm here")
+
+
+def test_the_named_directory_is_made_private(child, tmp_path):
+    place, errors = register(child, SIGREC_DIR=str(tmp_path / "new"))
+    assert place.startswith(str(tmp_path / "new"))
+    assert os.stat(tmp_path / "new").st_mode & 0o777 == 0o700
+    assert errors == ""
+
+
+@needs_shm
+@pytest.mark.parametrize("how", ["link", "writable", "file", "foreign", "nowhere"])
+def test_a_directory_that_cannot_be_trusted_is_passed_over_and_named(child, tmp_path, how):
+    place = tmp_path / how
+    if how == "link":
+        (tmp_path / "real").mkdir(mode=0o700)
+        place.symlink_to(tmp_path / "real")
+    elif how == "file":
+        place.write_text("")
+    elif how == "nowhere":
+        place = tmp_path / "no" / "such"
+    else:
+        place.mkdir(mode=0o700)
+    if how == "writable":
+        place.chmod(0o777)
+    if how == "foreign":
+        if os.geteuid():
+            pytest.skip("only root can give a directory away")
+        os.chown(place, 65534, 65534)
+    got, errors = register(child, SIGREC_DIR=str(place))
+    assert got.startswith(fallback())
+    assert errors.count("RuntimeWarning") == 1
+    assert str(place) in errors
+
+
+def test_publishing_turned_off(child):
+    place, errors = register(child, SIGREC_DIR="")
+    assert place == "None"
+    assert errors == ""
+
+
+@needs_shm
+def test_a_full_disk(child, tmp_path):
+    place = tmp_path / "full"
+    place.mkdir(mode=0o700)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(place)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small tmpfs here: {mounted.stderr.decode().strip()}")
+    try:
+        got, errors = register(child, SIGREC_DIR=str(place))
+        assert got.startswith(fallback())
+        assert "No space left on device" in errors
+        assert os.listdir(place) == []
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_warnings_as_errors_do_not_break_the_program(child, tmp_path):
+    p = child(
+        REGISTER.replace('"always"', '"error"'), env={"SIGREC_DIR": str(tmp_path / "no" / "such")}
+    )
+    p.line()
+    assert p.line() == "1 1 1 0"
+    p.end()
+
+
+def test_a_stale_file_of_the_same_pid_is_replaced(child, run_directory):
+    p = child("hear(); sigrec.register(RT, print); say('ready'); hear()")
+    build(run_directory / f"{p.pid}.sigrec")
+    assert sigrec.open_recording(p.pid).state == "ended"
+    p.tell()
+    p.line()
+    assert sigrec.open_recording(p.pid).state == "alive"
+
+
+def test_stale_recordings_are_cleaned_up_but_for_the_newest(run_directory):
+    for n in range(_rundir.KEEP + 5):
+        path = build(run_directory / f"{4194304 + n}.sigrec", pid=4194304 + n)
+        os.utime(path, (n, n))
+    (run_directory / "9999999.sigrec").write_text("not a recording")
+    link = run_directory / "8888888.sigrec"
+    link.symlink_to("/etc/passwd")
+    _rundir.clean(str(run_directory))
+    left = sorted(os.listdir(run_directory))
+    assert len(left) == _rundir.KEEP + 2
+    assert "4194304.sigrec" not in left and f"{4194304 + _rundir.KEEP + 4}.sigrec" in left
+
+
+def test_a_link_in_the_run_directory_is_not_followed(run_directory, tmp_path):
+    build(tmp_path / "elsewhere", pid=os.getppid())
+    (run_directory / f"{os.getppid()}.sigrec").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(sigrec.RecordingError):
+        sigrec.open_recording(os.getppid())
+
+
+def test_a_file_size_limit(child):
+    p = child("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n" + REGISTER)
+    assert p.line() == "None"
+    assert p.line() == "1 1 1 0"
+    _, errors = p.end()
+    assert "File too large" in errors and "private memory" in errors
+
+
