@@ -14,6 +14,8 @@ def name(signum: int, sigrtmin: int | None = None) -> str:
     if lowest <= signum <= 64:
         return f"SIGRTMIN+{signum - lowest}" if signum > lowest else "SIGRTMIN"
     try:
+        if signum >= 32:  # the C library keeps these for itself; ours may have another lowest
+            raise ValueError
         return signal.Signals(signum).name
     except ValueError:
         return f"signal {signum}"

@@ -14,7 +14,7 @@ import sys
 from sigrec import _liveness, _rundir
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._names import name
-from sigrec._siginfo import Sender, SignalInfo
+from sigrec._siginfo import Sender, SignalInfo, SignalInfoFromElsewhere
 from sigrec._times import aware
 
 TYPE_CHECKING = False
@@ -30,7 +30,9 @@ SLOT_SIZE = 64
 LEDGER_COUNT = 65
 LEDGER_ENTRY = 256
 ANCHORS = 16
-LARGEST_FILE = 1 << 34
+LARGEST_RING = 1 << 24  # slots: what configure() allows
+LARGEST_ARGV = 4096
+LARGEST_FILE = (LARGEST_RING + 4096) * SLOT_SIZE
 
 # Offsets in csrc/recording.h.
 _HEADER = struct.Struct("=8sIHHIIQQIIQIIQQiIQQii40sQI")
@@ -131,8 +133,13 @@ class Recording:
             raise self._bad(f"is corrupt: file size {file_size}")
         if self._status is not None and file_size > self._status.st_size:
             raise self._bad(f"is cut short: {self._status.st_size} bytes of {file_size}")
-        if not 1 <= capacity <= LARGEST_FILE or capacity & (capacity - 1):
-            raise self._bad(f"is corrupt: ring capacity {capacity} is not a power of two")
+        # Before anything is read by it: a sparse file costs its author nothing, us memory.
+        if not 1 <= capacity <= LARGEST_RING or capacity & (capacity - 1):
+            raise self._bad(
+                f"is corrupt: ring capacity {capacity} is not a power of two to {LARGEST_RING}"
+            )
+        if argv_size > LARGEST_ARGV:
+            raise self._bad(f"is corrupt: command line of {argv_size} bytes")
         for what, at, size in (
             ("command line", argv_at, argv_size),
             ("ledger", ledger_at, ledger_count * ledger_entry),
@@ -149,6 +156,10 @@ class Recording:
         self.uid: int = uid
         self.boot_id: str = boot_id.split(b"\0")[0].decode("ascii", "replace")
         self.started_ns: int = started_ns
+        here = self._status is None or (
+            self.boot_id == _liveness.boot_id() and namespace == _liveness.pid_namespace()
+        )
+        self._make = (SignalInfo if here else SignalInfoFromElsewhere)._make
 
     def _bad(self, why: str) -> RecordingError:
         return RecordingError(f"{self.path or 'this process'}: {why}")
@@ -265,7 +276,7 @@ class Recording:
                 return None
         if sequence == 0 or sequence & 1:
             return None
-        return _info(event, offsets)
+        return self._info(event, offsets)
 
     # --- the history -------------------------------------------------------------------
 
@@ -288,7 +299,7 @@ class Recording:
             at = index * SLOT_SIZE
             word = copy[at : at + 8]
             if before[at : at + 8] == word == after[at : at + 8] and 1 <= event[2] <= 64:
-                found.append((ticket, _info(event, offsets)))
+                found.append((ticket, self._info(event, offsets)))
         found.sort(key=lambda item: item[0])
         return [info for _, info in found]
 
@@ -306,11 +317,19 @@ class Recording:
         newest_first = [pairs[n % ANCHORS] for n in range(count - 1, max(-1, count - ANCHORS), -1)]
         return [(monotonic, realtime - monotonic) for monotonic, realtime in newest_first]
 
+    def _info(self, event: list[int], offsets: list[tuple[int, int]]) -> SignalInfo:
+        # The newest anchor that is not younger than the event; the first event of a
+        # process may be older than all.
+        monotonic = event[0]
+        offset = next((o for at, o in offsets if at <= monotonic), offsets[-1][1] if offsets else 0)
+        return self._make(offset, *event)
+
     # --- the file ------------------------------------------------------------------------
 
     def close(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
+            self._read = _closed  # the number of the descriptor is soon someone else's
             os.close(fd)
 
     def __enter__(self) -> Recording:
@@ -332,14 +351,6 @@ class Recording:
         return f"<Recording of PID {self.pid} {self.path or '(this process)'}>"
 
 
-def _info(event: list[int], offsets: list[tuple[int, int]]) -> SignalInfo:
-    # The newest anchor that is not younger than the event; the first event of a
-    # process may be older than all.
-    monotonic = event[0]
-    offset = next((o for at, o in offsets if at <= monotonic), offsets[-1][1] if offsets else 0)
-    return SignalInfo._make(offset, *event)
-
-
 def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
     """Open the recording of a process, by its pid, or of a file; live or dead.
 
@@ -353,15 +364,29 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
     pid = int(pid_or_path)
     if pid <= 0:
         raise ValueError(f"pid must be positive, not {pid}")
-    opened = [_open(path, os.O_RDONLY | os.O_NOFOLLOW) for path in _rundir.find(pid)]
+    opened: list[Recording] = []
+    bad: RecordingError | None = None
+    for path in _rundir.find(pid):
+        try:
+            opened.append(_open(path, os.O_RDONLY | os.O_NOFOLLOW))
+        except NoRecordingError:
+            continue  # it went as we looked
+        except RecordingError as error:
+            bad = bad or error  # a good one elsewhere is better than this
     opened.sort(key=lambda recording: (recording.state == "alive", recording.started_ns))
     for recording in opened[:-1]:
         recording.close()
     if opened:
         return opened[-1]
+    if bad is not None:
+        raise bad
     if not os.path.exists(f"/proc/{pid}"):
         raise NoRecordingError(f"there is no process {pid}, and no recording of one")
     raise NoRecordingError(f"process {pid} publishes no recording (searched: {_searched()})")
+
+
+def _closed(offset: int, size: int) -> bytes:
+    raise ValueError("the recording is closed")
 
 
 def _searched() -> str:

@@ -53,6 +53,8 @@ class Sender:
         return hash(self._key())
 
     def __str__(self) -> str:
+        if self.pid is None and self.uid is not None:
+            return f"an unknown sender (uid {self.uid})"
         if self.pid is None:
             return {"unknown": "an unknown sender", "kernel": "the kernel", "timer": "a timer"}.get(
                 self.kind, self.kind
@@ -83,6 +85,9 @@ class SignalInfo:
     # As C's struct event has them, and before them REALTIME minus MONOTONIC in ns:
     # offset, monotonic_ns, ordinal, signo, code, pid, uid, datum, tid, errno, detail, timerid
     _event: tuple[int, ...]
+
+    # Whether its pids are those of this machine, boot and PID namespace.
+    _here = True
 
     def __init__(self) -> None:
         raise TypeError("SignalInfo is made by sigrec")
@@ -209,11 +214,13 @@ class SignalInfo:
         if not self._has_sender:
             return Sender("kernel")
         pid, uid = self._event[5], self._event[6]
-        if self._event[4] == SI_USER and pid == 0 and uid == 0:
-            return Sender("unknown")
-        from sigrec._liveness import comm_at
+        if pid == 0:  # no process has it: the sender is outside the PID namespace
+            return Sender("unknown", None, uid or None)
+        comm = None
+        if self._here:
+            from sigrec._liveness import comm_at
 
-        comm = comm_at(pid, self.time_ns)
+            comm = comm_at(pid, self.time_ns)
         return Sender("child" if self._is_child else "process", pid, uid, comm)
 
     def __eq__(self, other: object) -> bool:
@@ -231,6 +238,13 @@ class SignalInfo:
         return f"<SignalInfo {' '.join(parts)} ordinal={self.ordinal}>"
 
 
+class SignalInfoFromElsewhere(SignalInfo):
+    """Of another machine, boot or PID namespace: who has its sender's pid here is someone else."""
+
+    __slots__ = ()
+    _here = False
+
+
 FIELDS = (
     "si_signo", "si_code", "si_errno", "si_pid", "si_uid", "si_status", "si_band", "si_value",
     "si_overrun", "si_timerid", "si_addr", "si_fd",
@@ -244,6 +258,6 @@ def _signed(word: int) -> int:
 # The slot's own setter: __setattr__ refuses, and object.__setattr__ is slower.
 _set_event = vars(SignalInfo)["_event"].__set__
 
-for _public in (SignalInfo, Sender):
+for _public in (SignalInfo, SignalInfoFromElsewhere, Sender):
     _public.__module__ = "sigrec"
 del _public

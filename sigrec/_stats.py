@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from sigrec import _core, _publishing
 from sigrec._recording import Recording, SignalStats
 from sigrec._times import rfc3339
 
@@ -82,6 +81,9 @@ class Stats:
 
 def stats() -> Stats:
     """This process's ledger. In a forked child it begins at the fork."""
+    # Here, and not above: reading recordings must not need the core.
+    from sigrec import _core, _publishing
+
     if not _publishing.started():
         return Stats([None])
     _publishing.start()

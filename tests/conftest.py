@@ -18,7 +18,7 @@ import sigrec
 from sigrec import _core
 RT = signal.SIGRTMIN + 2
 def say(*words):
-    print(*words, flush=True)
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # one write: whole lines
 def hear():
     return sys.stdin.readline().strip()
 def settle(*signums):

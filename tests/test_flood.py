@@ -56,23 +56,6 @@ def test_every_delivered_signal_is_counted_and_handled(child, signum, wait):
         assert 0 < delivered <= count
 
 
-def test_a_standard_flood_merges_little(child):
-    """The figure itself is the benchmark's; this catches a handler that does not dequeue."""
-    if os.cpu_count() < 2:
-        pytest.skip("sender and receiver need a CPU each")
-    receiver = child(RECEIVER.format(wait="os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n" + BUSY), signal.SIGUSR1)
-    receiver.line()
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        receiver.flood(signal.SIGUSR1, 500_000, queue=False)
-    finally:
-        os.sched_setaffinity(0, before)
-    receiver.tell()
-    delivered = int(receiver.line(120).split()[1])
-    assert delivered > 250_000  # a handler that takes one at a time gets some 50,000
-
-
 def test_overflow_keeps_counts_and_order(child):
     """A 1,024-slot queue, the main thread in C with the GIL held, 1,000,000 signals."""
     receiver = child(

@@ -7,6 +7,7 @@ fine, 1 could not do it (message on stderr, no traceback), 2 usage.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 
@@ -40,6 +41,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    # Not every locale can write what a command line or a name may hold.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(argv)
     try:
         status: int = args.run(args)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 
-from sigrec import SigrecError, _core
+from sigrec import SigrecError
 from sigrec.cli._text import number, table
 
 TYPE_CHECKING = False
@@ -59,6 +59,8 @@ def _round(library: str, name: str, queued: bool, progress: _Progress) -> dict[s
     try:
         if receiver.stdout.readline() != "ready\n":
             raise SigrecError("demo: the receiving process did not start")
+        from sigrec import _core  # stats works without it
+
         sent = 0
         for _ in range(SLICES):
             count, _, _ = _core.flood(

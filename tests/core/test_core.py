@@ -33,7 +33,7 @@ def test_c(source, core_objects, tmp_path):
     program = tmp_path / source.stem
     subprocess.run(
         [CC, *FLAGS, optimize, "-I", str(ROOT / "csrc"), "-pthread", "-o", str(program),
-         str(source), *map(str, objects)],
+         str(source), *map(str, objects), "-ldl"],
         check=True,
     )  # fmt: skip
     done = subprocess.run([program], capture_output=True, text=True, timeout=120)

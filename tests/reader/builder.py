@@ -1,0 +1,124 @@
+"""Builds recordings byte by byte, after docs/format.md and not after the reader's own code."""
+
+import os
+import struct
+import sys
+
+PAGE = 4096
+SLOT = 64
+ENTRY = 256
+ARGV_AT = PAGE
+LEDGER_AT = 2 * PAGE
+RING_AT = LEDGER_AT + 5 * PAGE  # 65 entries of 256 bytes, in whole pages
+
+BOOT = "01234567-89ab-cdef-0123-456789abcdef"
+
+# Of the header: offset and struct format.
+FIELDS = {
+    "magic": (0, "8s"),
+    "endian": (8, "I"),
+    "version": (12, "H"),
+    "header_size": (16, "I"),
+    "event_size": (20, "I"),
+    "file_size": (24, "Q"),
+    "argv_offset": (32, "Q"),
+    "argv_size": (40, "I"),
+    "ledger_offset": (48, "Q"),
+    "ledger_count": (56, "I"),
+    "ledger_entry": (60, "I"),
+    "ring_offset": (64, "Q"),
+    "ring_capacity": (72, "Q"),
+    "pid": (80, "i"),
+    "uid": (84, "I"),
+    "start_ticks": (88, "Q"),
+    "pid_namespace": (96, "Q"),
+    "sigrtmin": (104, "i"),
+    "sigrtmax": (108, "i"),
+    "boot_id": (112, "40s"),
+    "started_ns": (152, "Q"),
+    "state": (160, "I"),
+    "head": (192, "Q"),
+    "anchor_count": (256, "Q"),
+}
+
+COUNTERS = (
+    "delivered", "recorded", "dropped", "overwritten", "queued", "undetailed", "handled",
+    "abandoned", "overruns",
+)  # fmt: skip
+
+REALTIME = 1_767_323_045_000_006_000  # 2026-01-02T03:04:05.000006Z
+MONOTONIC = 5_000_000_000
+
+
+def event(signo, monotonic_ns=MONOTONIC, ordinal=0, code=0, pid=0, uid=0, datum=0, tid=1,
+          error=0, detail=0, timerid=0):  # fmt: skip
+    """The seven payload words of a slot."""
+    return struct.pack(
+        "=QQIiiIQIiii", monotonic_ns, ordinal, signo, code, pid, uid, datum & (1 << 64) - 1, tid,
+        error, detail, timerid,
+    )  # fmt: skip
+
+
+class RecordingBuilder:
+    """A valid recording of a process that died in another boot, to be filled or broken."""
+
+    def __init__(self, capacity=16, argv=(b"python3", b"worker.py"), pid=4242):
+        self.raw = bytearray(RING_AT + max(PAGE, capacity * SLOT))
+        self.capacity = capacity
+        text = b"".join(part + b"\0" for part in argv)
+        self.raw[ARGV_AT : ARGV_AT + len(text)] = text
+        self.set(
+            magic=b"\x89SIGREC\n", endian=0x01020304, version=1, header_size=PAGE, event_size=SLOT,
+            file_size=len(self.raw), argv_offset=ARGV_AT, argv_size=len(text),
+            ledger_offset=LEDGER_AT, ledger_count=65, ledger_entry=ENTRY, ring_offset=RING_AT,
+            ring_capacity=capacity, pid=pid, uid=os.geteuid(), start_ticks=1, pid_namespace=1,
+            sigrtmin=34, sigrtmax=64, boot_id=BOOT.encode(), started_ns=REALTIME,
+        )  # fmt: skip
+        self.anchors((MONOTONIC, REALTIME))
+
+    def set(self, **fields):
+        for field, value in fields.items():
+            at, form = FIELDS[field]
+            struct.pack_into("=" + form, self.raw, at, value)
+        return self
+
+    def get(self, field):
+        at, form = FIELDS[field]
+        return struct.unpack_from("=" + form, self.raw, at)[0]
+
+    def anchors(self, *pairs, first=0):
+        """Anchors first, first + 1, ...: each a (MONOTONIC, REALTIME) pair in ns."""
+        for n, pair in enumerate(pairs, first):
+            struct.pack_into("=QQ", self.raw, 320 + n % 16 * 16, *pair)
+        return self.set(anchor_count=first + len(pairs))
+
+    def slot(self, ticket, payload, sequence=None):
+        """Writes an event of the history where ticket belongs; moves head past it."""
+        at = RING_AT + ticket % self.capacity * SLOT
+        sequence = 2 * ticket + 2 if sequence is None else sequence
+        self.raw[at : at + SLOT] = struct.pack("=Q", sequence) + payload
+        return self.set(head=max(self.get("head"), ticket + 1))
+
+    def ledger(self, signum, mode=0, replaced=0, first=None, last=None, last_sequence=None,
+               **counters):  # fmt: skip
+        at = LEDGER_AT + signum * ENTRY
+        values = [counters.pop(name, 0) for name in COUNTERS]
+        assert not counters
+        struct.pack_into("=9Q2I", self.raw, at, *values, mode, replaced)
+        if first is not None:
+            self.raw[at + 128 : at + 192] = struct.pack("=Q", 2) + first
+        if last is not None:
+            sequence = 2 * values[0] if last_sequence is None else last_sequence
+            self.raw[at + 192 : at + 256] = struct.pack("=Q", sequence) + last
+        return self
+
+    def read(self, offset, size):
+        """What Recording() reads with, without a file."""
+        return bytes(self.raw[offset : offset + size])
+
+    def write(self, path):
+        path.write_bytes(self.raw)
+        return path
+
+
+OTHER_ENDIAN = int.from_bytes((0x01020304).to_bytes(4, sys.byteorder)[::-1], sys.byteorder)

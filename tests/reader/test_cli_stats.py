@@ -1,0 +1,321 @@
+"""``sigrec stats``: what it prints, what it refuses, and how it exits."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import RT
+from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
+
+USR1 = int(signal.SIGUSR1)
+HOSTILE = b"\x1b]0;owned\x07\x1b[2J\r\n\xc2\x9b31m\xe2\x80\xae\xff"
+SENDER = (1 << 30) + 5
+
+
+def cli(*args, **env):
+    return subprocess.run(
+        [sys.executable, "-m", "sigrec", *map(str, args)],
+        capture_output=True,
+        env={**os.environ, "TZ": "UTC", **env},
+        timeout=60,
+    )
+
+
+def example():
+    first = event(USR1, MONOTONIC, 0, pid=SENDER, uid=1)
+    last = event(USR1, MONOTONIC + 10**9, 4, pid=SENDER, uid=1)
+    builder = RecordingBuilder()
+    for ticket in range(5):
+        builder.slot(ticket, event(USR1, MONOTONIC + ticket, ticket, pid=SENDER, uid=1))
+    return builder.ledger(USR1, mode=1, delivered=5, recorded=5, queued=5, handled=4,
+                          first=first, last=last)  # fmt: skip
+
+
+@pytest.fixture
+def only_here(run_directory, monkeypatch, tmp_path):
+    """No recordings but this test's: the other places are left out of sight."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    return run_directory
+
+
+# --- the JSON, pinned ----------------------------------------------------------------------
+
+
+def test_json(tmp_path):
+    path = example().write(tmp_path / "a.sigrec")
+    done = cli("stats", path, "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    found = json.loads(done.stdout)
+    assert found["version"] == 1
+    (process,) = found["processes"]
+    (stats,) = process.pop("signals")
+    assert process == {
+        "pid": 4242,
+        "state": "ended",
+        "argv": ["python3", "worker.py"],
+        "started": "2026-01-02T03:04:05.000006Z",
+        "recording": str(path),
+    }
+    (sender,) = stats.pop("senders")
+    assert {"pid": SENDER, "uid": 1, "comm": None, "count": 5}.items() <= sender.items()
+    assert {
+        "signal": "SIGUSR1", "number": USR1, "mode": "registered", "replaced": False,
+        "delivered": 5, "recorded": 5, "dropped": 0, "overwritten": 0, "handled": 4,
+        "pending": 1, "undetailed": 0, "overruns": 0,
+        "first": "2026-01-02T03:04:05.000006Z", "last": "2026-01-02T03:04:06.000006Z",
+    }.items() <= stats.items()  # fmt: skip
+
+
+def test_json_of_what_is_not_known_is_null(tmp_path):
+    path = RecordingBuilder().ledger(USR1, mode=1).write(tmp_path / "a.sigrec")
+    (stats,) = json.loads(cli("stats", path, "--json").stdout)["processes"][0]["signals"]
+    assert stats["first"] is stats["last"] is None
+    assert stats["senders"] == []
+
+
+def test_json_of_a_hostile_name_is_valid(tmp_path):
+    path = RecordingBuilder(argv=[HOSTILE]).write(tmp_path / "a.sigrec")
+    done = cli("stats", path, "--json")
+    assert done.returncode == 0
+    done.stdout.decode("ascii")
+    assert b"\x1b" not in done.stdout
+    (text,) = json.loads(done.stdout)["processes"][0]["argv"]
+    text.encode()  # no lone surrogate, which other JSON readers refuse
+    assert text.startswith("\x1b]0;owned")
+
+
+def test_json_of_a_live_process(child, only_here):
+    p = child(
+        """
+        sigrec.register(RT, lambda s, f: None)
+        for n in range(3):
+            sigrec.sigqueue(os.getpid(), RT, n)
+        settle(RT)
+        say("ready")
+        hear()
+        """
+    )
+    p.line()
+    (process,) = json.loads(cli("stats", p.pid, "--json").stdout)["processes"]
+    assert (process["pid"], process["state"]) == (p.pid, "alive")
+    (stats,) = process["signals"]
+    assert stats["number"] == RT
+    assert (stats["delivered"], stats["handled"], stats["pending"]) == (3, 3, 0)
+    (sender,) = stats["senders"]
+    assert (sender["pid"], sender["count"]) == (p.pid, 3)
+    assert sender["comm"] == open(f"/proc/{p.pid}/comm").read().strip()
+    p.tell()
+    p.end()
+
+
+# --- for people --------------------------------------------------------------------------------
+
+
+def test_text(tmp_path):
+    done = cli("stats", example().write(tmp_path / "a.sigrec"))
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode()
+    for word in ("PID 4242", "python3 worker.py", "SIGUSR1", "2026-01-02 03:04:05", "03:04:06",
+                 f"PID {SENDER}"):  # fmt: skip
+        assert word in text
+    assert re.search(r"SIGUSR1 +5 +4 +1 ", text)
+    assert "\x1b" not in text  # not a terminal: no colour
+
+
+def test_text_fits_80_columns(tmp_path):
+    builder = RecordingBuilder(argv=[b"python3", b"x" * 4000])
+    for n, signum in enumerate((USR1, int(signal.SIGCHLD), 36, 64)):
+        payload = event(signum, pid=SENDER, uid=100000)
+        builder.slot(n, payload).ledger(signum, mode=1, delivered=1_234_567, recorded=1_234_567,
+                                        queued=1_234_567, handled=1_234_567, first=payload,
+                                        last=payload)  # fmt: skip
+    text = cli("stats", builder.write(tmp_path / "a.sigrec")).stdout.decode()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "SIGRTMIN+30" in text
+
+
+def test_replaced_is_said(tmp_path):
+    builder = RecordingBuilder().ledger(USR1, mode=1, replaced=1, delivered=1)
+    assert b"replaced" in cli("stats", builder.write(tmp_path / "a.sigrec")).stdout
+
+
+def test_no_signals_yet(tmp_path):
+    done = cli("stats", RecordingBuilder().write(tmp_path / "a.sigrec"))
+    assert done.returncode == 0
+    assert b"no signals" in done.stdout
+
+
+def harmless(raw):
+    """Nothing that a terminal acts on, but the ends of lines."""
+    text = raw.decode()
+    return all(c == "\n" or c.isprintable() for c in text)
+
+
+def test_hostile_name(tmp_path):
+    path = RecordingBuilder(argv=[HOSTILE]).write(tmp_path / "a.sigrec")
+    done = cli("stats", path)
+    assert done.returncode == 0
+    assert harmless(done.stdout)
+    assert rb"\x1b]0;owned" in done.stdout
+
+
+def test_hostile_file_name(tmp_path):
+    path = os.path.join(os.fsencode(tmp_path), b"\x1b[2J\xff.sigrec")
+    done = cli("stats", os.fsdecode(path))
+    assert done.returncode == 1
+    assert harmless(done.stderr)
+
+
+def on_a_terminal(*args, **env):
+    """What the command writes to a terminal of 80 columns."""
+    leader, follower = pty.openpty()
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environment = {**os.environ, "TZ": "UTC", "TERM": "xterm-256color", "COLUMNS": "80"}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sigrec", *map(str, args)],
+        stdout=follower,
+        stderr=follower,
+        env={**environment, **env},
+    )
+    os.close(follower)
+    written = b""
+    while True:
+        try:
+            some = os.read(leader, 65536)
+        except OSError:  # EIO: the other side is closed
+            break
+        if not some:
+            break
+        written += some
+    os.close(leader)
+    assert process.wait() == 0, written
+    return written.replace(b"\r\n", b"\n")
+
+
+def test_terminal_without_colour(tmp_path):
+    written = on_a_terminal("stats", example().write(tmp_path / "a.sigrec"), NO_COLOR="1")
+    # NO_COLOR is about colour: bold may stay.
+    assert not re.search(rb"\x1b\[[0-9;]*(3[0-7]|38|9[0-7]|4[0-7]|48)[0-9;]*m", written)
+    assert b"SIGUSR1" in written
+
+
+def test_terminal_and_a_hostile_name(tmp_path):
+    path = RecordingBuilder(argv=[HOSTILE]).ledger(USR1, delivered=1).write(tmp_path / "a.sigrec")
+    written = re.sub(rb"\x1b\[[0-9;]*m", b"", on_a_terminal("stats", path))
+    assert harmless(written)
+
+
+# --- all of a user's processes ---------------------------------------------------------------
+
+
+def test_all(only_here):
+    for pid in (1 << 30, (1 << 30) + 1):
+        RecordingBuilder(pid=pid).write(only_here / f"{pid}.sigrec")
+    found = json.loads(cli("stats", "--json").stdout)
+    assert {1 << 30, (1 << 30) + 1} <= {process["pid"] for process in found["processes"]}
+    text = cli("stats").stdout.decode()
+    assert f"PID {1 << 30}" in text and f"PID {(1 << 30) + 1}" in text
+
+
+def test_one_bad_file_does_not_hide_the_others(only_here):
+    RecordingBuilder(pid=1 << 30).write(only_here / f"{1 << 30}.sigrec")
+    (only_here / "666.sigrec").write_bytes(b"\x1b[2Jjunk")
+    done = cli("stats", "--json")
+    assert any(p["pid"] == 1 << 30 for p in json.loads(done.stdout)["processes"])
+    assert b"666.sigrec" in done.stderr
+    assert harmless(done.stderr)
+
+
+# --- what cannot be done: one line, exit 1 -----------------------------------------------------
+
+
+def fails(*args):
+    done = cli("stats", *args)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    text = done.stderr.decode()
+    assert text.startswith("sigrec: ")
+    assert text.count("\n") == 1
+    assert "Traceback" not in text
+    return text
+
+
+def broken(path, **fields):
+    return RecordingBuilder().set(**fields).write(path)
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_failures(tmp_path, flags):
+    path = tmp_path / "x.sigrec"
+    assert "no such file" in fails(path, *flags)
+    path.touch()
+    assert "empty" in fails(path, *flags)
+    path.write_bytes(b"#!/bin/sh\n")
+    assert "not a recording" in fails(path, *flags)
+    assert "version 9" in fails(broken(path, version=9), *flags)
+    assert "capacity 3" in fails(broken(path, ring_capacity=3), *flags)
+    RecordingBuilder().write(path)
+    os.truncate(path, 5000)
+    assert "cut short" in fails(path, *flags)
+    assert "no process 4194305" in fails("4194305", *flags)
+    assert "publishes no recording" in fails(os.getpid(), *flags)
+    assert "not a regular file" in fails(tmp_path, *flags)
+    os.mkfifo(tmp_path / "fifo")
+    assert "not a regular file" in fails(tmp_path / "fifo", *flags)
+    fails("0", *flags)
+    fails("9" * 5000, *flags)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_not_permitted(tmp_path):
+    path = RecordingBuilder().write(tmp_path / "x.sigrec")
+    path.chmod(0)
+    assert "Permission denied" in fails(path)
+
+
+@pytest.mark.parametrize("args", [[], ["nonsense"], ["stats", "--nonsense"], ["stats", "1", "2"]])
+def test_usage_is_2(args):
+    done = cli(*args)
+    assert done.returncode == 2
+    assert b"usage" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("args", [["--help"], ["stats", "--help"], ["--version"]])
+def test_help_and_version_are_0(args):
+    done = cli(*args)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"sigrec" in done.stdout
+
+
+def test_a_reader_of_the_output_that_leaves(tmp_path):
+    path = example().write(tmp_path / "a.sigrec")
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "sigrec", "stats", path, "--json"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+    assert done.stderr == b""
+    assert done.returncode == 1
+
+
+def test_times_are_those_of_the_events(tmp_path):
+    done = cli("stats", example().write(tmp_path / "a.sigrec"), TZ="Asia/Tokyo")
+    assert b"12:04:06" in done.stdout
+    assert REALTIME % 10**9 == 6000

@@ -1,0 +1,609 @@
+"""The reader, on recordings built by hand: valid, corrupt, hostile, torn."""
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+
+import pytest
+
+import sigrec
+from sigrec import _liveness
+from sigrec._recording import Recording
+from tests.reader.builder import (
+    BOOT,
+    LEDGER_AT,
+    MONOTONIC,
+    OTHER_ENDIAN,
+    PAGE,
+    REALTIME,
+    RING_AT,
+    SLOT,
+    RecordingBuilder,
+    event,
+)
+
+USR1 = int(signal.SIGUSR1)
+SECOND = 10**9
+
+
+@pytest.fixture
+def built(tmp_path):
+    """Writes a builder's bytes and opens them."""
+    opened = []
+
+    def build(builder, name="a.sigrec"):
+        opened.append(sigrec.open_recording(builder.write(tmp_path / name)))
+        return opened[-1]
+
+    yield build
+    for recording in opened:
+        recording.close()
+
+
+# --- what a valid one says -----------------------------------------------------------
+
+
+def test_header(built, tmp_path):
+    recording = built(RecordingBuilder(argv=[b"python3", b"", b"caf\xc3\xa9", b"\xff"]))
+    assert recording.pid == 4242
+    assert recording.uid == os.geteuid()
+    assert recording.boot_id == BOOT
+    assert recording.capacity == 16
+    assert recording.argv == ["python3", "", "café", "\udcff"]
+    assert recording.path == str(tmp_path / "a.sigrec")
+    assert recording.started_ns == REALTIME
+    assert recording.started.isoformat() == "2026-01-02T03:04:05.000006+00:00"
+    assert recording.signals == {}
+    assert recording.events() == []
+
+
+def test_no_argv(built):
+    assert built(RecordingBuilder(argv=[])).argv == []
+
+
+def test_the_format_of_the_core_is_the_documented_one(child):
+    """The builder and the core agree: a live recording has the fields where we say."""
+    p = child("sigrec.register(RT, print); say(os.getpid()); hear()", "one", "two")
+    p.line()
+    with sigrec.open_recording(p.pid) as recording, open(recording.path, "rb") as file:
+        raw = file.read()
+    ours = RecordingBuilder(capacity=16384)
+    theirs = RecordingBuilder(capacity=16384)
+    theirs.raw[:] = raw
+    for field in ("magic", "endian", "version", "header_size", "event_size", "file_size",
+                  "argv_offset", "ledger_offset", "ledger_count", "ledger_entry", "ring_offset",
+                  "ring_capacity"):  # fmt: skip
+        assert theirs.get(field) == ours.get(field), field
+    assert theirs.get("pid") == p.pid
+    assert theirs.get("sigrtmin") == signal.SIGRTMIN
+    assert theirs.get("sigrtmax") == signal.SIGRTMAX
+    p.tell()
+    p.end()
+
+
+def test_counters(built):
+    first, last = event(USR1, MONOTONIC, 0), event(USR1, MONOTONIC + SECOND, 99)
+    recording = built(
+        RecordingBuilder()
+        .ledger(USR1, mode=1, replaced=1, delivered=100, recorded=97, dropped=3, overwritten=81,
+                queued=90, undetailed=10, handled=60, abandoned=15, overruns=7, first=first,
+                last=last)
+        .ledger(int(signal.SIGUSR2), mode=2)
+        .ledger(36, delivered=1, recorded=1)
+    )  # fmt: skip
+    assert list(recording.signals) == [USR1, int(signal.SIGUSR2), 36]
+    stats = recording.signals[USR1]
+    assert (stats.signal, stats.number, stats.mode, stats.replaced) == (
+        "SIGUSR1", USR1, "registered", True)  # fmt: skip
+    assert (stats.delivered, stats.recorded, stats.dropped, stats.overwritten) == (100, 97, 3, 81)
+    assert (stats.handled, stats.undetailed, stats.abandoned, stats.overruns) == (60, 10, 15, 7)
+    assert stats.pending == 90 + 10 - 60 - 15
+    assert stats.first.ordinal == 0
+    assert stats.last.ordinal == 99
+    assert stats.last.time_ns == REALTIME + SECOND
+    assert recording.signals[int(signal.SIGUSR2)].mode == "unregistered"
+    assert recording.signals[36].mode == "none"
+    assert recording.signals[36].first is None
+
+
+def test_full_counters_are_not_cut(built):
+    most = (1 << 64) - 1
+    stats = built(RecordingBuilder().ledger(USR1, delivered=most, recorded=most)).signals[USR1]
+    assert stats.delivered == stats.recorded == most
+
+
+def test_pending_is_never_negative(built):
+    """In flight a signal may be handled before its queued count is seen."""
+    recording = built(RecordingBuilder().ledger(USR1, delivered=1, handled=1))
+    assert recording.signals[USR1].pending == 0
+
+
+def test_real_time_names_are_those_of_the_recorded_process(built):
+    recording = built(RecordingBuilder().set(sigrtmin=35).ledger(35, mode=1).ledger(37, mode=1))
+    assert [stats.signal for stats in recording.signals.values()] == ["SIGRTMIN", "SIGRTMIN+2"]
+
+
+def test_events_are_in_the_order_of_recording(built):
+    builder = RecordingBuilder()
+    for ticket in (2, 0, 1):
+        # Another thread may have read the clock earlier and recorded later.
+        builder.slot(ticket, event(USR1, MONOTONIC - ticket, ordinal=ticket))
+    assert [info.ordinal for info in built(builder).events()] == [0, 1, 2]
+    assert [info.ordinal for info in built(builder)] == [0, 1, 2]
+
+
+def test_a_lapped_ring_gives_the_newest(built):
+    builder = RecordingBuilder(capacity=16)
+    for ticket in range(40):
+        builder.slot(ticket, event(USR1, ordinal=ticket))
+    assert [info.ordinal for info in built(builder).events()] == list(range(24, 40))
+
+
+def test_a_burned_ticket_leaves_its_slots_older_event(built):
+    """recorded - overwritten is what the history holds, so the older one is still there."""
+    builder = RecordingBuilder(capacity=16)
+    for ticket in range(32):
+        if ticket != 20:
+            builder.slot(ticket, event(USR1, ordinal=ticket))
+    assert [info.ordinal for info in built(builder).events()] == [4, *range(16, 20), *range(21, 32)]
+
+
+def test_reads_anew_each_time(built, tmp_path):
+    builder = RecordingBuilder().ledger(USR1, delivered=1)
+    recording = built(builder)
+    assert recording.signals[USR1].delivered == 1
+    builder.ledger(USR1, delivered=5).slot(0, event(USR1))
+    with open(tmp_path / "a.sigrec", "r+b") as file:
+        file.write(builder.raw)
+    assert recording.signals[USR1].delivered == 5
+    assert len(recording.events()) == 1
+
+
+def test_never_writes(built, tmp_path):
+    builder = RecordingBuilder().slot(0, event(USR1)).ledger(USR1, delivered=1)
+    recording = built(builder)
+    before = os.stat(recording.path)
+    _ = recording.signals, recording.events(), recording.state, recording.argv
+    after = os.stat(recording.path)
+    assert (tmp_path / "a.sigrec").read_bytes() == builder.raw
+    assert before.st_mtime_ns == after.st_mtime_ns
+
+
+def test_reads_a_file_that_it_may_not_write(tmp_path):
+    path = RecordingBuilder().write(tmp_path / "a.sigrec")
+    path.chmod(0o400)
+    with sigrec.open_recording(path) as recording:
+        assert recording.pid == 4242
+
+
+# --- the clock -----------------------------------------------------------------------
+
+
+def test_time_is_from_the_newest_anchor_not_younger_than_the_event(built):
+    hour = 3600 * SECOND
+    builder = RecordingBuilder().anchors(
+        (MONOTONIC, REALTIME),
+        (MONOTONIC + 100, REALTIME + hour),  # a suspend of an hour
+        (MONOTONIC + 200, REALTIME - hour),  # someone set the clock back
+    )
+    for ticket, at in enumerate((50, 100, 199, 200, 300)):
+        builder.slot(ticket, event(USR1, MONOTONIC + at, ticket))
+    assert [info.time_ns - REALTIME for info in built(builder).events()] == [
+        50, hour, hour + 99, -hour, -hour + 100]  # fmt: skip
+
+
+def test_an_event_before_every_anchor_takes_the_oldest(built):
+    builder = RecordingBuilder().slot(0, event(USR1, MONOTONIC - 7))
+    assert built(builder).events()[0].time_ns == REALTIME - 7
+
+
+def test_anchors_that_lapped(built):
+    """More than 16: the newest 15 count, since the next one overwrites the oldest."""
+    pairs = [(MONOTONIC + n, REALTIME + n + n * SECOND) for n in range(20)]
+    builder = RecordingBuilder()
+    for n, pair in enumerate(pairs):
+        builder.anchors(pair, first=n)
+    builder.slot(0, event(USR1, MONOTONIC + 19)).slot(1, event(USR1, MONOTONIC + 5))
+    builder.slot(2, event(USR1, MONOTONIC))
+    offset = REALTIME - MONOTONIC
+    assert [info.time_ns - info.monotonic_ns - offset for info in built(builder).events()] == [
+        19 * SECOND, 5 * SECOND, 5 * SECOND]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [0, 1 << 63, (1 << 64) - 1])
+def test_any_number_of_anchors(built, count):
+    builder = RecordingBuilder().slot(0, event(USR1)).set(anchor_count=count)
+    assert len(built(builder).events()) == 1
+
+
+# --- torn and half-written slots -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [0, 2 * 3 + 1, 2 * 3, 2 * 4 + 2, 1 << 62, 1 << 63, (1 << 64) - 1, (1 << 64) - 2],
+    ids=["empty", "being written", "older odd lap", "other slot", "62", "63", "odd", "even"],
+)
+def test_a_slot_with_a_wrong_sequence_is_left_out(built, sequence):
+    builder = RecordingBuilder().slot(2, event(USR1, ordinal=2))
+    builder.slot(3, event(USR1, ordinal=3), sequence=sequence)
+    if sequence == 2 * 3:
+        assert sequence // 2 - 1 == 2  # ticket 2 in the slot of ticket 3
+    assert [info.ordinal for info in built(builder).events()] == [2]
+
+
+def test_a_ring_of_one_slot_that_is_being_written(built):
+    """Only here does the odd sequence of ticket 1 look like the slot of ticket 0."""
+    builder = RecordingBuilder(capacity=1).slot(1, event(USR1), sequence=2 * 1 + 1)
+    assert built(builder).events() == []
+
+
+def test_a_slot_beyond_head_is_left_out(built):
+    builder = RecordingBuilder().slot(0, event(USR1)).slot(1, event(USR1)).set(head=1)
+    assert len(built(builder).events()) == 1
+
+
+@pytest.mark.parametrize("signo", [0, 65, 1 << 31])
+def test_a_slot_with_no_signal_number_is_left_out(built, signo):
+    assert built(RecordingBuilder().slot(0, event(signo))).events() == []
+
+
+def interrupted(builder, at, size, change):
+    """A Recording over the builder's bytes, and change(n) before the n-th read of a region."""
+    reads = 0
+
+    def read(offset, wanted):
+        nonlocal reads
+        if (offset, wanted) == (at, size):
+            change(reads)
+            reads += 1
+        return builder.read(offset, wanted)
+
+    return Recording(read)
+
+
+@pytest.mark.parametrize("when", [1, 2])
+def test_a_slot_rewritten_between_two_copies_is_left_out(when):
+    """Whenever the writer comes, a payload is given only with its own sequence."""
+    builder = RecordingBuilder()
+    for ticket in range(16):
+        builder.slot(ticket, event(USR1, ordinal=ticket))
+
+    def change(n):
+        if n == when:
+            builder.slot(16 + 5, event(USR1, ordinal=16 + 5))
+
+    recording = interrupted(builder, RING_AT, 16 * SLOT, change)
+    ordinals = [info.ordinal for info in recording.events()]
+    assert ordinals == [n for n in range(16) if n != 5]
+
+
+@pytest.mark.parametrize("when", [0, 1, 2])
+def test_no_mixture_of_two_events(when):
+    """The payload changes while the sequence, at first, does not: the claim comes before."""
+    builder = RecordingBuilder(capacity=16).slot(0, event(USR1, ordinal=0, pid=1))
+
+    def change(n):
+        if n == when:  # ticket 16 has claimed slot 0 and written half its payload
+            at = RING_AT
+            builder.raw[at : at + 8] = struct.pack("=Q", 2 * 16 + 1)
+            builder.raw[at + 8 : at + 32] = event(USR1, ordinal=16, pid=2)[:24]
+
+    recording = interrupted(builder, RING_AT, 16 * SLOT, change)
+    assert recording.events() == []
+
+
+@pytest.mark.parametrize("when", [1, 2])
+def test_last_rewritten_between_two_copies_is_not_told(when):
+    builder = RecordingBuilder().ledger(USR1, delivered=1, recorded=1, first=event(USR1),
+                                        last=event(USR1))  # fmt: skip
+
+    def change(n):
+        if n == when:
+            builder.ledger(USR1, delivered=2, recorded=2, last=event(USR1, ordinal=1))
+
+    stats = interrupted(builder, LEDGER_AT, 65 * 256, change).signals[USR1]
+    assert stats.last is None
+    assert stats.first.ordinal == 0
+
+
+def test_last_that_is_being_written_is_not_told(built):
+    builder = RecordingBuilder().ledger(USR1, delivered=9, last=event(USR1), last_sequence=17)
+    assert built(builder).signals[USR1].last is None
+
+
+# --- corrupt, foreign, hostile ---------------------------------------------------------
+
+
+def refused(path, *words):
+    with pytest.raises(sigrec.RecordingError) as caught:
+        sigrec.open_recording(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+    for word in words:
+        assert word in text
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"magic": b"\x7fELF\2\1\1\0"}, ["not a recording", "ELF"]),
+        ({"magic": b"\x89SIGREC\r"}, ["not a recording"]),
+        ({"endian": OTHER_ENDIAN}, ["byte order", "0x04030201"]),
+        ({"endian": 0}, ["byte order"]),
+        ({"version": 0}, ["version 0"]),
+        ({"version": 2}, ["version 2"]),
+        ({"header_size": 8192}, ["header size 8192"]),
+        ({"event_size": 128}, ["event size 128"]),
+        ({"file_size": 0}, ["corrupt"]),
+        ({"file_size": 1 << 40}, [str(1 << 40)]),
+        ({"file_size": (1 << 64) - 1}, [str((1 << 64) - 1)]),
+        ({"argv_offset": 0}, ["command line at 0"]),
+        ({"argv_offset": (1 << 64) - 64}, ["command line"]),
+        ({"argv_offset": 1 << 20}, ["command line"]),
+        ({"argv_size": (1 << 32) - 1}, ["command line", str((1 << 32) - 1)]),
+        ({"ledger_offset": 0}, ["ledger at 0"]),
+        ({"ledger_offset": LEDGER_AT + 1}, ["ledger", str(LEDGER_AT + 1)]),
+        ({"ledger_offset": (1 << 64) - 64}, ["ledger"]),
+        ({"ledger_count": 0}, ["ledger entries 0"]),
+        ({"ledger_count": 66}, ["ledger entries 66"]),
+        ({"ledger_entry": 0}, ["entry size 0"]),
+        ({"ledger_entry": 512}, ["entry size 512"]),
+        ({"ring_offset": 0}, ["ring at 0"]),
+        ({"ring_offset": RING_AT + 8}, ["ring", str(RING_AT + 8)]),
+        ({"ring_offset": (1 << 64) - 64}, ["ring"]),
+        ({"ring_capacity": 0}, ["capacity 0"]),
+        ({"ring_capacity": 15}, ["capacity 15"]),
+        ({"ring_capacity": 1 << 20}, ["ring"]),
+        ({"ring_capacity": 1 << 63}, [str(1 << 63)]),
+        ({"pid": 0}, ["pid 0"]),
+        ({"pid": -1}, ["pid -1"]),
+    ],
+    ids=lambda value: next(iter(value.items())).__repr__() if isinstance(value, dict) else "",
+)
+def test_corrupt(tmp_path, fields, words):
+    refused(RecordingBuilder().set(**fields).write(tmp_path / "bad.sigrec"), *words)
+
+
+def test_empty(tmp_path):
+    path = tmp_path / "bad.sigrec"
+    path.touch()
+    refused(path, "empty")
+
+
+@pytest.mark.parametrize("size", [1, 8, 24, PAGE - 1, PAGE, 2 * PAGE, RING_AT, RING_AT + PAGE - 1])
+def test_truncated(tmp_path, size):
+    path = RecordingBuilder().write(tmp_path / "bad.sigrec")
+    os.truncate(path, size)
+    refused(path, "cut short", str(size))
+
+
+def test_truncated_while_open(built):
+    """An error, and not a SIGBUS."""
+    recording = built(RecordingBuilder())
+    os.truncate(recording.path, PAGE)
+    for read in (lambda: recording.signals, lambda: recording.events(), lambda: recording.argv):
+        with pytest.raises(sigrec.RecordingError, match="cut short"):
+            read()
+
+
+@pytest.mark.parametrize("content", [b"x", b"#!/bin/sh\n", b"\0" * 8192, b"\x89PNG\r\n\x1a\n" * 2000])
+def test_foreign(tmp_path, content):
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    refused(path, "not a recording")
+
+
+def test_a_fifo_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    refused(tmp_path / "fifo", "not a regular file")
+
+
+def test_directory_and_device(tmp_path):
+    refused(tmp_path, "not a regular file")
+    refused("/dev/zero", "not a regular file")
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(sigrec.NoRecordingError, match="no such file"):
+        sigrec.open_recording(tmp_path / "absent")
+
+
+def test_nul_in_a_path():
+    refused("a\0b", "cannot be opened")
+
+
+def test_a_link_that_the_user_names_is_followed(tmp_path):
+    RecordingBuilder().write(tmp_path / "real")
+    (tmp_path / "link").symlink_to("real")
+    with sigrec.open_recording(str(tmp_path / "link")) as recording:
+        assert recording.pid == 4242
+
+
+@pytest.mark.parametrize("argument", [True, None, 1.5, b"x", [1], 0, -1])
+def test_bad_argument(argument):
+    with pytest.raises(ValueError, match=repr(argument).replace("[", r"\[")):
+        sigrec.open_recording(argument)
+
+
+def test_every_byte_of_the_header_flipped(tmp_path):
+    """No byte, whatever it holds, is worse than a RecordingError."""
+    builder = RecordingBuilder().slot(0, event(USR1)).ledger(USR1, mode=1, delivered=1,
+                                                            first=event(USR1))  # fmt: skip
+    whole = bytes(builder.raw)
+    for at in range(320 + 16):
+        for value in (0xFF, whole[at] ^ 1, 0):
+            builder.raw[:] = whole
+            builder.raw[at] = value
+            path = builder.write(tmp_path / "flipped.sigrec")
+            try:
+                with sigrec.open_recording(path) as recording:
+                    _ = recording.signals, recording.argv, recording.state, repr(recording)
+                    sigrec.Stats([recording]).to_dict()
+            except sigrec.RecordingError:
+                pass
+
+
+def test_every_byte_of_a_slot_and_an_entry(tmp_path):
+    builder = RecordingBuilder().slot(0, event(USR1)).ledger(USR1, mode=1, delivered=1,
+                                                            first=event(USR1))  # fmt: skip
+    whole = bytes(builder.raw)
+    for start, size in ((RING_AT, SLOT), (LEDGER_AT + USR1 * 256, 256)):
+        for at in range(start, start + size):
+            builder.raw[:] = whole
+            builder.raw[at] = 0xFF
+            recording = Recording(builder.read)
+            sigrec.Stats([recording]).to_dict()
+            for info in recording.events():
+                assert repr(info)
+                assert str(info.sender)
+                assert info.time
+
+
+# --- finding by pid, and what became of the process -------------------------------------
+
+
+def test_by_pid(run_directory):
+    RecordingBuilder(pid=4242).write(run_directory / "4242.sigrec")
+    with sigrec.open_recording(4242) as recording:
+        assert recording.path == str(run_directory / "4242.sigrec")
+
+
+def test_no_such_process():
+    with pytest.raises(sigrec.NoRecordingError, match="there is no process 4194305"):
+        sigrec.open_recording(4194305)  # above the kernel's limit: proc_sys_kernel(5)
+
+
+def test_a_process_without_a_recording(run_directory):
+    with pytest.raises(sigrec.NoRecordingError, match=f"process {os.getpid()} publishes no") as e:
+        sigrec.open_recording(os.getpid())
+    assert str(run_directory) in str(e.value)
+
+
+def test_by_pid_a_link_is_not_followed(run_directory, tmp_path):
+    real = RecordingBuilder().write(tmp_path / "real")
+    (run_directory / "4242.sigrec").symlink_to(real)
+    with pytest.raises(sigrec.RecordingError, match="cannot be opened"):
+        sigrec.open_recording(4242)
+
+
+def test_of_two_recordings_the_newer(run_directory, tmp_path, monkeypatch):
+    other = tmp_path / "runtime" / "sigrec"
+    other.mkdir(parents=True, mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    RecordingBuilder().write(run_directory / "4242.sigrec")
+    RecordingBuilder().set(started_ns=REALTIME + 1).write(other / "4242.sigrec")
+    with sigrec.open_recording(4242) as recording:
+        assert recording.started_ns == REALTIME + 1
+
+
+def here(builder, pid):
+    return builder.set(
+        pid=pid, boot_id=_liveness.boot_id().encode(), pid_namespace=_liveness.pid_namespace()
+    )
+
+
+def test_exited(built):
+    assert built(RecordingBuilder().set(state=1)).state == "exited"
+
+
+def test_another_boot_is_ended(built):
+    """Even while a process with the pid lives."""
+    assert built(here(RecordingBuilder(), os.getpid()).set(boot_id=BOOT.encode())).state == "ended"
+
+
+def test_another_namespace_is_unknown(built):
+    assert built(here(RecordingBuilder(), os.getpid()).set(pid_namespace=1)).state == "unknown"
+
+
+def test_a_pid_in_use_again_is_ended(built):
+    assert built(here(RecordingBuilder(), os.getpid()).set(start_ticks=1)).state == "ended"
+
+
+def test_a_dead_pid_is_ended(built):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert built(here(RecordingBuilder(), process.pid)).state == "ended"
+
+
+def test_exec_is_replaced(built):
+    ticks = _liveness.start_ticks(os.getpid())
+    builder = here(RecordingBuilder(), os.getpid()).set(start_ticks=ticks)
+    assert built(builder).state == "replaced"
+
+
+@pytest.mark.parametrize(
+    ("writable", "shared", "state"),
+    [(True, True, "alive"), (True, False, "replaced"), (False, True, "replaced")],
+)
+def test_alive_is_who_maps_the_file_shared_and_writable(built, writable, shared, state):
+    """A reader that maps it read-only, or privately, is not its owner."""
+    import mmap
+
+    ticks = _liveness.start_ticks(os.getpid())
+    recording = built(here(RecordingBuilder(), os.getpid()).set(start_ticks=ticks))
+    protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+    with (
+        open(recording.path, "r+b") as file,
+        mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED if shared else mmap.MAP_PRIVATE, protection),
+    ):
+        assert recording.state == state
+    assert recording.state == "replaced"
+
+
+def test_own_memory_is_alive():
+    assert Recording(RecordingBuilder().read).state == "alive"
+
+
+# --- senders ---------------------------------------------------------------------------
+
+
+def test_senders_the_most_frequent_first(built):
+    builder = RecordingBuilder().ledger(USR1, mode=1, delivered=4).ledger(14, delivered=2)
+    # Pids above the kernel's limit: nobody here has them.
+    many, few = (1 << 30) + 1, (1 << 30) + 2
+    for ticket, fields in enumerate(
+        [{"pid": few, "uid": 5}, {"pid": many}, {}, {"pid": many, "code": -1}]
+    ):
+        builder.slot(ticket, event(USR1, ordinal=ticket, **fields))
+    builder.slot(4, event(14, code=-2)).slot(5, event(14, code=0x80))
+    signals = built(builder).signals
+    assert [(s.kind, s.pid, s.uid, s.comm, n) for s, n in signals[USR1].senders] == [
+        ("process", many, 0, None, 2),
+        ("process", few, 5, None, 1),
+        ("unknown", None, None, None, 1),
+    ]
+    assert {s.kind for s, _ in signals[14].senders} == {"timer", "kernel"}
+
+
+# --- light enough for every program ------------------------------------------------------
+
+
+def test_the_reader_needs_no_core(tmp_path):
+    """It works in any interpreter, on any recording."""
+    path = RecordingBuilder().slot(0, event(USR1)).write(tmp_path / "a.sigrec")
+    program = """
+import sys
+sys.modules["sigrec._core"] = None
+import sigrec
+with sigrec.open_recording(sys.argv[1]) as recording:
+    print(recording.pid, len(recording.events()), len(recording.signals))
+"""
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
+    assert done.stdout == "4242 1 0\n", done.stderr
+
+
+def test_import_brings_nothing_heavy():
+    program = """
+import sys
+before = set(sys.modules)
+import sigrec
+heavy = {"dataclasses", "typing", "inspect", "datetime", "struct", "mmap", "enum", "signal"}
+print(sorted((set(sys.modules) - before) & heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

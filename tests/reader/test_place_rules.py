@@ -1,0 +1,232 @@
+"""Where recordings are: the order, what is not trusted, and what is cleaned up."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from sigrec import _liveness, _rundir
+from tests.reader.builder import BOOT, RecordingBuilder
+
+UID = os.geteuid()
+
+
+@pytest.fixture
+def place(tmp_path):
+    directory = tmp_path / "sigrec"
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+# --- which, in which order --------------------------------------------------------------
+
+
+def test_order(monkeypatch):
+    monkeypatch.setenv("SIGREC_DIR", "/one")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/three")
+    monkeypatch.setenv("TMPDIR", "/four")
+    expected = ["/one", f"/dev/shm/sigrec-{UID}", "/three/sigrec", f"/four/sigrec-{UID}"]
+    assert _rundir.candidates() == _rundir.directories() == expected
+
+
+def test_without_an_environment(monkeypatch):
+    for variable in ("SIGREC_DIR", "XDG_RUNTIME_DIR", "TMPDIR"):
+        monkeypatch.delenv(variable, raising=False)
+    assert _rundir.candidates() == [f"/dev/shm/sigrec-{UID}", f"/tmp/sigrec-{UID}"]
+    assert not _rundir.publishing_off()
+
+
+def test_empty_turns_publishing_off_and_not_reading(monkeypatch):
+    monkeypatch.setenv("SIGREC_DIR", "")
+    assert _rundir.publishing_off()
+    assert _rundir.candidates() == []
+    assert f"/dev/shm/sigrec-{UID}" in _rundir.directories()
+
+
+def test_a_relative_runtime_directory_is_passed_over(monkeypatch):
+    """XDG: such a path is invalid and to be ignored."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
+    assert not any("relative" in path for path in _rundir.directories())
+
+
+# --- what is trusted --------------------------------------------------------------------
+
+
+def test_prepare_makes_it_private(tmp_path):
+    old = os.umask(0)
+    try:
+        assert _rundir.prepare(str(tmp_path / "new")) is None
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(os.stat(tmp_path / "new").st_mode) == 0o700
+    assert _rundir.prepare(str(tmp_path / "new")) is None
+
+
+def test_prepare_makes_no_parents(tmp_path):
+    reason = _rundir.prepare(str(tmp_path / "absent" / "new"))
+    assert reason is not None and "No such file" in reason
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777, 0o720, 0o702])
+def test_writable_by_others(place, mode):
+    place.chmod(mode)
+    for reason in (_rundir.unusable(str(place)), _rundir.prepare(str(place))):
+        assert reason is not None and "writable by others" in reason
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o500])
+def test_not_writable_by_others(place, mode):
+    place.chmod(mode)
+    assert _rundir.unusable(str(place)) is None
+
+
+def test_a_link(place, tmp_path):
+    (tmp_path / "link").symlink_to(place)
+    reason = _rundir.prepare(str(tmp_path / "link"))
+    assert reason is not None and "symbolic link" in reason
+
+
+def test_a_dangling_link(tmp_path):
+    (tmp_path / "link").symlink_to("absent")
+    reason = _rundir.prepare(str(tmp_path / "link"))
+    assert reason is not None and "symbolic link" in reason
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    reason = _rundir.prepare(str(tmp_path / "file"))
+    assert reason is not None and "not a directory" in reason
+
+
+def test_someone_elses(place, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: UID + 1)
+    reason = _rundir.unusable(str(place))
+    assert reason is not None and f"uid {UID}" in reason and f"uid {UID + 1}" in reason
+
+
+def test_absent(tmp_path):
+    reason = _rundir.unusable(str(tmp_path / "absent"))
+    assert reason is not None and "No such file" in reason
+
+
+# --- finding -----------------------------------------------------------------------------
+
+
+def test_find(run_directory, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    other = tmp_path / f"sigrec-{UID}"
+    other.mkdir(mode=0o700)
+    for path in (run_directory / "7.sigrec", other / "7.sigrec", other / "77.sigrec"):
+        path.touch()
+    (other / ".7.abc.tmp").touch()
+    assert _rundir.find(7) == [str(run_directory / "7.sigrec"), str(other / "7.sigrec")]
+    assert str(other / "77.sigrec") in _rundir.recordings()
+    assert not any(path.endswith(".tmp") for path in _rundir.recordings())
+
+
+def test_a_planted_directory_is_not_read(run_directory):
+    (run_directory / "7.sigrec").touch()
+    run_directory.chmod(0o777)
+    assert _rundir.find(7) == []
+
+
+# --- cleaning ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gone():
+    """A pid that nobody has."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+NOBODY = 1 << 30  # pids from here on are above the kernel's limit: proc_sys_kernel(5)
+
+
+def fill(place, count, start=0):
+    """Stale recordings, the later the newer."""
+    for n in range(start, start + count):
+        path = RecordingBuilder(pid=NOBODY + n).write(place / f"{NOBODY + n}.sigrec")
+        os.utime(path, ns=(10**18 + n, 10**18 + n))
+
+
+def left(place):
+    return {path.name for path in place.iterdir()}
+
+
+def test_clean_keeps_the_newest(place):
+    fill(place, 20)
+    _rundir.clean(str(place))
+    assert left(place) == {f"{NOBODY + n}.sigrec" for n in range(4, 20)}
+
+
+def test_clean_leaves_a_few_alone(place):
+    fill(place, 16)
+    _rundir.clean(str(place))
+    assert len(left(place)) == 16
+
+
+def test_clean_keep(place):
+    fill(place, 5)
+    _rundir.clean(str(place), keep=2)
+    assert left(place) == {f"{NOBODY + 3}.sigrec", f"{NOBODY + 4}.sigrec"}
+
+
+def test_clean_leaves_what_may_live(place):
+    """In use, or in another PID namespace of this boot."""
+    elsewhere = RecordingBuilder(pid=NOBODY).set(
+        boot_id=_liveness.boot_id().encode(), pid_namespace=1
+    )
+    elsewhere.write(place / f"{NOBODY}.sigrec")
+    RecordingBuilder(pid=os.getpid()).write(place / f"{os.getpid()}.sigrec")
+    for path in place.iterdir():
+        os.utime(path, ns=(0, 0))
+    fill(place, 3, start=1)
+    _rundir.clean(str(place), keep=0)
+    assert left(place) == {f"{NOBODY}.sigrec", f"{os.getpid()}.sigrec"}
+
+
+def test_clean_takes_this_boots_dead(place, gone):
+    builder = RecordingBuilder(pid=gone).set(
+        boot_id=_liveness.boot_id().encode(), pid_namespace=_liveness.pid_namespace()
+    )
+    builder.write(place / f"{gone}.sigrec")
+    _rundir.clean(str(place), keep=0)
+    assert left(place) == set()
+
+
+def test_clean_touches_only_recordings(place, tmp_path):
+    (place / f"{NOBODY}.sigrec").write_bytes(b"precious")
+    (place / "notes.txt").write_bytes(b"precious")
+    (place / f"{NOBODY + 1}.sigrec").mkdir()
+    os.mkfifo(place / f"{NOBODY + 2}.sigrec")
+    broken = RecordingBuilder().set(version=2).write(place / f"{NOBODY + 3}.sigrec")
+    before = left(place)
+    fill(place, 4, start=10)
+    _rundir.clean(str(place), keep=0)
+    assert left(place) == before
+    assert broken.exists()
+
+
+def test_clean_never_removes_what_a_link_points_to(place, tmp_path):
+    target = RecordingBuilder(pid=NOBODY).write(tmp_path / "precious")
+    (place / f"{NOBODY}.sigrec").symlink_to(target)
+    _rundir.clean(str(place), keep=0)
+    assert target.exists()
+
+
+def test_clean_never_raises(place, tmp_path):
+    _rundir.clean(str(tmp_path / "absent"), keep=0)
+    (tmp_path / "file").touch()
+    _rundir.clean(str(tmp_path / "file"), keep=0)
+    fill(place, 3)
+    os.truncate(place / f"{NOBODY}.sigrec", 100)
+    _rundir.clean(str(place), keep=0)
+
+
+def test_boot_of_the_builder_is_not_ours():
+    assert _liveness.boot_id() not in ("", BOOT)
