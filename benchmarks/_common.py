@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 
+LIMIT = 60  # seconds for one case: a run never hangs
+
 median = statistics.median
 
 
@@ -21,7 +24,7 @@ def compile_peers(directory: str) -> str:
     """Compiles native/peers.c; the path of the library."""
     library = os.path.join(directory, "peers.so")
     subprocess.run(
-        ["cc", "-O2", "-shared", "-fPIC", "-o", library, str(HERE / "native" / "peers.c")],
+        ["cc", "-std=c11", "-O2", "-shared", "-fPIC", "-o", library, str(HERE / "native" / "peers.c")],
         check=True,
     )
     return library
@@ -75,6 +78,10 @@ class Measured:
 
     def line(self) -> str:
         assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], LIMIT)
+        if not ready:
+            self.process.kill()
+            raise RuntimeError(f"no answer in {LIMIT} s: {self.process.args}")
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"the measured process ended: {self.process.args}")

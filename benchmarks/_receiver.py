@@ -43,6 +43,8 @@ def set_up(kind: str, signum: int) -> Counts:
 
         def read() -> None:
             nonlocal seen
+            # Else the kernel gives this thread the flood too, and it cannot empty the pipe.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
             while data := os.read(reader, 65536):
                 seen += data.count(signum)
 
@@ -52,8 +54,9 @@ def set_up(kind: str, signum: int) -> Counts:
 
         def wait() -> None:
             nonlocal seen
+            signals = {signum}
             while True:
-                signal.sigwaitinfo({signum})
+                signal.sigwaitinfo(signals)
                 seen += 1
 
         threading.Thread(target=wait, daemon=True).start()

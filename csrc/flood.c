@@ -25,9 +25,13 @@ int flood(const struct flood_plan *plan, struct flood_result *result) {
     int error = 0;
     *result = (struct flood_result){0, 0, 0};
     for (uint64_t tries = 1; result->sent < plan->count; tries++) {
-        if (plan->every_ns)
-            while (monotonic_ns() - start < result->sent * plan->every_ns)
+        if (plan->every_ns) {
+            uint64_t due = result->sent * plan->every_ns;
+            if (plan->limit_ns && due > plan->limit_ns)
+                due = plan->limit_ns;
+            while (monotonic_ns() - start < due)
                 ;
+        }
         if (send_one(plan, result->sent) == 0) {
             result->sent++;
         } else if (errno == EAGAIN) {
@@ -37,7 +41,8 @@ int flood(const struct flood_plan *plan, struct flood_result *result) {
             error = errno;
             break;
         }
-        if (plan->limit_ns && tries % CLOCK_EVERY == 0 && monotonic_ns() - start > plan->limit_ns)
+        if (plan->limit_ns && (plan->every_ns || tries % CLOCK_EVERY == 0) &&
+            monotonic_ns() - start >= plan->limit_ns)
             break;
     }
     result->elapsed_ns = monotonic_ns() - start;
