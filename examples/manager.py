@@ -1,4 +1,7 @@
-"""SignalManager: handlers that come and go together, and what it refuses."""
+"""SignalManager: handlers that come and go together, and what it refuses.
+
+Run it: it sends itself SIGUSR1, and ends.
+"""
 
 import os
 import signal

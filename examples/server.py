@@ -1,6 +1,6 @@
 """A server that runs until another process tells it to stop.
 
-Run it, and from another terminal: python send_signal.py PID
+Run it, and from another terminal: python send_signal.py PID, or python send_signal.py PID SIGINT
 """
 
 import os
@@ -25,5 +25,5 @@ sigrec.register(signal.SIGINT, stop, siginfo=True)
 print(f"PID {os.getpid()}", flush=True)
 while running:
     print("Server is running...", flush=True)
-    time.sleep(0.5)
+    time.sleep(1)
 print("Server has stopped.", flush=True)

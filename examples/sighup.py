@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 import sigrec
 
@@ -14,7 +15,8 @@ scratch = tempfile.NamedTemporaryFile(prefix="sigrec-example-", delete=False)
 
 
 def clean_up(why):
-    os.unlink(scratch.name)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a hang-up from here on must not cut this short
+    Path(scratch.name).unlink(missing_ok=True)
     try:
         print(f"{why}; {scratch.name} is removed.", flush=True)
     except OSError:
@@ -32,5 +34,4 @@ try:
     input("Press Enter to end: ")
 except (EOFError, OSError):
     pass  # a terminal that goes away ends input() too, perhaps before the signal is here
-sigrec.unregister(signal.SIGHUP)
 clean_up("The end")

@@ -24,13 +24,13 @@ def work(number):
     print(f"worker {number} stops", flush=True)
 
 
-sigrec.register(signal.SIGINT, on_interrupt)
+# reentrant=False: Event.set() holds a lock, which a second Ctrl-C inside it would wait for for ever.
+sigrec.register(signal.SIGINT, on_interrupt, reentrant=False)
 workers = [threading.Thread(target=work, args=(n,), name=f"worker {n}") for n in range(3)]
 for worker in workers:
     worker.start()
 print("Working; press Ctrl-C to stop.", flush=True)
-while not stop.wait(0.5):
-    pass
+# Not stop.wait(): the handler, which runs in this thread, could find the Event's lock held by it.
 for worker in workers:
     worker.join()
 print("All stopped.", flush=True)

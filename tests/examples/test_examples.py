@@ -58,9 +58,10 @@ class Terminal:
         self.fd = -1
 
     def status(self):
-        _, status = os.waitpid(self.pid, 0)
+        ended = []
+        wait_until(lambda: any(ended := os.waitpid(self.pid, os.WNOHANG)))
         self.pid = 0
-        return os.waitstatus_to_exitcode(status)
+        return os.waitstatus_to_exitcode(ended[1])
 
     def close(self):
         if self.pid:
