@@ -58,10 +58,10 @@ class Terminal:
         self.fd = -1
 
     def status(self):
-        ended = []
-        wait_until(lambda: any(ended := os.waitpid(self.pid, os.WNOHANG)))
+        wait_until(lambda: os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+        _, status = os.waitpid(self.pid, 0)
         self.pid = 0
-        return os.waitstatus_to_exitcode(ended[1])
+        return os.waitstatus_to_exitcode(status)
 
     def close(self):
         if self.pid:
@@ -131,24 +131,42 @@ def test_sighup_by_hanging_up(terminal):
     assert not os.path.exists(scratch)
 
 
-def test_server_and_sender():
-    server = subprocess.Popen([sys.executable, EXAMPLES / "server.py"], stdout=subprocess.PIPE, text=True)
-    try:
-        pid = server.stdout.readline().split()[1]
-        assert server.stdout.readline() == "Server is running...\n"
-        sender = subprocess.run(
-            [sys.executable, EXAMPLES / "send_signal.py", pid], capture_output=True, text=True, check=True
-        )
-        assert sender.stdout == f"Sent SIGTERM to PID {pid}.\n"
-        out, _ = server.communicate(timeout=60)
-        lines = out.splitlines()
-        assert any(line.startswith("Stopping: SIGTERM from PID ") for line in lines)
-        assert lines[-1] == "Server has stopped."
-        assert server.returncode == 0
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
+def run_with(code, program, **options):
+    """The example with a signal sent at the one moment that a real one hardly ever hits."""
+    code += f"\nimport runpy; runpy.run_path({str(EXAMPLES / program)!r}, run_name='__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def test_sighup_while_it_cleans_up():
+    code = """
+import os, signal, sys
+def hook(event, args):
+    if event == "os.remove" and "sigrec-example-" in str(args[0]):
+        os.kill(os.getpid(), signal.SIGHUP)
+sys.addaudithook(hook)
+"""
+    done = run_with(code, "sighup.py", input="\n")
+    assert done.returncode == 0, done.stderr
+    assert not os.path.exists(re.search(r"working in (\S+)", done.stdout)[1])
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_server_and_sender(terminal, name):
+    server = terminal("server.py")
+    pid = re.search(r"PID (\d+)", server.until("Server is running..."))[1]
+    sender = subprocess.Popen(
+        [sys.executable, EXAMPLES / "send_signal.py", pid, *([name] if name != "SIGTERM" else [])],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    out, _ = sender.communicate(timeout=60)
+    assert out == f"Sent {name} to PID {pid}.\n"
+    assert sender.returncode == 0
+    said = server.until("Server has stopped.")
+    assert f"Stopping: {name} from PID {sender.pid} (" in said
+    assert server.status() == 0
 
 
 def test_threads(terminal):
@@ -160,6 +178,28 @@ def test_threads(terminal):
     for n in range(3):
         assert f"worker {n} stops" in said
     assert t.status() == 0
+
+
+def test_threads_and_a_second_ctrl_c_while_the_event_is_locked():
+    code = """
+import signal, threading
+join, notify_all = threading.Thread.join, threading.Condition.notify_all
+def first(worker, timeout=None):
+    threading.Thread.join = join
+    threading.Condition.notify_all = second
+    signal.raise_signal(signal.SIGINT)
+    join(worker, timeout)
+def second(condition):
+    if threading.current_thread() is threading.main_thread():
+        threading.Condition.notify_all = notify_all
+        signal.raise_signal(signal.SIGINT)
+    notify_all(condition)
+threading.Thread.join = first
+"""
+    done = run_with(code, "threads.py")
+    assert done.stdout.count("SIGINT handled in MainThread") == 2
+    assert done.stdout.endswith("All stopped.\n")
+    assert done.returncode == 0, done.stderr
 
 
 def test_manager():
