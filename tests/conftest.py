@@ -45,15 +45,28 @@ class Child:
             **options,
         )
         self.pid = self.process.pid
+        self.read = b""  # of its output, and not a whole line yet
 
     def line(self, timeout=60):
         """The next line of its output; fails, with its stderr, if there is none."""
-        ready, _, _ = select.select([self.process.stdout], [], [], timeout)
-        line = self.process.stdout.readline().decode() if ready else ""
-        if not line.endswith("\n"):
-            self.process.kill()
-            raise AssertionError(f"no line from the child: {self.process.stderr.read().decode()}")
-        return line.rstrip("\n")
+        deadline = time.monotonic() + timeout
+        while b"\n" not in self.read:
+            ready, _, _ = select.select(
+                [self.process.stdout], [], [], max(0, deadline - time.monotonic())
+            )
+            # Not by the pipe's own buffer, which select does not see.
+            more = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            if not more:
+                if not ready:
+                    self.process.kill()
+                errors = self.process.stderr.read().decode()
+                status = self.process.wait()
+                raise AssertionError(
+                    f"no line from the child (status {status}, after {self.read!r}): {errors}"
+                )
+            self.read += more
+        line, _, self.read = self.read.partition(b"\n")
+        return line.decode()
 
     def tell(self, text="go"):
         self.process.stdin.write(text.encode() + b"\n")
@@ -63,6 +76,7 @@ class Child:
         """Waits for its end; returns what else it printed, and its stderr."""
         out, err = self.process.communicate(timeout=timeout)
         assert self.process.returncode == status, err.decode()
+        out, self.read = self.read + out, b""
         return out.decode(), err.decode()
 
     def flood(self, signum, count, queue=True):
