@@ -131,8 +131,9 @@ def test_a_second_ctrl_c_reaches_a_slow_shutdown(child):
         def on_interrupt(signum, frame):
             global count
             count += 1
-            say("interrupt", count)
-            if count == 1:
+            mine = count
+            say("interrupt", mine)
+            if mine == 1:
                 while count < 2:
                     time.sleep(0.01)
                 say("shutdown goes on")
