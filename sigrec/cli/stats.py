@@ -15,7 +15,7 @@ import os
 import sys
 
 from sigrec import RecordingError, Stats, open_recording
-from sigrec.cli._text import number, printable, shortened, table
+from sigrec.cli._text import STATES, number, printable, shortened, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     from sigrec._stats import ProcessStats
 
 HELP = "counters and senders of a process, a file, or all processes of this user"
-
-STATES = {
-    "alive": "alive",
-    "exited": "exited cleanly",
-    "replaced": "replaced by another program (exec)",
-    "ended": "ended without saying (killed, crashed, or os._exit)",
-    "unknown": "cannot be told from here",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
