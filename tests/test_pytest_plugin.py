@@ -161,9 +161,11 @@ def test(signals):
     os.kill(ME, signal.SIGUSR1)
     os.kill(ME, signal.SIGUSR1)
     signals.expect({signal.SIGUSR1: 1}, exact=False)  # that allows more
+    print("ALLOWED")
     signals.expect({signal.SIGUSR1: 1})
 """
     )
+    assert "ALLOWED" in result.outlines
     assert message(result).startswith("AssertionError: expected SIGUSR1 x 1, got 2 from PID ")
 
 
@@ -221,17 +223,18 @@ def test_the_next_begins_from_zero(signals):
 def test_it_stops_with_the_test(recording_session):
     result = recording_session(
         """
+kept = []
+signal.signal(signal.SIGUSR2, lambda s, f: seen.append(s))
+
 def test(signals):
-    os.kill(ME, RT)
-    signals.expect({RT: 1})
+    os.kill(ME, signal.SIGUSR2)
+    signals.expect({signal.SIGUSR2: 1})
+    kept.append(signals)
 
 def test_later():
-    import sigrec
-    before = sigrec.stats()[RT].delivered
-    os.kill(ME, RT)
-    assert seen == [RT]
-    if sigrec.record.__module__ == "conftest":  # the real one may go on to count for others
-        assert sigrec.stats()[RT].delivered == before
+    os.kill(ME, signal.SIGUSR2)
+    assert seen == [signal.SIGUSR2]
+    assert kept[0].counts[signal.SIGUSR2] == 1
 """
     )
     result.assert_outcomes(passed=2)
