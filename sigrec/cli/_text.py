@@ -71,6 +71,16 @@ def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def fits(title: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the terminal has as many columns as table() needs; where there is none: yes."""
+    if not sys.stdout.isatty():
+        return True
+    import shutil
+
+    widths = [max(map(len, column)) for column in zip(title, *rows, strict=True)]
+    return sum(widths) + 3 * len(widths) <= shutil.get_terminal_size().columns
+
+
 def _rich(names: Sequence[str], right: Sequence[bool], rows: Sequence[Sequence[str]]) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

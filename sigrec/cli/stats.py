@@ -16,7 +16,7 @@ import os
 import sys
 
 from sigrec import RecordingError, Stats, open_recording
-from sigrec.cli._text import STATES, local_time, number, printable, shortened, table
+from sigrec.cli._text import STATES, fits, local_time, number, printable, shortened, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,27 +118,47 @@ def _show(process: ProcessStats) -> str:
 
 
 def _counters(signals: list[SignalStats]) -> str:
-    def counts(field: str) -> list[str]:
-        return [number(getattr(stats, field)) for stats in signals]
+    """A table; what is so in the plain case needs no column."""
+    # Columns that are there only if one of their cells says something; else it is "".
+    more = {
+        "mode": [f"mode {s.mode}" if s.mode != "registered" else "" for s in signals],
+        "recorded>": [number(s.recorded) if s.recorded != s.delivered else "" for s in signals],
+        "overwritten>": [_unless_0(s.overwritten) for s in signals],
+        "no detail>": [_unless_0(s.undetailed) for s in signals],
+        "dropped>": [_unless_0(s.dropped) for s in signals],
+    }
+    columns = {
+        "signal": [s.signal for s in signals],
+        "mode": [s.mode for s in signals],
+        "delivered>": [number(s.delivered) for s in signals],
+        "recorded>": [number(s.recorded) for s in signals],
+        "overwritten>": [number(s.overwritten) for s in signals],
+        "handled>": [number(s.handled) if s.mode != "none" else "-" for s in signals],
+        "pending>": [number(s.pending) for s in signals],
+        "no detail>": [number(s.undetailed) for s in signals],
+        "dropped>": [number(s.dropped) for s in signals],
+        "last": [_last(s) for s in signals],
+    }
+    for title, cells in more.items():
+        if not any(cells):
+            del columns[title]
+    notes = ""
+    if not fits(list(columns), list(zip(*columns.values()))):
+        for title in more:
+            columns.pop(title, None)
+        for n, stats in enumerate(signals):
+            said = [
+                f"{cells[n]} {title[:-1]}" if title.endswith(">") else cells[n]
+                for title, cells in more.items()
+                if cells[n]
+            ]
+            if said:
+                notes += f"  {stats.signal}: {', '.join(said)}\n"
+    return table(list(columns), list(zip(*columns.values()))) + notes
 
-    def any_of(field: str) -> bool:
-        return any(getattr(stats, field) for stats in signals)
 
-    # (title, cells, whether they say anything): what is so in the plain case needs no column.
-    columns = [
-        ("signal", [stats.signal for stats in signals], True),
-        ("mode", [stats.mode for stats in signals], {s.mode for s in signals} != {"registered"}),
-        ("delivered>", counts("delivered"), True),
-        ("recorded>", counts("recorded"), any(s.recorded != s.delivered for s in signals)),
-        ("overwritten>", counts("overwritten"), any_of("overwritten")),
-        ("handled>", [number(s.handled) if s.mode != "none" else "-" for s in signals], True),
-        ("pending>", counts("pending"), True),
-        ("no detail>", counts("undetailed"), any_of("undetailed")),
-        ("dropped>", counts("dropped"), any_of("dropped")),
-        ("last", [_last(stats) for stats in signals], True),
-    ]
-    shown = [(title, cells) for title, cells, says in columns if says]
-    return table([title for title, _ in shown], list(zip(*(cells for _, cells in shown))))
+def _unless_0(n: int) -> str:
+    return number(n) if n else ""
 
 
 def _last(stats: SignalStats) -> str:

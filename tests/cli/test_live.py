@@ -327,6 +327,21 @@ def test_overwritten_is_shown(child):
     assert re.search(r"^SIGRTMIN\+2 +100 +36 +100 +0 ", text, re.M)
 
 
+def test_what_does_not_fit_the_terminal_is_said_below(tmp_path, terminal):
+    builder = RecordingBuilder()
+    builder.ledger(USR1, mode=1, delivered=7, recorded=5, dropped=2, handled=7, undetailed=1)
+    builder.ledger(36, mode=2, delivered=7000, recorded=7000, overwritten=6984, handled=7000)
+    path = builder.write(tmp_path / "a.sigrec")
+    for columns in (60, 80, 200):
+        t = terminal("stats", path, columns=columns)
+        t.end()
+        text = t.text()
+        for one in ("SIGUSR1", "SIGRTMIN+2", "unregistered", "6,984"):
+            assert re.search(rf"(?<!\S){re.escape(one)}(?![^\s:,])", text), text  # never folded
+        below = "SIGUSR1: 5 recorded, 1 no detail, 2 dropped" in text
+        assert below == ("SIGRTMIN+2: mode unregistered, 6,984 overwritten" in text) == (columns < 200)
+
+
 def test_last_has_its_date_unless_it_was_today(tmp_path, child):
     last = event(USR1, MONOTONIC, 0, pid=1 << 30)
     builder = RecordingBuilder().ledger(USR1, mode=1, delivered=1, recorded=1, last=last)
