@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+STATES = {
+    "alive": "alive",
+    "exited": "exited cleanly",
+    "replaced": "replaced by another program (exec)",
+    "ended": "ended without saying (killed, crashed, or os._exit)",
+    "unknown": "cannot be told from here",
+}
+
+
 def printable(text: str) -> str:
     """With every character that a terminal could act on, or that cannot be printed, escaped.
     A process can name itself anything."""
@@ -20,6 +29,19 @@ def printable(text: str) -> str:
 
 def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def local_time(time_ns: int, today: str, other: str = "") -> str:
+    """As people here write it: by the format ``today``, or for another day by ``other``
+    (default: the date, and ``today``)."""
+    from datetime import datetime
+
+    from sigrec._times import aware
+
+    local = aware(time_ns).astimezone()
+    if local.date() == datetime.now().date():
+        return local.strftime(today)
+    return local.strftime(other or f"%Y-%m-%d {today}")
 
 
 def number(n: int) -> str:
@@ -47,6 +69,16 @@ def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def fits(title: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the terminal has as many columns as table() needs; where there is none: yes."""
+    if not sys.stdout.isatty():
+        return True
+    import shutil
+
+    widths = [max(map(len, column)) for column in zip(title, *rows, strict=True)]
+    return sum(widths) + 3 * len(widths) <= shutil.get_terminal_size().columns
 
 
 def _rich(names: Sequence[str], right: Sequence[bool], rows: Sequence[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@
   sigrec stats 4242         one process, by its pid; it may hang, or be dead
   sigrec stats run.sigrec   a recording's file
   sigrec stats --json       for programs
+  sigrec stats --live       refreshed every second, with rates; q or Ctrl-C ends it
 
 The watched process does nothing for it: its recording is read from outside.
 """
@@ -15,7 +16,7 @@ import os
 import sys
 
 from sigrec import RecordingError, Stats, open_recording
-from sigrec.cli._text import number, printable, shortened, table
+from sigrec.cli._text import STATES, fits, local_time, number, printable, shortened, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,21 +27,40 @@ if TYPE_CHECKING:
 
 HELP = "counters and senders of a process, a file, or all processes of this user"
 
-STATES = {
-    "alive": "alive",
-    "exited": "exited cleanly",
-    "replaced": "replaced by another program (exec)",
-    "ended": "ended without saying (killed, crashed, or os._exit)",
-    "unknown": "cannot be told from here",
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", metavar="PID|FILE", help="default: all of this user's")
     parser.add_argument("--json", action="store_true", help="JSON on stdout, with a version")
+    parser.add_argument("--live", action="store_true", help="refresh in place, on a terminal")
+    parser.add_argument(
+        "-n", type=_seconds, metavar="SECONDS", help="with --live: between two looks; default 1"
+    )
+    parser.set_defaults(usage_error=parser.error)
+
+
+def _seconds(text: str) -> float:
+    import argparse
+
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"not from 0.1 to 86400 seconds: {text!r}")
+    return seconds
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.n is not None and not args.live:
+        args.usage_error("-n goes with --live")
+    if args.live:
+        if args.json:
+            args.usage_error("--live is for people; for a program: sigrec tail -f --json")
+        if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+            args.usage_error("--live needs a terminal; elsewhere: sigrec stats, sigrec tail -f")
+        from sigrec.cli._live import live
+
+        return live(args.what, args.n or 1.0)
     recordings, status = _recordings(args.what)
     stats = Stats(recordings)
     for recording in recordings:
@@ -84,20 +104,7 @@ def _show(process: ProcessStats) -> str:
         head += f"  recording since {aware(process.started_ns).astimezone():%Y-%m-%d %H:%M:%S}\n"
     if not process.signals:
         return head + "  no signals yet\n"
-    rows = [
-        [
-            stats.signal,
-            number(stats.delivered),
-            number(stats.handled) if stats.mode != "none" else "-",
-            number(stats.pending),
-            number(stats.undetailed),
-            number(stats.dropped),
-            _last(stats),
-        ]
-        for stats in process.signals.values()
-    ]
-    title = ["signal", "delivered>", "handled>", "pending>", "no detail>", "dropped>", "last"]
-    text = head + table(title, rows)
+    text = head + _counters(list(process.signals.values()))
     for stats in process.signals.values():
         senders = ", ".join(
             f"{printable(str(sender))} × {number(count)}" for sender, count in stats.senders[:3]
@@ -110,7 +117,51 @@ def _show(process: ProcessStats) -> str:
     return text
 
 
-def _last(stats: SignalStats) -> str:
-    from sigrec._times import aware
+def _counters(signals: list[SignalStats]) -> str:
+    """A table; what is so in the plain case needs no column."""
+    # Columns that are there only if one of their cells says something; else it is "".
+    more = {
+        "mode": [f"mode {s.mode}" if s.mode != "registered" else "" for s in signals],
+        "recorded>": [number(s.recorded) if s.recorded != s.delivered else "" for s in signals],
+        "overwritten>": [_unless_0(s.overwritten) for s in signals],
+        "no detail>": [_unless_0(s.undetailed) for s in signals],
+        "dropped>": [_unless_0(s.dropped) for s in signals],
+    }
+    columns = {
+        "signal": [s.signal for s in signals],
+        "mode": [s.mode for s in signals],
+        "delivered>": [number(s.delivered) for s in signals],
+        "recorded>": [number(s.recorded) for s in signals],
+        "overwritten>": [number(s.overwritten) for s in signals],
+        "handled>": [number(s.handled) if s.mode != "none" else "-" for s in signals],
+        "pending>": [number(s.pending) for s in signals],
+        "no detail>": [number(s.undetailed) for s in signals],
+        "dropped>": [number(s.dropped) for s in signals],
+        "last": [_last(s) for s in signals],
+    }
+    for title, cells in more.items():
+        if not any(cells):
+            del columns[title]
+    notes = ""
+    if not fits(list(columns), list(zip(*columns.values()))):
+        for title in more:
+            columns.pop(title, None)
+        for n, stats in enumerate(signals):
+            said = [
+                f"{cells[n]} {title[:-1]}" if title.endswith(">") else cells[n]
+                for title, cells in more.items()
+                if cells[n]
+            ]
+            if said:
+                notes += f"  {stats.signal}: {', '.join(said)}\n"
+    return table(list(columns), list(zip(*columns.values()))) + notes
 
-    return "" if stats.last is None else f"{aware(stats.last.time_ns).astimezone():%H:%M:%S.%f}"
+
+def _unless_0(n: int) -> str:
+    return number(n) if n else ""
+
+
+def _last(stats: SignalStats) -> str:
+    if stats.last is None:
+        return ""
+    return local_time(stats.last.time_ns, "%H:%M:%S.%f", "%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,134 @@
+"""A pytest fixture that counts the signals of a test. Loaded by pytest where sigrec is installed.
+
+    def test_reload(signals):
+        server = start()                        # installs its handler of SIGHUP
+        signals.record(signal.SIGHUP)           # this one only, from here on
+        os.kill(os.getpid(), signal.SIGHUP)
+        signals.expect({signal.SIGHUP: 1})      # waits for it, as signals are asynchronous
+
+Without ``signals.record`` every signal is recorded, from the beginning of the test, that can be
+without changing the program. A handler that is installed later with ``signal.signal`` takes its
+signal away from the recording: call ``signals.record`` after that.
+"""
+
+from __future__ import annotations
+
+# Nothing of sigrec here: pytest imports this in every session, also where nothing uses it.
+import pytest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from sigrec import SignalInfo
+
+
+@pytest.fixture
+def signals() -> Iterator[Signals]:
+    """The signals that this test receives: ``signals.expect({signal.SIGUSR1: 3})``,
+    ``signals.record(*signums)``, ``signals.counts``, ``signals.events``."""
+    recording = Signals()
+    try:
+        yield recording
+    finally:
+        recording._recorder.stop()
+
+
+class Signals:
+    """What the fixture ``signals`` gives."""
+
+    def __init__(self) -> None:
+        self._recorder = _begin()
+
+    def record(self, *signums: int) -> None:
+        """Begin anew, from zero, with these signals; none given: all, as at the beginning."""
+        self._recorder.stop()
+        self._recorder = _begin(*signums)
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """How many of each signal were delivered since the recording began."""
+        counts: dict[int, int] = self._recorder.counts
+        return counts
+
+    @property
+    def events(self) -> list[SignalInfo]:
+        """Those that are still in the history: who sent them, when, with what."""
+        events: list[SignalInfo] = self._recorder.events
+        return events
+
+    def __repr__(self) -> str:
+        from sigrec._names import name
+
+        counted = [f" {name(signum)} x {count}" for signum, count in self.counts.items() if count]
+        return f"<signals:{','.join(counted) or ' none'}>"
+
+    def expect(
+        self, counts: Mapping[int, int], *, exact: bool = True, timeout: float = 5.0
+    ) -> None:
+        """Fail unless so many of each signal were delivered since the recording began.
+
+        Waits until they were, ``timeout`` seconds at most. exact: more of them, or any other
+        signal that is recorded, is a failure too.
+        """
+        __tracebackhide__ = True
+        import time
+
+        _check(counts, timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            found = self.counts
+            if all(found.get(signum, 0) >= count for signum, count in counts.items()):
+                break
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(left, 0.005))  # Python's handlers run meanwhile
+        wrong = list(self._differences(counts, found, exact))
+        if wrong:
+            raise AssertionError("; ".join(wrong))
+
+    def _differences(
+        self, expected: Mapping[int, int], found: dict[int, int], exact: bool
+    ) -> Iterator[str]:
+        from sigrec._names import name
+
+        for signum, count in expected.items():
+            got = found.get(signum, 0)
+            if got < count or (exact and got > count):
+                whose = self._senders(signum) if got > count else ""
+                yield f"expected {name(signum)} x {count}, got {got}{whose}"
+        if exact:
+            for signum in sorted(signum for signum in found if signum not in expected):
+                if found[signum]:
+                    times = f" x {found[signum]}" if found[signum] > 1 else ""
+                    yield f"{name(signum)}{times}{self._senders(signum)} was not expected"
+
+    def _senders(self, signum: int) -> str:
+        """`` from PID 77 (bash, uid 0)``; nothing, if none is in the history any more."""
+        from sigrec.cli._text import printable
+
+        senders = {str(info.sender): None for info in self.events if info.si_signo == signum}
+        first = " and ".join(map(printable, list(senders)[:3]))
+        more = f" and {len(senders) - 3} more" if len(senders) > 3 else ""
+        return f" from {first}{more}" if senders else ""
+
+
+def _begin(*signums: int) -> Any:
+    import sigrec
+
+    record: Any = sigrec.record
+    return record(*signums)
+
+
+def _check(counts: Mapping[int, int], timeout: float) -> None:
+    import signal
+
+    for signum, count in counts.items():
+        if isinstance(signum, bool) or signum not in signal.valid_signals():
+            raise ValueError(f"not a signal: {signum!r}")
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise ValueError(f"not a count of signals: {count!r}")
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+        raise ValueError(f"timeout is seconds from 0 on, not {timeout!r}")
