@@ -7,7 +7,10 @@ from setuptools import Extension, setup
 if sys.platform == "win32":
     sys.exit("sigrec records POSIX signals; Windows has none.")
 
-CORE = ["event", "ring", "ledger", "memory", "recording", "queue", "process", "trip", "handler", "flood"]
+CORE = [
+    "event", "ring", "ledger", "memory", "sender", "recording", "queue", "process", "trip",
+    "action", "handler", "passive", "redirect", "standin", "flood",
+]
 
 compile_args = ["-std=c11", "-fvisibility=hidden", "-O2", "-flto"]
 if os.environ.get("SIGREC_WERROR"):  # for us, not for a user's compiler

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Signal context: on_signal() and all that it calls (take, dequeue,
- * recording_write, queue_add, trip, and what they call). No lock, no
+ * Signal context: handler_on_signal() and all that it calls (take, dequeue,
+ * recording_write, queue_add, trip, passive_course, and what they call). No lock, no
  * allocation, no stdio, no Python, no thread-local storage of ours, no waiting
  * for another producer.
  *
@@ -14,11 +14,15 @@
  *   rt_sigaction       in a flood, once for each signal in a batch; and in a
  *                      vfork child, with kill
  *   write              from the trip, where the program set a wakeup fd
+ *   openat, read,      the sender's name: of a signal that is about to end the
+ *   close              process, and of a new sender at most four times a second
+ * and those of the course that a recorded signal takes: passive.c.
  */
 #define _GNU_SOURCE
 #include "handler.h"
 
 #include "clock.h"
+#include "passive.h"
 #include "process.h"
 #include "trip.h"
 
@@ -38,10 +42,14 @@
 #define TURN_NS UINT64_C(5000)       /* nor one more, when the last took the kernel this long */
 #define BACKOFF_MAX 64               /* entries without a probe after one that found nothing */
 
+#define NAME_NS UINT64_C(250000000)       /* between two looks for a sender's name */
+#define NAME_AGAIN_NS UINT64_C(10000000000) /* a pid may have changed hands */
+
 /* Indexed by signal number; static, never freed. */
 static struct entry {
     struct queue queue;
-    struct sigaction previous; /* written before the handler can run */
+    struct sigaction previous; /* to restore; written before the handler can run */
+    struct sigaction beneath;  /* what registration put in place: CPython's handler */
     _Atomic uint32_t mode;     /* enum ledger_mode */
 } table[SIGREC_NSIG];
 
@@ -74,8 +82,13 @@ static uint32_t thread_id(const siginfo_t *info, int32_t pid) {
 
 /* --- signal context ----------------------------------------------------------- */
 
+struct taken {
+    uint64_t ordinal;
+    struct sender_entry *sender;
+};
+
 /* Counts, records and queues one signal. */
-static void take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid) {
+static struct taken take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid) {
     const struct recording *recording = process_recording();
     struct ledger_entry *ledger = &recording->ledger[signum];
     ledger_add(&ledger->delivered, 1); /* first, whatever happens next */
@@ -86,7 +99,7 @@ static void take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid) 
     event.ordinal = atomic_fetch_add_explicit(&process_self->ordinal[signum], 1,
                                               memory_order_relaxed);
     event_from_siginfo(&event, signum, info);
-    recording_write(recording, &event);
+    struct taken taken = {event.ordinal, recording_write(recording, &event)};
 #ifdef __linux__
     if (event.code == SI_TIMER && event.detail > 0)
         ledger_add(&ledger->overruns, (uint64_t)event.detail);
@@ -95,20 +108,39 @@ static void take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid) 
     struct entry *entry = &table[signum];
     /* Acquire: pairs with handler_install; the queue is ready. */
     if (atomic_load_explicit(&entry->mode, memory_order_acquire) != MODE_REGISTERED)
-        return;
+        return taken;
     ledger_add(queue_add(&entry->queue, &event) ? &ledger->queued : &ledger->undetailed, 1);
     trip(signum, now);
+    return taken;
 }
 
-static void on_signal(int signum, siginfo_t *info, void *context);
+/* The sender may be gone soon. */
+static void name_sender(struct sender_entry *sender, uint64_t now, bool at_any_cost) {
+    struct process *self = process_self;
+    if (!sender)
+        return;
+    if (!at_any_cost) {
+        uint64_t named = atomic_load_explicit(&sender->named_ns, memory_order_relaxed);
+        uint64_t last = atomic_load_explicit(&self->named_ns, memory_order_relaxed);
+        if ((named && now - named < NAME_AGAIN_NS) || (last && now - last < NAME_NS) ||
+            !atomic_compare_exchange_strong_explicit(&self->named_ns, &last, now,
+                                                     memory_order_relaxed, memory_order_relaxed))
+            return;
+    }
+    sender_name(sender, now);
+}
 
 static bool is_ours(const struct sigaction *action) {
-    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_signal;
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == handler_on_signal;
+}
+
+bool handler_is_registered(int signum) {
+    return atomic_load_explicit(&table[signum].mode, memory_order_acquire) == MODE_REGISTERED;
 }
 
 bool handler_in_place(int signum) {
     struct sigaction now;
-    return sigaction(signum, NULL, &now) == 0 && is_ours(&now);
+    return handler_is_registered(signum) && sigaction(signum, NULL, &now) == 0 && is_ours(&now);
 }
 
 #ifdef __linux__
@@ -184,8 +216,11 @@ static uint64_t dequeue(int signum, const ucontext_t *context, uint64_t now, uin
 }
 
 /* Nothing may be counted in a vfork child under our name. What it gets is what
- * exec would leave it with: the default action, in its own signal table. */
+ * exec would leave it with: the default action, in its own signal table, or
+ * nothing. */
 static void in_vfork_child(int signum) {
+    if (passive_ignores(signum))
+        return;
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
@@ -215,10 +250,11 @@ static void anchor(uint64_t now) {
     atomic_store_explicit(&self->anchoring, 0, memory_order_release);
 }
 
-static void on_signal(int signum, siginfo_t *info, void *context) {
+void handler_on_signal(int signum, siginfo_t *info, void *context) {
     int saved_errno = errno;
     struct process *self = process_self;
-    uint32_t tid = thread_id(info, atomic_load_explicit(&self->pid, memory_order_relaxed));
+    int32_t pid = atomic_load_explicit(&self->pid, memory_order_relaxed);
+    uint32_t tid = thread_id(info, pid);
 #ifdef __linux__
     if (!tid) {
         in_vfork_child(signum);
@@ -227,17 +263,23 @@ static void on_signal(int signum, siginfo_t *info, void *context) {
     }
 #endif
     uint64_t now = monotonic_ns();
-    take(signum, info, now, tid);
+    struct taken taken = take(signum, info, now, tid);
+    uint32_t mode = atomic_load_explicit(&table[signum].mode, memory_order_relaxed);
 #ifdef __linux__
     uint64_t last = atomic_load_explicit(&self->last_ns, memory_order_relaxed);
-    if (now - last < CLOSE_NS && from_another_process(info))
+    if (mode == MODE_REGISTERED && now - last < CLOSE_NS && from_another_process(info))
         now = dequeue(signum, context, now, tid);
 #endif
     atomic_store_explicit(&self->last_ns, now, memory_order_relaxed);
     anchor(now);
-    if (atomic_load_explicit(&table[signum].mode, memory_order_relaxed) == MODE_UNREGISTERED)
+    bool course = mode != MODE_REGISTERED && (passive_records(signum) || mode == MODE_NONE);
+    if (taken.sender && from_another_process(info))
+        name_sender(taken.sender, now, course && passive_ends(signum));
+    errno = saved_errno; /* what the program's handler does to it is the program's */
+    if (course)
+        passive_course(signum, info, context, tid, taken.ordinal);
+    else if (mode == MODE_UNREGISTERED)
         pass_on(signum, info, context);
-    errno = saved_errno;
 }
 
 /* --- interpreter context -------------------------------------------------------- */
@@ -247,32 +289,39 @@ int handler_prepare(int signum, uint64_t queue_capacity) {
         return EINVAL;
     struct entry *entry = &table[signum];
     struct sigaction now;
-    if (sigaction(signum, NULL, &now) != 0)
+    if (passive_sigaction(signum, NULL, &now) != 0)
         return errno;
     if (!entry->queue.state) {
         int error = queue_make(&entry->queue, queue_capacity);
         if (error)
             return error;
     }
-    if (!is_ours(&now))
+    if (!is_ours(&now) && !(passive_records(signum) && handler_is_registered(signum)))
         entry->previous = now;
     return 0;
 }
 
+void handler_mask(sigset_t *mask) {
+    sigfillset(mask);
+    /* A fault whose signal is blocked kills at once: sigprocmask(2). */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(mask, faults[i]);
+}
+
 int handler_install(int signum) {
     struct entry *entry = &table[signum];
+    struct sigaction now;
+    if (passive_sigaction(signum, NULL, &now) == 0 && !is_ours(&now))
+        entry->beneath = now;
     queue_start(&entry->queue, atomic_load(&process_self->ordinal[signum]));
     /* Release: the queue and the previous disposition are in place. */
     atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_sigaction = on_signal;
+    action.sa_sigaction = handler_on_signal;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigfillset(&action.sa_mask);
-    /* A fault whose signal is blocked kills at once: sigprocmask(2). */
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&action.sa_mask, faults[i]);
+    handler_mask(&action.sa_mask);
     if (sigaction(signum, &action, NULL) != 0) {
         int error = errno;
         atomic_store_explicit(&entry->mode, MODE_UNREGISTERED, memory_order_release);
@@ -287,10 +336,33 @@ void handler_release(int signum) {
     atomic_store_explicit(&table[signum].mode, MODE_UNREGISTERED, memory_order_release);
 }
 
+void handler_replaced(int signum) {
+    if (handler_is_registered(signum))
+        handler_release(signum);
+}
+
 bool handler_restore(int signum, bool force) {
-    if (!force && !handler_in_place(signum))
+    struct sigaction now;
+    if (!force && !(sigaction(signum, NULL, &now) == 0 && is_ours(&now)))
         return false;
-    return sigaction(signum, &table[signum].previous, NULL) == 0;
+    return passive_sigaction(signum, &table[signum].previous, NULL) == 0;
+}
+
+int handler_beneath(int signum, struct sigaction *action) {
+    if (sigaction(signum, NULL, action) != 0)
+        return -1;
+    if (is_ours(action))
+        *action = handler_is_registered(signum) ? table[signum].beneath : table[signum].previous;
+    return 0;
+}
+
+void handler_refresh_modes(void) {
+    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+        if (passive_records(signum))
+            passive_apply(signum);
+        if (handler_is_registered(signum))
+            process_set_mode(signum, MODE_REGISTERED, !handler_in_place(signum));
+    }
 }
 
 struct queue *handler_queue(int signum) {

@@ -24,8 +24,27 @@ void handler_release(int signum);
  * where the handler in place is not ours. False: it was not, and stays. */
 bool handler_restore(int signum, bool force);
 
-/* Any context. Is our handler the one in place? */
+/* Any context. Is the signal registered, and our handler the one in place? */
 bool handler_in_place(int signum);
+
+/* Any context. Is the signal registered? Someone may have replaced us. */
+bool handler_is_registered(int signum);
+
+/* Any context. Someone replaced us, knowingly or not: the signal is no longer
+ * registered, as far as the handler goes. */
+void handler_replaced(int signum);
+
+/* Interpreter context. The disposition without us: what is in place, or what
+ * was, where our handler is. 0 or -1 with errno, as sigaction(2). */
+int handler_beneath(int signum, struct sigaction *action);
+
+/* Interpreter context. Brings the recording's modes up to date. */
+void handler_refresh_modes(void);
+
+/* The handler itself, and the mask that it runs with where no handler of the
+ * program's own says otherwise. */
+void handler_on_signal(int signum, siginfo_t *info, void *context);
+void handler_mask(sigset_t *mask);
 
 /* NULL where the signal was never prepared. */
 struct queue *handler_queue(int signum);

@@ -39,6 +39,7 @@ void ledger_fold(struct ledger_entry *from, struct ledger_entry *to) {
     fold(&from->handled, &to->handled);
     fold(&from->abandoned, &to->abandoned);
     fold(&from->overruns, &to->overruns);
+    fold(&from->unattributed, &to->unattributed);
     struct slot *kept[] = {&from->first, &from->last};
     for (int i = 0; i < 2; i++) {
         struct event event;

@@ -14,7 +14,7 @@
 
 #include "event.h"
 
-enum ledger_mode { MODE_NONE = 0, MODE_REGISTERED = 1, MODE_UNREGISTERED = 2 };
+enum ledger_mode { MODE_NONE = 0, MODE_REGISTERED = 1, MODE_UNREGISTERED = 2, MODE_RECORDED = 3 };
 
 struct ledger_entry {
     _Atomic uint64_t delivered;   /* the handler ran for it, or dequeued it */
@@ -28,7 +28,8 @@ struct ledger_entry {
     _Atomic uint64_t overruns;    /* sum of si_overrun over timer signals */
     _Atomic uint32_t mode;        /* enum ledger_mode */
     _Atomic uint32_t replaced;    /* 1: someone else took the disposition */
-    uint64_t reserved[6];
+    _Atomic uint64_t unattributed; /* its sender found no place in the table of senders */
+    uint64_t reserved[5];
     struct slot first; /* sequence 2 once written */
     struct slot last;  /* sequence 2*ordinal+1 while written, 2*ordinal+2 after */
 };

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include "clock.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -36,6 +37,15 @@ static void after_fork_in_child(void) {
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
 }
 
+#ifdef __GLIBC__
+static void note_exit(int status, void *ignored) {
+    (void)ignored;
+    process_leaving(LEAVE_EXIT, status & 0xff, NULL);
+}
+#else
+static void note_exit(void) { process_leaving(LEAVE_EXIT, -1, NULL); }
+#endif
+
 int process_start(void) {
     static bool hooked;
     if (!process_self) {
@@ -52,6 +62,11 @@ int process_start(void) {
         int error = pthread_atfork(NULL, NULL, after_fork_in_child);
         if (error)
             return error;
+#ifdef __GLIBC__
+        on_exit(note_exit, NULL); /* on_exit(3): tells the status */
+#else
+        atexit(note_exit);
+#endif
         hooked = true;
     }
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
@@ -146,6 +161,43 @@ void process_set_mode(int signum, enum ledger_mode mode, bool replaced) {
 
 int32_t process_pid(void) {
     return process_self ? atomic_load_explicit(&process_self->pid, memory_order_relaxed) : 0;
+}
+
+bool process_is_vfork_child(void) {
+    int32_t pid = process_pid();
+    return pid && pid != getpid();
+}
+
+void process_ending(int signum, uint64_t ordinal) {
+    struct recording_header *header = process_recording()->header;
+    atomic_store_explicit(&header->ending_ordinal, ordinal, memory_order_relaxed);
+    /* Release: whoever sees the signal sees its ordinal. */
+    atomic_store_explicit(&header->ending_signal, (uint32_t)signum, memory_order_release);
+}
+
+void process_set_reason(const char *reason) {
+    char *to = process_recording()->header->reason;
+    size_t n = strnlen(reason, RECORDING_REASON_SIZE - 1);
+    memcpy(to, reason, n);
+    to[n] = 0;
+}
+
+void process_leaving(enum recording_leave how, int status, const char *reason) {
+    if (!process_self || process_is_vfork_child())
+        return;
+    struct recording_header *header = process_recording()->header;
+    if (reason)
+        process_set_reason(reason);
+    atomic_store_explicit(&header->leave_ns, monotonic_ns(), memory_order_relaxed);
+    atomic_store_explicit(&header->status, status, memory_order_relaxed);
+    /* Release: whoever sees it sees the status. */
+    atomic_store_explicit(&header->leave, (uint32_t)how, memory_order_release);
+}
+
+void process_set_handling(int signum, uint64_t taken_ns) {
+    struct recording_header *header = process_recording()->header;
+    atomic_store_explicit(&header->handling_ns, taken_ns, memory_order_relaxed);
+    atomic_store_explicit(&header->handling, (uint32_t)signum, memory_order_relaxed);
 }
 
 const char *process_path(void) {

@@ -25,6 +25,8 @@ struct process {
     _Atomic uint32_t backoff;
     _Atomic uint64_t anchored_ns;
     _Atomic uint32_t anchoring;
+    _Atomic uint64_t named_ns;      /* when a sender's name was read last */
+    _Atomic uint32_t faulting_tid;  /* the thread in the program's handler of a fault; 0: none */
 };
 
 /* NULL until process_start. */
@@ -63,6 +65,23 @@ void process_set_mode(int signum, enum ledger_mode mode, bool replaced);
 
 /* Any context. The pid, or 0 in a child that no fork hook has seen yet. */
 int32_t process_pid(void);
+
+/* Any context. A vfork child of ours has our memory until it execs. */
+bool process_is_vfork_child(void);
+
+/* Signal context. The signal's default action comes next, and may end the
+ * process; ordinal 0 of signal 0: it did not. */
+void process_ending(int signum, uint64_t ordinal);
+
+/* Any context. How the process is about to leave; `reason` may be NULL. */
+void process_leaving(enum recording_leave how, int status, const char *reason);
+
+/* Interpreter context. What ended the program: the type of an exception. */
+void process_set_reason(const char *reason);
+
+/* Interpreter context. The signal whose handler is called now, and when it was
+ * taken (0: none; not known). */
+void process_set_handling(int signum, uint64_t taken_ns);
 
 /* The published file, or an empty string. */
 const char *process_path(void);

@@ -18,7 +18,7 @@
 #define PAGE 4096
 
 struct layout {
-    uint64_t argv, ledger, ring, size;
+    uint64_t argv, ledger, senders, ring, size;
 };
 
 static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
@@ -27,7 +27,8 @@ static struct layout layout_for(uint64_t capacity) {
     struct layout at;
     at.argv = PAGE;
     at.ledger = at.argv + RECORDING_ARGV_SIZE;
-    at.ring = at.ledger + round_up(SIGREC_NSIG * sizeof(struct ledger_entry));
+    at.senders = at.ledger + round_up(SIGREC_NSIG * sizeof(struct ledger_entry));
+    at.ring = at.senders + round_up(SENDER_ENTRIES * sizeof(struct sender_entry));
     at.size = at.ring + round_up(capacity * sizeof(struct slot));
     return at;
 }
@@ -91,6 +92,9 @@ static void write_header(struct recording_header *header, uint64_t capacity,
     header->ledger_offset = at.ledger;
     header->ledger_count = SIGREC_NSIG;
     header->ledger_entry = sizeof(struct ledger_entry);
+    header->senders_offset = at.senders;
+    header->senders_count = SENDER_ENTRIES;
+    header->senders_entry = sizeof(struct sender_entry);
     header->ring_offset = at.ring;
     header->ring_capacity = capacity;
     header->pid = getpid();
@@ -111,6 +115,7 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
     char *bytes = base;
     recording->header = base;
     recording->ledger = (struct ledger_entry *)(void *)(bytes + at.ledger);
+    recording->senders = (struct sender_entry *)(void *)(bytes + at.senders);
     recording->history.slots = (struct slot *)(void *)(bytes + at.ring);
     recording->history.capacity = capacity;
     recording->history.head = &recording->header->head;
@@ -253,15 +258,21 @@ static bool write_history(const struct recording *recording, const struct event 
     return true;
 }
 
-void recording_write(const struct recording *recording, const struct event *event) {
+struct sender_entry *recording_write(const struct recording *recording,
+                                     const struct event *event) {
     struct ledger_entry *entry = &recording->ledger[event->signo];
     ledger_add(write_history(recording, event) ? &entry->recorded : &entry->dropped, 1);
     ledger_keep(entry, event);
+    struct sender_entry *sender = sender_count(recording->senders, event);
+    if (!sender)
+        ledger_add(&entry->unattributed, 1);
+    return sender;
 }
 
 void recording_fold(const struct recording *from, const struct recording *to, uint64_t *next) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
         ledger_fold(&from->ledger[signum], &to->ledger[signum]);
+    sender_fold(from->senders, to->senders);
     uint64_t head = atomic_load_explicit(from->history.head, memory_order_relaxed);
     if (head - *next > from->history.capacity)
         *next = head - from->history.capacity;

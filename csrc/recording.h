@@ -9,15 +9,17 @@
 
 #include "ledger.h"
 #include "ring.h"
+#include "sender.h"
 
 #include <stddef.h>
 #include <sys/types.h>
 
 #define RECORDING_MAGIC "\x89SIGREC\n"
 #define RECORDING_ENDIAN UINT32_C(0x01020304)
-#define RECORDING_VERSION 1
+#define RECORDING_VERSION 2
 #define RECORDING_ANCHORS 16
 #define RECORDING_ARGV_SIZE 4096
+#define RECORDING_REASON_SIZE 128
 
 /* One pair of readings of the two clocks. MONOTONIC stops in suspend and
  * REALTIME is stepped, so an event's wall-clock time is computed from the
@@ -28,6 +30,14 @@ struct anchor {
 };
 
 enum recording_state { RECORDING_OPEN = 0, RECORDING_EXITED = 1 };
+
+/* What the process did, if it had the time, before it was gone. */
+enum recording_leave {
+    LEAVE_NONE = 0,
+    LEAVE_EXIT = 1,           /* exit(3), or a return from main */
+    LEAVE_EXIT_AT_ONCE = 2,   /* _exit(2): os._exit */
+    LEAVE_EXEC = 3,           /* execve(2) */
+};
 
 struct recording_header {
     char magic[8];           /*   0 */
@@ -54,22 +64,36 @@ struct recording_header {
     char boot_id[40];        /* 112: NUL-terminated */
     uint64_t started_ns;     /* 152: CLOCK_REALTIME when the recording was made */
     _Atomic uint32_t state;  /* 160: enum recording_state */
-    uint32_t reserved2;      /* 164 */
-    uint64_t reserved3[3];   /* 168 */
+    _Atomic uint32_t ending_signal; /* 164: whose default action is ending it; 0: none */
+    _Atomic uint64_t ending_ordinal; /* 168: which of that signal */
+    _Atomic uint32_t leave;  /* 176: enum recording_leave */
+    _Atomic int32_t status;  /* 180: the exit status; -1: not known */
+    _Atomic uint32_t handling; /* 184: the signal whose registered handler runs; 0: none */
+    uint32_t reserved2;      /* 188 */
     _Alignas(64) _Atomic uint64_t head; /* 192: the history's next ticket */
     _Alignas(64) _Atomic uint64_t anchor_count; /* 256: anchors ever written */
     uint64_t reserved4[7];                      /* 264 */
     struct anchor anchors[RECORDING_ANCHORS];   /* 320: anchor n is at n mod 16 */
+    uint64_t senders_offset;                    /* 576 */
+    uint32_t senders_count;                     /* 584: entries */
+    uint32_t senders_entry;                     /* 588: bytes in one entry */
+    _Atomic uint64_t leave_ns;                  /* 592: CLOCK_MONOTONIC of `leave` */
+    _Atomic uint64_t handling_ns;               /* 600: when that one was taken; 0: not known */
+    char reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
+                                           the program that it exec'ed */
 };
 
 _Static_assert(offsetof(struct recording_header, head) == 192, "head");
 _Static_assert(offsetof(struct recording_header, anchor_count) == 256, "anchor_count");
 _Static_assert(offsetof(struct recording_header, anchors) == 320, "anchors");
+_Static_assert(offsetof(struct recording_header, senders_offset) == 576, "senders_offset");
+_Static_assert(offsetof(struct recording_header, reason) == 608, "reason");
 _Static_assert(sizeof(struct recording_header) <= 4096, "the header is one page");
 
 struct recording {
     struct recording_header *header;
     struct ledger_entry *ledger; /* SIGREC_NSIG entries */
+    struct sender_entry *senders; /* SENDER_ENTRIES */
     struct ring history;
     size_t size;
     bool published; /* a file that others can read */
@@ -101,8 +125,9 @@ int recording_publish(struct recording *recording, const char *directory, const 
 /* Interpreter context. Unmaps it; the file, if any, stays. */
 void recording_unmap(struct recording *recording);
 
-/* Signal context. Counts the event as recorded or dropped, keeps it. */
-void recording_write(const struct recording *recording, const struct event *event);
+/* Signal context. Counts the event as recorded or dropped, keeps it, and
+ * counts it to its sender, whose entry it returns (or NULL: sender.h). */
+struct sender_entry *recording_write(const struct recording *recording, const struct event *event);
 
 /* Interpreter context, one caller at a time. Moves counts and events of `from`
  * to `to`; `*next` is the first ticket of `from` that was not moved yet. */

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
     from sigrec._publishing import configure
+    from sigrec._recorder import Recorder, record
     from sigrec._recording import Recording, SignalStats, open_recording
     from sigrec._registration import Registration, SignalManager, register, unregister
     from sigrec._sending import sigqueue
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NoRecordingError",
     "ProcessStats",
+    "Recorder",
     "Recording",
     "RecordingError",
     "Registration",
@@ -32,6 +34,7 @@ __all__ = [
     "WrongThreadError",
     "configure",
     "open_recording",
+    "record",
     "register",
     "sigqueue",
     "stats",
@@ -44,6 +47,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "NoRecordingError": "_errors",
     "ProcessStats": "_stats",
+    "Recorder": "_recorder",
     "Recording": "_recording",
     "RecordingError": "_errors",
     "Registration": "_registration",
@@ -56,6 +60,7 @@ _MODULES = {
     "WrongThreadError": "_errors",
     "configure": "_publishing",
     "open_recording": "_recording",
+    "record": "_recorder",
     "register": "_registration",
     "sigqueue": "_sending",
     "stats": "_stats",

@@ -21,6 +21,7 @@ cdef extern from "ledger.h" nogil:
         MODE_NONE
         MODE_REGISTERED
         MODE_UNREGISTERED
+        MODE_RECORDED
 
 cdef extern from "recording.h" nogil:
     cdef struct recording_header:
@@ -52,6 +53,8 @@ cdef extern from "process.h" nogil:
     void process_abandoned(int signum, uint64_t n)
     void process_set_mode(int signum, ledger_mode mode, bint replaced)
     int32_t process_pid()
+    void process_set_reason(const char *reason)
+    void process_set_handling(int signum, uint64_t taken_ns)
     const char *process_path()
 
 cdef extern from "trip.h" nogil:
@@ -65,7 +68,16 @@ cdef extern from "handler.h" nogil:
     void handler_release(int signum)
     bint handler_restore(int signum, bint force)
     bint handler_in_place(int signum)
+    void handler_refresh_modes()
     queue *handler_queue(int signum)
+
+cdef extern from "passive.h" nogil:
+    int passive_record(int signum, bint even_ignored)
+    void passive_stop(int signum)
+    bint passive_records(int signum)
+
+cdef extern from "standin.h" nogil:
+    bint standin_install()
 
 cdef extern from "clock.h" nogil:
     uint64_t monotonic_ns()

@@ -58,6 +58,9 @@ cdef int depth[65]  # calls of the signal's handler now on the stack
 cdef int active[65]  # the signal numbers that have a handler
 cdef int active_count = 0
 cdef unsigned long dispatch_thread = 0
+# The signal whose handler was called last and has not returned, for the recording.
+cdef int handling = 0
+cdef uint64_t handling_ns = 0
 
 # Gives this process a recording: set by the policy module.
 cdef object adopt = None
@@ -131,13 +134,15 @@ cdef void arm() noexcept:
 
 cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
     """Calls handlers for what waits, of every signal. Counts those of `only`."""
-    global dispatch_thread, adopting
+    global dispatch_thread, adopting, handling, handling_ns
     cdef event e
     memset(&e, 0, sizeof(e))
     cdef queue_item kind = QUEUE_NONE
     cdef Handler handler
     cdef uint64_t n = 0, calls = 0, offset = 0, until = 0
     cdef int signum
+    cdef int outer = handling
+    cdef uint64_t outer_ns = handling_ns
     cdef int32_t pid
     if process_adopted() is NULL and not adopting:
         adopting = True
@@ -171,6 +176,8 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
         if signum == only:
             handled_only[0] += n
         depth[signum] += 1
+        handling, handling_ns = signum, e.monotonic_ns if kind == QUEUE_EVENT else 0
+        process_set_handling(handling, handling_ns)
         try:
             if not handler.siginfo:
                 handler.function(handler.number, frame)
@@ -182,10 +189,14 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
                 handler.function(handler.number, None, frame)
         except:
             depth[signum] -= 1
+            handling, handling_ns = outer, outer_ns
+            process_set_handling(outer, outer_ns)
             if process_pid() == pid:
                 arm()  # the exception surfaces now, the rest is handled next
             raise
         depth[signum] -= 1
+        handling, handling_ns = outer, outer_ns
+        process_set_handling(outer, outer_ns)
         if process_pid() != pid:
             return 0  # the handler forked: what waits is the parent's
 
@@ -222,10 +233,11 @@ def drain_now(int signum) -> None:
 
 def after_fork_in_child() -> None:
     """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
-    global adopting
+    global adopting, handling
     cdef int i
     adopting = False
     if PyThread_get_thread_ident() != dispatch_thread:
+        handling = 0
         # Another thread was dispatching; its handlers do not run here.
         for i in range(SIGREC_NSIG):
             depth[i] = 0
@@ -335,9 +347,30 @@ def in_place(int signum) -> bool:
 
 def refresh_modes() -> None:
     """Notices where someone replaced us."""
-    cdef int i
-    for i in range(active_count):
-        process_set_mode(active[i], MODE_REGISTERED, not handler_in_place(active[i]))
+    handler_refresh_modes()
+
+
+# --- recording without registering ---------------------------------------------------
+
+def stand_in() -> bool:
+    """From here on the program's calls of sigaction(2) and the like come to us. False: not
+    on this platform."""
+    return standin_install()
+
+
+def record(int signum, bint even_ignored) -> None:
+    """Records a signal whose handling is the program's. OSError if refused."""
+    check(passive_record(signum, even_ignored))
+
+
+def record_stop(int signum) -> None:
+    """The kernel has again what the program set."""
+    passive_stop(signum)
+
+
+def set_reason(bytes reason) -> None:
+    """What ended the program: the type of an exception."""
+    process_set_reason(reason)
 
 
 # --- the recording -------------------------------------------------------------------

@@ -14,7 +14,7 @@ import sys
 from sigrec import _liveness, _rundir
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._names import name
-from sigrec._siginfo import Sender, SignalInfo, SignalInfoFromElsewhere
+from sigrec._siginfo import Sender, SignalInfo, SignalInfoFromElsewhere, _set_names, sender_kind
 from sigrec._times import aware
 
 TYPE_CHECKING = False
@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    Names = dict[tuple[int, int], tuple[str, int]]
+    _SenderEntry = tuple[int, str, int, int, int, int, int, str | None, int]
+
 MAGIC = b"\x89SIGREC\n"
-VERSION = 1
+VERSION = 2
 HEADER_SIZE = 4096
 SLOT_SIZE = 64
 LEDGER_COUNT = 65
 LEDGER_ENTRY = 256
 ANCHORS = 16
+SENDER_ENTRY = 64
+LARGEST_SENDERS = 1 << 16
 LARGEST_RING = 1 << 24  # slots: what configure() allows
 LARGEST_ARGV = 4096
 LARGEST_FILE = (LARGEST_RING + 4096) * SLOT_SIZE
@@ -40,16 +45,28 @@ _STATE_AT = 160
 _HEAD_AT = 192
 _ANCHOR_COUNT_AT = 256
 _ANCHORS_AT = 320
+_SENDERS = struct.Struct("=QII")
+_SENDERS_AT = 576
+_ENDING = struct.Struct("=IQIiI")  # from _ENDING_AT: signal, ordinal, leave, status, handling
+_ENDING_AT = 164
+_LEAVE_NS_AT = 592
+_HANDLING_NS_AT = 600
+_REASON_AT, _REASON_SIZE = 608, 128
 _EXITED = 1
+_LEAVES = {1: "exit", 2: "_exit", 3: "exec"}
 
 # Of a slot, csrc/event.h: sequence, then the members of struct event.
 _SLOT = struct.Struct("=QQQIiiIQIiii")
-_COUNTERS = struct.Struct("=9Q2I")
+_COUNTERS = struct.Struct("=9Q2IQ")
 _FIRST_AT, _LAST_AT = 128, 192
 
 _BYTE_ORDER = sys.byteorder  # a recording of the other order is refused
 
-_MODES = {0: "none", 1: "registered", 2: "unregistered"}
+# Of a sender, csrc/sender.h: key, count, last_ns, uid, code, named_ns, name, since_ns.
+_SENDER = struct.Struct("=QQQIiQ16sQ")
+_SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
+
+_MODES = {0: "none", 1: "registered", 2: "unregistered", 3: "recorded"}
 
 
 class SignalStats:
@@ -78,6 +95,13 @@ class SignalStats:
     first: SignalInfo | None
     last: SignalInfo | None
     senders: list[tuple[Sender, int]]
+
+    @property
+    def ever_registered(self) -> bool:
+        """Whether it has or had a handler of sigrec's: else handled and pending mean nothing."""
+        return self.mode not in ("none", "recorded") or bool(
+            self.handled or self.pending or self.abandoned
+        )
 
     def __repr__(self) -> str:
         counts = ("delivered", "recorded", "dropped", "handled", "pending")
@@ -140,8 +164,12 @@ class Recording:
             )
         if argv_size > LARGEST_ARGV:
             raise self._bad(f"is corrupt: command line of {argv_size} bytes")
+        senders_at, senders_count, sender_entry = _SENDERS.unpack_from(raw, _SENDERS_AT)
+        if sender_entry != SENDER_ENTRY or senders_count > LARGEST_SENDERS:
+            raise self._bad(f"is corrupt: {senders_count} senders of {sender_entry} bytes")
         for what, at, size in (
             ("command line", argv_at, argv_size),
+            ("table of senders", senders_at, senders_count * SENDER_ENTRY),
             ("ledger", ledger_at, ledger_count * ledger_entry),
             ("ring", ring_at, capacity * SLOT_SIZE),
         ):
@@ -150,6 +178,7 @@ class Recording:
         if pid <= 0:
             raise self._bad(f"is corrupt: pid {pid}")
         self._argv_at, self._argv_size = argv_at, argv_size
+        self._senders_at, self._senders_size = senders_at, senders_count * SENDER_ENTRY
         self._ledger_at, self._ring_at, self._capacity = ledger_at, ring_at, capacity
         self._start_ticks, self._namespace, self._sigrtmin = ticks, namespace, sigrtmin
         self.pid: int = pid
@@ -160,6 +189,7 @@ class Recording:
             self.boot_id == _liveness.boot_id() and namespace == _liveness.pid_namespace()
         )
         self._make = (SignalInfo if here else SignalInfoFromElsewhere)._make
+        self._here = here
 
     def _bad(self, why: str) -> RecordingError:
         return RecordingError(f"{self.path or 'this process'}: {why}")
@@ -213,13 +243,52 @@ class Recording:
             return "replaced"
         return "ended"
 
+    @property
+    def ending(self) -> tuple[int, int] | None:
+        """The signal whose default action was ending the process when it last wrote, and which
+        of that signal (its ordinal); None: no such signal was recorded."""
+        signum, ordinal, *_ = _ENDING.unpack(self._bytes(_ENDING_AT, _ENDING.size))
+        return (signum, ordinal) if 1 <= signum < LEDGER_COUNT else None
+
+    @property
+    def leave(self) -> str | None:
+        """What the process said that it would do last: ``"exit"`` (exit(3)), ``"_exit"``
+        (os._exit), ``"exec"``; None: nothing."""
+        return _LEAVES.get(_ENDING.unpack(self._bytes(_ENDING_AT, _ENDING.size))[2])
+
+    @property
+    def leave_time_ns(self) -> int | None:
+        """When it said so, in ns since 1970."""
+        offsets = self._clock_offsets()
+        leave_ns = self._word(_LEAVE_NS_AT)
+        return leave_ns + self._offset_at(leave_ns, offsets) if self.leave else None
+
+    @property
+    def status(self) -> int | None:
+        """The exit status that it said; None: it said none, or the C library does not tell."""
+        status = int(_ENDING.unpack(self._bytes(_ENDING_AT, _ENDING.size))[3])
+        return status if self.leave in ("exit", "_exit") and 0 <= status <= 255 else None
+
+    @property
+    def reason(self) -> str | None:
+        """The type of the exception that nobody caught, or the program that was exec'ed."""
+        text = self._bytes(_REASON_AT, _REASON_SIZE).split(b"\0")[0]
+        return os.fsdecode(text) or None
+
+    @property
+    def handling(self) -> int | None:
+        """The signal whose handler (of register()) was running when it last wrote; or None."""
+        number: int = _ENDING.unpack(self._bytes(_ENDING_AT, _ENDING.size))[4]
+        return number if 1 <= number < LEDGER_COUNT else None
+
     # --- the ledger ------------------------------------------------------------------
 
     @property
     def signals(self) -> dict[int, SignalStats]:
         """By number: every signal that was delivered, or has or had a handler."""
         offsets = self._clock_offsets()
-        senders = self._senders()
+        senders = self._senders(offsets)
+        names = self._names()
         alive = self.state == "alive"
         size = LEDGER_COUNT * LEDGER_ENTRY
         copies = [self._bytes(self._ledger_at, size) for _ in range(3)]
@@ -228,7 +297,7 @@ class Recording:
             at = number * LEDGER_ENTRY
             counters = _COUNTERS.unpack_from(copies[1], at)
             (delivered, recorded, dropped, overwritten, queued, undetailed, handled, abandoned,
-             overruns, mode, replaced) = counters  # fmt: skip
+             overruns, mode, replaced, unattributed) = counters  # fmt: skip
             if not delivered and not mode:
                 continue
             stats = SignalStats()
@@ -243,32 +312,56 @@ class Recording:
             # In flight a signal may be handled before it is seen as queued.
             stats.pending = max(0, queued + undetailed - handled - abandoned)
             stats.undetailed, stats.abandoned, stats.overruns = undetailed, abandoned, overruns
-            stats.first = self._kept(copies, at + _FIRST_AT, offsets)
-            stats.last = self._kept(copies, at + _LAST_AT, offsets)
+            stats.first = self._kept(copies, at + _FIRST_AT, offsets, names)
+            stats.last = self._kept(copies, at + _LAST_AT, offsets, names)
             stats.senders = senders.get(number, [])
+            if unattributed:
+                stats.senders.append((Sender("others"), unattributed))
             found[number] = stats
         return found
 
-    def _senders(self) -> dict[int, list[tuple[Sender, int]]]:
-        """By signal: who sent those that are still in the history, the most frequent first."""
-        counts: dict[tuple[int, int, int | None, int | None], int] = {}
-        newest = {}
-        for info in self.events():
-            key = (info.si_signo, min(info.si_code, 0x80), info.si_pid, info.si_uid)
-            counts[key] = counts.get(key, 0) + 1
-            newest[key] = info
+    def _senders(self, offsets: list[tuple[int, int]]) -> dict[int, list[tuple[Sender, int]]]:
+        """By signal: who sent how many, the most frequent first."""
         merged: dict[int, dict[Sender, int]] = {}
-        for key, count in counts.items():
-            of_signal = merged.setdefault(key[0], {})
-            sender = newest[key].sender
+        for number, kind, pid, count, last_ns, uid, code, comm, _ in self._sender_entries():
+            if not count:
+                continue
+            sender = None
+            if kind == "process":
+                event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
+                sender = self._info(event, offsets, {(number, pid): (comm, 0)} if comm else {}).sender
+            elif kind == "child":
+                sender = Sender("child")  # all of them: an event tells which
+            else:
+                sender = Sender(sender_kind(number, code, pid))
+            of_signal = merged.setdefault(number, {})
             of_signal[sender] = of_signal.get(sender, 0) + count
         return {
             number: sorted(of_signal.items(), key=lambda item: -item[1])
             for number, of_signal in merged.items()
         }
 
+    def _sender_entries(self) -> Iterator[_SenderEntry]:
+        raw = self._bytes(self._senders_at, self._senders_size)
+        for key, count, last_ns, uid, code, named_ns, name, since_ns in _SENDER.iter_unpack(raw):
+            number = key >> 32 & 0xFF
+            kind = _SENDER_KINDS.get(key >> 40 & 0xFF)
+            if key >> 63 and 1 <= number < LEDGER_COUNT and kind is not None:
+                comm = name.split(b"\0")[0].decode(errors="replace") if named_ns else None
+                # The name was looked up no more than ten seconds after its first signal.
+                since_ns = max(0, since_ns - 10 * 10**9)
+                yield number, kind, key & 0xFFFFFFFF, count, last_ns, uid, code, comm, since_ns
+
+    def _names(self) -> Names:
+        """Of the senders whose name the handler read: it, and since when (MONOTONIC)."""
+        return {
+            (number, pid): (comm, since_ns)
+            for number, kind, pid, *_, comm, since_ns in self._sender_entries()
+            if kind == "process" and comm is not None
+        }
+
     def _kept(
-        self, copies: list[bytes], at: int, offsets: list[tuple[int, int]]
+        self, copies: list[bytes], at: int, offsets: list[tuple[int, int]], names: Names
     ) -> SignalInfo | None:
         sequence, *event = _SLOT.unpack_from(copies[1], at)
         for copy in (copies[0], copies[2]):
@@ -276,7 +369,7 @@ class Recording:
                 return None
         if sequence == 0 or sequence & 1:
             return None
-        return self._info(event, offsets)
+        return self._info(event, offsets, names)
 
     # --- the history -------------------------------------------------------------------
 
@@ -288,7 +381,7 @@ class Recording:
         # was copied. The order within one copy is not known: so three of them.
         before, copy, after = (self._bytes(self._ring_at, size) for _ in range(3))
         head = self._word(_HEAD_AT)
-        offsets = self._clock_offsets()
+        offsets, names = self._clock_offsets(), self._names()
         found: list[tuple[int, SignalInfo]] = []
         for index, (sequence, *event) in enumerate(_SLOT.iter_unpack(copy)):
             if sequence == 0 or sequence & 1 or sequence >> 62:
@@ -299,7 +392,7 @@ class Recording:
             at = index * SLOT_SIZE
             word = copy[at : at + 8]
             if before[at : at + 8] == word == after[at : at + 8] and 1 <= event[2] <= 64:
-                found.append((ticket, self._info(event, offsets)))
+                found.append((ticket, self._info(event, offsets, names)))
         found.sort(key=lambda item: item[0])
         return [info for _, info in found]
 
@@ -317,12 +410,20 @@ class Recording:
         newest_first = [pairs[n % ANCHORS] for n in range(count - 1, max(-1, count - ANCHORS), -1)]
         return [(monotonic, realtime - monotonic) for monotonic, realtime in newest_first]
 
-    def _info(self, event: list[int], offsets: list[tuple[int, int]]) -> SignalInfo:
-        # The newest anchor that is not younger than the event; the first event of a
-        # process may be older than all.
-        monotonic = event[0]
-        offset = next((o for at, o in offsets if at <= monotonic), offsets[-1][1] if offsets else 0)
-        return self._make(offset, *event)
+    def _info(
+        self, event: list[int], offsets: list[tuple[int, int]], names: Names
+    ) -> SignalInfo:
+        info = self._make(self._offset_at(event[0], offsets), *event)
+        if names:
+            _set_names(info, names)
+        return info
+
+    @staticmethod
+    def _offset_at(monotonic_ns: int, offsets: list[tuple[int, int]]) -> int:
+        # The newest anchor that is not younger; the first event of a process may be
+        # older than all.
+        oldest = offsets[-1][1] if offsets else 0
+        return next((offset for at, offset in offsets if at <= monotonic_ns), oldest)
 
     # --- the file ------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 # si_code values, <bits/siginfo-consts.h>; sigaction(2) says which fields each defines.
@@ -19,12 +20,33 @@ _FAULTS = frozenset({4, 5, 7, 8, 11, 31})  # ILL TRAP BUS FPE SEGV SYS
 POLL_HUP = 6
 
 
+# Sent by the kernel, SI_KERNEL, and yet known for what they are: setitimer(2), and the terminal
+# driver, by a key (termios(3), ISIG), job control, a new size, a hangup.
+_TIMER_SIGNALS = frozenset({14, 26, 27})  # ALRM VTALRM PROF
+_TERMINAL_SIGNALS = frozenset({1, 2, 3, 20, 21, 22, 28})  # HUP INT QUIT TSTP TTIN TTOU WINCH
+
+
+def sender_kind(signo: int, code: int, pid: int) -> str:
+    """The kind of a :class:`Sender`, by what sigaction(2) says of si_code."""
+    if code == SI_TIMER or (code == SI_KERNEL and signo in _TIMER_SIGNALS):
+        return "timer"
+    if code == SI_KERNEL and signo in _TERMINAL_SIGNALS:
+        return "terminal"
+    if signo == SIGCHLD and 0 < code != SI_KERNEL:
+        return "child"
+    if code > 0 or code == SI_SIGIO:
+        return "kernel"
+    return "process" if pid else "unknown"  # no process has pid 0: it is of another namespace
+
+
 class Sender:
     """Who sent a signal. Immutable.
 
     kind: "process" (pid and uid are set), "unknown" (the kernel could not or may not say),
-        "kernel", "timer", "child" (pid and uid of the child whose state changed).
-    comm: the process's short name (proc_pid_comm(5)), while it still lives; else None.
+        "kernel", "timer", "terminal" (a key such as Ctrl-C, job control, a hangup), "child" (pid
+        and uid of the child whose state changed); in counts "others" (more than are kept apart).
+    comm: the process's short name (proc_pid_comm(5)): as the handler or the reader found it;
+        None where neither did while the process lived.
     """
 
     __slots__ = ("comm", "kind", "pid", "uid")
@@ -56,14 +78,22 @@ class Sender:
         if self.pid is None and self.uid is not None:
             return f"an unknown sender (uid {self.uid})"
         if self.pid is None:
-            return {"unknown": "an unknown sender", "kernel": "the kernel", "timer": "a timer"}.get(
-                self.kind, self.kind
-            )
+            return _IN_WORDS.get(self.kind, self.kind)
         who = f"{self.comm}, " if self.comm else ""
         return f"{'child ' if self.kind == 'child' else ''}PID {self.pid} ({who}uid {self.uid})"
 
     def __repr__(self) -> str:
         return f"<Sender: {self}>"
+
+
+_IN_WORDS = {
+    "unknown": "an unknown sender",
+    "kernel": "the kernel",
+    "timer": "a timer",
+    "terminal": "the terminal",
+    "child": "a child",
+    "others": "other senders",
+}
 
 
 class SignalInfo:
@@ -80,11 +110,14 @@ class SignalInfo:
     tid: the thread that took it. ordinal: how many of this signal this process took before it.
     """
 
-    __slots__ = ("_event",)
+    __slots__ = ("_event", "_names")
 
     # As C's struct event has them, and before them REALTIME minus MONOTONIC in ns:
     # offset, monotonic_ns, ordinal, signo, code, pid, uid, datum, tid, errno, detail, timerid
     _event: tuple[int, ...]
+
+    # In a recording: the names of its senders, by signal and pid (Names in _recording).
+    _names: Mapping[tuple[int, int], tuple[str, int]]
 
     # Whether its pids are those of this machine, boot and PID namespace.
     _here = True
@@ -208,20 +241,22 @@ class SignalInfo:
 
     @property
     def sender(self) -> Sender:
-        """Who sent it, as far as si_code tells; looks for its name in /proc now."""
-        if self._event[4] == SI_TIMER:
-            return Sender("timer")
-        if not self._has_sender:
-            return Sender("kernel")
-        pid, uid = self._event[5], self._event[6]
-        if pid == 0:  # no process has it: the sender is outside the PID namespace
-            return Sender("unknown", None, uid or None)
-        comm = None
-        if self._here:
-            from sigrec._liveness import comm_at
+        """Who sent it, as far as si_code tells, and its name: as the recording has it, or else
+        as /proc says now."""
+        _, monotonic_ns, _, signo, code, pid, uid, *_ = self._event
+        kind = sender_kind(signo, code, pid)
+        if kind == "unknown":
+            return Sender(kind, None, uid or None)
+        if kind not in ("process", "child"):
+            return Sender(kind)
+        comm, since_ns = getattr(self, "_names", {}).get((signo, pid), (None, 0))
+        if comm is None or monotonic_ns < since_ns:
+            comm = None
+            if self._here:
+                from sigrec._liveness import comm_at
 
-            comm = comm_at(pid, self.time_ns)
-        return Sender("child" if self._is_child else "process", pid, uid, comm)
+                comm = comm_at(pid, self.time_ns)
+        return Sender(kind, pid, uid, comm)
 
     def __eq__(self, other: object) -> bool:
         return self._event == other._event if isinstance(other, SignalInfo) else NotImplemented
@@ -257,6 +292,7 @@ def _signed(word: int) -> int:
 
 # The slot's own setter: __setattr__ refuses, and object.__setattr__ is slower.
 _set_event = vars(SignalInfo)["_event"].__set__
+_set_names = vars(SignalInfo)["_names"].__set__
 
 for _public in (SignalInfo, SignalInfoFromElsewhere, Sender):
     _public.__module__ = "sigrec"

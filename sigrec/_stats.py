@@ -30,6 +30,10 @@ class ProcessStats:
         self.path: str | None = recording.path if recording else None
         self.signals: dict[int, SignalStats] = recording.signals if recording else {}
 
+    def worth_showing(self) -> list[SignalStats]:
+        """Without those that are merely recorded and never came: that may be 60."""
+        return [s for s in self.signals.values() if s.delivered or s.mode != "recorded"]
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "pid": self.pid,
@@ -82,14 +86,19 @@ class Stats:
 def stats() -> Stats:
     """This process's ledger. In a forked child it begins at the fork."""
     # Here, and not above: reading recordings must not need the core.
+    from sigrec import _publishing
+
+    return Stats([own_recording() if _publishing.started() else None])
+
+
+def own_recording() -> Recording:
+    """This process's, up to date. Makes one, if it has none."""
     from sigrec import _core, _publishing
 
-    if not _publishing.started():
-        return Stats([None])
     _publishing.start()
     _core.fold()
     _core.refresh_modes()
-    return Stats([Recording(_core.read, os.fsdecode(_core.path()) or None)])
+    return Recording(_core.read, os.fsdecode(_core.path()) or None)
 
 
 def _text(text: str) -> str:
@@ -107,8 +116,8 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
         "recorded": stats.recorded,
         "dropped": stats.dropped,
         "overwritten": stats.overwritten,
-        "handled": stats.handled,
-        "pending": stats.pending,
+        "handled": stats.handled if stats.ever_registered else None,
+        "pending": stats.pending if stats.ever_registered else None,
         "undetailed": stats.undetailed,
         "abandoned": stats.abandoned,
         "overruns": stats.overruns,

@@ -5,7 +5,8 @@ import struct
 
 MAGIC = b"\x89SIGREC\n"
 ARGV_AT, LEDGER_AT = 4096, 8192
-RING_AT = LEDGER_AT + 20480
+SENDERS_AT = LEDGER_AT + 20480
+RING_AT = SENDERS_AT + 4096
 
 
 def slot(sequence, monotonic=0, ordinal=0, signo=0, code=0, pid=0, uid=0, datum=0, tid=0, errno=0,
@@ -20,7 +21,7 @@ def build(path, *, capacity=16, slots=(), head=0, counters=None, argv=(b"prog", 
     data = bytearray(RING_AT + capacity * 64)
     text = b"".join(part + b"\0" for part in argv)
     values = {
-        "endian": 0x01020304, "version": 1, "header_size": 4096, "event_size": 64,
+        "endian": 0x01020304, "version": 2, "header_size": 4096, "event_size": 64,
         "file_size": len(data), "argv_at": ARGV_AT, "argv_size": len(text), "ledger_at": LEDGER_AT,
         "ledger_count": 65, "ledger_entry": 256, "ring_at": RING_AT, "capacity": capacity,
     }  # fmt: skip
@@ -30,6 +31,7 @@ def build(path, *, capacity=16, slots=(), head=0, counters=None, argv=(b"prog", 
                      values["argv_size"], 0, values["ledger_at"], values["ledger_count"],
                      values["ledger_entry"], values["ring_at"], values["capacity"])  # fmt: skip
     struct.pack_into("=iIQQii40sQI", data, 80, pid or header.get("raw_pid", os.getpid()), 0, 1, 2, 34, 64, boot_id, 10**18, state)
+    struct.pack_into("=QII", data, 576, SENDERS_AT, 64, 64)
     struct.pack_into("=Q", data, 192, head)
     struct.pack_into("=Q", data, 256, len(anchors))
     for n, (monotonic, realtime) in enumerate(anchors):

@@ -143,16 +143,18 @@ def _lines(processes: list[ProcessStats], rates: _Rates, head: str, width: int) 
         yield [(f"PID {process.pid}", BOLD if alive else DIM), (f"  {argv}", "" if alive else DIM)]
         if not alive:
             yield [(f"  {STATES[process.state]}", YELLOW)]
-        if not process.signals:
+        signals = process.worth_showing()
+        if not signals:
             yield [("  no signals yet", "")]
-        for stats in process.signals.values():
+        for stats in signals:
             rate = rates.of(process, stats.number) if alive else None
-            handled = number(stats.handled) if stats.mode != "none" else "-"
+            handled = number(stats.handled) if stats.ever_registered else "-"
+            pending = number(stats.pending) if stats.ever_registered else "-"
             line = [(f"  {stats.signal:<11}{number(stats.delivered):>13}{_rate(rate):>10}", "")]
             if bars:
                 line.append((" " + _bar(rate or 0.0, highest, bars), GREEN))
             line.append((f"{handled:>13}", ""))
-            line.append((f"{number(stats.pending):>9}", YELLOW if stats.pending else ""))
+            line.append((f"{pending:>9}", YELLOW if stats.pending else ""))
             if from_whom and stats.senders:
                 line.append((f"  {printable(str(stats.senders[0][0]))}", ""))
             yield line

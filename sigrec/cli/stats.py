@@ -102,10 +102,11 @@ def _show(process: ProcessStats) -> str:
         head += f"  {shortened(argv, 76)}\n"
     if process.started_ns is not None:
         head += f"  recording since {aware(process.started_ns).astimezone():%Y-%m-%d %H:%M:%S}\n"
-    if not process.signals:
+    signals = process.worth_showing()
+    if not signals:
         return head + "  no signals yet\n"
-    text = head + _counters(list(process.signals.values()))
-    for stats in process.signals.values():
+    text = head + _counters(signals)
+    for stats in signals:
         senders = ", ".join(
             f"{printable(str(sender))} × {number(count)}" for sender, count in stats.senders[:3]
         )
@@ -133,8 +134,8 @@ def _counters(signals: list[SignalStats]) -> str:
         "delivered>": [number(s.delivered) for s in signals],
         "recorded>": [number(s.recorded) for s in signals],
         "overwritten>": [number(s.overwritten) for s in signals],
-        "handled>": [number(s.handled) if s.mode != "none" else "-" for s in signals],
-        "pending>": [number(s.pending) for s in signals],
+        "handled>": [number(s.handled) if s.ever_registered else "-" for s in signals],
+        "pending>": [number(s.pending) if s.ever_registered else "-" for s in signals],
         "no detail>": [number(s.undetailed) for s in signals],
         "dropped>": [number(s.dropped) for s in signals],
         "last": [_last(s) for s in signals],

@@ -9,7 +9,9 @@ SLOT = 64
 ENTRY = 256
 ARGV_AT = PAGE
 LEDGER_AT = 2 * PAGE
-RING_AT = LEDGER_AT + 5 * PAGE  # 65 entries of 256 bytes, in whole pages
+SENDERS_AT = LEDGER_AT + 5 * PAGE  # 65 entries of 256 bytes, in whole pages
+SENDERS = 512
+RING_AT = SENDERS_AT + SENDERS * SLOT
 
 BOOT = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -37,14 +39,26 @@ FIELDS = {
     "boot_id": (112, "40s"),
     "started_ns": (152, "Q"),
     "state": (160, "I"),
+    "ending_signal": (164, "I"),
+    "ending_ordinal": (168, "Q"),
+    "leave": (176, "I"),
+    "status": (180, "i"),
+    "handling": (184, "I"),
     "head": (192, "Q"),
     "anchor_count": (256, "Q"),
+    "senders_offset": (576, "Q"),
+    "senders_count": (584, "I"),
+    "senders_entry": (588, "I"),
+    "leave_ns": (592, "Q"),
+    "handling_ns": (600, "Q"),
+    "reason": (608, "128s"),
 }
 
 COUNTERS = (
     "delivered", "recorded", "dropped", "overwritten", "queued", "undetailed", "handled",
     "abandoned", "overruns",
-)  # fmt: skip
+)
+KINDS = ("process", "kernel", "timer", "child")  # fmt: skip
 
 REALTIME = 1_767_323_045_000_006_000  # 2026-01-02T03:04:05.000006Z
 MONOTONIC = 5_000_000_000
@@ -68,11 +82,12 @@ class RecordingBuilder:
         text = b"".join(part + b"\0" for part in argv)
         self.raw[ARGV_AT : ARGV_AT + len(text)] = text
         self.set(
-            magic=b"\x89SIGREC\n", endian=0x01020304, version=1, header_size=PAGE, event_size=SLOT,
+            magic=b"\x89SIGREC\n", endian=0x01020304, version=2, header_size=PAGE, event_size=SLOT,
             file_size=len(self.raw), argv_offset=ARGV_AT, argv_size=len(text),
             ledger_offset=LEDGER_AT, ledger_count=65, ledger_entry=ENTRY, ring_offset=RING_AT,
             ring_capacity=capacity, pid=pid, uid=os.geteuid(), start_ticks=1, pid_namespace=1,
             sigrtmin=34, sigrtmax=64, boot_id=BOOT.encode(), started_ns=REALTIME,
+            senders_offset=SENDERS_AT, senders_count=SENDERS, senders_entry=SLOT,
         )  # fmt: skip
         self.anchors((MONOTONIC, REALTIME))
 
@@ -99,17 +114,26 @@ class RecordingBuilder:
         self.raw[at : at + SLOT] = struct.pack("=Q", sequence) + payload
         return self.set(head=max(self.get("head"), ticket + 1))
 
-    def ledger(self, signum, mode=0, replaced=0, first=None, last=None, last_sequence=None,
+    def ledger(self, signum, mode=0, replaced=0, unattributed=0, first=None, last=None, last_sequence=None,
                **counters):  # fmt: skip
         at = LEDGER_AT + signum * ENTRY
         values = [counters.pop(name, 0) for name in COUNTERS]
         assert not counters
-        struct.pack_into("=9Q2I", self.raw, at, *values, mode, replaced)
+        struct.pack_into("=9Q2IQ", self.raw, at, *values, mode, replaced, unattributed)
         if first is not None:
             self.raw[at + 128 : at + 192] = struct.pack("=Q", 2) + first
         if last is not None:
             sequence = 2 * values[0] if last_sequence is None else last_sequence
             self.raw[at + 192 : at + 256] = struct.pack("=Q", sequence) + last
+        return self
+
+    def sender(self, index, signum, pid=0, count=1, kind="process", last_ns=MONOTONIC, uid=0,
+               code=0, named_ns=0, name=b"", since_ns=0):  # fmt: skip
+        key = 1 << 63 | KINDS.index(kind) << 40 | signum << 32 | pid
+        at = SENDERS_AT + index * SLOT
+        struct.pack_into(
+            "=QQQIiQ16sQ", self.raw, at, key, count, last_ns, uid, code, named_ns, name, since_ns
+        )
         return self
 
     def read(self, offset, size):

@@ -33,6 +33,7 @@ def example():
     builder = RecordingBuilder()
     for ticket in range(5):
         builder.slot(ticket, event(USR1, MONOTONIC + ticket, ticket, pid=SENDER, uid=1))
+    builder.sender(3, USR1, SENDER, 5, uid=1)
     return builder.ledger(USR1, mode=1, delivered=5, recorded=5, queued=5, handled=4,
                           first=first, last=last)  # fmt: skip
 

@@ -74,7 +74,7 @@ def test_the_format_of_the_core_is_the_documented_one(child):
     theirs.raw[:] = raw
     for field in ("magic", "endian", "version", "header_size", "event_size", "file_size",
                   "argv_offset", "ledger_offset", "ledger_count", "ledger_entry", "ring_offset",
-                  "ring_capacity"):  # fmt: skip
+                  "ring_capacity", "senders_offset", "senders_count", "senders_entry"):  # fmt: skip
         assert theirs.get(field) == ours.get(field), field
     assert theirs.get("pid") == p.pid
     assert theirs.get("sigrtmin") == signal.SIGRTMIN
@@ -336,7 +336,8 @@ def refused(path, *words):
         ({"endian": OTHER_ENDIAN}, ["byte order", "0x04030201"]),
         ({"endian": 0}, ["byte order"]),
         ({"version": 0}, ["version 0"]),
-        ({"version": 2}, ["version 2"]),
+        ({"version": 1}, ["version 1"]),
+        ({"version": 3}, ["version 3"]),
         ({"header_size": 8192}, ["header size 8192"]),
         ({"event_size": 128}, ["event size 128"]),
         ({"file_size": 0}, ["corrupt"]),
@@ -563,21 +564,68 @@ def test_own_memory_is_alive():
 
 
 def test_senders_the_most_frequent_first(built):
-    builder = RecordingBuilder().ledger(USR1, mode=1, delivered=4).ledger(14, delivered=2)
     # Pids above the kernel's limit: nobody here has them.
     many, few = (1 << 30) + 1, (1 << 30) + 2
-    for ticket, fields in enumerate(
-        [{"pid": few, "uid": 5}, {"pid": many}, {}, {"pid": many, "code": -1}]
-    ):
-        builder.slot(ticket, event(USR1, ordinal=ticket, **fields))
-    builder.slot(4, event(14, code=-2)).slot(5, event(14, code=0x80))
+    builder = RecordingBuilder().ledger(USR1, mode=1, delivered=9, unattributed=2)
+    builder.sender(0, USR1, few, uid=5).sender(60, USR1, many, 5).sender(9, USR1, 0)
+    builder.ledger(14, delivered=3).sender(1, 14, kind="timer", code=-2)
+    builder.sender(2, 14, kind="kernel", code=0x80)  # setitimer(2): a timer too
+    builder.ledger(17, delivered=7).sender(3, 17, kind="child", code=1, count=7)
+    builder.ledger(2, delivered=1).sender(4, 2, kind="kernel", code=0x80)
+    builder.ledger(11, delivered=1).sender(5, 11, kind="kernel", code=1)
     signals = built(builder).signals
     assert [(s.kind, s.pid, s.uid, s.comm, n) for s, n in signals[USR1].senders] == [
-        ("process", many, 0, None, 2),
+        ("process", many, 0, None, 5),
         ("process", few, 5, None, 1),
         ("unknown", None, None, None, 1),
+        ("others", None, None, None, 2),
     ]
-    assert {s.kind for s, _ in signals[14].senders} == {"timer", "kernel"}
+    assert [(s.kind, n) for s, n in signals[14].senders] == [("timer", 2)]
+    assert [(s.kind, s.pid, n) for s, n in signals[17].senders] == [("child", None, 7)]
+    assert [(str(s), n) for s, n in signals[2].senders] == [("the terminal", 1)]
+    assert [(str(s), n) for s, n in signals[11].senders] == [("the kernel", 1)]
+
+
+def test_the_name_that_the_handler_read(built):
+    """Also of another boot, and not for an event that is older: a pid is used again."""
+    second = 10**9
+    builder = RecordingBuilder().ledger(USR1, delivered=3)
+    for ticket, at in enumerate((5 * second, 20 * second, 31 * second)):
+        builder.slot(ticket, event(USR1, at, ordinal=ticket, pid=77, uid=3))
+    builder.sender(9, USR1, 77, 3, uid=3, named_ns=40 * second, since_ns=30 * second,
+                   name=b"sixteen-bytes-ab")  # fmt: skip
+    recording = built(builder)
+    assert [info.sender.comm for info in recording.events()] == [
+        None, "sixteen-bytes-ab", "sixteen-bytes-ab"
+    ]  # fmt: skip
+    ((sender, count),) = recording.signals[USR1].senders
+    assert (str(sender), count) == ("PID 77 (sixteen-bytes-ab, uid 3)", 3)
+
+
+@pytest.mark.parametrize("field, value", [
+    ("senders_entry", 63), ("senders_count", (1 << 16) + 1), ("senders_offset", 1 << 40),
+    ("senders_offset", 4097), ("senders_offset", 0),
+])  # fmt: skip
+def test_a_table_of_senders_that_cannot_be(built, field, value):
+    with pytest.raises(sigrec.RecordingError, match="is corrupt: .*senders"):
+        built(RecordingBuilder().set(**{field: value}))
+
+
+def test_how_it_left(built):
+    recording = built(RecordingBuilder())
+    assert (recording.ending, recording.leave, recording.status) == (None, None, None)
+    assert (recording.reason, recording.handling, recording.leave_time_ns) == (None, None, None)
+    recording = built(RecordingBuilder().set(
+        ending_signal=15, ending_ordinal=3, leave=1, status=7, handling=2,
+        leave_ns=MONOTONIC + 5, reason=b"KeyError",
+    ))  # fmt: skip
+    assert (recording.ending, recording.leave, recording.status) == ((15, 3), "exit", 7)
+    assert (recording.reason, recording.handling) == ("KeyError", 2)
+    assert recording.leave_time_ns == REALTIME + 5
+    hostile = built(RecordingBuilder().set(
+        ending_signal=99, leave=99, status=-7, handling=99, reason=b"\x1b[31m" + 123 * b"x"
+    ))  # fmt: skip
+    assert (hostile.ending, hostile.leave, hostile.status, hostile.handling) == (None,) * 4
 
 
 # --- light enough for every program ------------------------------------------------------

@@ -204,7 +204,7 @@ def test_clean_touches_only_recordings(place, tmp_path):
     (place / "notes.txt").write_bytes(b"precious")
     (place / f"{NOBODY + 1}.sigrec").mkdir()
     os.mkfifo(place / f"{NOBODY + 2}.sigrec")
-    broken = RecordingBuilder().set(version=2).write(place / f"{NOBODY + 3}.sigrec")
+    broken = RecordingBuilder().set(version=99).write(place / f"{NOBODY + 3}.sigrec")
     before = left(place)
     fill(place, 4, start=10)
     _rundir.clean(str(place), keep=0)

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "action.h"
+
+#include "event.h"
+
+#include <string.h>
+
+/* An action is written to a slot that nobody reads, and then made the current
+ * one by one compare-and-swap. The version makes each `current` unique. A fork
+ * leaves busy for ever, in the child, what other threads were writing. */
+#define SLOTS 64
+#define WORDS 3 /* handler, flags, mask */
+
+static struct actions {
+    _Atomic uint64_t current; /* version << 8 | slot */
+    _Atomic uint64_t busy;    /* slots being written; the current one is not among them */
+    _Atomic uint64_t word[SLOTS][WORDS];
+} table[SIGREC_NSIG];
+
+static void store(struct actions *actions, int slot, const struct sigaction *action) {
+    uint64_t word[WORDS];
+    word[0] = (uint64_t)(uintptr_t)action->sa_handler;
+    word[1] = (uint32_t)action->sa_flags;
+    memcpy(&word[2], &action->sa_mask, sizeof word[2]); /* the kernel's 64 signals */
+    for (int i = 0; i < WORDS; i++)
+        atomic_store_explicit(&actions->word[slot][i], word[i], memory_order_relaxed);
+}
+
+static void load(struct actions *actions, int slot, struct sigaction *action) {
+    uint64_t word[WORDS];
+    for (int i = 0; i < WORDS; i++)
+        word[i] = atomic_load_explicit(&actions->word[slot][i], memory_order_relaxed);
+    memset(action, 0, sizeof *action);
+    action->sa_handler = (void (*)(int))(uintptr_t)word[0];
+    action->sa_flags = (int)(uint32_t)word[1];
+    memcpy(&action->sa_mask, &word[2], sizeof word[2]);
+}
+
+uint64_t action_version(int signum) {
+    return atomic_load_explicit(&table[signum].current, memory_order_acquire);
+}
+
+uint64_t action_get(int signum, struct sigaction *action) {
+    struct actions *actions = &table[signum];
+    for (;;) {
+        uint64_t now = atomic_load_explicit(&actions->current, memory_order_acquire);
+        load(actions, (int)(now & 0xff), action);
+        /* Pairs with the release fence in claim(): if any word was of a later
+         * use of the slot, the load below sees that `current` moved on. */
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&actions->current, memory_order_relaxed) == now)
+            return now; /* else another thread has made progress: again */
+    }
+}
+
+/* A slot to write to, or -1. */
+static int claim(struct actions *actions) {
+    uint64_t busy = atomic_load_explicit(&actions->busy, memory_order_relaxed);
+    for (;;) {
+        /* The current slot is not in `busy`: never take it. It cannot become
+         * the current one behind our back either, once it is ours in `busy`. */
+        uint64_t now = atomic_load_explicit(&actions->current, memory_order_acquire);
+        uint64_t usable = ~busy & ~(UINT64_C(1) << (now & 0xff));
+        if (!usable)
+            return -1;
+        int slot = __builtin_ctzll(usable);
+        if (!atomic_compare_exchange_weak_explicit(&actions->busy, &busy,
+                                                   busy | UINT64_C(1) << slot,
+                                                   memory_order_acquire, memory_order_relaxed))
+            continue;
+        if ((atomic_load_explicit(&actions->current, memory_order_acquire) & 0xff) ==
+            (uint64_t)slot) {
+            /* Its writer made it current and let go of it between our two looks. */
+            busy = atomic_fetch_and_explicit(&actions->busy, ~(UINT64_C(1) << slot),
+                                             memory_order_relaxed) &
+                   ~(UINT64_C(1) << slot);
+            continue;
+        }
+        /* Orders the change of `current` away from this slot before what we write to it. */
+        atomic_thread_fence(memory_order_release);
+        return slot;
+    }
+}
+
+static void let_go(struct actions *actions, int slot) {
+    atomic_fetch_and_explicit(&actions->busy, ~(UINT64_C(1) << slot), memory_order_release);
+}
+
+bool action_exchange(int signum, const struct sigaction *next, struct sigaction *previous) {
+    struct actions *actions = &table[signum];
+    int slot = claim(actions);
+    if (slot < 0)
+        return false;
+    store(actions, slot, next);
+    uint64_t now;
+    do {
+        now = action_get(signum, previous);
+        /* Release: whoever sees it current sees its words. */
+    } while (!atomic_compare_exchange_weak_explicit(
+        &actions->current, &now, ((now >> 8) + 1) << 8 | (uint64_t)slot, memory_order_release,
+        memory_order_relaxed));
+    let_go(actions, slot);
+    return true;
+}
+
+bool action_replace(int signum, uint64_t version, const struct sigaction *next) {
+    struct actions *actions = &table[signum];
+    int slot = claim(actions);
+    if (slot < 0)
+        return false;
+    store(actions, slot, next);
+    bool done = atomic_compare_exchange_strong_explicit(
+        &actions->current, &version, ((version >> 8) + 1) << 8 | (uint64_t)slot,
+        memory_order_release, memory_order_relaxed);
+    let_go(actions, slot);
+    return done;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * passive: recording signals whose handling is the program's own.
+ *
+ * Our handler has the signal's place in the kernel, and after it has recorded
+ * the signal, that takes the course it would have taken: the default action,
+ * or the program's handler. What the program sees when it asks for the
+ * disposition is its own (action.h), and what it sets, it sets there: its calls
+ * of sigaction(2) and its like are redirected (standin.h).
+ *
+ * Ignored signals, by SIG_IGN or by default, are left to the kernel unless the
+ * user named them: a handler, even one with SA_RESTART, makes poll(2), select(2)
+ * and others return EINTR (signal(7)), and is not inherited through exec, as
+ * SIG_IGN is.
+ */
+#ifndef SIGREC_PASSIVE_H
+#define SIGREC_PASSIVE_H
+
+#include "handler.h"
+
+/* Interpreter context. Begins to record the signal, or goes on. even_ignored:
+ * also while the program ignores it. 0 or an errno. */
+int passive_record(int signum, bool even_ignored);
+
+/* Interpreter context. The kernel has again what the program set. */
+void passive_stop(int signum);
+
+/* Any context. */
+bool passive_records(int signum);
+
+/* Any context. sigaction(2), as the program means it. */
+int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous);
+
+/* Any context. Gives the kernel what it should have for this signal now. */
+void passive_apply(int signum);
+
+/* Any context. execve(2) resets handlers and keeps what is ignored: before it,
+ * the kernel gets back what the program ignores, and after it failed, ours. */
+void passive_before_exec(void);
+void passive_exec_failed(void);
+
+/* Signal context. Whether the program ignores it, by SIG_IGN. */
+bool passive_ignores(int signum);
+
+/* Signal context. Whether the signal's course is to end the process. */
+bool passive_ends(int signum);
+
+/* Signal context, the last thing that our handler does, with errno as it was
+ * when the signal came: the signal takes its course. */
+void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "redirect.h"
+
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define RELOC_CALL R_X86_64_JUMP_SLOT
+#define RELOC_GOT R_X86_64_GLOB_DAT
+#define RELOC_POINTER R_X86_64_64
+#else
+#define RELOC_CALL R_AARCH64_JUMP_SLOT
+#define RELOC_GOT R_AARCH64_GLOB_DAT
+#define RELOC_POINTER R_AARCH64_ABS64
+#endif
+
+static const struct redirection *redirections;
+static _Atomic uint64_t objects_seen; /* dlpi_adds when every object was redirected last */
+
+static void *new_dlsym(void *handle, const char *name);
+
+static const struct redirection *find(const char *name) {
+    static const struct redirection lookup[] = {
+        {"dlsym", (void (*)(void))dlsym, (void (*)(void))new_dlsym}, {NULL, NULL, NULL}};
+    if (strcmp(name, lookup->name) == 0)
+        return lookup;
+    for (const struct redirection *r = redirections; r->name; r++)
+        if (strcmp(name, r->name) == 0)
+            return r;
+    return NULL;
+}
+
+struct object {
+    const ElfW(Sym) *symbols;
+    const char *strings;
+    uintptr_t base;
+    uintptr_t protected_from, protected_to; /* read-only once it was relocated (RELRO) */
+};
+
+static void write_word(const struct object *object, uintptr_t *where, uintptr_t value) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t at = (uintptr_t)where;
+    bool protected = at >= object->protected_from && at < object->protected_to;
+    void *start = (void *)(at & ~(page - 1));
+    if (protected && mprotect(start, page, PROT_READ | PROT_WRITE) != 0)
+        return;
+    /* Other threads may be calling through it. */
+    __atomic_store_n(where, value, __ATOMIC_RELEASE);
+    if (protected)
+        mprotect(start, page, PROT_READ);
+}
+
+static void redirect_relocations(const struct object *object, const ElfW(Rela) *rela,
+                                 size_t size) {
+    for (const ElfW(Rela) *end = rela + size / sizeof *rela; rela < end; rela++) {
+        uint32_t type = (uint32_t)ELF64_R_TYPE(rela->r_info);
+        if (type != RELOC_CALL && type != RELOC_GOT && type != RELOC_POINTER)
+            continue;
+        const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rela->r_info)];
+        if (symbol->st_shndx != SHN_UNDEF) /* its own function of that name */
+            continue;
+        const struct redirection *r = find(object->strings + symbol->st_name);
+        if (!r)
+            continue;
+        uintptr_t *where = (uintptr_t *)(object->base + rela->r_offset);
+        /* A call may not be bound yet; a pointer in data may mean someone else's. */
+        if (*where == (uintptr_t)r->replacement ||
+            (type == RELOC_POINTER && *where != (uintptr_t)r->original))
+            continue;
+        write_word(object, where, (uintptr_t)r->replacement);
+    }
+}
+
+static uintptr_t base_of(void (*function)(void)) {
+    Dl_info info;
+    return dladdr((void *)(uintptr_t)function, &info) ? (uintptr_t)info.dli_fbase : 0;
+}
+
+static int redirect_object(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size;
+    uint64_t *adds = context;
+    *adds = info->dlpi_adds;
+    struct object object = {.base = info->dlpi_addr};
+    const ElfW(Dyn) *dynamic = NULL;
+    uintptr_t first = UINTPTR_MAX;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        if (header->p_type == PT_DYNAMIC) {
+            dynamic = (const ElfW(Dyn) *)(object.base + header->p_vaddr);
+        } else if (header->p_type == PT_GNU_RELRO) {
+            object.protected_from = object.base + header->p_vaddr;
+            object.protected_to = object.protected_from + header->p_memsz;
+        } else if (header->p_type == PT_LOAD && object.base + header->p_vaddr < first) {
+            first = object.base + header->p_vaddr;
+        }
+    }
+    /* Not ourselves, who mean the originals, and not who provides them. */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    first &= ~(page - 1);
+    if (!dynamic || first == base_of((void (*)(void))redirect))
+        return 0;
+    for (const struct redirection *r = redirections; r->name; r++)
+        if (r->original && first == base_of(r->original))
+            return 0;
+    const ElfW(Rela) *rela = NULL, *calls = NULL;
+    size_t rela_size = 0, calls_size = 0;
+    for (; dynamic->d_tag != DT_NULL; dynamic++) {
+        /* glibc has relocated these addresses, but for the vDSO's, and musl has not. */
+        uintptr_t at = dynamic->d_un.d_ptr;
+        if (at < object.base)
+            at += object.base;
+        switch (dynamic->d_tag) {
+        case DT_SYMTAB: object.symbols = (const ElfW(Sym) *)at; break;
+        case DT_STRTAB: object.strings = (const char *)at; break;
+        case DT_RELA: rela = (const ElfW(Rela) *)at; break;
+        case DT_RELASZ: rela_size = dynamic->d_un.d_val; break;
+        case DT_JMPREL: calls = (const ElfW(Rela) *)at; break;
+        case DT_PLTRELSZ: calls_size = dynamic->d_un.d_val; break;
+        }
+    }
+    if (!object.symbols || !object.strings)
+        return 0;
+    if (rela)
+        redirect_relocations(&object, rela, rela_size);
+    if (calls)
+        redirect_relocations(&object, calls, calls_size);
+    return 0;
+}
+
+static int read_adds(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size;
+    *(uint64_t *)context = info->dlpi_adds;
+    return 1; /* the first object tells */
+}
+
+static void redirect_new_objects(void) {
+    uint64_t adds = 0;
+    dl_iterate_phdr(read_adds, &adds);
+    if (adds == atomic_load_explicit(&objects_seen, memory_order_relaxed))
+        return;
+    dl_iterate_phdr(redirect_object, &adds);
+    atomic_store_explicit(&objects_seen, adds, memory_order_relaxed);
+}
+
+/* The real dlsym looks at its return address for what RTLD_NEXT means, so the
+ * call at the end has to be a jump: -O2 makes it one, a test looks. */
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("optimize-sibling-calls")))
+#endif
+static void *new_dlsym(void *handle, const char *name) {
+    redirect_new_objects();
+    if (handle != RTLD_NEXT) {
+        for (const struct redirection *r = redirections; r->name; r++)
+            if (strcmp(name, r->name) == 0 && (uintptr_t)dlsym(handle, name) == (uintptr_t)r->original)
+                return (void *)(uintptr_t)r->replacement;
+    }
+    return dlsym(handle, name);
+}
+
+bool redirect(const struct redirection *table) {
+    redirections = table;
+    atomic_store(&objects_seen, 0);
+    redirect_new_objects();
+    return true;
+}
+
+#else
+
+bool redirect(const struct redirection *table) {
+    (void)table;
+    return false;
+}
+
+#endif

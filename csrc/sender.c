@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "sender.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define USED (UINT64_C(1) << 63)
+#define PROBES 16
+
+static enum sender_kind kind_of(const struct event *event) {
+#ifdef __linux__
+    if (event->code == SI_TIMER)
+        return SENDER_TIMER;
+    if (event->code == SI_SIGIO)
+        return SENDER_KERNEL;
+#endif
+    if (event->code <= 0)
+        return SENDER_PROCESS;
+    return event->signo == SIGCHLD && event->pid ? SENDER_CHILD : SENDER_KERNEL;
+}
+
+/* All children are one sender: a server's workers would fill the table. */
+static uint64_t key_of(const struct event *event) {
+    enum sender_kind kind = kind_of(event);
+    return USED | (uint64_t)kind << 40 | (uint64_t)event->signo << 32 |
+           (kind == SENDER_PROCESS ? (uint32_t)event->pid : 0);
+}
+
+/* The key's entry, made if it is missing; NULL: no place. */
+static struct sender_entry *find(struct sender_entry *table, uint64_t key) {
+    uint64_t hash = key * UINT64_C(0x9E3779B97F4A7C15); /* Knuth: 2^64 by the golden ratio */
+    for (int probe = 0; probe < PROBES; probe++) {
+        struct sender_entry *entry = &table[((hash >> 52) + (uint64_t)probe) % SENDER_ENTRIES];
+        uint64_t seen = atomic_load_explicit(&entry->key, memory_order_relaxed);
+        if (seen == key)
+            return entry;
+        if (seen == 0 && (atomic_compare_exchange_strong_explicit(
+                              &entry->key, &seen, key, memory_order_relaxed,
+                              memory_order_relaxed) ||
+                          seen == key))
+            return entry;
+    }
+    return NULL;
+}
+
+struct sender_entry *sender_count(struct sender_entry *table, const struct event *event) {
+    struct sender_entry *entry = find(table, key_of(event));
+    if (!entry)
+        return NULL;
+    /* Relaxed, all: each is true of some recent signal, and none orders another. */
+    atomic_store_explicit(&entry->last_ns, event->monotonic_ns, memory_order_relaxed);
+    atomic_store_explicit(&entry->uid, event->uid, memory_order_relaxed);
+    atomic_store_explicit(&entry->code, (uint32_t)event->code, memory_order_relaxed);
+    atomic_fetch_add_explicit(&entry->count, 1, memory_order_relaxed);
+    return entry;
+}
+
+#ifdef __linux__
+/* The raw calls: glibc's open, read and close are cancellation points. */
+static size_t read_comm(uint32_t pid, char name[16]) {
+    char path[32] = "/proc/", digits[10];
+    size_t n = 0, at = 6;
+    do
+        digits[n++] = (char)('0' + pid % 10);
+    while (pid /= 10);
+    while (n)
+        path[at++] = digits[--n];
+    memcpy(path + at, "/comm", 6);
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    long got = syscall(SYS_read, fd, name, 16);
+    syscall(SYS_close, fd);
+    return got > 0 ? (size_t)got : 0;
+}
+#endif
+
+void sender_name(struct sender_entry *entry, uint64_t now_ns) {
+#ifdef __linux__
+    uint64_t key = atomic_load_explicit(&entry->key, memory_order_relaxed);
+    char name[16] = {0};
+    if ((key >> 40 & 0xff) != SENDER_PROCESS || !(uint32_t)key)
+        return;
+    size_t n = read_comm((uint32_t)key, name);
+    if (!n)
+        return;
+    if (name[n - 1] == '\n')
+        name[n - 1] = 0;
+    uint64_t word[2];
+    memcpy(word, name, sizeof word);
+    if (word[0] != atomic_load_explicit(&entry->name[0], memory_order_relaxed) ||
+        word[1] != atomic_load_explicit(&entry->name[1], memory_order_relaxed)) {
+        atomic_store_explicit(&entry->since_ns, now_ns, memory_order_relaxed);
+        atomic_store_explicit(&entry->name[0], word[0], memory_order_relaxed);
+        atomic_store_explicit(&entry->name[1], word[1], memory_order_relaxed);
+    }
+    /* Release: whoever sees the time sees the name. */
+    atomic_store_explicit(&entry->named_ns, now_ns, memory_order_release);
+#else
+    (void)entry;
+    (void)now_ns;
+#endif
+}
+
+void sender_fold(struct sender_entry *from, struct sender_entry *to) {
+    for (int i = 0; i < SENDER_ENTRIES; i++) {
+        uint64_t key = atomic_load_explicit(&from[i].key, memory_order_relaxed);
+        uint64_t n = key ? atomic_exchange_explicit(&from[i].count, 0, memory_order_relaxed) : 0;
+        struct sender_entry *entry = n ? find(to, key) : NULL;
+        if (!entry)
+            continue;
+        atomic_fetch_add_explicit(&entry->count, n, memory_order_relaxed);
+        atomic_store_explicit(&entry->last_ns, from[i].last_ns, memory_order_relaxed);
+        atomic_store_explicit(&entry->uid, from[i].uid, memory_order_relaxed);
+        atomic_store_explicit(&entry->code, from[i].code, memory_order_relaxed);
+        uint64_t named = atomic_load_explicit(&from[i].named_ns, memory_order_acquire);
+        if (named > atomic_load_explicit(&entry->named_ns, memory_order_relaxed)) {
+            atomic_store_explicit(&entry->name[0], from[i].name[0], memory_order_relaxed);
+            atomic_store_explicit(&entry->name[1], from[i].name[1], memory_order_relaxed);
+            atomic_store_explicit(&entry->since_ns, from[i].since_ns, memory_order_relaxed);
+            atomic_store_explicit(&entry->named_ns, named, memory_order_release);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Any context: sigaction(2), signal(2), _exit(2) and execve(2) are
+ * async-signal-safe (signal-safety(7)), and so are these.
+ */
+#define _GNU_SOURCE
+#include "standin.h"
+
+#include "passive.h"
+#include "process.h"
+#include "redirect.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef __linux__
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* siginterrupt: the program's choice */
+
+/* Signals that siginterrupt(3) told to interrupt: bit n-1 for signal n. */
+static _Atomic uint64_t interrupting;
+
+static int our_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
+    return passive_sigaction(signum, next, previous);
+}
+
+typedef void (*function)(int);
+
+static function set(int signum, function handler, int flags, bool block_itself) {
+    struct sigaction next, previous;
+    memset(&next, 0, sizeof next);
+    next.sa_handler = handler;
+    next.sa_flags = flags;
+    if (block_itself)
+        sigaddset(&next.sa_mask, signum);
+    return passive_sigaction(signum, &next, &previous) == 0 ? previous.sa_handler : SIG_ERR;
+}
+
+/* BSD semantics, as signal(2) has them. */
+static function our_signal(int signum, function handler) {
+    if (!passive_records(signum))
+        return signal(signum, handler);
+    bool interrupts = atomic_load(&interrupting) & UINT64_C(1) << (signum - 1);
+    return set(signum, handler, interrupts ? 0 : SA_RESTART, true);
+}
+
+/* System V semantics, ibid. */
+static function our_sysv_signal(int signum, function handler) {
+    if (!passive_records(signum))
+        return sysv_signal(signum, handler);
+    return set(signum, handler, SA_RESETHAND | SA_NODEFER, false);
+}
+
+static int our_siginterrupt(int signum, int flag) {
+    int result = siginterrupt(signum, flag); /* for signal(2) once nothing is recorded */
+    struct sigaction action;
+    if (result != 0)
+        return result;
+    if (flag)
+        atomic_fetch_or(&interrupting, UINT64_C(1) << (signum - 1));
+    else
+        atomic_fetch_and(&interrupting, ~(UINT64_C(1) << (signum - 1)));
+    if (!passive_records(signum) || passive_sigaction(signum, NULL, &action) != 0)
+        return result;
+    action.sa_flags = flag ? action.sa_flags & ~SA_RESTART : action.sa_flags | SA_RESTART;
+    return passive_sigaction(signum, &action, NULL);
+}
+
+static void our_exit_at_once(int status) {
+    process_leaving(LEAVE_EXIT_AT_ONCE, status & 0xff, NULL);
+    _exit(status);
+}
+
+/* exec keeps what is ignored, and resets what has a handler: execve(2). */
+static void before_exec(const char *path) {
+    process_leaving(LEAVE_EXEC, 0, path);
+    passive_before_exec();
+}
+
+static int exec_failed(int result) {
+    int error = errno;
+    process_leaving(LEAVE_NONE, 0, "");
+    passive_exec_failed();
+    errno = error;
+    return result;
+}
+
+static int our_execv(const char *path, char *const argv[]) {
+    before_exec(path);
+    return exec_failed(execv(path, argv));
+}
+
+static int our_execve(const char *path, char *const argv[], char *const environment[]) {
+    before_exec(path);
+    return exec_failed(execve(path, argv, environment));
+}
+
+static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
+    before_exec(argv && argv[0] ? argv[0] : "");
+    return exec_failed(fexecve(fd, argv, environment));
+}
+
+#define OF(function) (void (*)(void))(function)
+
+bool standin_install(void) {
+    static const struct redirection table[] = {
+        {"sigaction", OF(sigaction), OF(our_sigaction)},
+        {"__sigaction", OF(sigaction), OF(our_sigaction)},
+        {"signal", OF(signal), OF(our_signal)},
+        {"bsd_signal", OF(signal), OF(our_signal)},
+        {"ssignal", OF(signal), OF(our_signal)},
+        {"sysv_signal", OF(sysv_signal), OF(our_sysv_signal)},
+        {"__sysv_signal", OF(sysv_signal), OF(our_sysv_signal)},
+        {"siginterrupt", OF(siginterrupt), OF(our_siginterrupt)},
+        {"_exit", OF(_exit), OF(our_exit_at_once)},
+        {"_Exit", OF(_exit), OF(our_exit_at_once)},
+        {"execv", OF(execv), OF(our_execv)},
+        {"execve", OF(execve), OF(our_execve)},
+        {"fexecve", OF(fexecve), OF(our_fexecve)},
+        {NULL, NULL, NULL},
+    };
+    static bool done, worked;
+    if (!done) {
+        done = true;
+        worked = redirect(table);
+    }
+    return worked;
+}
+
+#else
+
+bool standin_install(void) { return false; }
+
+#endif

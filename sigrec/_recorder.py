@@ -1,0 +1,216 @@
+"""record() and Recorder: recording signals whose handling belongs to the program."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+
+from sigrec import _core, _publishing
+from sigrec._errors import SigrecError
+from sigrec._registration import signal_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from sigrec._recording import Recording
+    from sigrec._siginfo import SignalInfo
+
+_lock = threading.RLock()
+_recorders: Counter[int] = Counter()  # by signal: how many have it
+_prepared = False
+
+
+class Recorder:
+    """Signals that are recorded while the program handles them, as made by :func:`record`.
+
+    As a context manager it ends with the block. What it counted stays readable after that.
+    """
+
+    def __init__(self, signums: tuple[int, ...]) -> None:
+        self._signums = signums
+        self._pid = os.getpid()
+        self._stopped: tuple[Counter[int], list[SignalInfo]] | None = None
+        self._before: dict[int, int] = {}
+        with self._open() as recording:
+            self._before = {n: s.delivered for n, s in recording.signals.items()}
+
+    @property
+    def signals(self) -> frozenset[int]:
+        """The signals that it records, those included that the program ignores."""
+        return frozenset(self._signums)
+
+    @property
+    def counts(self) -> Counter[int]:
+        """How many of each signal were delivered since it began, exactly: those that were, and 0
+        for any other. Equal to a dict: ``recorder.counts == {signal.SIGUSR1: 3}``.
+
+        In a forked child: since the fork.
+        """
+        if self._stopped is not None:
+            return Counter(self._stopped[0])
+        with self._open() as recording:
+            return self._count(recording)
+
+    @property
+    def events(self) -> list[SignalInfo]:
+        """Those of them that are still in the history, in the order of recording."""
+        if self._stopped is not None:
+            return list(self._stopped[1])
+        with self._open() as recording:
+            return self._list(recording)
+
+    def __iter__(self) -> Iterator[SignalInfo]:
+        return iter(self.events)
+
+    def stop(self) -> None:
+        """End it; a second call does nothing. The kernel has again what the program set."""
+        with _lock:
+            if self._stopped is not None:
+                return
+            with self._open() as recording:
+                self._stopped = self._count(recording), self._list(recording)
+            _let_go(self._signums)
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        from sigrec._names import name
+
+        counts = " ".join(f"{name(number)}={n}" for number, n in sorted(self.counts.items()))
+        return f"<Recorder{', stopped' if self._stopped else ''}: {counts or 'no signals yet'}>"
+
+    # --- of this process's recording, what came since --------------------------------
+
+    def _open(self) -> Recording:
+        from sigrec._stats import own_recording
+
+        if self._pid != os.getpid():
+            self._pid, self._before = os.getpid(), {}  # a child counts from zero
+        return own_recording()
+
+    def _count(self, recording: Recording) -> Counter[int]:
+        before = self._before
+        return Counter(
+            {
+                signal.Signals(number) if number < 32 else number: stats.delivered
+                - before.get(number, 0)
+                for number, stats in recording.signals.items()
+                if number in self._signums and stats.delivered > before.get(number, 0)
+            }
+        )
+
+    def _list(self, recording: Recording) -> list[SignalInfo]:
+        before = self._before
+        return [
+            info
+            for info in recording.events()
+            if info.si_signo in self._signums and info.ordinal >= before.get(info.si_signo, 0)
+        ]
+
+
+def record(*signums: int, children: bool = False) -> Recorder:
+    """Record signals whose handling belongs to the program; it behaves as if this were not there.
+
+    Default actions still happen (death with the same wait status and core dump, stop and
+    continue), and handlers of Python and of C libraries still run, those too that are set
+    later. Can be called from any thread; several recorders may have the same signal.
+
+    signums: ints or signal.Signals. None given: every signal, but while the program ignores one
+        (SIG_IGN, or by default: SIGCHLD, SIGCONT, SIGURG, SIGWINCH) it is left alone, since any
+        handler makes poll(2) and select(2) return EINTR (signal(7)). Name it to record it even so.
+    children: forked children record too, each in its own recording, from the fork on.
+
+    Raises ValueError, with nothing changed, for a bad argument or a signal that cannot be caught
+    (SIGKILL, SIGSTOP, the C library's own); SigrecError where the platform cannot do it.
+    """
+    numbers = tuple(sorted({signal_number(signum) for signum in signums}))
+    if not isinstance(children, bool):
+        raise ValueError(f"children must be True or False, not {children!r}")
+    named = bool(numbers)
+    if not named:
+        numbers = tuple(
+            sorted(int(n) for n in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+        )
+    with _lock:
+        _prepare()
+        if children:
+            _record_children()
+        _publishing.start()
+        recorder = Recorder(numbers)
+        begun = []
+        try:
+            for number in numbers:
+                _core.record(number, named)
+                _recorders[number] += 1
+                begun.append(number)
+        except OSError as error:
+            _let_go(tuple(begun))
+            from sigrec._names import name
+
+            raise SigrecError(f"{name(number)} cannot be recorded: {error.strerror}") from None
+    return recorder
+
+
+def _let_go(signums: tuple[int, ...]) -> None:
+    for number in signums:
+        _recorders[number] -= 1
+        if not _recorders[number]:
+            _core.record_stop(number)
+
+
+def _prepare() -> None:
+    global _prepared
+    if _prepared:
+        return
+    if not _core.stand_in():
+        raise SigrecError(
+            f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: "
+            "register() works here"
+        )
+    import atexit
+
+    atexit.register(_note_exception)
+    os.register_at_fork(after_in_child=_after_fork)
+    _prepared = True
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread may have held it
+
+
+_children = False
+
+
+def _record_children() -> None:
+    global _children
+    if not _children:
+        os.register_at_fork(after_in_child=_publishing.start)
+        _children = True
+
+
+def _note_exception() -> None:
+    """The interpreter has printed an exception that nobody caught, and goes: tell which."""
+    kind = getattr(sys, "last_type", None)
+    if isinstance(kind, type) and not hasattr(sys, "ps1"):
+        where = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+        _core.set_reason(f"{where}{kind.__qualname__}".encode(errors="replace"))
+
+
+for _public in (Recorder, record):
+    _public.__module__ = "sigrec"
+del _public
