@@ -54,8 +54,9 @@ def catches(pid: int, signum: int) -> bool | None:
     return None
 
 
-def comm_at(pid: int, time_ns: int) -> str | None:
-    """The short name of the process that had this pid at time_ns, if it still lives.
+def process_at(pid: int, time_ns: int) -> tuple[str, list[str]] | None:
+    """The short name and the command line of the process that had this pid at time_ns, if it
+    still lives.
 
     A pid is used again: a process that started later is somebody else.
     """
@@ -70,7 +71,11 @@ def comm_at(pid: int, time_ns: int) -> str | None:
         if started_ns > time_ns + 10**9:
             return None
         with open(f"/proc/{pid}/comm", "rb") as file:
-            return file.read().rstrip(b"\n").decode(errors="replace")
+            comm = file.read().rstrip(b"\n").decode(errors="replace")
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            raw = file.read()
+        argv = [os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")] if raw else []
+        return comm, argv
     except (OSError, ValueError, StopIteration):
         return None
 

@@ -17,6 +17,7 @@ class _Settings:
     history = HISTORY
     queue = QUEUE
     recording: str | None = None
+    keep = False  # even after a clean exit
     pid = 0  # the process that named `recording`: a forked child has no claim on it
     started = False
     warned = False
@@ -52,6 +53,11 @@ def configure(
         _settings.pid = os.getpid()
     _settings.history = new_history
     _settings.queue = new_queue
+
+
+def keep() -> None:
+    """Recordings stay after a clean exit, wherever they are."""
+    _settings.keep = True
 
 
 def _capacity(name: str, value: int | None, default: int) -> int:
@@ -111,7 +117,7 @@ def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -
             os.fsencode(directory),
             os.fsencode(name),
             named_by_user,
-            named_by_user,
+            named_by_user or _settings.keep,
             _settings.history,
         )
     except OSError as error:

@@ -259,9 +259,15 @@ class Recording:
     @property
     def leave_time_ns(self) -> int | None:
         """When it said so, in ns since 1970."""
-        offsets = self._clock_offsets()
-        leave_ns = self._word(_LEAVE_NS_AT)
-        return leave_ns + self._offset_at(leave_ns, offsets) if self.leave else None
+        monotonic_ns = self.leave_monotonic_ns
+        if monotonic_ns is None:
+            return None
+        return monotonic_ns + self._offset_at(monotonic_ns, self._clock_offsets())
+
+    @property
+    def leave_monotonic_ns(self) -> int | None:
+        """The same, as CLOCK_MONOTONIC."""
+        return self._word(_LEAVE_NS_AT) if self.leave else None
 
     @property
     def status(self) -> int | None:

@@ -47,23 +47,40 @@ class Sender:
         and uid of the child whose state changed); in counts "others" (more than are kept apart).
     comm: the process's short name (proc_pid_comm(5)): as the handler or the reader found it;
         None where neither did while the process lived.
+    argv: its command line, if it still lives; else None. As it says itself, so not to be trusted.
     """
 
-    __slots__ = ("comm", "kind", "pid", "uid")
+    __slots__ = ("argv", "comm", "kind", "pid", "uid")
 
     kind: str
     pid: int | None
     uid: int | None
     comm: str | None
+    argv: list[str] | None
 
     def __init__(
-        self, kind: str, pid: int | None = None, uid: int | None = None, comm: str | None = None
+        self,
+        kind: str,
+        pid: int | None = None,
+        uid: int | None = None,
+        comm: str | None = None,
+        argv: list[str] | None = None,
     ) -> None:
-        for name, value in (("kind", kind), ("pid", pid), ("uid", uid), ("comm", comm)):
+        for name, value in zip(self.__slots__, (argv, comm, kind, pid, uid), strict=True):
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Sender is immutable: {name!r} cannot be set")
+
+    @property
+    def user(self) -> str | None:
+        """The name that this machine has for uid; None where it has none."""
+        import pwd
+
+        try:
+            return None if self.uid is None else pwd.getpwuid(self.uid).pw_name
+        except (KeyError, OverflowError):
+            return None
 
     def _key(self) -> tuple[object, ...]:
         return (self.kind, self.pid, self.uid)
@@ -250,13 +267,16 @@ class SignalInfo:
         if kind not in ("process", "child"):
             return Sender(kind)
         comm, since_ns = getattr(self, "_names", {}).get((signo, pid), (None, 0))
-        if comm is None or monotonic_ns < since_ns:
+        if monotonic_ns < since_ns:
             comm = None
-            if self._here:
-                from sigrec._liveness import comm_at
+        argv = None
+        if self._here:
+            from sigrec._liveness import process_at
 
-                comm = comm_at(pid, self.time_ns)
-        return Sender(kind, pid, uid, comm)
+            lives = process_at(pid, self.time_ns)
+            if lives:
+                comm, argv = comm or lives[0], lives[1]
+        return Sender(kind, pid, uid, comm, argv)
 
     def __eq__(self, other: object) -> bool:
         return self._event == other._event if isinstance(other, SignalInfo) else NotImplemented

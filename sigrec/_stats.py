@@ -136,7 +136,9 @@ def _sender(sender: Sender, count: int) -> dict[str, Any]:
         "kind": sender.kind,
         "pid": sender.pid,
         "uid": sender.uid,
+        "user": sender.user,
         "comm": sender.comm,
+        "argv": None if sender.argv is None else [_text(part) for part in sender.argv],
         "count": count,
     }
 

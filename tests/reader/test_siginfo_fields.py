@@ -189,11 +189,11 @@ def test_comm_of_a_pid_that_is_in_use_again():
 
 
 def test_comm_of_a_zombie_or_nobody():
-    assert _liveness.comm_at(0, time.time_ns()) is None
-    assert _liveness.comm_at(-5, time.time_ns()) is None
+    assert _liveness.process_at(0, time.time_ns()) is None
+    assert _liveness.process_at(-5, time.time_ns()) is None
     process = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert _liveness.comm_at(process.pid, time.time_ns()) is None
+    assert _liveness.process_at(process.pid, time.time_ns()) is None
     process.wait()
 
 

@@ -1,0 +1,46 @@
+"""``sigrec run``, on both sides of its exec: the environment that makes a Python record."""
+
+from __future__ import annotations
+
+import json
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VARIABLE = "SIGREC_RUN"
+STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
+
+
+def environment(output: str | None, children: bool) -> dict[str, str]:
+    """Of this process, and what makes a Python that is started in it record."""
+    path = os.environ.get("PYTHONPATH")
+    options = {"output": output, "children": children, "path": path}
+    return {
+        **os.environ,
+        VARIABLE: json.dumps(options),
+        "PYTHONPATH": os.pathsep.join([STARTUP, path] if path else [STARTUP]),
+    }
+
+
+def begin(options: dict[str, Any]) -> None:
+    """In that Python, before its program: begin to record, and leave no trace.
+
+    With ``children`` the environment stays as it is, but for the file's name: each child has a
+    recording of its own.
+    """
+    if options["children"]:
+        os.environ[VARIABLE] = json.dumps({**options, "output": None})
+    else:
+        del os.environ[VARIABLE]
+        if options["path"] is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = options["path"]
+
+    from sigrec import _publishing, record
+
+    _publishing.configure(recording=options["output"])
+    _publishing.keep()
+    record(children=options["children"])

@@ -1,0 +1,79 @@
+"""Record the signals of a Python program that knows nothing of sigrec. It behaves as without.
+
+  sigrec run server.py --port 8000       a script
+  sigrec run -m http.server 8000         a module, as python -m
+  sigrec run -c 'import time; ...'       code, as python -c
+  sigrec run -o web.sigrec server.py     the recording in a file of your choice
+  sigrec run --children -m gunicorn app  Python programs that it starts or forks, too
+
+Then, from anywhere, while it runs or afterwards:  sigrec why PID,  sigrec stats PID
+The exit status is the program's own; where a signal ended it, that signal ends this, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+from sigrec._errors import SigrecError
+
+HELP = "record a Python program that knows nothing of sigrec"
+USAGE = "sigrec run [-o FILE] [--children] [-m MODULE | -c CODE | SCRIPT] ARGS..."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = USAGE
+    parser.add_argument("-o", dest="output", metavar="FILE", help="write the recording here")
+    parser.add_argument(
+        "--children",
+        action="store_true",
+        help="record the Python programs that it starts or forks, each in a recording of its own",
+    )
+    # Whatever comes after one of these is the program's.
+    rest = argparse.REMAINDER
+    parser.add_argument("-m", nargs=rest, metavar="MODULE ARGS", help="run a module, as python -m")
+    parser.add_argument("-c", nargs=rest, metavar="CODE ARGS", help="run code, as python -c")
+    parser.add_argument("script", nargs=rest, metavar="SCRIPT ARGS", help="run a script")
+    parser.set_defaults(usage_error=parser.error)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.m is not None:
+        program = ["-m", *args.m]
+    elif args.c is not None:
+        program = ["-c", *args.c]
+    else:
+        program = args.script
+    if not program or program in (["-m"], ["-c"]):
+        args.usage_error("which program? give a SCRIPT, -m MODULE or -c CODE")
+    if program == args.script and program[0] == "--":
+        program = program[1:]
+    if sys.flags.ignore_environment or sys.flags.no_site:
+        raise SigrecError("run works by PYTHONPATH and the site module: not with -E, -I or -S")
+    output = _output(args.output)
+    # Python itself runs the program, in this process: nothing of ours is in between.
+    from sigrec._run import environment
+
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(
+        sys.executable, [sys.executable, *flags, *program], environment(output, args.children)
+    )
+
+
+def _output(path: str | None) -> str | None:
+    """Where the recording goes; an error now is better than a program without a recording."""
+    if path is None:
+        return None
+    output = os.path.abspath(path)
+    directory = os.path.dirname(output)
+    if not os.path.isdir(directory):
+        raise SigrecError(f"{path}: there is no directory {directory}")
+    if os.path.isdir(output):
+        raise SigrecError(f"{path}: is a directory")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise SigrecError(f"{path}: the directory {directory} is not writable")
+    return output

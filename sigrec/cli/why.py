@@ -1,0 +1,323 @@
+"""Say in one sentence what ended a process, who sent that, when, and what came before it.
+
+  sigrec why 4242         a process, by its pid; it may still run
+  sigrec why run.sigrec   a recording's file
+  sigrec why              the process of this user that ended last
+
+No more than its recording and /proc tell. A process cannot see its own SIGKILL: the sentence
+says then that the record ends without a signal, and what that usually means.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from sigrec._errors import NoRecordingError, RecordingError
+from sigrec._names import name
+from sigrec._siginfo import SI_KERNEL, SI_TKILL, SI_USER
+from sigrec.cli._arguments import recording as open_named
+from sigrec.cli._text import local_time, printable, shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from sigrec._recording import Recording
+    from sigrec._siginfo import SignalInfo
+
+HELP = "one sentence: what ended a process, who sent that, when"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", nargs="?", metavar="PID|FILE", help="default: what ended last")
+
+
+def run(args: argparse.Namespace) -> int:
+    with _newest() if args.what is None else open_named(args.what) as recording:
+        print(why(recording))
+    return 0
+
+
+def _newest() -> Recording:
+    """Of this user's recordings the one that was written last, of a process that ended if any."""
+    from sigrec import _rundir
+    from sigrec._recording import open_recording
+
+    def age(path: str) -> float:
+        try:
+            return -os.stat(path).st_mtime
+        except OSError:
+            return 0.0
+
+    alive = None
+    for path in sorted(_rundir.recordings(), key=age):
+        try:
+            recording = open_recording(path)
+        except RecordingError:
+            continue
+        if recording.state not in ("alive", "unknown"):
+            return recording
+        alive = alive or recording
+    if alive is None:
+        raise NoRecordingError("no process of this user has a recording")
+    return alive
+
+
+# sigaction(2), by signal and si_code.
+_FAULTS: dict[tuple[int, int], str] = {
+    (signal.SIGSEGV, 1): "nothing is mapped there",
+    (signal.SIGSEGV, 2): "the mapping does not permit it",
+    (signal.SIGBUS, 1): "the address is not aligned",
+    (signal.SIGBUS, 2): "beyond the end of a mapped file, or no such memory",
+    (signal.SIGFPE, 1): "an integer was divided by zero",
+    (signal.SIGFPE, 2): "an integer overflowed",
+}
+_FAULT_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
+_KEYS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGQUIT: "Ctrl-\\", signal.SIGTSTP: "Ctrl-Z"}
+_BY_ITSELF: dict[int, str] = {
+    signal.SIGPIPE: "it wrote to a pipe or socket that nobody reads any more",
+    signal.SIGXFSZ: "it wrote past its file size limit, RLIMIT_FSIZE",
+    signal.SIGABRT: "it aborted itself",
+}
+_MEANS: dict[int, str] = {
+    signal.SIGXCPU: "it had used up its CPU time limit, RLIMIT_CPU",
+    signal.SIGALRM: "its own timer ran out: alarm(2) or setitimer(2)",
+    signal.SIGVTALRM: "its own timer of CPU time ran out: setitimer(2)",
+    signal.SIGPROF: "its own profiling timer ran out: setitimer(2)",
+    signal.SIGHUP: "the terminal hung up, or its session's leader ended",
+    signal.SIGSYS: "it made a system call that a filter forbids: seccomp(2)",
+}
+_ENDS_WHAT_IS_NOT_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV)
+
+
+def why(recording: Recording) -> str:
+    """One sentence about what ended the process, and what led up to it. Safe for a terminal."""
+    return _Why(recording).sentence()
+
+
+class _Why:
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.state = recording.state
+        self.signals = recording.signals
+        argv = shortened(" ".join(map(printable, recording.argv)), 60)
+        self.who = f"PID {recording.pid}" + (f" ({argv})" if argv else "")
+
+    def sentence(self) -> str:
+        recording = self.recording
+        if self.state == "alive":
+            return self._alive()
+        if self.state == "unknown":
+            return (
+                f"{self.who} cannot be seen from here, in another PID namespace or another "
+                f"user's{self._last_signal()}."
+            )
+        if recording.ending is not None:
+            return self._by_signal(*recording.ending)
+        if recording.leave == "exec" or self.state == "replaced":
+            return self._by_exec()
+        if recording.leave is not None:
+            return self._by_itself()
+        if self.state == "exited":
+            return f"{self.who} exited by itself; its recording does not say with which status."
+        return self._without_a_word()
+
+    # --- the cases -------------------------------------------------------------------------
+
+    def _alive(self) -> str:
+        from sigrec._liveness import stat_fields
+
+        fields = stat_fields(self.recording.pid)
+        stopped = bool(fields) and fields[0] in (b"T", b"t")  # type: ignore[index]
+        doing = "stopped, and not ended" if stopped else "still running"
+        handling = self._handling()
+        return f"{self.who} is {doing}{handling}{self._last_signal()}."
+
+    def _by_signal(self, signum: int, ordinal: int) -> str:
+        info = self._find(signum, ordinal)
+        number = name(signum, self.recording._sigrtmin)
+        if self._keyboard_interrupt(signum, info):
+            return self._by_keyboard_interrupt(info)
+        how = "terminated by" if signum not in _FAULT_SIGNALS else "ended by"
+        if info is None:
+            return f"{self.who} was {how} {number}; who sent it is not recorded{self._handling()}."
+        return (
+            f"{self.who} was {how} {number}{self._cause(info)}, at {_clock(info.time_ns)}"
+            f"{self._handling()}{self._before(info.monotonic_ns, info)}."
+        )
+
+    def _keyboard_interrupt(self, signum: int, info: SignalInfo | None) -> bool:
+        """Python ends itself by SIGINT after a KeyboardInterrupt that nobody caught."""
+        by_itself = info is None or info.si_pid == self.recording.pid
+        return (
+            signum == signal.SIGINT
+            and by_itself
+            and (self.recording.reason or "").rpartition(".")[2] == "KeyboardInterrupt"
+        )
+
+    def _by_keyboard_interrupt(self, info: SignalInfo | None) -> str:
+        text = f"{self.who} was ended by a KeyboardInterrupt that nobody caught"
+        first = None
+        for event in self.recording.events():
+            if event.si_signo == signal.SIGINT and (info is None or event.ordinal < info.ordinal):
+                first = event
+        if first is None:
+            return f"{text}{f', at {_clock(info.time_ns)}' if info else ''}."
+        return (
+            f"{text}: SIGINT{self._cause(first)}, at {_clock(first.time_ns)}"
+            f"{self._before(first.monotonic_ns, first)}."
+        )
+
+    def _by_exec(self) -> str:
+        recording = self.recording
+        reason = recording.reason if recording.leave == "exec" else None
+        program = f" {printable(reason)}" if reason else " another program"
+        at = self._left_at()
+        since = (
+            ", which still has that PID" if self.state == "replaced" else ", which has ended since"
+        )
+        return (
+            f"{self.who} did not end, but became{program} by exec{at}{since} "
+            f"and whose signals are not in this recording{self._lead_up()}."
+        )
+
+    def _by_itself(self) -> str:
+        recording = self.recording
+        status = "" if recording.status is None else f" with status {recording.status}"
+        if recording.leave == "_exit":
+            how = f"ended itself at once, by os._exit or _exit(2){status}"
+        elif recording.reason:
+            how = (
+                f"exited{status}{self._left_at()}, by an exception that nobody caught: "
+                f"{printable(recording.reason)}"
+            )
+            return f"{self.who} {how}{self._handling()}{self._lead_up()}."
+        else:
+            how = f"exited by itself{status}"
+        return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
+
+    def _without_a_word(self) -> str:
+        from sigrec import _liveness
+
+        last = self._last_signal("the last that it received was")
+        if self.recording.boot_id != _liveness.boot_id():
+            means = "the machine has been started anew since, which may be what ended it"
+        else:
+            means = "which usually means SIGKILL: kill -9, the kernel's OOM killer, a container's end"
+        unseen = [
+            signum
+            for signum in _ENDS_WHAT_IS_NOT_CAUGHT
+            if signum not in self.signals or self.signals[signum].mode in ("none", "unregistered")
+        ]
+        if unseen:
+            some = ", ".join(name(signum) for signum in unseen[:3])
+            means += f"; or a signal that was not recorded here ({some}, ...), or os._exit"
+        return (
+            f"The record of {self.who} ends without a signal and without an exit, {means}; "
+            f"nothing more is known{self._handling(', but that it was')}{last}."
+        )
+
+    # --- the parts ---------------------------------------------------------------------------
+
+    def _find(self, signum: int, ordinal: int) -> SignalInfo | None:
+        stats = self.signals.get(signum)
+        if stats and stats.last and stats.last.ordinal == ordinal:
+            return stats.last
+        for info in self.recording.events():
+            if info.si_signo == signum and info.ordinal == ordinal:
+                return info
+        return None
+
+    def _cause(self, info: SignalInfo) -> str:
+        """``, sent by PID 1 (systemd, user root)``, ``: ...``"""
+        signum, code = info.si_signo, info.si_code
+        sender = info.sender
+        if sender.kind == "terminal" and signum in _KEYS:
+            return f", {_KEYS[signum]} in its terminal"
+        if sender.kind in ("kernel", "timer", "terminal"):
+            fault = _FAULTS.get((signum, code))
+            at = "" if info.si_addr is None else f" at address {info.si_addr:#x}"
+            if signum in _FAULT_SIGNALS and code > 0:
+                return f", a fault{at}{f' ({fault})' if fault else ''}"
+            meaning = _MEANS.get(signum)
+            return f", from {sender}{f' ({meaning})' if meaning else ''}"
+        if sender.kind == "process" and sender.pid == self.recording.pid:
+            meaning = _BY_ITSELF.get(signum) if code in (SI_USER, SI_TKILL) else None
+            return f", sent by itself{f' ({meaning})' if meaning else ''}"
+        return f", sent by {self._sender(info)}"
+
+    def _sender(self, info: SignalInfo) -> str:
+        sender = info.sender
+        if sender.pid == self.recording.pid:
+            return "itself"
+        if sender.pid is None:
+            return printable(str(sender))
+        uid = f"user {printable(sender.user)}" if sender.user else f"uid {sender.uid}"
+        comm = f"{printable(sender.comm)}, " if sender.comm else ""
+        child = "child " if sender.kind == "child" else ""
+        return f"{child}PID {sender.pid} ({comm}{uid})"
+
+    def _from(self, info: SignalInfo) -> str:
+        key = _KEYS.get(info.si_signo) if info.si_code == SI_KERNEL else None
+        who = f"the terminal ({key})" if key else self._sender(info)
+        return f"{name(info.si_signo, self.recording._sigrtmin)} from {who}"
+
+    def _handling(self, but: str = ", while it was still") -> str:
+        """The handler that was running, if one was."""
+        signum = self.recording.handling
+        if signum is None:
+            return ""
+        return f"{but} handling {name(signum, self.recording._sigrtmin)}"
+
+    def _left_at(self) -> str:
+        time_ns = self.recording.leave_time_ns
+        return "" if time_ns is None else f" at {_clock(time_ns)}"
+
+    def _lead_up(self) -> str:
+        monotonic_ns = self.recording.leave_monotonic_ns
+        return "" if monotonic_ns is None else self._before(monotonic_ns)
+
+    def _newest(self, but: SignalInfo | None = None) -> list[SignalInfo]:
+        """The newest event of each signal, the newest first."""
+        found = [stats.last for stats in self.signals.values() if stats.last and stats.last != but]
+        return sorted(found, key=lambda info: -info.monotonic_ns)
+
+    def _before(self, monotonic_ns: int, ending: SignalInfo | None = None) -> str:
+        """``, 0.4 s after SIGHUP from PID 977 (bash, user root)``: the two that came last."""
+        earlier = [i for i in self._newest(ending) if i.monotonic_ns <= monotonic_ns]
+        if ending is not None and ending.ordinal:
+            again = self._find(ending.si_signo, ending.ordinal - 1)
+            if again is not None:
+                earlier.append(again)
+                earlier.sort(key=lambda info: -info.monotonic_ns)
+        parts = []
+        for info in earlier[:2]:
+            count = self.signals[info.si_signo].delivered
+            if ending is not None and info.si_signo == ending.si_signo:
+                what = f"an earlier {self._from(info)}"
+            else:
+                what = self._from(info) + (f" (the last of {count:,})" if count > 1 else "")
+            parts.append(f"{_duration(monotonic_ns - info.monotonic_ns)} after {what}")
+        return f", {' and '.join(parts)}" if parts else ""
+
+    def _last_signal(self, words: str = "its last signal was") -> str:
+        newest = self._newest()
+        if not newest:
+            return "; no signal is recorded"
+        return f"; {words} {self._from(newest[0])}, at {_clock(newest[0].time_ns)}"
+
+
+def _clock(time_ns: int) -> str:
+    return local_time(time_ns, "%H:%M:%S")
+
+
+def _duration(ns: int) -> str:
+    seconds = ns / 1e9
+    if seconds < 0.01:
+        return f"{seconds * 1000:.1g} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds >= 0.095 else f"{seconds * 1000:.0f} ms"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"
