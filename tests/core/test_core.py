@@ -27,16 +27,31 @@ def core_objects(request, tmp_path_factory):
     return sorted(directory.glob("*.o")), request.param
 
 
+@pytest.fixture(scope="session")
+def program(tmp_path_factory):
+    """tests/core/program.c as a library, bound at once and read-only then, and bound lazily."""
+    directory = tmp_path_factory.mktemp("program")
+    libraries = []
+    for name, how in {"now.so": "-Wl,-z,relro,-z,now", "lazy.so": "-Wl,-z,lazy"}.items():
+        subprocess.run(
+            [CC, *FLAGS, "-fvisibility=default", "-fPIC", "-shared", how, "-o", directory / name,
+             HERE / "program.c", "-ldl"],
+            check=True,
+        )  # fmt: skip
+        libraries.append(directory / name)
+    return libraries
+
+
 @pytest.mark.parametrize("source", sorted(HERE.glob("test_*.c")), ids=lambda path: path.stem)
-def test_c(source, core_objects, tmp_path):
+def test_c(source, core_objects, program, tmp_path):
     objects, optimize = core_objects
-    program = tmp_path / source.stem
+    test = tmp_path / source.stem
     subprocess.run(
-        [CC, *FLAGS, optimize, "-I", str(ROOT / "csrc"), "-pthread", "-o", str(program),
+        [CC, *FLAGS, optimize, "-I", str(ROOT / "csrc"), "-pthread", "-o", str(test),
          str(source), *map(str, objects), "-ldl"],
         check=True,
     )  # fmt: skip
-    done = subprocess.run([program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([test, *program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT
+ * Recorded signals take the course that they would have taken: in children
+ * that are forked for each case, by their wait status and what they write. */
+#define _GNU_SOURCE
+#include "passive.h"
+
+#include "check.h"
+#include "process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct ledger_entry *ledger(int signum) { return &process_recording()->ledger[signum]; }
+
+/* Runs `body` in a child of its own process group; returns its wait status. */
+static int status_of(void (*body)(void)) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        body();
+        _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void record(int signum) { CHECK_EQ(passive_record(signum, true), 0); }
+
+static void set(int signum, void (*handler)(int, siginfo_t *, void *), int flags, int blocked) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_SIGINFO | flags;
+    if (blocked)
+        sigaddset(&action.sa_mask, blocked);
+    CHECK_EQ(passive_sigaction(signum, &action, NULL), 0);
+}
+
+/* --- default actions ------------------------------------------------------------------ */
+
+static _Atomic int signum_now;
+static int *volatile nowhere = (int *)16;
+
+static void die_of_it(void) {
+    record(signum_now);
+    raise(signum_now);
+    _exit(99); /* never */
+}
+
+static void default_actions_end_it_with_the_same_status(void) {
+    static const int ending[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGPIPE,   SIGALRM,  SIGTERM,
+                                 SIGXCPU, SIGPROF, SIGSYS,  SIGABRT, SIGSEGV, SIGTRAP,    40, 64};
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
+        signum_now = ending[i];
+        int status = status_of(die_of_it);
+        CHECK(WIFSIGNALED(status));
+        CHECK_EQ(WTERMSIG(status), ending[i]);
+    }
+}
+
+static void fault(void) {
+    record(SIGSEGV);
+    *nowhere = 1;
+    _exit(99);
+}
+
+static void ignored(void) {
+    signal(SIGTERM, SIG_IGN);
+    record(SIGTERM);
+    record(SIGCHLD); /* ignored by default */
+    raise(SIGTERM);
+    raise(SIGCHLD);
+    CHECK_EQ(ledger(SIGTERM)->delivered, 1);
+    CHECK_EQ(ledger(SIGCHLD)->delivered, 1);
+    CHECK_EQ(ledger(SIGTERM)->recorded, 1);
+}
+
+static void ignored_is_left_alone_unless_named(void) {
+    struct sigaction now;
+    signal(SIGTERM, SIG_IGN);
+    CHECK_EQ(passive_record(SIGTERM, false), 0);
+    CHECK_EQ(passive_record(SIGWINCH, false), 0);
+    CHECK_EQ(sigaction(SIGTERM, NULL, &now), 0);
+    CHECK(now.sa_handler == SIG_IGN);
+    CHECK_EQ(sigaction(SIGWINCH, NULL, &now), 0);
+    CHECK(now.sa_handler == SIG_DFL);
+    raise(SIGTERM);
+    CHECK_EQ(ledger(SIGTERM)->delivered, 0);
+    CHECK_EQ(ledger(SIGTERM)->mode, MODE_NONE);
+    /* Until the program wants it. */
+    struct sigaction by_default;
+    memset(&by_default, 0, sizeof by_default);
+    CHECK_EQ(passive_sigaction(SIGTERM, &by_default, NULL), 0);
+    CHECK_EQ(ledger(SIGTERM)->mode, MODE_RECORDED);
+    raise(SIGTERM);
+    _exit(99);
+}
+
+static void stops_and_continues(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        record(SIGTSTP);
+        raise(SIGTSTP);
+        raise(SIGTSTP); /* and again, when it was continued */
+        _exit((int)ledger(SIGTSTP)->delivered);
+    }
+    int status;
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+        CHECK(WIFSTOPPED(status));
+        CHECK_EQ(WSTOPSIG(status), SIGTSTP);
+        kill(pid, SIGCONT);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 2);
+}
+
+/* --- the program's handlers ------------------------------------------------------------ */
+
+static volatile int calls, saw_value, saw_blocked, saw_errno;
+
+static void handler(int signum, siginfo_t *info, void *context) {
+    sigset_t blocked;
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    calls++;
+    saw_value = info->si_value.sival_int;
+    saw_blocked = sigismember(&blocked, SIGUSR2) + 2 * sigismember(&blocked, signum) +
+                  4 * sigismember(&blocked, SIGHUP);
+    CHECK(context != NULL);
+    saw_errno = errno;
+    errno = 77; /* a careless handler: it is the program's to be */
+}
+
+static void a_handler_gets_what_it_asked_for(void) {
+    union sigval value = {.sival_int = 1234};
+    record(SIGRTMIN);
+    set(SIGRTMIN, handler, SA_NODEFER, SIGUSR2);
+    errno = 33;
+    sigqueue(getpid(), SIGRTMIN, value);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(saw_value, 1234);
+    CHECK_EQ(saw_blocked, 1); /* its mask, its SA_NODEFER, and nothing of ours */
+    CHECK_EQ(saw_errno, 33);
+    CHECK_EQ(errno, 77);
+    set(SIGRTMIN, handler, 0, 0);
+    sigqueue(getpid(), SIGRTMIN, value);
+    CHECK_EQ(saw_blocked, 2);
+    struct sigaction now;
+    CHECK_EQ(passive_sigaction(SIGRTMIN, NULL, &now), 0);
+    CHECK(now.sa_sigaction == handler && now.sa_flags == SA_SIGINFO);
+    CHECK_EQ(ledger(SIGRTMIN)->delivered, 2);
+}
+
+static void once(void) {
+    record(SIGUSR1);
+    set(SIGUSR1, handler, (int)SA_RESETHAND, 0);
+    struct sigaction now;
+    raise(SIGUSR1);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(passive_sigaction(SIGUSR1, NULL, &now), 0);
+    CHECK(now.sa_handler == SIG_DFL);
+    raise(SIGUSR1);
+    _exit(99);
+}
+
+static void gives_up_in_a_fault(int signum, siginfo_t *info, void *context) {
+    (void)info, (void)context;
+    struct sigaction by_default;
+    memset(&by_default, 0, sizeof by_default);
+    passive_sigaction(signum, &by_default, NULL);
+    raise(signum);
+}
+
+static void as_faulthandler_does(void) {
+    record(SIGSEGV);
+    set(SIGSEGV, gives_up_in_a_fault, SA_NODEFER, 0);
+    *nowhere = 1;
+    _exit(99);
+}
+
+static void reaped_at_once(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_IGN;
+    record(SIGCHLD);
+    CHECK_EQ(passive_sigaction(SIGCHLD, &action, NULL), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(3);
+    CHECK_EQ(waitpid(pid, NULL, 0), -1); /* and no zombie to wait for */
+    CHECK_EQ(errno, ECHILD);
+}
+
+/* --- the end of it ------------------------------------------------------------------------ */
+
+static void stop_gives_back_what_the_program_set(void) {
+    struct sigaction now;
+    record(SIGUSR1);
+    set(SIGUSR1, handler, SA_RESTART, SIGUSR2);
+    passive_stop(SIGUSR1);
+    CHECK(!passive_records(SIGUSR1));
+    CHECK_EQ(sigaction(SIGUSR1, NULL, &now), 0);
+    CHECK(now.sa_sigaction == handler);
+    CHECK_EQ(now.sa_flags & ~0x04000000, SA_SIGINFO | SA_RESTART); /* SA_RESTORER is glibc's */
+    CHECK(sigismember(&now.sa_mask, SIGUSR2));
+    raise(SIGUSR1);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, 0);
+}
+
+static void in_a_vfork_child_the_table_is_its_parents(void) {
+    record(SIGTERM);
+    set(SIGTERM, handler, 0, 0);
+    pid_t pid = vfork();
+    if (pid == 0) {
+        struct sigaction by_default, before;
+        memset(&by_default, 0, sizeof by_default);
+        /* As subprocess does with its restore_signals. */
+        if (passive_sigaction(SIGTERM, &by_default, &before) != 0 ||
+            before.sa_sigaction != handler)
+            _exit(1);
+        kill(getpid(), SIGTERM);
+        _exit(2);
+    }
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    struct sigaction now;
+    CHECK_EQ(passive_sigaction(SIGTERM, NULL, &now), 0);
+    CHECK(now.sa_sigaction == handler);
+    raise(SIGTERM);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(ledger(SIGTERM)->delivered, 1);
+}
+
+static _Atomic int sending = 1;
+
+static void *changes_its_mind(void *argument) {
+    (void)argument;
+    while (sending) {
+        set(SIGUSR1, handler, SA_RESTART, SIGUSR2);
+        set(SIGUSR1, handler, 0, 0);
+    }
+    return NULL;
+}
+
+static void changes_lose_nothing(void) {
+    record(SIGUSR1);
+    set(SIGUSR1, handler, 0, 0);
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, changes_its_mind, NULL), 0);
+    for (int i = 0; i < 20000; i++)
+        pthread_kill(pthread_self(), SIGUSR1);
+    sending = 0;
+    pthread_join(thread, NULL);
+    CHECK_EQ(calls, 20000);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, 20000);
+}
+
+/* --- what it notes ------------------------------------------------------------------------- */
+
+static void knows_what_ends_it(void) {
+    CHECK(!passive_ends(SIGTERM));
+    record(SIGTERM);
+    CHECK(passive_ends(SIGTERM));
+    struct sigaction ignore;
+    memset(&ignore, 0, sizeof ignore);
+    ignore.sa_handler = SIG_IGN;
+    CHECK_EQ(passive_sigaction(SIGTERM, &ignore, NULL), 0);
+    CHECK(!passive_ends(SIGTERM));
+    CHECK(passive_ignores(SIGTERM));
+    record(SIGCHLD);
+    CHECK(!passive_ends(SIGCHLD));
+}
+
+static void survived(void) {
+    /* A stop signal in an orphaned process group does nothing: tcsetpgrp(3), and
+     * such a group is ours after setsid. What was noted is taken back. */
+    pid_t pid = fork(); /* who leads no group yet */
+    if (pid > 0) {
+        int status;
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK_EQ(status, 0);
+        return;
+    }
+    CHECK(setsid() > 0);
+    record(SIGTTIN);
+    raise(SIGTTIN);
+    CHECK_EQ(process_recording()->header->ending_signal, 0);
+    CHECK_EQ(ledger(SIGTTIN)->delivered, 1);
+    raise(SIGTTIN); /* and is recorded again: our handler is back */
+    CHECK_EQ(ledger(SIGTTIN)->delivered, 2);
+}
+
+static void ok(void (*body)(void)) { CHECK_EQ(status_of(body), 0); }
+
+static void dies(void (*body)(void), int signum) {
+    int status = status_of(body);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), signum);
+}
+
+int main(void) {
+    CHECK_EQ(process_start(), 0);
+    CHECK_EQ(passive_record(SIGKILL, true), EINVAL);
+    CHECK_EQ(passive_record(0, true), EINVAL);
+    CHECK_EQ(passive_record(65, true), EINVAL);
+    default_actions_end_it_with_the_same_status();
+    dies(fault, SIGSEGV);
+    ok(ignored);
+    dies(ignored_is_left_alone_unless_named, SIGTERM);
+    stops_and_continues();
+    ok(a_handler_gets_what_it_asked_for);
+    dies(once, SIGUSR1);
+    dies(as_faulthandler_does, SIGSEGV);
+    ok(reaped_at_once);
+    ok(stop_gives_back_what_the_program_set);
+    ok(in_a_vfork_child_the_table_is_its_parents);
+    ok(changes_lose_nothing);
+    ok(knows_what_ends_it);
+    ok(survived);
+    return 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ * A loaded library's calls come to us: one that was there before, and one that
+ * is loaded later. argv: the library bound at once, and bound lazily. */
+#define _GNU_SOURCE
+#include "standin.h"
+
+#include "check.h"
+#include "passive.h"
+#include "process.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef int (*sigaction_function)(int, const struct sigaction *, struct sigaction *);
+
+static void *find(void *library, const char *name) {
+    void *found = dlsym(library, name);
+    CHECK(found);
+    return found;
+}
+
+static volatile int calls;
+static void handler(int signum) {
+    (void)signum;
+    calls++;
+}
+
+static bool kernel_has_ours(int signum) {
+    struct sigaction now;
+    CHECK_EQ(sigaction(signum, NULL, &now), 0); /* this object's own calls are left alone */
+    return now.sa_sigaction == handler_on_signal;
+}
+
+static void goes_through(sigaction_function set, int signum) {
+    struct sigaction action, previous;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    int before = calls;
+    CHECK_EQ(set(signum, &action, NULL), 0);
+    CHECK_EQ(set(signum, NULL, &previous), 0);
+    CHECK(previous.sa_handler == handler);
+    CHECK(kernel_has_ours(signum));
+    raise(signum);
+    CHECK_EQ(calls, before + 1);
+    action.sa_handler = SIG_DFL;
+    CHECK_EQ(set(signum, &action, &previous), 0);
+    CHECK(previous.sa_handler == handler);
+    CHECK(kernel_has_ours(signum));
+}
+
+static void every_way(void *library) {
+    sigaction_function call;
+    *(void **)&call = find(library, "by_call");
+    goes_through(call, SIGUSR1);
+    *(void **)&call = find(library, "by_lookup");
+    goes_through(call, SIGUSR1);
+    goes_through(*(sigaction_function *)find(library, "in_data"), SIGUSR1);
+    CHECK_EQ((*(sigaction_function *)find(library, "of_its_own"))(0, NULL, NULL), 4711);
+    void *(*next)(void);
+    *(void **)&next = find(library, "next_malloc");
+    CHECK(next()); /* dlsym sees its caller, and not us */
+
+    void (*(*set)(int, void (*)(int)))(int);
+    *(void **)&set = find(library, "by_signal");
+    CHECK(set(SIGUSR2, handler) == SIG_DFL);
+    CHECK(kernel_has_ours(SIGUSR2));
+    CHECK(set(SIGUSR2, SIG_DFL) == handler);
+    CHECK(set(SIGHUP, handler) == SIG_DFL); /* it is not recorded: the C library's own */
+    CHECK(!kernel_has_ours(SIGHUP));
+    CHECK(set(SIGHUP, SIG_DFL) == handler);
+    CHECK(set(SIGKILL, handler) == SIG_ERR);
+}
+
+static void how_it_leaves(void *library) {
+    void (*leave)(int);
+    *(void **)&leave = find(library, "leave");
+    int (*become)(const char *, char *const[]);
+    *(void **)&become = find(library, "become");
+    char *argv[] = {NULL};
+    const struct recording_header *header = process_recording()->header;
+    errno = 0;
+    CHECK_EQ(become("/nowhere", argv), -1);
+    CHECK_EQ(errno, ENOENT);
+    CHECK_EQ(header->leave, LEAVE_NONE);
+    CHECK_EQ(header->reason[0], 0);
+    pid_t pid = vfork();
+    if (pid == 0)
+        leave(3); /* its own end, and not its parent's */
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(WEXITSTATUS(status), 3);
+    CHECK_EQ(header->leave, LEAVE_NONE);
+}
+
+int main(int argc, char **argv) {
+    CHECK_EQ(argc, 3);
+    CHECK_EQ(process_start(), 0);
+    void *early = dlopen(argv[1], RTLD_NOW);
+    CHECK(early);
+    if (!standin_install())
+        return 0; /* not on this platform */
+    CHECK_EQ(passive_record(SIGUSR1, true), 0);
+    CHECK_EQ(passive_record(SIGUSR2, true), 0);
+    every_way(early);
+    void *late = dlopen(argv[2], RTLD_LAZY);
+    CHECK(late);
+    sigaction_function looked_up;
+    /* As Python: it looks a name up before it calls into an extension module, and
+     * dlsym itself is a name that is redirected in the library, not in us. */
+    *(void **)&looked_up = find(early, "by_lookup");
+    looked_up(SIGUSR1, NULL, NULL);
+    every_way(late);
+    how_it_leaves(early);
+    CHECK(standin_install()); /* once more changes nothing */
+    every_way(early);
+    return 0;
+}
