@@ -27,6 +27,13 @@
 static _Atomic uint64_t watched;
 static _Atomic uint64_t watched_ignored; /* of these, to be recorded even while ignored */
 
+/* What sigaction(2) shows of any action that was set through a C library here. */
+#ifdef __x86_64__
+#define SA_RESTORER_SHOWN 0x04000000
+#else
+#define SA_RESTORER_SHOWN 0
+#endif
+
 static uint64_t bit(int signum) { return UINT64_C(1) << (signum - 1); }
 
 enum default_action { ENDS, STOPS, NOTHING };
@@ -116,7 +123,9 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
         if (next && sigaction(signum, next, NULL) != 0)
             return -1;
     } else if (next) {
-        if (!action_exchange(signum, next, &now)) {
+        struct sigaction shown = *next;
+        shown.sa_flags |= SA_RESTORER_SHOWN;
+        if (!action_exchange(signum, &shown, &now)) {
             errno = EAGAIN;
             return -1;
         }
@@ -143,18 +152,28 @@ static uint64_t named_and_ignored(void) {
     uint64_t rest = atomic_load(&watched) & atomic_load(&watched_ignored);
     for (; rest; rest &= rest - 1) {
         int signum = __builtin_ctzll(rest) + 1;
-        if (passive_ignores(signum) && !handler_is_registered(signum))
+        if (passive_ignores(signum))
             set |= bit(signum);
     }
     return set;
+}
+
+static bool kernel_has_ours(int signum) {
+    struct sigaction now;
+    return sigaction(signum, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+           now.sa_sigaction == handler_on_signal;
 }
 
 void passive_before_exec(void) {
     struct sigaction ignore;
     memset(&ignore, 0, sizeof ignore);
     ignore.sa_handler = SIG_IGN;
-    for (uint64_t rest = named_and_ignored(); rest; rest &= rest - 1)
-        sigaction(__builtin_ctzll(rest) + 1, &ignore, NULL);
+    for (uint64_t rest = named_and_ignored(); rest; rest &= rest - 1) {
+        int signum = __builtin_ctzll(rest) + 1;
+        /* A vfork child may have set its own. */
+        if (!handler_is_registered(signum) && kernel_has_ours(signum))
+            sigaction(signum, &ignore, NULL);
+    }
 }
 
 void passive_exec_failed(void) {
