@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 
 from sigrec._errors import SigrecError
@@ -45,23 +44,31 @@ def run(args: argparse.Namespace) -> int:
     elif args.c is not None:
         program = ["-c", *args.c]
     else:
-        program = args.script
+        program = args.script[1:] if args.script[:1] == ["--"] else args.script
+        if program and program[0].startswith("-") and program == args.script:
+            args.usage_error(f"not an option of run: {program[0]}")
     if not program or program in (["-m"], ["-c"]):
         args.usage_error("which program? give a SCRIPT, -m MODULE or -c CODE")
-    if program == args.script and program[0] == "--":
-        program = program[1:]
     if sys.flags.ignore_environment or sys.flags.no_site:
         raise SigrecError("run works by PYTHONPATH and the site module: not with -E, -I or -S")
     output = _output(args.output)
     # Python itself runs the program, in this process: nothing of ours is in between.
     from sigrec._run import environment
 
-    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(
-        sys.executable, [sys.executable, *flags, *program], environment(output, args.children)
+        sys.executable, [sys.executable, *_flags(), *program], environment(output, args.children)
     )
+
+
+def _flags() -> list[str]:
+    """Of the interpreter, as they were given to this one: ``-X dev``, ``-W error``."""
+    ours = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]
+    # What is left ends with -m sigrec, or -c CODE, or a script; -Bm is -B -m.
+    if len(ours) > 1 and ours[-2][:1] == "-" and ours[-2][-1] in "mc" and ours[-2] != "--":
+        return ours[:-2] + ([ours[-2][:-1]] if len(ours[-2]) > 2 else [])
+    return ours[:-1]
 
 
 def _output(path: str | None) -> str | None:

@@ -1,0 +1,269 @@
+"""``sigrec run``: the program is run by Python itself, and sees nothing of it."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import sigrec
+
+SHOW = """
+import json, os, site, sys
+import __main__
+print(json.dumps([
+    sys.argv, sys.path, __name__, __main__.__dict__.get("__file__"), sys.orig_argv[1:],
+    sys.flags.dev_mode, sys.warnoptions, sorted(k for k in os.environ if "SIGREC" in k),
+    os.environ.get("PYTHONPATH"), "sitecustomize" in sys.modules,
+    getattr(sys.modules.get("sitecustomize"), "MINE", None),
+    [p for p in sys.path_importer_cache if "_startup" in p], os.getcwd(),
+    repr(__main__.__spec__ and __main__.__spec__.name), __builtins__ is not None,
+]))
+"""
+
+
+def python(*args, flags=(), **options):
+    return subprocess.run([sys.executable, *flags, *args], capture_output=True, text=True,
+                          timeout=60, **options)  # fmt: skip
+
+
+def run(*args, flags=(), **options):
+    return python("-m", "sigrec", "run", *args, flags=flags, **options)
+
+
+def by_place(*args, flags=()):
+    """The command line, by a Python that does not have sigrec on its path."""
+    root = os.path.dirname(os.path.dirname(sigrec.__file__))
+    code = f"import sys; sys.path.insert(0, {root!r}); from sigrec.cli import main; sys.exit(main(sys.argv[1:]))"
+    return python("-c", code, *args, flags=flags)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, run_directory):
+    monkeypatch.chdir(tmp_path)
+    # A path with sigrec on it, as a source checkout needs, and one of the program's own.
+    root = os.path.dirname(os.path.dirname(sigrec.__file__))
+    (tmp_path / "lib").mkdir()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([root, str(tmp_path / "lib")]))
+    monkeypatch.setenv("SIGREC_DIR", str(run_directory))
+    return tmp_path
+
+
+@pytest.mark.parametrize("flags", [(), ("-X", "dev"), ("-W", "error::ImportWarning"), ("-P",)])
+@pytest.mark.parametrize("how", ["script", "module", "package", "code"])
+def test_it_is_run_as_by_python_itself(place, how, flags):
+    (place / "show.py").write_text(SHOW)
+    (place / "pack").mkdir()
+    (place / "pack" / "__init__.py").write_text("")
+    (place / "pack" / "__main__.py").write_text(SHOW)
+    command = {
+        "script": ["./show.py", "-o", "x", "--", "-c", "y"],
+        "module": ["-m", "show", "-m", "--children", "two words"],
+        "package": ["-m", "pack"],
+        "code": ["-c", SHOW, "-h"],
+    }[how]
+    if "-P" in flags and how in ("module", "package"):
+        flags = ()  # without the current directory there is no such module
+    expected = python(*command, flags=flags)
+    assert expected.returncode == 0, expected.stderr
+    found = run(*command, flags=flags)
+    assert (found.stdout, found.stderr) == (expected.stdout, expected.stderr)
+    assert "show.py" in found.stdout or how != "script"
+
+
+@pytest.mark.parametrize("code", [
+    "1/0", "import sys; sys.exit(3)", "import sys; sys.exit('words')", "raise SystemExit(None)",
+    "def f(): raise KeyError('x')\nf()", "import os; os._exit(4)", "raise KeyboardInterrupt",
+    "import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "x = (",
+    "import threading; threading.Thread(target=lambda: 1/0).start()",
+    "import asyncio\nasync def main(): raise ValueError('x')\nasyncio.run(main())",
+])  # fmt: skip
+def test_tracebacks_and_statuses_are_pythons(place, code):
+    (place / "program.py").write_text(code)
+    for command in (["program.py"], ["-c", code]):
+        expected, found = python(*command), run(*command)
+        assert found.returncode == expected.returncode
+        assert found.stderr == expected.stderr
+        assert "sigrec" not in found.stderr
+
+
+def test_what_python_cannot_run(place):
+    for command in (["nowhere.py"], ["-m", "nowhere"], ["."]):
+        expected, found = python(*command), run(*command)
+        assert (found.returncode, found.stderr) == (expected.returncode, expected.stderr)
+
+
+def test_the_programs_own_sitecustomize(place):
+    (place / "lib" / "sitecustomize.py").write_text("MINE = 'mine'\nprint('mine runs')")
+    expected, found = python("-c", SHOW), run("-c", SHOW)
+    assert expected.stdout.startswith("mine runs\n[")
+    assert found.stdout == "mine runs\n" + expected.stdout  # the first one is sigrec's own Python
+    (place / "lib" / "sitecustomize.py").write_text("import no_such_module")
+    expected, found = python("-c", "print(1)"), run("-c", "print(1)")
+    assert found.stdout == expected.stdout == "1\n"  # site reports it, and goes on
+    assert "no_such_module" in found.stderr and "not recording" not in found.stderr
+
+
+def test_the_recording(place, run_directory):
+    code = "import os, signal; signal.signal(10, print); os.kill(os.getpid(), 10); print(os.getpid())"
+    done = run("-c", code)
+    pid = int(done.stdout.split()[-1])
+    # It stays after a clean exit: someone asked for it.
+    with sigrec.open_recording(pid) as recording:
+        assert recording.path == str(run_directory / f"{pid}.sigrec")
+        assert recording.state == "exited"
+        assert recording.signals[10].delivered == 1
+        assert recording.argv[-1] == code
+    done = run("-o", "here.sigrec", "-c", code)
+    with sigrec.open_recording("here.sigrec") as recording:
+        assert recording.signals[10].delivered == 1
+    assert len(list(run_directory.iterdir())) == 1
+    # Once more, over the first.
+    run("-o", "here.sigrec", "-c", "pass")
+    with sigrec.open_recording("here.sigrec") as recording:
+        assert recording.signals[10].delivered == 0
+
+
+def test_children_are_left_alone_unless_asked(place, run_directory):
+    code = textwrap.dedent(
+        """
+        import os, signal, subprocess, sys
+        child = "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+        a = subprocess.Popen([sys.executable, "-c", child])
+        b = os.fork()
+        if b == 0:
+            exec(child)
+        print(os.getpid(), a.pid, b, a.wait(), os.waitpid(b, 0)[1])
+        """
+    )
+    done = run("-c", code)
+    main, exec_ed, forked, *statuses = map(int, done.stdout.split())
+    assert statuses == [-15, 15]
+    assert [path.name for path in run_directory.iterdir()] == [f"{main}.sigrec"]
+
+    done = run("--children", "-o", "main.sigrec", "-c", code)
+    main, exec_ed, forked, *statuses = map(int, done.stdout.split())
+    assert statuses == [-15, 15]
+    with sigrec.open_recording("main.sigrec") as recording:
+        assert recording.pid == main
+        assert recording.signals[15].delivered == 0
+    for pid in (exec_ed, forked):
+        with sigrec.open_recording(pid) as recording:
+            assert recording.ending == (15, 0)
+            assert recording.signals[15].senders[0][0].pid == pid
+
+
+def test_usage():
+    for arguments in ([], ["-m"], ["-c"], ["-o"], ["-o", "x"], ["--"], ["--nonsense", "x"]):
+        done = run(*arguments)
+        assert done.returncode == 2, arguments
+        assert done.stderr.startswith("usage: sigrec ")
+        assert "Traceback" not in done.stderr
+    done = run("--", "no such program")
+    assert "can't open file" in done.stderr
+
+
+def test_it_says_what_it_cannot_do(place):
+    for path, words in (("no/where.sigrec", "no directory"), (".", "is a directory")):
+        done = run("-o", path, "-c", "print('ran')")
+        assert done.returncode == 1
+        assert words in done.stderr and path in done.stderr
+        assert done.stdout == ""  # and does not run the program without it
+    done = by_place("run", "-c", "print('ran')", flags=["-E"])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not with -E, -I or -S" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_recording_never_breaks_the_program(place, monkeypatch):
+    monkeypatch.setenv("SIGREC_DIR", "")  # publishing is off
+    done = run("-c", "print('ran')")
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    import json
+
+    environment = {**os.environ, "SIGREC_RUN": "nonsense"}
+    from sigrec._run import STARTUP
+
+    environment["PYTHONPATH"] = os.pathsep.join([STARTUP, os.environ["PYTHONPATH"]])
+    done = python("-c", "print('ran')", env=environment)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+    assert done.stderr.startswith("sigrec: not recording: ")
+    assert json.loads("1") == 1
+
+
+def test_in_a_virtual_environment_without_paths(place, tmp_path, monkeypatch):
+    """sigrec is found by its place, not by the program's path."""
+    monkeypatch.delenv("PYTHONPATH")
+    program = "import os, sys; print(sys.path); os.kill(os.getpid(), 9)"
+    expected, found = python("-c", program), by_place("run", "-o", "r", "-c", program)
+    assert (found.returncode, found.stdout) == (-9, expected.stdout), found.stderr
+    with sigrec.open_recording("r") as recording:
+        assert recording.state == "ended"
+
+
+def test_ctrl_z_and_fg_in_a_shell(place, run_directory):
+    """Job control by a real shell on a real terminal."""
+    terminal = pytest.importorskip("tests.cli.terminal")
+    (place / "program.py").write_text(
+        textwrap.dedent(
+            """
+            import os, signal, sys
+            print("pid", os.getpid(), flush=True)
+            while (line := sys.stdin.readline()) != "end\\n":
+                print("heard", line.strip(), flush=True)
+            print("done", flush=True)
+            """
+        )
+    )
+    shell = terminal.Terminal(
+        command=["bash", "--norc", "--noprofile", "-i"], env={"PS1": "$ ", "HISTFILE": ""}
+    )
+    try:
+        shell.until(lambda text: "$" in text)
+        shell.type(f"{sys.executable} -m sigrec run program.py\r".encode())
+        shell.until(lambda text: "pid " in text)
+        pid = int(next(row for row in shell.rows() if row.startswith("pid ")).split()[1])
+        shell.type(b"one\r")
+        shell.until(lambda text: "heard one" in text)
+        shell.type(b"\x1a")  # Ctrl-Z
+        shell.until(lambda text: "Stopped" in text)
+        shell.type(b"fg\r")
+        shell.until(lambda text: text.count("program.py") >= 3)
+        shell.type(b"two\r")
+        shell.until(lambda text: "heard two" in text)
+        shell.type(b"\x1a")
+        shell.until(lambda text: text.count("Stopped") == 2)
+        shell.type(b"fg\r")
+        shell.until(lambda text: text.count("program.py") >= 5)
+        shell.type(b"end\r")
+        shell.until(lambda text: "done" in text)
+        shell.type(b"echo status $?\r")
+        shell.until(lambda text: "status 0" in text)
+        with sigrec.open_recording(pid) as recording:
+            stats = recording.signals[signal.SIGTSTP]
+            assert stats.delivered == 2
+            assert [str(sender) for sender, _ in stats.senders] == ["the terminal"]
+    finally:
+        shell.close()
+
+
+def test_ctrl_c_at_a_terminal(place):
+    pid, leader = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [
+            sys.executable, "-m", "sigrec", "run", "-c",
+            "import signal, os; os.write(1, b'ready\\n'); signal.pause()",
+        ])  # fmt: skip
+    said = b""
+    while b"ready" not in said:
+        said += os.read(leader, 1000)
+    os.write(leader, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    os.close(leader)
+    assert os.WTERMSIG(status) == signal.SIGINT
+    with sigrec.open_recording(pid) as recording:
+        assert recording.reason == "KeyboardInterrupt"
+        kinds = [(str(sender), count) for sender, count in recording.signals[2].senders]
+        assert ("the terminal", 1) in kinds

@@ -1,0 +1,339 @@
+"""``sigrec why``: what it says of real ends of real processes."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import sigrec
+from sigrec.cli import main, why
+from tests.conftest import wait_until
+from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
+
+ME = os.getpid()
+COMM = open("/proc/self/comm").read().strip()
+SECOND = 10**9
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch):
+    import time
+
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def user():
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+class Run:
+    def __init__(self, code, cwd):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sigrec", "run", "-c", textwrap.dedent(code)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=cwd,
+        )  # fmt: skip
+        self.pid = self.process.pid
+
+    def ready(self):
+        assert self.process.stdout.readline() == b"ready\n"
+        return self
+
+    def why(self):
+        self.process.communicate(timeout=60)
+        with sigrec.open_recording(self.pid) as recording:
+            sentence = why.why(recording)
+        assert sentence.endswith(".") and "\n" not in sentence
+        assert f"PID {self.pid} (" in sentence
+        # Not twice, not never: when.
+        return re.sub(r"\d\d:\d\d:\d\d", "TIME", sentence.partition("…) ")[2] or sentence)
+
+
+@pytest.fixture
+def run(tmp_path):
+    started = []
+
+    def start(code):
+        started.append(Run(code + "\n" + "# a long program" * 9, tmp_path))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+
+
+WAIT = "import signal, os; os.write(1, b'ready\\n')\nwhile True: signal.pause()"
+
+
+def test_killed_from_python(run):
+    program = run(WAIT).ready()
+    os.kill(program.pid, signal.SIGTERM)
+    assert program.why() == (
+        f"was terminated by SIGTERM, sent by PID {ME} ({COMM}, user {user()}), at TIME."
+    )
+
+
+def test_killed_from_a_shell(run):
+    program = run(WAIT).ready()
+    command = f"kill -HUP {program.pid}; read line"  # a shell that lives on, as a person's does
+    shell = subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE)
+    program.process.wait()
+    shell.communicate()
+    assert program.why() == (
+        f"was terminated by SIGHUP, sent by PID {shell.pid} (sh, user {user()}), at TIME."
+    )
+
+
+def test_killed_by_its_parent_after_another_signal(run):
+    program = run("import signal; signal.signal(1, lambda *a: None)\n" + WAIT).ready()
+    os.kill(program.pid, signal.SIGHUP)
+    with sigrec.open_recording(program.pid) as recording:
+        wait_until(lambda: recording.signals[1].delivered)
+    program.process.terminate()
+    whom = f"PID {ME} ({COMM}, user {user()})"
+    assert re.fullmatch(
+        re.escape(f"was terminated by SIGTERM, sent by {whom}, at TIME, ")
+        + r"\d[\d.]* (ms|s) "
+        + re.escape(f"after SIGHUP from {whom}."),
+        program.why(),
+    )
+
+
+def test_timeout(tmp_path):
+    process = subprocess.Popen(
+        ["timeout", "1", sys.executable, "-m", "sigrec", "run", "-o", "r", "-c", WAIT],
+        cwd=tmp_path, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.wait(60) == 124
+    with sigrec.open_recording(tmp_path / "r") as recording:
+        sentence = why.why(recording)
+    assert f"terminated by SIGTERM, sent by PID {process.pid} (timeout, user " in sentence
+
+
+def test_ctrl_c_in_a_terminal(run):
+    for handled in (False, True):
+        code = ("signal.signal(2, signal.SIG_DFL)\n" if handled else "") + WAIT.partition("; ")[2]
+        pid, leader = pty.fork()
+        if pid == 0:
+            os.execv(sys.executable, [
+                sys.executable, "-m", "sigrec", "run", "-c", "import signal, os\n" + code.replace("os; ", "")
+            ])  # fmt: skip
+        said = b""
+        while b"ready" not in said:
+            said += os.read(leader, 1000)
+        os.write(leader, b"\x03")
+        os.waitpid(pid, 0)
+        os.close(leader)
+        with sigrec.open_recording(pid) as recording:
+            sentence = why.why(recording)
+        how = (
+            "was terminated by SIGINT, Ctrl-C in its terminal, at"
+            if handled
+            else "was ended by a KeyboardInterrupt that nobody caught: SIGINT, Ctrl-C in its terminal, at"
+        )
+        assert how in sentence
+
+
+@pytest.mark.parametrize("code, words", [
+    ("import ctypes; ctypes.string_at(0)",
+     r"was ended by SIGSEGV, a fault at address 0x0 \(nothing is mapped there\), at TIME\."),
+    ("import os; os.abort()",
+     r"was terminated by SIGABRT, sent by itself \(it aborted itself\), at TIME\."),
+    ("import os, signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL); r, w = os.pipe(); os.close(r); os.write(w, b'x')",
+     r"was terminated by SIGPIPE, sent by itself \(it wrote to a pipe or socket that nobody reads any more\), at TIME\."),
+    ("import signal; signal.setitimer(signal.ITIMER_REAL, 0.01); signal.pause()",
+     r"was terminated by SIGALRM, from a timer \(its own timer ran out: alarm\(2\) or setitimer\(2\)\), at TIME\."),
+    ("import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 9))\nwhile True: pass",
+     r"was terminated by SIGXCPU, from the kernel \(it had used up its CPU time limit, RLIMIT_CPU\), at TIME\."),
+    ("import resource, signal; signal.signal(signal.SIGXFSZ, 0); resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9)); open('f', 'w').write('x' * 99)",
+     r"was terminated by SIGXFSZ, sent by itself \(it wrote past its file size limit, RLIMIT_FSIZE\), at TIME\."),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+     r"ends without a signal and without an exit, which usually means SIGKILL: .*; "
+     r"nothing more is known; no signal is recorded\."),
+    ("pass", r"exited by itself with status 0 at TIME\."),
+    ("import sys; sys.exit(3)", r"exited by itself with status 3 at TIME\."),
+    ("raise ValueError", r"exited with status 1 at TIME, by an exception that nobody caught: ValueError\."),
+    ("class Odd(Exception): pass\nraise Odd", r".* nobody caught: Odd\."),
+    ("import json; json.loads('{')", r".* nobody caught: json\.decoder\.JSONDecodeError\."),
+    ("import os; os._exit(7)", r"ended itself at once, by os\._exit or _exit\(2\) with status 7 at TIME\."),
+    ("import os; os.execv('/bin/true', ['true'])",
+     r"did not end, but became /bin/true by exec at TIME, which has ended since and whose signals are not in this recording\."),
+])  # fmt: skip
+def test_its_own_end(run, code, words):
+    sentence = run(code).why()
+    assert re.fullmatch(words, sentence), sentence
+
+
+def test_exec_into_a_program_that_still_runs(run):
+    program = run("import os; os.write(1, b'ready\\n'); os.execv('/bin/cat', ['cat'])").ready()
+    wait_until(lambda: open(f"/proc/{program.pid}/comm").read() == "cat\n")
+    with sigrec.open_recording(program.pid) as recording:
+        assert "became /bin/cat by exec at " in why.why(recording)
+        assert "which still has that PID" in why.why(recording)
+
+
+def test_an_exec_that_failed_is_no_end(run):
+    code = "import os, signal\ntry: os.execv('/nowhere', ['x'])\nexcept OSError: pass\n"
+    assert run(code).why() == "exited by itself with status 0 at TIME."
+
+
+def test_killed_without_a_word_after_a_signal_that_it_handled(run):
+    program = run("import signal; signal.signal(15, lambda *a: None)\n" + WAIT).ready()
+    os.kill(program.pid, signal.SIGTERM)
+    with sigrec.open_recording(program.pid) as recording:
+        wait_until(lambda: recording.signals[15].delivered)
+    program.process.kill()
+    sentence = program.why()
+    assert "ends without a signal and without an exit, which usually means SIGKILL" in sentence
+    assert f"the last that it received was SIGTERM from PID {ME} ({COMM}" in sentence
+
+
+def test_still_running_and_stopped(run):
+    program = run(WAIT).ready()
+    with sigrec.open_recording(program.pid) as recording:
+        assert re.search(r"\) is still running; no signal is recorded\.", why.why(recording))
+        os.kill(program.pid, signal.SIGTSTP)
+        os.waitid(os.P_PID, program.pid, os.WSTOPPED | os.WNOWAIT)
+        sentence = why.why(recording)
+        assert "is stopped, and not ended; its last signal was SIGTSTP from PID" in sentence
+
+
+def test_a_second_signal_while_the_first_is_handled(child, run_directory):
+    p = child(
+        """
+        def slow(signum, frame):
+            say("handling")
+            while True:
+                signal.pause()
+        sigrec.record(signal.SIGHUP)
+        sigrec.register(signal.SIGTERM, slow)
+        say("ready")
+        while True:
+            signal.pause()
+        """
+    )
+    assert p.line() == "ready"
+    os.kill(p.pid, signal.SIGTERM)
+    assert p.line() == "handling"
+    with sigrec.open_recording(p.pid) as recording:
+        assert ") is still running, while it was still handling SIGTERM; its last" in why.why(recording)
+        os.kill(p.pid, signal.SIGHUP)
+        p.process.wait()
+        sentence = why.why(recording)
+    assert re.search(
+        r"was terminated by SIGHUP, sent by PID .*, while it was still handling SIGTERM, "
+        r"\d.* after SIGTERM from PID", sentence
+    )  # fmt: skip
+
+
+def test_the_second_of_the_same_signal(run):
+    program = run("import signal; signal.signal(15, lambda *a: signal.signal(15, signal.SIG_DFL))\n" + WAIT)
+    program.ready()
+    os.kill(program.pid, signal.SIGTERM)
+    with sigrec.open_recording(program.pid) as recording:
+        wait_until(lambda: recording.signals[15].delivered)
+    status = open(f"/proc/{program.pid}/status")
+    wait_until(lambda: status.seek(0) == 0 and "State:\tS" in status.read())
+    os.kill(program.pid, signal.SIGTERM)
+    assert re.search(r"terminated by SIGTERM, .* after an earlier SIGTERM from PID", program.why())
+
+
+def test_only_registered_signals_say_less(child):
+    p = child("sigrec.register(signal.SIGUSR1, print); say('ready'); hear()")
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        p.process.terminate()
+        p.process.wait()
+        sentence = why.why(recording)
+    assert "or a signal that was not recorded here (SIGTERM, SIGINT, SIGHUP, ...)" in sentence
+
+
+# --- recordings of elsewhere ---------------------------------------------------------------
+
+
+def sentence_of(builder, tmp_path):
+    with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
+        return why.why(recording)
+
+
+def test_of_another_boot(tmp_path):
+    assert "the machine has been started anew since" in sentence_of(RecordingBuilder(), tmp_path)
+
+
+def test_a_sender_that_cannot_be_seen(tmp_path):
+    last = event(15, MONOTONIC + SECOND, 0, code=0, pid=0, uid=0)
+    builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+    assert sentence_of(builder, tmp_path) == (
+        "PID 4242 (python3 worker.py) was terminated by SIGTERM, sent by an unknown sender, at "
+        "2026-01-02 03:04:06."
+    )
+
+
+def test_the_name_that_the_handler_read(tmp_path):
+    last = event(15, MONOTONIC + SECOND, 0, code=0, pid=977, uid=4_000_000_001)
+    builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+    builder.sender(0, 15, 977, named_ns=MONOTONIC, name=b"systemd")
+    assert "sent by PID 977 (systemd, uid 4000000001), at" in sentence_of(builder, tmp_path)
+
+
+def test_lost_detail(tmp_path):
+    builder = RecordingBuilder().set(ending_signal=15, ending_ordinal=7).ledger(15, 3, delivered=8)
+    assert "was terminated by SIGTERM; who sent it is not recorded." in sentence_of(builder, tmp_path)
+
+
+def test_hostile_text_is_never_printed_raw(tmp_path, capsys):
+    hostile = b"\x1b]0;owned\x07\x1b[2J\n\xc2\x9b31m"
+    last = event(15, MONOTONIC, 0, pid=77)
+    builder = RecordingBuilder(argv=[hostile]).ledger(15, 3, delivered=1, last=last)
+    builder.sender(0, 15, 77, named_ns=MONOTONIC, name=hostile[:16])
+    for fields in ({"ending_signal": 15}, {"leave": 1, "reason": hostile}, {"leave": 3, "reason": hostile}):
+        path = builder.set(ending_signal=0, leave=0).set(**fields).write(tmp_path / "a.sigrec")
+        assert main(["why", str(path)]) == 0
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1
+        assert all(c.isprintable() for c in out[:-1])
+
+
+# --- which one -------------------------------------------------------------------------------
+
+
+def test_without_an_argument_what_ended_last(run, monkeypatch, run_directory, tmp_path, capsys):
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    from sigrec import _rundir
+
+    monkeypatch.setattr(_rundir, "directories", lambda: [str(run_directory)])
+    assert main(["why"]) == 1
+    assert "no process of this user has a recording" in capsys.readouterr().err
+    alive = run(WAIT).ready()
+    assert main(["why"]) == 0
+    assert f"PID {alive.pid} (" in capsys.readouterr().out
+    dead = run("import sys; sys.exit(5)")
+    dead.process.wait()
+    assert main(["why"]) == 0
+    assert f"PID {dead.pid} (" in capsys.readouterr().out
+
+
+def test_errors_are_one_line(tmp_path, capsys):
+    (tmp_path / "text").write_text("hello")
+    for what in (str(tmp_path / "text"), str(tmp_path / "none"), "4194399"):
+        assert main(["why", what]) == 1
+        captured = capsys.readouterr()
+        assert captured.out == "" and captured.err.count("\n") == 1
+
+
+def test_the_clock_of_the_ends_is_the_recordings(tmp_path):
+    builder = RecordingBuilder().set(leave=1, status=0, leave_ns=MONOTONIC + 60 * SECOND)
+    assert REALTIME // SECOND % 60 == 5
+    assert sentence_of(builder, tmp_path).endswith("with status 0 at 2026-01-02 03:05:05.")
