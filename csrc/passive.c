@@ -281,6 +281,8 @@ int passive_record(int signum, bool even_ignored) {
         return EINVAL;
     if (even_ignored)
         atomic_fetch_or(&watched_ignored, bit(signum));
+    else
+        atomic_fetch_and(&watched_ignored, ~bit(signum));
     if (!passive_records(signum)) {
         struct sigaction now, before;
         if (handler_beneath(signum, &now) != 0)

@@ -19,7 +19,7 @@
 #include "handler.h"
 
 /* Interpreter context. Begins to record the signal, or goes on. even_ignored:
- * also while the program ignores it. 0 or an errno. */
+ * from now on also while the program ignores it, or no more. 0 or an errno. */
 int passive_record(int signum, bool even_ignored);
 
 /* Interpreter context. The kernel has again what the program set. */

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _lock = threading.RLock()
 _recorders: Counter[int] = Counter()  # by signal: how many have it
+_named: Counter[int] = Counter()  # of these: how many by name, and so even while it is ignored
 _prepared = False
 
 
@@ -31,8 +32,9 @@ class Recorder:
     As a context manager it ends with the block. What it counted stays readable after that.
     """
 
-    def __init__(self, signums: tuple[int, ...]) -> None:
+    def __init__(self, signums: tuple[int, ...], named: bool) -> None:
         self._signums = signums
+        self._named = named
         self._pid = os.getpid()
         self._stopped: tuple[Counter[int], list[SignalInfo]] | None = None
         self._before: dict[int, int] = {}
@@ -74,7 +76,7 @@ class Recorder:
                 return
             with self._open() as recording:
                 self._stopped = self._count(recording), self._list(recording)
-            _let_go(self._signums)
+            _let_go(self._signums, self._named)
 
     def __enter__(self) -> Recorder:
         return self
@@ -150,26 +152,30 @@ def record(*signums: int, children: bool = False) -> Recorder:
         if children:
             _record_children()
         _publishing.start()
-        recorder = Recorder(numbers)
+        recorder = Recorder(numbers, named)
         begun = []
         try:
             for number in numbers:
-                _core.record(number, named)
+                _core.record(number, named or _named[number] > 0)
                 _recorders[number] += 1
+                _named[number] += named
                 begun.append(number)
         except OSError as error:
-            _let_go(tuple(begun))
+            _let_go(tuple(begun), named)
             from sigrec._names import name
 
             raise SigrecError(f"{name(number)} cannot be recorded: {error.strerror}") from None
     return recorder
 
 
-def _let_go(signums: tuple[int, ...]) -> None:
+def _let_go(signums: tuple[int, ...], named: bool) -> None:
     for number in signums:
         _recorders[number] -= 1
+        _named[number] -= named
         if not _recorders[number]:
             _core.record_stop(number)
+        elif named and not _named[number]:
+            _core.record(number, False)
 
 
 def _prepare() -> None:
