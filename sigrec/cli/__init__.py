@@ -12,14 +12,14 @@ import os
 import sys
 
 from sigrec import SigrecError, __version__
-from sigrec.cli import demo, stats, tail
+from sigrec.cli import demo, export, stats, tail
 from sigrec.cli._text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = {"stats": stats, "tail": tail, "demo": demo}
+VERBS = {"stats": stats, "tail": tail, "export": export, "demo": demo}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -292,7 +292,9 @@ class _Output:
         self._senders.clear()  # a sender's name is looked up once for each batch
         for info in events:
             if self._json:
-                self._object(self._fields(info))
+                from sigrec.export._fields import fields
+
+                self._object(fields(info, self._sender(info)))
             else:
                 print(self._line(info))
         sys.stdout.flush()
@@ -341,22 +343,6 @@ class _Output:
         if info.tid != self._recording.pid:
             parts.append(f"thread {info.tid}")
         return "  ".join(parts)
-
-    def _fields(self, info: SignalInfo) -> dict[str, Any]:
-        from sigrec._siginfo import FIELDS
-        from sigrec._times import rfc3339
-
-        sender = self._sender(info)
-        return {
-            "signal": info.signal_name,
-            "time": rfc3339(info.time_ns),
-            "time_ns": info.time_ns,
-            "monotonic_ns": info.monotonic_ns,
-            "ordinal": info.ordinal,
-            "tid": info.tid,
-            "sender": {field: getattr(sender, field) for field in ("kind", "pid", "uid", "comm")},
-            **{field: getattr(info, field) for field in FIELDS},
-        }
 
 
 def _plural(n: int) -> str:
