@@ -105,14 +105,18 @@ class _Watched(Source):
 @contextmanager
 def _whole(path: str) -> Iterator[TextIO]:
     """A file that is written beside that one, and takes its name when it is complete."""
-    target = os.path.realpath(path)  # what a link points at is replaced, and not the link
-    old = os.stat(target) if os.path.exists(target) else None
+    old = os.stat(path) if os.path.exists(path) else None
     if old is not None and not stat.S_ISREG(old.st_mode):
-        with open(target, "w", encoding="utf-8", newline="") as out:  # a pipe, a device
+        with open(path, "w", encoding="utf-8", newline="") as out:  # a pipe, a device
             yield out
         return
+    target = os.path.realpath(path)  # what a link points at is replaced, and not the link
     part = os.path.join(os.path.dirname(target), f".sigrec-{os.getpid()}.part")
-    with open(part, "x", encoding="utf-8", newline="") as out:
+    try:
+        out = open(part, "x", encoding="utf-8", newline="")
+    except OSError as error:
+        raise SigrecError(f"{path}: cannot be written: {error.strerror}") from None
+    with out:
         try:
             if old is not None:
                 os.fchmod(out.fileno(), stat.S_IMODE(old.st_mode))

@@ -52,7 +52,7 @@ svg.defs { position: absolute; }
 .walk[hidden] { display: none; }
 .walk label, .walk input, .walk output { flex: 1 0 100%; }
 .walk input { width: 100%; margin: 0; accent-color: var(--bar); }
-.walk output { min-height: 4.5em; font-variant-numeric: tabular-nums; }
+.walk output { min-height: 3em; font-variant-numeric: tabular-nums; }
 button {
   font: inherit; color: var(--text); background: var(--ground); border: 1px solid var(--soft);
   border-radius: .4rem; padding: .3rem .8rem; min-height: 2.5rem;
@@ -61,7 +61,7 @@ button:hover { border-color: var(--text); }
 .wide { overflow-x: auto; margin: 1rem 0 2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .25rem 0; }
-th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); }
+th, td { text-align: left; padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); }
 td { vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 400; }

@@ -169,12 +169,9 @@ class _Timeline:
             while lane.holes:
                 self._gap(lane)
             delivered = lane.stats.delivered if lane.stats else 0
-            if self.since is not None:
-                continue  # what is not there before and after may just not be wanted
-            if lane.low is None:
-                lane.before = delivered
-            else:
-                lane.before = lane.low
+            if self.since is None:  # else, what is not there before may just not be wanted
+                lane.before = delivered if lane.low is None else lane.low
+            if lane.low is not None:
                 lane.after = max(0, delivered - lane.next)
         self.lanes = dict(sorted(self.lanes.items()))
 
@@ -326,28 +323,20 @@ def _gap_in_words(lane: _Lane) -> str:
     """Which signals were delivered and are not shown, and what became of them."""
     if not lane.missing:
         return ""
-    between = lane.missing - lane.before - lane.after
-    where = [
-        f"{number(n)} {text}"
-        for n, text in (
-            (lane.before, "before the first that is shown" if lane.seen else "of which none is left"),
-            (between, "between those that are shown"),
-            (lane.after, "after the last"),
-        )
-        if n
-    ]
-    text = f"{escape(lane.name)}: {number(lane.missing)} without detail: {', '.join(where)}."
-    if lane.stats is not None:
-        why = [
-            f"{number(n)} {what}"
-            for n, what in (
-                (lane.stats.overwritten, "overwritten by newer ones"),
-                (lane.stats.dropped, "dropped (counted, but never recorded)"),
-            )
-            if n
-        ]
-        if why:
-            text += f" Since the process began to record: {', '.join(why)}."
+    text = f"{escape(lane.name)}: no detail of {number(lane.missing)}"
+    text += f" of {number(lane.seen + lane.missing)}"
+    places = {
+        "before the first that is shown": lane.before,
+        "between those that are shown": lane.missing - lane.before - lane.after,
+        "after the last": lane.after,
+    }
+    if lane.seen:
+        text += f" ({', '.join(f'{number(n)} {place}' for place, n in places.items() if n)})"
+    text += "."
+    if lane.stats is not None and lane.stats.overwritten:
+        text += f" Overwritten by newer ones: {number(lane.stats.overwritten)}."
+    if lane.stats is not None and lane.stats.dropped:
+        text += f" Dropped (counted, but never recorded): {number(lane.stats.dropped)}."
     return text
 
 
@@ -471,6 +460,8 @@ def _elapsed(ns: int) -> str:
 
 def _duration(ns: int) -> str:
     """Whole in its unit where it can be: ``500 ms``, ``1.25 s``, ``1:02:03``."""
+    if ns == 0:
+        return "0 s"
     if ns < 10**6:
         return f"{ns / 1000:g} µs"
     if ns < 10**9:
