@@ -38,7 +38,7 @@ svg { display: block; overflow: visible; }
 svg.key { display: inline-block; vertical-align: -2px; margin-left: .5rem; }
 svg.defs { position: absolute; }
 .ground { fill: var(--ground); }
-.bar { fill: var(--bar); }
+.bar { fill: var(--bar); shape-rendering: crispEdges; }
 .gap { fill: url(#hatch); stroke: var(--gap); stroke-width: 1; }
 #hatch path { stroke: var(--gap); stroke-width: 2; }
 .cursor { fill: var(--cursor); fill-opacity: .25; stroke: var(--cursor); stroke-width: 1; }
@@ -60,7 +60,10 @@ button {
 button:hover { border-color: var(--text); }
 .wide { overflow-x: auto; margin: 1rem 0 2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: .25rem 0; }
+caption {
+  text-align: left; font-weight: 600; padding: .25rem 0;
+  position: sticky; left: 0; max-width: calc(100vw - 3rem);
+}
 th, td { text-align: left; padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); }
 td { vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; }

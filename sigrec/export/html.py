@@ -31,7 +31,8 @@ NEWEST = 500  # events in the list; if there are no more, each has its own mark 
 COLUMNS = 250  # of the timeline, at most
 SENDERS = 200  # rows
 HOLES = 256  # gaps of one signal that events which come late may still close
-LANE_HEIGHT = 44
+LANE_HEIGHT = 50
+GAP_HEIGHT = 12  # at the top of a lane, where no bar hides it
 
 
 def write(source: Source, out: TextIO) -> None:
@@ -301,13 +302,16 @@ def _lane(timeline: _Timeline, lane: _Lane, marks: dict[int, list[int]] | None) 
     for column, (count, missing) in sorted(lane.cells.items()):
         x = timeline.x(column - timeline.first)
         if missing:
-            yield _rect("gap", x, each, 0, LANE_HEIGHT, f"{number(missing)} without detail")
+            yield _rect("gap", x, each, 0, GAP_HEIGHT, f"{number(missing)} without detail")
         if count and marks is None:
-            height = max(3, LANE_HEIGHT * count // highest)
+            height = max(3, (LANE_HEIGHT - GAP_HEIGHT - 4) * count // highest)
             yield _rect("bar", x, each, LANE_HEIGHT - height, height)
     for at in (marks or {}).get(lane.signum, ()):
         x = timeline.x((at / timeline.width) - timeline.first)
-        yield f'<rect class="bar" x="{x:.3f}%" width="3" y="8" height="{LANE_HEIGHT - 16}"/>'
+        yield (
+            f'<rect class="bar" x="{x:.3f}%" width="3" y="{GAP_HEIGHT + 4}" '
+            f'height="{LANE_HEIGHT - GAP_HEIGHT - 8}"/>'
+        )
     yield f'<rect class="cursor" x="-9" width="0" height="{LANE_HEIGHT}"/></svg></div>'
 
 

@@ -184,6 +184,8 @@ def test_no_width_makes_the_page_scroll_sideways(browser, page, width):
     # A wide table scrolls in itself.
     wide = browser.js("Math.max(...[...document.querySelectorAll('.wide')].map((e) => e.scrollWidth))")
     assert width > 360 or wide > width
+    ends = "[...document.querySelectorAll('caption')].map((e) => e.getBoundingClientRect().right)"
+    assert max(browser.js(ends)) <= width
 
 
 def test_a_page_of_a_real_recording(browser, target, tmp_path):

@@ -291,6 +291,6 @@ def test_memory_does_not_grow_with_the_events(form):
         return most, out.written
 
     peak(500)  # what is imported and cached, once
-    (few, short), (many, long) = peak(3000), peak(20_000)
+    (few, short), (many, long) = peak(3000), peak(12_000)
     assert many < 1.5 * few, (few, many)
-    assert form == "html" or long > 6 * short  # and all were written
+    assert form == "html" or long > 3 * short  # and all were written
