@@ -242,7 +242,7 @@ def _timeline(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
         )
         yield (
             f"<p>{how} The time is counted from the first event, {_clock(timeline.first_ns)} UTC."
-            f'{_LEGEND if any(lane.missing for lane in timeline.lanes.values()) else ""}</p>'
+            f"{_LEGEND if any(lane.missing for lane in timeline.lanes.values()) else ''}</p>"
         )
     else:
         yield "<p>The history holds no events of these signals.</p>"
@@ -268,7 +268,9 @@ def _timeline(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
             '<button type="button" id="later">Later signals</button>'
             '<output id="here" for="column" aria-live="polite"></output></div>'
         )
-    gaps = "".join(f"<li>{text}</li>" for text in map(_gap_in_words, timeline.lanes.values()) if text)
+    gaps = "".join(
+        f"<li>{text}</li>" for text in map(_gap_in_words, timeline.lanes.values()) if text
+    )
     if gaps:
         yield f"<h3>What is not shown</h3><ul>{gaps}</ul>"
 

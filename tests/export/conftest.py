@@ -5,7 +5,14 @@ from tests.conftest import wait_until
 
 # A process can name itself anything.
 COMM = b'=1+1,<b>"\x1b[1m\xff'
-ARGV = ("<script>alert(1)</script>", "\x1b[31mred\x9b", "\udcff\udc80", "</script><!--", "a\nb", "${x}")
+ARGV = (
+    "<script>alert(1)</script>",
+    "\x1b[31mred\x9b",
+    "\udcff\udc80",
+    "</script><!--",
+    "a\nb",
+    "${x}",
+)
 
 TARGET = f"""
 import ctypes

@@ -24,11 +24,15 @@ def browser(tmp_path_factory):
 def page(tmp_path_factory):
     """Of 900 events in two signals over 30 s, with gaps before, between and after, and a command
     line without a space in it."""
-    builder = RecordingBuilder(1024, argv=(b"python3", b"x" * 500, b"<script>document.title='!'</script>"))
+    builder = RecordingBuilder(
+        1024, argv=(b"python3", b"x" * 500, b"<script>document.title='!'</script>")
+    )
     for ticket in range(900):
         signum = TERM if ticket % 300 == 299 else USR1
         ordinal = ticket // 300 if signum == TERM else 50 + ticket + (100 if ticket > 450 else 0)
-        builder.slot(ticket, event(signum, MONOTONIC + ticket * 33_000_000, ordinal, pid=7 + ticket % 9))
+        builder.slot(
+            ticket, event(signum, MONOTONIC + ticket * 33_000_000, ordinal, pid=7 + ticket % 9)
+        )
     builder.ledger(USR1, mode=1, delivered=1060, recorded=947, dropped=113, overwritten=50)
     builder.ledger(TERM, mode=1, delivered=3, recorded=3)
     path = tmp_path_factory.mktemp("page") / "page.html"
@@ -62,7 +66,8 @@ CONTRAST = r"""(() => {
     !e.closest("svg") && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
   const style = (selector, what) => getComputedStyle(document.querySelector(selector))[what];
   return {
-    texts: texts.map((e) => [ratio(getComputedStyle(e).color, behind(e)), e.outerHTML.slice(0, 80)]),
+    texts: texts.map((e) =>
+      [ratio(getComputedStyle(e).color, behind(e)), e.outerHTML.slice(0, 80)]),
     graphics: [["bar", "fill"], ["gap", "stroke"], ["cursor", "stroke"]].map(([name, what]) =>
       [ratio(style(`#lanes .${name}`, what), style(".ground", "fill")), name]),
     back: light(behind(document.querySelector("main"))),
@@ -73,14 +78,17 @@ CONTRAST = r"""(() => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_silent_and_asks_the_network_for_nothing(browser, page, scheme):
     browser.open(page, scheme=scheme)
-    assert browser.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+    assert (
+        browser.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+    )
     urls = {one["request"]["url"] for one in browser.told("Network.requestWillBeSent")}
     assert page in urls and all(url == page or url.startswith("data:") for url in urls)
     assert browser.js("document.title") == "Signals of PID 4242"
     assert browser.js("document.scripts.length") == 2
     # The policy is in force: what is put into the page does not run.
     browser.js(
-        "document.body.append(Object.assign(document.createElement('script'), {text: 'document.title=1'}))"
+        "document.body.append("
+        "Object.assign(document.createElement('script'), {text: 'document.title=1'}))"
     )
     assert browser.js("document.title") == "Signals of PID 4242"
 
@@ -92,7 +100,8 @@ def test_the_tab_key_reaches_every_control_and_shows_where_it_is(browser, page):
         browser.key("Tab")
         reached.append(browser.js(FOCUS))
         outline = browser.js(
-            "(s => [s.outlineStyle, parseFloat(s.outlineWidth)])(getComputedStyle(document.activeElement))"
+            "(s => [s.outlineStyle, parseFloat(s.outlineWidth)])"
+            "(getComputedStyle(document.activeElement))"
         )
         assert outline == ["solid", 3], reached
     assert reached == [
@@ -105,18 +114,16 @@ def test_the_tab_key_reaches_every_control_and_shows_where_it_is(browser, page):
 def test_the_arrow_keys_walk_through_the_timeline(browser, page):
     browser.open(page)
     browser.key("Tab")
-    assert browser.js(HERE) == (
-        "Before the first event that is kept: 50 SIGUSR1 without detail"
-    )
+    assert browser.js(HERE) == ("Before the first event that is kept: 50 SIGUSR1 without detail")
     browser.key("ArrowRight")
-    assert browser.js(HERE) == (
-        "+0 s to +500 ms, from 2026-01-02 03:04:05.000006 UTC: 16 SIGUSR1"
-    )
+    assert browser.js(HERE) == ("+0 s to +500 ms, from 2026-01-02 03:04:05.000006 UTC: 16 SIGUSR1")
     first = browser.js("document.querySelector('.cursor').getBoundingClientRect().x")
     browser.key("ArrowRight")
     assert browser.js(HERE).startswith("+500 ms to +1 s")
     assert browser.js("document.querySelector('.cursor').getBoundingClientRect().x") > first
-    assert browser.js("document.getElementById('column').ariaValueText").startswith("+500 ms to +1 s")
+    assert browser.js("document.getElementById('column').ariaValueText").startswith(
+        "+500 ms to +1 s"
+    )
     browser.key("ArrowLeft")
     assert browser.js(HERE).startswith("+0 s")
     seen = []
@@ -182,7 +189,9 @@ def test_no_width_makes_the_page_scroll_sideways(browser, page, width):
     lanes = browser.js("document.getElementById('lanes').getBoundingClientRect().width")
     assert lanes > 0.8 * min(width, 1152)
     # A wide table scrolls in itself.
-    wide = browser.js("Math.max(...[...document.querySelectorAll('.wide')].map((e) => e.scrollWidth))")
+    wide = browser.js(
+        "Math.max(...[...document.querySelectorAll('.wide')].map((e) => e.scrollWidth))"
+    )
     assert width > 360 or wide > width
     ends = "[...document.querySelectorAll('caption')].map((e) => e.getBoundingClientRect().right)"
     assert max(browser.js(ends)) <= width
@@ -192,7 +201,9 @@ def test_a_page_of_a_real_recording(browser, target, tmp_path):
     path = tmp_path / "page.html"
     export(target.pid, "-o", path)
     browser.open(path.as_uri(), width=360)
-    assert browser.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+    assert (
+        browser.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+    )
     assert browser.js("document.querySelectorAll('#lanes .bar').length") == 12
     assert "<script>alert(1)</script>" in browser.js("document.querySelector('code').textContent")
     assert browser.js("document.documentElement.scrollWidth") <= 360

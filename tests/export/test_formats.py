@@ -167,7 +167,9 @@ def test_filters(form, tmp_path):
     builder = RecordingBuilder()
     for ticket in range(10):
         signum = (USR1, int(signal.SIGTERM))[ticket % 2]
-        builder.slot(ticket, event(signum, MONOTONIC + ticket * 10**9, ticket // 2, tid=70000 + ticket))
+        builder.slot(
+            ticket, event(signum, MONOTONIC + ticket * 10**9, ticket // 2, tid=70000 + ticket)
+        )
     path = builder.write(tmp_path / "a.sigrec")
     since = "2026-01-02T03:04:09Z"  # the first is of 03:04:05.000006
     text = run(path, "--format", form, "--signal", "usr1", "--since", since).decode()
