@@ -119,8 +119,8 @@ class Recorder:
         before = self._before
         return [
             info
-            for info in recording.events()
-            if info.si_signo in self._signums and info.ordinal >= before.get(info.si_signo, 0)
+            for info in recording.events(*self._signums)
+            if info.ordinal >= before.get(info.si_signo, 0)
         ]
 
 

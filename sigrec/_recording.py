@@ -19,7 +19,7 @@ from sigrec._times import aware
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -57,6 +57,12 @@ _LEAVES = {1: "exit", 2: "_exit", 3: "exec"}
 
 # Of a slot, csrc/event.h: sequence, then the members of struct event.
 _SLOT = struct.Struct("=QQQIiiIQIiii")
+SLOT_FIELDS = (
+    ("sequence", "u8"), ("monotonic_ns", "u8"), ("ordinal", "u8"), ("si_signo", "u4"),
+    ("si_code", "i4"), ("si_pid", "i4"), ("si_uid", "u4"), ("datum", "u8"), ("tid", "u4"),
+    ("si_errno", "i4"), ("detail", "i4"), ("si_timerid", "i4"),
+)  # fmt: skip
+PIECE = 1024  # slots that are read at once
 _COUNTERS = struct.Struct("=9Q2IQ")
 _FIRST_AT, _LAST_AT = 128, 192
 
@@ -379,31 +385,127 @@ class Recording:
 
     # --- the history -------------------------------------------------------------------
 
-    def events(self) -> list[SignalInfo]:
-        """What is still in the history, in the order of recording. Events that are being
-        written, or were overwritten while this read, are left out."""
-        size = self._capacity * SLOT_SIZE
+    def events(
+        self,
+        *signums: int,
+        since: datetime | int | None = None,
+        until: datetime | int | None = None,
+    ) -> Iterator[SignalInfo]:
+        """What is still in the history, in the order of recording, as it was when this began.
+
+        signums: only these signals. since, until: only from then on, and only before then; each
+        an aware datetime, or ns since 1970. Read piece by piece, however large the history is:
+        events that are being written, or are overwritten before they are read, are left out.
+
+        Raises ValueError for a bad argument.
+        """
+        wanted = frozenset(map(_signum, signums))
+        first_ns, end_ns = _nanoseconds("since", since), _nanoseconds("until", until)
+        return self._events(self._word(_HEAD_AT), wanted, first_ns, end_ns)
+
+    def _events(
+        self,
+        head: int,
+        wanted: frozenset[int] = frozenset(),
+        first_ns: int | None = None,
+        end_ns: int | None = None,
+        from_ticket: int = 0,
+    ) -> Iterator[SignalInfo]:
+        offsets, names = self._clock_offsets(), self._names()
+        begin = max(from_ticket, head - self._capacity)
+        timed = first_ns is not None or end_ns is not None
+        for event in self._slots(begin, head, from_ticket == 0):
+            if wanted and event[2] not in wanted:
+                continue
+            if timed:
+                time_ns = event[0] + self._offset_at(event[0], offsets)
+                if first_ns is not None and time_ns < first_ns:
+                    continue
+                if end_ns is not None and time_ns >= end_ns:
+                    continue
+            yield self._info(event, offsets, names)
+
+    def _slots(self, begin: int, end: int, left_over: bool) -> Iterator[tuple[int, ...]]:
+        """The payloads of the tickets from begin to end, in that order; before them, of those
+        that are left over from earlier."""
+        for ticket in sorted(self._left_over(begin)) if left_over else ():
+            yield from self._piece(ticket, 1)
+        ticket = begin
+        while ticket < end:
+            # Up to the end of the ring: a piece is one read.
+            count = min(PIECE, end - ticket, self._capacity - ticket % self._capacity)
+            yield from self._piece(ticket, count)
+            ticket += count
+
+    def _left_over(self, begin: int) -> list[int]:
+        """Tickets before begin whose event is still there: the slot's later ones were burned."""
+        found: list[int] = []
+        if begin == 0:
+            return found
+        lowest = 2 * begin + 2
+        for index in range(0, self._capacity, PIECE):
+            size = min(PIECE, self._capacity - index) * SLOT_SIZE
+            raw = memoryview(self._bytes(self._ring_at + index * SLOT_SIZE, size))
+            sequences = raw.cast("Q")[:: SLOT_SIZE // 8].tolist()
+            if min(sequences) >= lowest:
+                continue
+            for at, sequence in enumerate(sequences, index):
+                ticket = sequence // 2 - 1
+                if 0 < sequence < lowest and ticket % self._capacity == at:
+                    found.append(ticket)
+        return found
+
+    def _piece(self, ticket: int, count: int) -> Iterator[tuple[int, ...]]:
+        at = self._ring_at + ticket % self._capacity * SLOT_SIZE
         # An event is whole if its slot had its sequence before and after its payload
         # was copied. The order within one copy is not known: so three of them.
-        before, copy, after = (self._bytes(self._ring_at, size) for _ in range(3))
-        head = self._word(_HEAD_AT)
-        offsets, names = self._clock_offsets(), self._names()
-        found: list[tuple[int, SignalInfo]] = []
-        for index, (sequence, *event) in enumerate(_SLOT.iter_unpack(copy)):
-            if sequence == 0 or sequence & 1 or sequence >> 62:
-                continue
-            ticket = sequence // 2 - 1
-            if ticket & (self._capacity - 1) != index or ticket >= head:
-                continue
-            at = index * SLOT_SIZE
-            word = copy[at : at + 8]
-            if before[at : at + 8] == word == after[at : at + 8] and 1 <= event[2] <= 64:
-                found.append((ticket, self._info(event, offsets, names)))
-        found.sort(key=lambda item: item[0])
-        return [info for _, info in found]
+        before, copy, after = (self._bytes(at, count * SLOT_SIZE) for _ in range(3))
+        if before == copy == after:
+            before = after = copy
+        expected = 2 * ticket + 2
+        for n, (sequence, *event) in enumerate(_SLOT.iter_unpack(copy)):
+            if sequence == expected and 1 <= event[2] <= 64:
+                at = n * SLOT_SIZE
+                word = copy[at : at + 8]
+                if before is copy or before[at : at + 8] == word == after[at : at + 8]:
+                    yield tuple(event)
+            expected += 2
 
     def __iter__(self) -> Iterator[SignalInfo]:
-        return iter(self.events())
+        return self.events()
+
+    def ring(self) -> memoryview:
+        """The whole history, one slot of 64 bytes after another (docs/format.md), not copied and
+        read-only: it goes on changing while the process lives. For arrays; to read events,
+        events() is easier and never sees one half written.
+
+        It stays valid after close(). A file that is truncated while it is mapped is a SIGBUS in
+        whoever looks (mmap(2)).
+
+        Raises RecordingError for a recording that is not in a file.
+        """
+        import mmap
+
+        if self._fd < 0:
+            if self._status is not None:
+                _closed(0, 0)
+            raise self._bad("is not in a file: open it by its path")
+        start = self._ring_at % mmap.ALLOCATIONGRANULARITY
+        size = self._capacity * SLOT_SIZE
+        mapped = mmap.mmap(self._fd, start + size, prot=mmap.PROT_READ, offset=self._ring_at - start)
+        return memoryview(mapped)[start : start + size]
+
+    @property
+    def __array_interface__(self) -> dict[str, object]:
+        """``numpy.asarray(recording)``: ring(), with the fields' names."""
+        order = "<" if _BYTE_ORDER == "little" else ">"
+        return {
+            "version": 3,
+            "shape": (self._capacity,),
+            "typestr": f"|V{SLOT_SIZE}",
+            "descr": [(name, order + kind) for name, kind in SLOT_FIELDS],
+            "data": self.ring(),
+        }
 
     def _clock_offsets(self) -> list[tuple[int, int]]:
         """(MONOTONIC, REALTIME minus MONOTONIC) of the anchors, the newest first."""
@@ -417,7 +519,7 @@ class Recording:
         return [(monotonic, realtime - monotonic) for monotonic, realtime in newest_first]
 
     def _info(
-        self, event: list[int], offsets: list[tuple[int, int]], names: Names
+        self, event: Sequence[int], offsets: list[tuple[int, int]], names: Names
     ) -> SignalInfo:
         info = self._make(self._offset_at(event[0], offsets), *event)
         if names:
@@ -490,6 +592,23 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
     if not os.path.exists(f"/proc/{pid}"):
         raise NoRecordingError(f"there is no process {pid}, and no recording of one")
     raise NoRecordingError(f"process {pid} publishes no recording (searched: {_searched()})")
+
+
+def _signum(signum: int) -> int:
+    if isinstance(signum, bool) or not isinstance(signum, int) or not 1 <= signum < LEDGER_COUNT:
+        raise ValueError(f"not a signal: {signum!r}")
+    return int(signum)
+
+
+def _nanoseconds(what: str, when: datetime | int | None) -> int | None:
+    if when is None or (isinstance(when, int) and not isinstance(when, bool)):
+        return when
+    from datetime import datetime, timedelta, timezone
+
+    if not isinstance(when, datetime) or when.tzinfo is None:
+        raise ValueError(f"{what} must be an aware datetime or ns since 1970, not {when!r}")
+    since_1970 = when - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return since_1970 // timedelta(microseconds=1) * 1000
 
 
 def _closed(offset: int, size: int) -> bytes:

@@ -42,7 +42,7 @@ def test_killed_in_mid_flood_fifty_times(child, run_directory):
             in_flight = stats.delivered - stats.recorded - stats.dropped
             assert 0 <= in_flight <= 1  # the one that its thread had just taken
             assert stats.overwritten <= stats.recorded
-            events = recording.events()
+            events = list(recording.events())
             assert len(events) >= min(stats.recorded, recording.capacity) - 1
             for event in events:
                 assert event.si_signo == RT

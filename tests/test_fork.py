@@ -26,7 +26,7 @@ def test_parent_and_child_count_apart(child, run_directory):
                 sigrec.sigqueue(os.getpid(), RT)
             s = sigrec.stats()
             say(calls, *ledger(RT), s.processes[0].pid == os.getpid())
-            events = sigrec.open_recording(os.getpid()).events()
+            events = list(sigrec.open_recording(os.getpid()).events())
             say(len(events), [e.ordinal for e in events])
             sys.exit()
         os.waitpid(pid, 0)

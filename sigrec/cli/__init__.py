@@ -1,6 +1,7 @@
 """The command line: ``sigrec``, ``python -m sigrec``. One module a verb.
 
-A verb's module has ``HELP``, ``add_arguments(parser)`` and ``run(args) -> int``. Exit codes: 0
+A verb's module has a docstring that is its --help, ``add_arguments(parser)`` and
+``run(args) -> int``. Exit codes: 0
 fine, 1 could not do it (message on stderr, no traceback), 2 usage.
 """
 
@@ -10,28 +11,65 @@ import argparse
 import io
 import os
 import sys
+from importlib import import_module
 
 from sigrec import SigrecError, __version__
-from sigrec.cli import demo, run, stats, tail, why
 from sigrec.cli._text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = {"stats": stats, "tail": tail, "run": run, "why": why, "demo": demo}
+# A verb's module is imported when it is used: `sigrec stats` need not wait for the others.
+VERBS = {
+    "stats": "counters and senders of a process, a file, or all processes of this user",
+    "why": "one sentence: what ended a process, who sent that, when",
+    "tail": "events as they come, one line each",
+    "run": "record a Python program that knows nothing of sigrec",
+    "export": "a recording as JSON Lines, CSV, a trace for Perfetto, or a page",
+    "demo": "floods itself for two seconds and shows sigrec beside `signal`",
+}
 
 
-def parser() -> argparse.ArgumentParser:
+class _Completion(argparse.Action):
+    """``--completion SHELL``: by shtab, of sigrec[cli]."""
+
+    def __call__(
+        self,
+        of: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option: str | None = None,
+    ) -> None:
+        try:
+            import shtab
+        except ImportError:
+            of.exit(1, "sigrec: completion needs shtab: pip install 'sigrec[cli]'\n")
+        print(shtab.complete(parser(), str(values)), end="")
+        of.exit()
+
+
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """With the arguments of every verb, or of one."""
     top = argparse.ArgumentParser(
         prog="sigrec", description="A flight recorder for POSIX signals in Python."
     )
     top.add_argument("--version", action="version", version=f"sigrec {__version__}")
+    top.add_argument(
+        "--completion",
+        action=_Completion,
+        choices=["bash", "zsh", "tcsh"],
+        help="print a completion script for that shell (needs sigrec[cli])",
+    )
     verbs = top.add_subparsers(metavar="VERB", required=True)
-    for name, module in VERBS.items():
+    for name, text in VERBS.items():
+        if only not in (None, name):
+            verbs.add_parser(name, help=text)
+            continue
+        module = import_module(f"sigrec.cli.{name}")
         verb = verbs.add_parser(
             name,
-            help=module.HELP,
+            help=text,
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -45,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    args = parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = parser(argv[0] if argv and argv[0] in VERBS else "").parse_args(argv)
     try:
         status: int = args.run(args)
         sys.stdout.flush()

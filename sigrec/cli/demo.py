@@ -13,15 +13,13 @@ import sys
 from contextlib import suppress
 
 from sigrec import SigrecError
+from sigrec.cli._progress import Progress
 from sigrec.cli._text import number, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
-    from typing import Any
-
-HELP = "flood a child process for two seconds: sigrec beside signal"
 
 ROUND_NS = 450_000_000  # four rounds, and the receivers' start
 SLICES = 15  # of a round: the progress bar moves between them
@@ -40,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if len(cpus) > 1:
         _pin(0, {cpus[0]})
     try:
-        with _Progress(len(LIBRARIES) * len(SIGNALS) * SLICES) as progress:
+        with Progress(len(LIBRARIES) * len(SIGNALS) * SLICES) as progress:
             for name, queued in SIGNALS:
                 for library in LIBRARIES:
                     progress.note(f"{name} to a process that uses {library}")
@@ -74,7 +72,7 @@ def _number(name: str) -> int:
 
 
 def _round(
-    library: str, name: str, queued: bool, progress: _Progress, cpus: list[int]
+    library: str, name: str, queued: bool, progress: Progress, cpus: list[int]
 ) -> dict[str, int]:
     """Floods one receiver; what was sent, and what it says of it."""
     receiver = subprocess.Popen(
@@ -149,54 +147,3 @@ merged into it by the kernel, and no program can see it. Here that happened to
     else:
         text += "sigrec did NOT handle every signal that was delivered: please report this.\n"
     return text
-
-
-class _Progress:
-    """A bar on stderr, where that is a terminal: rich's, if it is installed."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self._done = 0
-        self._note = ""
-        self._terminal = sys.stderr.isatty()
-        self._rich: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> _Progress:
-        if self._terminal:
-            try:
-                from rich.console import Console
-                from rich.progress import BarColumn, Progress, TextColumn
-            except ImportError:
-                return self
-            self._rich = Progress(
-                BarColumn(),
-                TextColumn("{task.description}"),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._rich.start()
-            self._task = self._rich.add_task("", total=self._steps)
-        return self
-
-    def note(self, text: str) -> None:
-        self._note = text
-        self._draw()
-
-    def step(self) -> None:
-        self._done += 1
-        self._draw()
-
-    def _draw(self) -> None:
-        if self._rich is not None:
-            self._rich.update(self._task, completed=self._done, description=self._note)
-        elif self._terminal:
-            filled = 30 * self._done // self._steps
-            bar = "#" * filled + "." * (30 - filled)
-            print(f"\r[{bar}] {self._note:<45}", end="", file=sys.stderr, flush=True)
-
-    def __exit__(self, *exc: object) -> None:
-        if self._rich is not None:
-            self._rich.stop()
-        elif self._terminal:
-            print("\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)

@@ -18,7 +18,6 @@ import sys
 
 from sigrec._errors import SigrecError
 
-HELP = "record a Python program that knows nothing of sigrec"
 USAGE = "sigrec run [-o FILE] [--children] [-m MODULE | -c CODE | SCRIPT] ARGS..."
 
 

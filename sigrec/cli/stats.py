@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from sigrec._recording import Recording, SignalStats
     from sigrec._stats import ProcessStats
 
-HELP = "counters and senders of a process, a file, or all processes of this user"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", metavar="PID|FILE", help="default: all of this user's")

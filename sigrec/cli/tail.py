@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from sigrec._recording import Recording
     from sigrec._siginfo import Sender, SignalInfo
 
-HELP = "events as they come"
-
 JSON_VERSION = 1
 LINES = 10  # as tail(1)
 POLL_S = 0.05
@@ -156,6 +154,7 @@ class _Position:
     def __init__(self, signums: list[int] | None) -> None:
         self.signums = signums
         self.head: int | None = None
+        self.before = 0  # the head at the look before the last
         self.again = False  # an event may have had its ticket, and not yet been written
         self.marks: dict[int, _Mark] = {}
         self.past: dict[int, int] = {}
@@ -189,7 +188,9 @@ def _new_events(
     marks = position.marks
     before = {signum: (mark.next, list(mark.holes)) for signum, mark in marks.items()}
     new = []
-    for info in recording.events():
+    # What was being written at the last look is read again; marks know what was seen.
+    from_ticket = 0 if first or last or lapped or any(m.holes for m in marks.values()) else position.before
+    for info in recording._events(recording._word(_HEAD_AT), from_ticket=from_ticket):
         if position.wants(info.si_signo):
             if marks.setdefault(info.si_signo, _Mark()).take(info.ordinal):
                 new.append(info)
@@ -197,7 +198,7 @@ def _new_events(
         if position.wants(signum):
             marks.setdefault(signum, _Mark()).fill(stats.recorded + stats.dropped)
     position.again = head != position.head
-    position.head = head
+    position.before, position.head = position.head or 0, head
     if first:
         for signum, mark in marks.items():
             mark.fill(position.past.get(signum, 0))
@@ -292,7 +293,9 @@ class _Output:
         self._senders.clear()  # a sender's name is looked up once for each batch
         for info in events:
             if self._json:
-                self._object(self._fields(info))
+                from sigrec.export._fields import fields
+
+                self._object(fields(info, self._sender(info)))
             else:
                 print(self._line(info))
         sys.stdout.flush()
@@ -341,22 +344,6 @@ class _Output:
         if info.tid != self._recording.pid:
             parts.append(f"thread {info.tid}")
         return "  ".join(parts)
-
-    def _fields(self, info: SignalInfo) -> dict[str, Any]:
-        from sigrec._siginfo import FIELDS
-        from sigrec._times import rfc3339
-
-        sender = self._sender(info)
-        return {
-            "signal": info.signal_name,
-            "time": rfc3339(info.time_ns),
-            "time_ns": info.time_ns,
-            "monotonic_ns": info.monotonic_ns,
-            "ordinal": info.ordinal,
-            "tid": info.tid,
-            "sender": {field: getattr(sender, field) for field in ("kind", "pid", "uid", "comm")},
-            **{field: getattr(info, field) for field in FIELDS},
-        }
 
 
 def _plural(n: int) -> str:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from sigrec._recording import Recording
     from sigrec._siginfo import SignalInfo
 
-HELP = "one sentence: what ended a process, who sent that, when"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", metavar="PID|FILE", help="default: what ended last")
@@ -159,8 +157,8 @@ class _Why:
     def _by_keyboard_interrupt(self, info: SignalInfo | None) -> str:
         text = f"{self.who} was ended by a KeyboardInterrupt that nobody caught"
         first = None
-        for event in self.recording.events():
-            if event.si_signo == signal.SIGINT and (info is None or event.ordinal < info.ordinal):
+        for event in self.recording.events(signal.SIGINT):
+            if info is None or event.ordinal < info.ordinal:
                 first = event
         if first is None:
             return f"{text}{f', at {_clock(info.time_ns)}' if info else ''}."
@@ -224,8 +222,8 @@ class _Why:
         stats = self.signals.get(signum)
         if stats and stats.last and stats.last.ordinal == ordinal:
             return stats.last
-        for info in self.recording.events():
-            if info.si_signo == signum and info.ordinal == ordinal:
+        for info in self.recording.events(signum):
+            if info.ordinal == ordinal:
                 return info
         return None
 

@@ -1,0 +1,49 @@
+"""An event as a dict, as it is in JSON."""
+
+from __future__ import annotations
+
+from sigrec._siginfo import FIELDS
+from sigrec._stats import _text
+from sigrec._times import rfc3339
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sigrec._siginfo import Sender, SignalInfo
+
+
+class Senders:
+    """Looks for the name of a sender once a second of recorded time, and not for each event."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int | None, ...], Sender] = {}
+
+    def of(self, info: SignalInfo) -> Sender:
+        second = info.time_ns // 10**9  # a pid is not used again so soon
+        key = (info.si_signo, info.si_code, info.si_pid, info.si_uid, second)
+        sender = self._known.get(key)
+        if sender is None:
+            if len(self._known) >= 1000:
+                self._known.clear()
+            sender = self._known[key] = info.sender
+        return sender
+
+
+def fields(info: SignalInfo, sender: Sender) -> dict[str, Any]:
+    """By the names of SignalInfo; what si_code does not define is None."""
+    return {
+        "signal": info.signal_name,
+        "time": rfc3339(info.time_ns),
+        "time_ns": info.time_ns,
+        "monotonic_ns": info.monotonic_ns,
+        "ordinal": info.ordinal,
+        "tid": info.tid,
+        "sender": {
+            "kind": sender.kind,
+            "pid": sender.pid,
+            "uid": sender.uid,
+            "comm": None if sender.comm is None else _text(sender.comm),
+        },
+        **{field: getattr(info, field) for field in FIELDS},
+    }

@@ -1,0 +1,57 @@
+"""The Trace Event Format of Chromium, which Perfetto reads as well.
+
+An instant event for each signal, on the thread that took it, and a counter track for each
+signal. Times are CLOCK_MONOTONIC, as in other traces of the same machine.
+"""
+
+from __future__ import annotations
+
+import json
+
+from sigrec._stats import ProcessStats, _text
+from sigrec.export._fields import Senders, fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TextIO
+
+    from sigrec.export import Source
+
+
+def write(source: Source, out: TextIO) -> None:
+    process = ProcessStats(source.recording)
+    pid = process.pid
+    argv = " ".join(map(_text, process.argv or []))
+    out.write('{"displayTimeUnit": "ns",\n"otherData": ')
+    json.dump(process.to_dict(), out)
+    out.write(',\n"traceEvents": [\n')
+    json.dump(_name("process_name", pid, pid, f"{argv[:200]} ({process.state})".strip()), out)
+    senders = Senders()
+    named: set[int] = set()
+    counted: dict[int, int] = {}
+
+    def put(event: dict[str, Any]) -> None:
+        out.write(",\n" + json.dumps(event))
+
+    for info in source:
+        if info.tid not in named:
+            named.add(info.tid)
+            thread = "main thread" if info.tid == pid else f"thread {info.tid}"
+            put(_name("thread_name", pid, info.tid, thread))
+        at = info.monotonic_ns / 1000  # the format's unit is the microsecond
+        put({
+            "name": info.signal_name, "cat": "signal", "ph": "i", "s": "t", "ts": at,
+            "pid": pid, "tid": info.tid, "args": fields(info, senders.of(info)),
+        })  # fmt: skip
+        # Events of several threads may come out of order; a count never falls.
+        if info.ordinal + 1 > counted.get(info.si_signo, 0):
+            counted[info.si_signo] = info.ordinal + 1
+            put({
+                "name": f"{info.signal_name} delivered", "ph": "C", "ts": at, "pid": pid,
+                "args": {"delivered": info.ordinal + 1},
+            })  # fmt: skip
+    out.write("\n]}\n")
+
+
+def _name(what: str, pid: int, tid: int, name: str) -> dict[str, Any]:
+    return {"name": what, "ph": "M", "pid": pid, "tid": tid, "args": {"name": name}}

@@ -1,0 +1,43 @@
+"""CSV: a header, a row for each event; what is not defined is an empty cell."""
+
+from __future__ import annotations
+
+import csv
+
+from sigrec._siginfo import FIELDS
+from sigrec.cli._text import printable
+from sigrec.export._fields import Senders, fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from sigrec.export import Source
+
+SENDER = ("kind", "pid", "uid", "comm")
+COLUMNS = (
+    "signal", "time", "time_ns", "monotonic_ns", "ordinal", "tid",
+    *(f"sender_{name}" for name in SENDER),
+    *FIELDS,
+)  # fmt: skip
+
+
+def write(source: Source, out: TextIO) -> None:
+    rows = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    rows.writeheader()
+    senders = Senders()
+    for info in source:
+        sender = senders.of(info)
+        row = fields(info, sender)
+        del row["sender"]
+        for name in SENDER:
+            row[f"sender_{name}"] = getattr(sender, name)
+        # The only text that others chose.
+        row["sender_comm"] = None if sender.comm is None else _cell(sender.comm)
+        rows.writerow(row)
+
+
+def _cell(text: str) -> str:
+    """Nothing that a terminal acts on, or that a spreadsheet takes for a formula."""
+    text = printable(text)
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text

@@ -1,0 +1,483 @@
+"""One page that needs nothing else: no network, no other file.
+
+Its memory does not grow with the number of events: the timeline has a bounded number of
+columns, and of the events only the newest are listed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from html import escape
+
+from sigrec._names import name
+from sigrec._stats import ProcessStats
+from sigrec._times import rfc3339
+from sigrec.cli._text import STATES, number, printable
+from sigrec.cli.tail import _carried
+from sigrec.export._fields import Senders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from sigrec._recording import SignalStats
+    from sigrec._siginfo import SignalInfo
+    from sigrec.export import Source
+
+NEWEST = 500  # events in the list; if there are no more, each has its own mark in the timeline
+COLUMNS = 250  # of the timeline, at most
+SENDERS = 200  # rows
+HOLES = 256  # gaps of one signal that events which come late may still close
+LANE_HEIGHT = 50
+GAP_HEIGHT = 12  # at the top of a lane, where no bar hides it
+
+
+def write(source: Source, out: TextIO) -> None:
+    from sigrec.export import _page
+
+    process = ProcessStats(source.recording)  # before the events: then none of them is missing
+    timeline = _Timeline(source, process)
+    newest: deque[SignalInfo] = deque(maxlen=NEWEST)
+    for info in source:
+        timeline.add(info)
+        newest.append(info)
+    timeline.finish()
+    page = _page.fill(
+        title=f"Signals of PID {process.pid}",
+        header="".join(_header(source, process, timeline)),
+        timeline="".join(_timeline(timeline, newest)),
+        counts="".join(_counts(timeline)),
+        senders="".join(_senders(timeline)),
+        events="".join(_events(timeline, newest)),
+        data=json.dumps(timeline.data()).replace("<", "\\u003c"),
+    )
+    # The same on any locale's standard output.
+    out.write(page.encode("ascii", "xmlcharrefreplace").decode())
+
+
+def _safe(text: str) -> str:
+    """Escaped twice: what a reader could be fooled with, and what the page could."""
+    return escape(printable(text))
+
+
+# --- the timeline ----------------------------------------------------------------------------
+
+
+class _Lane:
+    """What is known of one signal: its ledger, and of the ordinals, which were seen."""
+
+    def __init__(self, signum: int, stats: SignalStats | None) -> None:
+        self.signum = signum
+        self.name = stats.signal if stats else name(signum)
+        self.stats = stats
+        self.seen = 0
+        self.before = 0  # without detail before the first that was seen
+        self.after = 0  # and after the last
+        self.next = 0
+        self.low: int | None = None
+        self.holes: deque[list[int]] = deque()  # (from, to, when the event after it was taken)
+        self.cells: dict[int, list[int]] = {}  # by column: (events, without detail)
+
+    @property
+    def missing(self) -> int:
+        return self.before + self.after + sum(cell[1] for cell in self.cells.values())
+
+
+class _Timeline:
+    """Counts by time, in columns that become wider as the events need it.
+
+    Column n is from n to n + 1 widths after the first event. CLOCK_MONOTONIC: a wall clock that
+    was set does not tear it apart.
+    """
+
+    def __init__(self, source: Source, process: ProcessStats) -> None:
+        self.since = source.since
+        self.lanes = {
+            s.number: _Lane(s.number, s) for s in process.worth_showing() if source.wants(s.number)
+        }
+        self.total = 0
+        self.origin = 0
+        self.width = 1000
+        self._step = 5
+        self._low = self._high = 0  # ns after the origin
+        self.first_ns = self.last_ns = 0
+        self.wall: dict[int, int] = {}  # by column: the wall clock at its first event
+
+    def add(self, info: SignalInfo) -> None:
+        if not self.total:
+            self.origin = info.monotonic_ns
+            self.first_ns = info.time_ns
+        self.last_ns = info.time_ns
+        self.total += 1
+        at = info.monotonic_ns - self.origin
+        if not self._low <= at <= self._high:
+            self._low, self._high = min(self._low, at), max(self._high, at)
+            while self._high // self.width - self._low // self.width >= COLUMNS:
+                self._widen()
+        column = at // self.width
+        self.wall.setdefault(column, info.time_ns)
+        lane = self.lanes.get(info.si_signo)
+        if lane is None:
+            lane = self.lanes[info.si_signo] = _Lane(info.si_signo, None)
+        lane.seen += 1
+        lane.cells.setdefault(column, [0, 0])[0] += 1
+        self._take(lane, info.ordinal, at)
+
+    def _take(self, lane: _Lane, ordinal: int, at: int) -> None:
+        """Notes what is missing before it. Events of several threads may come out of order."""
+        if lane.low is None:
+            lane.low, lane.next = ordinal, ordinal + 1
+        elif ordinal >= lane.next:
+            if ordinal > lane.next:
+                lane.holes.append([lane.next, ordinal, at])
+                if len(lane.holes) > HOLES:
+                    self._gap(lane)
+            lane.next = ordinal + 1
+        elif ordinal < lane.low:
+            if ordinal + 1 < lane.low:
+                lane.holes.appendleft([ordinal + 1, lane.low, at])
+            lane.low = ordinal
+        else:
+            for n, (low, high, when) in enumerate(lane.holes):
+                if low <= ordinal < high:
+                    del lane.holes[n]
+                    for part in ([ordinal + 1, high, when], [low, ordinal, when]):
+                        if part[0] < part[1]:
+                            lane.holes.insert(n, part)
+                    break
+
+    def _gap(self, lane: _Lane) -> None:
+        low, high, at = lane.holes.popleft()
+        lane.cells.setdefault(at // self.width, [0, 0])[1] += high - low
+
+    def _widen(self) -> None:
+        """1, 5, 10, 50, 100 ...: each holds whole ones of the one before."""
+        by, self._step = self._step, 10 // self._step
+        self.width *= by
+        for lane in self.lanes.values():
+            cells, lane.cells = lane.cells, {}
+            for column, (count, missing) in cells.items():
+                cell = lane.cells.setdefault(column // by, [0, 0])
+                cell[0] += count
+                cell[1] += missing
+        wall, self.wall = self.wall, {}
+        for column in sorted(wall):
+            self.wall.setdefault(column // by, wall[column])
+
+    def finish(self) -> None:
+        for lane in self.lanes.values():
+            while lane.holes:
+                self._gap(lane)
+            delivered = lane.stats.delivered if lane.stats else 0
+            if self.since is None:  # else, what is not there before may just not be wanted
+                lane.before = delivered if lane.low is None else lane.low
+            if lane.low is not None:
+                lane.after = max(0, delivered - lane.next)
+        self.lanes = dict(sorted(self.lanes.items()))
+
+    # Where things are, in percent: at the sides there is room for what has no known time.
+
+    @property
+    def first(self) -> int:
+        return self._low // self.width
+
+    @property
+    def columns(self) -> int:
+        return self._high // self.width - self.first + 1
+
+    @property
+    def left(self) -> float:
+        return 7.0 if any(lane.before for lane in self.lanes.values()) else 0.0
+
+    @property
+    def right(self) -> float:
+        return 93.0 if any(lane.after for lane in self.lanes.values()) else 100.0
+
+    def x(self, columns: float) -> float:
+        """Of a number of columns from the left one."""
+        return self.left + (self.right - self.left) * columns / self.columns
+
+    def data(self) -> dict[str, object]:
+        """For the page's script."""
+        first = self.first
+        labels = []
+        for column in range(first, first + self.columns):
+            at = column * self.width
+            text = f"{_elapsed(at)} to {_elapsed(at + self.width)}"
+            if column in self.wall:
+                text += f", from {_clock(self.wall[column])} UTC"
+            labels.append(text)
+        return {
+            "labels": labels,
+            "left": self.left,
+            "right": self.right,
+            "lanes": [
+                {
+                    "name": lane.name,
+                    "before": lane.before,
+                    "after": lane.after,
+                    "cells": {column - first: cell for column, cell in lane.cells.items()},
+                }
+                for lane in self.lanes.values()
+            ],
+        }
+
+
+def _timeline(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
+    if not timeline.lanes:
+        yield "<p>No signals yet.</p>"
+        return
+    marks: dict[int, list[int]] | None = None
+    if timeline.total <= len(newest):
+        marks = {}
+        for info in newest:
+            marks.setdefault(info.si_signo, []).append(info.monotonic_ns - timeline.origin)
+    if timeline.total:
+        span = (timeline.first + timeline.columns) * timeline.width
+        how = (
+            "A mark is one signal."
+            if marks is not None
+            else f"A column is {_duration(timeline.width)}; each signal has a scale of its own."
+        )
+        yield (
+            f"<p>{how} The time is counted from the first event, {_clock(timeline.first_ns)} UTC."
+            f"{_LEGEND if any(lane.missing for lane in timeline.lanes.values()) else ''}</p>"
+        )
+    else:
+        yield "<p>The history holds no events of these signals.</p>"
+    yield '<div class="lanes" id="lanes">'
+    for lane in timeline.lanes.values():
+        yield from _lane(timeline, lane, marks)
+    yield "</div>"
+    if timeline.total:
+        ticks = "".join(
+            f"<span>{_elapsed(at)}</span>"
+            for at in (timeline.first * timeline.width, span // 2, span)
+        )
+        # As wide as the time is; by classes, since the policy allows no style attributes.
+        sides = f"{' left' if timeline.left else ''}{' right' if timeline.right < 100 else ''}"
+        yield f'<div class="ticks{sides}" aria-hidden="true">{ticks}</div>'
+        before = -1 if timeline.left else 0
+        after = timeline.columns if timeline.right < 100 else timeline.columns - 1
+        yield (
+            '<div class="walk" id="walk" hidden><label for="column">Walk through the timeline '
+            "with the arrow keys</label>"
+            f'<input type="range" id="column" min="{before}" max="{after}" value="{before}">'
+            '<button type="button" id="earlier">Earlier signals</button>'
+            '<button type="button" id="later">Later signals</button>'
+            '<output id="here" for="column" aria-live="polite"></output></div>'
+        )
+    gaps = "".join(
+        f"<li>{text}</li>" for text in map(_gap_in_words, timeline.lanes.values()) if text
+    )
+    if gaps:
+        yield f"<h3>What is not shown</h3><ul>{gaps}</ul>"
+
+
+_LEGEND = (
+    ' <svg class="key" width="22" height="14" aria-hidden="true">'
+    '<rect class="gap" width="22" height="14"/></svg> Hatched: signals that came, and of which no '
+    "detail is kept."
+)
+
+
+def _lane(timeline: _Timeline, lane: _Lane, marks: dict[int, list[int]] | None) -> Iterator[str]:
+    said = f"{number(lane.seen)} shown"
+    highest = max((cell[0] for cell in lane.cells.values()), default=0)
+    if marks is None and highest:
+        said += f", at most {number(highest)} in a column"
+    if lane.missing:
+        said += f", {number(lane.missing)} without detail"
+    title = escape(lane.name)
+    yield f'<div class="lane"><p><strong>{title}</strong> {said}</p>'
+    yield (
+        f'<svg height="{LANE_HEIGHT}" width="100%" role="img" aria-label="{title}: {said}">'
+        '<rect class="ground" width="100%" height="100%"/>'
+    )
+    if lane.before:
+        yield _rect("gap", 0, timeline.left, 0, LANE_HEIGHT, f"{number(lane.before)} before")
+    if lane.after:
+        yield _rect("gap", timeline.right, 100 - timeline.right, 0, LANE_HEIGHT,
+                    f"{number(lane.after)} after")  # fmt: skip
+    each = timeline.x(1) - timeline.x(0)
+    for column, (count, missing) in sorted(lane.cells.items()):
+        x = timeline.x(column - timeline.first)
+        if missing:
+            yield _rect("gap", x, each, 0, GAP_HEIGHT, f"{number(missing)} without detail")
+        if count and marks is None:
+            height = max(3, (LANE_HEIGHT - GAP_HEIGHT - 4) * count // highest)
+            yield _rect("bar", x, each, LANE_HEIGHT - height, height)
+    for at in (marks or {}).get(lane.signum, ()):
+        x = timeline.x((at / timeline.width) - timeline.first)
+        yield (
+            f'<rect class="bar" x="{x:.3f}%" width="3" y="{GAP_HEIGHT + 4}" '
+            f'height="{LANE_HEIGHT - GAP_HEIGHT - 8}"/>'
+        )
+    yield f'<rect class="cursor" x="-9" width="0" height="{LANE_HEIGHT}"/></svg></div>'
+
+
+def _rect(kind: str, x: float, width: float, y: int, height: int, title: str = "") -> str:
+    inside = f"<title>{title}</title>" if title else ""
+    return (
+        f'<rect class="{kind}" x="{x:.3f}%" width="{width:.3f}%" y="{y}" height="{height}">'
+        f"{inside}</rect>"
+    )
+
+
+def _gap_in_words(lane: _Lane) -> str:
+    """Which signals were delivered and are not shown, and what became of them."""
+    if not lane.missing:
+        return ""
+    text = f"{escape(lane.name)}: no detail of {number(lane.missing)}"
+    text += f" of {number(lane.seen + lane.missing)}"
+    places = {
+        "before the first that is shown": lane.before,
+        "between those that are shown": lane.missing - lane.before - lane.after,
+        "after the last": lane.after,
+    }
+    if lane.seen:
+        text += f" ({', '.join(f'{number(n)} {place}' for place, n in places.items() if n)})"
+    text += "."
+    if lane.stats is not None and lane.stats.overwritten:
+        text += f" Overwritten by newer ones: {number(lane.stats.overwritten)}."
+    if lane.stats is not None and lane.stats.dropped:
+        text += f" Dropped (counted, but never recorded): {number(lane.stats.dropped)}."
+    return text
+
+
+# --- the tables ------------------------------------------------------------------------------
+
+
+def _header(source: Source, process: ProcessStats, timeline: _Timeline) -> Iterator[str]:
+    argv = " ".join(map(_safe, process.argv or [])) or "not known"
+    yield f"<dt>Process</dt><dd>PID {process.pid}, {STATES[process.state]}</dd>"
+    yield f"<dt>Command line</dt><dd><code>{argv}</code></dd>"
+    if process.started_ns is not None:
+        yield f"<dt>Recording since</dt><dd>{_when(process.started_ns)}</dd>"
+    if timeline.total:
+        yield f"<dt>First event shown</dt><dd>{_when(timeline.first_ns)}</dd>"
+        yield f"<dt>Last event shown</dt><dd>{_when(timeline.last_ns)}</dd>"
+    yield f"<dt>This page made</dt><dd>{_when(time.time_ns())}</dd>"
+    if source.signums is not None:
+        names = ", ".join(escape(name(signum)) for signum in sorted(set(source.signums)))
+        yield f"<dt>Only signals</dt><dd>{names}</dd>"
+    if source.since is not None:
+        yield f"<dt>Only events since</dt><dd>{_when(source.since)}</dd>"
+
+
+def _counts(timeline: _Timeline) -> Iterator[str]:
+    titles = (
+        ("Signal", ""), ("Delivered", "n"), ("Recorded", "n"), ("Overwritten", "n"),
+        ("Dropped", "n"), ("Handled", "n"), ("Pending", "n"), ("Handler", ""),
+    )  # fmt: skip
+    rows = []
+    for lane in timeline.lanes.values():
+        stats = lane.stats
+        if stats is None:
+            continue
+        counts = (stats.delivered, stats.recorded, stats.overwritten, stats.dropped)
+        rows.append([
+            escape(lane.name),
+            *map(number, counts),
+            number(stats.handled) if stats.ever_registered else "&#8211;",
+            number(stats.pending) if stats.ever_registered else "&#8211;",
+            escape(stats.mode) + (", replaced by another" if stats.replaced else ""),
+        ])  # fmt: skip
+    yield from _table("Counts since the process began to record", titles, rows)
+
+
+def _senders(timeline: _Timeline) -> Iterator[str]:
+    titles = (("Signal", ""), ("Sender", ""), ("Signals", "n"))
+    rows = [
+        [escape(lane.name), _safe(str(sender)), number(count)]
+        for lane in timeline.lanes.values()
+        if lane.stats is not None
+        for sender, count in lane.stats.senders
+    ]
+    caption = "Who sent them"
+    if len(rows) > SENDERS:
+        caption += f": the first {number(SENDERS)} of {number(len(rows))}"
+    yield from _table(caption, titles, rows[:SENDERS])
+
+
+def _events(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
+    titles = (
+        ("Time (UTC)", ""), ("Signal", ""), ("Ordinal", "n"), ("Sender", ""), ("Thread", "n"),
+        ("What came with it", ""),
+    )  # fmt: skip
+    senders = Senders()
+    rows = [
+        [
+            f'<time datetime="{rfc3339(info.time_ns)}">{_clock(info.time_ns)}</time>',
+            escape(timeline.lanes[info.si_signo].name),
+            str(info.ordinal),
+            _safe(str(senders.of(info))),
+            str(info.tid),
+            escape(", ".join(_carried(info))),
+        ]
+        for info in reversed(newest)
+    ]
+    if timeline.total > len(newest):
+        caption = f"The newest {number(len(newest))} of {number(timeline.total)} events"
+    else:
+        caption = f"All {number(timeline.total)} events"
+    yield from _table(f"{caption}, the newest first", titles, rows)
+
+
+def _table(
+    caption: str, titles: tuple[tuple[str, str], ...], rows: list[list[str]]
+) -> Iterator[str]:
+    """The first cell of a row heads it."""
+    if not rows:
+        yield f"<p>{caption}: none.</p>"
+        return
+    # It scrolls where the window is narrow, and what scrolls must be reached by keys.
+    yield f'<div class="wide" role="region" aria-label="{caption}" tabindex="0"><table>'
+    yield f"<caption>{caption}</caption><thead><tr>"
+    classes = [f' class="{kind}"' if kind else "" for _, kind in titles]
+    for (title, _), kind in zip(titles, classes, strict=True):
+        yield f'<th scope="col"{kind}>{title}</th>'
+    yield "</tr></thead><tbody>"
+    for row in rows:
+        yield f'<tr><th scope="row">{row[0]}</th>'
+        for cell, kind in zip(row[1:], classes[1:], strict=True):
+            yield f"<td{kind}>{cell}</td>"
+        yield "</tr>"
+    yield "</tbody></table></div>"
+
+
+# --- times -----------------------------------------------------------------------------------
+
+
+def _when(time_ns: int) -> str:
+    text = rfc3339(time_ns)
+    return f'<time datetime="{text}">{_clock(time_ns)} UTC</time>'
+
+
+def _clock(time_ns: int) -> str:
+    """``2026-01-02 03:04:05.000006``"""
+    return rfc3339(time_ns).removesuffix("Z").replace("T", " ")
+
+
+def _elapsed(ns: int) -> str:
+    return ("-" if ns < 0 else "+") + _duration(abs(ns))
+
+
+def _duration(ns: int) -> str:
+    """Whole in its unit where it can be: ``500 ms``, ``1.25 s``, ``1:02:03``."""
+    if ns == 0:
+        return "0 s"
+    if ns < 10**6:
+        return f"{ns / 1000:g} µs"
+    if ns < 10**9:
+        return f"{ns / 10**6:g} ms"
+    if ns < 120 * 10**9:
+        return f"{ns / 10**9:.6f}".rstrip("0").rstrip(".") + " s"
+    seconds, rest = divmod(ns, 10**9)
+    part = f".{rest // 10**6:03}".rstrip("0") if rest >= 10**6 else ""
+    days, seconds = divmod(seconds, 86400)
+    text = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{part}"
+    return f"{days} d {text}" if days else text
