@@ -123,7 +123,7 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
         "overruns": stats.overruns,
         "first": _when(stats.first),
         "last": _when(stats.last),
-        "senders": [_sender(sender, count) for sender, count in stats.senders],
+        "senders": [{**sender_fields(s), "count": count} for s, count in stats.senders],
     }
 
 
@@ -131,15 +131,14 @@ def _when(info: SignalInfo | None) -> str | None:
     return None if info is None else rfc3339(info.time_ns)
 
 
-def _sender(sender: Sender, count: int) -> dict[str, Any]:
+def sender_fields(sender: Sender) -> dict[str, Any]:
     return {
         "kind": sender.kind,
         "pid": sender.pid,
         "uid": sender.uid,
         "user": sender.user,
-        "comm": sender.comm,
+        "comm": None if sender.comm is None else _text(sender.comm),
         "argv": None if sender.argv is None else [_text(part) for part in sender.argv],
-        "count": count,
     }
 
 

@@ -25,6 +25,7 @@ from sigrec._names import name
 from sigrec._recording import _HEAD_AT
 from sigrec.cli import _arguments
 from sigrec.cli._text import STATES, local_time, number, printable, shortened
+from sigrec.export._fields import Senders, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sigrec._recording import Recording
-    from sigrec._siginfo import Sender, SignalInfo
+    from sigrec._siginfo import SignalInfo
 
 JSON_VERSION = 1
 LINES = 10  # as tail(1)
@@ -285,17 +286,14 @@ class _Output:
     def __init__(self, recording: Recording, json: bool) -> None:
         self._recording = recording
         self._json = json
-        self._senders: dict[tuple[int, ...], Sender] = {}
+        self._senders = Senders()
 
     def write(self, missed: dict[int, tuple[int, int]], events: Iterable[SignalInfo]) -> None:
         if missed:
             self._missed(missed)
-        self._senders.clear()  # a sender's name is looked up once for each batch
         for info in events:
             if self._json:
-                from sigrec.export._fields import fields
-
-                self._object(fields(info, self._sender(info)))
+                self._object(fields(info, self._senders.fields(info)))
             else:
                 print(self._line(info))
         sys.stdout.flush()
@@ -328,17 +326,11 @@ class _Output:
                 each = ", ".join(f"{name(signum)} × {number(n)}" for signum, n in counts.items())
                 print(f"… {_plural(sum(counts.values()))} {what}: {each}")
 
-    def _sender(self, info: SignalInfo) -> Sender:
-        key = (info.si_signo, info.si_code, info.si_pid or 0, info.si_uid or 0)
-        if key not in self._senders:
-            self._senders[key] = info.sender
-        return self._senders[key]
-
     def _line(self, info: SignalInfo) -> str:
         parts = [
             local_time(info.time_ns, "%H:%M:%S.%f"),
             f"{info.signal_name:<10} #{info.ordinal}".ljust(16),
-            printable(str(self._sender(info))),
+            printable(str(self._senders.of(info))),
             *_carried(info),
         ]
         if info.tid != self._recording.pid:

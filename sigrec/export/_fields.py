@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigrec._siginfo import FIELDS
-from sigrec._stats import _text
+from sigrec._stats import sender_fields
 from sigrec._times import rfc3339
 
 TYPE_CHECKING = False
@@ -17,20 +17,27 @@ class Senders:
     """Looks for the name of a sender once a second of recorded time, and not for each event."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int | None, ...], Sender] = {}
+        self._known: dict[tuple[int | None, ...], tuple[Sender, dict[str, Any]]] = {}
 
     def of(self, info: SignalInfo) -> Sender:
+        return self._look(info)[0]
+
+    def fields(self, info: SignalInfo) -> dict[str, Any]:
+        return self._look(info)[1]
+
+    def _look(self, info: SignalInfo) -> tuple[Sender, dict[str, Any]]:
         second = info.time_ns // 10**9  # a pid is not used again so soon
         key = (info.si_signo, info.si_code, info.si_pid, info.si_uid, second)
-        sender = self._known.get(key)
-        if sender is None:
+        known = self._known.get(key)
+        if known is None:
             if len(self._known) >= 1000:
                 self._known.clear()
-            sender = self._known[key] = info.sender
-        return sender
+            sender = info.sender
+            known = self._known[key] = sender, sender_fields(sender)
+        return known
 
 
-def fields(info: SignalInfo, sender: Sender) -> dict[str, Any]:
+def fields(info: SignalInfo, sender: dict[str, Any]) -> dict[str, Any]:
     """By the names of SignalInfo; what si_code does not define is None."""
     return {
         "signal": info.signal_name,
@@ -39,11 +46,6 @@ def fields(info: SignalInfo, sender: Sender) -> dict[str, Any]:
         "monotonic_ns": info.monotonic_ns,
         "ordinal": info.ordinal,
         "tid": info.tid,
-        "sender": {
-            "kind": sender.kind,
-            "pid": sender.pid,
-            "uid": sender.uid,
-            "comm": None if sender.comm is None else _text(sender.comm),
-        },
+        "sender": sender,
         **{field: getattr(info, field) for field in FIELDS},
     }

@@ -41,7 +41,7 @@ def write(source: Source, out: TextIO) -> None:
         at = info.monotonic_ns / 1000  # the format's unit is the microsecond
         put({
             "name": info.signal_name, "cat": "signal", "ph": "i", "s": "t", "ts": at,
-            "pid": pid, "tid": info.tid, "args": fields(info, senders.of(info)),
+            "pid": pid, "tid": info.tid, "args": fields(info, senders.fields(info)),
         })  # fmt: skip
         # Events of several threads may come out of order; a count never falls.
         if info.ordinal + 1 > counted.get(info.si_signo, 0):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sigrec.export import Source
 
-SENDER = ("kind", "pid", "uid", "comm")
+SENDER = ("kind", "pid", "uid", "user", "comm")
 COLUMNS = (
     "signal", "time", "time_ns", "monotonic_ns", "ordinal", "tid",
     *(f"sender_{name}" for name in SENDER),
@@ -27,13 +27,13 @@ def write(source: Source, out: TextIO) -> None:
     rows.writeheader()
     senders = Senders()
     for info in source:
-        sender = senders.of(info)
-        row = fields(info, sender)
-        del row["sender"]
+        row = fields(info, senders.fields(info))
+        sender = row.pop("sender")
         for name in SENDER:
-            row[f"sender_{name}"] = getattr(sender, name)
+            row[f"sender_{name}"] = sender[name]
         # The only text that others chose.
-        row["sender_comm"] = None if sender.comm is None else _cell(sender.comm)
+        if row["sender_comm"] is not None:
+            row["sender_comm"] = _cell(row["sender_comm"])
         rows.writerow(row)
 
 
