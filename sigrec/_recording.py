@@ -379,7 +379,7 @@ class Recording:
         for copy in (copies[0], copies[2]):
             if int.from_bytes(copy[at : at + 8], _BYTE_ORDER) != sequence:
                 return None
-        if sequence == 0 or sequence & 1:
+        if sequence == 0 or sequence & 1 or event[2] != at // LEDGER_ENTRY:
             return None
         return self._info(event, offsets, names)
 

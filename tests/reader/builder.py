@@ -79,6 +79,7 @@ class RecordingBuilder:
     def __init__(self, capacity=16, argv=(b"python3", b"worker.py"), pid=4242):
         self.raw = bytearray(RING_AT + max(PAGE, capacity * SLOT))
         self.capacity = capacity
+        self.ring_at = RING_AT
         text = b"".join(part + b"\0" for part in argv)
         self.raw[ARGV_AT : ARGV_AT + len(text)] = text
         self.set(

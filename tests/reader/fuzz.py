@@ -1,0 +1,187 @@
+"""Hostile recordings: ``python -m tests.reader.fuzz --count 100000 --seed 1``.
+
+Each file is a valid recording with some of it changed: fields of the header, the ledger, the
+senders and the events set to values that are awkward, bytes flipped, the end cut off. Whatever
+it says: an answer or RecordingError, soon, and nothing raw on a terminal or in a page.
+"""
+
+import argparse
+import faulthandler
+import io
+import json
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+import sigrec
+from sigrec._stats import ProcessStats, Stats
+from sigrec.cli import stats as cli_stats
+from sigrec.cli import tail, why
+from sigrec.export import Source, writer
+from tests.reader.builder import (
+    ARGV_AT, COUNTERS, ENTRY, FIELDS, LEDGER_AT, MONOTONIC, PAGE, SENDERS_AT, SLOT,
+    RecordingBuilder, event,
+)  # fmt: skip
+
+HOSTILE = (
+    b"\x1b]0;owned\x07\x1b[2J\x1b[31m", b"<x-evil onload=alert(1)>", b"</script><x-evil>",
+    b"=cmd|' /C calc'!A0", b"\xc2\x9b31m\xe2\x80\xae\xff\xfe", b"a\nb\rc\0d\te", b"%s%n${x}{0}",
+    b"'\"`;--", b"\xed\xb2\x80\xf4\x90\x80\x80",
+)  # fmt: skip
+AWKWARD = (
+    0, 1, 2, 15, 16, 63, 64, 65, 255, 4095, 4096, 4097, 1 << 15, (1 << 16) - 1, 1 << 16, 1 << 24,
+    (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 40, (1 << 62) - 1, (1 << 63) - 1, 1 << 63,
+    (1 << 64) - 1,
+)  # fmt: skip
+SECONDS = 60  # for one file: it takes a fiftieth of one
+
+
+def base(random):
+    builder = RecordingBuilder(capacity=16, argv=[random.choice(HOSTILE), random.choice(HOSTILE)])
+    for ticket in range(random.choice((0, 5, 16, 40))):
+        signum = random.choice((1, 2, 10, 11, 15, 17, 29, 34, 64))
+        code = random.choice((0, -1, -2, -5, -6, 1, 2, 6, 0x80))
+        builder.slot(
+            ticket,
+            event(signum, MONOTONIC + ticket * 10**6, ticket, code, random.choice((0, 1, 77)),
+                  1, random.getrandbits(64)),
+        )  # fmt: skip
+        builder.ledger(
+            signum, random.choice((0, 1, 2, 3)), 0, delivered=ticket + 1, recorded=ticket + 1,
+            last=event(signum, MONOTONIC, ticket, code, 77), queued=ticket,
+        )  # fmt: skip
+        builder.sender(
+            random.randrange(64), signum, 77, ticket + 1, random.choice(("process", "kernel", "child")),
+            named_ns=1, name=random.choice(HOSTILE)[:16],
+        )  # fmt: skip
+    return builder.set(
+        ending_signal=random.choice((0, 11, 15)), leave=random.randrange(4),
+        reason=random.choice(HOSTILE), handling=random.choice((0, 15)),
+    )  # fmt: skip
+
+
+def number(random, bits):
+    value = random.choice((random.choice(AWKWARD), random.getrandbits(64), random.randrange(100)))
+    return value & ((1 << bits) - 1)
+
+
+def change(random, raw):
+    """One change to the bytes, which may have become few."""
+
+    def put(at, size):
+        if at + size <= len(raw):
+            raw[at : at + size] = number(random, 8 * size).to_bytes(size, sys.byteorder)
+
+    kind = random.randrange(8)
+    if kind == 0:
+        at, form = FIELDS[random.choice([name for name in FIELDS if name != "magic"])]
+        put(at, {"H": 2, "I": 4, "i": 4, "Q": 8}.get(form, 4))
+    elif kind == 1:
+        put(LEDGER_AT + random.randrange(65) * ENTRY + 8 * random.randrange(len(COUNTERS) + 2), 8)
+    elif kind == 2:
+        put(SENDERS_AT + random.randrange(64) * SLOT + 8 * random.randrange(8), 8)
+    elif kind == 3:
+        put(RecordingBuilder().ring_at + random.randrange(16) * SLOT + 4 * random.randrange(16), 4)
+    elif kind == 4 and raw:
+        for _ in range(random.choice((1, 8, 100))):
+            raw[random.randrange(len(raw))] = random.randrange(256)
+    elif kind == 5:
+        del raw[random.randrange(len(raw) + 1) :]
+    elif kind == 6:
+        raw.extend(random.randbytes(random.choice((1, 64, PAGE))))
+    else:
+        text = random.choice(HOSTILE) * 9
+        at = random.choice((ARGV_AT, SENDERS_AT + 40, 608, 112))
+        raw[at : at + len(text)] = text[: max(0, len(raw) - at)]
+
+
+def hostile(seed):
+    """The bytes of one file."""
+    source = random.Random(seed)
+    raw = bytearray(base(source).raw)
+    for _ in range(source.choice((0, 1, 1, 2, 3, 8))):
+        change(source, raw)
+    return bytes(raw)
+
+
+def safe_text(text):
+    assert all(c.isprintable() or c == "\n" for c in text), repr(text)
+
+
+def check(path):
+    """Looks at it in every way; what it says of itself, for counting: "read" or "refused"."""
+    try:
+        recording = sigrec.open_recording(path)
+    except sigrec.RecordingError as error:
+        str(error)
+        return "refused"
+    with recording:
+        try:
+            look(recording)
+        except sigrec.RecordingError:
+            return "refused"
+    return "read"
+
+
+def look(recording):
+    process = ProcessStats(recording)
+    json.dumps(Stats([recording]).to_dict(), allow_nan=False).encode()
+    safe_text(cli_stats._show(process))
+    safe_text(why.why(recording))
+    lines = tail._Output(recording, json=False)
+    for info in recording.events():
+        safe_text(lines._line(info))
+        repr(info), hash(info), info.time
+    recording.ring()[:1].release()
+    for form in ("jsonl", "csv", "chrome", "html"):
+        out = io.StringIO()
+        writer(form)(Source(recording), out)
+        text = out.getvalue()
+        safe_text(text)
+        if form == "jsonl":
+            for line in text.splitlines():
+                json.loads(line)
+        elif form == "chrome":
+            json.loads(text)
+        elif form == "html":
+            assert text.isascii() and "<x-evil" not in text
+
+
+def run(seeds, directory):
+    counts = {"read": 0, "refused": 0}
+    path = Path(directory) / "hostile.sigrec"
+    for seed in seeds:
+        path.write_bytes(hostile(seed))
+        # A hang is a failure, and not a test that does not end.
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        try:
+            counts[check(path)] += 1
+        except BaseException:
+            print(f"seed {seed}", file=sys.stderr)
+            raise
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+    return counts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as place:
+        done = 0
+        total = {"read": 0, "refused": 0}
+        while done < args.count:
+            n = min(1000, args.count - done)
+            first = args.seed * 1_000_000_000 + done
+            for what, count in run(range(first, first + n), place).items():
+                total[what] += count
+            done += n
+            print(f"{done:,} files: {total}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
