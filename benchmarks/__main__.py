@@ -8,9 +8,9 @@ import os
 import platform
 import sys
 
-from benchmarks import dispatch, flood, import_time, lone, progress
+from benchmarks import dispatch, flood, import_time, lone, progress, recording
 
-ALL = {module.NAME: module for module in (flood, lone, dispatch, progress, import_time)}
+ALL = {module.NAME: module for module in (flood, lone, dispatch, progress, recording, import_time)}
 
 
 def main() -> None:

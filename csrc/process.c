@@ -212,8 +212,10 @@ __attribute__((destructor)) void process_say_goodbye(void) {
     if (!own || !own->published)
         return;
     atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
+    /* An exception that nobody caught is a crash, and no clean exit. */
+    bool keep = file.keep || own->header->reason[0];
     struct stat st;
-    if (!file.keep && lstat(file.path, &st) == 0 && st.st_dev == file.device &&
+    if (!keep && lstat(file.path, &st) == 0 && st.st_dev == file.device &&
         st.st_ino == file.inode)
         unlink(file.path);
 }

@@ -49,7 +49,7 @@ int process_publish(const char *directory, const char *name, bool any_directory,
 int process_go_private(uint64_t capacity);
 
 /* Interpreter context; exit(3) does it too. Marks the recording as left
- * cleanly, and removes its file unless it is to be kept. */
+ * by itself, and removes its file, unless it is to be kept or an exception ended it. */
 void process_say_goodbye(void);
 
 /* Interpreter context. Moves what was counted in the nursery. */

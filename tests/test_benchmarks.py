@@ -29,6 +29,7 @@ def test_quick_run_counts_right():
             assert row["exact_in_every_run"]
     assert results["dispatch"]["ratio"] > 0
     assert len(results["progress"]) == 6
+    assert len(results["recording"]) == 3
 
 
 def test_a_wrong_name_is_a_usage_error():

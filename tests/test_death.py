@@ -182,3 +182,17 @@ def test_stats_json_has_the_pinned_form(child):
     (sender,) = entry["senders"]
     assert (sender["pid"], sender["uid"], sender["count"]) == (os.getpid(), os.getuid(), 1)
     assert sender["comm"] == open("/proc/self/comm").read().strip()
+
+
+def test_an_exception_that_nobody_caught_leaves_its_recording(child, run_directory):
+    for code, left in (("sys.exit(3)", []), ("1/0", ["ZeroDivisionError"])):
+        p = child(f"sigrec.record(RT); say('ready'); {code}")
+        p.line()
+        p.process.wait()
+        reasons = []
+        for path in run_directory.glob("*.sigrec"):
+            with sigrec.open_recording(path) as recording:
+                assert (recording.state, recording.status) == ("exited", 1)
+                reasons.append(recording.reason)
+            path.unlink()
+        assert reasons == left
