@@ -24,22 +24,34 @@ def start_ticks(pid: int) -> int | None:
     return int(fields[19])
 
 
-def maps_writable(pid: int, device: int, inode: int) -> bool | None:
-    """Whether the process maps that file shared and writable; None: not ours to see."""
+def shared_maps(pid: int) -> list[tuple[str, int, bytes]] | None:
+    """What files the process maps shared and writable: device, inode, path (proc_pid_maps(5)).
+    None: not ours to see."""
     try:
         with open(f"/proc/{pid}/maps", "rb") as file:
             lines = file.read().splitlines()
     except PermissionError:
         return None
     except OSError:
-        return False
-    wanted = f"{os.major(device):02x}:{os.minor(device):02x}".encode(), str(inode).encode()
+        return []
+    found = []
     for line in lines:
-        # address perms offset dev inode pathname: proc_pid_maps(5)
+        # address perms offset dev inode pathname
         part = line.split(None, 5)
-        if len(part) >= 5 and (part[3], part[4]) == wanted and part[1][1:4:2] == b"ws":
-            return True
-    return False
+        if len(part) == 6 and part[1][1:4:2] == b"ws":
+            found.append((part[3].decode(), int(part[4]), part[5]))
+    return found
+
+
+def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | None:
+    """Whether the process maps that file shared and writable; None: not ours to see."""
+    maps = shared_maps(pid)
+    if maps is None:
+        return None
+    dev = f"{os.major(device):02x}:{os.minor(device):02x}"
+    # btrfs and overlayfs show another device there than stat(2) does; then the path decides.
+    real = os.fsencode(os.path.realpath(path)) if path else None
+    return any(ino == inode and (there == dev or at == real) for there, ino, at in maps)
 
 
 def catches(pid: int, signum: int) -> bool | None:

@@ -14,7 +14,14 @@ import sys
 from sigrec import _liveness, _rundir
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._names import name
-from sigrec._siginfo import Sender, SignalInfo, SignalInfoFromElsewhere, _set_names, sender_kind
+from sigrec._siginfo import (
+    Names,
+    Sender,
+    SignalInfo,
+    SignalInfoFromElsewhere,
+    _set_names,
+    sender_kind,
+)
 from sigrec._times import aware
 
 TYPE_CHECKING = False
@@ -23,7 +30,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    Names = dict[tuple[int, int], tuple[str, int]]
     _SenderEntry = tuple[int, str, int, int, int, int, int, str | None, int]
 
 MAGIC = b"\x89SIGREC\n"
@@ -240,14 +246,31 @@ class Recording:
         if self._namespace != _liveness.pid_namespace():
             return "unknown"
         # Neither the pid nor the start time is proof: a pid is used again, exec keeps both.
-        mapped = _liveness.maps_writable(self.pid, self._status.st_dev, self._status.st_ino)
+        mapped = _liveness.maps_writable(
+            self.pid, self._status.st_dev, self._status.st_ino, self.path or ""
+        )
         if mapped is None:
             return "unknown"
         if mapped:
             return "alive"
         if _liveness.start_ticks(self.pid) == self._start_ticks:
-            return "replaced"
+            return "unknown" if self._is_copy() else "replaced"
         return "ended"
+
+    def _is_copy(self) -> bool:
+        """Whether the process still writes another file that began as this one."""
+        mine = self._bytes(0, _STATE_AT)
+        for _, _, path in _liveness.shared_maps(self.pid) or ():
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except (OSError, ValueError):
+                continue
+            try:
+                if os.pread(fd, _STATE_AT, 0) == mine:
+                    return True
+            finally:
+                os.close(fd)
+        return False
 
     @property
     def ending(self) -> tuple[int, int] | None:
@@ -341,7 +364,7 @@ class Recording:
             sender = None
             if kind == "process":
                 event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
-                sender = self._info(event, offsets, {(number, pid): (comm, 0)} if comm else {}).sender
+                sender = self._info(event, offsets, self._one_name(number, pid, comm)).sender
             elif kind == "child":
                 sender = Sender("child")  # all of them: an event tells which
             else:
@@ -352,6 +375,9 @@ class Recording:
             number: sorted(of_signal.items(), key=lambda item: -item[1])
             for number, of_signal in merged.items()
         }
+
+    def _one_name(self, number: int, pid: int, comm: str | None) -> Names:
+        return Names(self._sigrtmin, {} if comm is None else {(number, pid): (comm, 0)})
 
     def _sender_entries(self) -> Iterator[_SenderEntry]:
         raw = self._bytes(self._senders_at, self._senders_size)
@@ -365,12 +391,14 @@ class Recording:
                 yield number, kind, key & 0xFFFFFFFF, count, last_ns, uid, code, comm, since_ns
 
     def _names(self) -> Names:
-        """Of the senders whose name the handler read: it, and since when (MONOTONIC)."""
-        return {
-            (number, pid): (comm, since_ns)
-            for number, kind, pid, *_, comm, since_ns in self._sender_entries()
-            if kind == "process" and comm is not None
-        }
+        return Names(
+            self._sigrtmin,
+            {
+                (number, pid): (comm, since_ns)
+                for number, kind, pid, *_, comm, since_ns in self._sender_entries()
+                if kind == "process" and comm is not None
+            },
+        )
 
     def _kept(
         self, copies: list[bytes], at: int, offsets: list[tuple[int, int]], names: Names
@@ -522,8 +550,7 @@ class Recording:
         self, event: Sequence[int], offsets: list[tuple[int, int]], names: Names
     ) -> SignalInfo:
         info = self._make(self._offset_at(event[0], offsets), *event)
-        if names:
-            _set_names(info, names)
+        _set_names(info, names)
         return info
 
     @staticmethod

@@ -80,31 +80,58 @@ def find(pid: int) -> list[str]:
 
 
 def clean(directory: str, keep: int = KEEP) -> None:
-    """Remove recordings whose process is gone, but for the newest few. Never raises."""
+    """Remove recordings whose process is gone, but for the newest few, and what such processes
+    left half made. Never raises."""
     try:
-        paths = [
-            os.path.join(directory, name)
-            for name in os.listdir(directory)
-            if name.endswith(".sigrec")
-        ]
-        if len(paths) <= keep:
-            return
-        from sigrec._recording import open_recording
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        # .<pid>.<something>.tmp: recording_publish() in csrc/recording.c
+        pid = name[1:].partition(".")[0]
+        if name.startswith(".") and name.endswith(".tmp") and pid.isdigit():
+            path = os.path.join(directory, name)
+            # An hour: a process of another PID namespace may be making it just now.
+            if not os.path.exists(f"/proc/{pid}") and _age_s(path) > 3600:
+                _remove(path)
+    recordings = [name for name in names if name.endswith(".sigrec")]
+    if len(recordings) <= keep:
+        return
+    from sigrec._recording import open_recording
 
-        stale = []
-        for path in paths:
-            pid = os.path.basename(path)[: -len(".sigrec")]
-            if pid.isdigit() and os.path.exists(f"/proc/{pid}"):
-                continue  # alive, or its pid is in use again: looked at another time
-            try:
-                with open_recording(path) as recording:
-                    # "unknown": alive perhaps, in another namespace that shares the directory.
-                    if recording.state in ("ended", "exited", "replaced"):
-                        stale.append((os.stat(path).st_mtime_ns, path))
-            except Exception:
-                continue  # not a recording, or gone: not ours to remove
-        stale.sort(reverse=True)
-        for _, path in stale[keep:]:
+    stale = []
+    for name in recordings:
+        pid = name[: -len(".sigrec")]
+        if pid.isdigit() and os.path.exists(f"/proc/{pid}"):
+            continue  # alive, or its pid is in use again: looked at another time
+        path = os.path.join(directory, name)
+        try:
+            with open_recording(path) as recording:
+                # "unknown": alive perhaps, in another namespace that shares the directory.
+                if recording.state in ("ended", "exited", "replaced"):
+                    status = os.stat(path)
+                    stale.append((status.st_mtime_ns, status.st_ino, path))
+        except Exception:
+            continue  # not a recording, or gone: not ours to remove
+    stale.sort(reverse=True)
+    for _, inode, path in stale[keep:]:
+        _remove(path, inode)
+
+
+def _age_s(path: str) -> float:
+    import time
+
+    try:
+        return time.time() - os.lstat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _remove(path: str, inode: int | None = None) -> None:
+    try:
+        # A new process may have got the pid, and have published there since. (Between this look
+        # and the next line it still could: then its file is without a name, and it goes on.)
+        if inode is None or os.lstat(path).st_ino == inode:
             os.unlink(path)
     except OSError:
         pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
 # si_code values, <bits/siginfo-consts.h>; sigaction(2) says which fields each defines.
@@ -113,6 +112,17 @@ _IN_WORDS = {
 }
 
 
+class Names:
+    """What a recording knows of names: its SIGRTMIN, and by signal and pid the name of the sender
+    as the handler read it, and since when (MONOTONIC)."""
+
+    __slots__ = ("senders", "sigrtmin")
+
+    def __init__(self, sigrtmin: int, senders: dict[tuple[int, int], tuple[str, int]]) -> None:
+        self.sigrtmin = sigrtmin
+        self.senders = senders
+
+
 class SignalInfo:
     """One delivered signal: the fields of siginfo_t, when and where it was taken. Immutable.
 
@@ -133,8 +143,7 @@ class SignalInfo:
     # offset, monotonic_ns, ordinal, signo, code, pid, uid, datum, tid, errno, detail, timerid
     _event: tuple[int, ...]
 
-    # In a recording: the names of its senders, by signal and pid (Names in _recording).
-    _names: Mapping[tuple[int, int], tuple[str, int]]
+    _names: Names  # of an event in a recording
 
     # Whether its pids are those of this machine, boot and PID namespace.
     _here = True
@@ -247,7 +256,8 @@ class SignalInfo:
         """``"SIGUSR1"``, ``"SIGRTMIN+2"``."""
         from sigrec._names import name
 
-        return name(self.si_signo)
+        names = getattr(self, "_names", None)
+        return name(self.si_signo, names.sigrtmin if names else None)
 
     @property
     def time(self) -> datetime:
@@ -266,7 +276,8 @@ class SignalInfo:
             return Sender(kind, None, uid or None)
         if kind not in ("process", "child"):
             return Sender(kind)
-        comm, since_ns = getattr(self, "_names", {}).get((signo, pid), (None, 0))
+        names = getattr(self, "_names", None)
+        comm, since_ns = names.senders.get((signo, pid), (None, 0)) if names else (None, 0)
         if monotonic_ns < since_ns:
             comm = None
         argv = None

@@ -1,14 +1,16 @@
 """Where recordings are: the order, what is not trusted, and what is cleaned up."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
 
 import pytest
 
+import sigrec
 from sigrec import _liveness, _rundir
-from tests.reader.builder import BOOT, RecordingBuilder
+from tests.reader.builder import BOOT, RecordingBuilder, event
 
 UID = os.geteuid()
 
@@ -230,3 +232,65 @@ def test_clean_never_raises(place, tmp_path):
 
 def test_boot_of_the_builder_is_not_ours():
     assert _liveness.boot_id() not in ("", BOOT)
+
+
+def test_clean_removes_what_was_left_half_made(place):
+    old, new, alive = (place / f".{pid}.abc.tmp" for pid in (NOBODY, NOBODY + 1, os.getpid()))
+    for path in (old, new, alive):
+        path.write_bytes(b"")
+    for path in (old, alive):
+        os.utime(path, (1, 1))
+    (place / ".notes.tmp").write_bytes(b"")
+    _rundir.clean(str(place))
+    assert left(place) == {new.name, alive.name, ".notes.tmp"}
+
+
+def test_clean_goes_on_where_one_cannot_be_removed(place, monkeypatch):
+    fill(place, 4)
+    names = sorted(left(place))
+    unlink = os.unlink
+
+    def refusing(path):
+        if os.path.basename(path) == names[1]:
+            raise PermissionError(1, "no")
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", refusing)
+    _rundir.clean(str(place), keep=0)
+    assert left(place) == {names[1]}
+
+
+def test_clean_spares_what_took_the_place_since(place, monkeypatch):
+    fill(place, 1)
+    (name,) = left(place)
+    lstat, there = os.lstat, []
+
+    def published_meanwhile(path, *args, **kwargs):
+        if os.path.basename(path) == name and not there:
+            there.append(path)
+            (place / "new").write_bytes(b"a new process's")
+            os.rename(place / "new", path)
+        return lstat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "lstat", published_meanwhile)
+    _rundir.clean(str(place), keep=0)
+    assert (place / name).read_bytes() == b"a new process's"
+
+
+def test_a_copy_of_a_live_recording_is_not_called_replaced(child, tmp_path):
+    p = child("sigrec.register(RT, print); say('ready'); hear()")
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        shutil.copy(recording.path, tmp_path / "copy.sigrec")
+        assert recording.state == "alive"
+    with sigrec.open_recording(tmp_path / "copy.sigrec") as copy:
+        assert copy.state == "unknown"
+        p.kill()
+        assert copy.state == "ended"
+
+
+def test_real_time_names_of_events_are_the_recordings(tmp_path):
+    builder = RecordingBuilder().set(sigrtmin=35).slot(0, event(37))
+    with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
+        (info,) = recording.events()
+        assert info.signal_name == "SIGRTMIN+2"
