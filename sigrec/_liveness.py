@@ -49,9 +49,14 @@ def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | N
     if maps is None:
         return None
     dev = f"{os.major(device):02x}:{os.minor(device):02x}"
-    # btrfs and overlayfs show another device there than stat(2) does; then the path decides.
+    # btrfs and overlayfs show another device there than stat(2) does. Then the path decides; a
+    # file that was made without a name is shown as #inode (open(2), O_TMPFILE).
     real = os.fsencode(os.path.realpath(path)) if path else None
-    return any(ino == inode and (there == dev or at == real) for there, ino, at in maps)
+    unnamed = b"/#%d (deleted)" % inode
+    return any(
+        ino == inode and (there == dev or at == real or at.endswith(unnamed))
+        for there, ino, at in maps
+    )
 
 
 def catches(pid: int, signum: int) -> bool | None:

@@ -258,18 +258,18 @@ class Recording:
         return "ended"
 
     def _is_copy(self) -> bool:
-        """Whether the process still writes another file that began as this one."""
+        """Whether the process still writes the file that this one was copied from."""
         mine = self._bytes(0, _STATE_AT)
-        for _, _, path in _liveness.shared_maps(self.pid) or ():
+        for path in _rundir.find(self.pid):
             try:
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            except (OSError, ValueError):
+                with _open(path, os.O_RDONLY | os.O_NOFOLLOW) as other:
+                    if other._bytes(0, _STATE_AT) == mine and other._status is not None:
+                        status = other._status
+                        return bool(
+                            _liveness.maps_writable(self.pid, status.st_dev, status.st_ino, path)
+                        )
+            except RecordingError:
                 continue
-            try:
-                if os.pread(fd, _STATE_AT, 0) == mine:
-                    return True
-            finally:
-                os.close(fd)
         return False
 
     @property
