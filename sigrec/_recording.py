@@ -272,6 +272,10 @@ class Recording:
                 continue
         return False
 
+    def name(self, signum: int) -> str:
+        """The signal's name in that process: its C library may have another SIGRTMIN."""
+        return name(signum, self._sigrtmin)
+
     @property
     def ending(self) -> tuple[int, int] | None:
         """The signal whose default action was ending the process when it last wrote, and which

@@ -20,11 +20,13 @@ JSON_VERSION = 1
 class ProcessStats:
     """One process: its recording's header, and its signals by number, at one moment."""
 
-    __slots__ = ("argv", "path", "pid", "signals", "started_ns", "state")
+    __slots__ = ("argv", "ended_by", "path", "pid", "signals", "started_ns", "state")
 
     def __init__(self, recording: Recording | None) -> None:
         self.pid: int = recording.pid if recording else os.getpid()
         self.state: str = recording.state if recording else "alive"
+        ending = recording.ending if recording and self.state == "ended" else None
+        self.ended_by: str | None = recording.name(ending[0]) if recording and ending else None
         self.argv: list[str] | None = recording.argv if recording else None
         self.started_ns: int | None = recording.started_ns if recording else None
         self.path: str | None = recording.path if recording else None
@@ -38,6 +40,7 @@ class ProcessStats:
         return {
             "pid": self.pid,
             "state": self.state,
+            "ended_by": self.ended_by,
             "argv": None if self.argv is None else [_text(part) for part in self.argv],
             "started": None if self.started_ns is None else rfc3339(self.started_ns),
             "recording": None if self.path is None else _text(self.path),

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sigrec._recording import Recording
+
 
 STATES = {
     "alive": "alive",
@@ -17,6 +19,16 @@ STATES = {
     "ended": "ended without saying (killed, crashed, or os._exit)",
     "unknown": "cannot be told from here",
 }
+
+
+def state_words(recording: Recording) -> str:
+    """Its state, and where it is known what ended it: that. (``sigrec why`` says it whole.)"""
+    state = recording.state
+    if state == "ended" and recording.ending is not None:
+        return f"ended by {recording.name(recording.ending[0])}"
+    if state == "ended" and recording.leave == "_exit":
+        return "ended by os._exit"
+    return STATES[state]
 
 
 def printable(text: str) -> str:

@@ -16,7 +16,15 @@ import os
 import sys
 
 from sigrec import RecordingError, Stats, open_recording
-from sigrec.cli._text import STATES, fits, local_time, number, printable, shortened, table
+from sigrec.cli._text import (
+    fits,
+    local_time,
+    number,
+    printable,
+    shortened,
+    state_words,
+    table,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,15 +69,15 @@ def run(args: argparse.Namespace) -> int:
         return live(args.what, args.n or 1.0)
     recordings, status = _recordings(args.what)
     stats = Stats(recordings)
-    for recording in recordings:
-        recording.close()
     if args.json:
         json.dump(stats.to_dict(), sys.stdout, indent=2)
         print()
     elif not stats.processes:
         print("No process of this user publishes a recording.")
     else:
-        print("\n".join(map(_show, stats.processes)), end="")
+        print("\n".join(map(_show, stats.processes, map(state_words, recordings))), end="")
+    for recording in recordings:
+        recording.close()
     return status
 
 
@@ -91,11 +99,11 @@ def _recordings(what: str | None) -> tuple[list[Recording], int]:
     return opened, status
 
 
-def _show(process: ProcessStats) -> str:
+def _show(process: ProcessStats, state: str) -> str:
     from sigrec._times import aware
 
     argv = " ".join(map(printable, process.argv or []))
-    head = f"PID {process.pid}  {STATES[process.state]}\n"
+    head = f"PID {process.pid}  {state}\n"
     if argv:
         head += f"  {shortened(argv, 76)}\n"
     if process.started_ns is not None:

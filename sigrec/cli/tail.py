@@ -24,7 +24,7 @@ from sigrec._errors import RecordingError
 from sigrec._names import name
 from sigrec._recording import _HEAD_AT
 from sigrec.cli import _arguments
-from sigrec.cli._text import STATES, local_time, number, printable, shortened
+from sigrec.cli._text import local_time, number, printable, shortened, state_words
 from sigrec.export._fields import Senders, fields
 
 TYPE_CHECKING = False
@@ -302,7 +302,7 @@ class _Output:
         if self._json:
             self._object({"end": {"pid": self._recording.pid, "state": state}})
         else:
-            print(f"PID {self._recording.pid} {STATES[state]}")
+            print(f"PID {self._recording.pid} {state_words(self._recording)}")
         sys.stdout.flush()
 
     def _object(self, fields: dict[str, Any]) -> None:

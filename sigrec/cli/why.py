@@ -134,7 +134,7 @@ class _Why:
 
     def _by_signal(self, signum: int, ordinal: int) -> str:
         info = self._find(signum, ordinal)
-        number = name(signum, self.recording._sigrtmin)
+        number = self.recording.name(signum)
         if self._keyboard_interrupt(signum, info):
             return self._by_keyboard_interrupt(info)
         how = "terminated by" if signum not in _FAULT_SIGNALS else "ended by"
@@ -259,14 +259,14 @@ class _Why:
     def _from(self, info: SignalInfo) -> str:
         key = _KEYS.get(info.si_signo) if info.si_code == SI_KERNEL else None
         who = f"the terminal ({key})" if key else self._sender(info)
-        return f"{name(info.si_signo, self.recording._sigrtmin)} from {who}"
+        return f"{self.recording.name(info.si_signo)} from {who}"
 
     def _handling(self, but: str = ", while it was still") -> str:
         """The handler that was running, if one was."""
         signum = self.recording.handling
         if signum is None:
             return ""
-        return f"{but} handling {name(signum, self.recording._sigrtmin)}"
+        return f"{but} handling {self.recording.name(signum)}"
 
     def _left_at(self) -> str:
         time_ns = self.recording.leave_time_ns

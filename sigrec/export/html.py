@@ -14,7 +14,8 @@ from html import escape
 from sigrec._names import name
 from sigrec._stats import ProcessStats
 from sigrec._times import rfc3339
-from sigrec.cli._text import STATES, number, printable
+from sigrec.cli._text import number, printable
+from sigrec.cli.why import why
 from sigrec.cli.tail import _carried
 from sigrec.export._fields import Senders
 
@@ -353,7 +354,7 @@ def _gap_in_words(lane: _Lane) -> str:
 
 def _header(source: Source, process: ProcessStats, timeline: _Timeline) -> Iterator[str]:
     argv = " ".join(map(_safe, process.argv or [])) or "not known"
-    yield f"<dt>Process</dt><dd>PID {process.pid}, {STATES[process.state]}</dd>"
+    yield f"<dt>In short</dt><dd>{escape(why(source.recording))}</dd>"
     yield f"<dt>Command line</dt><dd><code>{argv}</code></dd>"
     if process.started_ns is not None:
         yield f"<dt>Recording since</dt><dd>{_when(process.started_ns)}</dd>"

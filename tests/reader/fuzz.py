@@ -19,6 +19,7 @@ import sigrec
 from sigrec._stats import ProcessStats, Stats
 from sigrec.cli import stats as cli_stats
 from sigrec.cli import tail, why
+from sigrec.cli._text import state_words
 from sigrec.export import Source, writer
 from tests.reader.builder import (
     ARGV_AT, COUNTERS, ENTRY, FIELDS, LEDGER_AT, MONOTONIC, PAGE, SENDERS_AT, SLOT,
@@ -128,7 +129,7 @@ def check(path):
 def look(recording):
     process = ProcessStats(recording)
     json.dumps(Stats([recording]).to_dict(), allow_nan=False).encode()
-    safe_text(cli_stats._show(process))
+    safe_text(cli_stats._show(process, state_words(recording)))
     safe_text(why.why(recording))
     lines = tail._Output(recording, json=False)
     for info in recording.events():

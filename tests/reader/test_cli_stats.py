@@ -60,6 +60,7 @@ def test_json(tmp_path):
     assert process == {
         "pid": 4242,
         "state": "ended",
+        "ended_by": None,
         "argv": ["python3", "worker.py"],
         "started": "2026-01-02T03:04:05.000006Z",
         "recording": str(path),
@@ -72,6 +73,14 @@ def test_json(tmp_path):
         "pending": 1, "undetailed": 0, "overruns": 0,
         "first": "2026-01-02T03:04:05.000006Z", "last": "2026-01-02T03:04:06.000006Z",
     }.items() <= stats.items()  # fmt: skip
+
+
+def test_what_ended_it(tmp_path):
+    path = example().set(ending_signal=36).write(tmp_path / "a.sigrec")
+    assert json.loads(cli("stats", path, "--json").stdout)["processes"][0]["ended_by"] == "SIGRTMIN+2"
+    assert "PID 4242  ended by SIGRTMIN+2\n" in cli("stats", path).stdout.decode()
+    path = example().set(leave=2, status=3).write(tmp_path / "a.sigrec")
+    assert "PID 4242  ended by os._exit\n" in cli("stats", path).stdout.decode()
 
 
 def test_json_of_what_is_not_known_is_null(tmp_path):
