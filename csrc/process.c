@@ -194,10 +194,9 @@ void process_leaving(enum recording_leave how, int status, const char *reason) {
     atomic_store_explicit(&header->leave, (uint32_t)how, memory_order_release);
 }
 
-void process_set_handling(int signum, uint64_t taken_ns) {
-    struct recording_header *header = process_recording()->header;
-    atomic_store_explicit(&header->handling_ns, taken_ns, memory_order_relaxed);
-    atomic_store_explicit(&header->handling, (uint32_t)signum, memory_order_relaxed);
+void process_set_handling(int signum) {
+    atomic_store_explicit(&process_recording()->header->handling, (uint32_t)signum,
+                          memory_order_relaxed);
 }
 
 const char *process_path(void) {

@@ -79,9 +79,8 @@ void process_leaving(enum recording_leave how, int status, const char *reason);
 /* Interpreter context. What ended the program: the type of an exception. */
 void process_set_reason(const char *reason);
 
-/* Interpreter context. The signal whose handler is called now, and when it was
- * taken (0: none; not known). */
-void process_set_handling(int signum, uint64_t taken_ns);
+/* Interpreter context. The signal whose handler is called now; 0: none. */
+void process_set_handling(int signum);
 
 /* The published file, or an empty string. */
 const char *process_path(void);

@@ -78,7 +78,7 @@ struct recording_header {
     uint32_t senders_count;                     /* 584: entries */
     uint32_t senders_entry;                     /* 588: bytes in one entry */
     _Atomic uint64_t leave_ns;                  /* 592: CLOCK_MONOTONIC of `leave` */
-    _Atomic uint64_t handling_ns;               /* 600: when that one was taken; 0: not known */
+    uint64_t reserved5;                         /* 600 */
     char reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
                                            the program that it exec'ed */
 };

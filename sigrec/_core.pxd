@@ -54,7 +54,7 @@ cdef extern from "process.h" nogil:
     void process_set_mode(int signum, ledger_mode mode, bint replaced)
     int32_t process_pid()
     void process_set_reason(const char *reason)
-    void process_set_handling(int signum, uint64_t taken_ns)
+    void process_set_handling(int signum)
     const char *process_path()
 
 cdef extern from "trip.h" nogil:

@@ -60,7 +60,12 @@ cdef int active_count = 0
 cdef unsigned long dispatch_thread = 0
 # The signal whose handler was called last and has not returned, for the recording.
 cdef int handling = 0
-cdef uint64_t handling_ns = 0
+
+cdef inline void set_handling(int signum) noexcept:
+    global handling
+    if handling != signum:  # not for each of many in a row
+        handling = signum
+        process_set_handling(signum)
 
 # Gives this process a recording: set by the policy module.
 cdef object adopt = None
@@ -134,7 +139,7 @@ cdef void arm() noexcept:
 
 cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
     """Calls handlers for what waits, of every signal. Counts those of `only`."""
-    global dispatch_thread, adopting, handling, handling_ns
+    global dispatch_thread, adopting
     cdef event e
     memset(&e, 0, sizeof(e))
     cdef queue_item kind = QUEUE_NONE
@@ -142,7 +147,6 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
     cdef uint64_t n = 0, calls = 0, offset = 0, until = 0
     cdef int signum
     cdef int outer = handling
-    cdef uint64_t outer_ns = handling_ns
     cdef int32_t pid
     if process_adopted() is NULL and not adopting:
         adopting = True
@@ -157,6 +161,7 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
     while True:
         signum = choose(&e, &kind)
         if not signum:
+            set_handling(outer)
             return 0
         # Clock seldom: it costs as much as taking the event.
         calls += 1
@@ -164,6 +169,7 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
             if not until:
                 until = monotonic_ns() + BATCH_NS
             elif calls > BATCH or monotonic_ns() > until:
+                set_handling(outer)
                 arm()
                 return 0
         handler = <Handler>handlers[signum]
@@ -176,8 +182,7 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
         if signum == only:
             handled_only[0] += n
         depth[signum] += 1
-        handling, handling_ns = signum, e.monotonic_ns if kind == QUEUE_EVENT else 0
-        process_set_handling(handling, handling_ns)
+        set_handling(signum)
         try:
             if not handler.siginfo:
                 handler.function(handler.number, frame)
@@ -189,15 +194,13 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
                 handler.function(handler.number, None, frame)
         except:
             depth[signum] -= 1
-            handling, handling_ns = outer, outer_ns
-            process_set_handling(outer, outer_ns)
+            set_handling(outer)
             if process_pid() == pid:
                 arm()  # the exception surfaces now, the rest is handled next
             raise
         depth[signum] -= 1
-        handling, handling_ns = outer, outer_ns
-        process_set_handling(outer, outer_ns)
         if process_pid() != pid:
+            set_handling(0)
             return 0  # the handler forked: what waits is the parent's
 
 

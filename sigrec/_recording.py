@@ -56,7 +56,6 @@ _SENDERS_AT = 576
 _ENDING = struct.Struct("=IQIiI")  # from _ENDING_AT: signal, ordinal, leave, status, handling
 _ENDING_AT = 164
 _LEAVE_NS_AT = 592
-_HANDLING_NS_AT = 600
 _REASON_AT, _REASON_SIZE = 608, 128
 _EXITED = 1
 _LEAVES = {1: "exit", 2: "_exit", 3: "exec"}

@@ -50,7 +50,6 @@ FIELDS = {
     "senders_count": (584, "I"),
     "senders_entry": (588, "I"),
     "leave_ns": (592, "Q"),
-    "handling_ns": (600, "Q"),
     "reason": (608, "128s"),
 }
 
