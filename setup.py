@@ -8,7 +8,7 @@ if sys.platform == "win32":
     sys.exit("sigrec records POSIX signals; Windows has none.")
 
 CORE = [
-    "event", "ring", "ledger", "memory", "sender", "recording", "queue", "process", "trip",
+    "event", "ring", "ledger", "memory", "sender", "recording", "queue", "process", "trip", "wake",
     "action", "handler", "passive", "redirect", "standin", "flood",
 ]
 

@@ -14,6 +14,7 @@
  *   rt_sigaction       in a flood, once for each signal in a batch; and in a
  *                      vfork child, with kill
  *   write              from the trip, where the program set a wakeup fd
+ *   futex              to wake the dispatcher thread: wake.c
  *   openat, read,      the sender's name: of a signal that is about to end the
  *   close              process, and of a new sender at most four times a second
  * and those of the course that a recorded signal takes: passive.c.
@@ -309,7 +310,7 @@ void handler_mask(sigset_t *mask) {
         sigdelset(mask, faults[i]);
 }
 
-int handler_install(int signum) {
+int handler_install(int signum, bool restart) {
     struct entry *entry = &table[signum];
     struct sigaction now;
     if (passive_sigaction(signum, NULL, &now) == 0 && !is_ours(&now))
@@ -320,7 +321,7 @@ int handler_install(int signum) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = handler_on_signal;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | (restart ? SA_RESTART : 0);
     handler_mask(&action.sa_mask);
     if (sigaction(signum, &action, NULL) != 0) {
         int error = errno;

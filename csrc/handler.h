@@ -13,8 +13,10 @@
  * for what the kernel or the C library refuses. */
 int handler_prepare(int signum, uint64_t queue_capacity);
 
-/* Interpreter context: takes the signal. 0 or an errno. */
-int handler_install(int signum);
+/* Interpreter context: takes the signal. restart: blocking calls go on
+ * (SA_RESTART), where no thread needs to come out of one to handle it. 0 or an
+ * errno. */
+int handler_install(int signum, bool restart);
 
 /* Interpreter context: stops queueing; from here on the handler only counts
  * and passes on. */

@@ -62,9 +62,14 @@ cdef extern from "trip.h" nogil:
     void trip(int signum, uint64_t now_ns)
     void trip_clear(const int *signums, int count)
 
+cdef extern from "wake.h" nogil:
+    bint wake_possible()
+    void wake_post()
+    bint wake_wait(uint64_t timeout_ns)
+
 cdef extern from "handler.h" nogil:
     int handler_prepare(int signum, uint64_t queue_capacity)
-    int handler_install(int signum)
+    int handler_install(int signum, bint restart)
     void handler_release(int signum)
     bint handler_restore(int signum, bint force)
     bint handler_in_place(int signum)

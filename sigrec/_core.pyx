@@ -55,8 +55,15 @@ cdef class Handler:
 # Indexed by signal number.
 cdef list handlers = [None] * SIGREC_NSIG
 cdef int depth[65]  # calls of the signal's handler now on the stack
-cdef int active[65]  # the signal numbers that have a handler
-cdef int active_count = 0
+
+# The signals that have a handler, by who calls it: the main thread, from dispatch(), or the
+# dispatcher thread, from dispatch_in_thread(). Each drains its own, and no other.
+cdef struct roster:
+    int signums[65]
+    int count
+
+cdef roster in_main, in_thread
+cdef int to_thread[65]  # the same, for on_trip, which runs in signal context
 cdef unsigned long dispatch_thread = 0
 # The signal whose handler was called last and has not returned, for the recording.
 cdef int handling = 0
@@ -67,12 +74,19 @@ cdef inline void set_handling(int signum) noexcept:
         handling = signum
         process_set_handling(signum)
 
+cdef inline void leave_handling(const roster *mine, int outer) noexcept:
+    if mine == &in_main:
+        set_handling(outer)
+
 # Gives this process a recording: set by the policy module.
 cdef object adopt = None
 cdef bint adopting = False  # it is Python code, in which dispatch may come again
 
 cdef void on_trip(int signum) noexcept nogil:
-    PyErr_SetInterruptEx(signum)
+    if to_thread[signum]:
+        wake_post()
+    else:
+        PyErr_SetInterruptEx(signum)
 
 
 # --- dispatch --------------------------------------------------------------------
@@ -86,15 +100,15 @@ cdef object make_info(const event *e, uint64_t offset):
                             e.datum, e.tid, e.error, e.detail, e.timerid)
 
 
-cdef int choose(event *chosen, queue_item *item) noexcept:
+cdef int choose(const roster *mine, event *chosen, queue_item *item) noexcept:
     """The signal whose turn it is, or 0: the oldest among the heads whose handler may
     run. Those without detail have no time, and go after those that have one."""
     cdef int i, signum, best = 0
     cdef event head
     cdef queue_item kind
     cdef Handler handler
-    for i in range(active_count):
-        signum = active[i]
+    for i in range(mine.count):
+        signum = mine.signums[i]
         handler = <Handler>handlers[signum]
         if depth[signum] >= handler.depth_limit:
             continue
@@ -126,19 +140,19 @@ cdef uint64_t take_all(int signum) noexcept:
     return n
 
 
-cdef void arm() noexcept:
+cdef void arm(const roster *mine) noexcept:
     """Makes sure that dispatch comes again for whatever waits now."""
     cdef int i, signum
     cdef event ignored
-    for i in range(active_count):
-        signum = active[i]
+    for i in range(mine.count):
+        signum = mine.signums[i]
         if queue_next(handler_queue(signum), &ignored) != QUEUE_NONE:
             trip_clear(&signum, 1)
             trip(signum, monotonic_ns())
 
 
-cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
-    """Calls handlers for what waits, of every signal. Counts those of `only`."""
+cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_only) except -1:
+    """Calls handlers for what waits, of every signal of `mine`. Counts those of `only`."""
     global dispatch_thread, adopting
     cdef event e
     memset(&e, 0, sizeof(e))
@@ -155,13 +169,14 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
         finally:
             adopting = False
     pid = process_pid()
-    dispatch_thread = PyThread_get_thread_ident()
+    if mine == &in_main:
+        dispatch_thread = PyThread_get_thread_ident()
     # First clear, then look: what comes after the look trips again.
-    trip_clear(active, active_count)
+    trip_clear(mine.signums, mine.count)
     while True:
-        signum = choose(&e, &kind)
+        signum = choose(mine, &e, &kind)
         if not signum:
-            set_handling(outer)
+            leave_handling(mine, outer)
             return 0
         # Clock seldom: it costs as much as taking the event.
         calls += 1
@@ -169,8 +184,8 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
             if not until:
                 until = monotonic_ns() + BATCH_NS
             elif calls > BATCH or monotonic_ns() > until:
-                set_handling(outer)
-                arm()
+                leave_handling(mine, outer)
+                arm(mine)
                 return 0
         handler = <Handler>handlers[signum]
         queue_take(handler_queue(signum), kind)
@@ -182,7 +197,8 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
         if signum == only:
             handled_only[0] += n
         depth[signum] += 1
-        set_handling(signum)
+        if mine == &in_main:
+            set_handling(signum)
         try:
             if not handler.siginfo:
                 handler.function(handler.number, frame)
@@ -194,13 +210,13 @@ cdef int drain(int only, object frame, uint64_t *handled_only) except -1:
                 handler.function(handler.number, None, frame)
         except:
             depth[signum] -= 1
-            set_handling(outer)
+            leave_handling(mine, outer)
             if process_pid() == pid:
-                arm()  # the exception surfaces now, the rest is handled next
+                arm(mine)  # the exception surfaces now, the rest is handled next
             raise
         depth[signum] -= 1
         if process_pid() != pid:
-            set_handling(0)
+            leave_handling(mine, 0)
             return 0  # the handler forked: what waits is the parent's
 
 
@@ -208,13 +224,13 @@ def dispatch(signum, frame):
     """The Python-level handler of every registered signal (signal.signal)."""
     cdef int number = signum
     cdef uint64_t handled = 0
-    drain(number, frame, &handled)
+    drain(&in_main, number, frame, &handled)
     if handled or handlers[number] is None or depth[number] or handler_in_place(number):
         return
     # CPython's own C handler called us: the program saved our Python-level
     # handler with signal.signal and put it back, and so means us. Our C handler
     # did not see this signal, so the ledger does not have it.
-    handler_install(number)
+    handler_install(number, False)
     cdef Handler handler = <Handler>handlers[number]
     depth[number] += 1
     try:
@@ -231,7 +247,28 @@ def drain_now(int signum) -> None:
     cdef uint64_t handled = 1
     while handled:
         handled = 0
-        drain(signum, None, &handled)
+        drain(&in_thread if to_thread[signum] else &in_main, signum, None, &handled)
+
+
+def dispatch_in_thread(uint64_t timeout_ns) -> bool:
+    """The dispatcher thread: waits until there is something to handle, for timeout_ns at most,
+    and handles it. False: there was nothing."""
+    cdef uint64_t ignored = 0
+    cdef bint woken
+    with nogil:
+        woken = wake_wait(timeout_ns)
+    if woken:
+        drain(&in_thread, 0, None, &ignored)
+    return woken
+
+
+def wake() -> None:
+    """Wakes the dispatcher thread."""
+    wake_post()
+
+
+def can_wake() -> bool:
+    return wake_possible()
 
 
 def after_fork_in_child() -> None:
@@ -244,7 +281,7 @@ def after_fork_in_child() -> None:
         # Another thread was dispatching; its handlers do not run here.
         for i in range(SIGREC_NSIG):
             depth[i] = 0
-    arm()
+    arm(&in_main)
 
 
 # --- registration ------------------------------------------------------------------
@@ -273,37 +310,48 @@ def prepare(int signum, uint64_t queue_capacity) -> None:
     check(handler_prepare(signum, queue_capacity))
 
 
-def install(int signum, Handler handler not None, take_over) -> None:
+def install(int signum, Handler handler not None, take_over, bint thread) -> None:
     """Sets the handler, calls take_over() (which sets the Python-level handler, and with it
-    CPython's C handler), and puts ours in its place. This thread gets no signal in between."""
+    CPython's C handler; None: nothing to call), and puts ours in its place. This thread gets no
+    signal in between. thread: the dispatcher thread calls the handler."""
     cdef sigset_t all_signals, old
     cdef object before = handlers[signum]
+    cdef bint thread_before = to_thread[signum]
     sigfillset(&all_signals)
     pthread_sigmask(SIG_BLOCK, &all_signals, &old)
     try:
-        take_over()
-        set_handler(signum, handler)
+        if take_over is not None:
+            take_over()
+        set_handler(signum, handler, thread)
         try:
-            check(handler_install(signum))
+            check(handler_install(signum, thread))
         except:
-            set_handler(signum, before)
+            set_handler(signum, before, thread_before)
             raise
         process_set_mode(signum, MODE_REGISTERED, False)
     finally:
         pthread_sigmask(SIG_SETMASK, &old, NULL)
-    arm()
+    arm(&in_thread if thread else &in_main)
 
 
-def set_handler(int signum, handler) -> None:
-    """Swaps the handler of a signal (None: it has none any more)."""
-    global active_count
-    cdef int i, n = 0
+def set_handler(int signum, handler, bint thread) -> None:
+    """Swaps the handler of a signal (None: it has none any more), and who calls it."""
+    cdef int i
+    cdef bint moved = handler is not None and thread != to_thread[signum]
     handlers[signum] = handler
+    to_thread[signum] = thread
+    in_main.count = in_thread.count = 0
     for i in range(1, SIGREC_NSIG):
-        if handlers[i] is not None:
-            active[n] = i
-            n += 1
-    active_count = n
+        if handlers[i] is None:
+            continue
+        if to_thread[i]:
+            in_thread.signums[in_thread.count] = i
+            in_thread.count += 1
+        else:
+            in_main.signums[in_main.count] = i
+            in_main.count += 1
+    if moved:
+        arm(&in_thread if thread else &in_main)
 
 
 def get_handler(int signum):
@@ -334,7 +382,7 @@ def remove(int signum, give_back) -> bool:
 def forget(int signum) -> None:
     """Drops the handler, and what still waits for it."""
     process_abandoned(signum, take_all(signum))
-    set_handler(signum, None)
+    set_handler(signum, None, False)
 
 
 def stop() -> None:

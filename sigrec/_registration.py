@@ -6,7 +6,9 @@ has, and given back, flags and mask and all, when the last one ends.
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from types import MappingProxyType
 
 from sigrec import _core, _publishing
@@ -30,15 +32,32 @@ REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIG
 DEPTH = 8
 
 
+_UNTOUCHED = object()  # the Python-level handler was left alone: nothing to give back
+
+
 class _Taken:
     """A signal that is ours: the Python-level handler to give back, and who is registered."""
 
-    def __init__(self, before: object) -> None:
-        self.before = before
+    def __init__(self) -> None:
+        self.before: object = _UNTOUCHED  # the Python-level handler that was there
         self.registrations: list[Registration] = []  # the last one is in force
+
+    @property
+    def is_ready_for_main(self) -> bool:
+        """Whether CPython calls us when the signal comes."""
+        return self.before is not _UNTOUCHED
 
 
 _taken: dict[int, _Taken] = {}
+_lock = threading.RLock()  # registrations may come and go in any thread
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Registration:
@@ -48,15 +67,18 @@ class Registration:
     newest ends, the one before it is in force again.
     """
 
-    __slots__ = ("_active", "_core_handler", "handler", "signum")
+    __slots__ = ("_active", "_core_handler", "_thread", "handler", "signum")
 
     signum: int
     handler: Handler
 
-    def __init__(self, signum: int, handler: Handler, core_handler: _core.Handler) -> None:
+    def __init__(
+        self, signum: int, handler: Handler, core_handler: _core.Handler, thread: bool
+    ) -> None:
         self.signum = signum
         self.handler = handler
         self._core_handler = core_handler
+        self._thread = thread
         self._active = True
 
     @property
@@ -72,20 +94,25 @@ class Registration:
         was delivered before is handled before this returns (called from inside the signal's own
         handler: what cannot be handled any more counts as ``abandoned``).
 
-        Raises WrongThreadError (a ValueError) off the main thread, and what a handler raises
-        while the rest is handled.
+        Raises WrongThreadError (a ValueError) off the main thread, unless it is of the dispatcher
+        thread; and what a handler raises while the rest is handled.
         """
-        if not self._active:
-            return
-        taken = _taken[self.signum]
-        if taken.registrations[-1] is not self:
-            taken.registrations.remove(self)
-        elif len(taken.registrations) > 1:
-            taken.registrations.pop()
-            _core.set_handler(self.signum, taken.registrations[-1]._core_handler)
-        else:
+        with _lock:
+            if not self._active:
+                return
+            taken = _taken[self.signum]
+            if taken.registrations[-1] is not self:
+                taken.registrations.remove(self)
+                self._active = False
+                return
+            if len(taken.registrations) > 1:
+                _core_take_up(self.signum, taken, taken.registrations[-2])
+                taken.registrations.pop()
+                self._active = False
+                return
             _give_back(self.signum, taken)
-        self._active = False
+            self._active = False
+        _finish(self.signum, self._thread)
 
     def __enter__(self) -> Registration:
         return self
@@ -112,12 +139,14 @@ def register(
     reentrant: bool | None = None,
     coalesce: bool | None = None,
 ) -> Registration:
-    """Call ``handler(signum, frame)`` in the main thread, once for each delivered signal.
+    """Call ``handler(signum, frame)``, once for each delivered signal, in the main thread.
 
     signum: an int or signal.Signals.
     siginfo: call ``handler(signum, info, frame)`` instead, with a :class:`SignalInfo`, as
         sigaction(2) does with SA_SIGINFO; info is None where the signal's queue was full.
-    deliver: "main", the only value so far.
+    deliver: "main", or "thread": sigrec's one dispatcher thread calls the handler, with frame
+        None, whatever the main thread is doing; an exception goes to threading.excepthook. Then
+        register and cancel work from any thread, and signal.getsignal shows what it showed before.
     reentrant: whether the handler may be interrupted by its own signal, to a depth of 8. By
         default it is for SIGINT, SIGTERM, SIGQUIT and SIGHUP, as with signal.signal; another
         signal that comes while its handler runs waits its turn.
@@ -134,10 +163,8 @@ def register(
     number = signal_number(signum)
     if not callable(handler):
         raise ValueError(f"handler must be callable, not {handler!r}")
-    if deliver == "thread":
-        raise NotImplementedError('deliver="thread" is not there yet; use deliver="main"')
-    if deliver != "main":
-        raise ValueError(f'deliver must be "main", not {deliver!r}')
+    if deliver not in ("main", "thread"):
+        raise ValueError(f'deliver must be "main" or "thread", not {deliver!r}')
     for name, value in (("reentrant", reentrant), ("coalesce", coalesce)):
         if value is not None and not isinstance(value, bool):
             raise ValueError(f"{name} must be True, False or None, not {value!r}")
@@ -147,16 +174,23 @@ def register(
         reentrant = number in REENTRANT
     if coalesce is None:
         coalesce = handler is signal.default_int_handler
+    thread = deliver == "thread"
     core_handler = _core.Handler(number, handler, siginfo, coalesce, DEPTH if reentrant else 1)
-    registration = Registration(number, handler, core_handler)
+    registration = Registration(number, handler, core_handler, thread)
 
-    taken = _taken.get(number)
-    if taken is not None and _core.in_place(number):
-        _require_main_thread(number)
-        _core.set_handler(number, core_handler)
+    if thread:
+        from sigrec import _dispatcher
+
+        _dispatcher.start()
     else:
-        taken = _take(number, core_handler, taken)
-    taken.registrations.append(registration)
+        _require_main_thread(number)
+    with _lock:
+        taken = _taken.get(number)
+        if taken is not None and _core.in_place(number) and (thread or taken.is_ready_for_main):
+            _core.set_handler(number, core_handler, thread)
+        else:
+            taken = _take(number, core_handler, taken, thread)
+        taken.registrations.append(registration)
     return registration
 
 
@@ -173,6 +207,11 @@ def unregister(signum: int) -> bool:
         registration.cancel()
     taken.registrations[-1].cancel()
     return True
+
+
+def has_thread_handlers() -> bool:
+    """Whether the dispatcher thread has anything to do."""
+    return any(taken.registrations[-1]._thread for taken in _taken.values())
 
 
 class SignalManager:
@@ -269,22 +308,30 @@ def _describe(number: int) -> str:
     return name(number)
 
 
-def _take(number: int, core_handler: _core.Handler, taken: _Taken | None) -> _Taken:
+def _take(number: int, core_handler: _core.Handler, taken: _Taken | None, thread: bool) -> _Taken:
     """Take the OS-level disposition; `taken` is ours from before, if someone replaced it."""
     before = signal.getsignal(number)
-    _require_main_thread(number)
-    _core.prepare(number, _publishing.start())
-    _core.install(number, core_handler, lambda: signal.signal(number, _core.dispatch))
+    if taken is None or not _core.in_place(number):
+        _core.prepare(number, _publishing.start())
+    take_over = None if thread else (lambda: signal.signal(number, _core.dispatch))
+    _core.install(number, core_handler, take_over, thread)
     if taken is None:
-        taken = _taken[number] = _Taken(before)
-    else:
+        taken = _taken[number] = _Taken()
+    if not thread:
         taken.before = before
     return taken
 
 
-def _require_main_thread(number: int) -> None:
-    import threading
+def _core_take_up(number: int, taken: _Taken, registration: Registration) -> None:
+    """The registration before is in force again."""
+    if registration._thread or taken.is_ready_for_main:
+        _core.set_handler(number, registration._core_handler, registration._thread)
+    else:
+        _require_main_thread(number)
+        _take(number, registration._core_handler, taken, False)
 
+
+def _require_main_thread(number: int) -> None:
     if threading.current_thread() is not threading.main_thread():
         raise WrongThreadError(
             f"the handler of {_describe(number)} runs in the main thread and must be set there, "
@@ -293,23 +340,34 @@ def _require_main_thread(number: int) -> None:
 
 
 def _give_back(number: int, taken: _Taken) -> None:
-    _require_main_thread(number)
+    if taken.is_ready_for_main:
+        _require_main_thread(number)
 
     def give_back() -> None:
-        # None: a C handler that Python knows nothing of; the core puts it back.
-        before = signal.SIG_DFL if taken.before is None else taken.before
-        signal.signal(number, before)  # type: ignore[arg-type]
+        if taken.is_ready_for_main:
+            # None: a C handler that Python knows nothing of; the core puts it back.
+            before = signal.SIG_DFL if taken.before is None else taken.before
+            signal.signal(number, before)  # type: ignore[arg-type]
 
     _core.remove(number, give_back)
     del _taken[number]
+
+
+def _finish(number: int, thread: bool) -> None:
+    """Handle what was delivered before the signal was given back, and forget the handler."""
+    if thread:
+        from sigrec import _dispatcher
+
+        _dispatcher.finish()
     errors: list[BaseException] = []
-    while True:
+    while not thread:
         try:
             _core.drain_now(number)
             break
         except BaseException as error:  # a handler's own; the rest is handled all the same
             errors.append(error)
-    _core.forget(number)
+    if number not in _taken:
+        _core.forget(number)
     if errors:
         raise errors[0]
 

@@ -61,11 +61,6 @@ def test_bad_options_are_value_errors(options):
     assert not sigrec.unregister(signal.SIGUSR1)
 
 
-def test_thread_delivery_says_that_it_is_not_there():
-    with pytest.raises(NotImplementedError, match="thread"):
-        sigrec.register(signal.SIGUSR1, ignore, deliver="thread")
-
-
 def test_registering_off_the_main_thread(child):
     p = child(
         """

@@ -61,7 +61,7 @@ static uint64_t drain(int signum) {
 
 static void take(int signum) {
     CHECK_EQ(handler_prepare(signum, 1024), 0);
-    CHECK_EQ(handler_install(signum), 0);
+    CHECK_EQ(handler_install(signum, false), 0);
 }
 
 static void give_back(int signum) {

@@ -1,0 +1,299 @@
+"""``deliver="thread"``: handlers in the dispatcher thread, whatever the main thread does."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+import sigrec
+from tests.conftest import RT, wait_until
+
+USR1 = signal.SIGUSR1
+ME = os.getpid()
+
+
+def test_it_is_called_there_and_python_sees_no_difference():
+    calls = []
+
+    def handler(signum, info, frame):
+        calls.append((signum, info.si_pid, frame, threading.current_thread().name))
+
+    before = signal.getsignal(USR1)
+    with sigrec.register(USR1, handler, siginfo=True, deliver="thread"):
+        assert signal.getsignal(USR1) == before
+        os.kill(ME, USR1)
+        wait_until(lambda: calls)
+        assert calls == [(USR1, ME, None, "sigrec-dispatcher")]
+        stats = sigrec.stats()[USR1]
+        assert stats.mode == "registered" and not stats.replaced
+
+
+@pytest.mark.parametrize("queue", [True, False], ids=["real-time", "standard"])
+def test_a_flood_is_handled_to_the_last_signal(child, queue):
+    p = child(
+        """
+        signum = int(sys.argv[1])
+        calls = 0
+        def handler(s, f):
+            global calls
+            calls += 1
+        sigrec.register(signum, handler, deliver="thread")
+        say("ready")
+        hear()
+        settle(signum)
+        say(calls, *ledger(signum))
+        """,
+        int(RT if queue else USR1),
+    )
+    p.line()
+    p.flood(RT if queue else USR1, 500_000, queue)
+    p.tell()
+    calls, delivered, recorded, handled, pending = map(int, p.line().split())
+    assert calls == delivered == recorded == handled
+    assert pending == 0
+    assert delivered == 500_000 if queue else 0 < delivered <= 500_000
+    p.end()
+
+
+def test_while_the_main_thread_is_in_c(child):
+    """It waits in read(2) for what the handler writes: without the thread, for ever."""
+    p = child(
+        """
+        import ctypes
+        r, w = os.pipe()
+        sigrec.register(RT, lambda s, f: os.write(w, b"x"), deliver="thread")
+        say("ready")
+        buffer = ctypes.create_string_buffer(1)
+        for _ in range(100):
+            assert ctypes.CDLL(None).read(r, buffer, 1) == 1  # without the GIL
+            say("read")
+        """
+    )
+    p.line()
+    for _ in range(100):
+        os.kill(p.pid, RT)
+        assert p.line() == "read"
+    p.end()
+
+
+def test_while_the_main_thread_holds_the_gil(child):
+    p = child(
+        """
+        import ctypes
+        calls = []
+        sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread")
+        libc = ctypes.PyDLL(None)  # keeps the GIL
+        pid = os.fork()
+        if pid == 0:
+            hear()
+            for _ in range(1000):
+                os.kill(os.getppid(), RT)
+            os._exit(0)
+        r, w = os.pipe()
+        say("ready")
+        libc.waitpid(pid, None, 0)
+        assert not calls
+        settle(RT)
+        say(len(calls), *ledger(RT))
+        """
+    )
+    p.line()
+    p.tell()
+    assert p.line() == "1000 1000 1000 1000 0"
+    p.end()
+
+
+def test_exceptions_go_to_the_excepthook_and_dispatch_goes_on(monkeypatch):
+    seen, calls = [], []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+
+    def handler(signum, frame):
+        calls.append(signum)
+        raise KeyError(len(calls))
+
+    with sigrec.register(RT, handler, deliver="thread"):
+        for _ in range(3):
+            os.kill(ME, RT)
+        wait_until(lambda: len(seen) == 3)
+    assert [args.exc_value.args for args in seen] == [(1,), (2,), (3,)]
+    assert {args.thread.name for args in seen} == {"sigrec-dispatcher"}
+
+
+def test_from_any_thread():
+    calls, made = [], []
+
+    def other():
+        made.append(sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread"))
+        os.kill(ME, RT)
+        made[0].cancel()  # what was delivered before is handled when it returns
+        calls.append("cancelled")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert calls == [RT, "cancelled"]
+    assert signal.getsignal(RT) == signal.SIG_DFL
+
+
+def test_cancel_waits_for_what_was_delivered():
+    for _ in range(50):
+        calls = []
+        registration = sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread")
+        for _ in range(20):
+            os.kill(ME, RT)
+        registration.cancel()
+        assert len(calls) == 20
+
+
+def test_cancelled_by_its_own_handler():
+    done = threading.Event()
+
+    def handler(signum, frame):
+        registration.cancel()
+        done.set()
+
+    registration = sigrec.register(RT, handler, deliver="thread")
+    os.kill(ME, RT)
+    assert done.wait(60)
+    assert signal.getsignal(RT) == signal.SIG_DFL
+
+
+def test_main_and_thread_on_one_signal():
+    calls = []
+
+    def called(who):
+        return lambda s, f: calls.append((who, threading.current_thread() is threading.main_thread()))
+
+    with sigrec.register(RT, called("first")):
+        with sigrec.register(RT, called("second"), deliver="thread"):
+            os.kill(ME, RT)
+            wait_until(lambda: calls == [("second", False)])
+            with sigrec.register(RT, called("third")):
+                os.kill(ME, RT)
+                wait_until(lambda: calls[1:] == [("third", True)])
+        os.kill(ME, RT)
+        wait_until(lambda: calls[2:] == [("first", True)])
+    calls.clear()
+    with sigrec.register(RT, called("thread"), deliver="thread"):
+        with sigrec.register(RT, called("main")):
+            os.kill(ME, RT)
+            wait_until(lambda: calls == [("main", True)])
+        os.kill(ME, RT)
+        wait_until(lambda: calls[1:] == [("thread", False)])
+    assert signal.getsignal(RT) == signal.SIG_DFL
+
+
+def test_at_exit_what_was_delivered_is_handled(child):
+    p = child(
+        """
+        import atexit
+        calls = []
+        def handler(s, f):
+            calls.append(s)
+        atexit.register(lambda: say(len(calls)))  # runs after sigrec's own
+        sigrec.register(RT, handler, deliver="thread")
+        for _ in range(10_000):
+            os.kill(os.getpid(), RT)
+        """
+    )
+    assert p.line() == "10000"
+    p.end()
+
+
+def test_a_handler_that_never_returns_does_not_hold_up_the_end(child):
+    p = child(
+        """
+        from sigrec import _dispatcher
+        _dispatcher.END_S = 0.05
+        sigrec.register(RT, lambda s, f: (say("in it"), time.sleep(3600)), deliver="thread")
+        os.kill(os.getpid(), RT)
+        hear()
+        """
+    )
+    assert p.line() == "in it"
+    p.tell()
+    p.end()
+
+
+def test_a_forked_child_has_a_thread_of_its_own(child):
+    p = child(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork with threads, 3.12
+        calls = []
+        sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread")
+        os.kill(os.getpid(), RT)
+        settle(RT)
+        pid = os.fork()
+        if pid == 0:
+            calls.clear()
+            for _ in range(100):
+                os.kill(os.getpid(), RT)
+            settle(RT)
+            say(len(calls), *ledger(RT))
+            os._exit(0)
+        os.waitpid(pid, 0)
+        os.kill(os.getpid(), RT)
+        settle(RT)
+        say(len(calls), *ledger(RT))
+        """
+    )
+    assert p.line() == "100 100 100 100 0"
+    assert p.line() == "2 2 2 2 0"
+    p.end()
+
+
+def test_a_handler_that_forks(child):
+    p = child(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        def handler(s, f):
+            pid = os.fork()
+            if pid == 0:
+                say("child")
+                os._exit(0)
+            os.waitpid(pid, 0)
+            say("parent")
+        sigrec.register(RT, handler, deliver="thread")
+        os.kill(os.getpid(), RT)
+        hear()
+        os.kill(os.getpid(), RT)
+        hear()
+        """
+    )
+    for _ in range(2):
+        assert [p.line(), p.line()] == ["child", "parent"]
+        p.tell()
+    p.end()
+
+
+def test_start_and_stop_leave_nothing(child):
+    p = child(
+        """
+        import gc
+        def once(n):
+            registration = sigrec.register(RT, lambda s, f: None, deliver="thread")
+            if n % 10 == 0:
+                os.kill(os.getpid(), RT)
+            registration.cancel()
+        def state():
+            gc.collect()
+            return len(os.listdir("/proc/self/fd")), threading.active_count(), signal.getsignal(RT)
+        def resident():
+            return int(open("/proc/self/statm").read().split()[1])
+        for n in range(300): once(n)
+        before, pages = state(), resident()
+        for n in range(2000): once(n)
+        say(before == state(), resident() - pages < 256)
+        """
+    )
+    assert p.line() == "True True"
+    p.end()
+
+
+def test_bad_deliver():
+    for bad in ("threads", None, 1, True):
+        with pytest.raises(ValueError, match="deliver"):
+            sigrec.register(USR1, print, deliver=bad)
