@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from sigrec._sending import sigqueue
     from sigrec._siginfo import Sender, SignalInfo
     from sigrec._stats import ProcessStats, Stats, stats
+    from sigrec._streams import Flag, Missed, Stream, stream, wait
 
 __all__ = [
+    "Flag",
+    "Missed",
     "NoRecordingError",
     "ProcessStats",
     "Recorder",
@@ -31,6 +34,7 @@ __all__ = [
     "SignalStats",
     "SigrecError",
     "Stats",
+    "Stream",
     "WrongThreadError",
     "configure",
     "open_recording",
@@ -38,13 +42,17 @@ __all__ = [
     "register",
     "sigqueue",
     "stats",
+    "stream",
     "unregister",
+    "wait",
 ]
 
 __version__ = "0.1.0"
 
 # A name's module is imported when the name is first used: `import sigrec` costs next to nothing.
 _MODULES = {
+    "Flag": "_streams",
+    "Missed": "_streams",
     "NoRecordingError": "_errors",
     "ProcessStats": "_stats",
     "Recorder": "_recorder",
@@ -57,6 +65,7 @@ _MODULES = {
     "SignalStats": "_recording",
     "SigrecError": "_errors",
     "Stats": "_stats",
+    "Stream": "_streams",
     "WrongThreadError": "_errors",
     "configure": "_publishing",
     "open_recording": "_recording",
@@ -64,7 +73,9 @@ _MODULES = {
     "register": "_registration",
     "sigqueue": "_sending",
     "stats": "_stats",
+    "stream": "_streams",
     "unregister": "_registration",
+    "wait": "_streams",
 }
 
 

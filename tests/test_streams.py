@@ -1,0 +1,532 @@
+"""stream(), wait() and Flag: in threads, in asyncio, uvloop, trio and anyio, each with the real one."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import sigrec
+from tests.conftest import RT, wait_until
+
+USR1 = signal.SIGUSR1
+ME = os.getpid()
+
+
+def values(items):
+    return [item.si_value for item in items]
+
+
+def send(*numbers):
+    for number in numbers:
+        sigrec.sigqueue(ME, RT, number)
+
+
+# --- in threads ---------------------------------------------------------------------------------
+
+
+def test_for():
+    with sigrec.stream(RT, USR1) as stream:
+        send(1, 2, 3)
+        os.kill(ME, USR1)
+        found = [next(stream) for _ in range(4)]
+        assert values(found) == [1, 2, 3, None]
+        assert [info.si_signo for info in found] == [RT, RT, RT, USR1]
+        assert stream.signals == {RT, USR1}
+    assert list(stream) == [] and stream.unread == [] and stream.closed
+    assert signal.getsignal(RT) == signal.SIG_DFL
+
+
+def test_every_stream_gets_every_event_in_any_thread():
+    streams = [sigrec.stream(RT) for _ in range(4)]
+    found = [[] for _ in streams]
+
+    def read(n):
+        for info in streams[n]:
+            found[n].append(info.si_value)
+
+    threads = [threading.Thread(target=read, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    send(*range(200))
+    wait_until(lambda: all(len(got) == 200 for got in found))
+    for stream in streams:
+        stream.close()  # wakes who waits
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert found == [list(range(200))] * 4
+
+
+def test_two_readers_of_one_stream_share_it():
+    stream = sigrec.stream(RT)
+    found = []
+    threads = [threading.Thread(target=lambda: found.extend(values(stream))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    send(*range(300))
+    with sigrec.stream(RT):
+        wait_until(lambda: not stream._items)
+    stream.close()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(found + values(stream.unread)) == list(range(300))
+
+
+def test_unread_is_reported():
+    with sigrec.stream(RT) as stream:
+        send(1, 2, 3)
+        assert next(stream).si_value == 1
+    assert values(stream.unread) == [2, 3]
+
+
+def test_what_does_not_fit_is_counted_in_band():
+    with sigrec.stream(RT, USR1, backlog=2) as stream:
+        send(1, 2, 3, 4)
+        os.kill(ME, USR1)
+        wait_until(lambda: stream._overflow == {RT: 2, USR1: 1})
+        assert [next(stream).si_value for _ in range(2)] == [1, 2]
+        send(5)
+        found = [next(stream) for _ in range(3)]
+        assert found[:2] == [sigrec.Missed(RT, 2), sigrec.Missed(USR1, 1)]
+        assert found[2].si_value == 5
+        send(6, 7, 8, 9)
+    assert values(stream.unread[:2]) == [6, 7] and stream.unread[2:] == [sigrec.Missed(RT, 2)]
+
+
+def test_get_with_a_timeout():
+    with sigrec.stream(RT) as stream:
+        assert stream.get(timeout=0) is None
+        assert stream.get(timeout=0.01) is None
+        send(1)
+        assert stream.get(timeout=60).si_value == 1
+        for bad in (-1, True, float("nan")):
+            with pytest.raises(ValueError, match="timeout"):
+                stream.get(timeout=bad)
+
+
+def test_a_python_handler_runs_while_the_main_thread_waits():
+    class Stop(Exception):
+        pass
+
+    def handler(signum, frame):
+        raise Stop
+
+    before = signal.signal(USR1, handler)
+    main = threading.get_ident()
+    try:
+        with sigrec.stream(RT) as stream:
+            def later():
+                wait_until(lambda: stream._waiters)
+                signal.pthread_kill(main, USR1)
+
+            thread = threading.Thread(target=later)
+            thread.start()
+            with pytest.raises(Stop):
+                next(stream)
+            thread.join()
+            assert not stream._waiters
+            send(1)
+            assert next(stream).si_value == 1
+    finally:
+        signal.signal(USR1, before)
+
+
+def test_a_stream_that_nobody_has_any_more_closes_itself():
+    stream = sigrec.stream(RT)
+    del stream
+    wait_until(lambda: signal.getsignal(RT) == signal.SIG_DFL and RT not in sigrec._streams._sources)
+
+
+@pytest.mark.parametrize("bad", [(), ("SIGTERM",), (0,), (signal.SIGKILL,), (True,), (RT, 99)])
+def test_bad_signals(bad):
+    for function in (sigrec.stream, sigrec.wait, sigrec.Flag):
+        with pytest.raises(ValueError, match="."):
+            function(*bad)
+    assert not sigrec.unregister(RT)
+
+
+@pytest.mark.parametrize("bad", [0, -1, True, 1.5, "many", (1 << 24) + 1])
+def test_bad_backlog(bad):
+    with pytest.raises(ValueError, match="backlog"):
+        sigrec.stream(RT, backlog=bad)
+
+
+def test_wait():
+    assert sigrec.wait(RT, timeout=0.01) is None
+    thread = threading.Thread(
+        target=lambda: (wait_until(lambda: RT in sigrec._streams._sources), send(7))
+    )
+    thread.start()
+    assert sigrec.wait(RT, USR1, timeout=60).si_value == 7
+    thread.join()
+
+
+def test_flag():
+    with sigrec.Flag(RT, USR1) as flag:
+        assert not flag.is_set() and flag.info is None
+        send(3, 4)
+        assert flag.wait(60)
+        wait_until(lambda: sigrec.stats()[RT].pending == 0)
+        assert flag.info.si_value == 3
+        flag.clear()
+        assert not flag.is_set() and flag.info is None
+        os.kill(ME, USR1)
+        assert flag.wait(60) and flag.info.si_signo == USR1
+    assert signal.getsignal(RT) == signal.SIG_DFL
+
+
+# --- in event loops --------------------------------------------------------------------------------
+
+
+def run_asyncio(main):
+    asyncio.run(main())
+
+
+def run_uvloop(main):
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def run_trio(main):
+    pytest.importorskip("trio").run(main)
+
+
+def run_anyio(main):
+    pytest.importorskip("anyio").run(main)
+
+
+def run_anyio_on_trio(main):
+    pytest.importorskip("trio")
+    pytest.importorskip("anyio").run(main, backend="trio")
+
+
+LOOPS = [run_asyncio, run_uvloop, run_trio, run_anyio, run_anyio_on_trio]
+
+
+@pytest.mark.parametrize("run", LOOPS)
+def test_async_for(run):
+    found = []
+
+    async def main():
+        async with sigrec.stream(RT) as stream:
+            send(*range(100))
+            async for info in stream:
+                found.append(info.si_value)
+                if info.si_value == 99:
+                    send(100)  # one that is waited for
+                if info.si_value == 100:
+                    break
+
+    run(main)
+    assert found == list(range(101))
+    assert signal.getsignal(RT) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("run", [run_asyncio, run_uvloop])
+def test_cancelling_and_closing_wake_an_asyncio_task(run):
+    async def main():
+        stream = sigrec.stream(RT)
+        task = asyncio.ensure_future(stream.__anext__())
+        await asyncio.sleep(0)
+        while not stream._waiters:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not stream._waiters
+        send(1)
+        assert (await stream.__anext__()).si_value == 1
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(stream.__anext__(), 0.01)
+
+        async def read():
+            return [info async for info in stream]
+
+        task = asyncio.ensure_future(read())
+        while not stream._waiters:
+            await asyncio.sleep(0)
+        stream.close()
+        assert await task == []
+
+    run(main)
+
+
+def test_cancelling_and_closing_in_trio():
+    trio = pytest.importorskip("trio")
+
+    async def main():
+        stream = sigrec.stream(RT)
+        with trio.move_on_after(0.01) as scope:
+            await stream.__anext__()
+        assert scope.cancelled_caught and not stream._waiters
+        send(1)
+        assert (await stream.__anext__()).si_value == 1
+        done = []
+        async with trio.open_nursery() as nursery:
+            async def read():
+                done.extend([info async for info in stream])
+                done.append("end")
+
+            nursery.start_soon(read)
+            while not stream._waiters:
+                await trio.sleep(0)
+            stream.close()
+        assert done == ["end"]
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("run", LOOPS)
+def test_a_backlog_leaves_others_their_turn(run):
+    ticks = []
+
+    async def main():
+        with sigrec.stream(RT) as stream:
+            send(*range(1000))
+            wait_until(lambda: len(stream._items) == 1000)
+            if run in (run_trio, run_anyio_on_trio):
+                import trio
+
+                async with trio.open_nursery() as nursery:
+                    async def tick():
+                        while True:
+                            ticks.append(1)
+                            await trio.sleep(0)
+
+                    nursery.start_soon(tick)
+                    for _ in range(1000):
+                        await stream.__anext__()
+                    nursery.cancel_scope.cancel()
+            else:
+                async def tick():
+                    while True:
+                        ticks.append(1)
+                        await asyncio.sleep(0)
+
+                task = asyncio.ensure_future(tick())
+                for _ in range(1000):
+                    await stream.__anext__()
+                task.cancel()
+
+    run(main)
+    assert len(ticks) >= 10
+
+
+def test_several_loops_in_several_threads():
+    found = {}
+
+    def thread(name):
+        async def main():
+            async with sigrec.stream(RT) as stream:
+                ready.append(name)
+                async for info in stream:
+                    found.setdefault(name, []).append(info.si_value)
+                    if info.si_value == 49:
+                        return
+
+        asyncio.run(main())
+
+    ready = []
+    threads = [threading.Thread(target=thread, args=(n,)) for n in range(3)]
+    for one in threads:
+        one.start()
+    wait_until(lambda: len(ready) == 3)
+    send(*range(50))
+    for one in threads:
+        one.join(60)
+    assert found == {n: list(range(50)) for n in range(3)}
+
+
+def test_a_loop_that_has_ended_does_not_take_the_wake_up_along():
+    stream = sigrec.stream(RT)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(stream.__anext__())
+    loop.run_until_complete(asyncio.sleep(0.001))
+    assert stream._waiters
+    loop.close()
+    found = []
+    thread = threading.Thread(target=lambda: found.append(next(stream).si_value))
+    thread.start()
+    wait_until(lambda: len(stream._waiters) == 2)
+    send(5)
+    thread.join(60)
+    assert found == [5]
+    stream.close()
+    task._log_destroy_pending = False
+
+
+def test_the_programs_wakeup_fd_and_child_watcher_stay_its_own():
+    async def main():
+        loop = asyncio.get_running_loop()
+        got = asyncio.Event()
+        loop.add_signal_handler(USR1, got.set)
+        async with sigrec.stream(RT) as stream:
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(7)")
+            assert await process.wait() == 7
+            os.kill(ME, USR1)
+            await asyncio.wait_for(got.wait(), 60)
+            send(1)
+            assert (await stream.__anext__()).si_value == 1
+        loop.remove_signal_handler(USR1)
+
+    asyncio.run(main())
+
+
+# --- exact -------------------------------------------------------------------------------------------
+
+FLOODED = """
+import asyncio
+form, count = sys.argv[1], int(sys.argv[2])
+got = missed = 0
+def take(item):
+    global got, missed
+    if isinstance(item, sigrec.Missed):
+        missed += item.count
+    else:
+        got += 1
+    return got + missed < count
+def read(stream):
+    for item in stream:
+        if not take(item):
+            return
+async def aread(stream):
+    say("ready")
+    async for item in stream:
+        if not take(item):
+            return
+with sigrec.stream(RT) as stream, sigrec.stream(RT) as other:
+    if form == "for":
+        say("ready")
+        read(stream)
+    elif form == "thread":
+        thread = threading.Thread(target=read, args=(stream,))
+        thread.start()
+        say("ready")
+        thread.join()
+    elif form == "asyncio":
+        asyncio.run(aread(stream))
+    elif form == "uvloop":
+        import uvloop
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(aread(stream))
+    elif form == "trio":
+        import trio
+        trio.run(aread, stream)
+    elif form == "anyio":
+        import anyio
+        anyio.run(aread, stream)
+rest = sum(item.count if isinstance(item, sigrec.Missed) else 1 for item in other.unread)
+say(got + missed, rest, *ledger(RT))
+"""
+
+
+@pytest.mark.parametrize("form", ["for", "thread", "asyncio", "uvloop", "trio", "anyio"])
+def test_to_the_last_of_a_flood(child, form):
+    if form not in ("for", "thread", "asyncio"):
+        pytest.importorskip(form)
+    count = 100_000
+    p = child(FLOODED, form, count)
+    p.line()
+    p.flood(RT, count)
+    assert p.line(120) == f"{count} {count} {count} {count} {count} 0"
+    p.end()
+
+
+# --- fork, exit, and nothing left ---------------------------------------------------------------------
+
+
+def test_in_a_forked_child(child):
+    p = child(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        stream = sigrec.stream(RT, signal.SIGTERM)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                next(stream)
+            except sigrec.SigrecError as error:
+                say(error)
+            stream.close()
+            with sigrec.stream(RT) as own:
+                sigrec.sigqueue(os.getpid(), RT, 7)
+                say(next(own).si_value)
+            os.kill(os.getpid(), signal.SIGTERM)  # nobody reads it here: it ends the child
+            say("survived")
+            os._exit(0)
+        say(os.waitpid(pid, 0)[1])
+        sigrec.sigqueue(os.getpid(), RT, 8)
+        say(next(stream).si_value)
+        """
+    )
+    assert "open one in this process" in p.line()
+    assert [p.line(), p.line(), p.line()] == ["7", "15", "8"]
+    p.end()
+
+
+def test_in_a_running_loop(child):
+    p = child(
+        """
+        import asyncio, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        async def main():
+            async with sigrec.stream(RT) as stream:
+                pid = os.fork()
+                if pid == 0:
+                    try:
+                        await stream.__anext__()
+                    except sigrec.SigrecError:
+                        say("refused")
+                    os._exit(0)
+                os.waitpid(pid, 0)
+                sigrec.sigqueue(os.getpid(), RT, 8)
+                say((await stream.__anext__()).si_value)
+        asyncio.run(main())
+        """
+    )
+    assert [p.line(), p.line()] == ["refused", "8"]
+    p.end()
+
+
+def test_an_open_stream_does_not_keep_the_interpreter(child):
+    p = child("stream = sigrec.stream(RT); sigrec.sigqueue(os.getpid(), RT, 1); say('end')")
+    assert p.line() == "end"
+    _, errors = p.end()
+    assert errors == ""
+
+
+def test_opening_and_closing_leaves_nothing(child):
+    p = child(
+        """
+        import asyncio, gc
+        async def anext_of(stream):
+            return await stream.__anext__()
+        def once(n):
+            with sigrec.stream(RT, signal.SIGUSR1) as stream:
+                if n % 10 == 0:
+                    sigrec.sigqueue(os.getpid(), RT, n)
+                    assert asyncio.run(anext_of(stream)).si_value == n
+        def state():
+            gc.collect()
+            return len(os.listdir("/proc/self/fd")), threading.active_count(), signal.getsignal(RT)
+        def resident():
+            return int(open("/proc/self/statm").read().split()[1])
+        for n in range(100): once(n)
+        before, pages = state(), resident()
+        for n in range(1000): once(n)
+        say(before == state(), resident() - pages < 256)
+        """
+    )
+    assert p.line(120) == "True True"
+    p.end()
+
+
+def test_the_loops_are_not_imported():
+    code = "import sys, sigrec; sigrec.stream; print([m for m in ('asyncio', 'trio', 'anyio') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
