@@ -6,8 +6,7 @@ import subprocess
 import pytest
 
 import sigrec
-from sigrec import _rundir
-from tests.recording_builder import build
+from tests.reader.builder import RecordingBuilder
 
 REGISTER = """
 import warnings
@@ -101,31 +100,11 @@ def test_warnings_as_errors_do_not_break_the_program(child, tmp_path):
 
 def test_a_stale_file_of_the_same_pid_is_replaced(child, run_directory):
     p = child("hear(); sigrec.register(RT, print); say('ready'); hear()")
-    build(run_directory / f"{p.pid}.sigrec")
+    RecordingBuilder(pid=p.pid).write(run_directory / f"{p.pid}.sigrec")
     assert sigrec.open_recording(p.pid).state == "ended"
     p.tell()
     p.line()
     assert sigrec.open_recording(p.pid).state == "alive"
-
-
-def test_stale_recordings_are_cleaned_up_but_for_the_newest(run_directory):
-    for n in range(_rundir.KEEP + 5):
-        path = build(run_directory / f"{4194304 + n}.sigrec", pid=4194304 + n)
-        os.utime(path, (n, n))
-    (run_directory / "9999999.sigrec").write_text("not a recording")
-    link = run_directory / "8888888.sigrec"
-    link.symlink_to("/etc/passwd")
-    _rundir.clean(str(run_directory))
-    left = sorted(os.listdir(run_directory))
-    assert len(left) == _rundir.KEEP + 2
-    assert "4194304.sigrec" not in left and f"{4194304 + _rundir.KEEP + 4}.sigrec" in left
-
-
-def test_a_link_in_the_run_directory_is_not_followed(run_directory, tmp_path):
-    build(tmp_path / "elsewhere", pid=os.getppid())
-    (run_directory / f"{os.getppid()}.sigrec").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(sigrec.RecordingError):
-        sigrec.open_recording(os.getppid())
 
 
 def test_a_file_size_limit(child):

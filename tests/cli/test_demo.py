@@ -1,6 +1,8 @@
-"""``sigrec demo``: where its two processes run."""
+"""``sigrec demo``: where its two processes run, and what they count."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -42,3 +44,19 @@ def test_where_that_is_not_possible_nothing_is_said(short, monkeypatch, capsys, 
     out, err = capsys.readouterr()
     assert err == ""
     assert "sigrec called the handler once for every signal" in out
+
+
+def test_it_counts_exactly():
+    done = subprocess.run([sys.executable, "-m", "sigrec", "demo"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    rows = [line for line in lines if line and line[0] in ("SIGUSR1", "SIGRTMIN+2")]
+    table = {(row[0], row[1]): row[2:5] for row in rows[:4]}
+    sent, delivered, handled = table["SIGRTMIN+2", "sigrec"]
+    assert sent == delivered == handled
+    sent, delivered, handled = table["SIGUSR1", "sigrec"]
+    assert delivered == handled
+    assert table["SIGUSR1", "signal"][1] == "unknown"
+    assert "merged into it by the kernel" in done.stdout
+    assert "once for every signal that was delivered" in done.stdout
+    assert done.stderr == ""  # the progress bar is for terminals

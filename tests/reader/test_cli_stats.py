@@ -10,6 +10,9 @@ import sys
 
 import pytest
 
+import sigrec
+from sigrec import _rundir
+from sigrec.cli import main
 from tests.conftest import RT
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
@@ -237,6 +240,30 @@ def test_all(only_here):
     assert {1 << 30, (1 << 30) + 1} <= {process["pid"] for process in found["processes"]}
     text = cli("stats").stdout.decode()
     assert f"PID {1 << 30}" in text and f"PID {(1 << 30) + 1}" in text
+
+
+def test_all_that_live(child, only_here):
+    children = []
+    for _ in range(2):
+        p = child("sigrec.register(RT, lambda s, f: None); say('ready'); hear()")
+        assert p.line() == "ready"
+        sigrec.sigqueue(p.pid, RT)
+        children.append(p)
+    found = json.loads(cli("stats", "--json").stdout)
+    assert {process["pid"] for process in found["processes"]} >= {p.pid for p in children}
+    text = cli("stats").stdout.decode()
+    for p in children:
+        assert f"PID {p.pid}  alive" in text
+    assert "SIGRTMIN+2" in text
+    assert all(len(line) <= 80 for line in text.splitlines()), text
+
+
+def test_nothing_to_show(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(_rundir, "directories", lambda: [str(tmp_path)])
+    assert main(["stats"]) == 0
+    assert capsys.readouterr().out == "No process of this user publishes a recording.\n"
+    assert main(["stats", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": 1, "processes": []}
 
 
 def test_one_bad_file_does_not_hide_the_others(only_here):

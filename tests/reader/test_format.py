@@ -341,6 +341,7 @@ def refused(path, *words):
         ({"header_size": 8192}, ["header size 8192"]),
         ({"event_size": 128}, ["event size 128"]),
         ({"file_size": 0}, ["corrupt"]),
+        ({"file_size": 1 << 20}, ["cut short", str(1 << 20)]),
         ({"file_size": 1 << 40}, [str(1 << 40)]),
         ({"file_size": (1 << 64) - 1}, [str((1 << 64) - 1)]),
         ({"argv_offset": 0}, ["command line at 0"]),
