@@ -42,6 +42,7 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sigrec", "run", "-c", textwrap.dedent(code)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=cwd,
+            process_group=0,  # not orphaned where the tests lead a session: SIGTSTP does stop it
         )  # fmt: skip
         self.pid = self.process.pid
 
@@ -88,7 +89,7 @@ def test_killed_from_a_shell(run):
     program = run(WAIT).ready()
     command = f"kill -HUP {program.pid}; read line"  # a shell that lives on, as a person's does
     shell = subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE)
-    program.process.wait()
+    program.process.wait(60)
     shell.communicate()
     assert program.why() == (
         f"was terminated by SIGHUP, sent by PID {shell.pid} (sh, user {user()}), at TIME."
