@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from sigrec._recorder import Recorder, record
     from sigrec._recording import Recording, SignalStats, open_recording
     from sigrec._registration import Registration, SignalManager, register, unregister
-    from sigrec._sending import sigqueue
+    from sigrec._sending import pidfd_sigqueue, sigqueue
     from sigrec._siginfo import Sender, SignalInfo
     from sigrec._stats import ProcessStats, Stats, stats
     from sigrec._streams import Flag, Missed, Stream, stream, wait
+    from sigrec._timers import Timer, timer
 
 __all__ = [
     "Flag",
@@ -35,14 +36,17 @@ __all__ = [
     "SigrecError",
     "Stats",
     "Stream",
+    "Timer",
     "WrongThreadError",
     "configure",
     "open_recording",
+    "pidfd_sigqueue",
     "record",
     "register",
     "sigqueue",
     "stats",
     "stream",
+    "timer",
     "unregister",
     "wait",
 ]
@@ -66,14 +70,17 @@ _MODULES = {
     "SigrecError": "_errors",
     "Stats": "_stats",
     "Stream": "_streams",
+    "Timer": "_timers",
     "WrongThreadError": "_errors",
     "configure": "_publishing",
     "open_recording": "_recording",
+    "pidfd_sigqueue": "_sending",
     "record": "_recorder",
     "register": "_registration",
     "sigqueue": "_sending",
     "stats": "_stats",
     "stream": "_streams",
+    "timer": "_timers",
     "unregister": "_registration",
     "wait": "_streams",
 }

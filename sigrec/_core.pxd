@@ -1,5 +1,6 @@
 # The C core, header by header; no logic here.
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, intptr_t, uint32_t, uint64_t
+from posix.types cimport pid_t
 
 cdef extern from "event.h" nogil:
     int SIGREC_NSIG
@@ -83,6 +84,19 @@ cdef extern from "passive.h" nogil:
 
 cdef extern from "standin.h" nogil:
     bint standin_install()
+
+cdef extern from "send.h" nogil:
+    int send_to_process(pid_t pid, int signum, intptr_t value)
+    int send_to_thread(pid_t pid, pid_t tid, int signum, intptr_t value)
+    int send_to_pidfd(int pidfd, int signum, intptr_t value)
+
+cdef extern from "timer.h" nogil:
+    ctypedef struct timer_struct "struct timer":
+        pass
+    int timer_make(timer_struct *timer, int clock, int signum, pid_t tid, intptr_t value)
+    int timer_start(const timer_struct *timer, uint64_t first_ns, uint64_t interval_ns)
+    int timer_unmake(const timer_struct *timer)
+    int timer_discard(int signum)
 
 cdef extern from "clock.h" nogil:
     uint64_t monotonic_ns()

@@ -5,7 +5,7 @@ Everything here runs in interpreter context: under the GIL, never in a signal
 handler. Policy (argument checks, where a recording goes, what to restore) is in
 the Python modules.
 """
-from cpython.exc cimport PyErr_SetFromErrno
+from cpython.object cimport PyObject
 from libc.stdint cimport intptr_t
 from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
@@ -15,13 +15,11 @@ from sigrec._siginfo import SignalInfo
 cdef extern from "Python.h":
     int PyErr_SetInterruptEx(int signum) noexcept nogil
     unsigned long PyThread_get_thread_ident() noexcept nogil
+    int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
 
 cdef extern from "<signal.h>" nogil:
     ctypedef struct sigset_t:
         pass
-    cdef union sigval:
-        void *sival_ptr
-    int c_sigqueue "sigqueue"(pid_t pid, int signum, sigval value)
     int sigfillset(sigset_t *)
     int pthread_sigmask(int how, const sigset_t *, sigset_t *)
     int SIG_BLOCK
@@ -468,11 +466,50 @@ def read(size_t offset, size_t size) -> bytes:
 
 # --- sending ---------------------------------------------------------------------------
 
-def sigqueue(pid_t pid, int signum, intptr_t value) -> None:
-    cdef sigval v
-    v.sival_ptr = <void *>value
-    if c_sigqueue(pid, signum, v) != 0:
-        PyErr_SetFromErrno(OSError)
+def send_process(pid_t pid, int signum, intptr_t value) -> int:
+    """0 or an errno, as the two below."""
+    return send_to_process(pid, signum, value)
+
+
+def send_thread(pid_t pid, pid_t tid, int signum, intptr_t value) -> int:
+    return send_to_thread(pid, tid, signum, value)
+
+
+def send_pidfd(int pidfd, int signum, intptr_t value) -> int:
+    return send_to_pidfd(pidfd, signum, value)
+
+
+cdef class Timer:
+    """A POSIX timer; it does not run yet. OSError if it cannot be made."""
+    cdef timer_struct timer
+    cdef bint made
+
+    def __cinit__(self, int clock, int signum, pid_t tid, intptr_t value):
+        check(timer_make(&self.timer, clock, signum, tid, value))
+        self.made = True
+
+    def start(self, uint64_t first_ns, uint64_t interval_ns) -> None:
+        check(timer_start(&self.timer, first_ns, interval_ns))
+
+    def stop(self) -> None:
+        """And unmake it. In a forked child, which has no timers: nothing."""
+        if self.made:
+            self.made = False
+            timer_unmake(&self.timer)
+
+    def __dealloc__(self):
+        if self.made:
+            timer_unmake(&self.timer)
+
+
+def discard_pending(int signum) -> None:
+    """Of a timer that was stopped: what no thread has taken yet."""
+    check(timer_discard(signum))
+
+
+def raise_in_thread(unsigned long ident, exception) -> None:
+    """PyThreadState_SetAsyncExc: it surfaces at that thread's next bytecode."""
+    PyThreadState_SetAsyncExc(ident, <PyObject *>exception)
 
 
 def flood(pid_t pid, int signum, uint64_t count, bint queue, uint64_t limit_ns,

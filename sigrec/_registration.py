@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from types import MappingProxyType
 
 from sigrec import _core, _publishing
@@ -110,6 +111,8 @@ class Registration:
                 taken.registrations.pop()
                 self._active = False
                 return
+            if self._thread:
+                wait_until_taken(self.signum)
             _give_back(self.signum, taken)
             self._active = False
         _finish(self.signum, self._thread)
@@ -300,6 +303,21 @@ def signal_number(signum: Any) -> int:
             raise ValueError(f"signal {number} is reserved by the C library")
         raise ValueError(f"signum must be a signal number, not {signum!r}")
     return number
+
+
+def wait_until_taken(number: int) -> None:
+    """Called off the main thread too, and what the process was sent before is perhaps still on
+    its way to the main thread, which the kernel prefers: let it arrive while we handle it. Not for
+    long: perhaps every thread blocks the signal."""
+    # sigpending(2) shows what the calling thread blocks.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        for _ in range(50):
+            if number not in signal.sigpending():
+                break
+            time.sleep(0.0002)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _describe(number: int) -> str:

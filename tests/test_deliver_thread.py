@@ -125,7 +125,9 @@ def test_from_any_thread():
 
     def other():
         made.append(sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread"))
+        before = sigrec.stats()[RT].delivered
         os.kill(ME, RT)
+        wait_until(lambda: sigrec.stats()[RT].delivered > before)
         made[0].cancel()  # what was delivered before is handled when it returns
         calls.append("cancelled")
 
@@ -134,6 +136,25 @@ def test_from_any_thread():
     thread.join()
     assert calls == [RT, "cancelled"]
     assert signal.getsignal(RT) == signal.SIG_DFL
+
+
+def test_cancelled_while_a_signal_is_on_its_way_to_the_main_thread(child):
+    """The kernel gives it to the main thread: nobody may die of it, given back too early."""
+    p = child(
+        """
+        def cycle():
+            for _ in range(500):
+                with sigrec.register(RT, lambda s, f: None, deliver="thread"):
+                    os.kill(os.getpid(), RT)
+        worker = threading.Thread(target=cycle)
+        worker.start()
+        worker.join()
+        settle(RT)
+        say(*ledger(RT)[:2])
+        """
+    )
+    assert p.line() == "500 500"
+    p.end()
 
 
 def test_cancel_waits_for_what_was_delivered():

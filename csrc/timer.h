@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * timer: POSIX timers, timer_create(2), that send a signal to the process or to
+ * one of its threads.
+ */
+#ifndef SIGREC_TIMER_H
+#define SIGREC_TIMER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct timer {
+    void *handle;  /* the C library's timer_t */
+    int32_t pid;   /* who made it: a forked child does not inherit timers */
+};
+
+/* Interpreter context. Each 0 or an errno; ENOSYS where there are none. tid: 0
+ * for the process. A timer that was made does not run yet. */
+int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t value);
+
+/* interval_ns 0: once. first_ns 0: stops it. */
+int timer_start(const struct timer *timer, uint64_t first_ns, uint64_t interval_ns);
+int timer_unmake(const struct timer *timer);
+
+/* Interpreter context. What the signal's timer sent and no thread has taken is
+ * gone, in threads that block it too: an ignored signal does not stay pending
+ * (POSIX, 2.4.3), and the disposition is what it was again. */
+int timer_discard(int signum);
+
+#endif

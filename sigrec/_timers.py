@@ -1,0 +1,154 @@
+"""timer(): POSIX timers, of which every expiration is counted."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from sigrec import _core
+from sigrec._errors import SigrecError
+from sigrec._registration import register, signal_number, wait_until_taken
+from sigrec._stats import stats
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
+
+    from sigrec._registration import Registration
+    from sigrec._siginfo import SignalInfo
+
+LONGEST_S = 1 << 33  # what timer_settime(2) takes in nanoseconds, and a century more than enough
+_used: set[int] = set()  # signals of timers
+
+
+class Timer:
+    """A POSIX timer (timer_create(2)) that runs until :meth:`cancel`, as made by :func:`timer`.
+
+    As a context manager it ends with the block.
+    """
+
+    def __init__(
+        self, signum: int, handle: _core.Timer, registration: Registration, before: int
+    ) -> None:
+        self.signum = signum
+        self._handle = handle
+        self._registration = registration
+        self._before = before
+        self._ended: int | None = None
+
+    @property
+    def expirations(self) -> int:
+        """How often it expired: for each signal once, and its ``si_overrun``, which is what the
+        kernel counted while that signal was pending. Exact, however busy the process is; the
+        expirations since the last signal was taken are counted with the next one."""
+        return _expirations(self.signum) - self._before if self._ended is None else self._ended
+
+    def cancel(self) -> None:
+        """Stop it, and give its signal back; a second call does nothing."""
+        if self._ended is not None:
+            return
+        self._handle.stop()
+        wait_until_taken(self.signum)
+        _core.discard_pending(self.signum)  # or it would end us, once the signal is given back
+        self._registration.cancel()
+        self._ended = _expirations(self.signum) - self._before
+        _used.discard(self.signum)
+
+    def __enter__(self) -> Timer:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        from sigrec._names import name
+
+        state = "" if self._ended is None else ", cancelled"
+        return f"<Timer of {name(self.signum)}: {self.expirations} expirations{state}>"
+
+
+def timer(
+    interval: float,
+    handler: Callable[[SignalInfo | None], object] | None = None,
+    *,
+    first: float | None = None,
+    signum: int | None = None,
+    clock: int = time.CLOCK_MONOTONIC,
+    thread: int | None = None,
+    value: int = 0,
+) -> Timer:
+    """A timer that expires every ``interval`` seconds, and calls ``handler(info)`` for each signal
+    that it sends, on the dispatcher thread; ``info.si_overrun`` tells of how many more expirations.
+
+    interval, first: seconds, to the nanosecond; first: to the first expiration (default: interval).
+    signum: the signal that it sends; it must not be used for anything else. Default: a real-time
+        signal that nothing handles.
+    clock: of clock_gettime(2), as time.CLOCK_PROCESS_CPUTIME_ID.
+    thread: the native id of the thread that shall take the signals; default: any.
+
+    Raises ValueError for a bad argument, SigrecError where no signal is free or the platform has no
+    such timers, OSError for a clock that the kernel refuses.
+    """
+    interval_ns = _nanoseconds("interval", interval)
+    first_ns = interval_ns if first is None else _nanoseconds("first", first)
+    if handler is not None and not callable(handler):
+        raise ValueError(f"handler must be callable, not {handler!r}")
+    if not isinstance(clock, int) or isinstance(clock, bool):
+        raise ValueError(f"clock must be a clock's number, not {clock!r}")
+    if thread is not None and (
+        not isinstance(thread, int) or isinstance(thread, bool) or not 0 < thread < 1 << 31
+    ):
+        raise ValueError(f"thread must be a native thread id, not {thread!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or not -(1 << 63) <= value < 1 << 63:
+        raise ValueError(f"value must be an int of 64 bits, not {value!r}")
+    number = _free_signal() if signum is None else signal_number(signum)
+    if number in _used:
+        raise ValueError(f"signal {number} is another timer's")
+
+    def call(signum: int, info: SignalInfo | None, frame: FrameType | None) -> None:
+        if handler is not None:
+            handler(info)
+
+    registration = register(number, call, siginfo=True, deliver="thread")
+    try:
+        handle = _core.Timer(clock, number, thread or 0, value)
+        made = Timer(number, handle, registration, _expirations(number))
+        handle.start(first_ns, interval_ns)
+    except BaseException:
+        registration.cancel()
+        raise
+    _used.add(number)
+    return made
+
+
+def _expirations(signum: int) -> int:
+    ledger = stats()
+    return ledger[signum].delivered + ledger[signum].overruns if signum in ledger else 0
+
+
+def _nanoseconds(what: str, seconds: float) -> int:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise ValueError(f"{what} must be seconds, not {seconds!r}")
+    if not 1e-9 <= seconds <= LONGEST_S:  # nan is neither
+        raise ValueError(f"{what} must be from a nanosecond to {LONGEST_S} seconds, not {seconds!r}")
+    return round(seconds * 1e9)
+
+
+def _free_signal() -> int:
+    ledger = stats()
+    for number in range(signal.SIGRTMAX, signal.SIGRTMIN - 1, -1):
+        taken = number in ledger and ledger[number].mode == "registered"
+        if number not in _used and not taken and signal.getsignal(number) == signal.SIG_DFL:
+            return number
+    raise SigrecError("every real-time signal has a handler: name the timer's by signum=")
+
+
+for _public in (Timer, timer):
+    _public.__module__ = "sigrec"
+del _public

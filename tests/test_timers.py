@@ -1,0 +1,268 @@
+"""timer(): every expiration is counted, whatever the process does meanwhile."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import sigrec
+from tests.conftest import RT, wait_until
+
+
+def test_it_expires_and_calls(child):
+    p = child(
+        """
+        got = []
+        timer = sigrec.timer(0.001, got.append, value=-7, signum=RT)
+        while len(got) < 20: time.sleep(0.001)
+        timer.cancel()
+        ended = timer.expirations
+        settle(RT)
+        say({(i.si_signo, i.si_code, i.si_value, i.sender.kind) for i in got} == {(RT, -2, -7, "timer")})
+        say(ended == sum(1 + i.si_overrun for i in got) == timer.expirations)
+        say(repr(timer))
+        say(signal.getsignal(RT) == signal.SIG_DFL, RT not in sigrec.stats() or sigrec.stats()[RT].mode)
+        """
+    )
+    assert p.line() == "True"
+    assert p.line() == "True"
+    assert p.line().startswith("<Timer of SIGRTMIN+2: ")
+    p.end()
+
+
+@pytest.mark.parametrize("thread", [False, True], ids=["process", "thread"])
+def test_20_kHz_over_a_process_that_stalls(child, thread):
+    """Blocked, in C with the GIL held, and stopped: expirations == elapsed / interval."""
+    p = child(
+        """
+        import ctypes, random
+        interval = 50_000
+        rng = random.Random(4)
+        held = ctypes.PyDLL(None)  # keeps the GIL
+        with sigrec.timer(interval / 1e9, thread=threading.get_native_id() if %r else None) as timer:
+            time.sleep(0.001)
+            # Around each clock the count is read: both ends are within what was read.
+            def look():
+                before = time.monotonic_ns()
+                count = timer.expirations
+                return before, count, time.monotonic_ns()
+            first = look()
+            say("ready")
+            for _ in range(60):
+                kind = rng.randrange(4)
+                pause = rng.randrange(1, 20_000)
+                if kind == 0:
+                    held.usleep(pause)
+                elif kind == 1:
+                    time.sleep(pause / 1e6)
+                elif kind == 2:
+                    signal.pthread_sigmask(signal.SIG_BLOCK, {timer.signum})
+                    held.usleep(pause)
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, {timer.signum})
+                else:
+                    end = time.monotonic_ns() + pause * 1000
+                    while time.monotonic_ns() < end: pass
+            hear()
+            last = look()
+        counted = last[1] - first[1]
+        lowest = (last[0] - first[2]) // interval - 1
+        highest = (last[2] - first[0]) // interval + 2
+        say(lowest <= counted <= highest, lowest, counted, highest)
+        say(sigrec.stats()[timer.signum].delivered < counted)
+        """ % thread
+    )  # fmt: skip
+    p.line()
+    for _ in range(20):
+        os.kill(p.pid, signal.SIGSTOP)
+        time.sleep(0.01)
+        os.kill(p.pid, signal.SIGCONT)
+    p.tell()
+    said = p.line()
+    assert said.startswith("True"), said
+    assert p.line() == "True"  # the kernel merged some, and every one of them is counted
+    p.end()
+
+
+def test_to_one_thread(child):
+    p = child(
+        """
+        signum = RT
+        ready, end = threading.Event(), threading.Event()
+        def work():
+            signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
+            ready.set()
+            end.wait()
+        worker = threading.Thread(target=work)
+        worker.start()
+        ready.wait()
+        timer = sigrec.timer(0.001, thread=worker.native_id, signum=RT)
+        time.sleep(0.02)
+        say(timer.expirations)  # it is blocked there, and for no other
+        end.set()
+        worker.join()
+        timer.cancel()
+        """
+    )
+    assert p.line() == "0"
+    p.end()
+
+
+def test_a_signal_of_its_own_and_it_gives_it_back():
+    with sigrec.timer(60) as one, sigrec.timer(60) as two:
+        assert one.signum != two.signum
+        assert signal.SIGRTMIN <= one.signum <= signal.SIGRTMAX
+        with pytest.raises(ValueError, match=f"{int(one.signum)} is another timer's"):
+            sigrec.timer(60, signum=one.signum)
+    with sigrec.timer(60, signum=one.signum) as again:
+        assert again.expirations == 0
+    again.cancel()
+
+
+def test_where_every_signal_is_taken(child):
+    p = child(
+        """
+        for signum in range(signal.SIGRTMIN, signal.SIGRTMAX + 1):
+            signal.signal(signum, lambda *a: None)
+        try:
+            sigrec.timer(1)
+        except sigrec.SigrecError as error:
+            say(error)
+        """
+    )
+    assert "every real-time signal has a handler" in p.line()
+    p.end()
+
+
+def test_first_and_once_a_long_interval():
+    got = []
+    with sigrec.timer(3600, got.append, first=1e-9) as timer:
+        wait_until(lambda: got)
+        assert timer.expirations == 1
+
+
+def test_a_clock_of_work_done_does_not_go_while_it_sleeps(child):
+    p = child(
+        """
+        with sigrec.timer(0.001, clock=time.CLOCK_PROCESS_CPUTIME_ID) as timer:
+            while timer.expirations < 10: pass
+        say("end")
+        """
+    )
+    assert p.line() == "end"
+    p.end()
+
+
+def test_in_a_forked_child_it_does_not_run(child):
+    p = child(
+        """
+        timer = sigrec.timer(0.001)
+        while timer.expirations < 2: pass
+        pid = os.fork()
+        if pid == 0:
+            before = timer.expirations
+            time.sleep(0.02)
+            same = timer.expirations == before
+            timer.cancel()
+            os._exit(0 if same else 1)
+        say(os.waitpid(pid, 0)[1])
+        before = timer.expirations
+        while timer.expirations == before: pass
+        timer.cancel()
+        """
+    )
+    assert p.line() == "0"
+    p.end()
+
+
+def test_an_error_in_the_handler_is_reported_and_it_goes_on(monkeypatch):
+    seen = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: seen.append(args.exc_value))
+    error = RuntimeError("no")
+
+    def handler(info):
+        raise error
+
+    with sigrec.timer(0.001, handler):
+        wait_until(lambda: len(seen) > 2)
+    assert set(seen) == {error}
+
+
+@pytest.mark.parametrize("bad", ["1", None, True, 0, -1, float("nan"), float("inf"), 1e-10, 1e300, 10**400])
+def test_bad_intervals(bad):
+    before = sigrec.stats()
+    with pytest.raises(ValueError, match="interval must be"):
+        sigrec.timer(bad)
+    if bad is not None:
+        with pytest.raises(ValueError, match="first must be"):
+            sigrec.timer(1, first=bad)
+    assert [s.mode for s in sigrec.stats()] == [s.mode for s in before]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"handler": 3}, {"clock": "monotonic"}, {"thread": -1}, {"thread": True}, {"value": 1 << 63},
+     {"value": "x"}, {"signum": 0}, {"signum": signal.SIGKILL}, {"signum": "SIGNOPE"}],
+)  # fmt: skip
+def test_bad_arguments(arguments):
+    with pytest.raises(ValueError, match="must be|cannot|no signal"):
+        sigrec.timer(1, **arguments)
+
+
+def test_what_the_kernel_refuses_leaves_nothing_registered():
+    for arguments in ({"clock": 12345}, {"thread": 1}):
+        with pytest.raises(OSError):
+            sigrec.timer(1, signum=RT, **arguments)
+        assert sigrec.stats()[RT].mode != "registered"
+    with sigrec.timer(0.001, signum=RT) as timer:
+        wait_until(lambda: timer.expirations)
+
+
+def test_cancelled_while_its_signal_is_pending(child):
+    """In a thread that blocks it, and for the main thread by another: nobody dies of it later."""
+    p = child(
+        """
+        ready, go = threading.Event(), threading.Event()
+        def work():
+            signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
+            ready.set()
+            go.wait()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
+        worker = threading.Thread(target=work)
+        worker.start()
+        ready.wait()
+        with sigrec.timer(0.0001, thread=worker.native_id, signum=RT):
+            time.sleep(0.001)
+        go.set()
+        worker.join()
+        for _ in range(300):
+            timer = sigrec.timer(0.0001)
+            worker = threading.Thread(target=timer.cancel)
+            worker.start()
+            worker.join()
+        say("alive")
+        """
+    )
+    assert p.line() == "alive"
+    p.end()
+
+
+def test_cancelled_from_its_own_handler_and_from_another_thread():
+    done = threading.Event()
+    timers = []
+
+    def handler(info):
+        timers[0].cancel()
+        done.set()
+
+    ready = threading.Event()
+    timers.append(sigrec.timer(3600, lambda info: (ready.wait(), handler(info)), first=0.001))
+    ready.set()
+    assert done.wait(60)
+    other = sigrec.timer(0.001)
+    worker = threading.Thread(target=other.cancel)
+    worker.start()
+    worker.join()
+    time.sleep(0)
+    assert "cancelled" in repr(other)
