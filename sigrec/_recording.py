@@ -513,7 +513,7 @@ class Recording:
         It stays valid after close(). A file that is truncated while it is mapped is a SIGBUS in
         whoever looks (mmap(2)).
 
-        Raises RecordingError for a recording that is not in a file.
+        Raises RecordingError for a recording that is not in a file, or was truncated.
         """
         import mmap
 
@@ -523,6 +523,8 @@ class Recording:
             raise self._bad("is not in a file: open it by its path")
         start = self._ring_at % mmap.ALLOCATIONGRANULARITY
         size = self._capacity * SLOT_SIZE
+        if os.fstat(self._fd).st_size < self._ring_at + size:
+            raise self._bad("is cut short")
         mapped = mmap.mmap(self._fd, start + size, prot=mmap.PROT_READ, offset=self._ring_at - start)
         return memoryview(mapped)[start : start + size]
 
@@ -635,7 +637,7 @@ def _nanoseconds(what: str, when: datetime | int | None) -> int | None:
         return when
     from datetime import datetime, timedelta, timezone
 
-    if not isinstance(when, datetime) or when.tzinfo is None:
+    if not isinstance(when, datetime) or when.utcoffset() is None:
         raise ValueError(f"{what} must be an aware datetime or ns since 1970, not {when!r}")
     since_1970 = when - datetime(1970, 1, 1, tzinfo=timezone.utc)
     return since_1970 // timedelta(microseconds=1) * 1000

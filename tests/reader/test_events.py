@@ -2,7 +2,7 @@
 
 import signal
 import tracemalloc
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 
 import pytest
 
@@ -59,7 +59,11 @@ def test_bad_arguments():
         with pytest.raises(ValueError, match=str(bad)):
             recording.events(bad)
     naive = datetime(2026, 1, 1)
-    for bad in (naive, True, "now", 1.5):
+    class NoOffset(tzinfo):
+        def utcoffset(self, when):
+            return None
+
+    for bad in (naive, naive.replace(tzinfo=NoOffset()), True, "now", 1.5):
         for name in ("since", "until"):
             with pytest.raises(ValueError, match=name):
                 recording.events(**{name: bad})

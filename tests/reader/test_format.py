@@ -388,7 +388,7 @@ def test_truncated_while_open(built):
     """An error, and not a SIGBUS."""
     recording = built(RecordingBuilder())
     os.truncate(recording.path, PAGE)
-    for read in (lambda: recording.signals, lambda: list(recording.events()), lambda: recording.argv):
+    for read in (lambda: recording.signals, lambda: list(recording.events()), lambda: recording.argv, recording.ring):
         with pytest.raises(sigrec.RecordingError, match="cut short"):
             read()
 
