@@ -15,6 +15,8 @@
  *                      vfork child, with kill
  *   write              from the trip, where the program set a wakeup fd
  *   futex              to wake the dispatcher thread: wake.c
+ *   rt_sigaction,      off the main thread, from the trip: rouse.c
+ *   rt_tgsigqueueinfo
  *   openat, read,      the sender's name: of a signal that is about to end the
  *   close              process, and of a new sender at most four times a second
  * and those of the course that a recorded signal takes: passive.c.
@@ -25,6 +27,7 @@
 #include "clock.h"
 #include "passive.h"
 #include "process.h"
+#include "rouse.h"
 #include "trip.h"
 
 #include <errno.h>
@@ -111,7 +114,7 @@ static struct taken take(int signum, const siginfo_t *info, uint64_t now, uint32
     if (atomic_load_explicit(&entry->mode, memory_order_acquire) != MODE_REGISTERED)
         return taken;
     ledger_add(queue_add(&entry->queue, &event) ? &ledger->queued : &ledger->undetailed, 1);
-    trip(signum, now);
+    trip(signum, now, tid);
     return taken;
 }
 
@@ -285,6 +288,14 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
 
 /* --- interpreter context -------------------------------------------------------- */
 
+/* The disposition without what is ours but not in anyone's way. */
+static void without_rouse(struct sigaction *action) {
+    if (rouse_is(action)) {
+        memset(action, 0, sizeof *action);
+        action->sa_handler = SIG_DFL;
+    }
+}
+
 int handler_prepare(int signum, uint64_t queue_capacity) {
     if (signum < 1 || signum >= SIGREC_NSIG || signum == SIGKILL || signum == SIGSTOP)
         return EINVAL;
@@ -292,6 +303,7 @@ int handler_prepare(int signum, uint64_t queue_capacity) {
     struct sigaction now;
     if (passive_sigaction(signum, NULL, &now) != 0)
         return errno;
+    without_rouse(&now);
     if (!entry->queue.state) {
         int error = queue_make(&entry->queue, queue_capacity);
         if (error)
@@ -352,6 +364,7 @@ bool handler_restore(int signum, bool force) {
 int handler_beneath(int signum, struct sigaction *action) {
     if (sigaction(signum, NULL, action) != 0)
         return -1;
+    without_rouse(action);
     if (is_ours(action))
         *action = handler_is_registered(signum) ? table[signum].beneath : table[signum].previous;
     return 0;

@@ -4,13 +4,13 @@
 
 #include "process.h"
 
-static _Atomic(void (*)(int)) trip_function;
+static _Atomic(void (*)(int, uint32_t)) trip_function;
 
-void trip_set(void (*function)(int signum)) {
+void trip_set(void (*function)(int signum, uint32_t tid)) {
     atomic_store_explicit(&trip_function, function, memory_order_release);
 }
 
-void trip(int signum, uint64_t now_ns) {
+void trip(int signum, uint64_t now_ns, uint32_t tid) {
     _Atomic uint64_t *flag = &process_self->trip_ns[signum];
     /* Store-load, both ways, with trip_clear: either we see the flag cleared
      * here, or the dispatcher sees our work there. */
@@ -21,9 +21,9 @@ void trip(int signum, uint64_t now_ns) {
     if (!atomic_compare_exchange_strong_explicit(flag, &then, now_ns, memory_order_relaxed,
                                                  memory_order_relaxed))
         return; /* another thread is doing it */
-    void (*function)(int) = atomic_load_explicit(&trip_function, memory_order_acquire);
+    void (*function)(int, uint32_t) = atomic_load_explicit(&trip_function, memory_order_acquire);
     if (function)
-        function(signum);
+        function(signum, tid);
 }
 
 void trip_clear(const int *signums, int count) {

@@ -14,11 +14,11 @@
 
 #define TRIP_AGAIN_NS UINT64_C(10000000)
 
-/* What a trip calls: async-signal-safe (PyErr_SetInterruptEx is). */
-void trip_set(void (*function)(int signum));
+/* What a trip calls, in the thread tid: async-signal-safe (PyErr_SetInterruptEx is). */
+void trip_set(void (*function)(int signum, uint32_t tid));
 
 /* Signal context, after the work was made visible. */
-void trip(int signum, uint64_t now_ns);
+void trip(int signum, uint64_t now_ns, uint32_t tid);
 
 /* Interpreter context, before looking for work. */
 void trip_clear(const int *signums, int count);

@@ -59,8 +59,8 @@ cdef extern from "process.h" nogil:
     const char *process_path()
 
 cdef extern from "trip.h" nogil:
-    void trip_set(void (*function)(int) noexcept nogil)
-    void trip(int signum, uint64_t now_ns)
+    void trip_set(void (*function)(int, uint32_t) noexcept nogil)
+    void trip(int signum, uint64_t now_ns, uint32_t tid)
     void trip_clear(const int *signums, int count)
 
 cdef extern from "wake.h" nogil:
@@ -84,6 +84,9 @@ cdef extern from "passive.h" nogil:
 
 cdef extern from "standin.h" nogil:
     bint standin_install()
+
+cdef extern from "rouse.h" nogil:
+    void rouse_main(int32_t pid, uint32_t tid)
 
 cdef extern from "send.h" nogil:
     int send_to_process(pid_t pid, int signum, intptr_t value)

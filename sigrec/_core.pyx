@@ -15,6 +15,7 @@ from sigrec._siginfo import SignalInfo
 cdef extern from "Python.h":
     int PyErr_SetInterruptEx(int signum) noexcept nogil
     unsigned long PyThread_get_thread_ident() noexcept nogil
+    unsigned long PyThread_get_thread_native_id() noexcept nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
 
 cdef extern from "<signal.h>" nogil:
@@ -80,11 +81,12 @@ cdef inline void leave_handling(const roster *mine, int outer) noexcept:
 cdef object adopt = None
 cdef bint adopting = False  # it is Python code, in which dispatch may come again
 
-cdef void on_trip(int signum) noexcept nogil:
+cdef void on_trip(int signum, uint32_t tid) noexcept nogil:
     if to_thread[signum]:
         wake_post()
     else:
         PyErr_SetInterruptEx(signum)
+        rouse_main(process_pid(), tid)
 
 
 # --- dispatch --------------------------------------------------------------------
@@ -146,7 +148,7 @@ cdef void arm(const roster *mine) noexcept:
         signum = mine.signums[i]
         if queue_next(handler_queue(signum), &ignored) != QUEUE_NONE:
             trip_clear(&signum, 1)
-            trip(signum, monotonic_ns())
+            trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
 
 
 cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_only) except -1:

@@ -1,8 +1,12 @@
 """When handlers are called: order, exceptions, re-entry, coalescing, lost trips."""
 
+import os
 import signal
 
-from tests.conftest import RT
+import pytest
+
+import sigrec
+from tests.conftest import RT, wait_until
 
 
 def lines(process, n):
@@ -401,3 +405,45 @@ def test_at_exit_nothing_breaks(child):
     p.flood(RT, 1000)
     p.tell()
     p.end(0)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGUSR1, RT], ids=["standard", "real-time"])
+def test_the_main_thread_is_roused_where_a_worker_took_the_signal(child, signum):
+    """It sleeps for an hour in a call that nothing interrupts: plain CPython would let it."""
+    p = child(
+        """
+        end = threading.Event()
+        def work():
+            while not end.is_set(): pass
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        calls = 0
+        def handler(s, f):
+            global calls
+            calls += 1
+            say(calls)
+            if calls == 150:
+                end.set()
+                sys.exit()
+        sigrec.register(int(sys.argv[1]), handler)
+        say(worker.native_id)
+        try:
+            time.sleep(3600)
+        finally:
+            say(*ledger(int(sys.argv[1])), signal.SIGURG in sigrec.stats())
+        """,
+        int(signum),
+    )
+    worker = int(p.line())
+
+    def asleep():
+        with open(f"/proc/{p.pid}/task/{p.pid}/syscall") as file:
+            return file.read().startswith("230 ")  # clock_nanosleep(2) on x86-64
+
+    for n in range(150):
+        if os.uname().machine == "x86_64":
+            wait_until(asleep)  # the moment before the call is nobody's to close
+        sigrec.sigqueue(p.pid, signum, thread=worker)
+        assert p.line() == str(n + 1)
+    assert p.line() == "150 150 150 0 False"
+    p.end()

@@ -39,7 +39,8 @@ long syscall(long number, ...) {
 }
 
 static _Atomic int trips;
-static void count_trip(int signum) {
+static void count_trip(int signum, uint32_t tid) {
+    (void)tid;
     (void)signum;
     trips++;
 }

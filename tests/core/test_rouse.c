@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ * Rousing the main thread: it comes out of its call, and SIGURG stays the program's. */
+#define _GNU_SOURCE
+#include "rouse.h"
+
+#include "check.h"
+#include "handler.h"
+#include "passive.h"
+#include "process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int pipes[2];
+static _Atomic int ended;
+
+/* Until the main thread has come out of its call, since it may not be in it yet. */
+static void *rouses(void *times) {
+    for (int n = 0; times ? n < *(int *)times : !ended; n++) {
+        errno = 42;
+        rouse_main(getpid(), (uint32_t)syscall(SYS_gettid));
+        CHECK_EQ(errno, 42);
+        usleep(1000);
+    }
+    if (times)
+        CHECK_EQ(write(pipes[1], "x", 1), 1);
+    return NULL;
+}
+
+static ssize_t read_while_roused(int *times) {
+    pthread_t thread;
+    char byte;
+    ended = 0;
+    CHECK_EQ(pthread_create(&thread, NULL, rouses, times), 0);
+    ssize_t result = read(pipes[0], &byte, 1);
+    int error = errno;
+    ended = 1;
+    pthread_join(thread, NULL);
+    errno = error;
+    return result;
+}
+
+static void the_main_thread_comes_out_of_its_call(void) {
+    CHECK_EQ(read_while_roused(NULL), -1);
+    CHECK_EQ(errno, EINTR);
+}
+
+static void not_from_the_main_thread_itself(void) {
+    sigset_t set, pending;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    rouse_main(getpid(), (uint32_t)getpid());
+    rouse_main(0, 77); /* a child that no fork hook has seen yet */
+    sigpending(&pending);
+    CHECK_EQ(sigismember(&pending, SIGURG), 0);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void it_is_told_from_others(void) {
+    sigset_t set;
+    siginfo_t info;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    int once = 1;
+    CHECK_EQ(read_while_roused(&once), 1);
+    CHECK_EQ(sigwaitinfo(&set, &info), SIGURG);
+    CHECK_EQ(info.si_code, ROUSE_CODE);
+    CHECK_EQ(info.si_pid, getpid());
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void a_prepared_signal_finds_the_default_below(void) {
+    struct sigaction beneath;
+    CHECK_EQ(sigaction(SIGURG, NULL, &beneath), 0);
+    CHECK(rouse_is(&beneath));
+    CHECK_EQ(handler_beneath(SIGURG, &beneath), 0);
+    CHECK(beneath.sa_handler == SIG_DFL && !(beneath.sa_flags & SA_SIGINFO));
+    CHECK_EQ(handler_prepare(SIGURG, 64), 0);
+    CHECK_EQ(handler_install(SIGURG, false), 0);
+    handler_release(SIGURG);
+    CHECK(handler_restore(SIGURG, true));
+    CHECK_EQ(sigaction(SIGURG, NULL, &beneath), 0);
+    CHECK(beneath.sa_handler == SIG_DFL);
+}
+
+static _Atomic int urgent;
+static void on_urgent(int signum) {
+    (void)signum;
+    urgent++;
+}
+
+static void never_where_the_program_uses_it(void) {
+    struct sigaction action, now;
+    int times = 20;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_urgent;
+    CHECK_EQ(sigaction(SIGURG, &action, NULL), 0);
+    CHECK_EQ(read_while_roused(&times), 1);
+    CHECK_EQ(urgent, 0);
+    CHECK_EQ(sigaction(SIGURG, NULL, &now), 0);
+    CHECK(now.sa_handler == on_urgent);
+
+    action.sa_handler = SIG_DFL;
+    CHECK_EQ(sigaction(SIGURG, &action, NULL), 0);
+    if (passive_record(SIGURG, true) != 0)
+        return; /* not on this platform */
+    CHECK_EQ(read_while_roused(&times), 1);
+    CHECK_EQ(process_recording()->ledger[SIGURG].delivered, 0);
+    passive_stop(SIGURG);
+    CHECK_EQ(read_while_roused(NULL), -1);
+}
+
+int main(void) {
+    CHECK_EQ(process_start(), 0);
+    CHECK_EQ(process_go_private(64), 0);
+    CHECK_EQ(pipe(pipes), 0);
+#ifdef __linux__
+    the_main_thread_comes_out_of_its_call();
+    not_from_the_main_thread_itself();
+    it_is_told_from_others();
+    a_prepared_signal_finds_the_default_below();
+    never_where_the_program_uses_it();
+#endif
+    return 0;
+}
