@@ -1,7 +1,6 @@
 """A multi-threaded program: handlers run in the main thread, and only there.
 
-Run it, and press Ctrl-C. (To raise in the other threads as well is not there yet: tell them by an
-Event, as here.)
+Run it, and press Ctrl-C. The others are told by an Event; threads_all.py raises in them as well.
 """
 
 import signal

@@ -60,6 +60,11 @@ _ASYNCHRONOUS = signal.valid_signals() - {
 }  # fmt: skip
 
 
+def ident() -> int | None:
+    """Of the thread; None where there is none."""
+    return None if _thread is None else _thread.ident
+
+
 def is_current() -> bool:
     return threading.current_thread() is _thread
 

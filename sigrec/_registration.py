@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from types import MappingProxyType
@@ -141,6 +142,7 @@ def register(
     deliver: str = "main",
     reentrant: bool | None = None,
     coalesce: bool | None = None,
+    propagate: type[BaseException] | None = None,
 ) -> Registration:
     """Call ``handler(signum, frame)``, once for each delivered signal, in the main thread.
 
@@ -154,7 +156,12 @@ def register(
         default it is for SIGINT, SIGTERM, SIGQUIT and SIGHUP, as with signal.signal; another
         signal that comes while its handler runs waits its turn.
     coalesce: one call stands for all that are waiting. By default only for
-        signal.default_int_handler, which raises each time.
+        signal.default_int_handler, which raises each time, and with propagate.
+    propagate: an exception class, KeyboardInterrupt say, that is raised in every other Python
+        thread of the program too, before the handler is called: PyThreadState_SetAsyncExc(). It
+        surfaces at that thread's next bytecode. So a loop of time.sleep(1) ends within a second,
+        but a call that blocks for ever, as Event.wait() without a timeout, goes on; and it can
+        surface anywhere, inside a ``finally`` too. A thread that does not catch it ends.
 
     An exception from the handler surfaces where signal.signal's would; what is not handled yet
     is handled next.
@@ -173,12 +180,17 @@ def register(
             raise ValueError(f"{name} must be True, False or None, not {value!r}")
     if not isinstance(siginfo, bool):
         raise ValueError(f"siginfo must be True or False, not {siginfo!r}")
+    if propagate is not None and not (
+        isinstance(propagate, type) and issubclass(propagate, BaseException)
+    ):
+        raise ValueError(f"propagate must be an exception class, not {propagate!r}")
     if reentrant is None:
         reentrant = number in REENTRANT
     if coalesce is None:
-        coalesce = handler is signal.default_int_handler
+        coalesce = handler is signal.default_int_handler or propagate is not None
     thread = deliver == "thread"
-    core_handler = _core.Handler(number, handler, siginfo, coalesce, DEPTH if reentrant else 1)
+    called = handler if propagate is None else _propagating(propagate, handler)
+    core_handler = _core.Handler(number, called, siginfo, coalesce, DEPTH if reentrant else 1)
     registration = Registration(number, handler, core_handler, thread)
 
     if thread:
@@ -239,6 +251,7 @@ class SignalManager:
         deliver: str = "main",
         reentrant: bool | None = None,
         coalesce: bool | None = None,
+        propagate: type[BaseException] | None = None,
     ) -> Registration:
         """As :func:`sigrec.register`; raises ValueError for a signum that is not an int or
         not a signal that can be caught, and for a handler that is not callable."""
@@ -249,6 +262,7 @@ class SignalManager:
             deliver=deliver,
             reentrant=reentrant,
             coalesce=coalesce,
+            propagate=propagate,
         )
         self._registrations.setdefault(registration.signum, []).append(registration)
         return registration
@@ -318,6 +332,20 @@ def wait_until_taken(number: int) -> None:
             time.sleep(0.0002)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _propagating(exception: type[BaseException], handler: Handler) -> Handler:
+    def call(*arguments: Any) -> object:
+        from sigrec import _dispatcher
+
+        ours = (threading.get_ident(), _dispatcher.ident())
+        # Of all threads, those that threading knows nothing of too.
+        for ident in sys._current_frames():
+            if ident not in ours:
+                _core.raise_in_thread(ident, exception)
+        return handler(*arguments)
+
+    return call
 
 
 def _describe(number: int) -> str:

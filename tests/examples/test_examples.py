@@ -180,6 +180,32 @@ def test_threads(terminal):
     assert t.status() == 0
 
 
+def test_every_thread_sees_ctrl_c(terminal):
+    t = terminal("threads_all.py")
+    t.until("press Ctrl-C to stop.")
+    t.type("\x03")
+    said = t.until("All stopped.")
+    for who in ("worker 0", "worker 1", "worker 2", "the main thread"):
+        assert said.count(f"{who} was interrupted") == 1
+    assert "Traceback" not in said
+    assert t.status() == 0
+
+
+def test_asyncio_stream():
+    server = subprocess.Popen(
+        [sys.executable, EXAMPLES / "asyncio_stream.py"], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout.readline() == f"PID {server.pid}\n"
+    for _ in range(2):
+        server.send_signal(signal.SIGHUP)
+        assert server.stdout.readline().startswith(f"SIGHUP from PID {os.getpid()} (")
+        assert server.stdout.readline() == "Reloading.\n"
+    server.terminate()
+    out, _ = server.communicate(timeout=60)
+    assert out.startswith(f"SIGTERM from PID {os.getpid()} (") and out.endswith("Stopped.\n")
+    assert server.returncode == 0
+
+
 def test_threads_and_a_second_ctrl_c_while_the_event_is_locked():
     code = """
 import signal, threading

@@ -1,0 +1,120 @@
+"""register(..., propagate=): the exception in the program's other threads."""
+
+import signal
+
+import pytest
+
+import sigrec
+from tests.conftest import RT
+
+
+@pytest.mark.parametrize("deliver", ["main", "thread"])
+def test_it_is_raised_in_every_other_thread_once(child, deliver):
+    p = child(
+        """
+        import _thread
+        deliver = sys.argv[1]
+        class Stop(Exception): pass
+        seen = []
+        ready = threading.Barrier(4)
+        def work(who):
+            try:
+                ready.wait()
+                while True: time.sleep(0.001)
+            except Stop:
+                seen.append(who)
+        workers = [threading.Thread(target=work, args=(n,)) for n in range(2)]
+        for worker in workers: worker.start()
+        _thread.start_new_thread(work, ("unknown to threading",))
+        def handler(s, f):
+            seen.append("handler in " + threading.current_thread().name)
+        sigrec.register(RT, handler, propagate=Stop, deliver=deliver)
+        ready.wait()
+        try:
+            os.kill(os.getpid(), RT)
+            while deliver == "thread": time.sleep(0.001)
+        except Stop:
+            seen.append("main")
+        for worker in workers: worker.join()
+        while len(seen) < 4 + (deliver == "thread"): time.sleep(0.001)
+        settle(RT)
+        os.kill(os.getpid(), RT) if deliver == "main" else None  # nobody else is there any more
+        settle(RT)
+        say(";".join(sorted(map(str, seen))))
+        say(*ledger(RT))
+        """,
+        deliver,
+    )
+    if deliver == "main":
+        assert p.line() == "0;1;handler in MainThread;handler in MainThread;unknown to threading"
+        assert p.line() == "2 2 2 0"
+    else:
+        assert p.line() == "0;1;handler in sigrec-dispatcher;main;unknown to threading"
+        assert p.line() == "1 1 1 0"
+    p.end()
+
+
+def test_it_comes_before_the_handler_which_may_raise_too(child):
+    p = child(
+        """
+        done = threading.Event()
+        def work():
+            try:
+                while True: time.sleep(0.001)
+            except KeyboardInterrupt:
+                done.set()
+        worker = threading.Thread(target=work)
+        worker.start()
+        sigrec.register(signal.SIGINT, signal.default_int_handler, propagate=KeyboardInterrupt)
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            done.wait()
+            say("both")
+        worker.join()
+        """
+    )
+    assert p.line() == "both"
+    p.end()
+
+
+def test_many_are_one_exception(child):
+    """A second one would break the cleanup of the first."""
+    p = child(
+        """
+        seen = []
+        ready = threading.Event()
+        def work():
+            try:
+                ready.set()
+                while True: time.sleep(0.001)
+            except KeyboardInterrupt:
+                seen.append(1)
+                for _ in range(100): time.sleep(0.0001)
+                seen.append("cleaned up")
+        worker = threading.Thread(target=work)
+        worker.start()
+        ready.wait()
+        calls = []
+        sigrec.register(RT, lambda s, f: calls.append(s), propagate=KeyboardInterrupt)
+        _core.flood(os.getpid(), RT, 5, True, 60_000_000_000)  # in C: no handler runs in between
+        worker.join()
+        settle(RT)
+        say(len(calls), *seen)
+        say(*ledger(RT))
+        """
+    )
+    assert p.line() == "1 1 cleaned up"
+    assert p.line() == "5 5 5 0"
+    p.end()
+
+
+@pytest.mark.parametrize("bad", ["KeyboardInterrupt", KeyboardInterrupt(), int, 1, True])
+def test_bad(bad):
+    with pytest.raises(ValueError, match="propagate must be an exception class, not"):
+        sigrec.register(RT, print, propagate=bad)
+    with sigrec.SignalManager() as manager:
+        with pytest.raises(ValueError, match="propagate must"):
+            manager.register(RT, print, propagate=bad)
+    assert signal.getsignal(RT) == signal.SIG_DFL
