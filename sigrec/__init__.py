@@ -87,6 +87,15 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
+    # Whoever is about to import the core looks here first. A module of C has one state for the
+    # process, and signals have one interpreter that handles them.
+    if name == "_core" and not _in_main_interpreter():
+        from sigrec._errors import WrongThreadError
+
+        raise WrongThreadError(
+            "signals are handled in the main interpreter: in a subinterpreter sigrec reads "
+            "recordings, and no more"
+        )
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -94,6 +103,18 @@ def __getattr__(name: str) -> object:
     value: object = getattr(import_module(f"sigrec.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _in_main_interpreter() -> bool:
+    from importlib import import_module
+
+    for name in ("_interpreters", "_xxsubinterpreters"):  # the latter before Python 3.13
+        try:
+            interpreters = import_module(name)
+        except ImportError:
+            continue
+        return bool(interpreters.get_current() == interpreters.get_main())
+    return True
 
 
 def __dir__() -> list[str]:

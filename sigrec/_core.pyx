@@ -1,10 +1,11 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """The binding to the C core, and the dispatch loop.
 
 Everything here runs in interpreter context: under the GIL, never in a signal
 handler. Policy (argument checks, where a recording goes, what to restore) is in
 the Python modules.
 """
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport intptr_t
 from libc.string cimport memcpy, memset
@@ -41,11 +42,11 @@ cdef class Handler:
     """What is called for a signal. Immutable once made."""
     cdef readonly object function
     cdef readonly bint siginfo, coalesce
-    cdef readonly int depth_limit
-    cdef object number  # what the function gets as signum
+    cdef readonly int depth_limit, signum
+    cdef object number  # the same, as the function gets it
 
     def __init__(self, int signum, function, bint siginfo, bint coalesce, int depth_limit):
-        self.number = signum
+        self.number = self.signum = signum
         self.function = function
         self.siginfo = siginfo
         self.coalesce = coalesce
@@ -53,6 +54,9 @@ cdef class Handler:
 
 # Indexed by signal number.
 cdef list handlers = [None] * SIGREC_NSIG
+# Held where handlers and rosters are changed, and where a call is claimed by them. Without a GIL
+# only: with one, none of these lets another thread in.
+cdef object guard = object()
 cdef int depth[65]  # calls of the signal's handler now on the stack
 
 # The signals that have a handler, by who calls it: the main thread, from dispatch(), or the
@@ -151,6 +155,28 @@ cdef void arm(const roster *mine) noexcept:
             trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
 
 
+cdef Handler claim(const roster *mine, int only, event *e, queue_item *kind,
+                   uint64_t *handled_only):
+    """Takes the next call that is due: what it is about, counted as handled. None: there is
+    none. No other thread takes the same, and no handler changes meanwhile."""
+    cdef Handler handler = None
+    cdef uint64_t n = 1
+    cdef int signum
+    with cython.critical_section(guard):
+        signum = choose(mine, e, kind)
+        if signum:
+            handler = <Handler>handlers[signum]
+            queue_take(handler_queue(signum), kind[0])
+            if handler.coalesce:
+                n += take_all(signum)
+            # Before the call: it may raise, fork, or never come back.
+            process_handled(signum, n)
+            if signum == only:
+                handled_only[0] += n
+            depth[signum] += 1
+    return handler
+
+
 cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_only) except -1:
     """Calls handlers for what waits, of every signal of `mine`. Counts those of `only`."""
     global dispatch_thread, adopting
@@ -158,8 +184,7 @@ cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_onl
     memset(&e, 0, sizeof(e))
     cdef queue_item kind = QUEUE_NONE
     cdef Handler handler
-    cdef uint64_t n = 0, calls = 0, offset = 0, until = 0
-    cdef int signum
+    cdef uint64_t calls = 0, offset = 0, until = 0
     cdef int outer = handling
     cdef int32_t pid
     if process_adopted() is NULL and not adopting:
@@ -172,33 +197,15 @@ cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_onl
     if mine == &in_main:
         dispatch_thread = PyThread_get_thread_ident()
     # First clear, then look: what comes after the look trips again.
-    trip_clear(mine.signums, mine.count)
+    with cython.critical_section(guard):
+        trip_clear(mine.signums, mine.count)
     while True:
-        signum = choose(mine, &e, &kind)
-        if not signum:
+        handler = claim(mine, only, &e, &kind, handled_only)
+        if handler is None:
             leave_handling(mine, outer)
             return 0
-        # Clock seldom: it costs as much as taking the event.
-        calls += 1
-        if calls % CLOCK_EVERY == 0:
-            if not until:
-                until = monotonic_ns() + BATCH_NS
-            elif calls > BATCH or monotonic_ns() > until:
-                leave_handling(mine, outer)
-                arm(mine)
-                return 0
-        handler = <Handler>handlers[signum]
-        queue_take(handler_queue(signum), kind)
-        n = 1
-        if handler.coalesce:
-            n += take_all(signum)
-        # Before the call: it may raise, fork, or never come back.
-        process_handled(signum, n)
-        if signum == only:
-            handled_only[0] += n
-        depth[signum] += 1
         if mine == &in_main:
-            set_handling(signum)
+            set_handling(handler.signum)
         try:
             if not handler.siginfo:
                 handler.function(handler.number, frame)
@@ -209,15 +216,24 @@ cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_onl
             else:
                 handler.function(handler.number, None, frame)
         except:
-            depth[signum] -= 1
+            depth[handler.signum] -= 1
             leave_handling(mine, outer)
             if process_pid() == pid:
                 arm(mine)  # the exception surfaces now, the rest is handled next
             raise
-        depth[signum] -= 1
+        depth[handler.signum] -= 1
         if process_pid() != pid:
             leave_handling(mine, 0)
             return 0  # the handler forked: what waits is the parent's
+        # Clock seldom: it costs as much as taking the event.
+        calls += 1
+        if calls % CLOCK_EVERY == 0:
+            if not until:
+                until = monotonic_ns() + BATCH_NS
+            elif calls > BATCH or monotonic_ns() > until:
+                leave_handling(mine, outer)
+                arm(mine)
+                return 0
 
 
 def dispatch(signum, frame):
@@ -337,19 +353,22 @@ def install(int signum, Handler handler not None, take_over, bint thread) -> Non
 def set_handler(int signum, handler, bint thread) -> None:
     """Swaps the handler of a signal (None: it has none any more), and who calls it."""
     cdef int i
-    cdef bint moved = handler is not None and thread != to_thread[signum]
-    handlers[signum] = handler
-    to_thread[signum] = thread
-    in_main.count = in_thread.count = 0
-    for i in range(1, SIGREC_NSIG):
-        if handlers[i] is None:
-            continue
-        if to_thread[i]:
-            in_thread.signums[in_thread.count] = i
-            in_thread.count += 1
-        else:
-            in_main.signums[in_main.count] = i
-            in_main.count += 1
+    cdef bint moved
+    cdef object before = handlers[signum]  # its end may run Python code: not in there
+    with cython.critical_section(guard):
+        moved = handler is not None and thread != to_thread[signum]
+        handlers[signum] = handler
+        to_thread[signum] = thread
+        in_main.count = in_thread.count = 0
+        for i in range(1, SIGREC_NSIG):
+            if handlers[i] is None:
+                continue
+            if to_thread[i]:
+                in_thread.signums[in_thread.count] = i
+                in_thread.count += 1
+            else:
+                in_main.signums[in_main.count] = i
+                in_main.count += 1
     if moved:
         arm(&in_thread if thread else &in_main)
 
@@ -381,7 +400,10 @@ def remove(int signum, give_back) -> bool:
 
 def forget(int signum) -> None:
     """Drops the handler, and what still waits for it."""
-    process_abandoned(signum, take_all(signum))
+    cdef uint64_t n
+    with cython.critical_section(guard):
+        n = take_all(signum)
+    process_abandoned(signum, n)
     set_handler(signum, None, False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
 from sigrec import _core, _rundir
 from sigrec._errors import SigrecError
@@ -24,6 +25,7 @@ class _Settings:
 
 
 _settings = _Settings()
+_lock = threading.RLock()  # two threads may each find that there is no recording yet
 
 
 def configure(
@@ -75,16 +77,23 @@ def started() -> bool:
 
 def start() -> int:
     """Make sure that this process counts somewhere; returns the queue capacity."""
-    if not _settings.started:
-        import atexit
+    with _lock:
+        if not _settings.started:
+            import atexit
 
-        _core.start(adopt)
-        atexit.register(_core.stop)
-        os.register_at_fork(after_in_child=_core.after_fork_in_child)
-        _settings.started = True
-    if not _core.adopted():
-        adopt()
+            _core.start(adopt)
+            atexit.register(_core.stop)
+            os.register_at_fork(after_in_child=_after_fork)
+            _settings.started = True
+        if not _core.adopted():
+            adopt()
     return _settings.queue
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread may have held it
+    _core.after_fork_in_child()
 
 
 def adopt() -> None:
@@ -92,6 +101,12 @@ def adopt() -> None:
 
     Never raises for want of a place: recording must not break the program.
     """
+    with _lock:
+        if not _core.adopted():
+            _adopt()
+
+
+def _adopt() -> None:
     notes: list[str] = []
     if _settings.recording is not None and _settings.pid == os.getpid():
         directory, name = os.path.split(_settings.recording)
