@@ -250,8 +250,9 @@ class Stream:
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
+    # At the very end of the interpreter the modules that close() needs are gone, sys too.
+    def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not getattr(self, "_closed", True) and not finalizing():
             self.close()
 
     def __repr__(self) -> str:
