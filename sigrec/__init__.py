@@ -10,6 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
+    from sigrec._names import signal_name, signal_number
     from sigrec._publishing import configure
     from sigrec._recorder import Recorder, record
     from sigrec._recording import Recording, SignalStats, open_recording
@@ -43,6 +44,8 @@ __all__ = [
     "pidfd_sigqueue",
     "record",
     "register",
+    "signal_name",
+    "signal_number",
     "sigqueue",
     "stats",
     "stream",
@@ -77,6 +80,8 @@ _MODULES = {
     "pidfd_sigqueue": "_sending",
     "record": "_recorder",
     "register": "_registration",
+    "signal_name": "_names",
+    "signal_number": "_names",
     "sigqueue": "_sending",
     "stats": "_stats",
     "stream": "_streams",
@@ -106,15 +111,14 @@ def __getattr__(name: str) -> object:
 
 
 def _in_main_interpreter() -> bool:
+    import _thread
+
+    if hasattr(_thread, "_is_main_interpreter"):  # Python 3.12
+        return bool(_thread._is_main_interpreter())
     from importlib import import_module
 
-    for name in ("_interpreters", "_xxsubinterpreters"):  # the latter before Python 3.13
-        try:
-            interpreters = import_module(name)
-        except ImportError:
-            continue
-        return bool(interpreters.get_current() == interpreters.get_main())
-    return True
+    interpreters = import_module("_xxsubinterpreters")
+    return bool(interpreters.get_current() == interpreters.get_main())
 
 
 def __dir__() -> list[str]:

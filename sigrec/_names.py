@@ -19,3 +19,40 @@ def name(signum: int, sigrtmin: int | None = None) -> str:
         return signal.Signals(signum).name
     except ValueError:
         return f"signal {signum}"
+
+
+def signal_name(signum: int) -> str:
+    """The name of a signal as people write it: ``"SIGUSR1"``, ``"SIGRTMIN+2"``.
+
+    ``"signal 33"`` for one that the C library keeps for itself. Raises ValueError for what is not
+    a signal number, 1 to 64 here.
+    """
+    if isinstance(signum, bool) or not isinstance(signum, int) or not 1 <= signum <= 64:
+        raise ValueError(f"signum must be a signal number, not {signum!r}")
+    return name(int(signum))
+
+
+def signal_number(name: str) -> int:
+    """The number of a signal by its name, with or without SIG, in any case, or by its number:
+    ``"SIGTERM"``, ``"term"``, ``"15"``, ``"SIGRTMIN+2"``, ``"SIGRTMAX-1"``. As kill(1) reads it.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(name, str):
+        if name.isdecimal() and name.isascii() and 1 <= int(name) <= 64:
+            return int(name)
+        full = name.upper() if name.upper().startswith("SIG") else "SIG" + name.upper()
+        base, sign, offset = full[:8], full[8:9], full[9:]
+        if base in ("SIGRTMIN", "SIGRTMAX"):
+            if not sign or (sign in "+-" and len(offset) <= 2 and offset.isdecimal() and offset.isascii()):
+                number = int(getattr(signal, base)) + int(sign + offset or 0)
+                if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
+                    return number
+        elif full in signal.Signals.__members__:
+            return int(signal.Signals[full])
+    raise ValueError(f"not a signal: {name!r}")
+
+
+for _public in (signal_name, signal_number):
+    _public.__module__ = "sigrec"
+del _public

@@ -10,7 +10,7 @@ from collections import Counter
 
 from sigrec import _core, _publishing
 from sigrec._errors import SigrecError
-from sigrec._registration import signal_number
+from sigrec._registration import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def record(*signums: int, children: bool = False) -> Recorder:
     Raises ValueError, with nothing changed, for a bad argument or a signal that cannot be caught
     (SIGKILL, SIGSTOP, the C library's own); SigrecError where the platform cannot do it.
     """
-    numbers = tuple(sorted({signal_number(signum) for signum in signums}))
+    numbers = tuple(sorted({catchable(signum) for signum in signums}))
     if not isinstance(children, bool):
         raise ValueError(f"children must be True or False, not {children!r}")
     named = bool(numbers)

@@ -170,7 +170,7 @@ def register(
     can be caught (SIGKILL, SIGSTOP, the C library's own), for a handler that is not callable,
     and for another bad argument; WrongThreadError (a ValueError too) off the main thread.
     """
-    number = signal_number(signum)
+    number = catchable(signum)
     if not callable(handler):
         raise ValueError(f"handler must be callable, not {handler!r}")
     if deliver not in ("main", "thread"):
@@ -214,7 +214,7 @@ def unregister(signum: int) -> bool:
 
     Raises as :func:`register` does for a bad signum, and as :meth:`Registration.cancel`.
     """
-    number = signal_number(signum)
+    number = catchable(signum)
     taken = _taken.get(number)
     if taken is None:
         return False
@@ -269,7 +269,7 @@ class SignalManager:
 
     def unregister(self, signum: int) -> bool:
         """End this manager's registrations of the signal; False if it has none."""
-        number = signal_number(signum)
+        number = catchable(signum)
         registrations = self._live().get(number, [])
         for registration in reversed(registrations):
             registration.cancel()
@@ -305,7 +305,7 @@ class SignalManager:
         return f"<SignalManager {', '.join(map(_describe, self.handlers)) or 'empty'}>"
 
 
-def signal_number(signum: Any) -> int:
+def catchable(signum: Any) -> int:
     """The signal's number, or ValueError for what cannot be caught here."""
     if not isinstance(signum, int) or isinstance(signum, bool):
         raise ValueError(f"signum must be an int or signal.Signals, not {signum!r}")

@@ -14,7 +14,7 @@ from collections import deque
 
 from sigrec import _dispatcher
 from sigrec._errors import SigrecError
-from sigrec._registration import register, signal_number
+from sigrec._registration import register, catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def stream(*signums: int, backlog: int = BACKLOG) -> Stream:
     Raises ValueError for a bad argument or a signal that cannot be caught, SigrecError where there
     is no dispatcher thread (not Linux).
     """
-    numbers = tuple(dict.fromkeys(signal_number(signum) for signum in signums))
+    numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
     if not numbers:
         raise ValueError("which signals? stream() needs at least one")
     if isinstance(backlog, bool) or not isinstance(backlog, int) or not 1 <= backlog <= LARGEST_BACKLOG:
@@ -306,7 +306,7 @@ class Flag(threading.Event):
     def __init__(self, *signums: int) -> None:
         super().__init__()
         self.info: SignalInfo | None = None
-        numbers = tuple(dict.fromkeys(signal_number(signum) for signum in signums))
+        numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
         if not numbers:
             raise ValueError("which signals? Flag() needs at least one")
         self._registrations = [

@@ -7,7 +7,7 @@ import time
 
 from sigrec import _core
 from sigrec._errors import SigrecError
-from sigrec._registration import register, signal_number, wait_until_taken
+from sigrec._registration import register, catchable, wait_until_taken
 from sigrec._stats import stats
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ def timer(
         raise ValueError(f"thread must be a native thread id, not {thread!r}")
     if not isinstance(value, int) or isinstance(value, bool) or not -(1 << 63) <= value < 1 << 63:
         raise ValueError(f"value must be an int of 64 bits, not {value!r}")
-    number = _free_signal() if signum is None else signal_number(signum)
+    number = _free_signal() if signum is None else catchable(signum)
     if number in _used:
         raise ValueError(f"signal {number} is another timer's")
 

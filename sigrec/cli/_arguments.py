@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import time
 
+from sigrec import _names
 from sigrec._recording import open_recording
 
 TYPE_CHECKING = False
@@ -40,22 +40,10 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 
 def signal_number(text: str) -> int:
     """``"SIGTERM"``, ``"term"``, ``"15"``, ``"SIGRTMIN+2"``, ``"RTMIN+2"``, ``"SIGRTMAX-1"``."""
-    if text.isdecimal() and text.isascii() and 1 <= int(text) <= 64:
-        return int(text)
-    name = text.upper()
-    name = name if name.startswith("SIG") else "SIG" + name
-    match = re.fullmatch(r"(SIGRTMIN|SIGRTMAX)(?:([+-])(\d{1,2}))?", name, re.ASCII)
-    if match:
-        base, sign, offset = match.groups()
-        number = int(getattr(signal, base)) + int(f"{sign or ''}{offset or 0}")
-        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
-            return number
-    else:
-        try:
-            return int(signal.Signals[name])
-        except KeyError:
-            pass
-    raise argparse.ArgumentTypeError(f"not a signal: {text!r}")
+    try:
+        return _names.signal_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def since_ns(text: str) -> int:
