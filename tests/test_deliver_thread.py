@@ -291,30 +291,6 @@ def test_a_handler_that_forks(child):
     p.end()
 
 
-def test_start_and_stop_leave_nothing(child):
-    p = child(
-        """
-        import gc
-        def once(n):
-            registration = sigrec.register(RT, lambda s, f: None, deliver="thread")
-            if n % 10 == 0:
-                os.kill(os.getpid(), RT)
-            registration.cancel()
-        def state():
-            gc.collect()
-            return len(os.listdir("/proc/self/fd")), threading.active_count(), signal.getsignal(RT)
-        def resident():
-            return int(open("/proc/self/statm").read().split()[1])
-        for n in range(300): once(n)
-        before, pages = state(), resident()
-        for n in range(2000): once(n)
-        say(before == state(), resident() - pages < 256)
-        """
-    )
-    assert p.line() == "True True"
-    p.end()
-
-
 def test_bad_deliver():
     for bad in ("threads", None, 1, True):
         with pytest.raises(ValueError, match="deliver"):

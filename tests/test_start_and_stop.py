@@ -1,0 +1,63 @@
+"""Every form begun and ended 10,000 times: nothing is left behind."""
+
+import pytest
+
+FORMS = {
+    "main": "with sigrec.register(RT, handler): send(n)",
+    "thread": "with sigrec.register(RT, handler, deliver='thread'): send(n)",
+    "propagate": "with sigrec.register(RT, handler, propagate=KeyError): send(n)",
+    "manager": "with sigrec.SignalManager() as m: m.register(RT, handler); m.register(10, handler)",
+    "stream": "with sigrec.stream(RT) as stream: send(n); n % 10 or stream.get()",
+    "two streams": "a = sigrec.stream(RT); b = sigrec.stream(RT, 10); a.close(); send(n); b.close()",
+    "wait": "sigrec.wait(RT, timeout=0)",
+    "flag": "with sigrec.Flag(RT): send(n)",
+    "timer": "with sigrec.timer(60 if n % 10 else 0.00001, info): pass",
+    "record": "with sigrec.record(RT): pass",
+    "asyncio": "asyncio.run(read(n))",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_is_left_behind(child, form):
+    p = child(
+        """
+        import asyncio, gc
+        def handler(s, f): pass
+        def info(i): pass
+        def send(n):
+            if n %% 10 == 0:
+                os.kill(os.getpid(), RT)
+        async def read(n):
+            async with sigrec.stream(RT) as stream:
+                send(n)
+                if n %% 10 == 0:
+                    await stream.__anext__()
+                if n %% 3 == 0:  # cancelled while it waits
+                    task = asyncio.create_task(stream.__anext__())
+                    await asyncio.sleep(0)
+                    task.cancel()
+        def once(n):
+            %s
+        def status():
+            lines = open("/proc/self/status").read().splitlines()
+            return [l for l in lines if l.startswith(("Threads", "SigBlk", "SigIgn", "SigCgt"))]
+        def state():
+            gc.collect()
+            return len(os.listdir("/proc/self/fd")), status()
+        def resident():
+            return int(open("/proc/self/statm").read().split()[1])
+        for n in range(1, 500): once(n)
+        once(0)
+        before, pages = state(), resident()
+        for n in range(10_000): once(n)
+        after = state()
+        say(before == after or (before, after), resident() - pages)
+        for signum in (10, int(RT)):
+            say(signal.getsignal(signum) == signal.SIG_DFL)
+        """ % FORMS[form]
+    )  # fmt: skip
+    same, grown = p.line(180).rsplit(None, 1)
+    assert same == "True"
+    assert int(grown) < 128, "pages"
+    assert p.line() == p.line() == "True"
+    p.end()
