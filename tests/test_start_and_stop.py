@@ -22,6 +22,7 @@ def test_nothing_is_left_behind(child, form):
     p = child(
         """
         import asyncio, gc
+        sigrec.configure(history=16, queue=16)  # their pages are touched as they fill: no leak
         def handler(s, f): pass
         def info(i): pass
         def send(n):
