@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#define AGAIN_NS 1000000
 
 /* A handler, so that calls return EINTR. A real SIGURG has its default: nothing. */
 static void nothing(int signum, siginfo_t *info, void *context) {
@@ -51,8 +54,54 @@ void rouse_main(int32_t pid, uint32_t tid) {
     errno = saved_errno;
 }
 
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
+#endif
+
+/* The main thread's own. A forked child inherits no timers: fork(2). */
+static struct {
+    timer_t timer;
+    int32_t pid; /* whose timer it is */
+    bool running;
+} again;
+
+static bool set_again(long every_ns) {
+    struct itimerspec when = {{0, every_ns}, {0, every_ns}};
+    return timer_settime(again.timer, 0, &when, NULL) == 0;
+}
+
+bool rouse_again(void) {
+    int32_t pid = (int32_t)getpid();
+    if (!ready())
+        return false;
+    if (again.pid != pid) {
+        struct sigevent event;
+        memset(&event, 0, sizeof event);
+        event.sigev_notify = SIGEV_THREAD_ID;
+        event.sigev_signo = SIGURG;
+        event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+        if (timer_create(CLOCK_MONOTONIC, &event, &again.timer) != 0)
+            return false;
+        again.pid = pid;
+        again.running = false;
+    }
+    if (!again.running)
+        again.running = set_again(AGAIN_NS);
+    return again.running;
+}
+
+void rouse_rest(void) {
+    if (again.running) {
+        again.running = false;
+        if (again.pid == (int32_t)getpid())
+            set_again(0);
+    }
+}
+
 #else
 
 void rouse_main(int32_t pid, uint32_t tid) { (void)pid, (void)tid; }
+bool rouse_again(void) { return false; }
+void rouse_rest(void) {}
 
 #endif

@@ -8,6 +8,10 @@
  * so that none of these that comes late, even after exec, does harm. It goes to
  * the thread, not to the process, so that no SIGURG of a socket merges into it,
  * and only while the program has no use for SIGURG itself: signal(7).
+ *
+ * The main thread itself may leave signals for later, where there are very many,
+ * and then go on sleeping in the call that was interrupted: PEP 475 has looked
+ * for signals already. So a timer rouses it until all are handled.
  */
 #ifndef SIGREC_ROUSE_H
 #define SIGREC_ROUSE_H
@@ -23,6 +27,13 @@
  * nothing where SIGURG has another use. System calls: rt_sigaction,
  * rt_tgsigqueueinfo. */
 void rouse_main(int32_t pid, uint32_t tid);
+
+/* Interpreter context, in the main thread: roused each millisecond from now on,
+ * until rouse_rest(), since what waits will be handled when it comes out of a
+ * call, and it may go back into one. False: it cannot be, SIGURG has another use.
+ * rouse_rest costs nothing where rouse_again was not called. */
+bool rouse_again(void);
+void rouse_rest(void);
 
 /* Any context. Is it what rouse_main put there, where the program has the default? */
 bool rouse_is(const struct sigaction *action);

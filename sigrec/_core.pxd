@@ -74,6 +74,7 @@ cdef extern from "handler.h" nogil:
     void handler_release(int signum)
     bint handler_restore(int signum, bint force)
     bint handler_in_place(int signum)
+    bint handler_is_registered(int signum)
     void handler_refresh_modes()
     queue *handler_queue(int signum)
 
@@ -87,6 +88,8 @@ cdef extern from "standin.h" nogil:
 
 cdef extern from "rouse.h" nogil:
     void rouse_main(int32_t pid, uint32_t tid)
+    bint rouse_again()
+    void rouse_rest()
 
 cdef extern from "send.h" nogil:
     int send_to_process(pid_t pid, int signum, intptr_t value)

@@ -150,9 +150,13 @@ cdef void arm(const roster *mine) noexcept:
     cdef event ignored
     for i in range(mine.count):
         signum = mine.signums[i]
-        if queue_next(handler_queue(signum), &ignored) != QUEUE_NONE:
+        # Not one that is given back: CPython has another handler for it, or none.
+        if (handler_is_registered(signum)
+                and queue_next(handler_queue(signum), &ignored) != QUEUE_NONE):
             trip_clear(&signum, 1)
             trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
+            if mine == &in_main and <int32_t>PyThread_get_thread_native_id() == process_pid():
+                rouse_again()
 
 
 cdef Handler claim(const roster *mine, int only, event *e, queue_item *kind,
@@ -203,6 +207,8 @@ cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_onl
         handler = claim(mine, only, &e, &kind, handled_only)
         if handler is None:
             leave_handling(mine, outer)
+            if mine == &in_main:
+                rouse_rest()
             return 0
         if mine == &in_main:
             set_handling(handler.signum)
@@ -230,7 +236,9 @@ cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_onl
         if calls % CLOCK_EVERY == 0:
             if not until:
                 until = monotonic_ns() + BATCH_NS
-            elif calls > BATCH or monotonic_ns() > until:
+            # (Where nothing could get the main thread out of its next call: to the end.)
+            elif ((calls > BATCH or monotonic_ns() > until)
+                    and (mine != &in_main or rouse_again())):
                 leave_handling(mine, outer)
                 arm(mine)
                 return 0

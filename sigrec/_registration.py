@@ -16,6 +16,9 @@ from types import MappingProxyType
 from sigrec import _core, _publishing
 from sigrec._errors import WrongThreadError
 
+# The standard ones: sigrec.compat may put its own in their place.
+_getsignal, _set_handler = signal.getsignal, signal.signal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -356,10 +359,10 @@ def _describe(number: int) -> str:
 
 def _take(number: int, core_handler: _core.Handler, taken: _Taken | None, thread: bool) -> _Taken:
     """Take the OS-level disposition; `taken` is ours from before, if someone replaced it."""
-    before = signal.getsignal(number)
+    before = _getsignal(number)
     if taken is None or not _core.in_place(number):
         _core.prepare(number, _publishing.start())
-    take_over = None if thread else (lambda: signal.signal(number, _core.dispatch))
+    take_over = None if thread else (lambda: _set_handler(number, _core.dispatch))
     _core.install(number, core_handler, take_over, thread)
     if taken is None:
         taken = _taken[number] = _Taken()
@@ -393,7 +396,7 @@ def _give_back(number: int, taken: _Taken) -> None:
         if taken.is_ready_for_main:
             # None: a C handler that Python knows nothing of; the core puts it back.
             before = signal.SIG_DFL if taken.before is None else taken.before
-            signal.signal(number, before)  # type: ignore[arg-type]
+            _set_handler(number, before)  # type: ignore[arg-type]
 
     _core.remove(number, give_back)
     del _taken[number]

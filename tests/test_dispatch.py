@@ -447,3 +447,59 @@ def test_the_main_thread_is_roused_where_a_worker_took_the_signal(child, signum)
         assert p.line() == str(n + 1)
     assert p.line() == "150 150 150 0 False"
     p.end()
+
+
+SLEEPS = {
+    "select": "select.select([], [], [])",
+    "sleep": "time.sleep(3600)",
+    "lock": "lock = threading.Lock(); lock.acquire(); lock.acquire()",
+    "after an exception": "survive()",
+}
+
+
+@pytest.mark.parametrize("sleep", SLEEPS)
+def test_what_a_batch_left_is_handled_while_the_main_thread_sleeps(child, sleep):
+    """More than one dispatch hands out: nothing else wakes the call that it came from."""
+    p = child(
+        """
+        import select
+        calls, raises = 0, sys.argv[1] == "survive()"
+        class Now(Exception): pass
+        def handler(s, f):
+            global calls
+            calls += 1
+            if raises and calls % 10_000 == 0:
+                raise Now
+        def survive(levels=20):  # it surfaces in the except clause, too
+            while True:
+                try:
+                    survive(levels - 1) if levels else select.select([], [], [])
+                except Now:
+                    pass
+        sigrec.register(RT, handler)
+        say("ready")
+        exec(sys.argv[1])
+        """,
+        SLEEPS[sleep],
+    )
+    p.line()
+    p.flood(RT, 100_000)
+    with sigrec.open_recording(p.pid) as recording:
+        wait_until(lambda: recording.signals[RT].delivered == 100_000)
+        wait_until(lambda: recording.signals[RT].pending == 0)
+        assert recording.signals[RT].handled == 100_000
+        assert signal.SIGURG not in recording.signals
+
+
+def test_a_signal_given_back_while_many_wait_is_no_race(child):
+    """CPython would say: Signal 10 ignored due to race condition."""
+    p = child(
+        """
+        for _ in range(20):
+            with sigrec.register(RT, lambda s, f: None):
+                _core.flood(os.getpid(), RT, 20_000, True, 60_000_000_000)
+        say(*ledger(RT))
+        """
+    )
+    assert p.line() == "400000 400000 400000 0"
+    assert p.end()[1] == ""

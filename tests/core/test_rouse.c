@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int pipes[2];
@@ -74,6 +76,43 @@ static void it_is_told_from_others(void) {
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static void until_it_rests(void) {
+    char byte;
+    CHECK(rouse_again());
+    CHECK(rouse_again());
+    for (int n = 0; n < 3; n++) {
+        CHECK_EQ(read(pipes[0], &byte, 1), -1);
+        CHECK_EQ(errno, EINTR);
+    }
+    rouse_rest();
+    rouse_rest();
+    sigset_t set;
+    struct timespec moment = {0, 20000000};
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    CHECK_EQ(sigtimedwait(&set, NULL, &moment), -1); /* no more */
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void in_a_forked_child_by_its_own_timer(void) {
+    CHECK(rouse_again());
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        rouse_rest(); /* its parent's goes on */
+        until_it_rests();
+        _exit(0);
+    }
+    int status;
+    while (waitpid(pid, &status, 0) != pid)
+        CHECK_EQ(errno, EINTR);
+    CHECK_EQ(status, 0);
+    char byte;
+    CHECK_EQ(read(pipes[0], &byte, 1), -1);
+    rouse_rest();
+}
+
 static void a_prepared_signal_finds_the_default_below(void) {
     struct sigaction beneath;
     CHECK_EQ(sigaction(SIGURG, NULL, &beneath), 0);
@@ -101,6 +140,7 @@ static void never_where_the_program_uses_it(void) {
     action.sa_handler = on_urgent;
     CHECK_EQ(sigaction(SIGURG, &action, NULL), 0);
     CHECK_EQ(read_while_roused(&times), 1);
+    CHECK(!rouse_again());
     CHECK_EQ(urgent, 0);
     CHECK_EQ(sigaction(SIGURG, NULL, &now), 0);
     CHECK(now.sa_handler == on_urgent);
@@ -123,6 +163,8 @@ int main(void) {
     the_main_thread_comes_out_of_its_call();
     not_from_the_main_thread_itself();
     it_is_told_from_others();
+    until_it_rests();
+    in_a_forked_child_by_its_own_timer();
     a_prepared_signal_finds_the_default_below();
     never_where_the_program_uses_it();
 #endif

@@ -1,0 +1,106 @@
+"""A ``signal`` module whose handlers are called once a delivery: ``import sigrec.compat as signal``.
+
+Everything in it is the standard library's, but for two functions: :func:`signal` registers the
+handler with sigrec, and :func:`getsignal` knows of it. Handlers may be interrupted by their own
+signal, as there, to a depth of 8; several Ctrl-C that wait together are one KeyboardInterrupt, as
+there, and of any other signal each one is a call. :func:`install` puts both functions into the
+standard module, for programs and libraries that import that.
+
+What differs: the descriptor of ``set_wakeup_fd`` gets a byte whenever there is something to
+handle, and not one for each signal of a burst.
+"""
+
+from __future__ import annotations
+
+import signal as _standard
+import threading as _threading
+from signal import *  # noqa: F403
+
+from sigrec import _core
+from sigrec._registration import catchable, register
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any
+
+    from sigrec._registration import Registration
+
+    _Handler = Callable[[int, FrameType | None], Any] | int | _standard.Handlers | None
+
+_standard_signal = _standard.signal
+_standard_getsignal = _standard.getsignal
+_registrations: dict[int, Registration] = {}
+
+
+def signal(signalnum: int, handler: _Handler) -> _Handler:  # type: ignore[no-redef]
+    """As signal.signal(): sets the handler and returns the one before; SIG_DFL and SIG_IGN too.
+
+    Raises as that does: ValueError off the main thread and for what is not a signal number,
+    TypeError for a handler that is none, OSError for a signal that cannot be caught.
+    """
+    if not callable(handler) or not _can_register(signalnum):
+        previous = _previous(signalnum)
+        # First, or the signal would have the disposition of long ago for a moment.
+        by_standard: _Handler = _standard_signal(signalnum, handler)
+        _cancel(signalnum)
+        return by_standard if previous is None else previous
+    number = int(signalnum)
+    before = getsignal(number)
+    registration = register(
+        number, handler, reentrant=True, coalesce=handler is _standard.default_int_handler
+    )
+    _cancel(number)
+    _registrations[number] = registration
+    _standard.siginterrupt(number, True)  # as with each new handler there: siginterrupt(3)
+    return before
+
+
+def getsignal(signalnum: int) -> _Handler:  # type: ignore[no-redef]
+    """As signal.getsignal(): the handler, SIG_DFL, SIG_IGN, or None for one of C.
+
+    Raises ValueError for what is not a signal number.
+    """
+    return _previous(signalnum) or _standard_getsignal(signalnum)
+
+
+# Of the module that they stand in for.
+signal.__module__ = getsignal.__module__ = "signal"
+
+
+def _previous(signalnum: int) -> _Handler:
+    """The handler in force, if we set it."""
+    try:
+        if _standard_getsignal(signalnum) is _core.dispatch and int(signalnum) in _registrations:
+            return _registrations[int(signalnum)].handler  # type: ignore[return-value]
+    except (TypeError, ValueError):
+        pass  # the standard function will say so
+    return None
+
+
+def _cancel(number: int) -> None:
+    registration = _registrations.pop(int(number), None)
+    if registration is not None:
+        registration.cancel()
+
+
+def _can_register(signalnum: int) -> bool:
+    try:
+        catchable(int(signalnum))
+    except (TypeError, ValueError):
+        return False
+    return _threading.current_thread() is _threading.main_thread()
+
+
+def install() -> None:
+    """From now on ``signal.signal`` and ``signal.getsignal`` are those of this module, for all who
+    look them up there. Handlers that were set before stay as they are."""
+    _standard.signal = signal
+    _standard.getsignal = getsignal
+
+
+def uninstall() -> None:
+    """The standard module is as it was. Handlers that were set meanwhile stay as they are."""
+    _standard.signal = _standard_signal
+    _standard.getsignal = _standard_getsignal
