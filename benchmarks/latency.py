@@ -1,19 +1,22 @@
 """How long from a signal's sending, in another process, to the first line of its Python handler?
 
 The sender stores the time in memory that both share, right before sigqueue(3), which also carries
-it; so it is the same for receivers that get no siginfo. It waits 1 to 3 ms, at random, after each
-is handled. One CPU for the receiver, one for the sender.
+it; so it is the same for receivers that get no siginfo. It waits 1 to 3 ms, at random, before each,
+and sends the next when that is handled. All receivers run at once, on one CPU, the sender on
+another, and have their turns of 20 signals: so all meet the same machine.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import mmap
 import os
 import random
 import signal
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -25,7 +28,8 @@ from sigrec import _core
 NAME = "latency"
 
 SIGNUM = signal.SIGRTMIN + 2
-WARM_UP = 20  # signals that are not counted
+TURN = 20  # signals to one receiver, then the others have theirs
+WARM_UP = TURN  # signals that are not counted
 
 # What receives, and what the main thread does meanwhile: sleeps in time.sleep, or computes in a
 # loop of pure Python. Of an event loop it is the loop.
@@ -47,7 +51,8 @@ RATIOS = (
 
 
 class Shared:
-    """The memory that sender and receiver share: when the last was sent, how many are handled."""
+    """The memory that sender and receiver share: when the last was sent, how many are handled,
+    and whether it is this receiver's turn."""
 
     def __init__(self, fd: int) -> None:
         self.cells = memoryview(mmap.mmap(fd, mmap.PAGESIZE)).cast("q")
@@ -81,8 +86,10 @@ class Receiver:
                 time.sleep(0.5)
         else:
             while not self.done:
-                for _ in range(100):
-                    pass
+                sys.stdin.readline()  # in another's turn it must not compute
+                while self.cells[2]:
+                    for _ in range(100):
+                        pass
 
 
 def in_main(receiver: Receiver, state: str) -> None:
@@ -188,41 +195,67 @@ def measure(kind: str, state: str, count: int, path: str) -> None:
         handled=len(taken),
         wrong=receiver.wrong,
         median_us=statistics.median(taken) / 1000,
-        p99_us=statistics.quantiles(taken, n=100)[98] / 1000,
+        p99_us=statistics.quantiles(taken, n=100, method="inclusive")[98] / 1000,
     )
 
 
-def once(kind: str, state: str, count: int) -> dict[str, float]:
-    import tempfile
+class Sender:
+    """To one receiver."""
 
-    with tempfile.NamedTemporaryFile() as file:
-        file.truncate(mmap.PAGESIZE)
-        cells = Shared(file.fileno()).cells
-        with Measured("latency", kind, state, count, file.name) as receiver:
-            assert receiver.line() == "ready"
-            for n in range(count):
-                time.sleep(random.uniform(0.001, 0.003))
-                cells[0] = now = time.monotonic_ns()
-                error = _core.send_process(receiver.pid, SIGNUM, now)
-                if error:
-                    raise OSError(error, os.strerror(error))
-                end = time.monotonic() + LIMIT
-                while cells[1] != n + 1:  # the next send time must not come before
-                    if time.monotonic() > end:
-                        receiver.process.kill()
-                        raise RuntimeError(f"{kind}, {state}: signal {n + 1} not handled in {LIMIT} s")
-                    time.sleep(0.0001)
-            return receiver.result()
+    def __init__(self, kind: str, state: str, count: int, directory: str) -> None:
+        self.name, self.state = f"{kind}, {state}", state
+        path = os.path.join(directory, self.name.replace("/", " "))
+        with open(path, "w+b") as file:
+            file.truncate(mmap.PAGESIZE)
+            self.cells = Shared(file.fileno()).cells
+        self.receiver = Measured("latency", kind, state, count, path)
+        self.sent = 0
+
+    def turn(self) -> None:
+        cells = self.cells
+        cells[2] = 1
+        if self.state == "loaded":
+            self.receiver.tell("go")
+        for _ in range(TURN):
+            time.sleep(random.uniform(0.001, 0.003))
+            self.sent += 1
+            cells[0] = now = time.monotonic_ns()
+            error = _core.send_process(self.receiver.pid, SIGNUM, now)
+            if error:
+                raise OSError(error, os.strerror(error))
+            end = time.monotonic() + LIMIT
+            while cells[1] != self.sent:
+                if time.monotonic() > end:
+                    self.receiver.process.kill()
+                    raise RuntimeError(f"{self.name}: signal {self.sent} not handled in {LIMIT} s")
+                time.sleep(0.0001)
+        cells[2] = 0
+
+
+def once(turns: int) -> dict[tuple[str, str], dict[str, float]]:
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+        senders = {}
+        for kind, states in CASES.items():
+            for state in states:
+                sender = senders[kind, state] = Sender(kind, state, turns * TURN, directory)
+                stack.enter_context(sender.receiver)
+        for sender in senders.values():
+            assert sender.receiver.line() == "ready"
+        in_turn = list(senders.values())
+        for _ in range(turns):
+            random.shuffle(in_turn)
+            for sender in in_turn:
+                sender.turn()
+        return {case: sender.receiver.result() for case, sender in senders.items()}
 
 
 def run(rounds: int, quick: bool) -> dict[str, object]:
     pin("sender")
-    count = WARM_UP + (30 if quick else 1000)
+    turns = 1 + (1 if quick else 50)
     samples: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for _ in range(rounds):
-        for kind, states in CASES.items():
-            for state in states:
-                samples[kind, state].append(once(kind, state, count))
+        for case, result in once(turns).items():
+            samples[case].append(result)
     rows = [
         {"receiver": kind, "state": state, **{key: median([run[key] for run in runs]) for key in runs[0]}}
         for (kind, state), runs in samples.items()
@@ -237,7 +270,7 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
         for ours, theirs in RATIOS
         for state in CASES[ours]
     }
-    return {"count": count - WARM_UP, "rounds": rounds, "rows": rows, "ratios": ratios}
+    return {"count": turns * TURN - WARM_UP, "rounds": rounds, "rows": rows, "ratios": ratios}
 
 
 def show(result: dict[str, object]) -> str:
