@@ -257,7 +257,11 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
         for case, result in once(turns).items():
             samples[case].append(result)
     rows = [
-        {"receiver": kind, "state": state, **{key: median([run[key] for run in runs]) for key in runs[0]}}
+        {
+            "receiver": kind,
+            "state": state,
+            **{key: median([run[key] for run in runs]) for key in runs[0]},
+        }
         for (kind, state), runs in samples.items()
     ]
     ratios = {
