@@ -86,7 +86,9 @@ class Receiver:
                 time.sleep(0.5)
         else:
             while not self.done:
-                sys.stdin.readline()  # in another's turn it must not compute
+                # In another's turn it must not compute.
+                if not sys.stdin.readline():
+                    raise SystemExit("the sender is gone")
                 while self.cells[2]:
                     for _ in range(100):
                         pass
@@ -226,7 +228,6 @@ class Sender:
             end = time.monotonic() + LIMIT
             while cells[1] != self.sent:
                 if time.monotonic() > end:
-                    self.receiver.process.kill()
                     raise RuntimeError(f"{self.name}: signal {self.sent} not handled in {LIMIT} s")
                 time.sleep(0.0001)
         cells[2] = 0
@@ -245,7 +246,12 @@ def once(turns: int) -> dict[tuple[str, str], dict[str, float]]:
         for _ in range(turns):
             random.shuffle(in_turn)
             for sender in in_turn:
-                sender.turn()
+                try:
+                    sender.turn()
+                except BaseException:
+                    for other in in_turn:
+                        other.receiver.process.kill()
+                    raise
         return {case: sender.receiver.result() for case, sender in senders.items()}
 
 
