@@ -8,9 +8,12 @@ import os
 import platform
 import sys
 
-from benchmarks import dispatch, flood, import_time, lone, progress, recording
+from benchmarks import dispatch, flood, forms, import_time, latency, lone, progress, recording
 
-ALL = {module.NAME: module for module in (flood, lone, dispatch, progress, recording, import_time)}
+ALL = {
+    module.NAME: module
+    for module in (flood, forms, lone, latency, dispatch, progress, recording, import_time)
+}
 
 
 def main() -> None:
