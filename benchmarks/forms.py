@@ -31,7 +31,6 @@ MARK = signal.SIGRTMIN + 3
 LARGE = 1 << 20
 
 LIMIT_NS = LIMIT * 10**9
-STUCK = 2  # seconds without one more handled, until the receiver's main thread is woken
 SETTLE = LIMIT - 10  # seconds until the receiver answers with what it has: before it is given up
 
 
@@ -48,8 +47,6 @@ class Report:
         self.marked = False
         self.ready = threading.Event()
         self.stop: Callable[[], object] = lambda: None
-        self.wake: Callable[[], object] = lambda: None  # the main thread
-        self.wakes = 0
 
     def start(self, stop: Callable[[], object]) -> None:
         self.stop = stop
@@ -80,10 +77,8 @@ class Report:
 
 def asleep(report: Report) -> None:
     reader, writer = os.pipe()
-    report.wake = lambda: os.write(writer, b"w")
     report.start(lambda: os.write(writer, b"s"))
-    while not select.select([reader], [], []) or os.read(reader, 1) == b"w":
-        pass  # select is resumed after each handler (PEP 475)
+    select.select([reader], [], [])  # resumed after each handler (PEP 475)
 
 
 def deliver(to: str) -> Callable[[Report], None]:
@@ -230,7 +225,6 @@ def settle_by_ledger(report: Report, sent: int, queued: bool, deadline: float) -
     """Until every subscriber has all that was delivered; what was delivered."""
     import sigrec
 
-    before, since = [-1], time.monotonic()
     while True:
         taken = not pending(report.signum)
         signals = sigrec.stats()
@@ -239,12 +233,6 @@ def settle_by_ledger(report: Report, sent: int, queued: bool, deadline: float) -
         all_here = taken and delivered and (delivered == sent or not queued)
         if (all_here and all(n == delivered for n in got)) or time.monotonic() > deadline:
             return delivered
-        # A main thread that sleeps while handlers wait to be called: a fault, to be told.
-        if got != before and not report.wakes:
-            before, since = got, time.monotonic()
-        elif time.monotonic() - since > STUCK:
-            report.wakes += 1
-            report.wake()
         time.sleep(0.01)
 
 
@@ -275,7 +263,6 @@ def converse(form: str, report: Report) -> None:
             handled=min(report.handled),
             missed=max(report.missed),
             exact=exact,
-            wakes=report.wakes,
         )
     else:
         settle_by_mark(report, deadline)
@@ -333,7 +320,6 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
         row["reported_of_sent"] = reported(middle)
         if form.startswith("sigrec"):
             row["exact_in_every_run"] = all(run["exact"] for run in runs)
-            row["wakes"] = max(run["wakes"] for run in runs)
         else:
             row["settled_in_every_run"] = all(run["settled"] for run in runs)
         rows.append(row)
@@ -374,11 +360,6 @@ def show(result: dict[str, object]) -> str:
         "the fewest read.\n"
     )
     for row in rows:
-        if row.get("wakes"):
-            text += (
-                f"{row['form']}, {row['signal']}: the main thread slept while handlers waited to "
-                f"be called, until it was woken (up to {row['wakes']} times)\n"
-            )
         if not row.get("settled_in_every_run", True):
             text += f"{row['form']}, {row['signal']}: did not come to its end in {SETTLE} s\n"
     for form in result["not_installed"]:  # type: ignore[attr-defined]
