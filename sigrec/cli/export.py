@@ -1,14 +1,15 @@
-"""Write the events that a recording holds in a format for other programs, or as a page to look at.
+"""Write the events that a recording holds in a format for other programs, or as
+a page to look at.
 
-  sigrec export 4242 --format html -o report.html    one page that needs no network: timeline,
-                                                     counters, senders, the newest events
-  sigrec export 4242 --format jsonl | jq .sender     one JSON object a line
-  sigrec export run.sigrec --format csv -o run.csv   for a spreadsheet or a data frame
-  sigrec export 4242 --format chrome -o trace.json   open it in ui.perfetto.dev
+  sigrec export 4242 --format html -o report.html
+      one page that needs no network: timeline, counters, senders, events
+  sigrec export 4242 --format jsonl | jq .sender    one JSON object a line
+  sigrec export run.sigrec --format csv -o run.csv  for a spreadsheet
+  sigrec export 4242 --format chrome -o trace.json  open it in ui.perfetto.dev
   sigrec export 4242 --format csv --signal TERM --since 5m
 
-The process may run, hang, or be dead. With -o the file gets its name when it is complete: who
-reads it never sees half of it.
+The process may run, hang, or be dead. With -o the file gets its name when it
+is complete: who reads it never sees half of it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Show the signals that processes received: counters, and who sent the last ones.
+"""Show the signals that processes received: counters, and their senders.
 
   sigrec stats              every process of this user
   sigrec stats 4242         one process, by its pid; it may hang, or be dead
   sigrec stats run.sigrec   a recording's file
   sigrec stats --json       for programs
-  sigrec stats --live       refreshed every second, with rates; q or Ctrl-C ends it
+  sigrec stats --live       each second anew, with rates; q or Ctrl-C ends it
 
 The watched process does nothing for it: its recording is read from outside.
 """
