@@ -1,13 +1,15 @@
-"""Record the signals of a Python program that knows nothing of sigrec. It behaves as without.
+"""Record the signals of a Python program that knows nothing of sigrec. It
+behaves as without.
 
   sigrec run server.py --port 8000       a script
   sigrec run -m http.server 8000         a module, as python -m
   sigrec run -c 'import time; ...'       code, as python -c
-  sigrec run -o web.sigrec server.py     the recording in a file of your choice
-  sigrec run --children -m gunicorn app  Python programs that it starts or forks, too
+  sigrec run -o web.sigrec server.py     the recording in a file of your own
+  sigrec run --children -m gunicorn app  and the Python programs it starts
 
-Then, from anywhere, while it runs or afterwards:  sigrec why PID,  sigrec stats PID
-The exit status is the program's own; where a signal ended it, that signal ends this, too.
+Then, from anywhere, while it runs or afterwards: sigrec why PID, or
+sigrec stats PID. The exit status is the program's own; where a signal ended
+it, that signal ends this, too.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
-"""Show the signals that a process received, one line each: when, which, who sent it, what it
-carried, and its ordinal (how many of this signal the process had taken before it).
+"""Show the signals that a process received, one line each: when, which, who sent
+it, what it carried, and its ordinal (how many of this signal the process had
+taken before it).
 
-  sigrec tail 4242             the newest ten; the process may hang, or be dead
+  sigrec tail 4242             the newest ten; it may hang, or be dead
   sigrec tail -n 100 4242      the newest hundred; -n all: as many as are kept
-  sigrec tail -f               and those to come, until the process ends or Ctrl-C;
-                               with no PID: the one process of this user that records
+  sigrec tail -f               and those to come, until it ends or Ctrl-C;
+                               with no PID: the one process that records
   sigrec tail -f -n 0 --signal TERM 4242     only SIGTERM, from now on
-  sigrec tail --since 5m run.sigrec          a recording's file, the last five minutes
+  sigrec tail --since 5m run.sigrec          a file, the last five minutes
   sigrec tail -f --json 4242 | jq .sender    one JSON object a line
 
-The history holds a bounded number of events. What was overwritten before it could be read is
-counted, and said in its place.
+The history holds a bounded number of events. What was overwritten before it
+could be read is counted, and said in its place.
 """
 
 from __future__ import annotations

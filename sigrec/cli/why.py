@@ -1,11 +1,13 @@
-"""Say in one sentence what ended a process, who sent that, when, and what came before it.
+"""Say in one sentence what ended a process, who sent that, when, and what came
+before it.
 
   sigrec why 4242         a process, by its pid; it may still run
   sigrec why run.sigrec   a recording's file
   sigrec why              the process of this user that ended last
 
-No more than its recording and /proc tell. A process cannot see its own SIGKILL: the sentence
-says then that the record ends without a signal, and what that usually means.
+No more than its recording and /proc tell. A process cannot see its own
+SIGKILL: the sentence says then that the record ends without a signal, and
+what that usually means.
 """
 
 from __future__ import annotations
