@@ -3,6 +3,7 @@
 Run it, and from another terminal: kill -HUP PID
 """
 
+import gc
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ scratch = tempfile.NamedTemporaryFile(prefix="sigrec-example-", delete=False)
 
 
 def clean_up(why):
+    gc.disable()  # CPython 3.12 loses an exception from inside input() when a collection is due
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a hang-up from here on must not cut this short
     Path(scratch.name).unlink(missing_ok=True)
     try:

@@ -231,20 +231,27 @@ def test_alarm_setitimer_getitimer_and_pause(calls):
         compat.setitimer(compat.ITIMER_REAL, -1)
 
 
-def test_masks_and_waiting(calls):
-    compat.pthread_sigmask(compat.SIG_BLOCK, {USR1})
-    try:
-        os.kill(ME, USR1)
-        assert calls == [] and USR1 in compat.sigpending()
-        assert compat.sigwait({USR1}) == USR1
-        os.kill(ME, USR1)
-        assert compat.sigwaitinfo({USR1}).si_pid == ME
-        assert compat.sigtimedwait({USR1}, 0) is None
-        assert calls == []  # waited for, and not handled
-        os.kill(ME, USR1)
-    finally:
-        compat.pthread_sigmask(compat.SIG_UNBLOCK, {USR1})
-    assert calls == [USR1]
+def test_masks_and_waiting(child):
+    """In a process of its own: here other threads, which do not block it, may be left."""
+    p = child(
+        """
+        import sigrec.compat as compat
+        calls, ME = [], os.getpid()
+        compat.signal(10, lambda s, f: calls.append(s))
+        compat.pthread_sigmask(compat.SIG_BLOCK, {10})
+        os.kill(ME, 10)
+        say(calls, 10 in compat.sigpending(), compat.sigwait({10}))
+        os.kill(ME, 10)
+        say(compat.sigwaitinfo({10}).si_pid == ME, compat.sigtimedwait({10}, 0), calls)
+        os.kill(ME, 10)
+        compat.pthread_sigmask(compat.SIG_UNBLOCK, {10})
+        say(calls)
+        """
+    )
+    assert p.line() == "[] True 10"
+    assert p.line() == "True None []"  # waited for, and not handled
+    assert p.line() == "[10]"
+    p.end()
 
 
 def test_siginterrupt_and_that_a_new_handler_resets_it(child):
