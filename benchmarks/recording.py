@@ -35,9 +35,15 @@ def measure(kind: str, case: str, signals: int) -> None:
         calls += 1
 
     signal.signal(SIGNUM, handler)
-    # All load the same modules: that alone, where things lie in memory, moves a loop by some percent.
+    # All load the same modules, and clean up the recordings' directory, as the first record() does:
+    # these alone, by where they leave things in memory, move a loop by some percent.
     import sigrec._recorder
+    from sigrec import _rundir
 
+    for directory in _rundir.candidates():
+        if _rundir.prepare(directory) is None:
+            _rundir.clean(directory)
+            break
     if kind == "recorded":
         sigrec.record()
     print("ready", flush=True)
