@@ -59,6 +59,7 @@ static struct entry {
 
 /* The signals that end in our own dispatch; bit n-1 for signal n, as the kernel has it. */
 static _Atomic uint64_t registered;
+static _Atomic int kept; /* a signal, or 0 */
 
 static uint64_t bit(int signum) { return UINT64_C(1) << (signum - 1); }
 
@@ -347,6 +348,16 @@ int handler_install(int signum, bool restart) {
 void handler_release(int signum) {
     atomic_fetch_and(&registered, ~bit(signum));
     atomic_store_explicit(&table[signum].mode, MODE_UNREGISTERED, memory_order_release);
+}
+
+void handler_keep(int signum) { atomic_store(&kept, signum); }
+
+bool handler_keeps(int signum, const struct sigaction *next) {
+    if (atomic_load(&kept) != signum)
+        return false;
+    if (next)
+        table[signum].beneath = *next;
+    return true;
 }
 
 void handler_replaced(int signum) {

@@ -32,6 +32,14 @@ bool handler_in_place(int signum);
 /* Any context. Is the signal registered? Someone may have replaced us. */
 bool handler_is_registered(int signum);
 
+/* Interpreter context. The interpreter is about to set a handler of its own for
+ * this registered signal, on our behalf and through standin.h; ours stays in
+ * place, or what other threads take meanwhile would not be counted. 0: no more. */
+void handler_keep(int signum);
+
+/* Any context. Is it kept? Then this is the disposition beneath ours. */
+bool handler_keeps(int signum, const struct sigaction *next);
+
 /* Any context. Someone replaced us, knowingly or not: the signal is no longer
  * registered, as far as the handler goes. */
 void handler_replaced(int signum);

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "standin.h"
 
+#include "handler.h"
 #include "passive.h"
 #include "process.h"
 #include "redirect.h"
@@ -22,6 +23,8 @@
 static _Atomic uint64_t interrupting;
 
 static int our_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
+    if (handler_keeps(signum, next))
+        next = NULL;
     return passive_sigaction(signum, next, previous);
 }
 

@@ -74,6 +74,7 @@ cdef extern from "handler.h" nogil:
     void handler_release(int signum)
     bint handler_restore(int signum, bint force)
     bint handler_in_place(int signum)
+    void handler_keep(int signum)
     bint handler_is_registered(int signum)
     void handler_refresh_modes()
     queue *handler_queue(int signum)

@@ -345,7 +345,13 @@ def install(int signum, Handler handler not None, take_over, bint thread) -> Non
     pthread_sigmask(SIG_BLOCK, &all_signals, &old)
     try:
         if take_over is not None:
-            take_over()
+            # Of the dispatcher thread until now, say: other threads go on taking it.
+            if handler_in_place(signum) and standin_install():
+                handler_keep(signum)
+            try:
+                take_over()
+            finally:
+                handler_keep(0)
         set_handler(signum, handler, thread)
         try:
             check(handler_install(signum, thread))

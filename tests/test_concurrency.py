@@ -54,6 +54,37 @@ def test_a_signal_that_changes_hands_under_a_flood(child):
     p.end()
 
 
+def test_signals_move_to_the_main_thread_while_other_threads_take_them(child):
+    """CPython's own C handler is never the one in place in between."""
+    p = child(
+        """
+        numbers = [*range(RT, RT + 20)]
+        below, above = dict.fromkeys(numbers, 0), dict.fromkeys(numbers, 0)
+        def counter(counts):
+            def count(s, f):
+                counts[s] += 1
+            return count
+        for number in numbers:
+            sigrec.register(number, counter(below), deliver="thread")
+        for _ in range(3):
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+        say("ready")
+        for number in numbers:
+            while not below[number]: pass
+            sigrec.register(number, counter(above))
+        hear()
+        settle(*numbers)
+        say(sum(below.values()) + sum(above.values()), sum(sigrec.stats()[number].delivered for number in numbers))
+        """
+    )
+    p.line()
+    for number in range(RT, RT + 20):
+        p.flood(number, 5_000)
+    p.tell("sent")
+    assert p.line() == "100000 100000"
+    p.end()
+
+
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a build with a GIL")
 def test_nothing_brings_the_gil_back(child):
     p = child(

@@ -5,6 +5,7 @@
 #include "standin.h"
 
 #include "check.h"
+#include "handler.h"
 #include "passive.h"
 #include "process.h"
 
@@ -75,6 +76,30 @@ static void every_way(void *library) {
     CHECK(set(SIGKILL, handler) == SIG_ERR);
 }
 
+/* A registered signal whose interpreter-level handler changes. */
+static void is_kept(void *library) {
+    sigaction_function call;
+    *(void **)&call = find(library, "by_call");
+    struct sigaction action, beneath;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    CHECK_EQ(handler_prepare(SIGHUP, 8), 0);
+    CHECK_EQ(handler_install(SIGHUP, false), 0);
+    handler_keep(SIGHUP);
+    CHECK_EQ(call(SIGHUP, &action, NULL), 0);
+    CHECK(kernel_has_ours(SIGHUP));
+    CHECK_EQ(handler_beneath(SIGHUP, &beneath), 0);
+    CHECK(beneath.sa_handler == handler);
+    CHECK_EQ(call(SIGALRM, &action, NULL), 0); /* another signal: as it was told */
+    CHECK_EQ(call(SIGALRM, NULL, &beneath), 0);
+    CHECK(beneath.sa_handler == handler);
+    handler_keep(0);
+    CHECK_EQ(call(SIGHUP, &action, NULL), 0);
+    CHECK(!kernel_has_ours(SIGHUP));
+    handler_release(SIGHUP);
+    CHECK(handler_restore(SIGHUP, true));
+}
+
 static void how_it_leaves(void *library) {
     void (*leave)(int);
     *(void **)&leave = find(library, "leave");
@@ -114,6 +139,7 @@ int main(int argc, char **argv) {
     *(void **)&looked_up = find(early, "by_lookup");
     looked_up(SIGUSR1, NULL, NULL);
     every_way(late);
+    is_kept(early);
     how_it_leaves(early);
     CHECK(standin_install()); /* once more changes nothing */
     every_way(early);
