@@ -216,6 +216,9 @@ def test_a_pool_of_processes(both, tmp_path, run_directory):
 
 
 APP = """
+import sys
+print("ready", file=sys.stderr, flush=True)  # imported once the worker has set its handlers
+
 def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello"]
@@ -230,15 +233,15 @@ def test_gunicorn(both, tmp_path):
     found = {}
 
     def course(program):
-        booted = r"Booting worker with pid"
-        program.said(booted, 2)
+        ready = r"ready"  # (at "Booting worker" a signal would still kill it, recorded or not)
+        program.said(ready, 2)
         answers = [get(address)]
         program.send(signal.SIGTTIN)  # a worker more
-        program.said(booted, 3)
+        program.said(ready, 3)
         program.send(signal.SIGTTOU)  # a worker less
         program.said(r"Worker exiting", 1)
         program.send(signal.SIGHUP)  # new workers
-        program.said(booted, 5)
+        program.said(ready, 5)
         program.said(r"Worker exiting", 3)
         answers.append(get(address))
         program.send(signal.SIGUSR1)  # reopens its logs
