@@ -224,6 +224,39 @@ static void blocked_signals_are_left_alone(void) {
     give_back(blocked);
 }
 
+/* sigsuspend(2) lets one in, and then the mask is the old one again. */
+static void sigsuspend_takes_one(void) {
+    int rt = SIGRTMIN + 2;
+    take(rt);
+    uint64_t before = ledger(rt)->delivered;
+    sigset_t set, old;
+    sigemptyset(&set);
+    sigaddset(&set, rt);
+    sigprocmask(SIG_BLOCK, &set, &old);
+    await(send_many(rt, 10, true));
+    for (uint64_t n = 1; n <= 10; n++) {
+        CHECK(sigsuspend(&old) == -1 && errno == EINTR);
+        CHECK_EQ(ledger(rt)->delivered - before, n);
+    }
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    drain(rt);
+    give_back(rt);
+}
+
+/* A fault whose signal is blocked kills at once: sigprocmask(2). */
+static void the_handler_blocks_all_but_faults(void) {
+    struct sigaction action;
+    take(SIGUSR2);
+    CHECK(sigaction(SIGUSR2, NULL, &action) == 0);
+    for (int n = 1; n < SIGREC_NSIG; n++) {
+        bool fault = n == SIGSEGV || n == SIGBUS || n == SIGFPE || n == SIGILL || n == SIGTRAP ||
+                     n == SIGABRT || n == SIGSYS;
+        if (n != SIGKILL && n != SIGSTOP && (n < 32 || n >= SIGRTMIN)) /* those are nobody's */
+            CHECK_EQ(sigismember(&action.sa_mask, n), !fault);
+    }
+    give_back(SIGUSR2);
+}
+
 static _Atomic int foreign;
 static void foreign_handler(int signum) {
     (void)signum;
@@ -343,6 +376,8 @@ int main(void) {
     a_flood_is_exact();
     what_waits_is_dequeued_in_place();
     blocked_signals_are_left_alone();
+    sigsuspend_takes_one();
+    the_handler_blocks_all_but_faults();
     a_replaced_signal_is_not_dequeued();
     passes_on_after_unregister();
     signals_of_many_threads_are_exact();

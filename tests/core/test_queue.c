@@ -69,8 +69,28 @@ static void a_child_finds_it_empty(void) {
     take_undetailed(2);
 }
 
+/* Its producer counts it, one way or the other, when it is done. */
+static void what_is_still_being_written_is_waited_for(void) {
+    CHECK(queue_make(&queue, 4) == 0);
+    queue_start(&queue, 0);
+    add(0);
+    CHECK_EQ(take_event(), 0);
+    queue.state->head++;                                        /* a ticket... */
+    queue.ring.slots[1].sequence = 2 * 1 + 1;                   /* ...and its slot claimed */
+    struct event e;
+    CHECK_EQ(queue_next(&queue, &e), QUEUE_NONE);
+    add(2);
+    CHECK_EQ(queue_next(&queue, &e), QUEUE_NONE); /* it came after */
+    event_store(&queue.ring.slots[1], &(struct event){.ordinal = 1, .signo = 10});
+    queue.ring.slots[1].sequence = 2 * 1 + 2;
+    CHECK_EQ(take_event(), 1);
+    CHECK_EQ(take_event(), 2);
+    CHECK_EQ(queue_next(&queue, &e), QUEUE_NONE);
+}
+
 int main(void) {
     undetailed_ones_come_at_their_place();
     a_child_finds_it_empty();
+    what_is_still_being_written_is_waited_for();
     return 0;
 }

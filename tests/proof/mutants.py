@@ -1,0 +1,334 @@
+"""Known-bad changes of the core, and the proof that catches each.
+
+    python -m tests.proof.mutants [--python] [NAME ...]
+
+plants one at a time in a copy of the tree, and runs the proof that must fail: a C test of
+tests/core, the stepper, or, with --python, a test of the suite on a build of the extension. A mutant that no
+proof catches is a missing proof; then this exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from .build import ROOT
+
+CC = [os.environ.get("CC") or "cc", "-std=c11", "-w", "-O2", "-g", "-pthread", "-Wl,-z,now"]
+ENOUGH = 60  # seconds; a proof that does not end by then has caught it: it hangs
+
+
+class Mutant(NamedTuple):
+    name: str
+    file: str
+    old: str  # stands in the file exactly once
+    new: str
+    wrong: str  # what it breaks
+    proof: str  # of tests/core, without its ending; "stepper INJECTION"; or a pytest node
+
+    @property
+    def is_python(self) -> bool:
+        return "::" in self.proof
+
+    def plant(self, root: Path) -> None:
+        path = root / self.file
+        path.write_text(path.read_text().replace(self.old, self.new, 1))
+
+
+MUTANTS = [
+    # --- the ring
+    Mutant("publish-early", "csrc/ring.c",
+           "            continue;\n        if (seq)\n            *replaced =",
+           "            continue;\n"
+           "        atomic_store_explicit(&slot->sequence, PUBLISHED(t), memory_order_release);\n"
+           "        if (seq)\n            *replaced =",
+           "a reader takes an event that is half written", "test_ring"),
+    Mutant("claim-by-plain-store", "csrc/ring.c",
+           "        if (!atomic_compare_exchange_strong_explicit(&slot->sequence, &seq, WRITING(t),\n"
+           "                                                     memory_order_acquire,"
+           " memory_order_relaxed))\n            continue;\n        if (seq)",
+           "        atomic_store(&slot->sequence, WRITING(t));\n        if (seq)",
+           "two laps write one slot at once", "stepper others"),
+    Mutant("ticket-by-plain-store", "csrc/ring.c",
+           "uint64_t t = atomic_fetch_add_explicit(ring->head, 1, memory_order_relaxed);",
+           "uint64_t t = atomic_load(ring->head); atomic_store(ring->head, t + 1);",
+           "two producers have one ticket", "stepper others"),
+    Mutant("wait-for-an-unfinished-slot", "csrc/ring.c",
+           "        if ((seq & 1) || seq > 2 * t)\n            continue;",
+           "        while (atomic_load(&slot->sequence) & 1)\n            ;\n"
+           "        if (seq > 2 * t)\n            continue;",
+           "a producer that died wedges all others", "test_ring"),
+    Mutant("write-over-an-unfinished-slot", "csrc/ring.c",
+           "if ((seq & 1) || seq > 2 * t)", "if (seq > 2 * t)",
+           "an older lap is still being written there", "test_ring"),
+    Mutant("no-second-look", "csrc/ring.c",
+           "return atomic_load_explicit(&slot->sequence, memory_order_relaxed) == seq;",
+           "return true;",
+           "a reader takes an event that was written over meanwhile", "test_ring"),
+    Mutant("never-full", "csrc/ring.c",
+           "        if ((int64_t)(t - tail) >= (int64_t)ring->capacity)\n            return false;\n",
+           "", "a full queue writes over what was not taken", "test_ring"),
+    Mutant("give-up-frees-the-slot", "csrc/ring.c",
+           "&seq, WRITING(t) | ABANDONED,", "&seq, PUBLISHED(t) | EMPTY,",
+           "a producer that comes back late writes into another's event", "test_ring"),
+    Mutant("late-producer-keeps-the-slot", "csrc/ring.c",
+           "((seq & SEQUENCE) + 1) | EMPTY,", "seq,",
+           "the slot of a late producer is lost for ever", "stepper late"),
+    # --- ledger, queue, recording
+    Mutant("fold-by-load", "csrc/ledger.c",
+           "atomic_exchange_explicit(from, 0, memory_order_relaxed)", "ledger_get(from)",
+           "what was counted in a child before it had a recording counts twice", "test_ledger"),
+    Mutant("undetailed-last", "csrc/queue.c",
+           "if (some && (int64_t)(event->ordinal - state->base - state->consumed) > 0)", "if (0)",
+           "signals without detail are handled out of their order", "test_queue"),
+    Mutant("handle-what-is-in-flight", "csrc/queue.c",
+           "        return QUEUE_NONE;\n    case RING_NONE:",
+           "        return QUEUE_UNDETAILED;\n    case RING_NONE:",
+           "one that is still being written is handled twice", "test_queue"),
+    Mutant("queue-inherited", "csrc/queue.c",
+           "memory_wiped(sizeof(struct queue_state) + capacity * sizeof(struct slot))",
+           "calloc(1, sizeof(struct queue_state) + capacity * sizeof(struct slot))",
+           "a child handles what its parent was sent", "test_queue"),
+    Mutant("file-for-the-child-too", "csrc/recording.c",
+           "madvise(base, size, MADV_DONTFORK)", "madvise(base, size, MADV_NORMAL)",
+           "a child has its parent's recording mapped", "test_recording"),
+    Mutant("any-directory", "csrc/recording.c",
+           "(!any && (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))))", "0",
+           "another user's directory is written to", "test_recording"),
+    Mutant("overwritten-not-counted", "csrc/recording.c",
+           "ledger_add(&recording->ledger[signo].overwritten, 1);\n    return true;",
+           "return true;", "what the history lost cannot be told", "test_recording"),
+    # --- the handler
+    Mutant("forget-errno", "csrc/handler.c",
+           "    errno = saved_errno; /* what the program's handler does to it is the program's */\n",
+           "    errno = ENOTTY;\n", "the interrupted code reads our errno", "test_handler"),
+    Mutant("count-after-the-push", "csrc/handler.c",
+           "    ledger_add(&ledger->delivered, 1); /* first, whatever happens next */\n",
+           "    if (atomic_load(&ledger->delivered) % 97 != 96) ledger_add(&ledger->delivered, 1);\n",
+           "one in 97 signals is not counted", "test_handler"),
+    Mutant("count-by-plain-store", "csrc/handler.c",
+           "    ledger_add(&ledger->delivered, 1); /* first, whatever happens next */\n",
+           "    atomic_store(&ledger->delivered, atomic_load(&ledger->delivered) + 1);\n",
+           "two threads count one signal", "stepper nested"),
+    Mutant("ordinal-by-plain-store", "csrc/handler.c",
+           "event.ordinal = atomic_fetch_add_explicit(&process_self->ordinal[signum], 1,\n"
+           "                                              memory_order_relaxed);",
+           "event.ordinal = atomic_load(&process_self->ordinal[signum]);\n"
+           "    atomic_store(&process_self->ordinal[signum], event.ordinal + 1);",
+           "two signals have one ordinal", "stepper nested"),
+    Mutant("ignore-uc-sigmask", "csrc/handler.c",
+           "bit(signum) & atomic_load(&registered) & ~blocked", "bit(signum) & atomic_load(&registered)",
+           "signals that the program blocked on purpose are taken", "test_handler"),
+    Mutant("ignore-uc-sigmask-after-a-hit", "csrc/handler.c",
+           "still_ours(atomic_load(&registered) & ~blocked & ~set)",
+           "still_ours(atomic_load(&registered) & ~set)",
+           "other signals that the program blocked on purpose are taken", "test_handler"),
+    Mutant("take-what-was-replaced", "csrc/handler.c",
+           "        if (handler_in_place(signum))\n            ours |= bit(signum);",
+           "        ours |= bit(signum);",
+           "signals of another library's handler are taken", "test_handler"),
+    Mutant("full-mask", "csrc/handler.c",
+           "        sigdelset(mask, faults[i]);", "        ;",
+           "a fault inside the handler kills without a handler", "test_handler"),
+    Mutant("count-in-a-vfork-child", "csrc/handler.c",
+           "return pid && (uint32_t)pid != tid && getpid() != pid ? 0 : tid;", "return tid;",
+           "a vfork child counts under our name", "test_handler"),
+    Mutant("never-dequeue", "csrc/handler.c",
+           "mode == MODE_REGISTERED && now - last < CLOSE_NS &&", "0 &&",
+           "each signal costs its own delivery: a burst merges", "test_handler"),
+    Mutant("swallow-after-unregister", "csrc/handler.c",
+           "        pass_on(signum, info, context);\n}", "        ;\n}",
+           "whoever is chained above us loses what was below", "test_handler"),
+    Mutant("kept-for-ever", "csrc/handler.c",
+           "    if (atomic_load(&kept) != signum)\n        return false;", "",
+           "a program cannot set a handler any more", "test_standin"),
+    # --- the trip, the wake-up, the process
+    Mutant("trip-once-for-ever", "csrc/trip.c",
+           "if (then != 0 && (int64_t)(now_ns - then) < (int64_t)TRIP_AGAIN_NS)", "if (then != 0)",
+           "a trip that CPython swallowed stops dispatch for ever", "test_handler"),
+    Mutant("trip-each-time", "csrc/trip.c",
+           "    if (then != 0 && (int64_t)(now_ns - then) < (int64_t)TRIP_AGAIN_NS)\n        return;\n",
+           "", "the program's wakeup fd is filled up", "test_handler"),
+    Mutant("wake-nobody", "csrc/wake.c",
+           "    if (atomic_exchange_explicit(word, 1, memory_order_release))\n        return;",
+           "    if (atomic_exchange_explicit(word, 1, memory_order_release) == 0)\n        return;",
+           "the dispatcher thread sleeps on", "test_wake"),
+    Mutant("wait-before-looking", "csrc/wake.c",
+           "    if (atomic_exchange_explicit(word, 0, memory_order_acquire))\n        return true;\n",
+           "    atomic_store(word, 0);\n",
+           "what was posted before the wait is lost", "test_wake"),
+    Mutant("keep-the-parents-recording", "csrc/memory.c",
+           "madvise(p, size, MADV_WIPEONFORK)", "madvise(p, size, MADV_NORMAL)",
+           "a child counts where its parent counts", "test_handler"),
+    Mutant("rouse-the-wrong-one", "csrc/rouse.c",
+           "    if (!pid || (uint32_t)pid == tid)\n        return;\n", "    return;\n",
+           "the main thread sleeps on in its call", "test_rouse"),
+    Mutant("rouse-over-the-program", "csrc/rouse.c",
+           "if (now.sa_handler != SIG_DFL || passive_records(SIGURG))", "if (0)",
+           "a program's own SIGURG handler is replaced", "test_rouse"),
+    # --- recording without registering
+    Mutant("default-blocked", "csrc/passive.c", "    let_in(SIG_UNBLOCK, signum);\n", "",
+           "a default action that was asked for does not come", "test_passive"),
+    Mutant("default-left-open", "csrc/passive.c", "    let_in(SIG_BLOCK, signum);\n", "",
+           "a stop signal comes again inside the handler", "test_passive"),
+    Mutant("fault-for-ever", "csrc/passive.c",
+           "            process_ending(signum, process_self->ordinal[signum] - 1);\n"
+           "            sigaction(signum, next, NULL);", "            passive_apply(signum);",
+           "a fault that nobody repairs is recorded without end", "test_passive"),
+    Mutant("vfork-child-writes-the-table", "csrc/passive.c",
+           "    if (process_is_vfork_child()) {\n        /* Its", "    if (0) {\n        /* Its",
+           "a vfork child changes its parent's dispositions", "test_passive"),
+    Mutant("names-one-sender", "csrc/sender.c", "#define PROBES 16", "#define PROBES 1",
+           "senders that share a place are not told apart", "test_sender"),
+    Mutant("lookup-not-redirected", "csrc/redirect.c",
+           "    redirect_new_objects();\n    if (handle", "    if (handle",
+           "what is loaded later sets dispositions without us", "test_standin"),
+    Mutant("dlsym-next-redirected", "csrc/redirect.c", "handle != RTLD_NEXT", "1",
+           "an interposer finds itself", "test_standin"),
+    Mutant("own-definitions-redirected", "csrc/redirect.c",
+           "if (symbol->st_shndx != SHN_UNDEF)", "if (0)",
+           "a library's own function of that name is lost", "test_standin"),
+    Mutant("left-though-exec-failed", "csrc/standin.c",
+           '    process_leaving(LEAVE_NONE, 0, "");', "",
+           "a process that goes on reads as one that left", "test_standin"),
+    # --- the binding
+    Mutant("drain-before-clearing", "sigrec/_core.pyx",
+           "        trip_clear(mine.signums, mine.count)\n    while True:",
+           "        pass\n    while True:",
+           "the next signal does not trip", "tests/test_dispatch.py::"),
+    Mutant("not-armed-after-an-exception", "sigrec/_core.pyx",
+           "                arm(mine)  # the exception surfaces now, the rest is handled next",
+           "                pass",
+           "what waits behind a handler that raised is not handled", "tests/test_dispatch.py::"),
+    Mutant("handled-twice", "sigrec/_core.pyx",
+           "                handler.function(handler.number, frame)\n            elif kind",
+           "                handler.function(handler.number, frame)\n"
+           "                if e.ordinal == 50: handler.function(handler.number, frame)\n"
+           "            elif kind",
+           "one signal is handled more than once", "tests/test_flood.py::"),
+    Mutant("handled-after-the-call", "sigrec/_core.pyx",
+           "            process_handled(signum, n)\n", "            process_handled(signum, 0)\n",
+           "a handler that raises leaves its signal pending for ever", "tests/test_dispatch.py::"),
+    Mutant("the-childs-too", "sigrec/_core.pyx",
+           "            return 0  # the handler forked: what waits is the parent's",
+           "            pass",
+           "a child goes on with its parent's dispatch", "tests/test_fork.py::"),
+    Mutant("not-kept", "sigrec/_core.pyx",
+           "if handler_in_place(signum) and standin_install():", "if False:",
+           "CPython's handler takes what comes while a signal changes hands",
+           "tests/test_concurrency.py::test_signals_move_to_the_main_thread_while_other_threads_take_them"),
+]  # fmt: skip
+
+
+class Lab:
+    """A copy of the tree, its core built once."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        for name in ("csrc", "sigrec", "tests", "examples", "benchmarks"):
+            shutil.copytree(
+                ROOT / name, directory / name,
+                ignore=shutil.ignore_patterns("__pycache__", "*.so", "_core.c"),
+            )  # fmt: skip
+        for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, directory)
+        (directory / "o").mkdir()
+        for source in (directory / "csrc").glob("*.c"):
+            self.compile(source, directory / "o" / f"{source.stem}.o")
+        for library, how in {"now.so": "-Wl,-z,relro,-z,now", "lazy.so": "-Wl,-z,lazy"}.items():
+            self.run([*CC, "-fPIC", "-shared", how, "-o", library, "tests/core/program.c", "-ldl"])
+        self.extension_built = False
+
+    def run(self, command: list[str], **options) -> None:
+        subprocess.run(command, cwd=self.directory, check=True, **options)
+
+    def compile(self, source: Path, to: Path) -> None:
+        self.run([*CC, "-c", str(source), "-o", str(to)])
+
+    def try_out(self, mutant: Mutant | None, proof: str) -> tuple[bool, str]:
+        """Whether the proof holds, and in what words it fails."""
+        if mutant is None:
+            return self._prove(proof, {})
+        original = (self.directory / mutant.file).read_text()
+        mutant.plant(self.directory)
+        try:
+            changed = {}
+            if mutant.file.endswith(".c"):
+                changed[Path(mutant.file).stem] = self.directory / "mutant.o"
+                self.compile(self.directory / mutant.file, self.directory / "mutant.o")
+            return self._prove(proof, changed)
+        finally:
+            (self.directory / mutant.file).write_text(original)
+
+    def _prove(self, proof: str, changed: dict[str, Path]) -> tuple[bool, str]:
+        if "::" in proof:
+            self.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace", "--force"],
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+            node = proof.removesuffix("::")
+            command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", node]
+        else:
+            objects = [
+                str(changed.get(o.stem, o)) for o in sorted((self.directory / "o").glob("*.o"))
+            ]
+            test, _, injection = proof.partition(" ")
+            source = f"tests/{'proof' if injection else 'core'}/{test}.c"
+            self.run([*CC, "-I", "csrc", "-o", "test", source, *objects, "-ldl"])
+            command = ["./test", "./now.so", "./lazy.so"]
+            if injection:
+                command = ["./test", ".", "alone", injection]
+        return self._outcome(command, ENOUGH if "::" not in proof else 5 * ENOUGH)
+
+    def _outcome(self, command: list[str], timeout: float) -> tuple[bool, str]:
+        process = subprocess.Popen(
+            command, cwd=self.directory, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(self.directory)},
+        )  # fmt: skip
+        try:
+            output, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.communicate()
+            return False, "does not end"
+        words = [line for line in output.splitlines() if line.strip()]
+        if process.returncode < 0:
+            return False, f"dies of signal {-process.returncode}"
+        failed = [line for line in words if line.startswith(("FAILED", "E  "))] or words or [""]
+        return process.returncode == 0, failed[-1].strip()[-90:]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
+    parser.add_argument("--python", action="store_true", help="those of the binding too (minutes)")
+    arguments = parser.parse_args()
+    chosen = [m for m in MUTANTS if m.name in arguments.names or not arguments.names]
+    if not arguments.names and not arguments.python:
+        chosen = [m for m in chosen if not m.is_python]
+    survivors = []
+    with tempfile.TemporaryDirectory() as directory:
+        lab = Lab(Path(directory))
+        for proof in dict.fromkeys(m.proof for m in chosen):
+            holds, how = lab.try_out(None, proof)
+            if not holds:
+                print(f"{proof} fails without a mutant: {how}")
+                return 1
+        for mutant in chosen:
+            survived, how = lab.try_out(mutant, mutant.proof)
+            if survived:
+                survivors.append(mutant.name)
+            verdict = "SURVIVES " if survived else "caught by"
+            print(f"{mutant.name:30} {verdict} {mutant.proof:14} {how}\n{'':30} {mutant.wrong}",
+                  flush=True)  # fmt: skip
+    print(f"{len(chosen)} mutants, {len(chosen) - len(survivors)} caught")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

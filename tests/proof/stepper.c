@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The stepper: what happens if, at this very instruction of the handler, ...?
+ *
+ *     stepper DIRECTORY PATH INJECTION [STRIDE [OFFSET]]
+ *
+ * A tracer (this process) lets a signal come to a target (its child), steps
+ * through the real compiled handler one instruction at a time (ptrace(2)) and
+ * does, at instruction OFFSET, OFFSET+STRIDE, ... of the path, one thing:
+ *
+ *   nested  another signal interrupts the handler here (which its mask forbids:
+ *           the tracer lifts it), as a fault or another library's code could
+ *   lap     more of them than the history and the queue have slots
+ *   others  another thread takes signals, drains, and takes more
+ *   late    the same, and it gives up the slot that this thread may be writing
+ *   fork    another thread forks, and the child lives on by itself
+ *   gone    the thread never gets on; another one laps the rings and drains
+ *   kill    SIGKILL; only the recording is left
+ *
+ * and then, with the handler run to its end (but for the last two), the ledger
+ * must balance, each slot be whole, what is pending be tripped for, and what is
+ * queued be handed out once each. A path is a way through the handler:
+ *
+ *   alone     a lone signal of a registered number, with the sender's name
+ *             looked up and a clock anchor due
+ *   batch     three are pending: two are dequeued in the handler
+ *   full      the dispatch queue is full
+ *   recorded  recorded only, and the program has a handler of its own
+ *
+ * The clock is ours (clock_gettime, below): the path depends on no timing. */
+#define _GNU_SOURCE
+#include "handler.h"
+
+#include "../core/check.h"
+#include "passive.h"
+#include "process.h"
+#include "trip.h"
+#include "wake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HISTORY 8
+#define QUEUE 4
+#define LAP (2 * HISTORY + 3)
+#define PATIENCE_MS 20000
+
+/* Of both processes. */
+static struct shared {
+    _Atomic uint64_t clock_ns;
+    _Atomic uint64_t sent;    /* signals that are on their way, or were taken */
+    _Atomic uint64_t handled; /* handed out by a drain */
+    _Atomic uint64_t course;  /* seen by the program's own handler */
+    _Atomic int tripped;      /* since the last drain began */
+    _Atomic int a;            /* thread ids */
+} *shared;
+
+static enum path { ALONE, BATCH, FULL, RECORDED } path;
+static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL } injection;
+static int signum;
+static char file[4096];
+
+int clock_gettime(clockid_t clock, struct timespec *ts) {
+    (void)clock;
+    uint64_t now = atomic_fetch_add(&shared->clock_ns, 100);
+    ts->tv_sec = (time_t)(now / 1000000000);
+    ts->tv_nsec = (long)(now % 1000000000);
+    return 0;
+}
+
+/* --- the target ------------------------------------------------------------------ */
+
+/* Unique, so that an event that is made of two shows. */
+static _Atomic uint64_t next_datum = 1;
+
+static void note_trip(int n, uint32_t tid) {
+    (void)n;
+    (void)tid;
+    shared->tripped = 1;
+    wake_post();
+}
+
+static void programs_handler(int n) {
+    (void)n;
+    shared->course++;
+}
+
+static struct ledger_entry *ledger(void) { return &process_recording()->ledger[signum]; }
+
+/* What a dispatcher does; only one does it at a time here. */
+static void drain(void) {
+    struct queue *queue = handler_queue(signum);
+    struct event e;
+    enum queue_item item;
+    if (!queue)
+        return;
+    shared->tripped = 0;
+    wake_wait(0);
+    trip_clear(&signum, 1);
+    while ((item = queue_next(queue, &e)) != QUEUE_NONE) {
+        if (item == QUEUE_EVENT)
+            CHECK_EQ(e.signo, signum);
+        queue_take(queue, item);
+        process_handled(signum, 1);
+        shared->handled++;
+    }
+}
+
+/* For longer than a dispatcher waits for one that is still being written. */
+static void give_up(void) {
+    for (int i = 0; i < 2 * QUEUE; i++) {
+        drain();
+        shared->clock_ns += UINT64_C(2000000000);
+    }
+    drain();
+}
+
+static void send_to(pid_t tid, uint64_t datum) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = signum;
+    info.si_code = SI_QUEUE;
+    info.si_pid = getpid();
+    info.si_value.sival_ptr = (void *)(uintptr_t)datum;
+    CHECK(syscall(SYS_rt_tgsigqueueinfo, shared->a ? getpid() : 0, tid, signum, &info) == 0);
+    shared->sent++;
+}
+
+static void take_here(int n) {
+    for (int i = 0; i < n; i++)
+        send_to((pid_t)syscall(SYS_gettid), next_datum++ << 32);
+}
+
+/* The published events in the history: each whole, and none twice. */
+static uint64_t count_slots(const struct recording *recording) {
+    uint64_t found = 0, seen[HISTORY][3];
+    for (uint64_t i = 0; i < HISTORY; i++) {
+        struct slot *slot = &recording->history.slots[i];
+        uint64_t seq = slot->sequence;
+        if (seq == 0 || (seq & 1))
+            continue; /* (one is held where a thread was lost; balance() counts them) */
+        struct event e;
+        CHECK_EQ((seq / 2 - 1) % HISTORY, i);
+        CHECK(ring_read(&recording->history, seq / 2 - 1, &e));
+        CHECK_EQ(e.signo, signum);
+        CHECK_EQ(e.code, SI_QUEUE);
+        CHECK(e.datum != 0);
+        for (uint64_t j = 0; j < found; j++)
+            CHECK(seen[j][0] != e.ordinal && seen[j][1] != e.datum && seen[j][2] != e.monotonic_ns);
+        seen[found][0] = e.ordinal;
+        seen[found][1] = e.datum;
+        seen[found++][2] = e.monotonic_ns;
+    }
+    return found;
+}
+
+/* Neither the head nor a slot ever goes back to an older ticket: what it was. */
+static uint64_t passed[HISTORY + 1];
+
+static void nothing_goes_back(void) {
+    const struct ring *history = &process_recording()->history;
+    for (int i = 0; i <= HISTORY; i++) {
+        uint64_t now = i < HISTORY ? history->slots[i].sequence : *history->head;
+        CHECK(now >= passed[i]);
+        passed[i] = now;
+    }
+}
+
+/* With nothing in flight but `lost` signals of a thread that never got on. */
+static void balance(uint64_t lost) {
+    const struct ledger_entry *l = ledger();
+    uint64_t delivered = l->delivered, recorded = l->recorded;
+    nothing_goes_back();
+    CHECK(delivered + lost >= shared->sent && delivered <= shared->sent);
+    CHECK(recorded + l->dropped + lost >= delivered && recorded + l->dropped <= delivered);
+    uint64_t slots = count_slots(process_recording());
+    CHECK(slots + lost >= recorded - l->overwritten && slots <= recorded - l->overwritten + lost);
+    if (path == RECORDED) {
+        CHECK(shared->course + lost >= shared->sent);
+        return;
+    }
+    uint64_t queued = l->queued + l->undetailed;
+    CHECK(queued + lost >= delivered && queued <= delivered);
+    if (queued > l->handled)
+        CHECK(shared->tripped && process_self->wake); /* or nobody would come */
+    drain();
+    if (lost)
+        give_up();
+    CHECK(l->handled + lost >= delivered && l->handled <= delivered);
+    CHECK_EQ(l->handled, shared->handled);
+    if (lost)
+        return;
+    CHECK_EQ(l->handled, queued);
+    for (int i = 0; i < QUEUE; i++) { /* no slot is held any more, nor marked as given up */
+        uint64_t seq = handler_queue(signum)->ring.slots[i].sequence;
+        CHECK(!(seq & 1) && !(seq >> 63));
+    }
+}
+
+/* A child of another thread: it has nothing of ours, and all of its own. */
+static void child(void) {
+    CHECK(process_adopted() == NULL);
+    shared->a = 0; /* (send_to: by the child's own pid) */
+    CHECK_EQ(ledger()->delivered, 0);
+    if (path != RECORDED)
+        CHECK_EQ(queue_next(handler_queue(signum), &(struct event){0}), QUEUE_NONE);
+    for (int i = 0; i < LAP; i++)
+        CHECK(raise(signum) == 0);
+    CHECK_EQ(ledger()->delivered, LAP);
+    CHECK_EQ(process_go_private(HISTORY), 0);
+    CHECK(raise(signum) == 0);
+    CHECK_EQ(ledger()->delivered, LAP + 1);
+    CHECK_EQ(ledger()->recorded + ledger()->dropped, LAP + 1);
+    if (path != RECORDED) {
+        CHECK_EQ(ledger()->queued + ledger()->undetailed, LAP + 1);
+        CHECK_EQ(ledger()->queued, QUEUE);
+        drain();
+        CHECK_EQ(ledger()->handled, LAP + 1);
+    }
+    _exit(0);
+}
+
+static int commands[2], replies[2];
+
+static void *thread_b(void *ignored) {
+    char c;
+    while (read(commands[0], &c, 1) == 1) {
+        if (c == FORK) {
+            struct shared before = *shared;
+            pid_t pid = fork();
+            if (pid == 0)
+                child();
+            int status;
+            CHECK(waitpid(pid, &status, 0) == pid);
+            CHECK_EQ(status, 0);
+            *shared = before;
+        } else {
+            take_here(2);
+            drain();
+            take_here(LAP);
+            drain();
+            if (c == LATE)
+                give_up();
+            take_here(1);
+            nothing_goes_back();
+        }
+        if (c == GONE)
+            balance(path == BATCH ? 3 : 1);
+        CHECK(write(replies[1], &c, 1) == 1);
+    }
+    return ignored;
+}
+
+/* The handler's memory of what was before: the same each time. */
+static void prepare(void) {
+    struct process *self = process_self;
+    drain();
+    self->skip = self->backoff = 0;
+    self->named_ns = 0;
+    for (int i = 0; i < SENDER_ENTRIES; i++)
+        process_recording()->senders[i].named_ns = 0;
+    self->anchored_ns = 0;
+    shared->clock_ns += UINT64_C(2000000000);
+    self->last_ns = path == BATCH ? shared->clock_ns - 1000 : 0;
+    if (path == FULL)
+        take_here(QUEUE);
+}
+
+__attribute__((noreturn)) static void target(const char *directory, const char *name) {
+    CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+    shared->a = (int)syscall(SYS_gettid);
+    CHECK_EQ(process_start(), 0);
+    CHECK_EQ(process_publish(directory, name, true, true, HISTORY), 0);
+    trip_set(note_trip);
+    if (path == RECORDED) {
+        CHECK(signal(signum, programs_handler) != SIG_ERR);
+        CHECK_EQ(passive_record(signum, false), 0);
+    } else {
+        CHECK_EQ(handler_prepare(signum, QUEUE), 0);
+        CHECK_EQ(handler_install(signum, false), 0);
+    }
+    pthread_t b;
+    CHECK(pthread_create(&b, NULL, thread_b, NULL) == 0);
+    CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
+    for (;;) {
+        prepare();
+        errno = 1234;
+        __asm__ volatile("int3" ::: "memory"); /* the signal comes here */
+        CHECK_EQ(errno, 1234);
+        balance(0);
+    }
+}
+
+/* --- the tracer ------------------------------------------------------------------- */
+
+static pid_t pid;
+static uint64_t datum = 1, at, stepped, injected;
+static unsigned char *seen_code; /* a flag for each byte of the executable's code */
+static uint64_t seen_count;
+extern char __executable_start, etext;
+
+static void trace(enum __ptrace_request request, long argument) {
+    CHECK(ptrace(request, pid, NULL, (void *)argument) == 0);
+}
+
+__attribute__((noreturn)) static void fail(const char *what, long value) {
+    fprintf(stderr, "failed at instruction %llu of the path: %s %ld\n", (unsigned long long)at,
+            what, value);
+    kill(pid, SIGKILL);
+    exit(1);
+}
+
+/* The signal that stopped it. */
+static int await_stop(void) {
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    if (!WIFSTOPPED(status))
+        fail("the target ended, with status", status);
+    return WSTOPSIG(status);
+}
+
+static uint64_t where(void) {
+    struct user_regs_struct r;
+    struct iovec v = {&r, sizeof r};
+    CHECK(ptrace(PTRACE_GETREGSET, pid, (void *)1 /* NT_PRSTATUS */, &v) == 0);
+    return r.rip;
+}
+
+static void send(int n) {
+    for (int i = 0; i < n; i++) {
+        siginfo_t info;
+        memset(&info, 0, sizeof info);
+        info.si_signo = signum;
+        info.si_code = SI_QUEUE;
+        info.si_pid = getpid();
+        info.si_value.sival_ptr = (void *)(uintptr_t)datum++;
+        CHECK(syscall(SYS_rt_tgsigqueueinfo, pid, pid, signum, &info) == 0);
+        shared->sent++;
+    }
+}
+
+static void tell_b(char c) {
+    CHECK(write(commands[1], &c, 1) == 1);
+    struct pollfd wait = {replies[0], POLLIN, 0};
+    for (int waited = 0; poll(&wait, 1, 100) == 0; waited += 100) {
+        siginfo_t info = {0};
+        waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+        if (info.si_pid)
+            await_stop(); /* says how it ended */
+        if (waited > PATIENCE_MS)
+            fail("another thread hangs, told to", c);
+    }
+    CHECK(read(replies[0], &c, 1) == 1);
+}
+
+/* What a reader finds in the recording of a process that was killed here. */
+static void read_what_is_left(const struct recording *left) {
+    const struct ledger_entry *l = &left->ledger[signum];
+    uint64_t delivered = l->delivered, recorded = l->recorded;
+    CHECK(delivered <= shared->sent && delivered + (path == BATCH ? 3 : 1) >= shared->sent);
+    CHECK(recorded + l->dropped <= delivered && recorded + l->dropped + 1 >= delivered);
+    uint64_t slots = count_slots(left);
+    CHECK(slots + 1 >= recorded - l->overwritten && slots <= recorded - l->overwritten + 1);
+    if (path != RECORDED)
+        CHECK(l->queued + l->undetailed <= delivered && l->queued + l->undetailed + 1 >= delivered);
+}
+
+static void run_to_the_trap(void) {
+    int stop;
+    while ((stop = await_stop()) != SIGTRAP) {
+        if (stop != signum)
+            fail("stopped by signal", stop);
+        trace(PTRACE_CONT, signum);
+    }
+}
+
+static void start(const char *directory) {
+    static uint64_t n;
+    char name[32];
+    snprintf(name, sizeof name, "%llu.sigrec", (unsigned long long)n++ % 2);
+    snprintf(file, sizeof file, "%s/%s", directory, name);
+    memset(shared, 0, sizeof *shared);
+    shared->clock_ns = UINT64_C(1000000000000);
+    CHECK(pipe(commands) == 0 && pipe(replies) == 0);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        close(commands[1]);
+        close(replies[0]);
+        target(directory, name);
+    }
+    close(commands[0]);
+    close(replies[1]);
+    run_to_the_trap();
+    trace(PTRACE_SETOPTIONS, PTRACE_O_EXITKILL);
+}
+
+static void end(void) {
+    int status;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) == pid && !WIFEXITED(status) && !WIFSIGNALED(status))
+        ;
+    close(commands[1]);
+    close(replies[0]);
+}
+
+static void map(struct recording *recording) {
+    int fd = open(file, O_RDONLY);
+    CHECK(fd >= 0);
+    char *p = mmap(NULL, 1 << 20, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(p != MAP_FAILED);
+    close(fd);
+    recording->header = (void *)p;
+    recording->ledger = (void *)(p + recording->header->ledger_offset);
+    recording->history = (struct ring){(void *)(p + recording->header->ring_offset), HISTORY,
+                                       &recording->header->head, NULL};
+}
+
+static void step(int with) {
+    trace(PTRACE_SINGLESTEP, with);
+    int stop = await_stop();
+    if (stop != SIGTRAP)
+        fail("stopped by signal", stop);
+    stepped++;
+    uint64_t pc = where(), start_of_code = (uint64_t)&__executable_start;
+    if (pc >= start_of_code && pc < (uint64_t)&etext && !seen_code[pc - start_of_code]) {
+        seen_code[pc - start_of_code] = 1;
+        seen_count++;
+    }
+}
+
+/* False: the handler was over before that instruction. True: injected, and the
+ * target is at its int3 again, or a new one is. */
+static bool once(const char *directory, uint64_t instruction) {
+    uint64_t home = where();
+    send(path == BATCH ? 3 : 1);
+    trace(PTRACE_CONT, 0);
+    CHECK_EQ(await_stop(), signum); /* about to be delivered */
+    step(signum);                   /* at the first instruction of the handler */
+    for (at = 0; at < instruction && where() != home; at++)
+        step(0);
+    bool there = where() != home;
+    if (there) {
+        injected++;
+        struct recording left;
+        uint64_t nothing = 0;
+        switch (injection) {
+        case NESTED:
+        case LAPPING:
+            CHECK(ptrace(PTRACE_SETSIGMASK, pid, sizeof nothing, &nothing) == 0);
+            send(injection == NESTED ? 1 : LAP);
+            break;
+        case OTHERS:
+        case LATE:
+        case FORK:
+            tell_b((char)injection);
+            break;
+        case GONE:
+            tell_b(GONE);
+            end();
+            start(directory);
+            return true;
+        case KILL:
+            map(&left);
+            end();
+            read_what_is_left(&left);
+            munmap(left.header, 1 << 20);
+            start(directory);
+            return true;
+        }
+    }
+    trace(PTRACE_CONT, 0);
+    run_to_the_trap();
+    return there;
+}
+
+static int which(const char *word, const char *const *words) {
+    for (int i = 0; words[i]; i++)
+        if (strcmp(word, words[i]) == 0)
+            return i;
+    fprintf(stderr, "stepper: no such path or injection: %s\n", word);
+    exit(2);
+}
+
+int main(int argc, char **argv) {
+    static const char *const paths[] = {"alone", "batch", "full", "recorded", NULL};
+    static const char *const injections[] = {"nested", "lap", "others", "late", "fork", "gone", "kill", NULL};
+    if (argc < 4) {
+        fprintf(stderr, "usage: stepper DIRECTORY PATH INJECTION [STRIDE [OFFSET]]\n");
+        return 2;
+    }
+    path = (enum path)which(argv[2], paths);
+    injection = (enum injection)which(argv[3], injections);
+    uint64_t stride = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
+    uint64_t offset = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
+    signum = SIGRTMIN + 2;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(shared != MAP_FAILED);
+    seen_code = calloc(1, (size_t)(&etext - &__executable_start));
+    start(argv[1]);
+    uint64_t length = 0;
+    while (once(argv[1], offset + length * stride))
+        length++;
+    uint64_t instructions = at;
+    end();
+    printf("%-8s %-6s %6llu instructions (%llu different ones of the core), %6llu injections, "
+           "%9llu steps: 0 failures\n",
+           argv[2], argv[3], (unsigned long long)instructions, (unsigned long long)seen_count,
+           (unsigned long long)injected, (unsigned long long)stepped);
+    return 0;
+}

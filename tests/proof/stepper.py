@@ -1,0 +1,82 @@
+"""Steps through the real handler, and does the worst at each of its instructions: stepper.c.
+
+    python -m tests.proof.stepper [--stride N] [PATH ...]
+
+Without a stride at every instruction, which takes about a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import sigrec
+
+from .build import CC, build
+
+PATHS = ("alone", "batch", "full", "recorded")
+INJECTIONS = ("nested", "lap", "others", "late", "fork", "gone", "kill")
+
+POSSIBLE = sys.platform == "linux" and platform.machine() == "x86_64" and CC is not None
+
+
+def built(directory: Path, optimize: str = "-O2") -> Path:
+    # At fixed addresses and bound at once: the path has no instructions of the dynamic linker.
+    return build(
+        Path(__file__).with_suffix(".c"), directory / f"stepper{optimize}",
+        optimize, "-no-pie", "-fno-pie", "-Wl,-z,now",
+    )  # fmt: skip
+
+
+def step(program: Path, path: str, injection: str, stride: int = 1, offset: int = 0) -> str:
+    """What the stepper says; raises AssertionError with what it found wrong."""
+    with tempfile.TemporaryDirectory() as directory:
+        done = subprocess.run(
+            [program, directory, path, injection, str(stride), str(offset)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{path} {injection}: {done.stderr}"
+        if injection == "kill":
+            for left in Path(directory).glob("*.sigrec"):
+                check_reader(left)
+    return done.stdout.strip()
+
+
+def check_reader(left: Path) -> None:
+    """Of one that was killed somewhere in the handler, all that is there can be read."""
+    with sigrec.open_recording(left) as recording:
+        (signal,) = recording.signals.values()
+        assert 0 <= signal.delivered - signal.recorded - signal.dropped <= 1
+        events = list(recording.events())
+        assert 0 <= signal.recorded - signal.overwritten - len(events) <= 1
+        assert len({event.ordinal for event in events}) == len(events)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("paths", nargs="*", metavar="PATH", help=f"of {', '.join(PATHS)}")
+    parser.add_argument("--stride", type=int, default=1, help="only each so manieth instruction")
+    arguments = parser.parse_args()
+    if not POSSIBLE:
+        print("needs Linux on x86-64 and a C compiler")
+        return 1
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        program = built(Path(directory))
+        offset = int.from_bytes(os.urandom(4)) % arguments.stride
+        print(f"stride {arguments.stride}, offset {offset}", flush=True)
+        for path in arguments.paths or PATHS:
+            for injection in INJECTIONS:
+                print(step(program, path, injection, arguments.stride, offset), flush=True)
+    print(f"{time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""The stepper at some instructions; at each of them: python -m tests.proof.stepper."""
+
+import re
+
+import pytest
+
+from .stepper import INJECTIONS, PATHS, POSSIBLE, built, step
+
+pytestmark = pytest.mark.skipif(not POSSIBLE, reason="needs Linux on x86-64 and a C compiler")
+
+
+@pytest.fixture(scope="module")
+def stepper(tmp_path_factory):
+    return built(tmp_path_factory.mktemp("stepper"))
+
+
+@pytest.mark.parametrize("injection", INJECTIONS)
+@pytest.mark.parametrize("path", PATHS)
+def test_at_some_instructions(stepper, path, injection):
+    said = step(stepper, path, injection, stride=193, offset=7 * PATHS.index(path))
+    instructions, injections = map(int, re.search(r"(\d+) instr.* (\d+) inj", said).groups())
+    assert instructions > 500 and injections >= instructions // 193
