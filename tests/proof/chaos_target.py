@@ -1,0 +1,419 @@
+"""The program under the storm: does what its plan says while chaos.py sends signals to it.
+
+It talks by lines: the plan on stdin, then "go", "calm" and "finish"; what it saw on stdout.
+"""
+
+import faulthandler
+import gc
+import itertools
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+import sigrec
+
+HANG_S = 40  # without progress for so long: every thread's stack on stderr, and the end
+
+
+class Boom(Exception):
+    """What handlers raise."""
+
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())  # one write: whole lines
+
+
+def progress():
+    faulthandler.dump_traceback_later(HANG_S, exit=True)
+
+
+class Count:
+    """Counts in one C call, which no handler and no other thread can interrupt."""
+
+    def __init__(self):
+        self._next = itertools.count()
+        self.add = self._next.__next__
+
+    @property
+    def value(self):
+        return int(repr(self._next)[len("count(") : -1])
+
+
+def spin_here(until):
+    while time.monotonic() < until:
+        pass
+
+
+def sleep_here(until):
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(left)
+
+
+MAY_RAISE = (spin_here.__code__, sleep_here.__code__)
+
+
+class Target:
+    def __init__(self, plan):
+        self.plan = plan
+        self.signals = {int(number): options for number, options in plan["signals"].items()}
+        self.calls = {number: Count() for number in self.signals}
+        self.plain_calls = {number: Count() for number in self.signals}
+        self.raised, self.caught, self.hooked = Count(), 0, Count()
+        self.children = 0
+        self.own_sent = dict.fromkeys(self.signals, 0)
+        self.registrations = {}  # by signal: those that stay
+        self.stacked = []
+        self.churned = {}
+        self.churns = dict.fromkeys(self.signals, 0)
+        self.recorders = []
+        self.streams = []
+        self.stream_counts = []
+        self.readers = []
+        self.timers = {}
+        self.workers = []
+        self.stop_workers = threading.Event()
+        self.more = None
+
+    # --- handlers --------------------------------------------------------------------
+
+    def handler(self, number):
+        """Counts its calls; raises now and then, but only into a frame that expects it, so that
+        no other handler is left before it has counted."""
+        add = self.calls[number].add
+        every, slow = self.signals[number]["raises"], self.signals[number]["slow"]
+
+        def handle(signum, *rest):
+            n = add()
+            if slow:
+                sum(range(200))
+            if every and n % every == 0:
+                frame = rest[-1]
+                if frame is None:
+                    raise Boom
+                if frame.f_code in MAY_RAISE:
+                    self.raised.add()
+                    raise Boom
+
+        return handle
+
+    def register(self, number, deliver=None):
+        options = self.signals[number]
+        return sigrec.register(
+            number,
+            self.handler(number),
+            siginfo=options["siginfo"],
+            deliver=deliver or options["deliver"],
+            reentrant=options["reentrant"],
+            coalesce=options["coalesce"],
+        )
+
+    def plain(self, number):
+        """The program's own handler, which knows nothing of sigrec."""
+        add = self.plain_calls[number].add
+        signal.signal(number, lambda signum, frame: add())
+
+    # --- the phases ------------------------------------------------------------------
+
+    def start(self):
+        threading.excepthook = lambda args: self.hooked.add()
+        for number, options in self.signals.items():
+            role = options["role"]
+            if role == "registered":
+                self.registrations[number] = self.register(number)
+            elif role in ("recorded", "ignored"):
+                self.plain(number)
+                self.recorders.append(sigrec.record(number))
+            elif role == "churn":
+                self.plain(number)
+        if self.plan["record_all"]:
+            self.recorders.append(sigrec.record())
+        for numbers, backlog, readers in self.plan["streams"]:
+            stream = sigrec.stream(*numbers, backlog=backlog)
+            self.streams.append(stream)
+            for _ in range(readers):
+                counts = dict.fromkeys(numbers, 0)
+                self.stream_counts.append(counts)
+                thread = threading.Thread(target=self.read, args=(stream, counts))
+                thread.start()
+                self.readers.append(thread)
+        for i in range(self.plan["workers"]):
+            thread = threading.Thread(target=self.work, args=(i,))
+            thread.start()
+            self.workers.append(thread)
+
+    @staticmethod
+    def read(stream, counts):
+        for item in stream:
+            counts[item.si_signo] += item.count if isinstance(item, sigrec.Missed) else 1
+
+    def work(self, i):
+        """A thread for signals to land on: one works, the others mostly sleep."""
+        while not self.stop_workers.wait(0.001 if i == 0 else 0.05):
+            sum(range(1000))
+
+    def storm(self):
+        for name, *arguments in self.plan["actions"]:
+            progress()
+            getattr(self, "do_" + name)(*arguments)
+        for registration in reversed(self.stacked):
+            registration.cancel()
+        self.stacked.clear()
+
+    def settle(self):
+        """Until nothing is in flight: neither in the kernel nor in our queues."""
+        progress()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+        quiet = 0
+        while quiet < 3:
+            time.sleep(0.002)
+            ledger = sigrec.stats()
+            if pending_in_kernel() or any(stats.pending for stats in ledger):
+                quiet = 0
+            else:
+                quiet += 1
+        progress()
+
+    def report(self):
+        return {
+            "tids": [int(tid) for tid in os.listdir("/proc/self/task")],
+            "calls": {n: count.value for n, count in self.calls.items()},
+            "plain_calls": {n: count.value for n, count in self.plain_calls.items()},
+            "raised": self.raised.value,
+            "caught": self.caught,
+            "own_sent": self.own_sent,
+            "churns": self.churns,
+            "children": self.children,
+        }
+
+    def finish(self):
+        """Ends everything; returns what the streams had in all."""
+        progress()
+        read = [dict.fromkeys(numbers, 0) for numbers, _, _ in self.plan["streams"]]
+        for stream in self.streams:
+            stream.close()
+        for thread in self.readers:
+            thread.join()
+        counts = iter(self.stream_counts)
+        for i, (_, _, readers) in enumerate(self.plan["streams"]):
+            for _ in range(readers):
+                for number, n in next(counts).items():
+                    read[i][number] += n
+            for item in self.streams[i].unread:
+                n = item.count if isinstance(item, sigrec.Missed) else 1
+                read[i][item.si_signo] += n
+        for timer in self.timers.values():
+            timer.cancel()
+        for registration in [*self.churned.values(), *self.registrations.values()]:
+            registration.cancel()
+        for recorder in self.recorders:
+            recorder.stop()
+        if self.more is not None:
+            self.more.stop()
+        self.stop_workers.set()
+        for thread in self.workers:
+            thread.join()
+        return read
+
+    # --- actions, by the names in the plan -------------------------------------------
+
+    def _window(self, inside, seconds):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                inside(until)
+            except Boom:
+                self.caught += 1
+
+    def do_spin(self, seconds):
+        self._window(spin_here, seconds)
+
+    def do_sleep(self, seconds):
+        self._window(sleep_here, seconds)
+
+    def do_stats(self):
+        sigrec.stats().to_dict()
+
+    def do_collect(self):
+        gc.collect()
+
+    def do_block(self, numbers, seconds):
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        time.sleep(seconds)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+    def do_restack(self, number, deliver):
+        """One more registration on top, or the newest of those off: the signal stays ours."""
+        if len(self.stacked) > 3:
+            self.stacked.pop().cancel()
+        else:
+            self.stacked.append(self.register(number, deliver))
+
+    def do_churn(self, number, deliver):
+        self.churns[number] += 1
+        registration = self.churned.pop(number, None)
+        if registration is None:
+            self.churned[number] = self.register(number, deliver)
+        else:
+            registration.cancel()
+
+    def do_ignore(self, number, seconds):
+        signal.signal(number, signal.SIG_IGN)
+        time.sleep(seconds)
+        self.plain(number)
+
+    def do_record_more(self, numbers):
+        """One more recorder, for signals that are counted anyway; or the end of that."""
+        if self.more is None:
+            self.more = sigrec.record(*numbers)
+        else:
+            self.more.stop()
+            self.more = None
+
+    def do_close_all(self):
+        os.closerange(3, 256)
+
+    def do_threads(self, count):
+        threads = [threading.Thread(target=sum, args=(range(2000),)) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def do_raise_signal(self, number, count):
+        for _ in range(count):
+            again(signal.raise_signal, number)
+            self.own_sent[number] += 1
+
+    def do_itimer(self, interval):
+        signal.setitimer(signal.ITIMER_REAL, interval, interval)
+        time.sleep(5 * interval)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def do_timer(self, number, interval):
+        timer = self.timers.pop(number, None)
+        if timer is None:
+            self.timers[number] = sigrec.timer(interval, signum=number)
+        else:
+            timer.cancel()
+
+    def do_wait(self, number, timeout):
+        sigrec.wait(number, timeout=timeout)
+
+    def do_fork(self, kind, number, count, from_thread):
+        """A child that exits, executes, or has signals of its own."""
+        if from_thread:
+            thread = threading.Thread(target=self._fork, args=(kind, number, count))
+            thread.start()
+            thread.join()
+        else:
+            self._fork(kind, number, count)
+
+    def _fork(self, kind, number, count):
+        self.children += 1
+        faulthandler.cancel_dump_traceback_later()  # or its next call in the child waits for ever
+        pid = os.fork()
+        progress()
+        if not pid:
+            status = 1
+            try:
+                if kind == "exec":
+                    os.execv("/bin/true", ["true"])
+                if kind == "signals":
+                    self._in_child(number, count)
+                status = 0
+            except BaseException as error:
+                say("FAIL", f"forked child, {kind} {number}: {error!r}")
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(pid, 0)
+        if status:
+            say("FAIL", f"forked child, {kind} {number}: wait status {status}")
+
+    def _in_child(self, number, count):
+        """Its ledger begins at zero, and has its own signals only."""
+        for stats in sigrec.stats():
+            if stats.delivered or stats.handled or stats.pending:
+                say("FAIL", f"forked child's ledger does not begin at zero: {stats!r}")
+        before = self.calls[number].value
+        for _ in range(count):
+            again(sigrec.sigqueue, os.getpid(), number)
+        while number not in sigrec.stats() or sigrec.stats()[number].delivered < count:
+            time.sleep(0.0005)
+        while sigrec.stats()[number].pending:
+            time.sleep(0.0005)
+        stats = sigrec.stats()[number]
+        calls = self.calls[number].value - before
+        if (stats.delivered, stats.handled) != (count, count):
+            say("FAIL", f"forked child sent itself {count}: {stats!r}, handled {stats.handled}")
+        if not self.signals[number]["coalesce"] and calls != count:
+            say("FAIL", f"forked child sent itself {count} of {number}: {calls} handler calls")
+
+
+def again(send, *arguments):
+    """Until the user's RLIMIT_SIGPENDING allows it."""
+    while True:
+        try:
+            return send(*arguments)
+        except BlockingIOError:
+            time.sleep(0.001)
+
+
+def pending_in_kernel():
+    """Whether a signal waits for the process or for one of its threads."""
+    for tid in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{tid}/status") as status:
+                lines = status.read()
+        except (FileNotFoundError, ProcessLookupError):  # it has ended
+            continue
+        for line in lines.splitlines():
+            if line.startswith(("SigPnd:", "ShdPnd:")) and int(line.split()[1], 16):
+                return True
+    return False
+
+
+def resources():
+    return {
+        "threads": len(os.listdir("/proc/self/task")),
+        "fds": len(os.listdir("/proc/self/fd")),
+    }
+
+
+def wait_for(word):
+    """A line of stdin, byte by byte: a Boom cannot come, and nothing may stay in a buffer."""
+    line = b""
+    while not line.endswith(b"\n"):
+        one = os.read(0, 1)
+        if not one:
+            os._exit(3)  # the driver is gone
+        line += one
+    if word is not None and line.strip() != word.encode():
+        raise RuntimeError(f"{line!r} where {word} was expected")
+    return line
+
+
+def main():
+    plan = json.loads(wait_for(None))
+    progress()
+    before = resources()
+    target = Target(plan)
+    target.start()
+    say("ready", json.dumps([thread.native_id for thread in target.workers]))
+    wait_for("go")
+    target.storm()
+    say("done")
+    wait_for("calm")
+    target.settle()
+    say("report", json.dumps(target.report()))
+    wait_for("finish")
+    streams = target.finish()
+    after = resources()
+    say("end", json.dumps({"streams": streams, "before": before, "after": after}))
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)
