@@ -63,6 +63,7 @@ class Target:
         self.plain_calls = {number: Count() for number in self.signals}
         self.raised, self.caught, self.hooked = Count(), 0, Count()
         self.children = 0
+        self.forkers = []  # the kernel sends SIGCHLD by way of the thread that forked
         self.own_sent = dict.fromkeys(self.signals, 0)
         self.registrations = {}  # by signal: those that stay
         self.stacked = []
@@ -178,7 +179,7 @@ class Target:
 
     def report(self):
         return {
-            "tids": [int(tid) for tid in os.listdir("/proc/self/task")],
+            "tids": [*self.forkers, *map(int, os.listdir("/proc/self/task"))],
             "calls": {n: count.value for n, count in self.calls.items()},
             "plain_calls": {n: count.value for n, count in self.plain_calls.items()},
             "raised": self.raised.value,
@@ -313,6 +314,7 @@ class Target:
 
     def _fork(self, kind, number, count):
         self.children += 1
+        self.forkers.append(threading.get_native_id())
         faulthandler.cancel_dump_traceback_later()  # or its next call in the child waits for ever
         pid = os.fork()
         progress()
@@ -398,6 +400,8 @@ def wait_for(word):
 def main():
     plan = json.loads(wait_for(None))
     progress()
+    # The dispatcher thread stays, once it runs.
+    sigrec.register(signal.SIGRTMAX, print, deliver="thread").cancel()
     before = resources()
     target = Target(plan)
     target.start()
@@ -410,7 +414,9 @@ def main():
     say("report", json.dumps(target.report()))
     wait_for("finish")
     streams = target.finish()
-    after = resources()
+    end = time.monotonic() + 5
+    while (after := resources()) != before and time.monotonic() < end:
+        time.sleep(0.005)  # join() returns shortly before the kernel has ended the thread
     say("end", json.dumps({"streams": streams, "before": before, "after": after}))
 
 
