@@ -1,0 +1,107 @@
+"""Storms by fixed seeds, and proof that the checker can fail."""
+
+import collections
+import copy
+
+import pytest
+
+from tests.proof import chaos
+
+AUDIT = chaos.tracing()
+# Seeds of each kind: audited, free, killed.
+SEEDS = [1, 18, 31, 72, 10, 12, 27, 35, 6, 22, 26, 86]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_storm_leaves_the_books_in_order(seed):
+    totals = chaos.Totals()
+    assert chaos.play(seed, AUDIT, totals) == []
+    assert totals["rounds"] == 1
+    assert totals["delivered"] > 100
+    assert totals["differences"] == 0
+
+
+def test_a_third_of_the_plans_can_be_audited_in_full():
+    kinds = collections.Counter(chaos.make_plan(seed)["kind"] for seed in range(300))
+    assert kinds["audited"] >= 100
+    assert kinds["killed"] and kinds["free"]
+
+
+def test_a_seed_is_a_plan():
+    assert chaos.make_plan(5) == chaos.make_plan(5) != chaos.make_plan(6)
+
+
+@pytest.fixture(scope="module")
+def books():
+    """What check() gets after an audited round: all of it in order."""
+    seen = []
+    check, chaos.check = chaos.check, lambda *args, **options: seen.append(args) or []
+    try:
+        assert chaos.play(1, AUDIT, chaos.Totals()) == []
+    finally:
+        chaos.check = check
+    assert check(*seen[0]) == []
+    return seen[0]
+
+
+def number_of(books, role):
+    plan, ledger = books[:2]
+    return next(
+        number
+        for number, options in plan["signals"].items()
+        if options["role"] == role
+        and not options["coalesce"]
+        and number in ledger
+        and number not in plan["broken"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("counter", "role", "complaint"),
+    [
+        ("delivered", "registered", "!= recorded"),
+        ("recorded", "registered", "!= recorded"),
+        ("handled", "registered", "!= handled"),
+        ("handled", "registered", "handler calls"),
+        ("delivered", "registered", "+ pending"),
+        ("delivered", "stream", "stream had"),
+    ],
+)
+def test_one_signal_fewer_in_the_ledger_is_noticed(books, counter, role, complaint):
+    plan, ledger, *rest = books
+    number = number_of(books, role)
+    doctored = copy.copy(ledger)
+    doctored[number] = copy.copy(ledger[number])
+    setattr(doctored[number], counter, getattr(ledger[number], counter) - 1)
+    found = chaos.check(plan, doctored, *rest)
+    assert any(complaint in line for line in found), found
+    assert all(line.startswith("seed 1: ") for line in found)
+
+
+@pytest.mark.skipif(not AUDIT, reason="signal:signal_generate needs root and perf")
+def test_a_signal_that_every_book_of_ours_misses_is_noticed_by_the_kernels(books):
+    plan, ledger, report, sent, kernel, streams = books
+    number = number_of(books, "recorded")
+    doctored = copy.copy(ledger)
+    doctored[number] = copy.copy(ledger[number])
+    doctored[number].delivered -= 1
+    doctored[number].recorded -= 1
+    found = chaos.check(plan, doctored, report, None, kernel, streams)
+    assert len(found) == 1 and "the kernel queued" in found[0], found
+
+
+def test_a_killed_target_may_be_off_by_a_signal_a_thread_and_no_more(books):
+    plan, ledger = books[:2]
+    number = number_of(books, "registered")
+    doctored = copy.copy(ledger)
+    doctored[number] = copy.copy(ledger[number])
+    doctored[number].delivered += 1
+    assert chaos.check(plan, doctored, threads=1) == []
+    doctored[number].delivered += 1
+    assert "killed with 1 threads, 4 off" in chaos.check(plan, doctored, threads=1)[0]
+
+
+def test_a_handler_that_raised_into_nothing_is_noticed(books):
+    plan, ledger, report, *rest = books
+    found = chaos.check(plan, ledger, {**report, "raised": report["raised"] + 1}, *rest)
+    assert len(found) == 1 and "handlers raised" in found[0]
