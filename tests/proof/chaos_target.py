@@ -30,6 +30,19 @@ def progress():
     faulthandler.dump_traceback_later(HANG_S, exit=True)
 
 
+def watch_child():
+    """As progress(). In a forked child faulthandler would wait for a thread that is not there."""
+
+    def watch():
+        time.sleep(HANG_S / 2)
+        faulthandler.dump_traceback(all_threads=True)
+        os._exit(4)
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    threading.Thread(target=watch, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Count:
     """Counts in one C call, which no handler and no other thread can interrupt."""
 
@@ -52,7 +65,23 @@ def sleep_here(until):
         time.sleep(left)
 
 
-MAY_RAISE = (spin_here.__code__, sleep_here.__code__)
+def stats_here():
+    sigrec.stats().to_dict()
+
+
+def may_raise(frame, handlers):
+    """Whether a Boom in this frame arrives in a window, and on its way ends no other handler
+    before that has counted."""
+    while frame is not None:
+        if frame.f_code is handlers:
+            return False
+        if frame.f_code in WINDOWS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+WINDOWS = {f.__code__ for f in (spin_here, sleep_here, stats_here)}
 
 
 class Target:
@@ -81,20 +110,22 @@ class Target:
     # --- handlers --------------------------------------------------------------------
 
     def handler(self, number):
-        """Counts its calls; raises now and then, but only into a frame that expects it, so that
-        no other handler is left before it has counted."""
+        """Counts its calls; now and then it raises, or forks."""
         add = self.calls[number].add
-        every, slow = self.signals[number]["raises"], self.signals[number]["slow"]
+        options = self.signals[number]
+        every, slow, forks = options["raises"], options["slow"], options["forks"]
 
         def handle(signum, *rest):
             n = add()
             if slow:
                 sum(range(200))
+            if forks and n in (3, 40):
+                self._fork(forks, None, 0)
             if every and n % every == 0:
                 frame = rest[-1]
                 if frame is None:
                     raise Boom
-                if frame.f_code in MAY_RAISE:
+                if may_raise(frame, handle.__code__):
                     self.raised.add()
                     raise Boom
 
@@ -225,8 +256,10 @@ class Target:
         while time.monotonic() < until:
             try:
                 inside(until)
-            except Boom:
-                self.caught += 1
+            except Boom as boom:
+                while boom is not None:  # one may have come while another unwound the stack
+                    self.caught += 1
+                    boom = boom.__context__
 
     def do_spin(self, seconds):
         self._window(spin_here, seconds)
@@ -235,7 +268,7 @@ class Target:
         self._window(sleep_here, seconds)
 
     def do_stats(self):
-        sigrec.stats().to_dict()
+        self._window(lambda until: stats_here(), 0.002)
 
     def do_collect(self):
         gc.collect()
@@ -315,9 +348,7 @@ class Target:
     def _fork(self, kind, number, count):
         self.children += 1
         self.forkers.append(threading.get_native_id())
-        faulthandler.cancel_dump_traceback_later()  # or its next call in the child waits for ever
         pid = os.fork()
-        progress()
         if not pid:
             status = 1
             try:
@@ -336,6 +367,7 @@ class Target:
 
     def _in_child(self, number, count):
         """Its ledger begins at zero, and has its own signals only."""
+        watch_child()
         for stats in sigrec.stats():
             if stats.delivered or stats.handled or stats.pending:
                 say("FAIL", f"forked child's ledger does not begin at zero: {stats!r}")
