@@ -113,7 +113,7 @@ class Target:
     # --- handlers --------------------------------------------------------------------
 
     def handler(self, number):
-        """Counts its calls; now and then it raises, or forks."""
+        """Counts its calls; now and then it raises, forks, or ends its own registration."""
         add = self.calls[number].add
         options = self.signals[number]
         every, slow, forks = options["raises"], options["slow"], options["forks"]
@@ -124,6 +124,8 @@ class Target:
                 sum(range(200))
             if forks and n in (3, 40):
                 self._fork(forks, None, 0)
+            if options["leaves"] and n % 50 == 49:
+                sigrec.unregister(signum)
             if every and n % every == 0:
                 frame = rest[-1]
                 if frame is None:
