@@ -70,9 +70,9 @@ def make_plan(seed):
             "slow": r.random() < 0.2,
             "forks": r.choice([None] * 8 + ["exit", "exec"]),
         }
+    signals[int(numbers[-1])]["role"] = "registered"  # one at least
     for options in signals.values():
         options["leaves"] = options["role"] == "churn" and r.random() < 0.5
-    signals[int(numbers[-1])]["role"] = "registered"  # one at least
     if kind != "audited" and r.random() < 0.4:  # SIGSTOP and SIGCONT discard each other
         signals[int(signal.SIGCONT)] = dict(signals[int(numbers[-1])], role="registered")
     by_role = collections.defaultdict(list)
