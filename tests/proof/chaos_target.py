@@ -209,7 +209,7 @@ class Target:
         while quiet < 3:
             time.sleep(0.002)
             ledger = sigrec.stats()
-            if pending_in_kernel() or any(stats.pending for stats in ledger):
+            if in_flight() or any(stats.pending for stats in ledger):
                 quiet = 0
             else:
                 quiet += 1
@@ -402,8 +402,9 @@ def again(send, *arguments):
             time.sleep(0.001)
 
 
-def pending_in_kernel():
-    """Whether a signal waits for the process or for one of its threads."""
+def in_flight():
+    """Whether a signal waits for the process or for one of its threads, or may be on its way into
+    a handler: the thread that took it may have to wait for a processor, but does not sleep."""
     for tid in os.listdir("/proc/self/task"):
         try:
             with open(f"/proc/self/task/{tid}/status") as status:
@@ -412,6 +413,8 @@ def pending_in_kernel():
             continue
         for line in lines.splitlines():
             if line.startswith(("SigPnd:", "ShdPnd:")) and int(line.split()[1], 16):
+                return True
+            if line.startswith("State:") and int(tid) != os.getpid() and "S" not in line.split():
                 return True
     return False
 
