@@ -30,19 +30,6 @@ def progress():
     faulthandler.dump_traceback_later(HANG_S, exit=True)
 
 
-def watch_child():
-    """As progress(). In a forked child faulthandler would wait for a thread that is not there."""
-
-    def watch():
-        time.sleep(HANG_S / 2)
-        faulthandler.dump_traceback(all_threads=True)
-        os._exit(4)
-
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    threading.Thread(target=watch, daemon=True).start()
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 class Count:
     """Counts in one C call, which no handler and no other thread can interrupt."""
 
@@ -368,13 +355,19 @@ class Target:
                 say("FAIL", f"forked child, {kind} {number}: {error!r}")
             finally:
                 os._exit(status)
-        _, status = os.waitpid(pid, 0)
+        end = time.monotonic() + HANG_S / 2
+        while not (status := os.waitpid(pid, os.WNOHANG))[0] and time.monotonic() < end:
+            time.sleep(0.001)
+        if not status[0]:
+            say("FAIL", f"forked child hangs: {threads_of(pid)}")
+            os.kill(pid, signal.SIGABRT)  # faulthandler tells where
+            status = os.waitpid(pid, 0)
+        status = status[1]
         if status:
             say("FAIL", f"forked child, {kind} {number}: wait status {status}")
 
     def _in_child(self, number, count):
         """Its ledger begins at zero, and has its own signals only."""
-        watch_child()
         for stats in sigrec.stats():
             if stats.delivered or stats.handled or stats.pending:
                 say("FAIL", f"forked child's ledger does not begin at zero: {stats!r}")
@@ -419,6 +412,16 @@ def in_flight():
     return False
 
 
+def threads_of(pid):
+    """What the threads of a process wait for, as the kernel sees it."""
+    found = []
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{tid}/stat") as stat, \
+                open(f"/proc/{pid}/task/{tid}/wchan") as wchan:  # fmt: skip
+            found.append((tid, stat.read().rsplit(")")[-1].split()[0], wchan.read()))
+    return found
+
+
 def resources():
     return {
         "threads": len(os.listdir("/proc/self/task")),
@@ -440,6 +443,7 @@ def wait_for(word):
 
 
 def main():
+    faulthandler.enable(all_threads=True)
     plan = json.loads(wait_for(None))
     progress()
     # The dispatcher thread stays, once it runs.
