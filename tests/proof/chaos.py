@@ -234,8 +234,8 @@ def tracing():
     perf = shutil.which("perf")
     if perf is None:
         return False
-    command = [perf, "record", "-q", "-e", "signal:signal_generate", "-a", "-o", "/dev/null", "true"]
-    return subprocess.run(command, capture_output=True).returncode == 0
+    command = [perf, "record", "-q", "-e", "signal:signal_generate", "-a", "-o", "/dev/null"]
+    return subprocess.run([*command, "true"], capture_output=True).returncode == 0
 
 
 class Tracer:
