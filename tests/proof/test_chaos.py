@@ -8,8 +8,8 @@ import pytest
 from tests.proof import chaos
 
 AUDIT = chaos.tracing()
-# Seeds of each kind: audited, free, killed.
-SEEDS = [1, 4, 18, 25, 12, 24, 30, 2, 23]
+# Two of each kind: audited, free, killed.
+SEEDS = [1, 18, 24, 30, 2, 23]
 BOOKS = 14  # has every role, all of them audited
 
 
