@@ -11,7 +11,7 @@ from libc.stdint cimport intptr_t
 from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
 
-from sigrec._siginfo import SignalInfo
+from sigrec._siginfo import SignalInfo, _set_event
 
 cdef extern from "Python.h":
     int PyErr_SetInterruptEx(int signum) noexcept nogil
@@ -99,9 +99,17 @@ cdef inline uint64_t realtime_offset() noexcept:
     return clock_ns(CLOCK_REALTIME) - monotonic_ns()
 
 
+cdef object new_object = object.__new__
+cdef object set_event = _set_event
+
+
 cdef object make_info(const event *e, uint64_t offset):
-    return SignalInfo._make(offset, e.monotonic_ns, e.ordinal, e.signo, e.code, e.pid, e.uid,
-                            e.datum, e.tid, e.error, e.detail, e.timerid)
+    """As SignalInfo._make, but no Python code runs on the way: another signal's handler
+    would run inside it, and might raise, and this event was claimed."""
+    info = new_object(SignalInfo)
+    set_event(info, (offset, e.monotonic_ns, e.ordinal, e.signo, e.code, e.pid, e.uid,
+                     e.datum, e.tid, e.error, e.detail, e.timerid))
+    return info
 
 
 cdef int choose(const roster *mine, event *chosen, queue_item *item) noexcept:

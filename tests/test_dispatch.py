@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -503,3 +504,22 @@ def test_a_signal_given_back_while_many_wait_is_no_race(child):
     )
     assert p.line() == "400000 400000 400000 0"
     assert p.end()[1] == ""
+
+
+@pytest.mark.parametrize("siginfo", [False, True])
+def test_no_python_code_runs_between_claim_and_call(siginfo):
+    """Another signal's handler could run in it and raise, and this call would never be made."""
+    called = []
+
+    def profile(frame, event, argument):
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    def the_handler(*arguments):
+        sys.setprofile(None)
+
+    with sigrec.register(signal.SIGUSR1, the_handler, siginfo=siginfo):
+        sys.setprofile(profile)
+        signal.raise_signal(signal.SIGUSR1)
+        sys.setprofile(None)
+    assert called == ["the_handler"]

@@ -60,8 +60,7 @@ def may_raise(frame, handlers):
     """Whether a Boom in this frame arrives in a window, and on its way ends no other handler
     before that has counted."""
     while frame is not None:
-        # SignalInfo._make: of the signal whose handler is called next, and would not be.
-        if frame.f_code is handlers or frame.f_code is sigrec.SignalInfo._make.__code__:
+        if frame.f_code is handlers:
             return False
         if frame.f_code in WINDOWS:
             return True
