@@ -90,6 +90,7 @@ static uint32_t thread_id(const siginfo_t *info, int32_t pid) {
 struct taken {
     uint64_t ordinal;
     struct sender_entry *sender;
+    uint32_t mode; /* of its signal then: it may be unregistered meanwhile */
 };
 
 /* Counts, records and queues one signal. */
@@ -104,15 +105,16 @@ static struct taken take(int signum, const siginfo_t *info, uint64_t now, uint32
     event.ordinal = atomic_fetch_add_explicit(&process_self->ordinal[signum], 1,
                                               memory_order_relaxed);
     event_from_siginfo(&event, signum, info);
-    struct taken taken = {event.ordinal, recording_write(recording, &event)};
+    struct entry *entry = &table[signum];
+    /* Acquire: pairs with handler_install; the queue is ready. */
+    uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_acquire);
+    struct taken taken = {event.ordinal, recording_write(recording, &event), mode};
 #ifdef __linux__
     if (event.code == SI_TIMER && event.detail > 0)
         ledger_add(&ledger->overruns, (uint64_t)event.detail);
 #endif
 
-    struct entry *entry = &table[signum];
-    /* Acquire: pairs with handler_install; the queue is ready. */
-    if (atomic_load_explicit(&entry->mode, memory_order_acquire) != MODE_REGISTERED)
+    if (mode != MODE_REGISTERED)
         return taken;
     ledger_add(queue_add(&entry->queue, &event) ? &ledger->queued : &ledger->undetailed, 1);
     trip(signum, now, tid);
@@ -194,7 +196,9 @@ static uint64_t dequeue(int signum, const ucontext_t *context, uint64_t now, uin
     while (set && found < BATCH_SIGNALS && now < until) {
         siginfo_t info;
         int next = set & ~resting ? next_pending(set & ~resting, &info) : -1;
-        if (next > 0) {
+        if (next > 0 && rouse_sent(next, &info)) {
+            continue;
+        } else if (next > 0) {
             uint64_t before = now;
             now = monotonic_ns();
             take(next, &info, now, tid);
@@ -234,8 +238,13 @@ static void in_vfork_child(int signum) {
 }
 #endif
 
-/* After unregister someone may still call us: whoever was installed above us. */
+/* After unregister someone may still call us: whoever was installed above us, or
+ * the kernel, in a thread that was on its way. */
 static void pass_on(int signum, siginfo_t *info, void *context) {
+    /* It was delivered to a signal of ours, and will not be handled. */
+    struct ledger_entry *ledger = &process_recording()->ledger[signum];
+    ledger_add(&ledger->undetailed, 1);
+    ledger_add(&ledger->abandoned, 1);
     const struct sigaction *previous = &table[signum].previous;
     if (previous->sa_flags & SA_SIGINFO)
         previous->sa_sigaction(signum, info, context);
@@ -256,6 +265,8 @@ static void anchor(uint64_t now) {
 }
 
 void handler_on_signal(int signum, siginfo_t *info, void *context) {
+    if (rouse_sent(signum, info))
+        return; /* on its way when the program began to have a use for this signal */
     int saved_errno = errno;
     struct process *self = process_self;
     int32_t pid = atomic_load_explicit(&self->pid, memory_order_relaxed);
@@ -269,7 +280,7 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
 #endif
     uint64_t now = monotonic_ns();
     struct taken taken = take(signum, info, now, tid);
-    uint32_t mode = atomic_load_explicit(&table[signum].mode, memory_order_relaxed);
+    uint32_t mode = taken.mode;
 #ifdef __linux__
     uint64_t last = atomic_load_explicit(&self->last_ns, memory_order_relaxed);
     if (mode == MODE_REGISTERED && now - last < CLOSE_NS && from_another_process(info))

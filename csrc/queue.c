@@ -42,9 +42,9 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
      * is then seen too, and goes first. */
     uint64_t undetailed = atomic_load_explicit(&state->undetailed, memory_order_acquire);
     bool some = undetailed != state->undetailed_taken;
+    uint64_t oldest;
     switch (ring_peek(&queue->ring, event)) {
     case RING_READY:
-        state->stuck_ns = 0;
         /* The ordinal says how many of this signal came before it; those not
          * yet taken are undetailed ones, as far as there are any. */
         if (some && (int64_t)(event->ordinal - state->base - state->consumed) > 0)
@@ -52,10 +52,11 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
         return QUEUE_EVENT;
     case RING_UNFINISHED:
         /* Order holds: wait for its producer, who will trip when it is done. */
-        if (!state->stuck_ns) {
+        oldest = atomic_load_explicit(&state->tail, memory_order_relaxed);
+        if (!state->stuck_ns || state->stuck_ticket != oldest) {
             state->stuck_ns = monotonic_ns();
+            state->stuck_ticket = oldest;
         } else if (monotonic_ns() - state->stuck_ns > STUCK_NS) {
-            state->stuck_ns = 0;
             ring_give_up(&queue->ring);
         }
         return QUEUE_NONE;

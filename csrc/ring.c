@@ -131,8 +131,9 @@ enum ring_peek ring_peek(const struct ring *ring, struct event *event) {
             ring_consume(ring);
             continue;
         }
-        return atomic_load_explicit(ring->head, memory_order_relaxed) != t ? RING_UNFINISHED
-                                                                           : RING_NONE;
+        /* Signed: a head that we see late may be behind what we consumed. */
+        uint64_t head = atomic_load_explicit(ring->head, memory_order_relaxed);
+        return (int64_t)(head - t) > 0 ? RING_UNFINISHED : RING_NONE;
     }
 }
 

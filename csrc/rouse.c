@@ -12,9 +12,11 @@
 
 #define AGAIN_NS 1000000
 
-/* A handler, so that calls return EINTR. A real SIGURG has its default: nothing. */
+/* A handler, so that calls return EINTR. A real SIGURG has its default: nothing;
+ * but see ready(). */
 static void nothing(int signum, siginfo_t *info, void *context) {
-    (void)signum, (void)info, (void)context;
+    if (handler_is_registered(signum))
+        handler_on_signal(signum, info, context);
 }
 
 bool rouse_is(const struct sigaction *action) {
@@ -35,7 +37,13 @@ static bool ready(void) {
     memset(&action, 0, sizeof action);
     action.sa_sigaction = nothing;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK; /* not SA_RESTART: the call is to end */
-    return sigaction(SIGURG, &action, NULL) == 0;
+    if (sigaction(SIGURG, &action, &now) != 0)
+        return false;
+    if (now.sa_handler == SIG_DFL || rouse_is(&now))
+        return true;
+    /* Between our look and this, another thread began to have a use for it. */
+    sigaction(SIGURG, &now, NULL);
+    return false;
 }
 
 void rouse_main(int32_t pid, uint32_t tid) {
@@ -65,6 +73,12 @@ static struct {
     bool running;
 } again;
 
+bool rouse_sent(int signum, const siginfo_t *info) {
+    return signum == SIGURG &&
+           (info->si_code == ROUSE_CODE ||
+            (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
+}
+
 static bool set_again(long every_ns) {
     struct itimerspec when = {{0, every_ns}, {0, every_ns}};
     return timer_settime(again.timer, 0, &when, NULL) == 0;
@@ -79,6 +93,7 @@ bool rouse_again(void) {
         memset(&event, 0, sizeof event);
         event.sigev_notify = SIGEV_THREAD_ID;
         event.sigev_signo = SIGURG;
+        event.sigev_value.sival_ptr = &again; /* rouse_sent */
         event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
         if (timer_create(CLOCK_MONOTONIC, &event, &again.timer) != 0)
             return false;
@@ -102,6 +117,7 @@ void rouse_rest(void) {
 
 void rouse_main(int32_t pid, uint32_t tid) { (void)pid, (void)tid; }
 bool rouse_again(void) { return false; }
+bool rouse_sent(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
 void rouse_rest(void) {}
 
 #endif

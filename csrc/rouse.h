@@ -35,6 +35,9 @@ void rouse_main(int32_t pid, uint32_t tid);
 bool rouse_again(void);
 void rouse_rest(void);
 
+/* Any context. Was this signal sent by rouse_main or rouse_again? */
+bool rouse_sent(int signum, const siginfo_t *info);
+
 /* Any context. Is it what rouse_main put there, where the program has the default? */
 bool rouse_is(const struct sigaction *action);
 

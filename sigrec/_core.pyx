@@ -349,6 +349,8 @@ def install(int signum, Handler handler not None, take_over, bint thread) -> Non
     cdef sigset_t all_signals, old
     cdef object before = handlers[signum]
     cdef bint thread_before = to_thread[signum]
+    if before is None:
+        abandon(signum)  # see refresh_modes
     sigfillset(&all_signals)
     pthread_sigmask(SIG_BLOCK, &all_signals, &old)
     try:
@@ -420,12 +422,17 @@ def remove(int signum, give_back) -> bool:
     return ours
 
 
-def forget(int signum) -> None:
-    """Drops the handler, and what still waits for it."""
+cdef void abandon(int signum):
+    """Nobody will handle what waits for this signal."""
     cdef uint64_t n
     with cython.critical_section(guard):
         n = take_all(signum)
     process_abandoned(signum, n)
+
+
+def forget(int signum) -> None:
+    """Drops the handler, and what still waits for it."""
+    abandon(signum)
     set_handler(signum, None, False)
 
 
@@ -441,8 +448,13 @@ def in_place(int signum) -> bool:
 
 
 def refresh_modes() -> None:
-    """Notices where someone replaced us."""
+    """Notices where someone replaced us, and what came from a thread that was still in our
+    handler when the signal was unregistered."""
+    cdef int signum
     handler_refresh_modes()
+    for signum in range(1, SIGREC_NSIG):
+        if handlers[signum] is None and handler_queue(signum) is not NULL:
+            abandon(signum)
 
 
 # --- recording without registering ---------------------------------------------------

@@ -291,8 +291,12 @@ static void passes_on_after_unregister(void) {
     give_back(SIGUSR2);
     sigaction(SIGUSR2, &ours, NULL); /* as someone above us does who chains to us */
     int before = foreign;
+    uint64_t abandoned = ledger(SIGUSR2)->abandoned;
     raise(SIGUSR2);
     CHECK_EQ(foreign, before + 1);
+    CHECK_EQ(ledger(SIGUSR2)->abandoned, abandoned + 1);
+    CHECK_EQ(ledger(SIGUSR2)->delivered, ledger(SIGUSR2)->queued + ledger(SIGUSR2)->undetailed);
+    CHECK_EQ(ledger(SIGUSR2)->delivered, ledger(SIGUSR2)->handled + ledger(SIGUSR2)->abandoned);
     signal(SIGUSR2, SIG_DFL);
 }
 

@@ -8,6 +8,7 @@
 #include "passive.h"
 #include "process.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -15,6 +16,25 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+static int sets; /* of SIGURG */
+static void (*race)(void); /* done once, right after a look at SIGURG */
+
+/* In the place of the C library's. */
+int sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
+    static int (*real)(int, const struct sigaction *, struct sigaction *);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "sigaction");
+    int result = real(signum, next, previous);
+    if (signum == SIGURG && next)
+        sets++;
+    if (signum == SIGURG && !next && race) {
+        void (*once)(void) = race;
+        race = NULL;
+        once();
+    }
+    return result;
+}
 
 static int pipes[2];
 static _Atomic int ended;
@@ -127,6 +147,38 @@ static void a_prepared_signal_finds_the_default_below(void) {
     CHECK(beneath.sa_handler == SIG_DFL);
 }
 
+/* Ours is on its way while the program begins to have a use for SIGURG. */
+static void what_is_on_its_way_is_not_counted(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    for (int timer = 0; timer < 2; timer++) {
+        if (timer) {
+            CHECK(rouse_again());
+            do
+                sigpending(&set);
+            while (sigismember(&set, SIGURG) == 0);
+        } else {
+            int once = 1;
+            CHECK_EQ(read_while_roused(&once), 1);
+        }
+        CHECK_EQ(handler_prepare(SIGURG, 64), 0);
+        CHECK_EQ(handler_install(SIGURG, false), 0);
+        sigemptyset(&set);
+        sigaddset(&set, SIGURG);
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        CHECK_EQ(process_recording()->ledger[SIGURG].delivered, (unsigned)timer);
+        raise(SIGURG);
+        CHECK_EQ(process_recording()->ledger[SIGURG].delivered, (unsigned)timer + 1);
+        rouse_rest();
+        pthread_sigmask(SIG_BLOCK, &set, NULL);
+        handler_release(SIGURG);
+        CHECK(handler_restore(SIGURG, true));
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static _Atomic int urgent;
 static void on_urgent(int signum) {
     (void)signum;
@@ -139,8 +191,10 @@ static void never_where_the_program_uses_it(void) {
     memset(&action, 0, sizeof action);
     action.sa_handler = on_urgent;
     CHECK_EQ(sigaction(SIGURG, &action, NULL), 0);
+    sets = 0;
     CHECK_EQ(read_while_roused(&times), 1);
     CHECK(!rouse_again());
+    CHECK_EQ(sets, 0); /* not even for a moment */
     CHECK_EQ(urgent, 0);
     CHECK_EQ(sigaction(SIGURG, NULL, &now), 0);
     CHECK(now.sa_handler == on_urgent);
@@ -150,9 +204,29 @@ static void never_where_the_program_uses_it(void) {
     if (passive_record(SIGURG, true) != 0)
         return; /* not on this platform */
     CHECK_EQ(read_while_roused(&times), 1);
-    CHECK_EQ(process_recording()->ledger[SIGURG].delivered, 0);
+    CHECK_EQ(process_recording()->ledger[SIGURG].delivered, 2); /* the program's, above */
     passive_stop(SIGURG);
     CHECK_EQ(read_while_roused(NULL), -1);
+}
+
+static void use_it(void) { signal(SIGURG, on_urgent); }
+static void register_it(void) { CHECK_EQ(handler_install(SIGURG, false), 0); }
+
+/* Another thread begins to between our look and our setting of it. */
+static void nor_where_it_just_begins_to(void) {
+    struct sigaction now;
+    signal(SIGURG, SIG_DFL);
+    race = use_it;
+    CHECK(!rouse_again());
+    CHECK_EQ(sigaction(SIGURG, NULL, &now), 0);
+    CHECK(now.sa_handler == on_urgent);
+    signal(SIGURG, SIG_DFL);
+    CHECK_EQ(handler_prepare(SIGURG, 64), 0);
+    race = register_it;
+    CHECK(!rouse_again());
+    CHECK(handler_in_place(SIGURG));
+    handler_release(SIGURG);
+    CHECK(handler_restore(SIGURG, true));
 }
 
 int main(void) {
@@ -166,7 +240,9 @@ int main(void) {
     until_it_rests();
     in_a_forked_child_by_its_own_timer();
     a_prepared_signal_finds_the_default_below();
+    what_is_on_its_way_is_not_counted();
     never_where_the_program_uses_it();
+    nor_where_it_just_begins_to();
 #endif
     return 0;
 }

@@ -190,6 +190,9 @@ class Target:
     def settle(self):
         """Until nothing is in flight: neither in the kernel nor in our queues."""
         progress()
+        for timer in self.timers.values():
+            timer.cancel()
+        self.timers.clear()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
         quiet = 0
         while quiet < 3:
@@ -229,8 +232,6 @@ class Target:
             for item in self.streams[i].unread:
                 n = item.count if isinstance(item, sigrec.Missed) else 1
                 read[i][item.si_signo] += n
-        for timer in self.timers.values():
-            timer.cancel()
         for registration in [*self.churned.values(), *self.registrations.values()]:
             registration.cancel()
         for recorder in self.recorders:
