@@ -38,7 +38,8 @@ static void load(struct actions *actions, int slot, struct sigaction *action) {
 }
 
 uint64_t action_version(int signum) {
-    return atomic_load_explicit(&table[signum].current, memory_order_acquire);
+    /* Relaxed: it is compared, after the system call that may be out of date. */
+    return atomic_load_explicit(&table[signum].current, memory_order_relaxed);
 }
 
 uint64_t action_get(int signum, struct sigaction *action) {
@@ -60,16 +61,18 @@ static int claim(struct actions *actions) {
     for (;;) {
         /* The current slot is not in `busy`: never take it. It cannot become
          * the current one behind our back either, once it is ours in `busy`. */
-        uint64_t now = atomic_load_explicit(&actions->current, memory_order_acquire);
+        uint64_t now = atomic_load_explicit(&actions->current, memory_order_relaxed);
         uint64_t usable = ~busy & ~(UINT64_C(1) << (now & 0xff));
         if (!usable)
             return -1;
         int slot = __builtin_ctzll(usable);
+        /* Acquire: pairs with the release in let_go(): what its last writer
+         * stored comes before what we store, and we see what it made current. */
         if (!atomic_compare_exchange_weak_explicit(&actions->busy, &busy,
                                                    busy | UINT64_C(1) << slot,
                                                    memory_order_acquire, memory_order_relaxed))
             continue;
-        if ((atomic_load_explicit(&actions->current, memory_order_acquire) & 0xff) ==
+        if ((atomic_load_explicit(&actions->current, memory_order_relaxed) & 0xff) ==
             (uint64_t)slot) {
             /* Its writer made it current and let go of it between our two looks. */
             busy = atomic_fetch_and_explicit(&actions->busy, ~(UINT64_C(1) << slot),

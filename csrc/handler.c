@@ -142,6 +142,7 @@ static bool is_ours(const struct sigaction *action) {
 }
 
 bool handler_is_registered(int signum) {
+    /* Acquire: pairs with handler_install; handler_beneath reads what is beneath. */
     return atomic_load_explicit(&table[signum].mode, memory_order_acquire) == MODE_REGISTERED;
 }
 
@@ -349,7 +350,7 @@ int handler_install(int signum, bool restart) {
     handler_mask(&action.sa_mask);
     if (sigaction(signum, &action, NULL) != 0) {
         int error = errno;
-        atomic_store_explicit(&entry->mode, MODE_UNREGISTERED, memory_order_release);
+        handler_release(signum);
         return error;
     }
     atomic_fetch_or(&registered, bit(signum));
@@ -358,6 +359,7 @@ int handler_install(int signum, bool restart) {
 
 void handler_release(int signum) {
     atomic_fetch_and(&registered, ~bit(signum));
+    /* Release: pass_on reads what was there before. */
     atomic_store_explicit(&table[signum].mode, MODE_UNREGISTERED, memory_order_release);
 }
 

@@ -93,8 +93,10 @@ bool ring_offer(const struct ring *ring, const struct event *event) {
         if ((seq & SEQUENCE) > 2 * t)
             return false; /* the consumer gave this ticket up before we claimed it */
         uint64_t claim = seq & ABANDONED ? WRITING(t) | ABANDONED : WRITING(t);
+        /* Acquire: pairs with the release of a late producer that set the slot
+         * free, below: its payload stores come before ours. */
         if (atomic_compare_exchange_strong_explicit(&slot->sequence, &seq, claim,
-                                                    memory_order_relaxed, memory_order_relaxed)) {
+                                                    memory_order_acquire, memory_order_relaxed)) {
             if (claim & ABANDONED)
                 return false; /* the slot is still lost; the consumer sees that at ticket t */
             break;

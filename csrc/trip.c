@@ -7,7 +7,8 @@
 static _Atomic(void (*)(int, uint32_t)) trip_function;
 
 void trip_set(void (*function)(int signum, uint32_t tid)) {
-    atomic_store_explicit(&trip_function, function, memory_order_release);
+    /* Relaxed: it points to code. */
+    atomic_store_explicit(&trip_function, function, memory_order_relaxed);
 }
 
 void trip(int signum, uint64_t now_ns, uint32_t tid) {
@@ -21,7 +22,7 @@ void trip(int signum, uint64_t now_ns, uint32_t tid) {
     if (!atomic_compare_exchange_strong_explicit(flag, &then, now_ns, memory_order_relaxed,
                                                  memory_order_relaxed))
         return; /* another thread is doing it */
-    void (*function)(int, uint32_t) = atomic_load_explicit(&trip_function, memory_order_acquire);
+    void (*function)(int, uint32_t) = atomic_load_explicit(&trip_function, memory_order_relaxed);
     if (function)
         function(signum, tid);
 }

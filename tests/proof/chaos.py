@@ -356,7 +356,7 @@ class Target:
         self.errors = tempfile.TemporaryFile()
         self.complaints = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.proof.chaos_target"],
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "tests.proof.chaos_target"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

@@ -1,0 +1,166 @@
+"""The core's own lock-free code under the C11 memory model, by Relacy.
+
+    python -m tests.proof.orders [MODEL ...]
+
+Each model of orders/ is run on the sources as they are, and then once for each
+memory order stronger than relaxed, with that one weakened: the model must fail,
+or a litmus test (litmus.py), or nobody has shown that the order is needed. Needs
+Relacy (Debian: relacy-dev) and a C++ compiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from .build import ROOT
+from .litmus import LITMUS
+from .litmus import places as in_litmus
+
+CXX = os.environ.get("CXX") or shutil.which("c++")
+HERE = Path(__file__).parent / "orders"
+POSSIBLE = CXX is not None and Path("/usr/include/relacy/relacy.hpp").exists()
+
+# What each model has in it, in this order.
+MODELS = {
+    "history": ["ring.h", "ring.c"],
+    "order": ["ring.h", "ring.c", "queue.h", "queue.c"],
+    "dispatch": ["ring.h", "ring.c", "queue.h", "queue.c"],
+    "trip": ["trip.h", "trip.c"],
+    "wake": ["wake.c"],
+}
+ORDER = re.compile(r"memory_order_(acquire|release|acq_rel|seq_cst)\b")
+
+
+class Place(NamedTuple):
+    file: str
+    line: int
+    at: int  # which of the file's orders
+    order: str
+    text: str
+
+
+def places(file: str) -> list[Place]:
+    text = (ROOT / "csrc" / file).read_text()
+    found = []
+    for n, match in enumerate(ORDER.finditer(text)):
+        line = text.count("\n", 0, match.start()) + 1
+        found.append(Place(file, line, n, match[1], text.splitlines()[line - 1].strip()))
+    return found
+
+
+def all_places() -> list[Place]:
+    """Of the whole core. (What is written without an order is seq_cst: nothing to show.)"""
+    return [p for path in sorted((ROOT / "csrc").glob("*.c")) for p in places(path.name)]
+
+
+def shown_by_litmus() -> set[tuple[str, int]]:
+    return {(place.file, place.line) for test in LITMUS for place in in_litmus(test)}
+
+
+def as_cxx(file: str, weakened: Place | None) -> str:
+    text = (ROOT / "csrc" / file).read_text()
+    if weakened and weakened.file == file:
+        match = list(ORDER.finditer(text))[weakened.at]
+        text = text[: match.start()] + "memory_order_relaxed" + text[match.end() :]
+    text = re.sub(r"(?m)^#include.*$", "", text)
+    text = re.sub(r"(?m)^(_Alignas\(64\) )?", "", text)
+    text = text.replace("_Alignas(64) ", "")
+    text = re.sub(r"_Atomic (uint64_t|uint32_t)", r"rl::atomic<\1>", text)
+    # Of trip.c: set once, before anything runs.
+    text = text.replace("static _Atomic(void (*)(int, uint32_t)) trip_function",
+                        "static void (*trip_function)(int, uint32_t)")  # fmt: skip
+    text = re.sub(r"atomic_load_explicit\(&trip_function, \w+\)", "trip_function", text)
+    text = re.sub(r"atomic_store_explicit\(&trip_function, function, \w+\)", "(void)0", text)
+    # Of queue.c: how it is made, and the clock.
+    text = re.sub(r"int queue_make\(.*?\n}\n", "", text, flags=re.S)
+    text = text.replace("int saved_errno = errno;", "").replace("errno = saved_errno;", "")
+    # Of wake.c: what is not Linux, and the system call, which Relacy has;
+    # without its timeout, so that a lost wake-up is a deadlock.
+    text = re.sub(r"#ifdef __linux__(.*?)#else.*?#endif", r"\1", text, flags=re.S)
+    text = re.sub(r"syscall\(SYS_futex, word, FUTEX_(WAKE|WAIT)_PRIVATE, (\d)[^;]*;",
+                  r"futex(word, FUTEX_\1, \2, NULL, NULL, 0);", text)  # fmt: skip
+    text = text.replace("rl::atomic<uint32_t> *word", "rl::atomic<int> *word")
+    return f'#line 1 "{file}"\n{text}\n'
+
+
+BEFORE = """
+#include "shim.hpp"
+#include <time.h>
+struct process { rl::atomic<uint64_t> trip_ns[2]; rl::atomic<int> wake; };
+static process *process_self;
+static uint64_t monotonic_ns() { return 1; }
+"""
+
+
+def build(
+    model: str, directory: Path, weakened: Place | None = None, optimize: str = "-O1"
+) -> Path:
+    (directory / "core.hpp").write_text(
+        "#pragma once\n" + BEFORE + "".join(as_cxx(file, weakened) for file in MODELS[model])
+    )
+    program = directory / model
+    # (-w: Relacy is of 2013.)
+    subprocess.run(
+        [CXX or "c++", "-std=c++14", optimize, "-w", "-fpermissive", "-I", str(directory),
+         "-I", str(HERE), "-o", str(program), str(HERE / f"{model}.cpp")],
+        check=True,
+    )  # fmt: skip
+    return program
+
+
+def run(program: Path, scheduler: str, executions: int, switches: int = 2) -> tuple[bool, str]:
+    done = subprocess.run(
+        [program, scheduler, str(executions), str(switches)], capture_output=True, text=True
+    )
+    return done.returncode == 0, done.stdout.strip() or done.stderr.strip()[-200:]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)}")
+    parser.add_argument("--executions", type=int, default=1_000_000, help="by chance, at most")
+    parser.add_argument("--switches", type=int, default=2, help="preemptions, all of them tried")
+    arguments = parser.parse_args()
+    if not POSSIBLE:
+        print("needs Relacy (Debian: relacy-dev) and a C++ compiler")
+        return 1
+    models = arguments.models or list(MODELS)
+    fine = True
+    needed: dict[Place, str] = {}
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        for model in models:
+            program = build(model, directory)
+            for scheduler in ("bound", "random"):
+                executions = 10**12 if scheduler == "bound" else arguments.executions
+                held, said = run(program, scheduler, executions, arguments.switches)
+                print(f"{model:10} {scheduler:7} {said}", flush=True)
+                fine &= held
+        for model in models:
+            for place in [p for file in MODELS[model] for p in places(file)]:
+                if place in needed:
+                    continue
+                held, said = run(
+                    build(model, directory, place), "random", arguments.executions
+                )
+                if not held:
+                    needed[place] = f"{model}: {said}"
+    litmus = shown_by_litmus()
+    for place in all_places():
+        by_litmus = "a litmus test" if (place.file, place.line) in litmus else None
+        verdict = needed.get(place) or by_litmus or "NOT SHOWN TO BE NEEDED"
+        print(f"{place.file}:{place.line} {place.order:8} {verdict}\n    {place.text}")
+        fine &= bool(place in needed or by_litmus or arguments.models)
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
