@@ -14,9 +14,7 @@ import itertools
 import json
 import os
 import random
-import re
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +25,8 @@ from pathlib import Path
 
 import sigrec
 from sigrec import _core
+
+from . import audit
 
 ROOT = Path(__file__).parents[2]
 LINE_TIMEOUT_S = 90  # more than the target's own HANG_S, which tells more
@@ -226,53 +226,6 @@ class Sender:
         os.kill(self.pid, signal.SIGCONT)
 
 
-# --- the kernel's side ---------------------------------------------------------------
-
-
-def tracing():
-    """Whether signal:signal_generate can be read here."""
-    perf = shutil.which("perf")
-    if perf is None:
-        return False
-    command = [perf, "record", "-q", "-e", "signal:signal_generate", "-a", "-o", "/dev/null"]
-    return subprocess.run([*command, "true"], capture_output=True).returncode == 0
-
-
-class Tracer:
-    """Has the kernel count for itself, for these signals."""
-
-    def __init__(self, directory, numbers):
-        self.data = os.path.join(directory, "perf.data")
-        only = "||".join(f"sig=={number}" for number in numbers)
-        self.process = subprocess.Popen(
-            ["perf", "record", "-q", "-e", "signal:signal_generate", "--filter", only, "-a",
-             "-m", "8M", "-o", self.data, "--", "sh", "-c", "echo tracing; read line"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        if self.process.stdout.readline() != "tracing\n":
-            raise Failed(f"perf does not trace: {self.process.communicate()[1]}")
-
-    def stop(self):
-        return self.process.communicate("stop\n", timeout=120)[1]
-
-    def counts(self, tids):
-        """By signal, how many were queued for these threads; None if the tracer lost some."""
-        errors = self.stop()
-        perf = ["perf", "report", "-i", self.data, "--stats"]
-        stats = subprocess.run(perf, capture_output=True, text=True)
-        if "lost" in errors.lower() or "LOST" in stats.stdout:
-            return None
-        perf = ["perf", "script", "-i", self.data, "-F", "trace"]
-        script = subprocess.run(perf, capture_output=True, text=True)
-        queued = collections.Counter()
-        for match in re.finditer(r"sig=(\d+) .* pid=(\d+) grp=\d+ res=(\d+)", script.stdout):
-            number, tid, result = map(int, match.groups())
-            # 4: queued without siginfo, which a standard signal survives.
-            if tid in tids and (result == 0 or (result == 4 and number < signal.SIGRTMIN)):
-                queued[number] += 1
-        return queued
-
-
 # --- the checks ----------------------------------------------------------------------
 
 
@@ -405,18 +358,18 @@ class Totals(collections.Counter):
     """Of all rounds: rounds, calm, killed, sent, delivered, audited, differences."""
 
 
-def play(seed, audit, totals):
+def play(seed, audited, totals):
     """One round; returns what was wrong."""
     plan = make_plan(seed)
     with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
         exact = sorted(set(plan["signals"]) - set(plan["broken"]))
         tracer = None
-        if audit and plan["kind"] != "killed":
-            tracer = Tracer(directory, exact)
+        if audited and plan["kind"] != "killed":
+            tracer = audit.Tracer(directory, exact)
         target = Target(plan, directory)
         try:
             return _play(plan, directory, target, tracer, exact, totals)
-        except Failed as error:
+        except (Failed, audit.Failed) as error:
             return [f"seed {seed}: {error}"]
         finally:
             target.end()
@@ -505,15 +458,15 @@ def main(arguments=None):
     seconds = options.seconds
     if seconds is None:
         seconds = 60 if options.seed is None else 0
-    audit = tracing()
-    if not audit:
+    audited = audit.possible()
+    if not audited:
         print("not audited: signal:signal_generate can be read by root, with perf")
     totals, failing, seed = Totals(), [], first
     end = time.monotonic() + seconds
     while True:
         begin = time.monotonic()
         before = Totals(totals)
-        wrong = play(seed, audit, totals)
+        wrong = play(seed, audited, totals)
         new = totals - before
         print(
             f"seed {seed} {make_plan(seed)['kind']}: sent {new['sent']:,} "

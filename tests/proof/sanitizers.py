@@ -1,0 +1,197 @@
+"""The C tests and the Python suite under sanitizers, valgrind and a debug build of Python.
+
+    python -m tests.proof.sanitizers [KIND ...]
+
+asan and tsan run the C tests with AddressSanitizer and UBSan, and with ThreadSanitizer; memcheck
+runs them in valgrind; weak runs them on an emulated aarch64. python-asan runs the suite on an
+extension built with ASan and UBSan, and python-debug on one built without optimization, in the
+debug build of CPython (python3-dbg). What is not there is left out, and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from .build import CC, ROOT, STRICT, build
+
+# What a tool makes of signals is its own: these C tests ask for what it does not give.
+LATE_SIGNALS = "it delivers signals later than the kernel does"
+EXCLUDED = {
+    ("tsan", "test_flood"): LATE_SIGNALS,
+    ("tsan", "test_handler"): "its sigaction(2) changes the mask",
+    ("tsan", "test_passive"): LATE_SIGNALS,
+    ("memcheck", "test_flood"): LATE_SIGNALS,
+    ("memcheck", "test_passive"): "signals in vfork children break it (an assertion of its own)",
+    ("memcheck", "test_handler"): "its vfork(2) is a fork",
+    ("memcheck", "test_standin"): "it complains of the bad arguments that are passed on purpose",
+}
+
+SIGNALS = ("segv", "sigbus", "abort", "sigfpe", "sigill", "sigtrap")
+OPTIONS = ":".join([*(f"handle_{name}=0" for name in SIGNALS), "use_sigaltstack=0"])
+ASAN = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+
+
+class Kind(NamedTuple):
+    needs: Callable[[], object]
+    what: str
+    flags: tuple[str, ...] = ()
+    cc: tuple[str, ...] = (CC or "cc",)
+    under: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+AARCH64 = "aarch64-linux-gnu-gcc"
+C_KINDS = {
+    "asan": Kind(
+        lambda: CC, "a C compiler", ("-O1", *ASAN),
+        # The recording is reachable from memory that LeakSanitizer does not look into.
+        environment=(("ASAN_OPTIONS", OPTIONS), ("LSAN_OPTIONS", "suppressions={lsan}")),
+    ),
+    "tsan": Kind(
+        # -Wno-tsan: it does not know fences; but all that they order here is atomic itself.
+        lambda: CC, "a C compiler", ("-O1", "-fsanitize=thread", "-Wno-tsan"),
+        environment=(("TSAN_OPTIONS", OPTIONS),),
+    ),
+    "memcheck": Kind(
+        lambda: shutil.which("valgrind"), "valgrind", ("-O1",),
+        under=("valgrind", "-q", "--error-exitcode=9"),
+    ),
+    "weak": Kind(
+        lambda: shutil.which(AARCH64) and shutil.which("qemu-aarch64"),
+        f"{AARCH64} and qemu-user", ("-O2", "-static", "-Wno-error"), (AARCH64,),
+        under=("qemu-aarch64",),
+    ),
+}  # fmt: skip
+# qemu-user emulates signals in its own way, and no memory that is wiped at fork
+# (MADV_WIPEONFORK), nor does a host of strong order reorder what the guest may:
+# this is about the instructions of another architecture.
+WEAK_TESTS = {"test_action", "test_event", "test_ledger", "test_ring", "test_sender"}
+
+
+def c_tests(name: str) -> bool:
+    kind = C_KINDS[name]
+    if not kind.needs():
+        print(f"{name}: left out, needs {kind.what}")
+        return True
+    fine = True
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        (directory / "lsan").write_text("leak:process_go_private\nleak:process_publish\n")
+        environment = {k: v.format(lsan=directory / "lsan") for k, v in kind.environment}
+        libraries = [] if name == "weak" else program_libraries(directory)
+        for source in sorted((ROOT / "tests/core").glob("test_*.c")):
+            if reason := EXCLUDED.get((name, source.stem)):
+                print(f"{name} {source.stem}: left out: {reason}")
+                continue
+            if name == "weak" and source.stem not in WEAK_TESTS:
+                continue
+            program = build(source, directory / source.stem, *kind.flags, cc=kind.cc)
+            done = subprocess.run(
+                [*kind.under, program, *libraries], capture_output=True, text=True,
+                env={**os.environ, **environment}, timeout=1200,
+            )  # fmt: skip
+            print(f"{name} {source.stem}: {'fine' if done.returncode == 0 else 'FAILED'}")
+            if done.returncode:
+                print(done.stdout, done.stderr)
+                fine = False
+    return fine
+
+
+def program_libraries(directory: Path) -> list[Path]:
+    """As in tests/core/test_core.py."""
+    libraries = []
+    for name, how in {"now.so": "-Wl,-z,relro,-z,now", "lazy.so": "-Wl,-z,lazy"}.items():
+        subprocess.run(
+            [CC or "cc", *STRICT, "-fPIC", "-shared", how, "-o", directory / name,
+             ROOT / "tests/core/program.c", "-ldl"],
+            check=True,
+        )  # fmt: skip
+        libraries.append(directory / name)
+    return libraries
+
+
+def suite(python: str, directory: Path, cflags: str, ldflags: str = "", **variables: str) -> bool:
+    """The Python suite, in a copy of the tree with an extension built so."""
+    ignore = shutil.ignore_patterns(".*", "build", "*.so", "*.egg-info", "__pycache__", "_core.c")
+    shutil.copytree(ROOT, directory / "tree", ignore=ignore)
+    environment = {**os.environ, "CFLAGS": cflags, "LDFLAGS": ldflags}
+    subprocess.run(
+        [python, "setup.py", "-q", "build_ext", "--inplace"], cwd=directory / "tree",
+        env=environment, check=True,
+    )  # fmt: skip
+    done = subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests",
+         # They build the core in their own way; and benchmarks compare speeds.
+         "--ignore=tests/core", "--ignore=tests/proof", "--ignore=tests/test_benchmarks.py"],
+        cwd=directory / "tree", env={**os.environ, **variables, "PYTHONPATH": directory / "tree"},
+    )  # fmt: skip
+    return done.returncode == 0
+
+
+def python_asan() -> bool:
+    preload = [
+        subprocess.run([CC or "cc", f"-print-file-name={name}"], capture_output=True, text=True)
+        .stdout.strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]  # fmt: skip
+    with tempfile.TemporaryDirectory() as directory:
+        logs = Path(directory) / "log"
+        logs.mkdir()
+        fine = suite(
+            sys.executable, Path(directory), f"-g -O1 {' '.join(ASAN)}", "-fsanitize=address,undefined",
+            LD_PRELOAD=" ".join(preload), PYTHONMALLOC="malloc",
+            # CPython itself leaves much behind at its end.
+            ASAN_OPTIONS=f"{OPTIONS}:detect_leaks=0:log_path={logs}/asan",
+            UBSAN_OPTIONS=f"print_stacktrace=1:log_path={logs}/ubsan",
+        )  # fmt: skip
+        for log in logs.iterdir():
+            fine = False
+            print(log.read_text()[:3000])
+    return fine
+
+
+def python_debug() -> bool:
+    python = shutil.which("python3-dbg")
+    if not python:
+        print("python-debug: left out, needs python3-dbg")
+        return True
+    with tempfile.TemporaryDirectory() as directory:
+        environment = Path(directory) / "venv"
+        subprocess.run([python, "-m", "venv", environment], check=True)
+        debug = str(environment / "bin" / "python")
+        subprocess.run(
+            [debug, "-m", "pip", "install", "-q", "setuptools", "cython", "pytest"], check=True
+        )
+        return suite(debug, Path(directory), "-g -O0 -UNDEBUG")
+
+
+KINDS: dict[str, Callable[[], bool]] = {
+    **{name: lambda name=name: c_tests(name) for name in C_KINDS},  # type: ignore[misc]
+    "python-asan": python_asan,
+    "python-debug": python_debug,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}")
+    fine = True
+    for name in parser.parse_args().kinds or KINDS:
+        began = time.monotonic()
+        held = KINDS[name]()
+        print(f"{name}: {'fine' if held else 'FAILED'}, {time.monotonic() - began:.0f} s", flush=True)
+        fine &= held
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

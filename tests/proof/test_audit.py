@@ -1,0 +1,47 @@
+"""The audit of a user's program: agrees, and says so where it does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from .audit import possible
+
+pytestmark = pytest.mark.skipif(not possible(), reason="needs root and perf")
+
+PROGRAM = """
+import os, signal, subprocess, sys, threading, time
+for number in (signal.SIGUSR1, signal.SIGRTMIN + 3):
+    signal.signal(number, lambda *a: None)
+threading.Thread(target=time.sleep, args=(0.5,)).start()
+send = "import os; [os.kill(%d, n) for n in (10, %d) for _ in range(500)]"
+subprocess.run([sys.executable, "-c", send % (os.getpid(), signal.SIGRTMIN + 3)])
+"""
+TAKEN_OTHERWISE = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+os.kill(os.getpid(), signal.SIGUSR1)
+signal.sigwait([signal.SIGUSR1])
+"""
+
+
+def audit(program):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.proof.audit", "-c", program], capture_output=True, text=True
+    )
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return done.returncode, {row[0]: row[1:] for row in rows}, done.stderr
+
+
+def test_the_kernel_agrees():
+    status, rows, errors = audit(PROGRAM)
+    assert status == 0, (rows, errors)
+    _, delivered, merged, *rest = rows["SIGUSR1"]
+    assert int(delivered) + int(merged) == 500 and rest == ["0", "0", "0"]
+    assert rows["SIGRTMIN+3"] == ["500", "500", "0", "0", "0", "0"]
+
+
+def test_what_the_program_took_in_another_way_is_a_difference():
+    status, rows, _ = audit(TAKEN_OTHERWISE)
+    assert status == 1
+    assert rows["SIGUSR1"] == ["1", "0", "0", "0", "0", "1"]
