@@ -9,7 +9,7 @@ if sys.platform == "win32":
 
 CORE = [
     "event", "ring", "ledger", "memory", "sender", "recording", "queue", "process", "trip", "wake",
-    "rouse", "action", "handler", "passive", "redirect", "standin", "send", "timer", "flood",
+    "rouse", "action", "handler", "guard", "passive", "redirect", "standin", "send", "timer", "flood",
 ]
 
 compile_args = ["-std=c11", "-fvisibility=hidden", "-O2", "-flto"]

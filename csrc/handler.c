@@ -17,6 +17,7 @@
  *   futex              to wake the dispatcher thread: wake.c
  *   rt_sigaction,      off the main thread, from the trip: rouse.c
  *   rt_tgsigqueueinfo
+ *   mremap             where someone truncated the recording's file: guard.c
  *   openat, read,      the sender's name: of a signal that is about to end the
  *   close              process, and of a new sender at most four times a second
  * and those of the course that a recorded signal takes: passive.c.
@@ -25,6 +26,7 @@
 #include "handler.h"
 
 #include "clock.h"
+#include "guard.h"
 #include "passive.h"
 #include "process.h"
 #include "rouse.h"
@@ -268,6 +270,8 @@ static void anchor(uint64_t now) {
 void handler_on_signal(int signum, siginfo_t *info, void *context) {
     if (rouse_sent(signum, info))
         return; /* on its way when the program began to have a use for this signal */
+    if (guard_repair(signum, info))
+        return;
     int saved_errno = errno;
     struct process *self = process_self;
     int32_t pid = atomic_load_explicit(&self->pid, memory_order_relaxed);
@@ -302,11 +306,12 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
 /* --- interpreter context -------------------------------------------------------- */
 
 /* The disposition without what is ours but not in anyone's way. */
-static void without_rouse(struct sigaction *action) {
+static void without_helpers(struct sigaction *action) {
     if (rouse_is(action)) {
         memset(action, 0, sizeof *action);
         action->sa_handler = SIG_DFL;
     }
+    guard_look_beneath(action);
 }
 
 int handler_prepare(int signum, uint64_t queue_capacity) {
@@ -316,7 +321,7 @@ int handler_prepare(int signum, uint64_t queue_capacity) {
     struct sigaction now;
     if (passive_sigaction(signum, NULL, &now) != 0)
         return errno;
-    without_rouse(&now);
+    without_helpers(&now);
     if (!entry->queue.state) {
         int error = queue_make(&entry->queue, queue_capacity);
         if (error)
@@ -388,7 +393,7 @@ bool handler_restore(int signum, bool force) {
 int handler_beneath(int signum, struct sigaction *action) {
     if (sigaction(signum, NULL, action) != 0)
         return -1;
-    without_rouse(action);
+    without_helpers(action);
     if (is_ours(action))
         *action = handler_is_registered(signum) ? table[signum].beneath : table[signum].previous;
     return 0;
@@ -400,6 +405,24 @@ void handler_refresh_modes(void) {
             passive_apply(signum);
         if (handler_is_registered(signum))
             process_set_mode(signum, MODE_REGISTERED, !handler_in_place(signum));
+    }
+}
+
+void handler_recount(struct ledger_entry *ledger) {
+    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+        const struct entry *entry = &table[signum];
+        uint64_t taken = atomic_load_explicit(&process_self->ordinal[signum], memory_order_relaxed);
+        uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_relaxed);
+        struct ledger_entry *to = &ledger[signum];
+        ledger_add(&to->delivered, taken);
+        ledger_add(&to->recorded, taken);
+        ledger_add(&to->overwritten, taken);
+        if (mode == MODE_REGISTERED || mode == MODE_UNREGISTERED) {
+            ledger_add(&to->queued, taken);
+            ledger_add(&to->handled, taken - queue_length(&entry->queue));
+        }
+        uint32_t shown = mode == MODE_NONE && passive_records(signum) ? MODE_RECORDED : mode;
+        atomic_store_explicit(&to->mode, shown, memory_order_relaxed);
     }
 }
 

@@ -5,6 +5,7 @@
 #ifndef SIGREC_HANDLER_H
 #define SIGREC_HANDLER_H
 
+#include "ledger.h"
 #include "queue.h"
 
 /* Interpreter context: makes the signal's dispatch queue, if it has none yet
@@ -55,6 +56,10 @@ void handler_refresh_modes(void);
  * program's own says otherwise. */
 void handler_on_signal(int signum, siginfo_t *info, void *context);
 void handler_mask(sigset_t *mask);
+
+/* Signal context. The ledger, as far as it can be told from private memory: how
+ * many were taken, and how many of them wait. */
+void handler_recount(struct ledger_entry *ledger);
 
 /* NULL where the signal was never prepared. */
 struct queue *handler_queue(int signum);

@@ -208,7 +208,7 @@ const char *process_path(void) {
  * has adopted nothing has no recording to say goodbye to. */
 __attribute__((destructor)) void process_say_goodbye(void) {
     const struct recording *own = process_adopted();
-    if (!own || !own->published)
+    if (!own || !file.path[0])
         return;
     atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
     /* An exception that nobody caught is a crash, and no clean exit. */

@@ -74,3 +74,13 @@ void queue_take(const struct queue *queue, enum queue_item item) {
     else
         queue->state->undetailed_taken++;
 }
+
+uint64_t queue_length(const struct queue *queue) {
+    const struct queue_state *state = queue->state;
+    if (!state)
+        return 0;
+    uint64_t detailed = atomic_load_explicit(&state->head, memory_order_relaxed) -
+                        atomic_load_explicit(&state->tail, memory_order_relaxed);
+    uint64_t undetailed = atomic_load_explicit(&state->undetailed, memory_order_relaxed);
+    return detailed + undetailed - state->undetailed_taken;
+}

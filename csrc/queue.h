@@ -39,6 +39,9 @@ void queue_start(struct queue *queue, uint64_t ordinal);
 /* Signal context. False: counted as undetailed. */
 bool queue_add(const struct queue *queue, const struct event *event);
 
+/* Signal context. How many wait, or nearly, while others add and take. */
+uint64_t queue_length(const struct queue *queue);
+
 /* Consumer only. What is next, still in the queue until queue_take. */
 enum queue_item queue_next(const struct queue *queue, struct event *event);
 void queue_take(const struct queue *queue, enum queue_item item);

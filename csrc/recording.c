@@ -122,6 +122,7 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
     recording->history.tail = NULL;
     recording->size = at.size;
     recording->published = published;
+    recording->spare = NULL;
 }
 
 int recording_private(struct recording *recording, uint64_t capacity,
@@ -225,6 +226,11 @@ int recording_publish(struct recording *recording, const char *directory, const 
     write_header(base, capacity, owner);
     attach(recording, base, capacity, true);
     recording_anchor(recording);
+#ifdef __linux__
+    struct recording spare; /* its pages are touched, and so there, when they are needed */
+    if (recording_private(&spare, capacity, owner) == 0)
+        recording->spare = spare.header;
+#endif
     error = give_name(dir, fd, temporary, &named, name);
     if (!error)
         named = false; /* nothing temporary is left */
@@ -239,7 +245,34 @@ out:
     return error;
 }
 
+bool recording_repair(struct recording *recording, const void *address,
+                      void (*recount)(struct ledger_entry *ledger)) {
+    uintptr_t base = (uintptr_t)recording->header, at = (uintptr_t)address;
+    if (at < base || at - base >= recording->size)
+        return false;
+#ifdef __linux__
+    static char taken;
+    void *spare = atomic_exchange(&recording->spare, &taken);
+    if (!spare)
+        return false;
+    if (spare == &taken)
+        return true; /* another thread is doing it */
+    struct recording_header *header = spare;
+    recount((struct ledger_entry *)(void *)((char *)spare + header->ledger_offset));
+    atomic_store(&recording->published, false);
+    /* One step, for all threads: mremap(2). The private memory keeps its
+     * MADV_WIPEONFORK. */
+    return mremap(spare, recording->size, recording->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                  (void *)base) != MAP_FAILED;
+#else
+    (void)recount;
+    return false;
+#endif
+}
+
 void recording_unmap(struct recording *recording) {
+    if (recording->spare)
+        munmap(recording->spare, recording->size);
     munmap(recording->header, recording->size);
     memset(recording, 0, sizeof *recording);
 }

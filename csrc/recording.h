@@ -96,7 +96,8 @@ struct recording {
     struct sender_entry *senders; /* SENDER_ENTRIES */
     struct ring history;
     size_t size;
-    bool published; /* a file that others can read */
+    _Atomic bool published; /* a file that others can read */
+    _Atomic(void *) spare;  /* private memory, to take the file's place; NULL: none */
 };
 
 /* What the header says about the process; see recording_describe. */
@@ -121,6 +122,13 @@ int recording_private(struct recording *recording, uint64_t capacity,
  * and writable by nobody else. 0 or an errno: EPERM for such a directory. */
 int recording_publish(struct recording *recording, const char *directory, const char *name,
                       bool any_directory, uint64_t capacity, const struct recording_owner *owner);
+
+/* Signal context. A page of it is not there any more, since someone truncated the
+ * file: private memory takes its place, with what recount() puts into the ledger.
+ * False: address is not in it, or there is no such memory. A thread that comes
+ * second may fault again until the first one's only system call is done. */
+bool recording_repair(struct recording *recording, const void *address,
+                      void (*recount)(struct ledger_entry *ledger));
 
 /* Interpreter context. Unmaps it; the file, if any, stays. */
 void recording_unmap(struct recording *recording);

@@ -68,6 +68,9 @@ cdef extern from "wake.h" nogil:
     void wake_post()
     bint wake_wait(uint64_t timeout_ns)
 
+cdef extern from "guard.h" nogil:
+    void guard_start()
+
 cdef extern from "handler.h" nogil:
     int handler_prepare(int signum, uint64_t queue_capacity)
     int handler_install(int signum, bint restart)

@@ -24,6 +24,7 @@ cdef extern from "<signal.h>" nogil:
         pass
     int sigfillset(sigset_t *)
     int pthread_sigmask(int how, const sigset_t *, sigset_t *)
+    int SIGBUS
     int SIG_BLOCK
     int SIG_SETMASK
 
@@ -473,6 +474,8 @@ def record(int signum, bint even_ignored) -> None:
 def record_stop(int signum) -> None:
     """The kernel has again what the program set."""
     passive_stop(signum)
+    if signum == SIGBUS and process_path()[0]:
+        guard_start()
 
 
 def set_reason(bytes reason) -> None:
@@ -486,6 +489,7 @@ def publish(bytes directory, bytes name, bint any_directory, bint keep,
             uint64_t capacity) -> None:
     """Makes the file and counts there. OSError if it cannot be made."""
     check(process_publish(directory, name, any_directory, keep, capacity))
+    guard_start()
     refresh_modes()
 
 

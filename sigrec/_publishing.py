@@ -22,6 +22,7 @@ class _Settings:
     pid = 0  # the process that named `recording`: a forked child has no claim on it
     started = False
     warned = False
+    published = 0  # the pid of the process whose recording is a file
 
 
 _settings = _Settings()
@@ -138,7 +139,19 @@ def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -
     except OSError as error:
         notes.append(f"{os.path.join(directory, name)}: {error.strerror}")
         return False
+    _settings.published = os.getpid()
     return True
+
+
+def notice_loss() -> None:
+    """Say once, if someone truncated the recording, that the core goes on without the file."""
+    if _settings.published == os.getpid() and not _core.path():
+        _settings.published = 0
+        _settings.warned = False
+        _warn(
+            ["the recording's file was truncated by someone, and what it had of events is lost"],
+            "recording in private memory",
+        )
 
 
 def _leave_cleanly() -> None:

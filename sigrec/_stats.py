@@ -101,6 +101,7 @@ def own_recording() -> Recording:
     _publishing.start()
     _core.fold()
     _core.refresh_modes()
+    _publishing.notice_loss()
     return Recording(_core.read, os.fsdecode(_core.path()) or None)
 
 

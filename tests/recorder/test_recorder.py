@@ -187,7 +187,8 @@ def test_stop_gives_back_the_disposition(child):
         """
         import faulthandler
         def catches():
-            return [line for line in open("/proc/self/status") if line.startswith("SigCgt")][0].split()[1]
+            caught = [line for line in open("/proc/self/status") if line.startswith("SigCgt")][0].split()[1]
+            return int(caught, 16) & ~(1 << signal.SIGBUS - 1)  # see csrc/guard.h
         before = catches()
         recorder = sigrec.record()
         during = catches()

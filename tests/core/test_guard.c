@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ * A recording whose file is truncated: the program goes on, the counts stay,
+ * and every other SIGBUS is the program's. */
+#define _GNU_SOURCE
+#include "guard.h"
+
+#include "check.h"
+#include "handler.h"
+#include "passive.h"
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef __linux__
+
+static char directory[] = "/tmp/sigrec-test-XXXXXX";
+
+static struct ledger_entry *ledger(int signum) { return &process_recording()->ledger[signum]; }
+
+/* In a child of its own, which publishes. */
+static int status_of(void (*body)(void)) {
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        CHECK_EQ(process_publish(directory, "file", false, false, 64), 0);
+        guard_start();
+        body();
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return status;
+}
+
+static void truncate_it(void) { CHECK_EQ(truncate(process_path(), 0), 0); }
+
+static void take(int signum) {
+    CHECK_EQ(handler_prepare(signum, 16), 0);
+    CHECK_EQ(handler_install(signum, false), 0);
+}
+
+static void the_counts_stay(void) {
+    take(SIGUSR1);
+    CHECK(signal(SIGUSR2, SIG_IGN) != SIG_ERR);
+    CHECK_EQ(passive_record(SIGUSR2, true), 0);
+    for (int i = 0; i < 20; i++) { /* 16 of them in the queue */
+        raise(SIGUSR1);
+        raise(SIGUSR2);
+    }
+    struct event e;
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(queue_next(handler_queue(SIGUSR1), &e), QUEUE_EVENT);
+        queue_take(handler_queue(SIGUSR1), QUEUE_EVENT);
+        process_handled(SIGUSR1, 1);
+    }
+    truncate_it();
+    errno = 1234;
+    raise(SIGUSR1);
+    CHECK_EQ(errno, 1234);
+    const struct ledger_entry *l = ledger(SIGUSR1);
+    CHECK_EQ(l->delivered, 21);
+    CHECK_EQ(l->recorded + l->dropped, 21);
+    CHECK_EQ(l->queued + l->undetailed, 21);
+    CHECK_EQ(l->handled, 5);
+    CHECK_EQ(l->mode, MODE_REGISTERED);
+    CHECK_EQ(ledger(SIGUSR2)->delivered, 20);
+    CHECK_EQ(ledger(SIGUSR2)->queued, 0);
+    CHECK_EQ(ledger(SIGUSR2)->mode, MODE_RECORDED);
+    CHECK(ring_read(&process_recording()->history, 0, &e)); /* the newest, in a new history */
+    CHECK_EQ(e.ordinal, 20);
+    CHECK_EQ(process_path()[0], 0); /* nobody else sees it */
+    pid_t pid = fork(); /* and a child has nothing of it */
+    if (pid == 0) {
+        CHECK_EQ(process_recording()->ledger[SIGUSR1].delivered, 0);
+        raise(SIGUSR1);
+        CHECK_EQ(process_recording()->ledger[SIGUSR1].delivered, 1);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK_EQ(status, 0);
+}
+
+static void *raises(void *count) {
+    for (int i = 0; i < *(int *)count; i++)
+        pthread_kill(pthread_self(), SIGUSR1);
+    return NULL;
+}
+
+/* Each may have had one in hand. */
+static void while_threads_take_signals(void) {
+    int count = 20000;
+    pthread_t threads[4];
+    take(SIGUSR1);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, raises, &count), 0);
+    usleep(2000);
+    truncate_it();
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(ledger(SIGUSR1)->delivered + 4 >= 80000 && ledger(SIGUSR1)->delivered <= 80000 + 4);
+}
+
+static char *broken; /* a page that its file does not have */
+
+static void break_another(void) {
+    int fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
+    CHECK(fd >= 0);
+    CHECK_EQ(ftruncate(fd, 4096), 0);
+    broken = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(broken != MAP_FAILED);
+    CHECK_EQ(ftruncate(fd, 0), 0);
+}
+
+static void another_fault_kills_as_before(void) {
+    break_another();
+    *broken = 1;
+}
+
+static void repair_theirs(int signum, siginfo_t *info, void *context) {
+    (void)context;
+    CHECK_EQ(signum, SIGBUS);
+    CHECK(info->si_addr == broken);
+    CHECK(mmap(broken, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+               0) == broken);
+}
+
+static void another_fault_is_the_programs(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = repair_theirs;
+    action.sa_flags = SA_SIGINFO;
+    CHECK_EQ(sigaction(SIGBUS, &action, NULL), 0);
+    guard_start(); /* above it */
+    break_another();
+    *broken = 1;
+    CHECK_EQ(*broken, 1);
+}
+
+static void one_that_is_sent_kills_as_before(void) { raise(SIGBUS); }
+
+static _Atomic int sent;
+static void on_sent(int signum, siginfo_t *info, void *context) {
+    (void)signum;
+    (void)context;
+    CHECK(info->si_code == SI_TKILL && info->si_pid == getpid());
+    sent++;
+}
+
+static void one_that_is_sent_is_the_programs(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_sent;
+    action.sa_flags = SA_SIGINFO;
+    CHECK_EQ(sigaction(SIGBUS, &action, NULL), 0);
+    guard_start();
+    raise(SIGBUS);
+    CHECK_EQ(sent, 1);
+    guard_start();
+    signal(SIGBUS, SIG_IGN); /* the program changes its mind, and we are gone */
+    raise(SIGBUS);
+    CHECK_EQ(sent, 1);
+}
+
+/* Where SIGBUS itself is recorded, it is repaired as well, and does not count. */
+static void with_sigbus_recorded(void) {
+    CHECK_EQ(passive_record(SIGBUS, false), 0);
+    struct sigaction seen;
+    CHECK_EQ(passive_sigaction(SIGBUS, NULL, &seen), 0);
+    CHECK(seen.sa_handler == SIG_DFL && !(seen.sa_flags & SA_SIGINFO));
+    take(SIGUSR1);
+    truncate_it();
+    raise(SIGUSR1);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, 1);
+    CHECK_EQ(ledger(SIGBUS)->delivered, 0);
+    passive_stop(SIGBUS);
+    CHECK_EQ(sigaction(SIGBUS, NULL, &seen), 0);
+    CHECK(seen.sa_handler == SIG_DFL && !(seen.sa_flags & SA_SIGINFO));
+}
+
+static void other_addresses_are_not_ours(void) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = SIGBUS;
+    info.si_code = BUS_ADRERR;
+    info.si_addr = (char *)process_recording()->header + process_recording()->size;
+    CHECK(!guard_repair(SIGBUS, &info));
+    info.si_addr = (char *)process_recording()->header - 1;
+    CHECK(!guard_repair(SIGBUS, &info));
+    info.si_addr = process_recording()->header;
+    CHECK(!guard_repair(SIGSEGV, &info));
+    CHECK(guard_repair(SIGBUS, &info));
+}
+
+static bool killed_by(int status, int signum) {
+    return WIFSIGNALED(status) && WTERMSIG(status) == signum;
+}
+
+int main(void) {
+    CHECK(mkdtemp(directory));
+    CHECK_EQ(process_start(), 0);
+    CHECK_EQ(status_of(the_counts_stay), 0);
+    CHECK_EQ(status_of(while_threads_take_signals), 0);
+    CHECK(killed_by(status_of(another_fault_kills_as_before), SIGBUS));
+    CHECK_EQ(status_of(another_fault_is_the_programs), 0);
+    CHECK(killed_by(status_of(one_that_is_sent_kills_as_before), SIGBUS));
+    CHECK_EQ(status_of(one_that_is_sent_is_the_programs), 0);
+    CHECK_EQ(status_of(with_sigbus_recorded), 0);
+    CHECK_EQ(status_of(other_addresses_are_not_ours), 0);
+    char path[64];
+    snprintf(path, sizeof path, "%s/file", directory);
+    unlink(path);
+    CHECK_EQ(rmdir(directory), 0);
+    return 0;
+}
+
+#else
+int main(void) { return 0; }
+#endif
