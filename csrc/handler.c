@@ -412,16 +412,16 @@ void handler_recount(struct ledger_entry *ledger) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
         const struct entry *entry = &table[signum];
         uint64_t taken = atomic_load_explicit(&process_self->ordinal[signum], memory_order_relaxed);
-        uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_relaxed);
+        uint32_t kind = atomic_load_explicit(&entry->mode, memory_order_relaxed);
         struct ledger_entry *to = &ledger[signum];
         ledger_add(&to->delivered, taken);
         ledger_add(&to->recorded, taken);
         ledger_add(&to->overwritten, taken);
-        if (mode == MODE_REGISTERED || mode == MODE_UNREGISTERED) {
+        if (kind == MODE_REGISTERED || kind == MODE_UNREGISTERED) {
             ledger_add(&to->queued, taken);
             ledger_add(&to->handled, taken - queue_length(&entry->queue));
         }
-        uint32_t shown = mode == MODE_NONE && passive_records(signum) ? MODE_RECORDED : mode;
+        uint32_t shown = kind == MODE_NONE && passive_records(signum) ? MODE_RECORDED : kind;
         atomic_store_explicit(&to->mode, shown, memory_order_relaxed);
     }
 }
