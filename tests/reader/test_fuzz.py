@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.reader import fuzz
+from tests.reader import fuzz, fuzz_coverage
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -11,3 +11,10 @@ def test_hostile_recordings(part, tmp_path, monkeypatch):
     counts = fuzz.run(range(250 * part, 250 * (part + 1)), tmp_path)
     # Both kinds, or it does not fuzz what it means to.
     assert counts["read"] > 50 and counts["refused"] > 50
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in fuzz_coverage.CORPUS.iterdir()))
+def test_what_the_coverage_led_fuzzer_found_worth_keeping(name, tmp_path):
+    file = tmp_path / "hostile.sigrec"
+    file.write_bytes(fuzz_coverage.apply((fuzz_coverage.CORPUS / name).read_bytes()))
+    assert fuzz.check(file) in ("read", "refused")

@@ -1,0 +1,44 @@
+"""All the long proofs, one after another: two and a half hours.
+
+    python -m tests.proof [NAME ...]
+
+What each of them shows, and what it last showed, is in docs/proof.md. As root, and with perf,
+valgrind, Relacy, qemu-user and the like (docs/proof.md has the packages), nothing is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+
+PROOFS = {
+    "orders": ["tests.proof.orders"],
+    "litmus": ["tests.proof.litmus"],
+    "stepper": ["tests.proof.stepper"],
+    "mutants": ["tests.proof.mutants", "--python"],
+    "sanitizers": ["tests.proof.sanitizers"],
+    "fuzz": ["tests.reader.fuzz", "--count", "100000"],
+    "fuzz-coverage": ["tests.reader.fuzz_coverage", "tests/reader/corpus", "-max_total_time=600"],
+    "chaos": ["tests.proof.chaos", "--seconds", "1800"],
+    "soak": ["tests.proof.soak", "--seconds", "3600"],
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PROOFS)}")
+    results = {}
+    for name in parser.parse_args().names or PROOFS:
+        print(f"=== {name}: python -m {' '.join(PROOFS[name])}", flush=True)
+        began = time.monotonic()
+        status = subprocess.run([sys.executable, "-m", *PROOFS[name]]).returncode
+        results[name] = status
+        print(f"=== {name}: {'holds' if status == 0 else 'FAILS'}, {time.monotonic() - began:.0f} s")
+    print("; ".join(f"{name} {'holds' if not bad else 'FAILS'}" for name, bad in results.items()))
+    return 1 if any(results.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""At full rate for a long time: memory stays, and nothing is missing.
+
+    python -m tests.proof.soak [--seconds 3600]
+
+Two processes flood a third with a standard and a real-time signal, as fast as they can. It has a
+handler with siginfo for each, which looks at the ordinals: they must rise, and leave out exactly as
+many as were handled without detail. Each minute, and at the end, the ledger must add up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import time
+
+
+RT = signal.SIGRTMIN + 2
+NUMBERS = (signal.SIGUSR1, RT)
+
+TARGET = """
+import json, signal, sys
+import sigrec
+
+class Seen:
+    def __init__(self):
+        self.next = self.calls = self.without = self.left_out = self.wrong = 0
+    def __call__(self, signum, info, frame):
+        self.calls += 1
+        if info is None:
+            self.without += 1
+            return
+        self.wrong += info.ordinal < self.next or info.si_signo != signum
+        self.left_out += info.ordinal - self.next
+        self.next = info.ordinal + 1
+
+def rss():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+seen = {int(n): Seen() for n in sys.argv[1:]}
+for number, handler in seen.items():
+    sigrec.register(number, handler, siginfo=True)
+print("ready", flush=True)
+for line in sys.stdin:
+    if line == "settle\\n":
+        while any(stats.pending for stats in sigrec.stats()):
+            pass
+    report = {"rss_kb": rss(), "signals": {}}
+    for number, handler in seen.items():
+        stats = sigrec.stats()[number]
+        report["signals"][number] = [
+            stats.delivered, stats.recorded + stats.dropped, stats.handled, stats.pending,
+            handler.calls, handler.without, handler.left_out, handler.wrong,
+            handler.next,
+        ]
+    print(json.dumps(report), flush=True)
+"""
+
+SENDER = """
+import sys
+from sigrec import _core
+pid, number, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+sent, _, _ = _core.flood(pid, number, 1 << 62, number >= 32, int(seconds * 1e9))
+print(sent)
+"""
+
+
+def soak(seconds: float, every: float) -> list[str]:
+    """What was wrong, in words."""
+    wrong = []
+    target = subprocess.Popen(
+        [sys.executable, "-c", TARGET, *(str(int(n)) for n in NUMBERS)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert target.stdin and target.stdout
+    target.stdout.readline()
+
+    def ask(what: str) -> dict:
+        target.stdin.write(what + "\n")
+        target.stdin.flush()
+        return json.loads(target.stdout.readline())
+
+    began = time.monotonic()
+    senders = [
+        subprocess.Popen(
+            [sys.executable, "-c", SENDER, str(target.pid), str(int(n)), str(seconds)],
+            stdout=subprocess.PIPE, text=True,
+        )
+        for n in NUMBERS
+    ]  # fmt: skip
+    rss = []
+    try:
+        while any(sender.poll() is None for sender in senders):
+            time.sleep(min(every, 1 + seconds / 10))
+            report = ask("how far")
+            rss.append(report["rss_kb"])
+            total = sum(numbers[0] for numbers in report["signals"].values())
+            print(f"{time.monotonic() - began:6.0f} s  {total:>13,} delivered  {rss[-1]:,} KB",
+                  flush=True)  # fmt: skip
+        sent = [int(sender.communicate()[0]) for sender in senders]
+        report = ask("settle")
+    finally:
+        for process in (target, *senders):
+            process.kill()
+            process.wait()
+    for number, count in zip(NUMBERS, sent, strict=True):
+        delivered, kept, handled, pending, calls, without, left_out, bad, next_ = report["signals"][
+            str(int(number))
+        ]
+        print(f"{number.name if number < 32 else 'SIGRTMIN+2'}: {count:,} sent, {delivered:,} delivered, "
+              f"{without:,} of them handled without detail")  # fmt: skip
+        name = str(number)
+        if number == RT and delivered != count:
+            wrong.append(f"{name}: {count} sent, {delivered} delivered")
+        if not delivered == kept == handled == calls or pending:
+            wrong.append(f"{name}: the ledger: {report}")
+        # Those at the very end have no successor that shows the gap.
+        if bad or left_out + (delivered - next_) != without:
+            wrong.append(f"{name}: ordinals: {report}")
+    # From when all was touched once: a tenth of the time, or ten looks.
+    steady = rss[min(10, len(rss) // 2) :]
+    if max(steady) > steady[0] * 1.02 + 256:
+        wrong.append(f"memory grows: {steady[0]} KB to {max(steady)} KB")
+    return wrong
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=3600)
+    seconds = parser.parse_args().seconds
+    wrong = soak(seconds, 60)
+    print("\n".join(wrong) or "nothing is missing, and memory stays")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

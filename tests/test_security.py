@@ -1,0 +1,74 @@
+"""The claims of docs/security.md that no other test has."""
+
+import os
+import stat
+import subprocess
+import sys
+
+from tests.conftest import RT
+
+
+def test_a_recording_is_its_owners_alone(child, tmp_path):
+    p = child(
+        """
+        os.umask(0)
+        sigrec.register(RT, print)
+        say(sigrec.stats().to_dict()["processes"][0]["recording"])
+        hear()
+        """,
+        env={"SIGREC_DIR": str(tmp_path / "new")},
+    )
+    status = os.lstat(p.line())
+    assert stat.S_IMODE(status.st_mode) == 0o600 and status.st_uid == os.geteuid()
+    assert stat.S_IMODE(os.lstat(tmp_path / "new").st_mode) == 0o700
+
+
+def test_one_with_a_name_too(tmp_path):
+    file = tmp_path / "named.sigrec"
+    subprocess.run(
+        [sys.executable, "-c", "import os; os.umask(0); import runpy, sys\n"
+         "sys.argv = ['sigrec', 'run', '-o', sys.argv[1], '-c', 'pass']; runpy.run_module('sigrec')",
+         str(file)],
+        check=True,
+    )  # fmt: skip
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_no_descriptor_of_it_stays(child):
+    p = child(
+        """
+        before = set(os.listdir("/proc/self/fd"))
+        sigrec.register(RT, lambda s, f: None)
+        signal.raise_signal(RT)
+        settle(RT)
+        say(set(os.listdir("/proc/self/fd")) - before or "none")
+        """
+    )
+    assert p.line() == "none"
+
+
+def test_a_flood_makes_nothing_grow(child, run_directory):
+    p = child(
+        """
+        def rss():
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+        sigrec.register(RT, lambda s, i, f: None, siginfo=True)
+        say("ready")
+        while hear():
+            settle(RT)
+            say(rss(), sigrec.stats()[RT].delivered)
+        """
+    )
+    p.line()
+    seen = []
+    for n in range(1, 5):
+        for _ in range(4):  # senders come and go
+            p.flood(RT, 25_000)
+        p.tell()
+        rss, delivered = map(int, p.line().split())
+        assert delivered == n * 100_000
+        (file,) = run_directory.iterdir()
+        seen.append((rss, file.stat().st_size))
+    assert len({size for _, size in seen}) == 1
+    assert seen[-1][0] <= seen[0][0] + 256  # KB
