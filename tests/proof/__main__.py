@@ -14,6 +14,7 @@ import sys
 import time
 
 PROOFS = {
+    "models": ["tests.proof.models"],
     "orders": ["tests.proof.orders"],
     "litmus": ["tests.proof.litmus"],
     "stepper": ["tests.proof.stepper"],

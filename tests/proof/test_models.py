@@ -1,0 +1,20 @@
+"""The models with two producers; with three: python -m tests.proof.models."""
+
+import pytest
+
+from .models import MODELS, POSSIBLE, bugs, check
+
+pytestmark = pytest.mark.skipif(not POSSIBLE, reason="needs Spin (Debian: spin) and a C compiler")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_it_holds(model):
+    result = check(model, 2)
+    assert result.holds, result.why
+    assert result.states > 10_000
+
+
+@pytest.mark.parametrize("model, bug", [(model, bug) for model in MODELS for bug in bugs(model)])
+def test_a_planted_bug_is_found(model, bug):
+    # Some take a third producer; then it is found long before all was seen.
+    assert not (check(model, 2, bug).holds and check(model, 3, bug).holds)
