@@ -42,11 +42,11 @@ def check(model: str, producers: int, bug: str | None = None) -> Result:
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         subprocess.run(
-            [CC or "cc", "-O2", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=8000", "-o", "pan", "pan.c"],
+            [CC or "cc", "-O2", "-w", "-DSAFETY", "-DCOLLAPSE", "-DMEMLIM=20000", "-o", "pan", "pan.c"],
             cwd=directory, check=True,
         )  # fmt: skip
         done = subprocess.run(
-            ["./pan", "-m1000000", "-w24"], cwd=directory, capture_output=True, text=True
+            ["./pan", "-m1000000", "-w26"], cwd=directory, capture_output=True, text=True
         )
     said = done.stdout
     states = re.search(r"([\d.e+]+) states, stored", said)

@@ -63,7 +63,6 @@ static struct shared {
     _Atomic uint64_t handled; /* handed out by a drain */
     _Atomic uint64_t course;  /* seen by the program's own handler */
     _Atomic int tripped;      /* since the last drain began */
-    _Atomic int a;            /* thread ids */
 } *shared;
 
 static enum path { ALONE, BATCH, FULL, RECORDED } path;
@@ -126,6 +125,16 @@ static void give_up(void) {
     drain();
 }
 
+/* sigqueue(3) to a thread. EAGAIN: other processes of this user have filled what
+ * may be pending (RLIMIT_SIGPENDING). */
+static void queue_to(pid_t process, pid_t tid, siginfo_t *info) {
+    while (syscall(SYS_rt_tgsigqueueinfo, process, tid, signum, info) != 0) {
+        CHECK_EQ(errno, EAGAIN);
+        usleep(1000);
+    }
+    shared->sent++;
+}
+
 static void send_to(pid_t tid, uint64_t datum) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -133,8 +142,7 @@ static void send_to(pid_t tid, uint64_t datum) {
     info.si_code = SI_QUEUE;
     info.si_pid = getpid();
     info.si_value.sival_ptr = (void *)(uintptr_t)datum;
-    CHECK(syscall(SYS_rt_tgsigqueueinfo, shared->a ? getpid() : 0, tid, signum, &info) == 0);
-    shared->sent++;
+    queue_to(getpid(), tid, &info);
 }
 
 static void take_here(int n) {
@@ -211,7 +219,6 @@ static void balance(uint64_t lost) {
 /* A child of another thread: it has nothing of ours, and all of its own. */
 static void child(void) {
     CHECK(process_adopted() == NULL);
-    shared->a = 0; /* (send_to: by the child's own pid) */
     CHECK_EQ(ledger()->delivered, 0);
     if (path != RECORDED)
         CHECK_EQ(queue_next(handler_queue(signum), &(struct event){0}), QUEUE_NONE);
@@ -279,7 +286,6 @@ static void prepare(void) {
 
 __attribute__((noreturn)) static void target(const char *directory, const char *name) {
     CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
-    shared->a = (int)syscall(SYS_gettid);
     CHECK_EQ(process_start(), 0);
     CHECK_EQ(process_publish(directory, name, true, true, HISTORY), 0);
     trip_set(note_trip);
@@ -345,8 +351,7 @@ static void send(int n) {
         info.si_code = SI_QUEUE;
         info.si_pid = getpid();
         info.si_value.sival_ptr = (void *)(uintptr_t)datum++;
-        CHECK(syscall(SYS_rt_tgsigqueueinfo, pid, pid, signum, &info) == 0);
-        shared->sent++;
+        queue_to(pid, pid, &info);
     }
 }
 

@@ -8,7 +8,10 @@
 #endif
 #define CAPACITY 2
 #define TRIES 2
-#define LOOKS (2 * PRODUCERS + 4)
+#ifndef LOOKS
+#define LOOKS 3 /* while the producers run; and then as many as it takes */
+#endif
+#define ENOUGH (2 * PRODUCERS + 4)
 
 /* A slot's sequence with its marks: 4 * number + 2 * abandoned + empty. */
 #define NUMBER(s) ((s) / 4)
@@ -109,7 +112,8 @@ have:
 refuse:
     refused[id]++;
 ended:
-    done++
+    /* (What is of no use any more would only make more states.) */
+    atomic { t = 0; i = 0; seq = 0; at = 0; claim = 0; done++ }
 }
 
 #define NEVER 0
@@ -149,7 +153,8 @@ inline look(give_up) {
             }
         :: h == t || give_up != ALWAYS
         fi
-    fi
+    fi;
+    d_step { t = 0; seq = 0; a = 0; b = 0; h = 0 }
 }
 
 proctype dispatcher() {
@@ -163,7 +168,7 @@ proctype dispatcher() {
     /* With all at rest, as often as it takes; what a lost thread holds is given up. */
     i = 0;
     do
-    :: i < LOOKS -> look((gone -> ALWAYS : NEVER)); i++
+    :: i < ENOUGH -> look((gone -> ALWAYS : NEVER)); i++
     :: else -> break
     od;
     i = 1;
