@@ -153,6 +153,29 @@ bool handler_in_place(int signum) {
     return handler_is_registered(signum) && sigaction(signum, NULL, &now) == 0 && is_ours(&now);
 }
 
+/* After unregister someone may still call us: whoever was installed above us, or
+ * the kernel, in a thread that was on its way. */
+static void pass_on(int signum, siginfo_t *info, void *context) {
+    /* It was delivered to a signal of ours, and will not be handled. */
+    struct ledger_entry *ledger = &process_recording()->ledger[signum];
+    ledger_add(&ledger->undetailed, 1);
+    ledger_add(&ledger->abandoned, 1);
+    const struct sigaction *previous = &table[signum].previous;
+    if (previous->sa_flags & SA_SIGINFO)
+        previous->sa_sigaction(signum, info, context);
+    else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
+        previous->sa_handler(signum);
+}
+
+/* One that was not taken for our own dispatch, and that has been counted. */
+static void leave_to_others(int signum, siginfo_t *info, void *context, uint32_t tid,
+                            struct taken taken) {
+    if (passive_records(signum) || taken.mode == MODE_NONE)
+        passive_course(signum, info, context, tid, taken.ordinal);
+    else if (taken.mode == MODE_UNREGISTERED)
+        pass_on(signum, info, context);
+}
+
 #ifdef __linux__
 /* Registered, and really delivered to us: someone may have replaced us, or
  * have chained us below theirs, and then these signals are not ours to take. */
@@ -179,7 +202,7 @@ static bool from_another_process(const siginfo_t *info) {
 /* Takes what else is pending, without going back to user space for each.
  * Only what this thread would have been given: not what the interrupted code
  * had blocked. Returns when the last signal was taken. */
-static uint64_t dequeue(int signum, const ucontext_t *context, uint64_t now, uint32_t tid) {
+static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t tid) {
     struct process *self = process_self;
     uint32_t skip = atomic_load_explicit(&self->skip, memory_order_relaxed);
     if (skip) {
@@ -204,7 +227,9 @@ static uint64_t dequeue(int signum, const ucontext_t *context, uint64_t now, uin
         } else if (next > 0) {
             uint64_t before = now;
             now = monotonic_ns();
-            take(next, &info, now, tid);
+            struct taken taken = take(next, &info, now, tid);
+            if (taken.mode != MODE_REGISTERED) /* another thread unregistered it just now */
+                leave_to_others(next, &info, context, tid, taken);
             empty = 0;
             if (found++ == 0)
                 set |= still_ours(atomic_load(&registered) & ~blocked & ~set);
@@ -240,20 +265,6 @@ static void in_vfork_child(int signum) {
     kill(getpid(), signum); /* blocked until we return */
 }
 #endif
-
-/* After unregister someone may still call us: whoever was installed above us, or
- * the kernel, in a thread that was on its way. */
-static void pass_on(int signum, siginfo_t *info, void *context) {
-    /* It was delivered to a signal of ours, and will not be handled. */
-    struct ledger_entry *ledger = &process_recording()->ledger[signum];
-    ledger_add(&ledger->undetailed, 1);
-    ledger_add(&ledger->abandoned, 1);
-    const struct sigaction *previous = &table[signum].previous;
-    if (previous->sa_flags & SA_SIGINFO)
-        previous->sa_sigaction(signum, info, context);
-    else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
-        previous->sa_handler(signum);
-}
 
 static void anchor(uint64_t now) {
     struct process *self = process_self;
@@ -297,10 +308,8 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
     if (taken.sender && from_another_process(info))
         name_sender(taken.sender, now, course && passive_ends(signum));
     errno = saved_errno; /* what the program's handler does to it is the program's */
-    if (course)
-        passive_course(signum, info, context, tid, taken.ordinal);
-    else if (mode == MODE_UNREGISTERED)
-        pass_on(signum, info, context);
+    if (mode != MODE_REGISTERED)
+        leave_to_others(signum, info, context, tid, taken);
 }
 
 /* --- interpreter context -------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include "handler.h"
 
 #include "check.h"
+#include "clock.h"
 #include "process.h"
 #include "trip.h"
 
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 static _Atomic uint64_t looked, dequeued;
+static _Atomic int unregistered_meanwhile; /* by another thread, right after one was dequeued */
 
 /* In the place of the C library's: sees how often the handler looks for more
  * signals, and how many it finds. */
@@ -34,6 +36,10 @@ long syscall(long number, ...) {
     if (number == SYS_rt_sigtimedwait) {
         looked++;
         dequeued += result > 0;
+        if (result > 0 && unregistered_meanwhile) {
+            handler_release(unregistered_meanwhile);
+            unregistered_meanwhile = 0;
+        }
     }
     return result;
 }
@@ -300,6 +306,32 @@ static void passes_on_after_unregister(void) {
     signal(SIGUSR2, SIG_DFL);
 }
 
+/* Dequeued while it was registered, and counted when it was so no more. */
+static void unregistered_while_it_is_dequeued(void) {
+    int rt = SIGRTMIN + 2;
+    signal(rt, foreign_handler);
+    take(rt);
+    sigset_t set, old;
+    sigemptyset(&set);
+    sigaddset(&set, rt);
+    sigprocmask(SIG_BLOCK, &set, &old);
+    uint64_t before = ledger(rt)->delivered, abandoned = ledger(rt)->abandoned;
+    int called = foreign;
+    await(send_many(rt, 10, true));
+    process_self->skip = 0;
+    process_self->last_ns = monotonic_ns();
+    unregistered_meanwhile = rt;
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    CHECK_EQ(unregistered_meanwhile, 0);
+    uint64_t handled = drain(rt);
+    CHECK_EQ(ledger(rt)->delivered - before, 10);
+    CHECK_EQ(ledger(rt)->abandoned - abandoned, foreign - called);
+    CHECK_EQ(handled + (uint64_t)(foreign - called), 10);
+    CHECK(foreign > called);
+    CHECK(handler_restore(rt, false));
+    signal(rt, SIG_DFL);
+}
+
 static void *send_to_main(void *arg) {
     pthread_t main_thread = *(pthread_t *)arg;
     for (int i = 0; i < 2000; i++)
@@ -384,6 +416,7 @@ int main(void) {
     the_handler_blocks_all_but_faults();
     a_replaced_signal_is_not_dequeued();
     passes_on_after_unregister();
+    unregistered_while_it_is_dequeued();
     signals_of_many_threads_are_exact();
     a_child_starts_from_zero_and_adopts_its_own();
     a_vfork_child_dies_as_after_exec();

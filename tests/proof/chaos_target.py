@@ -449,6 +449,9 @@ def main():
     # The dispatcher thread stays, once it runs.
     sigrec.register(signal.SIGRTMAX, print, deliver="thread").cancel()
     before = resources()
+    # What is imported when it is needed first is imported now: a Boom inside importlib may leave
+    # CPython's import lock held for ever (between its acquire_lock() and its try).
+    stats_here()
     target = Target(plan)
     target.start()
     say("ready", json.dumps([thread.native_id for thread in target.workers]))
