@@ -27,6 +27,7 @@ VERBS = {
     "tail": "events as they come, one line each",
     "run": "record a Python program that knows nothing of sigrec",
     "export": "a recording as JSON Lines, CSV, a trace for Perfetto, or a page",
+    "doctor": "what works on this machine, and what to do about what does not",
     "demo": "floods itself for two seconds and shows sigrec beside `signal`",
 }
 

@@ -1,0 +1,540 @@
+"""What ``sigrec doctor`` finds: each check tries the thing itself, where it can be tried."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+import time
+from typing import NamedTuple
+
+from sigrec import __version__
+from sigrec._errors import NoRecordingError, RecordingError, SigrecError
+from sigrec._names import name
+from sigrec.cli._text import number, printable, shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+FLOOD = 1000  # signals
+PATIENCE_S = 10.0
+ENOUGH_PENDING = 1024  # signals: below that a burst of real-time ones is refused
+MADV_WIPEONFORK = 18  # <linux/mman.h>
+HOST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, <linux/proc_ns.h>
+
+
+class Finding(NamedTuple):
+    check: str
+    verdict: str  # "ok", "note": works, but you should know, "problem"
+    found: str
+    advice: str | None = None  # what to do about it
+
+    def to_dict(self) -> dict[str, str | None]:
+        return self._asdict()
+
+
+class Status(NamedTuple):
+    """What proc_pid_status(5) says of a process's signals."""
+
+    caught: frozenset[int]
+    ignored: frozenset[int]
+    blocked: frozenset[int]
+    pending: frozenset[int]
+    queued: tuple[int, int] | None  # real-time signals and the like, of this user; and how many may
+    tracer: int
+    pids: list[int]  # in each PID namespace, from ours on down
+    filtered: bool  # by seccomp(2)
+
+
+def status(pid: int | str, tid: int | None = None) -> Status | None:
+    """None: there is no such process, or no /proc."""
+    path = f"/proc/{pid}/status" if tid is None else f"/proc/{pid}/task/{tid}/status"
+    try:
+        with open(path, errors="replace") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+    except OSError:
+        return None
+
+    def numbers(field: str) -> frozenset[int]:
+        mask = int(fields.get(field, "0"), 16)
+        return frozenset(n for n in range(1, 65) if mask >> (n - 1) & 1)
+
+    queued, _, limit = fields.get("SigQ", "").partition("/")
+    return Status(
+        caught=numbers("SigCgt"),
+        ignored=numbers("SigIgn"),
+        blocked=numbers("SigBlk"),
+        pending=numbers("SigPnd") | numbers("ShdPnd"),
+        queued=(int(queued), int(limit)) if limit else None,
+        tracer=int(fields.get("TracerPid", "0")),
+        pids=[int(text) for text in fields.get("NSpid", "").split()],
+        filtered=fields.get("Seccomp", "0").strip() != "0",
+    )
+
+
+def names(signums: Iterable[int]) -> str:
+    return ", ".join(name(signum) for signum in sorted(signums))
+
+
+# --- this machine ------------------------------------------------------------------------
+
+
+def machine() -> Iterator[Finding]:
+    """A process that is started here, as this one was."""
+    at_start = status("self")  # before the checks change anything
+    yield _versions()
+    if not sys.platform.startswith("linux"):
+        yield Finding(
+            "platform", "note", f"{sys.platform}: each signal is counted when it is delivered, and "
+            "none is taken in between, so more of them merge",
+            "for floods of standard signals use Linux, or real-time signals where there are any",
+        )  # fmt: skip
+    try:
+        from sigrec import _core as _core
+    except ImportError as error:
+        yield Finding(
+            "core", "problem", f"the compiled module cannot be loaded: {error}",
+            f"install sigrec for this very Python: {sys.executable} -m pip install --force-reinstall "
+            "sigrec",
+        )  # fmt: skip
+        return
+    if at_start is None:
+        yield Finding(
+            "/proc", "problem", "/proc/self/status cannot be read: who is alive cannot be told",
+            "mount it: mount -t proc proc /proc",
+        )  # fmt: skip
+    else:
+        yield from _inherited(at_start)
+        yield from _surroundings(at_start)
+        yield _queue_limit(at_start)
+    yield from _kernel()
+    yield from _place()
+    yield _flood()
+    yield _extras()
+
+
+def _versions() -> Finding:
+    gil = ""
+    if hasattr(sys, "_is_gil_enabled"):
+        gil = ", GIL on" if sys._is_gil_enabled() else ", GIL off"
+    libc = " ".join(platform.libc_ver()).strip() or "a C library that does not say its name"
+    return Finding(
+        "versions", "ok",
+        f"sigrec {__version__}; {platform.python_implementation()} {platform.python_version()}{gil}; "
+        f"{libc}; {platform.system()} {platform.release()} {platform.machine()}",
+    )  # fmt: skip
+
+
+def _inherited(now: Status) -> Iterator[Finding]:
+    quiet = True
+    # Python itself ignores these two.
+    ignored = now.ignored - {signal.SIGPIPE, signal.SIGXFSZ}
+    if ignored:
+        quiet = False
+        yield Finding(
+            "dispositions", "note",
+            f"inherited as ignored: {names(ignored)}. What is started here ignores these until it "
+            "sets a handler, and a recorder leaves that so unless it is told their names",
+            "nohup, and a shell's & without job control, do that; start it from a terminal, or from "
+            "a service manager",
+        )  # fmt: skip
+    if now.blocked:
+        quiet = False
+        yield Finding(
+            "mask", "problem", f"inherited as blocked: {names(now.blocked)}. They stay pending, and "
+            "no handler sees them",
+            "whoever starts this program should unblock them first; or, in it: "
+            "signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())",
+        )  # fmt: skip
+    python, foreign = _handlers(now)
+    if python:
+        quiet = False
+        yield Finding(
+            "handlers", "note", f"Python code that runs at start has set handlers: {'; '.join(python)}",
+            "register() takes their place and gives it back; `sigrec run` records beside them",
+        )  # fmt: skip
+    if foreign:
+        quiet = False
+        yield Finding(
+            "handlers", "note", f"C code has set handlers: {names(foreign)}"
+            + (" (faulthandler is on)" if _faulthandler() else ""),
+            "register() takes their place and gives it back; `sigrec run` records beside them",
+        )  # fmt: skip
+    wakeup = _wakeup_fd()
+    if wakeup != -1:
+        quiet = False
+        yield Finding(
+            "wakeup fd", "note", f"descriptor {wakeup} is the wakeup fd already: somebody's event loop",
+            "sigrec needs none and leaves it alone; a registered signal writes one byte a wake-up to "
+            "it, not one a signal",
+        )  # fmt: skip
+    if quiet:
+        yield Finding("handlers", "ok", "nothing is ignored, blocked or caught before a program begins")
+
+
+def _handlers(now: Status) -> tuple[list[str], set[int]]:
+    """Who catches what beside Python itself: descriptions of Python's, numbers of C's."""
+    python, foreign = [], set()
+    for signum in signal.valid_signals() & now.caught:
+        handler = signal.getsignal(signum)
+        if handler is None or handler in (signal.SIG_DFL, signal.SIG_IGN):
+            foreign.add(int(signum))
+        elif handler is not signal.default_int_handler:
+            python.append(f"{name(signum)}: {printable(shortened(repr(handler), 60))}")
+    return python, foreign
+
+
+def _faulthandler() -> bool:
+    import faulthandler
+
+    return faulthandler.is_enabled()
+
+
+def _wakeup_fd() -> int:
+    fd = signal.set_wakeup_fd(-1)
+    if fd != -1:
+        signal.set_wakeup_fd(fd)
+    return fd
+
+
+def _surroundings(now: Status) -> Iterator[Finding]:
+    if now.tracer:
+        yield Finding(
+            "debugger", "note", f"PID {now.tracer} traces this process, and gets each signal before it",
+            "a debugger may drop signals (gdb: `info signals`); what it drops was never delivered",
+        )  # fmt: skip
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        namespace = HOST_PID_NAMESPACE
+    if namespace != HOST_PID_NAMESPACE:
+        first = ""
+        if os.getpid() == 1:
+            first = "; and this is its PID 1, which the kernel spares every signal that it does not catch"
+        yield Finding(
+            "namespace", "note", "a PID namespace of its own, as in a container: a sender outside of "
+            f"it is seen as PID 0{first}",
+            "read recordings inside of it: docker exec CONTAINER sigrec stats",
+        )  # fmt: skip
+    if now.filtered:
+        yield Finding(
+            "seccomp", "note", "system calls are filtered: seccomp(2)", "see whether the checks below pass"
+        )
+
+
+def _queue_limit(now: Status) -> Finding:
+    if now.queued is None:
+        return Finding("RLIMIT_SIGPENDING", "note", "how many signals may be queued is not known")
+    used, limit = now.queued
+    found = f"{number(limit)} signals may be queued for this user's processes, {number(used)} are"
+    if limit - used >= ENOUGH_PENDING:
+        return Finding("RLIMIT_SIGPENDING", "ok", found)
+    return Finding(
+        "RLIMIT_SIGPENDING", "problem", found + ". Beyond that sigqueue() fails with EAGAIN, and "
+        "kill() of a real-time signal too, or it loses who sent it",
+        "raise it: ulimit -i 65536 in a shell, LimitSIGPENDING=65536 in a systemd unit, --ulimit "
+        "sigpending=65536 for a container",
+    )  # fmt: skip
+
+
+def _kernel() -> Iterator[Finding]:
+    if not hasattr(signal, "sigtimedwait"):
+        return
+    problem = _sigtimedwait()
+    if problem is None:
+        yield Finding("rt_sigtimedwait", "ok", "a handler can take what else is pending, in place")
+    else:
+        yield Finding(
+            "rt_sigtimedwait", "problem",
+            f"{problem}: handlers cannot take what else is pending, so more signals merge",
+            "allow that system call in the seccomp profile or sandbox",
+        )  # fmt: skip
+    import mmap
+
+    with mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as page:
+        try:
+            page.madvise(MADV_WIPEONFORK)
+        except OSError as error:
+            yield Finding(
+                "MADV_WIPEONFORK", "problem", f"{error.strerror}: a forked child could not tell that it is one",
+                "Linux 4.14 or later; emulators and sandboxes may lack it",
+            )  # fmt: skip
+        else:
+            yield Finding("MADV_WIPEONFORK", "ok", "a forked child counts for itself from its first instruction")
+
+
+def _sigtimedwait() -> str | None:
+    signum = signal.SIGRTMAX - 1
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
+    try:
+        signal.raise_signal(signum)
+        info = signal.sigtimedwait({signum}, 0)
+        return None if info is not None else "it does not find a signal that is pending"
+    except OSError as error:
+        return str(error.strerror)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _place() -> Iterator[Finding]:
+    """Where the recording of this process went, and whether it can be read from there."""
+    import warnings
+
+    from sigrec import _core, _publishing, _rundir
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            _publishing.start()
+        except OSError as error:
+            yield Finding(
+                "recording", "problem", f"the core cannot be started: {error.strerror}",
+                "see the checks above, and report it with this output",
+            )  # fmt: skip
+            return
+    path = os.fsdecode(_core.path())
+    passed_over = "; ".join(
+        printable(str(w.message)).removeprefix("sigrec: ") for w in caught if "sigrec" in str(w.message)
+    )
+    if not path:
+        if _rundir.publishing_off():
+            yield Finding(
+                "recording", "note", "SIGREC_DIR is set and empty: nothing is published, and only the "
+                "process itself can read its counters",
+                "unset SIGREC_DIR",
+            )  # fmt: skip
+        else:
+            yield Finding(
+                "recording", "problem", f"no file can be made: {passed_over}. Only the process itself "
+                "can read its counters, and they end with it",
+                "set SIGREC_DIR to a directory of your own, on a tmpfs, writable by nobody else; in a "
+                "container: --tmpfs /dev/shm",
+            )  # fmt: skip
+        return
+    directory = os.path.dirname(path)
+    on, free = _filesystem(directory), ""
+    try:
+        space = os.statvfs(directory)
+        free = f", {number(space.f_bavail * space.f_frsize >> 20)} MiB free"
+    except OSError:
+        pass
+    where = f"{directory} ({on or 'file system unknown'}{free})"
+    if passed_over:
+        yield Finding(
+            "recording", "note", f"in {printable(where)}, after others were refused: {passed_over}",
+            "a reader searches all of these places, so this works; else set SIGREC_DIR",
+        )  # fmt: skip
+    elif on not in (None, "tmpfs", "ramfs"):
+        yield Finding(
+            "recording", "note", f"in {printable(where)}: not memory, so that write-back can make a "
+            "handler wait",
+            "set SIGREC_DIR to a directory on a tmpfs, as /dev/shm mostly is",
+        )  # fmt: skip
+    else:
+        yield Finding("recording", "ok", f"in {printable(where)}")
+    yield _reader(os.getpid())
+
+
+def _filesystem(directory: str) -> str | None:
+    """The type of the file system there: proc_pid_mountinfo(5)."""
+    try:
+        device = os.stat(directory).st_dev
+        with open("/proc/self/mountinfo") as file:
+            for line in file:
+                before, _, after = line.partition(" - ")
+                if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+                    return after.split()[0]
+    except (OSError, IndexError):
+        pass
+    return None
+
+
+def _reader(pid: int) -> Finding:
+    from sigrec._recording import open_recording
+
+    try:
+        with open_recording(pid) as recording:
+            state = recording.state
+    except (SigrecError, OSError) as error:
+        return Finding("reading", "problem", printable(str(error)), "report it, with this output")
+    if state == "alive":
+        return Finding("reading", "ok", "a recording is found by its PID, and its process seen to be alive")
+    return Finding(
+        "reading", "problem", f"the state of a process that is alive reads as {state!r}",
+        "/proc/PID/maps must be readable: no hidepid= for /proc, the same user, the same namespace",
+    )  # fmt: skip
+
+
+def _flood() -> Finding:
+    """The main job: real signals of another process."""
+    from sigrec import _core, register, stats
+
+    signum = signal.SIGRTMIN + 3 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR1
+    queued = signum != signal.SIGUSR1
+    handled = 0
+
+    def handler(signum: int, frame: object) -> None:
+        nonlocal handled
+        handled += 1
+
+    try:
+        registration = register(signum, handler)
+    except OSError as error:
+        return Finding(
+            "signals", "problem", f"{name(signum)} cannot be registered: {error.strerror}",
+            "see the checks above, and report it with this output",
+        )  # fmt: skip
+    with registration:
+        sent = _send(int(signum), queued)
+        until = time.monotonic() + PATIENCE_S
+        while handled < sent and time.monotonic() < until:
+            time.sleep(0.005)
+        ledger = stats()[signum]
+        delivered, own = ledger.delivered, sum(count for _, count in ledger.senders)
+        in_place = _core.in_place(signum)
+    found = (
+        f"of {number(sent)} signals from another process {number(delivered)} were delivered, "
+        f"{number(handled)} handled, {number(own)} have their sender"
+    )
+    if sent < FLOOD and sent == delivered == handled:
+        return Finding(
+            "signals", "problem", found + f"; {number(FLOOD)} were to be sent", "see RLIMIT_SIGPENDING"
+        )
+    if handled == delivered == own and delivered == (sent if queued else delivered) and handled:
+        return Finding("signals", "ok", found)
+    if not in_place:
+        return Finding(
+            "signals", "problem", found + "; another handler has replaced sigrec's",
+            "see handlers above: something in this process sets them anew",
+        )  # fmt: skip
+    return Finding("signals", "problem", found, "report it, with this output")
+
+
+def _send(signum: int, queued: bool) -> int:
+    """Another process sends them to this one; returns how many."""
+    from sigrec import _core
+
+    receiver = os.getpid()
+    read, write = os.pipe()
+    sender = os.fork()
+    if not sender:
+        try:
+            sent, _, _ = _core.flood(receiver, signum, FLOOD, queued, int(PATIENCE_S * 1e9))
+            os.write(write, str(sent).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read) as answer:
+        sent = int(answer.read() or 0)
+    os.waitpid(sender, 0)
+    return sent
+
+
+def _extras() -> Finding:
+    from importlib.util import find_spec
+
+    missing = [module for module in ("rich", "shtab") if find_spec(module) is None]
+    if missing:
+        return Finding(
+            "extras", "note", f"not installed: {', '.join(missing)}. Tables are plain text"
+            + (", and there is no completion" if "shtab" in missing else ""),
+            "pip install 'sigrec[cli]'",
+        )  # fmt: skip
+    return Finding("extras", "ok", "rich and shtab are there: tables, live view, completion")
+
+
+# --- another process ---------------------------------------------------------------------
+
+
+def process(pid: int) -> Iterator[Finding]:
+    """What could be in the way of signals there."""
+    now = status(pid)
+    if now is None:
+        raise SigrecError(f"there is no process {pid} here" if os.path.isdir("/proc/self") else "no /proc")
+    if now.tracer:
+        yield Finding(
+            "debugger", "note", f"PID {now.tracer} traces it, and gets each signal before it",
+            "a debugger may drop signals (gdb: `info signals`); what it drops was never delivered",
+        )  # fmt: skip
+    if len(now.pids) > 1:
+        yield Finding(
+            "namespace", "note", f"in a PID namespace of its own, where it is PID {now.pids[-1]}",
+            "its recording, and the PIDs in it, are of that namespace: docker exec CONTAINER sigrec stats",
+        )  # fmt: skip
+    yield _blocked(pid)
+    if now.pending:
+        yield Finding(
+            "pending", "note", f"pending, and not delivered yet: {names(now.pending)}",
+            "they are blocked, or the process is stopped, or asleep in the kernel",
+        )  # fmt: skip
+    yield _queue_limit(now)
+    yield from _recorded(pid, now)
+
+
+def _blocked(pid: int) -> Finding:
+    """What every thread blocks reaches none."""
+    try:
+        threads = [status(pid, int(tid)) for tid in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        threads = []
+    masks = [thread.blocked for thread in threads if thread is not None]
+    if not masks:
+        return Finding("mask", "note", "its threads cannot be seen")
+    everywhere = frozenset.intersection(*masks)
+    if everywhere:
+        return Finding(
+            "mask", "note", f"blocked in every one of its threads: {names(everywhere)}. These stay "
+            "pending, unless it waits for them with sigwait() or a signalfd",
+            "signal.pthread_sigmask(signal.SIG_UNBLOCK, ...) in the thread that is to handle them",
+        )  # fmt: skip
+    return Finding("mask", "ok", "nothing is blocked in all of its threads")
+
+
+def _recorded(pid: int, now: Status) -> Iterator[Finding]:
+    from sigrec._recording import open_recording
+
+    try:
+        recording = open_recording(pid)
+    except NoRecordingError:
+        yield Finding(
+            "recording", "note",
+            f"it has none that this user can find. It catches {names(now.caught) or 'nothing'}; it "
+            f"ignores {names(now.ignored) or 'nothing'}",
+            "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
+        )  # fmt: skip
+        return
+    except (RecordingError, OSError) as error:
+        yield Finding("recording", "problem", printable(str(error)), "report it, with this output")
+        return
+    with recording:
+        if recording.state != "alive":
+            yield Finding(
+                "recording", "note", f"{printable(recording.path or '')} is of a process that had this "
+                f"PID: {recording.state}",
+                "`sigrec why` has more about that one",
+            )  # fmt: skip
+            return
+        signals = recording.signals.values()
+        registered = [s.number for s in signals if s.mode == "registered"]
+        passive = [s.number for s in signals if s.mode == "recorded"]
+        yield Finding(
+            "recording", "ok", f"{printable(recording.path or '')}: registered: "
+            f"{names(registered) or 'none'}; recorded: {len(passive) or 'none'}",
+        )  # fmt: skip
+        lost = [s.number for s in signals if s.mode == "registered" and (s.replaced or s.number not in now.caught)]
+        if lost:
+            yield Finding(
+                "handlers", "problem", f"another handler has taken the place of sigrec's: {names(lost)}",
+                "something in it calls sigaction() or signal.signal() after register(): register later, "
+                "or let the other go first",
+            )  # fmt: skip
+        waiting = [s for s in signals if s.pending]
+        if waiting:
+            yield Finding(
+                "handling", "note", "delivered, and its handler not called yet: "
+                + ", ".join(f"{number(s.pending)} {s.signal}" for s in waiting),
+                "its main thread is busy in C code, or in another handler: py-spy dump --pid "
+                f'{pid}; register(..., deliver="thread") does not wait for it',
+            )  # fmt: skip

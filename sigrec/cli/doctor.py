@@ -1,0 +1,77 @@
+"""Say what works on this machine, and what to do about what does not.
+
+  sigrec doctor         this machine, as a program that is started here finds it
+  sigrec doctor 4242    what could be in the way of signals in that process
+  sigrec doctor --json  for programs
+
+What can be tried is tried: a recording is made, and another process sends
+signals to this command. Nothing else receives any. The exit status is 1 if
+there is a problem; a note is something that works, and that you should know.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+
+from sigrec.cli import _checks
+from sigrec.cli._text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+JSON_VERSION = 1
+WIDTH = 80
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pid", nargs="?", type=_pid, metavar="PID", help="default: this machine")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout, with a version")
+
+
+def _pid(text: str) -> int:
+    import argparse
+
+    if not (text.isdecimal() and text.isascii() and 0 < int(text) < 1 << 31):
+        raise argparse.ArgumentTypeError(f"not a PID: {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    findings = list(_checks.machine() if args.pid is None else _checks.process(args.pid))
+    problems = sum(finding.verdict == "problem" for finding in findings)
+    if args.json:
+        found = [finding.to_dict() for finding in findings]
+        json.dump({"version": JSON_VERSION, "findings": found}, sys.stdout, indent=2)
+        print()
+    else:
+        fine = "sigrec works here" if args.pid is None else "Nothing is seen to be in the way"
+        print(show(findings, fine), end="")
+    return 1 if problems else 0
+
+
+def show(findings: Iterable[_checks.Finding], fine: str) -> str:
+    lines, verdicts = [], []
+    for finding in findings:
+        verdicts.append(finding.verdict)
+        head = f"{finding.verdict:8} {finding.check:18} "
+        lines += _wrapped(head, finding.found)
+        if finding.advice and finding.verdict != "ok":
+            lines += _wrapped(" " * (len(head) - 3) + "-> ", finding.advice)
+    problems, notes = verdicts.count("problem"), verdicts.count("note")
+    lines.append("")
+    if problems:
+        lines.append(f"{problems} problem{'s' * (problems > 1)}: see the lines with -> above.")
+    else:
+        lines.append(f"{fine}; the notes say what to know." if notes else f"{fine}.")
+    return "\n".join(lines) + "\n"
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text), WIDTH - 1, initial_indent=head, subsequent_indent=" " * len(head),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

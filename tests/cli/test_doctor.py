@@ -1,0 +1,186 @@
+"""``sigrec doctor``: in real surroundings that have each fault."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sigrec.cli import main
+
+ROOT = os.geteuid() == 0
+
+
+def doctor(*args, code="", before=None, env=None, wrapper=()):
+    """Runs it after ``code`` in the same process; its status, findings by check, and text."""
+    program = f"import os, signal, sys\n{code}\nfrom sigrec.cli import main\nsys.exit(main(sys.argv[1:]))"
+    command = [*wrapper, sys.executable, "-c", program, "doctor", *map(str, args)]
+    options = {"capture_output": True, "text": True, "env": {**os.environ, **(env or {})}}
+    text = subprocess.run(command, preexec_fn=before, **options)
+    assert "Traceback" not in text.stderr, text.stderr
+    told = subprocess.run([*command, "--json"], preexec_fn=before, **options)
+    assert told.returncode == text.returncode, told.stderr
+    answer = json.loads(told.stdout)
+    assert answer["version"] == 1
+    findings = {}
+    for finding in answer["findings"]:
+        findings.setdefault(finding["check"], []).append(finding)
+        if finding["verdict"] != "ok":
+            assert finding["advice"] or "not known" in finding["found"] or "seen" in finding["found"]
+    assert all(len(line) < 80 or len(line.split()[-1]) > 40 for line in text.stdout.splitlines())
+    return text.returncode, findings, text.stdout
+
+
+def verdict(findings, check):
+    return findings[check][0]["verdict"]
+
+
+def test_a_plain_shell():
+    status, findings, text = doctor()
+    assert status == 0
+    for check in ("handlers", "rt_sigtimedwait", "MADV_WIPEONFORK", "reading", "signals"):
+        assert verdict(findings, check) == "ok", findings[check]
+    assert "1,000 were delivered, 1,000 handled, 1,000 have their sender" in findings["signals"][0]["found"]
+    assert text.splitlines()[-1].startswith("sigrec works here")
+
+
+def test_it_is_a_verb(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--help"])
+    assert ended.value.code == 0
+    assert "what to do about what does not" in capsys.readouterr().out
+
+
+def test_other_handlers_in_the_way():
+    status, findings, _ = doctor(code="""
+import faulthandler, socket
+faulthandler.enable()
+signal.signal(signal.SIGUSR2, print)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+_, end = socket.socketpair()
+end.setblocking(False)
+signal.set_wakeup_fd(end.fileno())
+""")
+    assert status == 0
+    python, foreign = findings["handlers"]
+    assert "SIGUSR2: <built-in function print>" in python["found"]
+    assert "SIGSEGV" in foreign["found"] and "faulthandler is on" in foreign["found"]
+    assert "SIGHUP" in findings["dispositions"][0]["found"]
+    assert "wakeup fd already" in findings["wakeup fd"][0]["found"]
+    assert verdict(findings, "signals") == "ok"
+
+
+def test_a_blocked_signal_is_a_problem():
+    status, findings, text = doctor(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    )
+    assert status == 1
+    assert "SIGTERM" in findings["mask"][0]["found"]
+    assert "1 problem: see the lines with ->" in text
+
+
+def test_few_signals_may_be_queued():
+    status, findings, _ = doctor(
+        before=lambda: resource.setrlimit(resource.RLIMIT_SIGPENDING, (100, 100))
+    )
+    assert status == 1
+    finding = findings["RLIMIT_SIGPENDING"][0]
+    assert finding["verdict"] == "problem" and finding["found"].startswith("100 signals")
+    assert "ulimit -i" in finding["advice"]
+
+
+def test_nothing_is_published():
+    status, findings, _ = doctor(env={"SIGREC_DIR": ""})
+    assert status == 0
+    assert verdict(findings, "recording") == "note"
+    assert "SIGREC_DIR is set and empty" in findings["recording"][0]["found"]
+
+
+def test_a_place_that_is_refused_is_said(tmp_path):
+    squatted = tmp_path / "squatted"
+    squatted.mkdir()
+    squatted.chmod(0o777)
+    status, findings, _ = doctor(env={"SIGREC_DIR": str(squatted)})
+    assert status == 0
+    assert "writable by others" in findings["recording"][0]["found"]
+    assert verdict(findings, "reading") == "ok"
+
+
+@pytest.mark.skipif(not ROOT or not shutil.which("unshare"), reason="needs root and unshare(1)")
+def test_in_a_container_without_shared_memory(tmp_path):
+    wrapper = [
+        "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--",
+        "sh", "-c", 'mount -t tmpfs -o ro none /dev/shm && exec "$@"', "sh",
+    ]  # fmt: skip
+    status, findings, _ = doctor(wrapper=wrapper, env={"SIGREC_DIR": str(tmp_path / "none" / "here")})
+    assert status == 0
+    assert "container" in findings["namespace"][0]["found"]
+    assert "PID 1" in findings["namespace"][0]["found"]
+    assert "/dev/shm" in findings["recording"][0]["found"]
+    assert verdict(findings, "reading") == verdict(findings, "signals") == "ok"
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, to be somebody else")
+def test_an_unprivileged_user(tmp_path):
+    """The process drops root before it begins: its interpreter may be where others cannot read."""
+    code = """
+import sigrec._core, sigrec._recording, sigrec._registration, sigrec._stats, sigrec._rundir
+import datetime, faulthandler, importlib.util, mmap, pwd
+from sigrec.cli import doctor, parser
+parser().parse_args(["doctor"])
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+"""
+    status, findings, _ = doctor(code=code, env={"TMPDIR": "/tmp"})
+    assert status == 0, findings
+    assert "sigrec-65534" in findings["recording"][0]["found"]
+    assert verdict(findings, "reading") == verdict(findings, "signals") == "ok"
+    shutil.rmtree("/dev/shm/sigrec-65534", ignore_errors=True)
+
+
+def test_another_process(child):
+    p = child("""
+        import ctypes
+        signal.signal(signal.SIGWINCH, print)
+        sigrec.register(signal.SIGALRM, print)
+        sigrec.register(signal.SIGUSR1, lambda s, f: hear(), reentrant=False)
+        mine = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda s: None)
+        ctypes.CDLL(None).signal(signal.SIGALRM, mine)
+        sigrec.stats()  # it notices
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        os.kill(os.getpid(), signal.SIGHUP)
+        say("ready")
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        """)
+    p.line()
+    p.flood(signal.SIGUSR1, 1, queue=False)
+    status, findings, text = doctor(p.pid)
+    assert status == 1
+    assert "SIGHUP" in findings["mask"][0]["found"]
+    assert "SIGHUP" in findings["pending"][0]["found"]
+    assert "SIGALRM" in findings["handlers"][0]["found"]
+    assert "registered: SIGUSR1" in findings["recording"][0]["found"]
+
+
+def test_a_process_that_knows_nothing_of_sigrec():
+    with subprocess.Popen(["sleep", "100"]) as sleep:
+        status, findings, text = doctor(sleep.pid)
+        sleep.kill()
+    assert status == 0
+    assert "sigrec run" in findings["recording"][0]["advice"]
+    assert "Nothing is seen to be in the way" in text
+
+
+def test_bad_arguments(capsys):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert main(["doctor", str(gone.pid)]) == 1
+    assert str(gone.pid) in capsys.readouterr().err
+    for bad in ("0", "-3", "abc", "²"):
+        with pytest.raises(SystemExit) as ended:
+            main(["doctor", bad])
+        assert ended.value.code == 2
