@@ -8,13 +8,37 @@ if sys.platform == "win32":
     sys.exit("sigrec records POSIX signals; Windows has none.")
 
 CORE = [
-    "event", "ring", "ledger", "memory", "sender", "recording", "queue", "process", "trip", "wake",
-    "rouse", "action", "handler", "guard", "passive", "redirect", "standin", "send", "timer", "flood",
+    "event",
+    "ring",
+    "ledger",
+    "memory",
+    "sender",
+    "recording",
+    "queue",
+    "process",
+    "trip",
+    "wake",
+    "rouse",
+    "action",
+    "handler",
+    "guard",
+    "passive",
+    "redirect",
+    "standin",
+    "send",
+    "timer",
+    "flood",
 ]
 
 compile_args = ["-std=c11", "-fvisibility=hidden", "-O2", "-flto"]
 if os.environ.get("SIGREC_WERROR"):  # for us, not for a user's compiler
-    compile_args += ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
+    compile_args += [
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unused-parameter",
+        "-Wno-missing-field-initializers",
+    ]
 
 setup(
     ext_modules=cythonize(

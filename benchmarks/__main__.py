@@ -18,7 +18,9 @@ ALL = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}; default: all"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="medians over so many (default 5)")
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
     parser.add_argument("--quick", action="store_true", help="small counts: does it run at all?")
@@ -37,7 +39,11 @@ def main() -> None:
             if not args.json:
                 print(module.show(results[name]), flush=True)
     if args.json:
-        about = {"python": platform.python_version(), "machine": platform.platform(), "cpus": len(cpus)}
+        about = {
+            "python": platform.python_version(),
+            "machine": platform.platform(),
+            "cpus": len(cpus),
+        }
         print(json.dumps({"version": 1, **about, "results": results}, indent=2))
 
 

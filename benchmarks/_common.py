@@ -24,7 +24,16 @@ def compile_peers(directory: str) -> str:
     """Compiles native/peers.c; the path of the library."""
     library = os.path.join(directory, "peers.so")
     subprocess.run(
-        ["cc", "-std=c11", "-O2", "-shared", "-fPIC", "-o", library, str(HERE / "native" / "peers.c")],
+        [
+            "cc",
+            "-std=c11",
+            "-O2",
+            "-shared",
+            "-fPIC",
+            "-o",
+            library,
+            str(HERE / "native" / "peers.c"),
+        ],
         check=True,
     )
     return library

@@ -47,7 +47,8 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
             row[key] = median(values) if values else None
         if kind == "sigrec":
             row["exact_in_every_run"] = all(
-                run["handled"] == run["delivered"] and (name == "SIGUSR1" or run["delivered"] == run["sent"])
+                run["handled"] == run["delivered"]
+                and (name == "SIGUSR1" or run["delivered"] == run["sent"])
                 for run in runs
             )
             counters = samples[name, state, "C counter"]
@@ -67,13 +68,25 @@ def show(result: dict[str, object]) -> str:
             row["signal"],
             row["receiver"],
             row["kind"],
-            *(("-" if row[key] is None else f"{row[key]:,.0f}") for key in ("sent", "delivered", "handled")),
+            *(
+                ("-" if row[key] is None else f"{row[key]:,.0f}")
+                for key in ("sent", "delivered", "handled")
+            ),
             f"{row['us_each']:.2f}",
             f"{row['eagain']:,.0f}",
         ]
         for row in rows
     ]
-    title = ["signal", "receiver", "uses", "sent>", "delivered>", "handled>", "sender µs>", "EAGAIN>"]
+    title = [
+        "signal",
+        "receiver",
+        "uses",
+        "sent>",
+        "delivered>",
+        "handled>",
+        "sender µs>",
+        "EAGAIN>",
+    ]
     text = table(title, cells)
     for row in rows:
         if row["kind"] == "sigrec":

@@ -69,8 +69,8 @@ static int claim(struct actions *actions) {
         /* Acquire: pairs with the release in let_go(): what its last writer
          * stored comes before what we store, and we see what it made current. */
         if (!atomic_compare_exchange_weak_explicit(&actions->busy, &busy,
-                                                   busy | UINT64_C(1) << slot,
-                                                   memory_order_acquire, memory_order_relaxed))
+                                                   busy | UINT64_C(1) << slot, memory_order_acquire,
+                                                   memory_order_relaxed))
             continue;
         if ((atomic_load_explicit(&actions->current, memory_order_relaxed) & 0xff) ==
             (uint64_t)slot) {
@@ -100,9 +100,9 @@ bool action_exchange(int signum, const struct sigaction *next, struct sigaction 
     do {
         now = action_get(signum, previous);
         /* Release: whoever sees it current sees its words. */
-    } while (!atomic_compare_exchange_weak_explicit(
-        &actions->current, &now, ((now >> 8) + 1) << 8 | (uint64_t)slot, memory_order_release,
-        memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&actions->current, &now,
+                                                    ((now >> 8) + 1) << 8 | (uint64_t)slot,
+                                                    memory_order_release, memory_order_relaxed));
     let_go(actions, slot);
     return true;
 }
@@ -113,9 +113,9 @@ bool action_replace(int signum, uint64_t version, const struct sigaction *next) 
     if (slot < 0)
         return false;
     store(actions, slot, next);
-    bool done = atomic_compare_exchange_strong_explicit(
-        &actions->current, &version, ((version >> 8) + 1) << 8 | (uint64_t)slot,
-        memory_order_release, memory_order_relaxed);
+    bool done = atomic_compare_exchange_strong_explicit(&actions->current, &version,
+                                                        ((version >> 8) + 1) << 8 | (uint64_t)slot,
+                                                        memory_order_release, memory_order_relaxed);
     let_go(actions, slot);
     return done;
 }

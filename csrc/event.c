@@ -67,13 +67,9 @@ void event_from_siginfo(struct event *event, int signum, const siginfo_t *info) 
     case SIGBUS:
     case SIGFPE:
     case SIGILL:
-    case SIGTRAP:
-        copy_fault(event, info);
-        break;
+    case SIGTRAP: copy_fault(event, info); break;
 #ifdef __linux__
-    case SIGSYS:
-        copy_fault(event, info);
-        break;
+    case SIGSYS: copy_fault(event, info); break;
     default:
         /* SIGIO, or the signal that F_SETSIG chose: fcntl(2). */
         if (info->si_code <= POLL_HUP)

@@ -23,13 +23,13 @@ struct event {
     uint64_t monotonic_ns; /* CLOCK_MONOTONIC */
     uint64_t ordinal;      /* how many of this signal came before it in this process */
     uint32_t signo;
-    int32_t code;       /* si_code */
-    int32_t pid;        /* si_pid */
-    uint32_t uid;       /* si_uid */
-    uint64_t datum; /* si_value, si_addr or si_band: si_code says which */
-    uint32_t tid;   /* the thread that took it */
-    int32_t error;  /* si_errno */
-    int32_t detail; /* si_status, si_overrun or si_fd: si_code says which */
+    int32_t code;    /* si_code */
+    int32_t pid;     /* si_pid */
+    uint32_t uid;    /* si_uid */
+    uint64_t datum;  /* si_value, si_addr or si_band: si_code says which */
+    uint32_t tid;    /* the thread that took it */
+    int32_t error;   /* si_errno */
+    int32_t detail;  /* si_status, si_overrun or si_fd: si_code says which */
     int32_t timerid; /* si_timerid */
 };
 

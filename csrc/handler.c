@@ -40,15 +40,15 @@
 
 /* --- how the handler dequeues (docs: "dequeue in the handler") --------------- */
 
-#define CLOSE_NS UINT64_C(1000000)   /* two entries this close may be a flood */
-#define BATCH_SIGNALS 1000           /* at most in one entry, so that the thread gets on */
-#define BATCH_NS UINT64_C(1000000)   /* and at most this long */
-#define LINGER_POLLS 16              /* empty polls in a row, after a hit */
-#define TURN_SIGNALS 16              /* of one signal number before another has its turn */
-#define TURN_NS UINT64_C(5000)       /* nor one more, when the last took the kernel this long */
-#define BACKOFF_MAX 64               /* entries without a probe after one that found nothing */
+#define CLOSE_NS UINT64_C(1000000) /* two entries this close may be a flood */
+#define BATCH_SIGNALS 1000         /* at most in one entry, so that the thread gets on */
+#define BATCH_NS UINT64_C(1000000) /* and at most this long */
+#define LINGER_POLLS 16            /* empty polls in a row, after a hit */
+#define TURN_SIGNALS 16            /* of one signal number before another has its turn */
+#define TURN_NS UINT64_C(5000)     /* nor one more, when the last took the kernel this long */
+#define BACKOFF_MAX 64             /* entries without a probe after one that found nothing */
 
-#define NAME_NS UINT64_C(250000000)       /* between two looks for a sender's name */
+#define NAME_NS UINT64_C(250000000)         /* between two looks for a sender's name */
 #define NAME_AGAIN_NS UINT64_C(10000000000) /* a pid may have changed hands */
 
 /* Indexed by signal number; static, never freed. */
@@ -104,8 +104,8 @@ static struct taken take(int signum, const siginfo_t *info, uint64_t now, uint32
     struct event event;
     event.monotonic_ns = now;
     event.tid = tid;
-    event.ordinal = atomic_fetch_add_explicit(&process_self->ordinal[signum], 1,
-                                              memory_order_relaxed);
+    event.ordinal =
+        atomic_fetch_add_explicit(&process_self->ordinal[signum], 1, memory_order_relaxed);
     event_from_siginfo(&event, signum, info);
     struct entry *entry = &table[signum];
     /* Acquire: pairs with handler_install; the queue is ready. */

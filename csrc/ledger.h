@@ -24,10 +24,10 @@ struct ledger_entry {
     _Atomic uint64_t queued;      /* put into the dispatch queue */
     _Atomic uint64_t undetailed;  /* registered, but the dispatch queue was full */
     _Atomic uint64_t handled;     /* a Python handler was called for it */
-    _Atomic uint64_t abandoned;   /* still pending when its handler was unregistered, or passed on */
-    _Atomic uint64_t overruns;    /* sum of si_overrun over timer signals */
-    _Atomic uint32_t mode;        /* enum ledger_mode */
-    _Atomic uint32_t replaced;    /* 1: someone else took the disposition */
+    _Atomic uint64_t abandoned; /* still pending when its handler was unregistered, or passed on */
+    _Atomic uint64_t overruns;  /* sum of si_overrun over timer signals */
+    _Atomic uint32_t mode;      /* enum ledger_mode */
+    _Atomic uint32_t replaced;  /* 1: someone else took the disposition */
     _Atomic uint64_t unattributed; /* its sender found no place in the table of senders */
     uint64_t reserved[5];
     struct slot first; /* sequence 2 once written */

@@ -43,15 +43,12 @@ static enum default_action default_action(int signum) {
     switch (signum) {
     case SIGTSTP:
     case SIGTTIN:
-    case SIGTTOU:
-        return STOPS;
+    case SIGTTOU: return STOPS;
     case SIGCHLD:
     case SIGCONT:
     case SIGURG:
-    case SIGWINCH:
-        return NOTHING;
-    default:
-        return ENDS;
+    case SIGWINCH: return NOTHING;
+    default: return ENDS;
     }
 }
 

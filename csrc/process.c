@@ -101,9 +101,10 @@ int process_publish(const char *directory, const char *name, bool any_directory,
     if (!recording)
         return ENOMEM;
     int n = snprintf(file.path, sizeof file.path, "%s/%s", directory, name);
-    int error = n < 0 || (size_t)n >= sizeof file.path
-                    ? ENAMETOOLONG
-                    : recording_publish(recording, directory, name, any_directory, capacity, &owner);
+    int error =
+        n < 0 || (size_t)n >= sizeof file.path
+            ? ENAMETOOLONG
+            : recording_publish(recording, directory, name, any_directory, capacity, &owner);
     struct stat st;
     if (!error && stat(file.path, &st) != 0) {
         error = errno;
@@ -214,7 +215,6 @@ __attribute__((destructor)) void process_say_goodbye(void) {
     /* An exception that nobody caught is a crash, and no clean exit. */
     bool keep = file.keep || own->header->reason[0];
     struct stat st;
-    if (!keep && lstat(file.path, &st) == 0 && st.st_dev == file.device &&
-        st.st_ino == file.inode)
+    if (!keep && lstat(file.path, &st) == 0 && st.st_dev == file.device && st.st_ino == file.inode)
         unlink(file.path);
 }

@@ -25,9 +25,9 @@ struct process {
     _Atomic uint32_t backoff;
     _Atomic uint64_t anchored_ns;
     _Atomic uint32_t anchoring;
-    _Atomic uint32_t wake;          /* wake.h */
-    _Atomic uint64_t named_ns;      /* when a sender's name was read last */
-    _Atomic uint32_t faulting_tid;  /* the thread in the program's handler of a fault; 0: none */
+    _Atomic uint32_t wake;         /* wake.h */
+    _Atomic uint64_t named_ns;     /* when a sender's name was read last */
+    _Atomic uint32_t faulting_tid; /* the thread in the program's handler of a fault; 0: none */
 };
 
 /* NULL until process_start. */

@@ -61,8 +61,7 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
             ring_give_up(&queue->ring);
         }
         return QUEUE_NONE;
-    case RING_NONE:
-        break;
+    case RING_NONE: break;
     }
     return some ? QUEUE_UNDETAILED : QUEUE_NONE;
 }

@@ -13,12 +13,12 @@
 #include "ring.h"
 
 struct queue_state {
-    _Alignas(64) _Atomic uint64_t head;       /* producers */
-    _Alignas(64) _Atomic uint64_t tail;       /* consumer */
-    uint64_t base;                            /* consumer: the first ordinal that can be here */
-    uint64_t consumed;                        /* consumer: taken, with or without detail */
-    uint64_t undetailed_taken;                /* consumer */
-    uint64_t stuck_ns;                        /* consumer: since when this one is unfinished: */
+    _Alignas(64) _Atomic uint64_t head; /* producers */
+    _Alignas(64) _Atomic uint64_t tail; /* consumer */
+    uint64_t base;                      /* consumer: the first ordinal that can be here */
+    uint64_t consumed;                  /* consumer: taken, with or without detail */
+    uint64_t undetailed_taken;          /* consumer */
+    uint64_t stuck_ns;                  /* consumer: since when this one is unfinished: */
     uint64_t stuck_ticket;
     _Alignas(64) _Atomic uint64_t undetailed; /* producers: refused by the ring */
 };

@@ -291,8 +291,7 @@ static bool write_history(const struct recording *recording, const struct event 
     return true;
 }
 
-struct sender_entry *recording_write(const struct recording *recording,
-                                     const struct event *event) {
+struct sender_entry *recording_write(const struct recording *recording, const struct event *event) {
     struct ledger_entry *entry = &recording->ledger[event->signo];
     ledger_add(write_history(recording, event) ? &entry->recorded : &entry->dropped, 1);
     ledger_keep(entry, event);

@@ -34,42 +34,42 @@ enum recording_state { RECORDING_OPEN = 0, RECORDING_EXITED = 1 };
 /* What the process did, if it had the time, before it was gone. */
 enum recording_leave {
     LEAVE_NONE = 0,
-    LEAVE_EXIT = 1,           /* exit(3), or a return from main */
-    LEAVE_EXIT_AT_ONCE = 2,   /* _exit(2): os._exit */
-    LEAVE_EXEC = 3,           /* execve(2) */
+    LEAVE_EXIT = 1,         /* exit(3), or a return from main */
+    LEAVE_EXIT_AT_ONCE = 2, /* _exit(2): os._exit */
+    LEAVE_EXEC = 3,         /* execve(2) */
 };
 
 struct recording_header {
-    char magic[8];           /*   0 */
-    uint32_t endian;         /*   8: RECORDING_ENDIAN as this machine writes it */
-    uint16_t version;        /*  12 */
-    uint16_t reserved0;      /*  14 */
-    uint32_t header_size;    /*  16: 4096 */
-    uint32_t event_size;     /*  20: 64 */
-    uint64_t file_size;      /*  24 */
-    uint64_t argv_offset;    /*  32: NUL-terminated strings, one after another */
-    uint32_t argv_size;      /*  40: bytes used; a long command line is cut */
-    uint32_t reserved1;      /*  44 */
-    uint64_t ledger_offset;  /*  48 */
-    uint32_t ledger_count;   /*  56: entries, indexed by signal number */
-    uint32_t ledger_entry;   /*  60: bytes in one entry */
-    uint64_t ring_offset;    /*  64: the history's slots */
-    uint64_t ring_capacity;  /*  72: slots, a power of two */
-    int32_t pid;             /*  80 */
-    uint32_t uid;            /*  84 */
-    uint64_t start_ticks;    /*  88: field 22 of /proc/<pid>/stat */
-    uint64_t pid_namespace;  /*  96: inode of /proc/self/ns/pid */
-    int32_t sigrtmin;        /* 104 */
-    int32_t sigrtmax;        /* 108 */
-    char boot_id[40];        /* 112: NUL-terminated */
-    uint64_t started_ns;     /* 152: CLOCK_REALTIME when the recording was made */
-    _Atomic uint32_t state;  /* 160: enum recording_state */
-    _Atomic uint32_t ending_signal; /* 164: whose default action is ending it; 0: none */
-    _Atomic uint64_t ending_ordinal; /* 168: which of that signal */
-    _Atomic uint32_t leave;  /* 176: enum recording_leave */
-    _Atomic int32_t status;  /* 180: the exit status; -1: not known */
-    _Atomic uint32_t handling; /* 184: the signal whose registered handler runs; 0: none */
-    uint32_t reserved2;      /* 188 */
+    char magic[8];                      /*   0 */
+    uint32_t endian;                    /*   8: RECORDING_ENDIAN as this machine writes it */
+    uint16_t version;                   /*  12 */
+    uint16_t reserved0;                 /*  14 */
+    uint32_t header_size;               /*  16: 4096 */
+    uint32_t event_size;                /*  20: 64 */
+    uint64_t file_size;                 /*  24 */
+    uint64_t argv_offset;               /*  32: NUL-terminated strings, one after another */
+    uint32_t argv_size;                 /*  40: bytes used; a long command line is cut */
+    uint32_t reserved1;                 /*  44 */
+    uint64_t ledger_offset;             /*  48 */
+    uint32_t ledger_count;              /*  56: entries, indexed by signal number */
+    uint32_t ledger_entry;              /*  60: bytes in one entry */
+    uint64_t ring_offset;               /*  64: the history's slots */
+    uint64_t ring_capacity;             /*  72: slots, a power of two */
+    int32_t pid;                        /*  80 */
+    uint32_t uid;                       /*  84 */
+    uint64_t start_ticks;               /*  88: field 22 of /proc/<pid>/stat */
+    uint64_t pid_namespace;             /*  96: inode of /proc/self/ns/pid */
+    int32_t sigrtmin;                   /* 104 */
+    int32_t sigrtmax;                   /* 108 */
+    char boot_id[40];                   /* 112: NUL-terminated */
+    uint64_t started_ns;                /* 152: CLOCK_REALTIME when the recording was made */
+    _Atomic uint32_t state;             /* 160: enum recording_state */
+    _Atomic uint32_t ending_signal;     /* 164: whose default action is ending it; 0: none */
+    _Atomic uint64_t ending_ordinal;    /* 168: which of that signal */
+    _Atomic uint32_t leave;             /* 176: enum recording_leave */
+    _Atomic int32_t status;             /* 180: the exit status; -1: not known */
+    _Atomic uint32_t handling;          /* 184: the signal whose registered handler runs; 0: none */
+    uint32_t reserved2;                 /* 188 */
     _Alignas(64) _Atomic uint64_t head; /* 192: the history's next ticket */
     _Alignas(64) _Atomic uint64_t anchor_count; /* 256: anchors ever written */
     uint64_t reserved4[7];                      /* 264 */
@@ -92,7 +92,7 @@ _Static_assert(sizeof(struct recording_header) <= 4096, "the header is one page"
 
 struct recording {
     struct recording_header *header;
-    struct ledger_entry *ledger; /* SIGREC_NSIG entries */
+    struct ledger_entry *ledger;  /* SIGREC_NSIG entries */
     struct sender_entry *senders; /* SENDER_ENTRIES */
     struct ring history;
     size_t size;

@@ -59,8 +59,7 @@ static void write_word(const struct object *object, uintptr_t *where, uintptr_t 
         mprotect(start, page, PROT_READ);
 }
 
-static void redirect_relocations(const struct object *object, const ElfW(Rela) *rela,
-                                 size_t size) {
+static void redirect_relocations(const struct object *object, const ElfW(Rela) *rela, size_t size) {
     for (const ElfW(Rela) *end = rela + size / sizeof *rela; rela < end; rela++) {
         uint32_t type = (uint32_t)ELF64_R_TYPE(rela->r_info);
         if (type != RELOC_CALL && type != RELOC_GOT && type != RELOC_POINTER)
@@ -160,7 +159,8 @@ static void *new_dlsym(void *handle, const char *name) {
     redirect_new_objects();
     if (handle != RTLD_NEXT) {
         for (const struct redirection *r = redirections; r->name; r++)
-            if (strcmp(name, r->name) == 0 && (uintptr_t)dlsym(handle, name) == (uintptr_t)r->original)
+            if (strcmp(name, r->name) == 0 &&
+                (uintptr_t)dlsym(handle, name) == (uintptr_t)r->original)
                 return (void *)(uintptr_t)r->replacement;
     }
     return dlsym(handle, name);

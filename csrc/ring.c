@@ -89,7 +89,8 @@ bool ring_offer(const struct ring *ring, const struct event *event) {
         return false;
     struct slot *slot = slot_of(ring, t);
     uint64_t seq = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
-    for (;;) { /* at most two turns: besides us only an abandoned producer or the consumer write here */
+    for (;;) { /* at most two turns: besides us only an abandoned producer or the consumer write
+                  here */
         if ((seq & SEQUENCE) > 2 * t)
             return false; /* the consumer gave this ticket up before we claimed it */
         uint64_t claim = seq & ABANDONED ? WRITING(t) | ABANDONED : WRITING(t);

@@ -74,9 +74,8 @@ static struct {
 } again;
 
 bool rouse_sent(int signum, const siginfo_t *info) {
-    return signum == SIGURG &&
-           (info->si_code == ROUSE_CODE ||
-            (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
+    return signum == SIGURG && (info->si_code == ROUSE_CODE ||
+                                (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
 }
 
 static bool set_again(long every_ns) {

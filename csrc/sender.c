@@ -37,10 +37,10 @@ static struct sender_entry *find(struct sender_entry *table, uint64_t key) {
         uint64_t seen = atomic_load_explicit(&entry->key, memory_order_relaxed);
         if (seen == key)
             return entry;
-        if (seen == 0 && (atomic_compare_exchange_strong_explicit(
-                              &entry->key, &seen, key, memory_order_relaxed,
-                              memory_order_relaxed) ||
-                          seen == key))
+        if (seen == 0 &&
+            (atomic_compare_exchange_strong_explicit(&entry->key, &seen, key, memory_order_relaxed,
+                                                     memory_order_relaxed) ||
+             seen == key))
             return entry;
     }
     return NULL;

@@ -17,7 +17,8 @@
 
 #ifdef __linux__
 
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* siginterrupt: the program's choice */
+/* siginterrupt: the program's choice. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 /* Signals that siginterrupt(3) told to interrupt: bit n-1 for signal n. */
 static _Atomic uint64_t interrupting;

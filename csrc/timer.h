@@ -10,8 +10,8 @@
 #include <sys/types.h>
 
 struct timer {
-    void *handle;  /* the C library's timer_t */
-    int32_t pid;   /* who made it: a forked child does not inherit timers */
+    void *handle; /* the C library's timer_t */
+    int32_t pid;  /* who made it: a forked child does not inherit timers */
 };
 
 /* Interpreter context. Each 0 or an errno; ENOSYS where there are none. tid: 0

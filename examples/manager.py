@@ -19,7 +19,11 @@ with sigrec.SignalManager() as manager:
     manager.register(signal.SIGUSR1, handler)
     os.kill(os.getpid(), signal.SIGUSR1)
 
-    for signum, function in [("SIGUSR1", handler), (signal.SIGUSR1, "handler"), (signal.SIGKILL, handler)]:
+    for signum, function in [
+        ("SIGUSR1", handler),
+        (signal.SIGUSR1, "handler"),
+        (signal.SIGKILL, handler),
+    ]:
         try:
             manager.register(signum, function)
         except ValueError as error:

@@ -113,8 +113,9 @@ def __getattr__(name: str) -> object:
 def _in_main_interpreter() -> bool:
     import _thread
 
-    if hasattr(_thread, "_is_main_interpreter"):  # Python 3.12
-        return bool(_thread._is_main_interpreter())
+    is_main = getattr(_thread, "_is_main_interpreter", None)  # Python 3.12
+    if is_main is not None:
+        return bool(is_main())
     from importlib import import_module
 
     interpreters = import_module("_xxsubinterpreters")
@@ -123,4 +124,3 @@ def _in_main_interpreter() -> bool:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_MODULES})
-

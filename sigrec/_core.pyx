@@ -379,7 +379,7 @@ def set_handler(int signum, handler, bint thread) -> None:
     """Swaps the handler of a signal (None: it has none any more), and who calls it."""
     cdef int i
     cdef bint moved
-    cdef object before = handlers[signum]  # its end may run Python code: not in there
+    cdef object _before = handlers[signum]  # its end may run Python code: not in there
     with cython.critical_section(guard):
         moved = handler is not None and thread != to_thread[signum]
         handlers[signum] = handler
@@ -581,8 +581,8 @@ def flood(pid_t pid, int signum, uint64_t count, bint queue, uint64_t limit_ns,
     cdef flood_plan plan
     cdef flood_result result
     cdef int error
-    plan.pid, plan.signum, plan.count, plan.queue, plan.limit_ns = pid, signum, count, queue, limit_ns
-    plan.every_ns = every_ns
+    plan.pid, plan.signum, plan.count, plan.queue = pid, signum, count, queue
+    plan.limit_ns, plan.every_ns = limit_ns, every_ns
     with nogil:
         error = flood_send(&plan, &result)
     check(error)

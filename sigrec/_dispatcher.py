@@ -89,8 +89,8 @@ def _run() -> None:
         stop = _stop  # before the last look
         try:
             _core.dispatch_in_thread(0 if stop else LOOK_NS)
-        except BaseException:
-            _report()
+        except BaseException as error:
+            _report(error)
         with _round:
             _rounds += 1
             _round.notify_all()
@@ -98,14 +98,17 @@ def _run() -> None:
             return
 
 
-def _report() -> None:
+def _report(error: BaseException) -> None:
     """As threading does for a thread that ends by it; but this one goes on."""
     import sys
 
+    arguments = threading.ExceptHookArgs(
+        (type(error), error, error.__traceback__, threading.current_thread())
+    )
     try:
-        threading.excepthook(threading.ExceptHookArgs([*sys.exc_info(), threading.current_thread()]))
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+        threading.excepthook(arguments)
+    except BaseException as its_own:
+        sys.excepthook(type(its_own), its_own, its_own.__traceback__)
 
 
 def _end() -> None:

@@ -44,7 +44,9 @@ def signal_number(name: str) -> int:
         full = name.upper() if name.upper().startswith("SIG") else "SIG" + name.upper()
         base, sign, offset = full[:8], full[8:9], full[9:]
         if base in ("SIGRTMIN", "SIGRTMAX"):
-            if not sign or (sign in "+-" and len(offset) <= 2 and offset.isdecimal() and offset.isascii()):
+            if not sign or (
+                sign in "+-" and len(offset) <= 2 and offset.isdecimal() and offset.isascii()
+            ):
                 number = int(getattr(signal, base)) + int(sign + offset or 0)
                 if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
                     return number

@@ -153,7 +153,7 @@ def record(*signums: int, children: bool = False) -> Recorder:
             _record_children()
         _publishing.start()
         recorder = Recorder(numbers, named)
-        begun = []
+        begun: list[int] = []
         try:
             for number in numbers:
                 _core.record(number, named or _named[number] > 0)
@@ -164,7 +164,9 @@ def record(*signums: int, children: bool = False) -> Recorder:
             _let_go(tuple(begun), named)
             from sigrec._names import name
 
-            raise SigrecError(f"{name(number)} cannot be recorded: {error.strerror}") from None
+            raise SigrecError(
+                f"{name(numbers[len(begun)])} cannot be recorded: {error.strerror}"
+            ) from None
     return recorder
 
 
@@ -184,8 +186,7 @@ def _prepare() -> None:
         return
     if not _core.stand_in():
         raise SigrecError(
-            f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: "
-            "register() works here"
+            f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: register() works here"
         )
     import atexit
 

@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import sys
+from datetime import UTC
 
 from sigrec import _liveness, _rundir
 from sigrec._errors import NoRecordingError, RecordingError
@@ -384,11 +385,11 @@ class Recording:
 
     def _sender_entries(self) -> Iterator[_SenderEntry]:
         raw = self._bytes(self._senders_at, self._senders_size)
-        for key, count, last_ns, uid, code, named_ns, name, since_ns in _SENDER.iter_unpack(raw):
+        for key, count, last_ns, uid, code, named_ns, short, since_ns in _SENDER.iter_unpack(raw):
             number = key >> 32 & 0xFF
             kind = _SENDER_KINDS.get(key >> 40 & 0xFF)
             if key >> 63 and 1 <= number < LEDGER_COUNT and kind is not None:
-                comm = name.split(b"\0")[0].decode(errors="replace") if named_ns else None
+                comm = short.split(b"\0")[0].decode(errors="replace") if named_ns else None
                 # The name was looked up no more than ten seconds after its first signal.
                 since_ns = max(0, since_ns - 10 * 10**9)
                 yield number, kind, key & 0xFFFFFFFF, count, last_ns, uid, code, comm, since_ns
@@ -525,7 +526,9 @@ class Recording:
         size = self._capacity * SLOT_SIZE
         if os.fstat(self._fd).st_size < self._ring_at + size:
             raise self._bad("is cut short")
-        mapped = mmap.mmap(self._fd, start + size, prot=mmap.PROT_READ, offset=self._ring_at - start)
+        mapped = mmap.mmap(
+            self._fd, start + size, prot=mmap.PROT_READ, offset=self._ring_at - start
+        )
         return memoryview(mapped)[start : start + size]
 
     @property
@@ -542,6 +545,7 @@ class Recording:
 
     def _clock_offsets(self) -> list[tuple[int, int]]:
         """(MONOTONIC, REALTIME minus MONOTONIC) of the anchors, the newest first."""
+        count, raw = 0, b""
         for _ in range(3):
             count = self._word(_ANCHOR_COUNT_AT)
             raw = self._bytes(_ANCHORS_AT, ANCHORS * 16)
@@ -635,11 +639,11 @@ def _signum(signum: int) -> int:
 def _nanoseconds(what: str, when: datetime | int | None) -> int | None:
     if when is None or (isinstance(when, int) and not isinstance(when, bool)):
         return when
-    from datetime import datetime, timedelta, timezone
+    from datetime import datetime, timedelta
 
     if not isinstance(when, datetime) or when.utcoffset() is None:
         raise ValueError(f"{what} must be an aware datetime or ns since 1970, not {when!r}")
-    since_1970 = when - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    since_1970 = when - datetime(1970, 1, 1, tzinfo=UTC)
     return since_1970 // timedelta(microseconds=1) * 1000
 
 

@@ -14,7 +14,7 @@ from collections import deque
 
 from sigrec import _dispatcher
 from sigrec._errors import SigrecError
-from sigrec._registration import register, catchable
+from sigrec._registration import catchable, register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -276,7 +276,11 @@ def stream(*signums: int, backlog: int = BACKLOG) -> Stream:
     numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
     if not numbers:
         raise ValueError("which signals? stream() needs at least one")
-    if isinstance(backlog, bool) or not isinstance(backlog, int) or not 1 <= backlog <= LARGEST_BACKLOG:
+    if (
+        isinstance(backlog, bool)
+        or not isinstance(backlog, int)
+        or not 1 <= backlog <= LARGEST_BACKLOG
+    ):
         raise ValueError(f"backlog must be an int from 1 to {LARGEST_BACKLOG}, not {backlog!r}")
     made = Stream(numbers, backlog)
     _attach(made)

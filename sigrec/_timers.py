@@ -7,7 +7,7 @@ import time
 
 from sigrec import _core
 from sigrec._errors import SigrecError
-from sigrec._registration import register, catchable, wait_until_taken
+from sigrec._registration import catchable, register, wait_until_taken
 from sigrec._stats import stats
 
 TYPE_CHECKING = False
@@ -136,7 +136,9 @@ def _nanoseconds(what: str, seconds: float) -> int:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise ValueError(f"{what} must be seconds, not {seconds!r}")
     if not 1e-9 <= seconds <= LONGEST_S:  # nan is neither
-        raise ValueError(f"{what} must be from a nanosecond to {LONGEST_S} seconds, not {seconds!r}")
+        raise ValueError(
+            f"{what} must be from a nanosecond to {LONGEST_S} seconds, not {seconds!r}"
+        )
     return round(seconds * 1e9)
 
 

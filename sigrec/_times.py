@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
@@ -11,10 +13,10 @@ _LAST = 253402300799 * 10**9  # 9999-12-31: where datetime ends
 
 def aware(time_ns: int) -> datetime:
     """An aware datetime in UTC, to the microsecond, rounded down."""
-    from datetime import datetime, timedelta, timezone
+    from datetime import datetime, timedelta
 
     clamped = min(max(time_ns, 0), _LAST)
-    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return epoch + timedelta(microseconds=clamped // 1000)
 
 

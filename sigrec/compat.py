@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import signal as _standard
 import threading as _threading
-from signal import *  # noqa: F403
+from signal import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from sigrec import _core
 from sigrec._registration import catchable, register

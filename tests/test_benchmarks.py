@@ -39,7 +39,9 @@ def test_quick_run_counts_right():
 
 def check_forms(result):
     rows, left_out = result["rows"], result["not_installed"]
-    assert set(left_out) == {name for name, (needs, _) in FORMS.items() if needs and not find_spec(needs)}
+    assert set(left_out) == {
+        name for name, (needs, _) in FORMS.items() if needs and not find_spec(needs)
+    }
     assert len(rows) == 2 * (len(FORMS) - len(left_out))
     for row in rows:
         assert row["sent"] == 5000

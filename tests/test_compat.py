@@ -43,7 +43,10 @@ def test_every_public_name_is_there_and_the_same():
         assert getattr(compat, name) is getattr(standard, name), name
     for name in ("signal", "getsignal"):
         assert getattr(compat, name).__module__ == "signal"
-        ours, theirs = inspect.signature(getattr(compat, name)), inspect.signature(getattr(standard, name))
+        ours, theirs = (
+            inspect.signature(getattr(compat, name)),
+            inspect.signature(getattr(standard, name)),
+        )
         assert list(ours.parameters) == list(theirs.parameters)
 
 
@@ -99,6 +102,7 @@ def test_of_a_handler_that_python_does_not_know_it_is_none(child):
 
 def test_beside_the_standard_one():
     """What others set with signal.signal is seen, replaced, and given back."""
+
     def theirs(s, f): ...
     def ours(s, f): ...
 
@@ -395,17 +399,26 @@ print(result.testsRun, len(result.failures), len(result.errors))
 """
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("test.test_signal"), reason="no CPython tests here")
+@pytest.mark.skipif(
+    not importlib.util.find_spec("test.test_signal"), reason="no CPython tests here"
+)
 def test_cpythons_own_tests():
-    import test.test_signal as tests
     import unittest
 
-    classes = [n for n, c in vars(tests).items() if isinstance(c, type) and issubclass(c, unittest.TestCase)]
+    import test.test_signal as tests
+
+    classes = [
+        n
+        for n, c in vars(tests).items()
+        if isinstance(c, type) and issubclass(c, unittest.TestCase)
+    ]
     running = {
         name: subprocess.Popen(
             [sys.executable, "-c", RUNNER.format(left_out=LEFT_OUT, name=name)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for name in classes
     }
     total = 0
@@ -454,9 +467,14 @@ def test_the_example_of_the_documentation(module, tmp_path):
     signal.alarm(0)          # Disable the alarm
     """
     done = subprocess.run(
-        [sys.executable, "-c", start(code, module), tmp_path / "fifo"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", start(code, module), tmp_path / "fifo"],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    assert done.stdout == "Signal handler called with signal SIGALRM (14)\nCouldn't open device!\n", done.stderr
+    assert (
+        done.stdout == "Signal handler called with signal SIGALRM (14)\nCouldn't open device!\n"
+    ), done.stderr
 
 
 @MODULES
@@ -520,8 +538,12 @@ def test_reload_on_sighup_and_stop_on_sigterm(module):
     print("stop", flush=True)
     """
     # The moment before pause() is nobody's to close: a timer brings it back, as such programs do.
-    code = code.replace("signal.pause() if not reload_now else None", "signal.sigtimedwait([], 0.05)")
-    process = subprocess.Popen([sys.executable, "-c", start(code, module)], stdout=subprocess.PIPE, text=True)
+    code = code.replace(
+        "signal.pause() if not reload_now else None", "signal.sigtimedwait([], 0.05)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", start(code, module)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "ready\n"
     for _ in range(3):
         process.send_signal(standard.SIGHUP)

@@ -32,7 +32,7 @@ def test_killed_in_mid_flood_fifty_times(child, run_directory):
         )
         path = run_directory / f"{p.pid}.sigrec"
         with sigrec.open_recording(path) as recording:
-            wait_until(lambda: (recording.signals[RT].delivered > 1000 + 100 * n))
+            wait_until(lambda: recording.signals[RT].delivered > 1000 + 100 * n)
         p.process.send_signal(signal.SIGKILL)
         p.process.wait()
         sender.kill()
@@ -88,13 +88,17 @@ def test_exec_of_another_program(child, run_directory):
 
 
 def test_a_clean_exit_removes_the_file(child, run_directory):
-    p = child("sigrec.register(RT, lambda s, f: None); say(len(os.listdir(os.environ['SIGREC_DIR'])))")
+    p = child(
+        "sigrec.register(RT, lambda s, f: None); say(len(os.listdir(os.environ['SIGREC_DIR'])))"
+    )
     assert p.line() == "1"
     p.end()
     assert os.listdir(run_directory) == []
 
 
-@pytest.mark.parametrize("ending", ["sys.exit(3)", "raise SystemExit(3)", "__import__('ctypes').CDLL(None).exit(3)"])
+@pytest.mark.parametrize(
+    "ending", ["sys.exit(3)", "raise SystemExit(3)", "__import__('ctypes').CDLL(None).exit(3)"]
+)
 def test_so_does_any_exit(child, run_directory, ending):
     p = child(f"sigrec.register(RT, lambda s, f: None); {ending}")
     p.end(3)

@@ -185,7 +185,9 @@ def test_main_and_thread_on_one_signal():
     calls = []
 
     def called(who):
-        return lambda s, f: calls.append((who, threading.current_thread() is threading.main_thread()))
+        return lambda s, f: calls.append(
+            (who, threading.current_thread() is threading.main_thread())
+        )
 
     with sigrec.register(RT, called("first")):
         with sigrec.register(RT, called("second"), deliver="thread"):

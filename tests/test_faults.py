@@ -145,7 +145,9 @@ def test_a_forked_child_of_one_that_was_truncated(child):
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced", "renamed", "unreadable", "directory gone"])
-def test_what_happens_to_the_name_does_not_matter_to_the_writer(child, run_directory, how, tmp_path):
+def test_what_happens_to_the_name_does_not_matter_to_the_writer(
+    child, run_directory, how, tmp_path
+):
     p = serve(child)
     _, recording = after(p, 500)
     if how == "deleted":
@@ -282,10 +284,18 @@ print(len(set(pids)) == 1)
 
 def test_a_pid_is_used_again():
     unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
-    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], capture_output=True).returncode:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*unshare, "true"], capture_output=True).returncode
+    ):
         pytest.skip("cannot make a PID namespace here")
     done = subprocess.run(
         [*unshare, sys.executable, "-c", NAMESPACE], capture_output=True, text=True, timeout=60
     )
     assert done.stderr == ""
-    assert done.stdout.splitlines() == ["before ended 1", "after ended 1 True", "reused ended", "True"]
+    assert done.stdout.splitlines() == [
+        "before ended 1",
+        "after ended 1 True",
+        "reused ended",
+        "True",
+    ]

@@ -206,7 +206,9 @@ if __name__ == "__main__":
     print(s.delivered, s.handled, s.recorded + s.dropped, flush=True)
 """
     )
-    p = child(f"sys.argv[1:] = [{method!r}]; import runpy; runpy.run_path({str(program)!r}, run_name='__main__')")
+    p = child(
+        f"sys.argv[1:] = [{method!r}]; import runpy; runpy.run_path({str(program)!r}, run_name='__main__')"
+    )
     p.process.stdin.flush()
     assert p.line() == "ready"
     sender = child("say(_core.flood(int(sys.argv[1]), RT, 100_000, True, 0)[0])", p.pid)

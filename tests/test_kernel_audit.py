@@ -92,13 +92,17 @@ def test_queued_by_the_kernel_is_what_we_counted(child, tmp_path, queue, how):
     finally:
         _, errors = tracer.communicate("stop\n", timeout=60)
     assert "lost" not in errors.lower(), errors
-    header = subprocess.run(["perf", "report", "-i", str(data), "--stats"], capture_output=True, text=True)
+    header = subprocess.run(
+        ["perf", "report", "-i", str(data), "--stats"], capture_output=True, text=True
+    )
     assert "LOST" not in header.stdout, header.stdout
     script = subprocess.run(["perf", "script", "-i", str(data)], capture_output=True, text=True)
     # The trace's pid is a thread id; the receiver has one thread.
     results = [
         int(match["res"])
-        for match in re.finditer(r"sig=(?P<sig>\d+) .* pid=(?P<pid>\d+) .*res=(?P<res>\d+)", script.stdout)
+        for match in re.finditer(
+            r"sig=(?P<sig>\d+) .* pid=(?P<pid>\d+) .*res=(?P<res>\d+)", script.stdout
+        )
         if (int(match["sig"]), int(match["pid"])) == (signum, receiver.pid)
     ]
     assert len(results) == count  # all that were sent, so the tracer saw all

@@ -114,7 +114,6 @@ def test_many_are_one_exception(child):
 def test_bad(bad):
     with pytest.raises(ValueError, match="propagate must be an exception class, not"):
         sigrec.register(RT, print, propagate=bad)
-    with sigrec.SignalManager() as manager:
-        with pytest.raises(ValueError, match="propagate must"):
-            manager.register(RT, print, propagate=bad)
+    with sigrec.SignalManager() as manager, pytest.raises(ValueError, match="propagate must"):
+        manager.register(RT, print, propagate=bad)
     assert signal.getsignal(RT) == signal.SIG_DFL

@@ -76,7 +76,8 @@ def test_a_full_disk(child, tmp_path):
     place = tmp_path / "full"
     place.mkdir(mode=0o700)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(place)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(place)],
+        capture_output=True,
     )
     if mounted.returncode:
         pytest.skip(f"cannot mount a small tmpfs here: {mounted.stderr.decode().strip()}")
@@ -108,10 +109,10 @@ def test_a_stale_file_of_the_same_pid_is_replaced(child, run_directory):
 
 
 def test_a_file_size_limit(child):
-    p = child("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n" + REGISTER)
+    p = child(
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n" + REGISTER
+    )
     assert p.line() == "None"
     assert p.line() == "1 1 1 0"
     _, errors = p.end()
     assert "File too large" in errors and "private memory" in errors
-
-

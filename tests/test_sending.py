@@ -26,7 +26,9 @@ def test_a_value_arrives_whole(value):
             sigrec.pidfd_sigqueue(pidfd.fileno(), RT, value)
         wait_until(lambda: len(got) == 3)
     assert [info.si_value for info in got] == [value] * 3
-    assert all((info.si_pid, info.si_uid, info.sender.kind) == (ME, os.getuid(), "process") for info in got)
+    assert all(
+        (info.si_pid, info.si_uid, info.sender.kind) == (ME, os.getuid(), "process") for info in got
+    )
 
 
 def test_to_a_thread_and_to_no_other(child):
@@ -78,12 +80,11 @@ def test_a_full_queue_names_the_limit(child, how):
     )
     p.line()
     assert resource.getrlimit(resource.RLIMIT_SIGPENDING)[0] != 0
-    with open(os.pidfd_open(p.pid)) as pidfd:
-        with pytest.raises(BlockingIOError) as caught:
-            if how == "pidfd":
-                sigrec.pidfd_sigqueue(pidfd.fileno(), RT)
-            else:
-                sigrec.sigqueue(p.pid, RT, thread=p.pid if how == "thread" else None)
+    with open(os.pidfd_open(p.pid)) as pidfd, pytest.raises(BlockingIOError) as caught:
+        if how == "pidfd":
+            sigrec.pidfd_sigqueue(pidfd.fileno(), RT)
+        else:
+            sigrec.sigqueue(p.pid, RT, thread=p.pid if how == "thread" else None)
     said = str(caught.value)
     assert "RLIMIT_SIGPENDING" in said and "setrlimit(2)" in said
     assert how == "pidfd" or ("allows (0);" in said and f"PID {p.pid}" in said)

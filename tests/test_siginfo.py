@@ -23,7 +23,9 @@ def caught():
 
     def catch(signum):
         got = []
-        registrations.append(sigrec.register(signum, lambda s, info, f: got.append(info), siginfo=True))
+        registrations.append(
+            sigrec.register(signum, lambda s, info, f: got.append(info), siginfo=True)
+        )
         return got
 
     yield catch

@@ -119,6 +119,7 @@ def test_a_python_handler_runs_while_the_main_thread_waits():
     main = threading.get_ident()
     try:
         with sigrec.stream(RT) as stream:
+
             def later():
                 wait_until(lambda: stream._waiters)
                 signal.pthread_kill(main, USR1)
@@ -138,7 +139,9 @@ def test_a_python_handler_runs_while_the_main_thread_waits():
 def test_a_stream_that_nobody_has_any_more_closes_itself():
     stream = sigrec.stream(RT)
     del stream
-    wait_until(lambda: signal.getsignal(RT) == signal.SIG_DFL and RT not in sigrec._streams._sources)
+    wait_until(
+        lambda: signal.getsignal(RT) == signal.SIG_DFL and RT not in sigrec._streams._sources
+    )
 
 
 @pytest.mark.parametrize("bad", [(), ("SIGTERM",), (0,), (signal.SIGKILL,), (True,), (RT, 99)])
@@ -268,6 +271,7 @@ def test_cancelling_and_closing_in_trio():
         assert (await stream.__anext__()).si_value == 1
         done = []
         async with trio.open_nursery() as nursery:
+
             async def read():
                 done.extend([info async for info in stream])
                 done.append("end")
@@ -293,6 +297,7 @@ def test_a_backlog_leaves_others_their_turn(run):
                 import trio
 
                 async with trio.open_nursery() as nursery:
+
                     async def tick():
                         while True:
                             ticks.append(1)
@@ -303,6 +308,7 @@ def test_a_backlog_leaves_others_their_turn(run):
                         await stream.__anext__()
                     nursery.cancel_scope.cancel()
             else:
+
                 async def tick():
                     while True:
                         ticks.append(1)
@@ -366,7 +372,9 @@ def test_the_programs_wakeup_fd_and_child_watcher_stay_its_own():
         got = asyncio.Event()
         loop.add_signal_handler(USR1, got.set)
         async with sigrec.stream(RT) as stream:
-            process = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(7)")
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", "raise SystemExit(7)"
+            )
             assert await process.wait() == 7
             os.kill(ME, USR1)
             await asyncio.wait_for(got.wait(), 60)

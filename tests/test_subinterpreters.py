@@ -36,7 +36,9 @@ _interpreters.destroy(interpreter)
 
 def run(code, before="", after="", kind=None):
     program = PROGRAM.format(before=before, code=textwrap.dedent(code), after=after, kind=kind)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     return done.stdout, done.stderr
 
 
@@ -64,7 +66,9 @@ WORDS = "signals are handled in the main interpreter: in a subinterpreter sigrec
 @KIND
 @FIRST
 def test_what_needs_signals_is_refused(kind, main_has_it):
-    use = "import sigrec, signal, os; r = sigrec.register(10, lambda s, f: print('main', flush=True))"
+    use = (
+        "import sigrec, signal, os; r = sigrec.register(10, lambda s, f: print('main', flush=True))"
+    )
     out, errors = run(
         REFUSED,
         before=use if main_has_it else "",

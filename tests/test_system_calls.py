@@ -28,7 +28,9 @@ os.getppid()
 
 def calls_between_the_marks(library, log):
     done = subprocess.run(
-        ["strace", "-o", str(log), sys.executable, "-c", PROGRAM, library], capture_output=True, text=True
+        ["strace", "-o", str(log), sys.executable, "-c", PROGRAM, library],
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         pytest.skip(f"strace does not work here: {done.stderr.strip()[:200]}")

@@ -189,7 +189,9 @@ def test_an_error_in_the_handler_is_reported_and_it_goes_on(monkeypatch):
     assert set(seen) == {error}
 
 
-@pytest.mark.parametrize("bad", ["1", None, True, 0, -1, float("nan"), float("inf"), 1e-10, 1e300, 10**400])
+@pytest.mark.parametrize(
+    "bad", ["1", None, True, 0, -1, float("nan"), float("inf"), 1e-10, 1e300, 10**400]
+)
 def test_bad_intervals(bad):
     before = sigrec.stats()
     with pytest.raises(ValueError, match="interval must be"):

@@ -116,13 +116,12 @@ def machine() -> Iterator[Finding]:
 
 
 def _versions() -> Finding:
-    gil = ""
-    if hasattr(sys, "_is_gil_enabled"):
-        gil = ", GIL on" if sys._is_gil_enabled() else ", GIL off"
+    gil = getattr(sys, "_is_gil_enabled", None)
+    threads = "" if gil is None else ", GIL on" if gil() else ", GIL off"
     libc = " ".join(platform.libc_ver()).strip() or "a C library that does not say its name"
     return Finding(
         "versions", "ok",
-        f"sigrec {__version__}; {platform.python_implementation()} {platform.python_version()}{gil}; "
+        f"sigrec {__version__}; {platform.python_implementation()} {platform.python_version()}{threads}; "
         f"{libc}; {platform.system()} {platform.release()} {platform.machine()}",
     )  # fmt: skip
 
@@ -171,7 +170,9 @@ def _inherited(now: Status) -> Iterator[Finding]:
             "it, not one a signal",
         )  # fmt: skip
     if quiet:
-        yield Finding("handlers", "ok", "nothing is ignored, blocked or caught before a program begins")
+        yield Finding(
+            "handlers", "ok", "nothing is ignored, blocked or caught before a program begins"
+        )
 
 
 def _handlers(now: Status) -> tuple[list[str], set[int]]:
@@ -220,7 +221,10 @@ def _surroundings(now: Status) -> Iterator[Finding]:
         )  # fmt: skip
     if now.filtered:
         yield Finding(
-            "seccomp", "note", "system calls are filtered: seccomp(2)", "see whether the checks below pass"
+            "seccomp",
+            "note",
+            "system calls are filtered: seccomp(2)",
+            "see whether the checks below pass",
         )
 
 
@@ -262,7 +266,11 @@ def _kernel() -> Iterator[Finding]:
                 "Linux 4.14 or later; emulators and sandboxes may lack it",
             )  # fmt: skip
         else:
-            yield Finding("MADV_WIPEONFORK", "ok", "a forked child counts for itself from its first instruction")
+            yield Finding(
+                "MADV_WIPEONFORK",
+                "ok",
+                "a forked child counts for itself from its first instruction",
+            )
 
 
 def _sigtimedwait() -> str | None:
@@ -296,7 +304,9 @@ def _place() -> Iterator[Finding]:
             return
     path = os.fsdecode(_core.path())
     passed_over = "; ".join(
-        printable(str(w.message)).removeprefix("sigrec: ") for w in caught if "sigrec" in str(w.message)
+        printable(str(w.message)).removeprefix("sigrec: ")
+        for w in caught
+        if "sigrec" in str(w.message)
     )
     if not path:
         if _rundir.publishing_off():
@@ -360,7 +370,9 @@ def _reader(pid: int) -> Finding:
     except (SigrecError, OSError) as error:
         return Finding("reading", "problem", printable(str(error)), "report it, with this output")
     if state == "alive":
-        return Finding("reading", "ok", "a recording is found by its PID, and its process seen to be alive")
+        return Finding(
+            "reading", "ok", "a recording is found by its PID, and its process seen to be alive"
+        )
     return Finding(
         "reading", "problem", f"the state of a process that is alive reads as {state!r}",
         "/proc/PID/maps must be readable: no hidepid= for /proc, the same user, the same namespace",
@@ -400,7 +412,10 @@ def _flood() -> Finding:
     )
     if sent < FLOOD and sent == delivered == handled:
         return Finding(
-            "signals", "problem", found + f"; {number(FLOOD)} were to be sent", "see RLIMIT_SIGPENDING"
+            "signals",
+            "problem",
+            found + f"; {number(FLOOD)} were to be sent",
+            "see RLIMIT_SIGPENDING",
         )
     if handled == delivered == own and delivered == (sent if queued else delivered) and handled:
         return Finding("signals", "ok", found)
@@ -452,7 +467,9 @@ def process(pid: int) -> Iterator[Finding]:
     """What could be in the way of signals there."""
     now = status(pid)
     if now is None:
-        raise SigrecError(f"there is no process {pid} here" if os.path.isdir("/proc/self") else "no /proc")
+        raise SigrecError(
+            f"there is no process {pid} here" if os.path.isdir("/proc/self") else "no /proc"
+        )
     if now.tracer:
         yield Finding(
             "debugger", "note", f"PID {now.tracer} traces it, and gets each signal before it",
@@ -523,7 +540,11 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             "recording", "ok", f"{printable(recording.path or '')}: registered: "
             f"{names(registered) or 'none'}; recorded: {len(passive) or 'none'}",
         )  # fmt: skip
-        lost = [s.number for s in signals if s.mode == "registered" and (s.replaced or s.number not in now.caught)]
+        lost = [
+            s.number
+            for s in signals
+            if s.mode == "registered" and (s.replaced or s.number not in now.caught)
+        ]
         if lost:
             yield Finding(
                 "handlers", "problem", f"another handler has taken the place of sigrec's: {names(lost)}",

@@ -10,6 +10,8 @@ import select
 import signal
 import sys
 
+import sigrec
+
 
 def main(library: str, signum: int) -> None:
     handled = 0
@@ -19,8 +21,6 @@ def main(library: str, signum: int) -> None:
         handled += 1
 
     if library == "sigrec":
-        import sigrec
-
         sigrec.register(signum, handler)
     else:
         signal.signal(signum, handler)

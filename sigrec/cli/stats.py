@@ -150,7 +150,7 @@ def _counters(signals: list[SignalStats]) -> str:
         if not any(cells):
             del columns[title]
     notes = ""
-    if not fits(list(columns), list(zip(*columns.values()))):
+    if not fits(list(columns), list(zip(*columns.values(), strict=True))):
         for title in more:
             columns.pop(title, None)
         for n, stats in enumerate(signals):
@@ -161,7 +161,7 @@ def _counters(signals: list[SignalStats]) -> str:
             ]
             if said:
                 notes += f"  {stats.signal}: {', '.join(said)}\n"
-    return table(list(columns), list(zip(*columns.values()))) + notes
+    return table(list(columns), list(zip(*columns.values(), strict=True))) + notes
 
 
 def _unless_0(n: int) -> str:

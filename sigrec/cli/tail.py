@@ -191,7 +191,9 @@ def _new_events(
     before = {signum: (mark.next, list(mark.holes)) for signum, mark in marks.items()}
     new = []
     # What was being written at the last look is read again; marks know what was seen.
-    from_ticket = 0 if first or last or lapped or any(m.holes for m in marks.values()) else position.before
+    from_ticket = (
+        0 if first or last or lapped or any(m.holes for m in marks.values()) else position.before
+    )
     for info in recording._events(recording._word(_HEAD_AT), from_ticket=from_ticket):
         if position.wants(info.si_signo):
             if marks.setdefault(info.si_signo, _Mark()).take(info.ordinal):

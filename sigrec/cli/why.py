@@ -74,7 +74,11 @@ _FAULTS: dict[tuple[int, int], str] = {
     (signal.SIGFPE, 2): "an integer overflowed",
 }
 _FAULT_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
-_KEYS: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGQUIT: "Ctrl-\\", signal.SIGTSTP: "Ctrl-Z"}
+_KEYS: dict[int, str] = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGQUIT: "Ctrl-\\",
+    signal.SIGTSTP: "Ctrl-Z",
+}
 _BY_ITSELF: dict[int, str] = {
     signal.SIGPIPE: "it wrote to a pipe or socket that nobody reads any more",
     signal.SIGXFSZ: "it wrote past its file size limit, RLIMIT_FSIZE",
@@ -204,7 +208,9 @@ class _Why:
         if self.recording.boot_id != _liveness.boot_id():
             means = "the machine has been started anew since, which may be what ended it"
         else:
-            means = "which usually means SIGKILL: kill -9, the kernel's OOM killer, a container's end"
+            means = (
+                "which usually means SIGKILL: kill -9, the kernel's OOM killer, a container's end"
+            )
         unseen = [
             signum
             for signum in _ENDS_WHAT_IS_NOT_CAUGHT

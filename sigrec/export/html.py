@@ -15,8 +15,8 @@ from sigrec._names import name
 from sigrec._stats import ProcessStats
 from sigrec._times import rfc3339
 from sigrec.cli._text import number, printable
-from sigrec.cli.why import why
 from sigrec.cli.tail import _carried
+from sigrec.cli.why import why
 from sigrec.export._fields import Senders
 
 TYPE_CHECKING = False
@@ -237,7 +237,6 @@ def _timeline(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
         for info in newest:
             marks.setdefault(info.si_signo, []).append(info.monotonic_ns - timeline.origin)
     if timeline.total:
-        span = (timeline.first + timeline.columns) * timeline.width
         how = (
             "A mark is one signal."
             if marks is not None
@@ -254,6 +253,7 @@ def _timeline(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
         yield from _lane(timeline, lane, marks)
     yield "</div>"
     if timeline.total:
+        span = (timeline.first + timeline.columns) * timeline.width
         ticks = "".join(
             f"<span>{_elapsed(at)}</span>"
             for at in (timeline.first * timeline.width, span // 2, span)

@@ -19,4 +19,6 @@ def write(source: Source, out: TextIO) -> None:
     senders = Senders()
     for info in source:
         # ASCII, and so safe on a terminal too.
-        out.write(json.dumps({"version": JSON_VERSION, **fields(info, senders.fields(info))}) + "\n")
+        out.write(
+            json.dumps({"version": JSON_VERSION, **fields(info, senders.fields(info))}) + "\n"
+        )

@@ -17,7 +17,9 @@ ROOT = os.geteuid() == 0
 
 def doctor(*args, code="", before=None, env=None, wrapper=()):
     """Runs it after ``code`` in the same process; its status, findings by check, and text."""
-    program = f"import os, signal, sys\n{code}\nfrom sigrec.cli import main\nsys.exit(main(sys.argv[1:]))"
+    program = (
+        f"import os, signal, sys\n{code}\nfrom sigrec.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
     command = [*wrapper, sys.executable, "-c", program, "doctor", *map(str, args)]
     options = {"capture_output": True, "text": True, "env": {**os.environ, **(env or {})}}
     text = subprocess.run(command, preexec_fn=before, **options)
@@ -30,7 +32,9 @@ def doctor(*args, code="", before=None, env=None, wrapper=()):
     for finding in answer["findings"]:
         findings.setdefault(finding["check"], []).append(finding)
         if finding["verdict"] != "ok":
-            assert finding["advice"] or "not known" in finding["found"] or "seen" in finding["found"]
+            assert (
+                finding["advice"] or "not known" in finding["found"] or "seen" in finding["found"]
+            )
     assert all(len(line) < 80 or len(line.split()[-1]) > 40 for line in text.stdout.splitlines())
     return text.returncode, findings, text.stdout
 
@@ -44,7 +48,10 @@ def test_a_plain_shell():
     assert status == 0
     for check in ("handlers", "rt_sigtimedwait", "MADV_WIPEONFORK", "reading", "signals"):
         assert verdict(findings, check) == "ok", findings[check]
-    assert "1,000 were delivered, 1,000 handled, 1,000 have their sender" in findings["signals"][0]["found"]
+    assert (
+        "1,000 were delivered, 1,000 handled, 1,000 have their sender"
+        in findings["signals"][0]["found"]
+    )
     assert text.splitlines()[-1].startswith("sigrec works here")
 
 
@@ -56,7 +63,8 @@ def test_it_is_a_verb(capsys):
 
 
 def test_other_handlers_in_the_way():
-    status, findings, _ = doctor(code="""
+    status, findings, _ = doctor(
+        code="""
 import faulthandler, socket
 faulthandler.enable()
 signal.signal(signal.SIGUSR2, print)
@@ -64,7 +72,8 @@ signal.signal(signal.SIGHUP, signal.SIG_IGN)
 _, end = socket.socketpair()
 end.setblocking(False)
 signal.set_wakeup_fd(end.fileno())
-""")
+"""
+    )
     assert status == 0
     python, foreign = findings["handlers"]
     assert "SIGUSR2: <built-in function print>" in python["found"]
@@ -116,7 +125,9 @@ def test_in_a_container_without_shared_memory(tmp_path):
         "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--",
         "sh", "-c", 'mount -t tmpfs -o ro none /dev/shm && exec "$@"', "sh",
     ]  # fmt: skip
-    status, findings, _ = doctor(wrapper=wrapper, env={"SIGREC_DIR": str(tmp_path / "none" / "here")})
+    status, findings, _ = doctor(
+        wrapper=wrapper, env={"SIGREC_DIR": str(tmp_path / "none" / "here")}
+    )
     assert status == 0
     assert "container" in findings["namespace"][0]["found"]
     assert "PID 1" in findings["namespace"][0]["found"]

@@ -141,7 +141,7 @@ def test_sizes(child, terminal):
 
 def test_a_hostile_name(tmp_path, terminal):
     """Stays text, and one line: of wide characters fewer fit than there are columns."""
-    builder = RecordingBuilder(argv=["\x1b[2J\r\n".encode(), ("\u4e2d\u6587" * 60).encode()])
+    builder = RecordingBuilder(argv=[b"\x1b[2J\r\n", ("\u4e2d\u6587" * 60).encode()])
     t = terminal("stats", "--live", builder.ledger(USR1, mode=1).write(tmp_path / "a.sigrec"))
     t.until(lambda text: row(text, "SIGUSR1"))
     title, empty, names, argv, ended, usr1, *rest = t.rows()
@@ -162,7 +162,9 @@ def test_without_colour(child, terminal):
 
 def test_without_utf_8(child, terminal):
     p = target(child, "é")
-    t = terminal("stats", "--live", *FAST, p.pid, env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
+    t = terminal(
+        "stats", "--live", *FAST, p.pid, env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    )
 
     def flowing(text):
         sigrec.sigqueue(p.pid, RT, 0)
@@ -339,7 +341,9 @@ def test_what_does_not_fit_the_terminal_is_said_below(tmp_path, terminal):
         for one in ("SIGUSR1", "SIGRTMIN+2", "unregistered", "6,984"):
             assert re.search(rf"(?<!\S){re.escape(one)}(?![^\s:,])", text), text  # never folded
         below = "SIGUSR1: 5 recorded, 1 no detail, 2 dropped" in text
-        assert below == ("SIGRTMIN+2: mode unregistered, 6,984 overwritten" in text) == (columns < 200)
+        assert (
+            below == ("SIGRTMIN+2: mode unregistered, 6,984 overwritten" in text) == (columns < 200)
+        )
 
 
 def test_last_has_its_date_unless_it_was_today(tmp_path, child):

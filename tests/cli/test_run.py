@@ -108,7 +108,9 @@ def test_the_programs_own_sitecustomize(place):
 
 
 def test_the_recording(place, run_directory):
-    code = "import os, signal; signal.signal(10, print); os.kill(os.getpid(), 10); print(os.getpid())"
+    code = (
+        "import os, signal; signal.signal(10, print); os.kill(os.getpid(), 10); print(os.getpid())"
+    )
     done = run("-c", code)
     pid = int(done.stdout.split()[-1])
     # It stays after a clean exit: someone asked for it.

@@ -63,7 +63,9 @@ def test_the_newest_in_words(child, command):
     out, err = run(command, p.pid)
     assert err == ""
     exited, killed, thread, queued = out.splitlines()
-    me = re.escape(f"PID {os.getpid()} ({open('/proc/self/comm').read().strip()}, uid {os.getuid()})")
+    me = re.escape(
+        f"PID {os.getpid()} ({open('/proc/self/comm').read().strip()}, uid {os.getuid()})"
+    )
     time = r"\d\d:\d\d:\d\d\.\d{6}  "
     assert re.fullmatch(rf"{time}SIGCHLD +#0 +child PID \d+ .*  exit status 3", exited)
     assert re.fullmatch(rf"{time}SIGCHLD +#1 +child PID \d+ .*  killed by SIGKILL", killed)

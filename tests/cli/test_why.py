@@ -228,7 +228,9 @@ def test_a_second_signal_while_the_first_is_handled(child, run_directory):
     os.kill(p.pid, signal.SIGTERM)
     assert p.line() == "handling"
     with sigrec.open_recording(p.pid) as recording:
-        assert ") is still running, while it was still handling SIGTERM; its last" in why.why(recording)
+        assert ") is still running, while it was still handling SIGTERM; its last" in why.why(
+            recording
+        )
         os.kill(p.pid, signal.SIGHUP)
         p.process.wait()
         sentence = why.why(recording)
@@ -239,7 +241,9 @@ def test_a_second_signal_while_the_first_is_handled(child, run_directory):
 
 
 def test_the_second_of_the_same_signal(run):
-    program = run("import signal; signal.signal(15, lambda *a: signal.signal(15, signal.SIG_DFL))\n" + WAIT)
+    program = run(
+        "import signal; signal.signal(15, lambda *a: signal.signal(15, signal.SIG_DFL))\n" + WAIT
+    )
     program.ready()
     os.kill(program.pid, signal.SIGTERM)
     with sigrec.open_recording(program.pid) as recording:
@@ -290,7 +294,9 @@ def test_the_name_that_the_handler_read(tmp_path):
 
 def test_lost_detail(tmp_path):
     builder = RecordingBuilder().set(ending_signal=15, ending_ordinal=7).ledger(15, 3, delivered=8)
-    assert "was terminated by SIGTERM; who sent it is not recorded." in sentence_of(builder, tmp_path)
+    assert "was terminated by SIGTERM; who sent it is not recorded." in sentence_of(
+        builder, tmp_path
+    )
 
 
 def test_hostile_text_is_never_printed_raw(tmp_path, capsys):
@@ -298,7 +304,11 @@ def test_hostile_text_is_never_printed_raw(tmp_path, capsys):
     last = event(15, MONOTONIC, 0, pid=77)
     builder = RecordingBuilder(argv=[hostile]).ledger(15, 3, delivered=1, last=last)
     builder.sender(0, 15, 77, named_ns=MONOTONIC, name=hostile[:16])
-    for fields in ({"ending_signal": 15}, {"leave": 1, "reason": hostile}, {"leave": 3, "reason": hostile}):
+    for fields in (
+        {"ending_signal": 15},
+        {"leave": 1, "reason": hostile},
+        {"leave": 3, "reason": hostile},
+    ):
         path = builder.set(ending_signal=0, leave=0).set(**fields).write(tmp_path / "a.sigrec")
         assert main(["why", str(path)]) == 0
         out = capsys.readouterr().out

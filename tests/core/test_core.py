@@ -21,9 +21,7 @@ def core_objects(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("core" + request.param)
     sources = sorted((ROOT / "csrc").glob("*.c"))
     assert sources
-    subprocess.run(
-        [CC, *FLAGS, request.param, "-c", *map(str, sources)], cwd=directory, check=True
-    )
+    subprocess.run([CC, *FLAGS, request.param, "-c", *map(str, sources)], cwd=directory, check=True)
     return sorted(directory.glob("*.o")), request.param
 
 

@@ -76,7 +76,7 @@ static void the_counts_stay(void) {
     CHECK(ring_read(&process_recording()->history, 0, &e)); /* the newest, in a new history */
     CHECK_EQ(e.ordinal, 20);
     CHECK_EQ(process_path()[0], 0); /* nobody else sees it */
-    pid_t pid = fork(); /* and a child has nothing of it */
+    pid_t pid = fork();             /* and a child has nothing of it */
     if (pid == 0) {
         CHECK_EQ(process_recording()->ledger[SIGUSR1].delivered, 0);
         raise(SIGUSR1);

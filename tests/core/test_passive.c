@@ -56,8 +56,9 @@ static void die_of_it(void) {
 }
 
 static void default_actions_end_it_with_the_same_status(void) {
-    static const int ending[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGPIPE,   SIGALRM,  SIGTERM,
-                                 SIGXCPU, SIGPROF, SIGSYS,  SIGABRT, SIGSEGV, SIGTRAP,    40, 64};
+    static const int ending[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGPIPE,
+                                 SIGALRM, SIGTERM, SIGXCPU, SIGPROF, SIGSYS,
+                                 SIGABRT, SIGSEGV, SIGTRAP, 40,      64};
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
         signum_now = ending[i];
         int status = status_of(die_of_it);
@@ -226,8 +227,7 @@ static void in_a_vfork_child_the_table_is_its_parents(void) {
         struct sigaction by_default, before;
         memset(&by_default, 0, sizeof by_default);
         /* As subprocess does with its restore_signals. */
-        if (passive_sigaction(SIGTERM, &by_default, &before) != 0 ||
-            before.sa_sigaction != handler)
+        if (passive_sigaction(SIGTERM, &by_default, &before) != 0 || before.sa_sigaction != handler)
             _exit(1);
         kill(getpid(), SIGTERM);
         _exit(2);

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int sets; /* of SIGURG */
+static int sets;           /* of SIGURG */
 static void (*race)(void); /* done once, right after a look at SIGURG */
 
 /* In the place of the C library's. */

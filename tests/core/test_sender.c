@@ -44,7 +44,8 @@ static void one_entry_for_each_sender_and_signal(void) {
     CHECK(add(table, SIGCHLD, CLD_EXITED, 10) == add(table, SIGCHLD, CLD_KILLED, 11));
     CHECK_EQ(add(table, SIGINT, SI_KERNEL, 0)->key >> 40 & 0xff, SENDER_KERNEL);
     CHECK_EQ(add(table, SIGUSR1, SI_USER, 0)->key >> 40 & 0xff, SENDER_PROCESS);
-    CHECK_EQ((uint32_t)add(table, SIGUSR1, SI_USER, -1)->key, UINT32_MAX); /* hostile, and harmless */
+    CHECK_EQ((uint32_t)add(table, SIGUSR1, SI_USER, -1)->key,
+             UINT32_MAX); /* hostile, and harmless */
 }
 
 static void a_full_table_counts_no_more_and_loses_nobody(void) {

@@ -229,7 +229,9 @@ threading.Thread.join = first
 
 
 def test_manager():
-    done = subprocess.run([sys.executable, EXAMPLES / "manager.py"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "manager.py"], capture_output=True, text=True, check=True
+    )
     lines = done.stdout.splitlines()
     assert lines[0] == f"handler({int(signal.SIGUSR1)}, frame) called"
     assert lines[1] == "ValueError: signum must be an int or signal.Signals, not 'SIGUSR1'"

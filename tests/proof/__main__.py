@@ -36,7 +36,9 @@ def main() -> int:
         began = time.monotonic()
         status = subprocess.run([sys.executable, "-m", *PROOFS[name]]).returncode
         results[name] = status
-        print(f"=== {name}: {'holds' if status == 0 else 'FAILS'}, {time.monotonic() - began:.0f} s")
+        print(
+            f"=== {name}: {'holds' if status == 0 else 'FAILS'}, {time.monotonic() - began:.0f} s"
+        )
     print("; ".join(f"{name} {'holds' if not bad else 'FAILS'}" for name, bad in results.items()))
     return 1 if any(results.values()) else 0
 

@@ -138,7 +138,9 @@ def report(events: Iterable[Generated], ledger: dict[int, sigrec.SignalStats]) -
     for event in events:
         by_signal[event.number][event.result if not event.is_queued else QUEUED] += 1
     row = "{:>14} {:>10} {:>10} {:>8} {:>8} {:>10} {:>6}"
-    print(row.format("signal", "generated", "delivered", "merged", "ignored", "overflowed", "other"))
+    print(
+        row.format("signal", "generated", "delivered", "merged", "ignored", "overflowed", "other")
+    )
     different, unrecorded = 0, False
     for number in sorted(by_signal.keys() | ledger.keys()):
         kernel = by_signal[number]

@@ -34,7 +34,23 @@ MOST_SENT = 40_000  # a round
 
 STANDARD = [
     getattr(signal, "SIG" + name)
-    for name in "HUP INT QUIT USR1 USR2 TERM ALRM VTALRM PROF IO URG WINCH CHLD PWR XCPU".split()
+    for name in [
+        "HUP",
+        "INT",
+        "QUIT",
+        "USR1",
+        "USR2",
+        "TERM",
+        "ALRM",
+        "VTALRM",
+        "PROF",
+        "IO",
+        "URG",
+        "WINCH",
+        "CHLD",
+        "PWR",
+        "XCPU",
+    ]
 ]
 REAL_TIME = [signal.SIGRTMIN + n for n in range(1, 15)]
 
@@ -112,10 +128,28 @@ def make_plan(seed):
 def _action(r, plan, by_role):
     """One thing that the target does; what the plan has no signal for becomes a spin."""
     registered = by_role["registered"]
-    names = (
-        "spin spin spin sleep sleep stats stats collect block restack restack fork fork fork "
-        "close_all threads raise_signal record_more itimer wait"
-    ).split()
+    names = [
+        "spin",
+        "spin",
+        "spin",
+        "sleep",
+        "sleep",
+        "stats",
+        "stats",
+        "collect",
+        "block",
+        "restack",
+        "restack",
+        "fork",
+        "fork",
+        "fork",
+        "close_all",
+        "threads",
+        "raise_signal",
+        "record_more",
+        "itimer",
+        "wait",
+    ]
     if plan["kind"] != "audited":
         names += ["churn"] * 6 + ["ignore", "timer", "timer"]
     name = r.choice(names)

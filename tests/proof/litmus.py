@@ -24,15 +24,17 @@ ORDER = r"memory_order_(relaxed|acquire|release|acq_rel|seq_cst)"
 
 
 class Place(NamedTuple):
-    """The first memory order after this text, which stands in the file once."""
+    """The first memory order after this text, which stands in the file once, however it is
+    broken into lines."""
 
     file: str
     text: str
 
     def _find(self) -> tuple[str, int]:
         source = (ROOT / "csrc" / self.file).read_text()
-        assert source.count(self.text) == 1, f"{self.text!r} stands {source.count(self.text)} times"
-        match = re.compile(ORDER).search(source, source.index(self.text))
+        here = [*re.finditer(r"\s+".join(map(re.escape, self.text.split())), source)]
+        assert len(here) == 1, f"{self.text!r} stands {len(here)} times"
+        match = re.compile(ORDER).search(source, here[0].start())
         assert match
         return match[1], source.count("\n", 0, match.start()) + 1
 

@@ -10,6 +10,7 @@ proof catches is a missing proof; then this exits with 1.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -123,8 +124,8 @@ MUTANTS = [
            "    atomic_store(&ledger->delivered, atomic_load(&ledger->delivered) + 1);\n",
            "two threads count one signal", "stepper nested"),
     Mutant("ordinal-by-plain-store", "csrc/handler.c",
-           "event.ordinal = atomic_fetch_add_explicit(&process_self->ordinal[signum], 1,\n"
-           "                                              memory_order_relaxed);",
+           "event.ordinal =\n"
+           "        atomic_fetch_add_explicit(&process_self->ordinal[signum], 1, memory_order_relaxed);",
            "event.ordinal = atomic_load(&process_self->ordinal[signum]);\n"
            "    atomic_store(&process_self->ordinal[signum], event.ordinal + 1);",
            "two signals have one ordinal", "stepper nested"),
@@ -327,7 +328,7 @@ class Lab:
         try:
             output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
+            kill_session(process.pid)
             process.communicate()
             return False, "does not end"
         words = [line for line in output.splitlines() if line.strip()]
@@ -335,6 +336,14 @@ class Lab:
             return False, f"dies of signal {-process.returncode}"
         failed = [line for line in words if line.startswith(("FAILED", "E  "))] or words or [""]
         return process.returncode == 0, failed[-1].strip()[-90:]
+
+
+def kill_session(leader: int) -> None:
+    """All of it: a child in a process group of its own, too, which may hold our pipe open."""
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getsid(int(pid)) == leader:
+                os.kill(int(pid), 9)
 
 
 def main() -> int:

@@ -148,9 +148,7 @@ def main() -> int:
             for place in [p for file in MODELS[model] for p in places(file)]:
                 if place in needed:
                     continue
-                held, said = run(
-                    build(model, directory, place), "random", arguments.executions
-                )
+                held, said = run(build(model, directory, place), "random", arguments.executions)
                 if not held:
                     needed[place] = f"{model}: {said}"
     litmus = shown_by_litmus()

@@ -188,7 +188,9 @@ def main() -> int:
     for name in parser.parse_args().kinds or KINDS:
         began = time.monotonic()
         held = KINDS[name]()
-        print(f"{name}: {'fine' if held else 'FAILED'}, {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            f"{name}: {'fine' if held else 'FAILED'}, {time.monotonic() - began:.0f} s", flush=True
+        )
         fine &= held
     return 0 if fine else 1
 

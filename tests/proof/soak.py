@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 
-
 RT = signal.SIGRTMIN + 2
 NUMBERS = (signal.SIGUSR1, RT)
 

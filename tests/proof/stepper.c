@@ -468,9 +468,7 @@ static bool once(const char *directory, uint64_t instruction) {
             break;
         case OTHERS:
         case LATE:
-        case FORK:
-            tell_b((char)injection);
-            break;
+        case FORK: tell_b((char)injection); break;
         case GONE:
             tell_b(GONE);
             end();
@@ -500,7 +498,8 @@ static int which(const char *word, const char *const *words) {
 
 int main(int argc, char **argv) {
     static const char *const paths[] = {"alone", "batch", "full", "recorded", NULL};
-    static const char *const injections[] = {"nested", "lap", "others", "late", "fork", "gone", "kill", NULL};
+    static const char *const injections[] = {"nested", "lap",  "others", "late",
+                                             "fork",   "gone", "kill",   NULL};
     if (argc < 4) {
         fprintf(stderr, "usage: stepper DIRECTORY PATH INJECTION [STRIDE [OFFSET]]\n");
         return 2;

@@ -41,9 +41,7 @@ def test_model_holds(model, tmp_path):
 @pytest.mark.parametrize("place", NOT_IN_LITMUS, ids=lambda p: f"{p.file}:{p.line}")
 def test_each_order_is_needed(place, tmp_path):
     for model in [m for m, files in orders.MODELS.items() if place.file in files]:
-        held, said = orders.run(
-            orders.build(model, tmp_path, place, "-O0"), "random", 100_000
-        )
+        held, said = orders.run(orders.build(model, tmp_path, place, "-O0"), "random", 100_000)
         if not held:
             return
     raise AssertionError(f"every model holds without it: {place}")

@@ -54,8 +54,15 @@ FIELDS = {
 }
 
 COUNTERS = (
-    "delivered", "recorded", "dropped", "overwritten", "queued", "undetailed", "handled",
-    "abandoned", "overruns",
+    "delivered",
+    "recorded",
+    "dropped",
+    "overwritten",
+    "queued",
+    "undetailed",
+    "handled",
+    "abandoned",
+    "overruns",
 )
 KINDS = ("process", "kernel", "timer", "child")  # fmt: skip
 

@@ -22,8 +22,17 @@ from sigrec.cli import tail, why
 from sigrec.cli._text import state_words
 from sigrec.export import Source, writer
 from tests.reader.builder import (
-    ARGV_AT, COUNTERS, ENTRY, FIELDS, LEDGER_AT, MONOTONIC, PAGE, SENDERS_AT, SLOT,
-    RecordingBuilder, event,
+    ARGV_AT,
+    COUNTERS,
+    ENTRY,
+    FIELDS,
+    LEDGER_AT,
+    MONOTONIC,
+    PAGE,
+    SENDERS_AT,
+    SLOT,
+    RecordingBuilder,
+    event,
 )  # fmt: skip
 
 HOSTILE = (
@@ -172,7 +181,9 @@ def main():
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as place:
+    with tempfile.TemporaryDirectory(
+        dir="/dev/shm" if os.path.isdir("/dev/shm") else None
+    ) as place:
         done = 0
         total = {"read": 0, "refused": 0}
         while done < args.count:

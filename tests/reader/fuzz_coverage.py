@@ -63,8 +63,12 @@ def instrument(atheris, value, module):
     if getattr(value, "__module__", None) != module:
         return
     if isinstance(value, type):
-        for name, member in list(vars(value).items()):
-            for function in (member, getattr(member, "fget", None), getattr(member, "__func__", None)):
+        for member in list(vars(value).values()):
+            for function in (
+                member,
+                getattr(member, "fget", None),
+                getattr(member, "__func__", None),
+            ):
                 if hasattr(function, "__code__"):
                     atheris.instrument_func(function)
     elif hasattr(value, "__code__"):

@@ -2,7 +2,7 @@
 
 import signal
 import tracemalloc
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_by_signal():
 @pytest.mark.parametrize("form", ["ns", "datetime", "another zone"])
 def test_by_time(form):
     recording = Recording(ten().read)
-    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
 
     def at(second):
         ns = REALTIME + second * SECOND
@@ -59,6 +59,7 @@ def test_bad_arguments():
         with pytest.raises(ValueError, match=str(bad)):
             recording.events(bad)
     naive = datetime(2026, 1, 1)
+
     class NoOffset(tzinfo):
         def utcoffset(self, when):
             return None
@@ -83,7 +84,10 @@ def test_what_a_burned_ticket_left_over_comes_first():
     for ticket in range(40):
         if ticket != 27:  # found its slot held, and went on: ticket 11's event stays
             builder.slot(ticket, event(USR1, ordinal=ticket))
-    assert ordinals(Recording(builder.read).events()) == [11, *(n for n in range(24, 40) if n != 27)]
+    assert ordinals(Recording(builder.read).events()) == [
+        11,
+        *(n for n in range(24, 40) if n != 27),
+    ]
 
 
 def test_it_ends_where_it_was_when_it_began():

@@ -388,12 +388,19 @@ def test_truncated_while_open(built):
     """An error, and not a SIGBUS."""
     recording = built(RecordingBuilder())
     os.truncate(recording.path, PAGE)
-    for read in (lambda: recording.signals, lambda: list(recording.events()), lambda: recording.argv, recording.ring):
+    for read in (
+        lambda: recording.signals,
+        lambda: list(recording.events()),
+        lambda: recording.argv,
+        recording.ring,
+    ):
         with pytest.raises(sigrec.RecordingError, match="cut short"):
             read()
 
 
-@pytest.mark.parametrize("content", [b"x", b"#!/bin/sh\n", b"\0" * 8192, b"\x89PNG\r\n\x1a\n" * 2000])
+@pytest.mark.parametrize(
+    "content", [b"x", b"#!/bin/sh\n", b"\0" * 8192, b"\x89PNG\r\n\x1a\n" * 2000]
+)
 def test_foreign(tmp_path, content):
     path = tmp_path / "other"
     path.write_bytes(content)

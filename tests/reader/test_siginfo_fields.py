@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -139,7 +139,7 @@ def test_time():
     one = info(monotonic_ns=5_000_006_789, offset=1_767_323_040 * 10**9)
     assert one.time_ns == 1_767_323_045_000_006_789
     assert one.monotonic_ns == 5_000_006_789
-    expected = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
+    expected = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
     assert one.time == expected
     assert one.time.utcoffset() == timedelta(0)
     assert (one.tid, one.ordinal) == (66, 77)

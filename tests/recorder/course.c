@@ -11,9 +11,10 @@ static void handler(int signum, siginfo_t *info, void *context) {
     sigset_t blocked;
     char text[128];
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-    int n = snprintf(text, sizeof text, "handler: signal %d, code %d, value %d, usr2 %d, self %d, context %d\n",
-                     signum, info->si_code, info->si_code == SI_QUEUE ? info->si_value.sival_int : 0,
-                     sigismember(&blocked, SIGUSR2), sigismember(&blocked, signum), context != NULL);
+    int n = snprintf(
+        text, sizeof text, "handler: signal %d, code %d, value %d, usr2 %d, self %d, context %d\n",
+        signum, info->si_code, info->si_code == SI_QUEUE ? info->si_value.sival_int : 0,
+        sigismember(&blocked, SIGUSR2), sigismember(&blocked, signum), context != NULL);
     if (write(1, text, (size_t)n) != n)
         _exit(70);
 }
@@ -40,9 +41,11 @@ void show(int signum) {
     struct sigaction now;
     sigaction(signum, NULL, &now);
     char text[64];
-    int n = now.sa_handler == SIG_DFL   ? snprintf(text, sizeof text, "default %#x\n", (unsigned)now.sa_flags)
-            : now.sa_handler == SIG_IGN ? snprintf(text, sizeof text, "ignore %#x\n", (unsigned)now.sa_flags)
-                                        : snprintf(text, sizeof text, "handler %#x\n", (unsigned)now.sa_flags);
+    int n = now.sa_handler == SIG_DFL
+                ? snprintf(text, sizeof text, "default %#x\n", (unsigned)now.sa_flags)
+            : now.sa_handler == SIG_IGN
+                ? snprintf(text, sizeof text, "ignore %#x\n", (unsigned)now.sa_flags)
+                : snprintf(text, sizeof text, "handler %#x\n", (unsigned)now.sa_flags);
     if (write(1, text, (size_t)n) != n)
         _exit(70);
 }

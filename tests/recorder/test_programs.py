@@ -257,10 +257,22 @@ def test_gunicorn(both, tmp_path):
         found[program.log] = program.pid
         return answers
 
-    command = ["-m", "gunicorn", "-w", "2", "-b", f"unix:{address}", "--no-control-socket", "web:app"]
-    if "--no-control-socket" not in subprocess.run(
-        [sys.executable, "-m", "gunicorn", "--help"], capture_output=True, text=True
-    ).stdout:
+    command = [
+        "-m",
+        "gunicorn",
+        "-w",
+        "2",
+        "-b",
+        f"unix:{address}",
+        "--no-control-socket",
+        "web:app",
+    ]
+    if (
+        "--no-control-socket"
+        not in subprocess.run(
+            [sys.executable, "-m", "gunicorn", "--help"], capture_output=True, text=True
+        ).stdout
+    ):
         command.remove("--no-control-socket")
     program = both(course, *command, children=True)
     assert program.process.returncode == 0

@@ -69,7 +69,9 @@ def test_the_ledger_says_recorded(handled):
         os.kill(ME, USR1)
         stats = sigrec.stats()[USR1]
         assert stats.delivered == before + 1 == stats.recorded + stats.dropped
-        entry = [s for s in sigrec.stats().to_dict()["processes"][0]["signals"] if s["number"] == USR1]
+        entry = [
+            s for s in sigrec.stats().to_dict()["processes"][0]["signals"] if s["number"] == USR1
+        ]
         assert entry[0]["mode"] == "recorded"
 
 
@@ -258,17 +260,22 @@ os.write(2, b"MARK")
         )
         if b"ptrace" in done.stderr.lower():
             pytest.skip("strace may not trace here")
-        lines = [line.split(" ", 1)[1].lstrip().split("(")[0] for line in log.read_text().splitlines()]
+        lines = [
+            line.split(" ", 1)[1].lstrip().split("(")[0] for line in log.read_text().splitlines()
+        ]
         text = log.read_text().splitlines()
         first, last = (n for n, line in enumerate(text) if '"MARK"' in line)
-        seen.append([call for call in lines[first : last + 1] if call not in ("brk", "mmap", "munmap")])
+        seen.append(
+            [call for call in lines[first : last + 1] if call not in ("brk", "mmap", "munmap")]
+        )
     assert seen[1] == seen[0]
 
 
 def test_a_sender_is_named(handled):
     with sigrec.record(RT) as recorder:
         sender = subprocess.Popen(
-            [sys.executable, "-c", f"import os; os.kill({ME}, {RT}); input()"], stdin=subprocess.PIPE
+            [sys.executable, "-c", f"import os; os.kill({ME}, {RT}); input()"],
+            stdin=subprocess.PIPE,
         )
         wait_until(lambda: recorder.counts == {RT: 1})
         comm = open(f"/proc/{sender.pid}/comm").read().strip()

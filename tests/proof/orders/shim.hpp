@@ -15,39 +15,46 @@
 #define memory_order_acq_rel rl::mo_acq_rel
 #define memory_order_seq_cst rl::mo_seq_cst
 
-#define CHECK(condition)                                                                    \
-    do {                                                                                    \
-        if (!(condition)) {                                                                 \
-            printf("failed: %s\n", #condition);                                             \
-            fflush(stdout);                                                                 \
-            _exit(1);                                                                       \
-        }                                                                                   \
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            printf("failed: %s\n", #condition);                                                    \
+            fflush(stdout);                                                                        \
+            _exit(1);                                                                              \
+        }                                                                                          \
     } while (0)
 
-template <typename T> struct same { typedef T type; };
+template <typename T> struct same {
+    typedef T type;
+};
 
 template <typename T>
 static T atomic_load_explicit(const rl::atomic<T> *p, rl::memory_order order) {
     return p->load(order, $);
 }
 template <typename T>
-static void atomic_store_explicit(rl::atomic<T> *p, typename same<T>::type v, rl::memory_order order) {
+static void atomic_store_explicit(rl::atomic<T> *p, typename same<T>::type v,
+                                  rl::memory_order order) {
     p->store(v, order, $);
 }
 template <typename T>
-static T atomic_exchange_explicit(rl::atomic<T> *p, typename same<T>::type v, rl::memory_order order) {
+static T atomic_exchange_explicit(rl::atomic<T> *p, typename same<T>::type v,
+                                  rl::memory_order order) {
     return p->exchange(v, order, $);
 }
 template <typename T>
-static T atomic_fetch_add_explicit(rl::atomic<T> *p, typename same<T>::type v, rl::memory_order order) {
+static T atomic_fetch_add_explicit(rl::atomic<T> *p, typename same<T>::type v,
+                                   rl::memory_order order) {
     return p->fetch_add(v, order, $);
 }
 template <typename T>
-static T atomic_fetch_or_explicit(rl::atomic<T> *p, typename same<T>::type v, rl::memory_order order) {
+static T atomic_fetch_or_explicit(rl::atomic<T> *p, typename same<T>::type v,
+                                  rl::memory_order order) {
     return p->fetch_or(v, order, $);
 }
 template <typename T>
-static T atomic_fetch_and_explicit(rl::atomic<T> *p, typename same<T>::type v, rl::memory_order order) {
+static T atomic_fetch_and_explicit(rl::atomic<T> *p, typename same<T>::type v,
+                                   rl::memory_order order) {
     return p->fetch_and(v, order, $);
 }
 template <typename T>
@@ -110,7 +117,7 @@ template <typename suite> static int run(int argc, char **argv) {
             ? rl::run_test<suite, rl::context_bound_scheduler<suite::params::thread_count>>(
                   params, state, false)
             : rl::run_test<suite, rl::random_scheduler<suite::params::thread_count>>(params, state,
-                                                                                    false);
+                                                                                     false);
     printf("%s after %llu executions\n", rl::test_result_str(result),
            (unsigned long long)params.stop_iteration);
     fflush(stdout);
