@@ -27,7 +27,16 @@ int by_lookup(int signum, const struct sigaction *next, struct sigaction *previo
     return found ? found(signum, next, previous) : -2;
 }
 
+/* As an interposer asks for what it stands before. */
 void *next_malloc(void) { return dlsym(RTLD_NEXT, "malloc"); }
+void *next_sigaction(void) { return dlsym(RTLD_NEXT, "sigaction"); }
+
+/* A function of its own with a name of the C library's, and a call of it. */
+int siginterrupt(int signum, int flag) {
+    (void)signum, (void)flag;
+    return 4711;
+}
+int by_its_own_name(void) { return siginterrupt(0, 0); }
 
 void (*by_signal(int signum, void (*handler)(int)))(int) { return signal(signum, handler); }
 

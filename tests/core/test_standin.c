@@ -64,6 +64,8 @@ static void every_way(void *library) {
     void *(*next)(void);
     *(void **)&next = find(library, "next_malloc");
     CHECK(next()); /* dlsym sees its caller, and not us */
+    *(void **)&next = find(library, "next_sigaction");
+    CHECK(next() == dlsym(RTLD_DEFAULT, "sigaction"));
 
     void (*(*set)(int, void (*)(int)))(int);
     *(void **)&set = find(library, "by_signal");
@@ -121,16 +123,31 @@ static void how_it_leaves(void *library) {
     CHECK_EQ(header->leave, LEAVE_NONE);
 }
 
+/* Its own definitions come first where it is loaded so; AddressSanitizer forbids that. */
+#if defined(RTLD_DEEPBIND) && !defined(__SANITIZE_ADDRESS__)
+#define OWN_FIRST RTLD_DEEPBIND
+#else
+#define OWN_FIRST 0
+#endif
+
+static void its_own_stays(void *library) {
+    int (*call)(void);
+    *(void **)&call = find(library, "by_its_own_name");
+    if (OWN_FIRST)
+        CHECK_EQ(call(), 4711);
+}
+
 int main(int argc, char **argv) {
     CHECK_EQ(argc, 3);
     CHECK_EQ(process_start(), 0);
-    void *early = dlopen(argv[1], RTLD_NOW);
+    void *early = dlopen(argv[1], RTLD_NOW | OWN_FIRST);
     CHECK(early);
     if (!standin_install())
         return 0; /* not on this platform */
     CHECK_EQ(passive_record(SIGUSR1, true), 0);
     CHECK_EQ(passive_record(SIGUSR2, true), 0);
     every_way(early);
+    its_own_stays(early);
     void *late = dlopen(argv[2], RTLD_LAZY);
     CHECK(late);
     sigaction_function looked_up;
