@@ -31,6 +31,7 @@ int by_lookup(int signum, const struct sigaction *next, struct sigaction *previo
 void *next_malloc(void) { return dlsym(RTLD_NEXT, "malloc"); }
 void *next_sigaction(void) { return dlsym(RTLD_NEXT, "sigaction"); }
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 /* A function of its own with a name of the C library's, and a call of it. */
 int siginterrupt(int signum, int flag) {
     (void)signum, (void)flag;
