@@ -7,10 +7,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifdef __linux__
+#include <sys/syscall.h>
 
 static struct sigaction before; /* written while SIGBUS has another handler than on_bus */
 

@@ -34,9 +34,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
+
+#ifdef __linux__
 #include <sys/syscall.h>
 #include <ucontext.h>
-#include <unistd.h>
+#endif
 
 /* --- how the handler dequeues (docs: "dequeue in the handler") --------------- */
 
@@ -176,6 +179,15 @@ static void leave_to_others(int signum, siginfo_t *info, void *context, uint32_t
         pass_on(signum, info, context);
 }
 
+#ifndef SI_TKILL /* Linux's: tkill(2) */
+#define SI_TKILL SI_USER
+#endif
+
+static bool from_another_process(const siginfo_t *info) {
+    return (info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL) &&
+           info->si_pid != atomic_load_explicit(&process_self->pid, memory_order_relaxed);
+}
+
 #ifdef __linux__
 /* Registered, and really delivered to us: someone may have replaced us, or
  * have chained us below theirs, and then these signals are not ours to take. */
@@ -192,11 +204,6 @@ static uint64_t still_ours(uint64_t set) {
 static int next_pending(uint64_t set, siginfo_t *info) {
     static const struct timespec zero;
     return (int)syscall(SYS_rt_sigtimedwait, &set, info, &zero, sizeof set);
-}
-
-static bool from_another_process(const siginfo_t *info) {
-    return (info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL) &&
-           info->si_pid != atomic_load_explicit(&process_self->pid, memory_order_relaxed);
 }
 
 /* Takes what else is pending, without going back to user space for each.

@@ -18,10 +18,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifdef __linux__
+#include <sys/syscall.h>
 
 /* Bit n-1 for signal n. */
 static _Atomic uint64_t watched;

@@ -35,6 +35,7 @@ static struct layout layout_for(uint64_t capacity) {
 
 /* --- the owner, from /proc ------------------------------------------------ */
 
+#ifdef __linux__
 static size_t read_file(const char *path, char *buffer, size_t size) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -50,6 +51,7 @@ static size_t read_file(const char *path, char *buffer, size_t size) {
     close(fd);
     return n;
 }
+#endif
 
 void recording_describe(struct recording_owner *owner) {
     memset(owner, 0, sizeof *owner);

@@ -5,13 +5,22 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
 int send_to_process(pid_t pid, int signum, intptr_t value) {
+#ifdef __APPLE__ /* has no sigqueue(3) */
+    if (value)
+        return ENOSYS;
+    return kill(pid, signum) == 0 ? 0 : errno;
+#else
     union sigval payload;
     payload.sival_ptr = (void *)value;
     return sigqueue(pid, signum, payload) == 0 ? 0 : errno;
+#endif
 }
 
 #ifdef __linux__

@@ -4,8 +4,11 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #define USED (UINT64_C(1) << 63)
 #define PROBES 16

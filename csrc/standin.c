@@ -49,12 +49,14 @@ static function our_signal(int signum, function handler) {
     return set(signum, handler, interrupts ? 0 : SA_RESTART, true);
 }
 
+#ifdef __GLIBC__
 /* System V semantics, ibid. */
 static function our_sysv_signal(int signum, function handler) {
     if (!passive_records(signum))
         return sysv_signal(signum, handler);
     return set(signum, handler, SA_RESETHAND | SA_NODEFER, false);
 }
+#endif
 
 static int our_siginterrupt(int signum, int flag) {
     int result = siginterrupt(signum, flag); /* for signal(2) once nothing is recorded */
@@ -114,8 +116,10 @@ bool standin_install(void) {
         {"signal", OF(signal), OF(our_signal)},
         {"bsd_signal", OF(signal), OF(our_signal)},
         {"ssignal", OF(signal), OF(our_signal)},
+#ifdef __GLIBC__
         {"sysv_signal", OF(sysv_signal), OF(our_sysv_signal)},
         {"__sysv_signal", OF(sysv_signal), OF(our_sysv_signal)},
+#endif
         {"siginterrupt", OF(siginterrupt), OF(our_siginterrupt)},
         {"_exit", OF(_exit), OF(our_exit_at_once)},
         {"_Exit", OF(_exit), OF(our_exit_at_once)},

@@ -20,6 +20,7 @@ PROOFS = {
     "stepper": ["tests.proof.stepper"],
     "mutants": ["tests.proof.mutants", "--python"],
     "sanitizers": ["tests.proof.sanitizers"],
+    "platforms": ["tests.platforms"],
     "fuzz": ["tests.reader.fuzz", "--count", "100000"],
     "fuzz-coverage": ["tests.reader.fuzz_coverage", "tests/reader/corpus", "-max_total_time=600"],
     "chaos": ["tests.proof.chaos", "--seconds", "1800"],

@@ -3,7 +3,7 @@
     python -m tests.proof.sanitizers [KIND ...]
 
 asan and tsan run the C tests with AddressSanitizer and UBSan, and with ThreadSanitizer; memcheck
-runs them in valgrind; weak runs them on an emulated aarch64. python-asan runs the suite on an
+runs them in valgrind. python-asan runs the suite on an
 extension built with ASan and UBSan, and python-debug on one built without optimization, in the
 debug build of CPython (python3-dbg). What is not there is left out, and said.
 """
@@ -19,9 +19,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from .build import CC, ROOT, STRICT, build
+from .build import CC, ROOT, Kind, run_c_tests
 
 # What a tool makes of signals is its own: these C tests ask for what it does not give.
 LATE_SIGNALS = "it delivers signals later than the kernel does"
@@ -40,16 +39,6 @@ OPTIONS = ":".join([*(f"handle_{name}=0" for name in SIGNALS), "use_sigaltstack=
 ASAN = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
 
-class Kind(NamedTuple):
-    needs: Callable[[], object]
-    what: str
-    flags: tuple[str, ...] = ()
-    cc: tuple[str, ...] = (CC or "cc",)
-    under: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
-
-
-AARCH64 = "aarch64-linux-gnu-gcc"
 C_KINDS = {
     "asan": Kind(
         lambda: CC, "a C compiler", ("-O1", *ASAN),
@@ -65,58 +54,7 @@ C_KINDS = {
         lambda: shutil.which("valgrind"), "valgrind", ("-O1",),
         under=("valgrind", "-q", "--error-exitcode=9"),
     ),
-    "weak": Kind(
-        lambda: shutil.which(AARCH64) and shutil.which("qemu-aarch64"),
-        f"{AARCH64} and qemu-user", ("-O2", "-static", "-Wno-error"), (AARCH64,),
-        under=("qemu-aarch64",),
-    ),
 }  # fmt: skip
-# qemu-user emulates signals in its own way, and no memory that is wiped at fork
-# (MADV_WIPEONFORK), nor does a host of strong order reorder what the guest may:
-# this is about the instructions of another architecture.
-WEAK_TESTS = {"test_action", "test_event", "test_ledger", "test_ring", "test_sender"}
-
-
-def c_tests(name: str) -> bool:
-    kind = C_KINDS[name]
-    if not kind.needs():
-        print(f"{name}: left out, needs {kind.what}")
-        return True
-    fine = True
-    with tempfile.TemporaryDirectory() as temporary:
-        directory = Path(temporary)
-        (directory / "lsan").write_text("leak:process_go_private\nleak:process_publish\n")
-        environment = {k: v.format(lsan=directory / "lsan") for k, v in kind.environment}
-        libraries = [] if name == "weak" else program_libraries(directory)
-        for source in sorted((ROOT / "tests/core").glob("test_*.c")):
-            if reason := EXCLUDED.get((name, source.stem)):
-                print(f"{name} {source.stem}: left out: {reason}")
-                continue
-            if name == "weak" and source.stem not in WEAK_TESTS:
-                continue
-            program = build(source, directory / source.stem, *kind.flags, cc=kind.cc)
-            done = subprocess.run(
-                [*kind.under, program, *libraries], capture_output=True, text=True,
-                env={**os.environ, **environment}, timeout=1200,
-            )  # fmt: skip
-            print(f"{name} {source.stem}: {'fine' if done.returncode == 0 else 'FAILED'}")
-            if done.returncode:
-                print(done.stdout, done.stderr)
-                fine = False
-    return fine
-
-
-def program_libraries(directory: Path) -> list[Path]:
-    """As in tests/core/test_core.py."""
-    libraries = []
-    for name, how in {"now.so": "-Wl,-z,relro,-z,now", "lazy.so": "-Wl,-z,lazy"}.items():
-        subprocess.run(
-            [CC or "cc", *STRICT, "-fPIC", "-shared", how, "-o", directory / name,
-             ROOT / "tests/core/program.c", "-ldl"],
-            check=True,
-        )  # fmt: skip
-        libraries.append(directory / name)
-    return libraries
 
 
 def suite(python: str, directory: Path, cflags: str, ldflags: str = "", **variables: str) -> bool:
@@ -175,7 +113,10 @@ def python_debug() -> bool:
 
 
 KINDS: dict[str, Callable[[], bool]] = {
-    **{name: lambda name=name: c_tests(name) for name in C_KINDS},  # type: ignore[misc]
+    **{
+        name: lambda name=name, kind=kind: run_c_tests(name, kind, EXCLUDED)
+        for name, kind in C_KINDS.items()
+    },
     "python-asan": python_asan,
     "python-debug": python_debug,
 }
