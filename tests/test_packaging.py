@@ -1,0 +1,129 @@
+"""What people get: the sdist, and a wheel that is built, audited, and installed where there is no
+compiler."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Tests of a wheel run beside nothing but the tests.
+pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="no source tree here")
+LARGEST = 400_000  # bytes of a wheel
+MADE = {"_core.c", "__pycache__", "build", "sigrec.egg-info", ".venv", ".git", "wheelhouse", "dist"}
+
+
+def sources():
+    """Every file of the tree that someone wrote."""
+    for directory, directories, names in os.walk(ROOT):
+        directories[:] = [n for n in directories if n not in MADE and not n.startswith(".")]
+        for name in names:
+            if name not in MADE and not name.endswith((".so", ".o", ".pyc")):
+                yield (Path(directory) / name).relative_to(ROOT)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    pytest.importorskip("build")
+    directory = tmp_path_factory.mktemp("dist")
+    tree = directory / "tree"
+    for source in sources():
+        (tree / source).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / source, tree / source)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", directory, tree],
+        check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CFLAGS": "-g0"},
+    )  # fmt: skip
+    return next(directory.glob("*.tar.gz")), next(directory.glob("*.whl"))
+
+
+def test_the_sdist_has_what_is_needed_to_build_and_to_test(built):
+    sdist, _ = built
+    with tarfile.open(sdist) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    wanted = {
+        str(source) for source in sources()
+        if source.parts[0] in ("sigrec", "csrc", "tests", "benchmarks", "docs", "examples")
+        or str(source) in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
+    }  # fmt: skip
+    assert wanted - names == set()
+    assert [n for n in names if n.endswith((".so", ".o", ".pyc")) or n == "sigrec/_core.c"] == []
+
+
+def test_a_wheel_has_what_runs_and_nothing_else(built):
+    _, wheel = built
+    with zipfile.ZipFile(wheel) as file:
+        names = set(file.namelist())
+    compiled = [name for name in names if name.endswith(".so")]
+    assert len(compiled) == 1 and compiled[0].startswith("sigrec/_core.")
+    python = {str(s) for s in sources() if s.parts[0] == "sigrec" and s.suffix == ".py"}
+    own = {name for name in names if not re.match(r"sigrec-[\d.]+\.dist-info/", name)}
+    assert own == python | {*compiled, "sigrec/py.typed", "sigrec/_core.pyi"}
+    assert wheel.stat().st_size < LARGEST
+
+
+def test_a_wheel_asks_for_nothing_but_the_c_library(built, tmp_path):
+    pytest.importorskip("auditwheel")
+    if not sys.platform.startswith("linux") or not shutil.which("patchelf"):
+        pytest.skip("auditwheel is for Linux, and needs patchelf")
+    _, wheel = built
+    subprocess.run(
+        [sys.executable, "-m", "auditwheel", "repair", "-w", tmp_path, wheel],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    (repaired,) = tmp_path.glob("*.whl")
+    assert re.search(r"-(manylinux|musllinux)_\d+_\d+_\w+\.whl$", repaired.name)
+    with zipfile.ZipFile(repaired) as file:
+        assert not [name for name in file.namelist() if ".libs/" in name]
+        (core,) = (name for name in file.namelist() if name.endswith(".so"))
+        file.extract(core, tmp_path)
+    if nm := shutil.which("nm"):
+        exported = subprocess.run(
+            [nm, "-D", "--defined-only", tmp_path / core],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        assert exported[2::3] == ["PyInit__core"]
+
+
+def test_a_wheel_is_installed_without_compiler_and_network(built, tmp_path):
+    _, wheel = built
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    there = tmp_path / "venv" / "bin"
+    environment = {"PATH": str(there), "HOME": str(tmp_path)}
+    run = {"env": environment, "cwd": tmp_path, "check": True, "capture_output": True, "text": True}
+    subprocess.run([there / "pip", "install", "--no-index", "--no-deps", wheel], **run)
+    assert (
+        "handled for every signal" not in subprocess.run([there / "sigrec", "--help"], **run).stdout
+    )
+    doctor = subprocess.run([there / "sigrec", "doctor"], **run).stdout
+    assert "1,000 were" in " ".join(doctor.split())
+    code = "import sigrec, sys; print(sorted(m for m in sys.modules if 'ython' in m.lower()))"
+    assert subprocess.run([there / "python", "-c", code], **run).stdout == "[]\n"
+
+
+def test_which_wheels_a_release_builds():
+    """Every CPython from 3.11 on, free-threaded builds included, on each platform."""
+    pytest.importorskip("cibuildwheel")
+    found = set()
+    for platform, archs in (("linux", ("x86_64", "aarch64")), ("macos", ("x86_64", "arm64"))):
+        for arch in archs:
+            done = subprocess.run(
+                [sys.executable, "-m", "cibuildwheel", "--platform", platform, "--archs", arch,
+                 "--print-build-identifiers", ROOT],
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+            found |= set(done.stdout.split())
+    for kind in ("manylinux_x86_64", "manylinux_aarch64", "musllinux_x86_64", "musllinux_aarch64",
+                 "macosx_x86_64", "macosx_arm64"):  # fmt: skip
+        for version in ("cp311", "cp312", "cp313", "cp314", "cp314t"):
+            assert f"{version}-{kind}" in found
+    assert not [name for name in found if name.startswith(("cp310", "cp39", "pp", "gp"))]
+    assert not [name for name in found if "win" in name.partition("-")[2] or "i686" in name]
