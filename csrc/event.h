@@ -6,7 +6,7 @@
  * shared form: word 0 is the sequence (ring.h), words 1 to 7 are the payload,
  * as relaxed atomics, so that a reader that loses a race reads garbage that
  * the sequence tells it to throw away, and not undefined behaviour.
- * The layout is part of the file format: docs/format.md.
+ * The layout is part of the file format: docs/reference/format.md.
  */
 #ifndef SIGREC_EVENT_H
 #define SIGREC_EVENT_H

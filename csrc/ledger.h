@@ -7,7 +7,7 @@
  *     delivered == handled + pending       (since registration)
  *     pending   == queued + undetailed - handled - abandoned
  *
- * The layout is part of the file format: docs/format.md.
+ * The layout is part of the file format: docs/reference/format.md.
  */
 #ifndef SIGREC_LEDGER_H
 #define SIGREC_LEDGER_H

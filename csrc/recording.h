@@ -2,7 +2,7 @@
  *
  * recording: the memory that holds one process's ledger and history, laid out
  * the same whether it is a mapped file that others can read or private memory.
- * The layout is documented, byte by byte, in docs/format.md.
+ * The layout is documented, byte by byte, in docs/reference/format.md.
  */
 #ifndef SIGREC_RECORDING_H
 #define SIGREC_RECORDING_H

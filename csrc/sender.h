@@ -4,7 +4,7 @@
  *
  * A table in the recording, found by hash; entries are taken once and kept. A
  * sender that finds no place is not in it: the ledger counts its signals all
- * the same. The layout is part of the file format: docs/format.md.
+ * the same. The layout is part of the file format: docs/reference/format.md.
  */
 #ifndef SIGREC_SENDER_H
 #define SIGREC_SENDER_H

@@ -58,17 +58,17 @@ cdef list handlers = [None] * SIGREC_NSIG
 # Held where handlers and rosters are changed, and where a call is claimed by them. Without a GIL
 # only: with one, none of these lets another thread in.
 cdef object guard = object()
-cdef int depth[65]  # calls of the signal's handler now on the stack
 
 # The signals that have a handler, by who calls it: the main thread, from dispatch(), or the
 # dispatcher thread, from dispatch_in_thread(). Each drains its own, and no other.
 cdef struct roster:
     int signums[65]
     int count
+    int depth[65]  # calls of the signal's handler now on the stack
+    unsigned long thread  # that drained it last
 
 cdef roster in_main, in_thread
 cdef int to_thread[65]  # the same, for on_trip, which runs in signal context
-cdef unsigned long dispatch_thread = 0
 # The signal whose handler was called last and has not returned, for the recording.
 cdef int handling = 0
 
@@ -77,6 +77,9 @@ cdef inline void set_handling(int signum) noexcept:
     if handling != signum:  # not for each of many in a row
         handling = signum
         process_set_handling(signum)
+
+cdef inline int depth_of(int signum) noexcept:
+    return in_main.depth[signum] + in_thread.depth[signum]  # it may have changed hands
 
 cdef inline void leave_handling(const roster *mine, int outer) noexcept:
     if mine == &in_main:
@@ -123,7 +126,7 @@ cdef int choose(const roster *mine, event *chosen, queue_item *item) noexcept:
     for i in range(mine.count):
         signum = mine.signums[i]
         handler = <Handler>handlers[signum]
-        if depth[signum] >= handler.depth_limit:
+        if depth_of(signum) >= handler.depth_limit:
             continue
         kind = queue_next(handler_queue(signum), &head)
         if kind == QUEUE_NONE:
@@ -168,7 +171,7 @@ cdef void arm(const roster *mine) noexcept:
                 rouse_again()
 
 
-cdef Handler claim(const roster *mine, int only, event *e, queue_item *kind,
+cdef Handler claim(roster *mine, int only, event *e, queue_item *kind,
                    uint64_t *handled_only):
     """Takes the next call that is due: what it is about, counted as handled. None: there is
     none. No other thread takes the same, and no handler changes meanwhile."""
@@ -186,13 +189,13 @@ cdef Handler claim(const roster *mine, int only, event *e, queue_item *kind,
             process_handled(signum, n)
             if signum == only:
                 handled_only[0] += n
-            depth[signum] += 1
+            mine.depth[signum] += 1
     return handler
 
 
-cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_only) except -1:
+cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only) except -1:
     """Calls handlers for what waits, of every signal of `mine`. Counts those of `only`."""
-    global dispatch_thread, adopting
+    global adopting
     cdef event e
     memset(&e, 0, sizeof(e))
     cdef queue_item kind = QUEUE_NONE
@@ -207,8 +210,7 @@ cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_onl
         finally:
             adopting = False
     pid = process_pid()
-    if mine == &in_main:
-        dispatch_thread = PyThread_get_thread_ident()
+    mine.thread = PyThread_get_thread_ident()
     # First clear, then look: what comes after the look trips again.
     with cython.critical_section(guard):
         trip_clear(mine.signums, mine.count)
@@ -231,12 +233,12 @@ cdef int drain(const roster *mine, int only, object frame, uint64_t *handled_onl
             else:
                 handler.function(handler.number, None, frame)
         except:
-            depth[handler.signum] -= 1
+            mine.depth[handler.signum] -= 1
             leave_handling(mine, outer)
             if process_pid() == pid:
                 arm(mine)  # the exception surfaces now, the rest is handled next
             raise
-        depth[handler.signum] -= 1
+        mine.depth[handler.signum] -= 1
         if process_pid() != pid:
             leave_handling(mine, 0)
             return 0  # the handler forked: what waits is the parent's
@@ -258,29 +260,29 @@ def dispatch(signum, frame):
     cdef int number = signum
     cdef uint64_t handled = 0
     drain(&in_main, number, frame, &handled)
-    if handled or handlers[number] is None or depth[number] or handler_in_place(number):
+    if handled or handlers[number] is None or depth_of(number) or handler_in_place(number):
         return
     # CPython's own C handler called us: the program saved our Python-level
     # handler with signal.signal and put it back, and so means us. Our C handler
     # did not see this signal, so the ledger does not have it.
     handler_install(number, False)
     cdef Handler handler = <Handler>handlers[number]
-    depth[number] += 1
+    in_main.depth[number] += 1
     try:
         if handler.siginfo:
             handler.function(handler.number, None, frame)
         else:
             handler.function(handler.number, frame)
     finally:
-        depth[number] -= 1
+        in_main.depth[number] -= 1
 
 
-def drain_now(int signum) -> None:
+def drain_now(int signum, frame) -> None:
     """Handles what waits, here and now, until this signal has nothing left or may not run."""
     cdef uint64_t handled = 1
     while handled:
         handled = 0
-        drain(&in_thread if to_thread[signum] else &in_main, signum, None, &handled)
+        drain(&in_thread if to_thread[signum] else &in_main, signum, frame, &handled)
 
 
 def dispatch_in_thread(uint64_t timeout_ns) -> bool:
@@ -307,13 +309,14 @@ def can_wake() -> bool:
 def after_fork_in_child() -> None:
     """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
     global adopting, handling
-    cdef int i
+    cdef unsigned long me = PyThread_get_thread_ident()
     adopting = False
-    if PyThread_get_thread_ident() != dispatch_thread:
+    # What other threads were handling does not run here.
+    if in_main.thread != me:
         handling = 0
-        # Another thread was dispatching; its handlers do not run here.
-        for i in range(SIGREC_NSIG):
-            depth[i] = 0
+        memset(in_main.depth, 0, sizeof(in_main.depth))
+    if in_thread.thread != me:
+        memset(in_thread.depth, 0, sizeof(in_thread.depth))
     arm(&in_main)
 
 

@@ -1,4 +1,4 @@
-"""Reading recordings, of this process or another, live or dead: docs/format.md.
+"""Reading recordings, of this process or another, live or dead: docs/reference/format.md.
 
 Reads by copying (pread(2)) and not through a mapping: a file that is truncated while it is
 read is then an error and not a SIGBUS. A reader never writes, so it can never disturb.
@@ -507,7 +507,7 @@ class Recording:
         return self.events()
 
     def ring(self) -> memoryview:
-        """The whole history, one slot of 64 bytes after another (docs/format.md), not copied and
+        """The whole history, one slot of 64 bytes after another (docs/reference/format.md), not copied and
         read-only: it goes on changing while the process lives. For arrays; to read events,
         events() is easier and never sees one half written.
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # nest handlers until the stack is used up.
 REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
 DEPTH = 8
+_VALID = signal.valid_signals()
 
 
 _UNTOUCHED = object()  # the Python-level handler was left alone: nothing to give back
@@ -315,7 +316,7 @@ def catchable(signum: Any) -> int:
     number = int(signum)
     if number in (signal.SIGKILL, signal.SIGSTOP):
         raise ValueError(f"{_describe(number)} cannot be caught: the kernel does not allow it")
-    if number not in signal.valid_signals():
+    if number not in _VALID:
         if 32 <= number < signal.SIGRTMIN:
             raise ValueError(f"signal {number} is reserved by the C library")
         raise ValueError(f"signum must be a signal number, not {signum!r}")
@@ -411,7 +412,7 @@ def _finish(number: int, thread: bool) -> None:
     errors: list[BaseException] = []
     while not thread:
         try:
-            _core.drain_now(number)
+            _core.drain_now(number, sys._getframe())
             break
         except BaseException as error:  # a handler's own; the rest is handled all the same
             errors.append(error)

@@ -278,12 +278,12 @@ def test_draining_raises_and_goes_on(child):
                 raise RuntimeError("third")
         sigrec.register(RT, handler)
         # No bytecode between the two calls: nothing is dispatched in between.
-        steps = [functools.partial(_core.flood, os.getpid(), RT, 20, True, 0), functools.partial(_core.drain_now, RT)]
+        steps = [functools.partial(_core.flood, os.getpid(), RT, 20, True, 0), functools.partial(_core.drain_now, RT, None)]
         try:
             list(map(functools.partial.__call__, steps))
         except RuntimeError as error:
             say("raised", error)
-        _core.drain_now(RT)
+        _core.drain_now(RT, None)
         say(calls, *ledger(RT))
         """
     )

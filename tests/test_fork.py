@@ -281,3 +281,36 @@ def test_signals_during_vfork_exec(child):
     calls, delivered, recorded, handled, pending = map(int, p.line().split())
     assert calls == delivered == recorded == handled
     assert pending == 0
+
+
+def test_a_fork_while_the_dispatcher_thread_is_in_a_handler(child):
+    """The child has no such thread, and none of its handlers is on a stack there."""
+    p = child(
+        """
+        inside, go = threading.Event(), threading.Event()
+        def handler(signum, frame):
+            inside.set()
+            go.wait()
+        sigrec.register(RT, handler, deliver="thread")
+        sigrec.register(signal.SIGUSR1, lambda signum, frame: None)
+        signal.raise_signal(signal.SIGUSR1)
+        settle(signal.SIGUSR1)  # the main thread handles signals, too
+        signal.raise_signal(RT)
+        inside.wait()
+        pid = os.fork()
+        if not pid:
+            go = threading.Event()
+            go.set()
+            signal.raise_signal(RT)
+            settle(RT)
+            say(*ledger(RT))
+            os._exit(0)
+        os.waitpid(pid, 0)
+        go.set()
+        settle(RT)
+        say(*ledger(RT))
+        """
+    )
+    assert p.line() == "1 1 1 0"
+    assert p.line() == "1 1 1 0"
+    p.end()

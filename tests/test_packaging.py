@@ -100,9 +100,6 @@ def test_a_wheel_is_installed_without_compiler_and_network(built, tmp_path):
     environment = {"PATH": str(there), "HOME": str(tmp_path)}
     run = {"env": environment, "cwd": tmp_path, "check": True, "capture_output": True, "text": True}
     subprocess.run([there / "pip", "install", "--no-index", "--no-deps", wheel], **run)
-    assert (
-        "handled for every signal" not in subprocess.run([there / "sigrec", "--help"], **run).stdout
-    )
     doctor = subprocess.run([there / "sigrec", "doctor"], **run).stdout
     assert "1,000 were" in " ".join(doctor.split())
     code = "import sigrec, sys; print(sorted(m for m in sys.modules if 'ython' in m.lower()))"

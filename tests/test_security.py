@@ -1,4 +1,4 @@
-"""The claims of docs/security.md that no other test has."""
+"""The claims of docs/explanation/security.md that no other test has."""
 
 import os
 import stat

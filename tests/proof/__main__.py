@@ -2,8 +2,8 @@
 
     python -m tests.proof [NAME ...]
 
-What each of them shows, and what it last showed, is in docs/proof.md. As root, and with perf,
-valgrind, Relacy, qemu-user and the like (docs/proof.md has the packages), nothing is left out.
+What each of them shows, and what it last showed, is in docs/explanation/proof.md. As root, and with perf,
+valgrind, Relacy, qemu-user and the like (docs/explanation/proof.md has the packages), nothing is left out.
 """
 
 from __future__ import annotations

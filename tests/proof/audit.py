@@ -83,15 +83,17 @@ class Tracer:
         """What perf script says; None if the tracer lost some."""
         errors = self.stop()
         perf = ["perf", "report", "-i", self.data, "--stats"]
-        stats = subprocess.run(perf, capture_output=True, text=True)
+        # Names of processes can hold anything.
+        stats = subprocess.run(perf, capture_output=True, text=True, errors="replace")
         if "lost" in errors.lower() or "LOST" in stats.stdout:
             return None
         perf = ["perf", "script", "-i", self.data, *options]
-        return subprocess.run(perf, capture_output=True, text=True).stdout
+        self.script = subprocess.run(perf, capture_output=True, text=True, errors="replace").stdout
+        return self.script
 
     def counts(self, tids: Collection[int]) -> collections.Counter[int] | None:
         """By signal, how many were queued for these threads; None if the tracer lost some."""
-        script = self._read("-F", "trace")
+        script = self._read("-F", "comm,tid,cpu,time,trace")
         if script is None:
             return None
         return collections.Counter(

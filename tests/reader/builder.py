@@ -1,4 +1,4 @@
-"""Builds recordings byte by byte, after docs/format.md and not after the reader's own code."""
+"""Builds recordings byte by byte, after docs/reference/format.md and not after the reader's own code."""
 
 import os
 import struct
