@@ -220,7 +220,9 @@ def test_ctrl_z_and_fg_in_a_shell(place, run_directory):
         )
     )
     shell = terminal.Terminal(
-        command=["bash", "--norc", "--noprofile", "-i"], env={"PS1": "$ ", "HISTFILE": ""}
+        command=["bash", "--norc", "--noprofile", "-i"],
+        env={"PS1": "$ ", "HISTFILE": ""},
+        columns=200,  # the interpreter's path may be long
     )
     try:
         shell.until(lambda text: "$" in text)
