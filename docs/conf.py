@@ -1,21 +1,29 @@
 """Sphinx builds the site, and the man pages: sphinx-build -W docs docs/_build (see CONTRIBUTING.md)."""
 
+import argparse
+import os
+import re
 import sys
 from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import sigrec
+from sigrec import cli
 
 project = "sigrec"
 author = "the sigrec authors"
 release = version = sigrec.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinxarg.ext", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 nitpicky = True
 # Types of the standard library are not in these pages.
 nitpick_ignore_regex = [(r"py:.*", r".*")]
 
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -31,3 +39,46 @@ copybutton_exclude = ".linenos, .gp, .go"
 man_pages = [
     ("reference/cli", "sigrec", "a flight recorder for POSIX signals in Python", [author], 1)
 ]
+
+
+def _fields(app, what, name, obj, options, lines):
+    """Our docstrings list arguments as ``name: text``; Sphinx wants fields."""
+    made, within = [], False
+    for line in lines:
+        match = re.match(r"([a-z_]+(?:, [a-z_]+)*): (.*)", line)
+        if match:
+            if not within:
+                made.append("")
+            field = f"param {match[1]}" if what in ("function", "method") else match[1]
+            made.append(f":{field}: {match[2]}")
+            within = True
+            continue
+        if within and line and not line.startswith(" "):
+            made.append("")
+            within = False
+        made.append(line)
+    lines[:] = made
+
+
+class CommandLine(SphinxDirective):
+    """A section for each verb: what --help says, from the parser itself."""
+
+    def run(self):
+        os.environ["COLUMNS"] = "80"
+        top = cli.parser()
+        verbs = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction)).choices
+        return [
+            self.section("sigrec", top),
+            *(self.section(f"sigrec {v}", verbs[v]) for v in verbs),
+        ]
+
+    def section(self, title, parser):
+        section = nodes.section(ids=[nodes.make_id(title)])
+        section += nodes.title(title, title)
+        section += nodes.literal_block(text=parser.format_help(), language="text")
+        return section
+
+
+def setup(app):
+    app.add_directive("command-line", CommandLine)
+    app.connect("autodoc-process-docstring", _fields)

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from sigrec import _core
+from tests.distributions import built  # noqa: F401
 
 PRELUDE = """
 import os, signal, sys, threading, time

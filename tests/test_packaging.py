@@ -1,46 +1,20 @@
 """What people get: the sdist, and a wheel that is built, audited, and installed where there is no
 compiler."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.distributions import ROOT, sources
+
 # Tests of a wheel run beside nothing but the tests.
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="no source tree here")
 LARGEST = 400_000  # bytes of a wheel
-MADE = {"_core.c", "__pycache__", "build", "sigrec.egg-info", ".venv", ".git", "wheelhouse", "dist"}
-
-
-def sources():
-    """Every file of the tree that someone wrote."""
-    for directory, directories, names in os.walk(ROOT):
-        directories[:] = [n for n in directories if n not in MADE and not n.startswith(".")]
-        for name in names:
-            if name not in MADE and not name.endswith((".so", ".o", ".pyc")):
-                yield (Path(directory) / name).relative_to(ROOT)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    pytest.importorskip("build")
-    directory = tmp_path_factory.mktemp("dist")
-    tree = directory / "tree"
-    for source in sources():
-        (tree / source).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / source, tree / source)
-    subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", directory, tree],
-        check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CFLAGS": "-g0"},
-    )  # fmt: skip
-    return next(directory.glob("*.tar.gz")), next(directory.glob("*.whl"))
 
 
 def test_the_sdist_has_what_is_needed_to_build_and_to_test(built):

@@ -105,8 +105,10 @@ class _Why:
         self.recording = recording
         self.state = recording.state
         self.signals = recording.signals
-        argv = shortened(" ".join(map(printable, recording.argv)), 60)
-        self.who = f"PID {recording.pid}" + (f" ({argv})" if argv else "")
+        argv = list(map(printable, recording.argv))
+        argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
+        command = shortened(" ".join(argv), 60)
+        self.who = f"PID {recording.pid}" + (f" ({command})" if command else "")
 
     def sentence(self) -> str:
         recording = self.recording

@@ -1,0 +1,39 @@
+"""The sdist and the wheel, built once for all tests that want them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MADE = {"_core.c", "__pycache__", "build", "_build", "sigrec.egg-info", "wheelhouse", "dist"}
+
+
+def sources():
+    """Every file of the tree that someone wrote."""
+    for directory, directories, names in os.walk(ROOT):
+        directories[:] = [n for n in directories if n not in MADE and not n.startswith(".")]
+        for name in names:
+            if name not in MADE and not name.endswith((".so", ".o", ".pyc")):
+                yield (Path(directory) / name).relative_to(ROOT)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Their paths: sdist, wheel."""
+    pytest.importorskip("build")
+    if not (ROOT / "setup.py").exists():
+        pytest.skip("no source tree here")
+    directory = tmp_path_factory.mktemp("dist")
+    tree = directory / "tree"
+    for source in sources():
+        (tree / source).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / source, tree / source)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", directory, tree],
+        check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CFLAGS": "-g0"},
+    )  # fmt: skip
+    return next(directory.glob("*.tar.gz")), next(directory.glob("*.whl"))
