@@ -121,6 +121,21 @@ class SignalStats:
         return f"<SignalStats {self.signal} {self.mode} {shown}>"
 
 
+class _Descriptor:
+    """Closed when nobody has it any more. Not of a recording in memory, which stats() makes each
+    time: what a signal's handler raises inside of a __del__ is lost."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+
+    __del__ = close
+
+
 class Recording:
     """A process's recording. As a context manager it closes the file.
 
@@ -137,6 +152,7 @@ class Recording:
         self._status = None if fd < 0 else os.fstat(fd)
         self._parse()
         self._fd = fd  # ours to close from here on
+        self._descriptor = _Descriptor(fd) if fd >= 0 else None
 
     # --- the header ----------------------------------------------------------------
 
@@ -572,10 +588,10 @@ class Recording:
     # --- the file ------------------------------------------------------------------------
 
     def close(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
+        if self._descriptor is not None:
+            self._fd = -1
             self._read = _closed  # the number of the descriptor is soon someone else's
-            os.close(fd)
+            self._descriptor.close()
 
     def __enter__(self) -> Recording:
         return self
@@ -587,10 +603,6 @@ class Recording:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_fd", -1) >= 0:
-            self.close()
 
     def __repr__(self) -> str:
         return f"<Recording of PID {self.pid} {self.path or '(this process)'}>"

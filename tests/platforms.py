@@ -1,16 +1,19 @@
 """The core elsewhere: other compilers, another C library, other architectures, other systems.
 
     python -m tests.platforms [KIND ...]
+    python -m tests.platforms newest free-threaded   (these two only if named: half an hour)
 
 clang, musl and aarch64 build the C tests and run them, the last in an emulator (qemu-user);
 macos compiles and links for both of its architectures, with the headers that `ziglang` brings.
-What is not there is left out, and said. Debian has clang, musl-tools, gcc-aarch64-linux-gnu,
+newest runs the suite on the newest CPythons that Debian's sid has, in a folder made by debootstrap;
+free-threaded on one that is built without a GIL from Debian's source package. What is not there is left out, and said. Debian has clang, musl-tools, gcc-aarch64-linux-gnu,
 libc6-dev-arm64-cross and qemu-user; PyPI has ziglang.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -68,14 +71,103 @@ def macos() -> bool:
     return fine
 
 
+# Without those that have no wheels for a CPython that is this new.
+TEST_REQUIREMENTS = "pytest rich shtab pyte trio anyio build setuptools cython pyyaml"
+IN_ROOT = """
+set -e
+mount --rbind /dev "$1/dev"
+mount --rbind /sys "$1/sys"
+mount -t proc proc "$1/proc"
+mount -t tmpfs tmpfs "$1/tmp"
+cp -L /etc/resolv.conf "$1/etc/"
+exec chroot "$1" sh -e -c "$2"
+"""
+
+
+def newest() -> bool:
+    """Of CPython 3.14 and later, all that sid has."""
+    if os.geteuid() or not shutil.which("debootstrap"):
+        print("newest: left out, needs root and debootstrap")
+        return True
+    mirror = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory) / "root"
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", "--include=gcc,libc6-dev,procps,strace,ca-certificates",
+             "sid", root, mirror],
+            check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        _copy_tree(root / "src")
+        script = f"""
+            export DEBIAN_FRONTEND=noninteractive HOME=/root
+            versions=$(apt-cache pkgnames | sed -n 's/^python\\(3\\.1[4-9]\\)$/\\1/p' | sort)
+            for v in $versions; do
+                apt-get install -y -qq python$v python$v-dev python$v-venv > /dev/null
+                python$v -m venv /v$v
+                /v$v/bin/pip install -q {TEST_REQUIREMENTS}
+                cp -r /src /s$v
+                cd /s$v
+                /v$v/bin/python setup.py -q build_ext --inplace
+                /v$v/bin/python -m pytest -q --ignore=tests/proof tests
+            done
+        """
+        command = ["unshare", "--mount", "sh", "-c", IN_ROOT, "sh", root, script]
+        return subprocess.run(command).returncode == 0
+
+
+def free_threaded() -> bool:
+    """The version that Debian's python3 source package is of."""
+    if os.geteuid() or not shutil.which("dpkg-source"):
+        print("free-threaded: left out, needs root and dpkg-dev")
+        return True
+    suite = os.environ.get("DEBIAN_SUITE", "trixie")
+    with tempfile.TemporaryDirectory() as directory:
+        here = Path(directory)
+        script = f"""
+            set -e
+            echo "deb-src http://deb.debian.org/debian {suite} main" > sources.list
+            mkdir -p lists/partial
+            apt="apt-get -q -o Dir::Etc::SourceList=$PWD/sources.list -o Dir::Etc::SourceParts=-"
+            apt="$apt -o Dir::State::Lists=$PWD/lists"
+            $apt update > /dev/null
+            $apt source --only-source python3.13 > /dev/null 2>&1
+            cd python3.13-3*/
+            ./configure -q --disable-gil --prefix={here}/python > /dev/null
+            make -s -j"$(nproc)" > /dev/null 2>&1
+            make -s install > /dev/null 2>&1
+            {here}/python/bin/python3 -m venv {here}/v
+            {here}/v/bin/pip install -q {TEST_REQUIREMENTS}
+        """
+        subprocess.run(["sh", "-c", script], cwd=here, check=True)
+        _copy_tree(here / "src")
+        python = here / "v" / "bin" / "python"
+        for command in (["setup.py", "-q", "build_ext", "--inplace"],
+                        ["-m", "pytest", "-q", "--ignore=tests/proof", "tests"]):  # fmt: skip
+            if subprocess.run([python, *command], cwd=here / "src").returncode:
+                return False
+    return True
+
+
+def _copy_tree(to: Path) -> None:
+    ignore = shutil.ignore_patterns(".*", "build", "*.so", "*.egg-info", "__pycache__", "_core.c")
+    shutil.copytree(ROOT, to, ignore=ignore)
+
+
+ONLY_NAMED = {"newest": newest, "free-threaded": free_threaded}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     names = [*KINDS, "macos"]
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(names)}")
+    every = ", ".join([*names, *ONLY_NAMED])
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {every}")
     fine = True
     for name in parser.parse_args().kinds or names:
         began = time.monotonic()
-        held = run_c_tests(name, KINDS[name], EXCLUDED) if name in KINDS else macos()
+        if name in KINDS:
+            held = run_c_tests(name, KINDS[name], EXCLUDED)
+        else:
+            held = {"macos": macos, **ONLY_NAMED}[name]()
         verdict = "fine" if held else "FAILED"
         print(f"{name}: {verdict}, {time.monotonic() - began:.0f} s", flush=True)
         fine &= held

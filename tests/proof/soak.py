@@ -16,8 +16,10 @@ import subprocess
 import sys
 import time
 
-RT = signal.SIGRTMIN + 2
-NUMBERS = (signal.SIGUSR1, RT)
+import sigrec
+
+RT = signal.SIGRTMIN + 20
+NUMBERS = (signal.SIGXFSZ, RT)  # not those of chaos: both can run at once
 
 TARGET = """
 import json, signal, sys
@@ -109,7 +111,7 @@ def soak(seconds: float, every: float) -> list[str]:
         delivered, kept, handled, pending, calls, without, left_out, bad, next_ = report["signals"][
             str(int(number))
         ]
-        print(f"{number.name if number < 32 else 'SIGRTMIN+2'}: {count:,} sent, {delivered:,} delivered, "
+        print(f"{sigrec.signal_name(number)}: {count:,} sent, {delivered:,} delivered, "
               f"{without:,} of them handled without detail")  # fmt: skip
         name = str(number)
         if number == RT and delivered != count:
