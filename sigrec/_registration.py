@@ -106,21 +106,16 @@ class Registration:
         with _lock:
             if not self._active:
                 return
-            taken = _taken[self.signum]
-            if taken.registrations[-1] is not self:
-                taken.registrations.remove(self)
-                self._active = False
-                return
-            if len(taken.registrations) > 1:
-                _core_take_up(self.signum, taken, taken.registrations[-2])
-                taken.registrations.pop()
-                self._active = False
-                return
-            if self._thread:
+            if self._thread and len(_taken[self.signum].registrations) == 1:
                 wait_until_taken(self.signum)
-            _give_back(self.signum, taken)
-            self._active = False
-        _finish(self.signum, self._thread)
+                if not self._active:  # a handler that ran meanwhile has ended it
+                    return
+            taken = _taken[self.signum]
+            if len(taken.registrations) > 1:
+                _take_off(self, taken)
+                return
+            errors = _give_back(self.signum, taken)
+        _finish(self.signum, self._thread, errors)
 
     def __enter__(self) -> Registration:
         return self
@@ -220,17 +215,15 @@ def unregister(signum: int) -> bool:
     """
     number = catchable(signum)
     taken = _taken.get(number)
-    if taken is None:
-        return False
-    for registration in taken.registrations[:-1]:
+    registrations = [] if taken is None else list(taken.registrations)
+    for registration in registrations:
         registration.cancel()
-    taken.registrations[-1].cancel()
-    return True
+    return bool(registrations)
 
 
 def has_thread_handlers() -> bool:
     """Whether the dispatcher thread has anything to do."""
-    return any(taken.registrations[-1]._thread for taken in _taken.values())
+    return any(t.registrations and t.registrations[-1]._thread for t in _taken.values())
 
 
 class SignalManager:
@@ -372,13 +365,20 @@ def _take(number: int, core_handler: _core.Handler, taken: _Taken | None, thread
     return taken
 
 
-def _core_take_up(number: int, taken: _Taken, registration: Registration) -> None:
-    """The registration before is in force again."""
-    if registration._thread or taken.is_ready_for_main:
-        _core.set_handler(number, registration._core_handler, registration._thread)
-    else:
+def _take_off(registration: Registration, taken: _Taken) -> None:
+    """One of several; if it was in force, the one before is so again."""
+    number = registration.signum
+    in_force = taken.registrations[-1] is registration
+    before = taken.registrations[-2]
+    as_it_is = before._thread or taken.is_ready_for_main
+    if in_force and not as_it_is:
         _require_main_thread(number)
-        _take(number, registration._core_handler, taken, False)
+    taken.registrations.remove(registration)
+    registration._active = False
+    if in_force and as_it_is:
+        _core.set_handler(number, before._core_handler, before._thread)
+    elif in_force:
+        _take(number, before._core_handler, taken, False)
 
 
 def _require_main_thread(number: int) -> None:
@@ -389,27 +389,41 @@ def _require_main_thread(number: int) -> None:
         )
 
 
-def _give_back(number: int, taken: _Taken) -> None:
+def _give_back(number: int, taken: _Taken) -> list[BaseException]:
+    """Ends the last registration; returns what handlers raised that ran in there (any may:
+    signal.signal() looks for signals first), and may have cancelled it, or registered anew."""
     if taken.is_ready_for_main:
         _require_main_thread(number)
+    taken.registrations.pop()._active = False
+    errors: list[BaseException] = []
 
     def give_back() -> None:
-        if taken.is_ready_for_main:
-            # None: a C handler that Python knows nothing of; the core puts it back.
-            before = signal.SIG_DFL if taken.before is None else taken.before
-            _set_handler(number, before)  # type: ignore[arg-type]
+        if not taken.is_ready_for_main:
+            return
+        # None: a C handler that Python knows nothing of; the core puts it back.
+        before = signal.SIG_DFL if taken.before is None else taken.before
+        while True:
+            try:
+                _set_handler(number, before)  # type: ignore[arg-type]
+                return
+            except BaseException as error:
+                errors.append(error)
 
     _core.remove(number, give_back)
-    del _taken[number]
+    if taken.registrations:
+        newest = taken.registrations[-1]
+        _take(number, newest._core_handler, taken, newest._thread)
+    else:
+        _taken.pop(number, None)
+    return errors
 
 
-def _finish(number: int, thread: bool) -> None:
+def _finish(number: int, thread: bool, errors: list[BaseException]) -> None:
     """Handle what was delivered before the signal was given back, and forget the handler."""
     if thread:
         from sigrec import _dispatcher
 
         _dispatcher.finish()
-    errors: list[BaseException] = []
     while not thread:
         try:
             _core.drain_now(number, sys._getframe())
