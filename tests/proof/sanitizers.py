@@ -26,6 +26,7 @@ from .build import CC, ROOT, Kind, run_c_tests
 LATE_SIGNALS = "it delivers signals later than the kernel does"
 EXCLUDED = {
     ("tsan", "test_flood"): LATE_SIGNALS,
+    ("tsan", "test_guard"): "its sigaction(2) blocks faults in every handler",
     ("tsan", "test_handler"): "its sigaction(2) changes the mask",
     ("tsan", "test_passive"): LATE_SIGNALS,
     ("memcheck", "test_flood"): LATE_SIGNALS,
