@@ -108,7 +108,7 @@ def newest() -> bool:
                 cp -r /src /s$v
                 cd /s$v
                 /v$v/bin/python setup.py -q build_ext --inplace
-                /v$v/bin/python -m pytest -q --ignore=tests/proof tests
+                PYTHONPATH=/s$v /v$v/bin/python -m pytest -q --ignore=tests/proof tests
             done
         """
         command = ["unshare", "--mount", "sh", "-c", IN_ROOT, "sh", root, script]
@@ -141,9 +141,10 @@ def free_threaded() -> bool:
         subprocess.run(["sh", "-c", script], cwd=here, check=True)
         _copy_tree(here / "src")
         python = here / "v" / "bin" / "python"
+        environment = {**os.environ, "PYTHONPATH": str(here / "src")}
         for command in (["setup.py", "-q", "build_ext", "--inplace"],
                         ["-m", "pytest", "-q", "--ignore=tests/proof", "tests"]):  # fmt: skip
-            if subprocess.run([python, *command], cwd=here / "src").returncode:
+            if subprocess.run([python, *command], cwd=here / "src", env=environment).returncode:
                 return False
     return True
 
