@@ -85,6 +85,25 @@ def test_signals_move_to_the_main_thread_while_other_threads_take_them(child):
     p.end()
 
 
+def test_cpythons_handler_is_not_in_place_while_a_signal_changes_hands(child):
+    """The same for one moment: when signal.signal() has just set it."""
+    p = child(
+        """
+        from sigrec import _registration
+        seen, real = [], _registration._set_handler
+        def set_handler(number, handler):
+            real(number, handler)
+            seen.append(_core.in_place(number))
+        _registration._set_handler = set_handler
+        sigrec.register(RT, print, deliver="thread")
+        sigrec.register(RT, print)
+        say(seen)
+        """
+    )
+    assert p.line() == "[True]"
+    p.end()
+
+
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a build with a GIL")
 def test_nothing_brings_the_gil_back(child):
     p = child(

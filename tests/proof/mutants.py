@@ -49,7 +49,7 @@ MUTANTS = [
            "            continue;\n"
            "        atomic_store_explicit(&slot->sequence, PUBLISHED(t), memory_order_release);\n"
            "        if (seq)\n            *replaced =",
-           "a reader takes an event that is half written", "test_ring"),
+           "a reader takes an event that is half written", "stepper others"),
     Mutant("claim-by-plain-store", "csrc/ring.c",
            "        if (!atomic_compare_exchange_strong_explicit(&slot->sequence, &seq, WRITING(t),\n"
            "                                                     memory_order_acquire,"
@@ -252,7 +252,7 @@ MUTANTS = [
     Mutant("not-kept", "sigrec/_core.pyx",
            "if handler_in_place(signum) and standin_install():", "if False:",
            "CPython's handler takes what comes while a signal changes hands",
-           "tests/test_concurrency.py::test_signals_move_to_the_main_thread_while_other_threads_take_them"),
+           "tests/test_concurrency.py::test_cpythons_handler_is_not_in_place_while_a_signal_changes_hands"),
 ]  # fmt: skip
 
 
