@@ -72,7 +72,7 @@ def macos() -> bool:
 
 
 # Without those that have no wheels for a CPython that is this new.
-TEST_REQUIREMENTS = "pytest rich shtab pyte trio anyio build setuptools cython pyyaml"
+TEST_REQUIREMENTS = "pytest rich shtab pyte trio anyio build 'setuptools>=77' 'cython>=3.1' pyyaml"
 IN_ROOT = """
 set -e
 mount --rbind /dev "$1/dev"

@@ -108,7 +108,8 @@ def python_debug() -> bool:
         subprocess.run([python, "-m", "venv", environment], check=True)
         debug = str(environment / "bin" / "python")
         subprocess.run(
-            [debug, "-m", "pip", "install", "-q", "setuptools", "cython", "pytest"], check=True
+            [debug, "-m", "pip", "install", "-q", "setuptools>=77", "cython>=3.1", "pytest"],
+            check=True,
         )
         return suite(debug, Path(directory), "-g -O0 -UNDEBUG")
 
