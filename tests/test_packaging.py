@@ -1,6 +1,7 @@
 """What people get: the sdist, and a wheel that is built, audited, and installed where there is no
 compiler."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -44,12 +45,13 @@ def test_a_wheel_has_what_runs_and_nothing_else(built):
 
 def test_a_wheel_asks_for_nothing_but_the_c_library(built, tmp_path):
     pytest.importorskip("auditwheel")
-    if not sys.platform.startswith("linux") or not shutil.which("patchelf"):
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    if not sys.platform.startswith("linux") or not shutil.which("patchelf", path=path):
         pytest.skip("auditwheel is for Linux, and needs patchelf")
     _, wheel = built
     subprocess.run(
         [sys.executable, "-m", "auditwheel", "repair", "-w", tmp_path, wheel],
-        check=True, capture_output=True, text=True,
+        check=True, capture_output=True, text=True, env={**os.environ, "PATH": path},
     )  # fmt: skip
     (repaired,) = tmp_path.glob("*.whl")
     assert re.search(r"-(manylinux|musllinux)_\d+_\d+_\w+\.whl$", repaired.name)
