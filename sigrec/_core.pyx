@@ -85,6 +85,37 @@ cdef inline void leave_handling(const roster *mine, int outer) noexcept:
     if mine == &in_main:
         set_handling(outer)
 
+cdef int quiet = 0  # Quiet blocks that are open, all in
+cdef unsigned long quiet_thread = 0
+cdef bint put_off[65]  # signals whose dispatch they put off
+
+
+cdef class Quiet:
+    """A lock, for what a handler of ours could change: while it is held, none runs in the main
+    thread, where one could come between any two bytecodes. As a context manager only."""
+    cdef object lock
+
+    def __init__(self, lock):
+        self.lock = lock
+
+    def __enter__(self):
+        global quiet, quiet_thread
+        self.lock.acquire()
+        quiet_thread = PyThread_get_thread_ident()
+        quiet += 1
+
+    def __exit__(self, *exception):
+        global quiet
+        cdef int signum
+        quiet -= 1
+        self.lock.release()
+        if not quiet:
+            for signum in range(1, SIGREC_NSIG):
+                if put_off[signum]:
+                    put_off[signum] = False
+                    on_trip(signum, <uint32_t>PyThread_get_thread_native_id())
+
+
 # Gives this process a recording: set by the policy module.
 cdef object adopt = None
 cdef bint adopting = False  # it is Python code, in which dispatch may come again
@@ -259,6 +290,9 @@ def dispatch(signum, frame):
     """The Python-level handler of every registered signal (signal.signal)."""
     cdef int number = signum
     cdef uint64_t handled = 0
+    if quiet:
+        put_off[number] = True
+        return
     drain(&in_main, number, frame, &handled)
     if handled or handlers[number] is None or depth_of(number) or handler_in_place(number):
         return
@@ -308,9 +342,12 @@ def can_wake() -> bool:
 
 def after_fork_in_child() -> None:
     """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
-    global adopting, handling
+    global adopting, handling, quiet
     cdef unsigned long me = PyThread_get_thread_ident()
     adopting = False
+    if quiet_thread != me:
+        quiet = 0  # the thread that was in there is not here
+    memset(put_off, 0, sizeof(put_off))
     # What other threads were handling does not run here.
     if in_main.thread != me:
         handling = 0

@@ -55,12 +55,13 @@ class _Taken:
 
 
 _taken: dict[int, _Taken] = {}
-_lock = threading.RLock()  # registrations may come and go in any thread
+# Registrations may come and go in any thread, and in handlers.
+_lock = _core.Quiet(threading.RLock())
 
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.RLock()  # another thread may have held it
+    _lock = _core.Quiet(threading.RLock())  # another thread may have held it
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -114,7 +115,7 @@ class Registration:
             if len(taken.registrations) > 1:
                 _take_off(self, taken)
                 return
-            errors = _give_back(self.signum, taken)
+            errors = _give_back(self, taken)
         _finish(self.signum, self._thread, errors)
 
     def __enter__(self) -> Registration:
@@ -389,12 +390,15 @@ def _require_main_thread(number: int) -> None:
         )
 
 
-def _give_back(number: int, taken: _Taken) -> list[BaseException]:
-    """Ends the last registration; returns what handlers raised that ran in there (any may:
-    signal.signal() looks for signals first), and may have cancelled it, or registered anew."""
+def _give_back(registration: Registration, taken: _Taken) -> list[BaseException]:
+    """Ends the last one; returns what handlers raised that ran in there. (Those of the program that
+    are not registered with us may: signal.signal() looks for signals first. And they may have
+    cancelled it, or registered anew.)"""
+    number = registration.signum
     if taken.is_ready_for_main:
         _require_main_thread(number)
-    taken.registrations.pop()._active = False
+    registration._active = False
+    taken.registrations.remove(registration)
     errors: list[BaseException] = []
 
     def give_back() -> None:

@@ -314,3 +314,38 @@ def test_a_fork_while_the_dispatcher_thread_is_in_a_handler(child):
     assert p.line() == "1 1 1 0"
     assert p.line() == "1 1 1 0"
     p.end()
+
+
+def test_a_fork_while_another_thread_registers(child):
+    """Handlers wait for the end of that; in the child that thread is none."""
+    p = child(
+        """
+        from sigrec import _registration
+        inside, go = threading.Event(), threading.Event()
+        def other():
+            with _registration._lock:
+                inside.set()
+                go.wait()
+        sigrec.register(RT, lambda signum, frame: None)
+        thread = threading.Thread(target=other)
+        thread.start()
+        inside.wait()
+        signal.raise_signal(RT)
+        say(*ledger(RT))
+        pid = os.fork()
+        if not pid:
+            signal.raise_signal(RT)
+            settle(RT)
+            say(*ledger(RT))
+            os._exit(0)
+        os.waitpid(pid, 0)
+        go.set()
+        settle(RT)
+        thread.join()
+        say(*ledger(RT))
+        """
+    )
+    assert p.line() == "1 1 0 1"
+    assert p.line() == "1 1 1 0"
+    assert p.line() == "1 1 1 0"
+    p.end()
