@@ -322,8 +322,8 @@ def _clock(time_ns: int) -> str:
 
 def _duration(ns: int) -> str:
     seconds = ns / 1e9
-    if seconds < 0.01:
-        return f"{seconds * 1000:.1g} ms"
+    if seconds < 0.001:
+        return f"{seconds * 1000:.1g} ms" if seconds < 0.00095 else "1 ms"
     if seconds < 120:
         return f"{seconds:.1f} s" if seconds >= 0.095 else f"{seconds * 1000:.0f} ms"
     if seconds < 7200:

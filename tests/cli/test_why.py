@@ -348,3 +348,13 @@ def test_the_clock_of_the_ends_is_the_recordings(tmp_path):
     builder = RecordingBuilder().set(leave=1, status=0, leave_ns=MONOTONIC + 60 * SECOND)
     assert REALTIME // SECOND % 60 == 5
     assert sentence_of(builder, tmp_path).endswith("with status 0 at 2026-01-02 03:05:05.")
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(1_234, "0.001 ms"), (99_999, "0.1 ms"), (951_000, "1 ms"), (999_999, "1 ms"),
+     (1_600_000, "2 ms"), (9_960_000, "10 ms"), (94_000_000, "94 ms"), (96_000_000, "0.1 s"),
+     (119_900_000_000, "119.9 s"), (121_000_000_000, "2 min"), (7_300_000_000_000, "2 h")],
+)  # fmt: skip
+def test_durations(ns, text):
+    assert why._duration(ns) == text
