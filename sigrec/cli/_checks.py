@@ -128,8 +128,9 @@ def _versions() -> Finding:
 
 def _inherited(now: Status) -> Iterator[Finding]:
     quiet = True
-    # Python itself ignores these two.
-    ignored = now.ignored - {signal.SIGPIPE, signal.SIGXFSZ}
+    # Python itself ignores these two; and what posix_spawn(3) starts ignores those that glibc keeps
+    # for itself, which no program can set (spawni.c).
+    ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
     if ignored:
         quiet = False
         yield Finding(

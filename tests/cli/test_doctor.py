@@ -12,6 +12,12 @@ import pytest
 
 from sigrec.cli import main
 
+SPAWNED = """if True:
+    import os, sys
+    command = [sys.executable, "-m", "sigrec", "doctor", "--json"]
+    _, status = os.waitpid(os.posix_spawn(command[0], command, os.environ), 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
+"""
 ROOT = os.geteuid() == 0
 
 
@@ -53,6 +59,16 @@ def test_a_plain_shell():
         in findings["signals"][0]["found"]
     )
     assert text.splitlines()[-1].startswith("sigrec works here")
+
+
+def test_what_the_c_library_ignores_for_itself_is_not_told():
+    # As posix_spawn starts a program, which subprocess uses from 3.13 on.
+    findings = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", SPAWNED], capture_output=True, text=True, check=True
+        ).stdout
+    )["findings"]
+    assert {"check": "handlers", "verdict": "ok"}.items() <= findings[1].items(), findings[1]
 
 
 def test_it_is_a_verb(capsys):
