@@ -1,4 +1,4 @@
-"""All the long proofs, one after another: two and a half hours.
+"""All the long proofs, one after another: about three hours.
 
     python -m tests.proof [NAME ...]
 

@@ -4,7 +4,8 @@
 
 Two processes flood a third with a standard and a real-time signal, as fast as they can. It has a
 handler with siginfo for each, which looks at the ordinals: they must rise, and leave out exactly as
-many as were handled without detail. Each minute, and at the end, the ledger must add up.
+many as were handled without detail. Each minute its memory and its recording are looked at from
+outside (it is too busy to answer); at the end the ledger must add up.
 """
 
 from __future__ import annotations
@@ -37,27 +38,23 @@ class Seen:
         self.left_out += info.ordinal - self.next
         self.next = info.ordinal + 1
 
-def rss():
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
-
 seen = {int(n): Seen() for n in sys.argv[1:]}
 for number, handler in seen.items():
     sigrec.register(number, handler, siginfo=True)
 print("ready", flush=True)
-for line in sys.stdin:
-    if line == "settle\\n":
-        while any(stats.pending for stats in sigrec.stats()):
-            pass
-    report = {"rss_kb": rss(), "signals": {}}
-    for number, handler in seen.items():
-        stats = sigrec.stats()[number]
-        report["signals"][number] = [
-            stats.delivered, stats.recorded + stats.dropped, stats.handled, stats.pending,
-            handler.calls, handler.without, handler.left_out, handler.wrong,
-            handler.next,
-        ]
-    print(json.dumps(report), flush=True)
+sys.stdin.readline()
+while any(stats.pending for stats in sigrec.stats()):
+    pass
+report = {}
+for number, handler in seen.items():
+    stats = sigrec.stats()[number]
+    report[number] = [
+        stats.delivered, stats.recorded + stats.dropped, stats.handled, stats.pending,
+        handler.calls, handler.without, handler.left_out, handler.wrong,
+        handler.next,
+    ]
+print(json.dumps(report), flush=True)
+sys.stdin.readline()
 """
 
 SENDER = """
@@ -69,6 +66,11 @@ print(sent)
 """
 
 
+def resident_kb(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+
+
 def soak(seconds: float, every: float, settling: int = 256) -> list[str]:
     """What was wrong, in words; ``settling``: KB that the allocators may still take after warm-up."""
     wrong = []
@@ -78,11 +80,6 @@ def soak(seconds: float, every: float, settling: int = 256) -> list[str]:
     )  # fmt: skip
     assert target.stdin and target.stdout
     target.stdout.readline()
-
-    def ask(what: str) -> dict:
-        target.stdin.write(what + "\n")
-        target.stdin.flush()
-        return json.loads(target.stdout.readline())
 
     began = time.monotonic()
     senders = [
@@ -96,19 +93,22 @@ def soak(seconds: float, every: float, settling: int = 256) -> list[str]:
     try:
         while any(sender.poll() is None for sender in senders):
             time.sleep(min(every, 1 + seconds / 10))
-            report = ask("how far")
-            rss.append(report["rss_kb"])
-            total = sum(numbers[0] for numbers in report["signals"].values())
+            rss.append(resident_kb(target.pid))
+            with sigrec.open_recording(target.pid) as recording:
+                total = sum(stats.delivered for stats in recording.signals.values())
             print(f"{time.monotonic() - began:6.0f} s  {total:>13,} delivered  {rss[-1]:,} KB",
                   flush=True)  # fmt: skip
         sent = [int(sender.communicate()[0]) for sender in senders]
-        report = ask("settle")
+        target.stdin.write("settle\n")
+        target.stdin.flush()
+        report = json.loads(target.stdout.readline())
+        rss.append(resident_kb(target.pid))
     finally:
         for process in (target, *senders):
             process.kill()
             process.wait()
     for number, count in zip(NUMBERS, sent, strict=True):
-        delivered, kept, handled, pending, calls, without, left_out, bad, next_ = report["signals"][
+        delivered, kept, handled, pending, calls, without, left_out, bad, next_ = report[
             str(int(number))
         ]
         print(f"{sigrec.signal_name(number)}: {count:,} sent, {delivered:,} delivered, "
