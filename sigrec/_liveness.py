@@ -16,6 +16,12 @@ def stat_fields(pid: int) -> list[bytes] | None:
     return text[text.rfind(b")") + 2 :].split()
 
 
+def parent(pid: int) -> int | None:
+    """Field 4; None: it is gone, or has none that can be seen from here."""
+    fields = stat_fields(pid)
+    return (int(fields[1]) or None) if fields else None
+
+
 def start_ticks(pid: int) -> int | None:
     """When it started, in clock ticks since boot (field 22), if it is not a zombie."""
     fields = stat_fields(pid)

@@ -40,7 +40,9 @@ def configure(
     history: events kept in the recording, all signals together (default 16384; 64 bytes each).
     queue: events that can wait, with their siginfo, for the handler of one signal (default 16384).
     Both are rounded up to a power of two; 16 to 16,777,216.
-    recording: write the recording to this file, and keep it after a clean exit.
+    recording: write the recording to this file, and keep it after a clean exit. A recording of a
+    process that ended is kept beside it, as ``<file>.1``; any other file is not overwritten, nor is
+    the recording of a process that is alive.
 
     Raises ValueError for a bad argument, SigrecError once this process has registered a signal.
     """
@@ -111,7 +113,10 @@ def _adopt() -> None:
     notes: list[str] = []
     if _settings.recording is not None and _settings.pid == os.getpid():
         directory, name = os.path.split(_settings.recording)
-        if _publish(directory, name, True, notes):
+        reason = _rundir.in_the_way(_settings.recording)
+        if reason is not None:
+            notes.append(reason)
+        elif _publish(directory, name, True, notes):
             return
     for directory in _rundir.candidates():
         reason = _rundir.prepare(directory)
@@ -129,6 +134,8 @@ def _adopt() -> None:
 
 def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -> bool:
     try:
+        if named_by_user:
+            _rundir.make_way(os.path.join(directory, name))
         _core.publish(
             os.fsencode(directory),
             os.fsencode(name),

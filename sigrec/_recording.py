@@ -219,6 +219,17 @@ class Recording:
         self._make = (SignalInfo if here else SignalInfoFromElsewhere)._make
         self._here = here
 
+    @property
+    def _owner(self) -> int | None:
+        """The uid that the file belongs to; None: it is not in a file."""
+        return None if self._status is None else self._status.st_uid
+
+    def _same_pids(self, other: Recording) -> bool:
+        """Whether a pid means the same process in both, as one user says."""
+        return (self._owner, self.boot_id, self._namespace) == (
+            other._owner, other.boot_id, other._namespace
+        )  # fmt: skip
+
     def _bad(self, why: str) -> RecordingError:
         return RecordingError(f"{self.path or 'this process'}: {why}")
 
@@ -637,9 +648,7 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
         return opened[-1]
     if bad is not None:
         raise bad
-    if not os.path.exists(f"/proc/{pid}"):
-        raise NoRecordingError(f"there is no process {pid}, and no recording of one")
-    raise NoRecordingError(f"process {pid} publishes no recording (searched: {_searched()})")
+    raise NoRecordingError(_none_of(pid))
 
 
 def _signum(signum: int) -> int:
@@ -663,8 +672,28 @@ def _closed(offset: int, size: int) -> bytes:
     raise ValueError("the recording is closed")
 
 
-def _searched() -> str:
-    return ", ".join(dict.fromkeys(_rundir.directories()))
+def _none_of(pid: int) -> str:
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return (
+            f"there is no process {pid}, and no recording of one (kept are the newest "
+            f"{_rundir.KEEP} of processes that ended, and as many that exited with status 0)"
+        )
+    if os.geteuid() not in (0, owner):
+        return (
+            f"process {pid} belongs to uid {owner}: only that user and root can find its recording"
+        )
+    searched = ", ".join(dict.fromkeys(_rundir.directories()))
+    if os.geteuid() == 0:
+        searched += ", and those of other users"
+    hint = ""
+    parent = _liveness.parent(pid)
+    while parent and not hint:
+        if _rundir.find(parent):
+            hint = f"; PID {parent}, which it descends from, does: `sigrec run --children` records both"
+        parent = _liveness.parent(parent)
+    return f"process {pid} publishes no recording (searched: {searched}){hint}"
 
 
 def _open(path: str, flags: int) -> Recording:

@@ -134,8 +134,9 @@ def free_threaded() -> bool:
             apt="apt-get -q -o Dir::Etc::SourceList=$PWD/sources.list -o Dir::Etc::SourceParts=-"
             apt="$apt -o Dir::State::Lists=$PWD/lists"
             $apt update > /dev/null
-            $apt source --only-source python3.13 > /dev/null 2>&1
-            cd python3.13-3*/
+            $apt source --download-only --only-source python3.13 > /dev/null 2>&1
+            tar xf python3.13_*.orig.tar.xz  # CPython's own, without Debian's patches
+            cd Python-3.13*/
             ./configure -q --disable-gil --prefix={here}/python > /dev/null
             make -s -j"$(nproc)" > /dev/null 2>&1
             make -s install > /dev/null 2>&1

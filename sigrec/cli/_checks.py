@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sigrec import __version__
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
+from sigrec._liveness import stat_fields
 from sigrec._names import name
 from sigrec.cli._text import number, printable, shortened
 
@@ -22,6 +23,7 @@ FLOOD = 1000  # signals
 PATIENCE_S = 10.0
 ENOUGH_PENDING = 1024  # signals: below that a burst of real-time ones is refused
 MADV_WIPEONFORK = 18  # <linux/mman.h>
+PF_KTHREAD = 0x00200000  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 HOST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, <linux/proc_ns.h>
 
 
@@ -38,6 +40,8 @@ class Finding(NamedTuple):
 class Status(NamedTuple):
     """What proc_pid_status(5) says of a process's signals."""
 
+    state: str  # "R", "S", "T", ...
+    parent: int
     caught: frozenset[int]
     ignored: frozenset[int]
     blocked: frozenset[int]
@@ -63,6 +67,8 @@ def status(pid: int | str, tid: int | None = None) -> Status | None:
 
     queued, _, limit = fields.get("SigQ", "").partition("/")
     return Status(
+        state=fields.get("State", "?").strip()[:1],
+        parent=int(fields.get("PPid", "0")),
         caught=numbers("SigCgt"),
         ignored=numbers("SigIgn"),
         blocked=numbers("SigBlk"),
@@ -127,53 +133,47 @@ def _versions() -> Finding:
 
 
 def _inherited(now: Status) -> Iterator[Finding]:
-    quiet = True
     # Python itself ignores these two; and what posix_spawn(3) starts ignores those that glibc keeps
     # for itself, which no program can set (spawni.c).
     ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
     if ignored:
-        quiet = False
         yield Finding(
-            "dispositions", "note",
-            f"inherited as ignored: {names(ignored)}. What is started here ignores these until it "
-            "sets a handler, and a recorder leaves that so unless it is told their names",
-            "nohup, and a shell's & without job control, do that; start it from a terminal, or from "
-            "a service manager",
+            "inherited", "note",
+            f"as ignored: {names(ignored)}. What is started here ignores these until it sets a "
+            "handler, and a recorder leaves that so unless it is told their names",
+            "nothing, if that is meant: nohup does it, and a shell's & without job control; else "
+            "start it from a terminal, or from a service manager",
         )  # fmt: skip
     if now.blocked:
-        quiet = False
         yield Finding(
-            "mask", "problem", f"inherited as blocked: {names(now.blocked)}. They stay pending, and "
-            "no handler sees them",
+            "inherited", "problem", f"as blocked: {names(now.blocked)}. They stay pending, and no "
+            "handler sees them",
             "whoever starts this program should unblock them first; or, in it: "
             "signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())",
         )  # fmt: skip
+    if not ignored and not now.blocked:
+        yield Finding("inherited", "ok", "no signal is ignored or blocked before a program begins")
     python, foreign = _handlers(now)
     if python:
-        quiet = False
         yield Finding(
             "handlers", "note", f"Python code that runs at start has set handlers: {'; '.join(python)}",
             "register() takes their place and gives it back; `sigrec run` records beside them",
         )  # fmt: skip
     if foreign:
-        quiet = False
         yield Finding(
             "handlers", "note", f"C code has set handlers: {names(foreign)}"
             + (" (faulthandler is on)" if _faulthandler() else ""),
             "register() takes their place and gives it back; `sigrec run` records beside them",
         )  # fmt: skip
+    if not python and not foreign:
+        yield Finding("handlers", "ok", "nothing catches a signal before a program begins")
     wakeup = _wakeup_fd()
     if wakeup != -1:
-        quiet = False
         yield Finding(
             "wakeup fd", "note", f"descriptor {wakeup} is the wakeup fd already: somebody's event loop",
             "sigrec needs none and leaves it alone; a registered signal writes one byte a wake-up to "
             "it, not one a signal",
         )  # fmt: skip
-    if quiet:
-        yield Finding(
-            "handlers", "ok", "nothing is ignored, blocked or caught before a program begins"
-        )
 
 
 def _handlers(now: Status) -> tuple[list[str], set[int]]:
@@ -229,18 +229,20 @@ def _surroundings(now: Status) -> Iterator[Finding]:
         )
 
 
-def _queue_limit(now: Status) -> Finding:
+def _queue_limit(now: Status, pid: int | None = None) -> Finding:
     if now.queued is None:
         return Finding("RLIMIT_SIGPENDING", "note", "how many signals may be queued is not known")
     used, limit = now.queued
     found = f"{number(limit)} signals may be queued for this user's processes, {number(used)} are"
     if limit - used >= ENOUGH_PENDING:
         return Finding("RLIMIT_SIGPENDING", "ok", found)
+    now_too = "" if pid is None else f"prlimit --pid {pid} --sigpending=65536 for this one, "
     return Finding(
-        "RLIMIT_SIGPENDING", "problem", found + ". Beyond that sigqueue() fails with EAGAIN, and "
-        "kill() of a real-time signal too, or it loses who sent it",
-        "raise it: ulimit -i 65536 in a shell, LimitSIGPENDING=65536 in a systemd unit, --ulimit "
-        "sigpending=65536 for a container",
+        "RLIMIT_SIGPENDING", "problem" if used >= limit else "note",
+        f"{found}. When it is reached sigqueue() fails with EAGAIN; a real-time signal of kill() "
+        "merges, and loses who sent it",
+        f"raise it, as root: {now_too}ulimit -i 65536 in the shell that starts it, "
+        "LimitSIGPENDING=65536 in its systemd unit, --ulimit sigpending=65536 for a container",
     )  # fmt: skip
 
 
@@ -275,16 +277,22 @@ def _kernel() -> Iterator[Finding]:
 
 
 def _sigtimedwait() -> str | None:
-    signum = signal.SIGRTMAX - 1
+    # A standard signal: it is pending even where none can be queued (RLIMIT_SIGPENDING).
+    signum = signal.SIGUSR2
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
+    signal.raise_signal(signum)
     try:
-        signal.raise_signal(signum)
-        info = signal.sigtimedwait({signum}, 0)
-        return None if info is not None else "it does not find a signal that is pending"
+        if signal.sigtimedwait({signum}, 0) is not None:
+            return None
+        problem = "it does not find a signal that is pending"
     except OSError as error:
-        return str(error.strerror)
+        problem = str(error.strerror)
     finally:
+        if signum in signal.sigpending():
+            handler = signal.signal(signum, signal.SIG_IGN)  # which discards what is pending
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return problem
 
 
 def _place() -> Iterator[Finding]:
@@ -305,9 +313,10 @@ def _place() -> Iterator[Finding]:
             return
     path = os.fsdecode(_core.path())
     passed_over = "; ".join(
-        printable(str(w.message)).removeprefix("sigrec: ")
+        # Without its end, which says where it goes instead.
+        printable(str(w.message)).removeprefix("sigrec: ").rpartition("; ")[0]
         for w in caught
-        if "sigrec" in str(w.message)
+        if str(w.message).startswith("sigrec: ")
     )
     if not path:
         if _rundir.publishing_off():
@@ -332,15 +341,26 @@ def _place() -> Iterator[Finding]:
     except OSError:
         pass
     where = f"{directory} ({on or 'file system unknown'}{free})"
-    if passed_over:
+    slow = "" if on in (None, "tmpfs", "ramfs") else (
+        ": not memory, so that write-back can make a handler wait"
+    )  # fmt: skip
+    named = os.environ.get("SIGREC_DIR")
+    if named and os.path.abspath(named) != directory:
         yield Finding(
-            "recording", "note", f"in {printable(where)}, after others were refused: {passed_over}",
-            "a reader searches all of these places, so this works; else set SIGREC_DIR",
+            "recording", "problem",
+            f"not in SIGREC_DIR: {passed_over}. It goes to {printable(where)}{slow}",
+            "make SIGREC_DIR a directory of this user's that nobody else can write to: mkdir -m 700; "
+            "or unset it",
         )  # fmt: skip
-    elif on not in (None, "tmpfs", "ramfs"):
+    elif passed_over:
         yield Finding(
-            "recording", "note", f"in {printable(where)}: not memory, so that write-back can make a "
-            "handler wait",
+            "recording", "note", f"in {printable(where)}{slow}; refused were: {passed_over}",
+            "nothing, if that is meant: a reader searches all of these places; else set SIGREC_DIR to "
+            "a directory of this user's, on a tmpfs",
+        )  # fmt: skip
+    elif slow:
+        yield Finding(
+            "recording", "note", f"in {printable(where)}{slow}",
             "set SIGREC_DIR to a directory on a tmpfs, as /dev/shm mostly is",
         )  # fmt: skip
     else:
@@ -471,6 +491,25 @@ def process(pid: int) -> Iterator[Finding]:
         raise SigrecError(
             f"there is no process {pid} here" if os.path.isdir("/proc/self") else "no /proc"
         )
+    if now.state in "ZX":
+        yield Finding(
+            "process", "problem", f"it has ended, and is a zombie until its parent, PID {now.parent}, "
+            "waits for it: no signal has an effect on it",
+            f"sigrec why {pid}",
+        )  # fmt: skip
+        return
+    if _kernel_thread(pid):
+        yield Finding(
+            "process", "problem", "it is a thread of the kernel's: signals do nothing to it",
+            "look for the process that you mean: pgrep -af python",
+        )  # fmt: skip
+        return
+    if now.state == "T":
+        yield Finding(
+            "process", "problem", "it is stopped: of all signals only SIGCONT and SIGKILL have an "
+            "effect now, and no handler of it runs",
+            f"let it go on: kill -CONT {pid}",
+        )  # fmt: skip
     if now.tracer:
         yield Finding(
             "debugger", "note", f"PID {now.tracer} traces it, and gets each signal before it",
@@ -481,33 +520,67 @@ def process(pid: int) -> Iterator[Finding]:
             "namespace", "note", f"in a PID namespace of its own, where it is PID {now.pids[-1]}",
             "its recording, and the PIDs in it, are of that namespace: docker exec CONTAINER sigrec stats",
         )  # fmt: skip
-    yield _blocked(pid)
-    if now.pending:
+    ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
+    if ignored:
         yield Finding(
-            "pending", "note", f"pending, and not delivered yet: {names(now.pending)}",
-            "they are blocked, or the process is stopped, or asleep in the kernel",
+            "ignored", "note", f"it ignores {names(ignored)}: the kernel throws these away, and nobody "
+            "can count them",
+            "if that is not meant: it was inherited (nohup), or it calls signal.signal(..., SIG_IGN)",
         )  # fmt: skip
-    yield _queue_limit(now)
+    yield _blocked(pid, now.pending)
+    waiting = now.pending - _blocked_everywhere(pid)
+    if waiting and now.state != "T":
+        yield Finding(
+            "pending", "note", f"sent, and not delivered yet: {names(waiting)}",
+            "its threads that do not block them are asleep in the kernel (ps shows D), or about to "
+            "run: look again",
+        )  # fmt: skip
+    yield _queue_limit(now, pid)
     yield from _recorded(pid, now)
 
 
-def _blocked(pid: int) -> Finding:
+def _kernel_thread(pid: int) -> bool:
+    fields = stat_fields(pid)
+    return bool(fields and int(fields[6]) & PF_KTHREAD)
+
+
+def _blocked_everywhere(pid: int) -> frozenset[int]:
     """What every thread blocks reaches none."""
     try:
         threads = [status(pid, int(tid)) for tid in os.listdir(f"/proc/{pid}/task")]
     except OSError:
         threads = []
     masks = [thread.blocked for thread in threads if thread is not None]
-    if not masks:
-        return Finding("mask", "note", "its threads cannot be seen")
-    everywhere = frozenset.intersection(*masks)
+    return frozenset.intersection(*masks) if masks else frozenset()
+
+
+def _blocked(pid: int, pending: frozenset[int]) -> Finding:
+    everywhere = _blocked_everywhere(pid)
+    advice = "signal.pthread_sigmask(signal.SIG_UNBLOCK, ...) in the thread that is to handle them"
+    if everywhere & pending:
+        return Finding(
+            "mask", "problem", f"sent, and blocked in every one of its threads: "
+            f"{names(everywhere & pending)}. They wait until one unblocks them",
+            advice,
+        )  # fmt: skip
     if everywhere:
         return Finding(
             "mask", "note", f"blocked in every one of its threads: {names(everywhere)}. These stay "
             "pending, unless it waits for them with sigwait() or a signalfd",
-            "signal.pthread_sigmask(signal.SIG_UNBLOCK, ...) in the thread that is to handle them",
+            advice,
         )  # fmt: skip
     return Finding("mask", "ok", "nothing is blocked in all of its threads")
+
+
+def _python(pid: int) -> bool | None:
+    """Whether it runs Python; None: not ours to see."""
+    try:
+        if os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith("python"):
+            return True
+        with open(f"/proc/{pid}/maps", "rb") as maps:
+            return b"libpython" in maps.read()
+    except OSError:
+        return None
 
 
 def _recorded(pid: int, now: Status) -> Iterator[Finding]:
@@ -515,13 +588,22 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
 
     try:
         recording = open_recording(pid)
-    except NoRecordingError:
+    except NoRecordingError as error:
         yield Finding(
-            "recording", "note",
-            f"it has none that this user can find. It catches {names(now.caught) or 'nothing'}; it "
-            f"ignores {names(now.ignored) or 'nothing'}",
-            "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
-        )  # fmt: skip
+            "handlers",
+            "ok",
+            f"it catches {names(now.caught & signal.valid_signals()) or 'no signal'}",
+        )
+        if _python(pid) is False:
+            yield Finding(
+                "recording", "note", "it has none, and it is not a Python program",
+                f"of other programs strace shows the signals: strace -f -e trace=none -p {pid}",
+            )  # fmt: skip
+        else:
+            yield Finding(
+                "recording", "note", printable(str(error)),
+                "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
+            )  # fmt: skip
         return
     except (RecordingError, OSError) as error:
         yield Finding("recording", "problem", printable(str(error)), "report it, with this output")
@@ -551,6 +633,11 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
                 "handlers", "problem", f"another handler has taken the place of sigrec's: {names(lost)}",
                 "something in it calls sigaction() or signal.signal() after register(): register later, "
                 "or let the other go first",
+            )  # fmt: skip
+        elif registered:
+            yield Finding(
+                "handlers", "ok", "the kernel says that something catches each signal that is "
+                "registered. Whether it is sigrec, only the process knows: sigrec.stats() in it notices"
             )  # fmt: skip
         waiting = [s for s in signals if s.pending]
         if waiting:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         json.dump({"version": JSON_VERSION, "findings": found}, sys.stdout, indent=2)
         print()
     else:
-        fine = "sigrec works here" if args.pid is None else "Nothing is seen to be in the way"
+        fine = "sigrec works here" if args.pid is None else "Nothing is seen to be wrong"
         print(show(findings, fine), end="")
     return 1 if problems else 0
 

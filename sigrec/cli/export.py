@@ -106,7 +106,11 @@ def _whole(path: str) -> Iterator[TextIO]:
     """A file that is written beside that one, and takes its name when it is complete."""
     old = os.stat(path) if os.path.exists(path) else None
     if old is not None and not stat.S_ISREG(old.st_mode):
-        with open(path, "w", encoding="utf-8", newline="") as out:  # a pipe, a device
+        try:
+            out = open(path, "w", encoding="utf-8", newline="")  # a pipe, a device
+        except OSError as error:
+            raise SigrecError(f"{path}: cannot be written: {error.strerror}") from None
+        with out:
             yield out
         return
     target = os.path.realpath(path)  # what a link points at is replaced, and not the link

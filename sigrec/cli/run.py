@@ -4,7 +4,8 @@ behaves as without.
   sigrec run server.py --port 8000       a script
   sigrec run -m http.server 8000         a module, as python -m
   sigrec run -c 'import time; ...'       code, as python -c
-  sigrec run -o web.sigrec server.py     the recording in a file of your own
+  sigrec run -o web.sigrec server.py     the recording in a file of your own;
+                                         the one before is kept as web.sigrec.1
   sigrec run --children -m gunicorn app  and the Python programs it starts
 
 Then, from anywhere, while it runs or afterwards: sigrec why PID, or
@@ -18,6 +19,7 @@ import argparse
 import os
 import sys
 
+from sigrec import _rundir
 from sigrec._errors import SigrecError
 
 USAGE = "sigrec run [-o FILE] [--children] [-m MODULE | -c CODE | SCRIPT] ARGS..."
@@ -84,4 +86,7 @@ def _output(path: str | None) -> str | None:
         raise SigrecError(f"{path}: is a directory")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise SigrecError(f"{path}: the directory {directory} is not writable")
+    reason = _rundir.in_the_way(output)
+    if reason is not None:
+        raise SigrecError(reason)
     return output

@@ -5,13 +5,14 @@ before it.
   sigrec why run.sigrec   a recording's file
   sigrec why              the process of this user that ended last
 
-No more than its recording and /proc tell. A process cannot see its own
-SIGKILL: the sentence says then that the record ends without a signal, and
-what that usually means.
+No more than recordings and /proc tell. A process cannot see its own SIGKILL:
+its parent is told, and if that was recorded, this says it. Else the sentence
+says that the record ends without a signal, and what that usually means.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 
@@ -40,28 +41,43 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _newest() -> Recording:
-    """Of this user's recordings the one that was written last, of a process that ended if any."""
+    """Of this user's recordings the one of the process that ended last; if none ended, of the one
+    that began last."""
     from sigrec import _rundir
     from sigrec._recording import open_recording
 
-    def age(path: str) -> float:
-        try:
-            return -os.stat(path).st_mtime
-        except OSError:
-            return 0.0
-
-    alive = None
-    for path in sorted(_rundir.recordings(), key=age):
+    found = []
+    for path in _rundir.recordings():
         try:
             recording = open_recording(path)
-        except RecordingError:
+            found.append((recording, os.stat(path).st_mtime_ns))
+        except (RecordingError, OSError):
             continue
-        if recording.state not in ("alive", "unknown"):
-            return recording
-        alive = alive or recording
-    if alive is None:
+    if not found:
         raise NoRecordingError("no process of this user has a recording")
-    return alive
+    begun = sorted(recording.started_ns for recording, _ in found)
+
+    def ended_ns(recording: Recording, seen_ns: int) -> float:
+        """As late as it can have been: of an end without a word no time is known. But whoever
+        begins to record touches the files of those who are alive (sigrec._rundir.clean)."""
+        if recording.leave_time_ns is not None:
+            return recording.leave_time_ns
+        if recording.ending is not None:
+            info = recording.signals[recording.ending[0]].last
+            if info is not None:
+                return info.time_ns
+        told = _parent_was_told(recording)
+        if told is not None:
+            return told[1].time_ns
+        return next((ns for ns in begun if ns > seen_ns), math.inf)
+
+    def rank(entry: tuple[Recording, int]) -> tuple[bool, float]:
+        recording, seen_ns = entry
+        if recording.state in ("alive", "unknown"):
+            return False, recording.started_ns
+        return True, ended_ns(recording, seen_ns)
+
+    return max(found, key=rank)[0]
 
 
 # sigaction(2), by signal and si_code.
@@ -92,6 +108,14 @@ _MEANS: dict[int, str] = {
     signal.SIGHUP: "the terminal hung up, or its session's leader ended",
     signal.SIGSYS: "it made a system call that a filter forbids: seccomp(2)",
 }
+# The default of these is to be ignored: they end nothing.
+_HARMLESS = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
+CLD_EXITED = 1
+_CHILD_ENDED = {
+    CLD_EXITED: "exited with status",
+    2: "was killed by",
+    3: "was killed, and dumped core, by",
+}
 _ENDS_WHAT_IS_NOT_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV)
 
 
@@ -105,10 +129,11 @@ class _Why:
         self.recording = recording
         self.state = recording.state
         self.signals = recording.signals
-        argv = list(map(printable, recording.argv))
-        argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
-        command = shortened(" ".join(argv), 60)
-        self.who = f"PID {recording.pid}" + (f" ({command})" if command else "")
+        command = shortened(_command(recording), 60)
+        owner = recording._owner  # for root, who reads what others record
+        user = "" if owner in (None, os.geteuid()) else f"uid {owner}"
+        what = ", ".join(filter(None, (command, user)))
+        self.who = f"PID {recording.pid}" + (f" ({what})" if what else "")
 
     def sentence(self) -> str:
         recording = self.recording
@@ -207,6 +232,9 @@ class _Why:
         from sigrec import _liveness
 
         last = self._last_signal("the last that it received was")
+        told = self._as_its_parent_was_told()
+        if told:
+            return f"{self.who} {told}{self._handling()}{last}."
         if self.recording.boot_id != _liveness.boot_id():
             means = "the machine has been started anew since, which may be what ended it"
         else:
@@ -224,6 +252,20 @@ class _Why:
         return (
             f"The record of {self.who} ends without a signal and without an exit, {means}; "
             f"nothing more is known{self._handling(', but that it was')}{last}."
+        )
+
+    def _as_its_parent_was_told(self) -> str | None:
+        told = _parent_was_told(self.recording)
+        if told is None:
+            return None
+        parent, info = told
+        status = info.si_status or 0
+        what = parent.name(status) if info.si_code != CLD_EXITED else str(status)
+        command = shortened(_command(parent), 40)
+        who = "" if info.si_code == CLD_EXITED else "; who sent that, nobody is told"
+        return (
+            f"{_CHILD_ENDED[info.si_code]} {what}, as its parent, PID {parent.pid} ({command}), was "
+            f"told at {_clock(info.time_ns)}{who}"
         )
 
     # --- the parts ---------------------------------------------------------------------------
@@ -298,7 +340,7 @@ class _Why:
             again = self._find(ending.si_signo, ending.ordinal - 1)
             if again is not None:
                 earlier.append(again)
-                earlier.sort(key=lambda info: -info.monotonic_ns)
+        earlier.sort(key=lambda info: (info.si_signo in _HARMLESS, -info.monotonic_ns))
         parts = []
         for info in earlier[:2]:
             count = self.signals[info.si_signo].delivered
@@ -314,6 +356,31 @@ class _Why:
         if not newest:
             return "; no signal is recorded"
         return f"; {words} {self._from(newest[0])}, at {_clock(newest[0].time_ns)}"
+
+
+def _parent_was_told(mine: Recording) -> tuple[Recording, SignalInfo] | None:
+    """By SIGCHLD, if its parent handled and recorded that: it has wait(2)'s status, which is not
+    the child's to write."""
+    from sigrec import _rundir
+    from sigrec._recording import open_recording
+
+    last = max((s.last.time_ns for s in mine.signals.values() if s.last), default=mine.started_ns)
+    for path in _rundir.beside(mine.path) if mine.path else ():
+        try:
+            parent = open_recording(path)
+            if mine._same_pids(parent):
+                for info in parent.events(signal.SIGCHLD, since=last):
+                    if info.si_pid == mine.pid and info.si_code in _CHILD_ENDED:
+                        return parent, info
+        except RecordingError:
+            continue
+    return None
+
+
+def _command(recording: Recording) -> str:
+    argv = list(map(printable, recording.argv))
+    argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
+    return " ".join(argv)
 
 
 def _clock(time_ns: int) -> str:

@@ -179,6 +179,45 @@ def test_it_says_what_it_cannot_do(place):
     assert "not with -E, -I or -S" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_what_is_there_already(place):
+    """Nothing is lost: not a file that is no recording, nor how the program ended before."""
+    (place / "notes.txt").write_text("precious")
+    os.mkfifo(place / "pipe")
+    (place / "empty").touch()  # as mktemp makes them
+    for path, words in (("notes.txt", "not a recording"), ("pipe", "not a file")):
+        done = run("-o", path, "-c", "print('ran')")
+        assert (done.returncode, done.stdout) == (1, "") and words in done.stderr, path
+    assert (place / "notes.txt").read_text() == "precious"
+    assert run("-o", "empty", "-c", "").returncode == 0
+    assert not (place / "empty.1").exists()
+    assert [run("-o", "r", "-c", f"raise SystemExit({n})").returncode for n in (5, 6)] == [5, 6]
+    for path, status in (("r", 6), ("r.1", 5)):
+        with sigrec.open_recording(place / path) as recording:
+            assert recording.status == status
+    code = "import sys; print('ready', flush=True); sys.stdin.read()"
+    alive = subprocess.Popen(
+        [sys.executable, "-m", "sigrec", "run", "-o", "r", "-c", code],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert alive.stdout.readline() == b"ready\n"
+    done = run("-o", "r", "-c", "print('ran')")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"the recording of PID {alive.pid}, which is alive" in done.stderr
+    alive.communicate()
+    (place / "future").write_bytes(b"\x89SIGREC\n" + bytes(8))  # of another version
+    assert run("-o", "future", "-c", "").returncode == 0
+    assert (place / "future.1").exists()
+
+
+def test_a_program_that_names_a_file_which_is_there_goes_on(place):
+    (place / "notes.txt").write_text("precious")
+    code = "import sigrec; sigrec.configure(recording='notes.txt'); sigrec.register(10, print); print(sigrec.stats().processes[0].path)"
+    done = python("-c", code)
+    assert done.returncode == 0 and "notes.txt" not in done.stdout
+    assert "is not a recording; it is not overwritten" in done.stderr
+    assert (place / "notes.txt").read_text() == "precious"
+
+
 def test_recording_never_breaks_the_program(place, monkeypatch):
     monkeypatch.setenv("SIGREC_DIR", "")  # publishing is off
     done = run("-c", "print('ran')")

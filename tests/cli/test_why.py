@@ -254,6 +254,86 @@ def test_the_second_of_the_same_signal(run):
     assert re.search(r"terminated by SIGTERM, .* after an earlier SIGTERM from PID", program.why())
 
 
+PARENT = """
+import signal, subprocess, sys
+signal.signal(signal.SIGCHLD, lambda *a: None)
+children = [
+    subprocess.Popen([sys.executable, "-c", code])
+    for code in ("import time; time.sleep(100)", "import os; input(); os._exit(3)")
+]
+print(*(child.pid for child in children), flush=True)
+for child in children:
+    child.wait()
+input()
+"""
+
+
+def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
+    from sigrec import _rundir
+
+    monkeypatch.setattr(_rundir, "directories", lambda: [str(run_directory)])
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "sigrec", "run", "--children", str(script)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    killed, other = map(int, parent.stdout.readline().split())
+    wait_until(lambda: all((run_directory / f"{pid}.sigrec").exists() for pid in (killed, other)))
+    os.kill(killed, signal.SIGKILL)
+    with sigrec.open_recording(parent.pid) as recording:
+        wait_until(lambda: signal.SIGCHLD in recording.signals)
+    with sigrec.open_recording(killed) as recording:
+        assert re.search(
+            rf"was killed by SIGKILL, as its parent, PID {parent.pid} \(python[\d.]* .*\), was told at "
+            r"\d\d:\d\d:\d\d; who sent that, nobody is told; no signal is recorded\.$",
+            why.why(recording),
+        )
+    assert main(["why"]) == 0
+    assert capsys.readouterr().out.startswith(f"PID {killed} ")
+    parent.communicate("go on\nend\n", timeout=60)
+    # Not the one whose file is the newest, nor one that ended without a word.
+    assert main(["why"]) == 0
+    assert capsys.readouterr().out.startswith(f"PID {parent.pid} ")
+
+
+def test_whom_it_believes_to_be_the_parent(tmp_path):
+    child = RecordingBuilder(pid=7).write(tmp_path / "7.sigrec")
+    builder = RecordingBuilder(pid=8).slot(0, event(17, code=2, pid=7, detail=9))
+
+    def told(builder):
+        builder.write(tmp_path / "8.sigrec")
+        with sigrec.open_recording(child) as recording:
+            return "was killed by SIGKILL, as its parent, PID 8" in why.why(recording)
+
+    assert told(builder)
+    assert not told(RecordingBuilder(pid=8).slot(0, event(17, code=2, pid=6, detail=9)))
+    # A stop is no end; and what was before it began is somebody else's.
+    assert not told(RecordingBuilder(pid=8).slot(0, event(17, code=5, pid=7, detail=19)))
+    early = RecordingBuilder(pid=8).slot(0, event(17, MONOTONIC - 1, code=2, pid=7, detail=9))
+    assert not told(early)
+    assert not told(builder.set(pid_namespace=2))
+    assert not told(builder.set(pid_namespace=1, boot_id=b"another"))
+    if os.geteuid() == 0:
+        builder.set(boot_id=RecordingBuilder().raw[112:152])
+        assert told(builder)
+        os.chown(tmp_path / "8.sigrec", 65534, 65534)
+        with sigrec.open_recording(child) as recording:
+            assert "SIGKILL, as its parent" not in why.why(recording)
+
+
+def test_what_ends_nothing_comes_last(tmp_path):
+    """As where a server shuts down: asked to by somebody, and then its children end."""
+    asked = event(15, MONOTONIC, pid=77)
+    ended = event(17, MONOTONIC + SECOND, code=1, pid=78)
+    builder = RecordingBuilder().set(leave=1, status=0, leave_ns=MONOTONIC + 2 * SECOND)
+    builder.ledger(15, 3, delivered=1, last=asked).ledger(17, 3, delivered=1, last=ended)
+    assert re.search(
+        r", 2\.0 s after SIGTERM from PID 77 .* and 1\.0 s after SIGCHLD from",
+        sentence_of(builder, tmp_path),
+    )
+
+
 def test_only_registered_signals_say_less(child):
     p = child("sigrec.register(signal.SIGUSR1, print); say('ready'); hear()")
     p.line()

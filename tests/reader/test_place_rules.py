@@ -10,6 +10,7 @@ import pytest
 
 import sigrec
 from sigrec import _liveness, _rundir
+from sigrec.cli import why
 from tests.reader.builder import BOOT, RecordingBuilder, event
 
 UID = os.geteuid()
@@ -135,6 +136,30 @@ def test_a_planted_directory_is_not_read(run_directory):
     assert _rundir.find(7) == []
 
 
+@pytest.mark.skipif(UID != 0, reason="only root reads what others record")
+def test_root_finds_the_recording_of_somebody_else(tmp_path, monkeypatch):
+    for name in ("SIGREC_DIR", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    theirs = tmp_path / "sigrec-65534"
+    theirs.mkdir(mode=0o700)
+    path = RecordingBuilder(pid=NOBODY).write(theirs / f"{NOBODY}.sigrec")
+    assert _rundir.find(NOBODY) == []  # the directory is not that user's: anyone may have made it
+    os.chown(theirs, 65534, 65534)
+    os.chown(path, 65534, 65534)
+    assert _rundir.find(NOBODY) == [str(path)]
+    assert str(path) not in _rundir.recordings()
+    theirs.chmod(0o777)
+    assert _rundir.find(NOBODY) == []
+    theirs.chmod(0o700)
+    mine = tmp_path / "sigrec-0"
+    mine.mkdir(mode=0o700)
+    own = RecordingBuilder(pid=NOBODY).write(mine / f"{NOBODY}.sigrec")
+    assert _rundir.find(NOBODY) == [str(own)]
+    with sigrec.open_recording(path) as recording:
+        assert "uid 65534" in why.why(recording)
+
+
 # --- cleaning ------------------------------------------------------------------------------
 
 
@@ -176,6 +201,29 @@ def test_clean_keep(place):
     fill(place, 5)
     _rundir.clean(str(place), keep=2)
     assert left(place) == {f"{NOBODY + 3}.sigrec", f"{NOBODY + 4}.sigrec"}
+
+
+def test_clean_keeps_a_long_life_that_ended_just_now(place):
+    """Of its file the time is that of its beginning: a tmpfs has no other."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    mine = RecordingBuilder(pid=process.pid).write(place / f"{process.pid}.sigrec")
+    os.utime(mine, ns=(0, 0))
+    fill(place, 16)
+    _rundir.clean(str(place))
+    process.communicate()
+    _rundir.clean(str(place))
+    assert mine.exists()
+    assert left(place) == {mine.name, *(f"{NOBODY + n}.sigrec" for n in range(1, 16))}
+
+
+def test_clean_does_not_drop_an_ending_for_many_that_went_well(place):
+    fill(place, 1)
+    for n in range(100, 140):
+        path = RecordingBuilder(pid=NOBODY + n).set(state=1, leave=1, status=0)
+        path.write(place / f"{NOBODY + n}.sigrec")
+    _rundir.clean(str(place))
+    assert f"{NOBODY}.sigrec" in left(place)
+    assert len(left(place)) == 17
 
 
 def test_clean_leaves_what_may_live(place):
