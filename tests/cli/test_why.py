@@ -282,7 +282,7 @@ def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
     wait_until(lambda: all((run_directory / f"{pid}.sigrec").exists() for pid in (killed, other)))
     os.kill(killed, signal.SIGKILL)
     with sigrec.open_recording(parent.pid) as recording:
-        wait_until(lambda: signal.SIGCHLD in recording.signals)
+        wait_until(lambda: recording.signals[signal.SIGCHLD].delivered)
     with sigrec.open_recording(killed) as recording:
         assert re.search(
             rf"was killed by SIGKILL, as its parent, PID {parent.pid} \(python[\d.]* .*\), was told at "
