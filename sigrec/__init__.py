@@ -103,9 +103,8 @@ def __getattr__(name: str) -> object:
         )
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(f"sigrec.{_MODULES[name]}"), name)
+    # Not by importlib, which is one more file to open, where there may be no descriptor left.
+    value: object = getattr(__import__(f"sigrec.{_MODULES[name]}", fromlist=[name]), name)
     globals()[name] = value
     return value
 
@@ -116,9 +115,7 @@ def _in_main_interpreter() -> bool:
     is_main = getattr(_thread, "_is_main_interpreter", None)  # Python 3.12
     if is_main is not None:
         return bool(is_main())
-    from importlib import import_module
-
-    interpreters = import_module("_xxsubinterpreters")
+    interpreters = __import__("_xxsubinterpreters")
     return bool(interpreters.get_current() == interpreters.get_main())
 
 

@@ -12,6 +12,7 @@ from sigrec._errors import SigrecError
 HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
 LARGEST = 1 << 24  # events: 1 GiB
+_HERE = os.path.dirname(__file__) + os.sep
 
 
 class _Settings:
@@ -176,10 +177,17 @@ def _warn(notes: list[str], outcome: str) -> None:
     _settings.warned = True
     import warnings
 
+    text = f"sigrec: {'; '.join(notes)}; {outcome}"
+    # Whose line it is about: the caller's, not one of ours.
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        level, frame = level + 1, frame.f_back
     try:
-        warnings.warn(f"sigrec: {'; '.join(notes)}; {outcome}", RuntimeWarning, stacklevel=2)
+        warnings.warn(text, RuntimeWarning, stacklevel=level)
     except RuntimeWarning:
-        pass  # warnings are errors here; this one must not keep a signal from being handled
+        # Warnings are errors here; this one must not keep a signal from being handled.
+        if sys.stderr is not None:
+            print(text, file=sys.stderr)
 
 
 configure.__module__ = "sigrec"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from .proof.build import ROOT, Kind, build, run_c_tests
+from .proof.build import REQUIREMENTS, ROOT, Kind, build, run_c_tests
 
 AARCH64 = "aarch64-linux-gnu-gcc"
 KINDS = {
@@ -71,8 +72,7 @@ def macos() -> bool:
     return fine
 
 
-# Without those that have no wheels for a CPython that is this new.
-TEST_REQUIREMENTS = "pytest rich shtab pyte trio anyio build 'setuptools>=77' 'cython>=3.1' pyyaml"
+TEST_REQUIREMENTS = shlex.join(REQUIREMENTS)
 IN_ROOT = """
 set -e
 mount --rbind /dev "$1/dev"

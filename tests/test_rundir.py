@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -96,7 +97,18 @@ def test_warnings_as_errors_do_not_break_the_program(child, tmp_path):
     )
     p.line()
     assert p.line() == "1 1 1 0"
-    p.end()
+    _, errors = p.end()
+    assert errors.startswith("sigrec: ") and errors.count("\n") == 1  # and it is said all the same
+
+
+def test_the_warning_is_about_the_callers_line(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import sigrec\n\nsigrec.register(10, print)\n")
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True,
+        env={**os.environ, "SIGREC_DIR": "/nowhere/at/all"},
+    )  # fmt: skip
+    assert done.stderr.startswith(f"{program}:3: RuntimeWarning: sigrec: /nowhere/at/all: ")
 
 
 def test_a_stale_file_of_the_same_pid_is_replaced(child, run_directory):

@@ -7,6 +7,7 @@ import re
 import time
 
 from sigrec import _names
+from sigrec._errors import NoRecordingError
 from sigrec._recording import open_recording
 
 TYPE_CHECKING = False
@@ -18,6 +19,8 @@ _UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 8
 
 def recording(what: str) -> Recording:
     """Opens PID|FILE. A file in the way of a pid is meant only with a slash or a suffix."""
+    if not what:
+        raise NoRecordingError("neither a PID nor a file: ''")
     return open_recording(int(what) if what.isdecimal() and what.isascii() else what)
 
 

@@ -418,7 +418,7 @@ def test_without_an_argument_what_ended_last(run, monkeypatch, run_directory, tm
 
 def test_errors_are_one_line(tmp_path, capsys):
     (tmp_path / "text").write_text("hello")
-    for what in (str(tmp_path / "text"), str(tmp_path / "none"), "4194399"):
+    for what in (str(tmp_path / "text"), str(tmp_path / "none"), "4194399", ""):
         assert main(["why", what]) == 1
         captured = capsys.readouterr()
         assert captured.out == "" and captured.err.count("\n") == 1

@@ -12,6 +12,19 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 CC = os.environ.get("CC") or shutil.which("cc")
+# What the Python suite needs where not everything has a wheel: the rest of it is skipped.
+REQUIREMENTS = [
+    "pytest",
+    "rich",
+    "shtab",
+    "pyte",
+    "trio",
+    "anyio",
+    "build",
+    "setuptools>=77",
+    "cython>=3.1",
+    "pyyaml",
+]
 STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-g", "-pthread"]
 
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .build import CC, ROOT, Kind, run_c_tests
+from .build import CC, REQUIREMENTS, ROOT, Kind, run_c_tests
 
 # What a tool makes of signals is its own: these C tests ask for what it does not give.
 LATE_SIGNALS = "it delivers signals later than the kernel does"
@@ -69,6 +69,21 @@ NOT_UNDER_ASAN = [
     "--deselect=tests/test_faults.py::test_a_limit_that_is_reached_while_it_runs[AS-1]",
     "--deselect=tests/test_system_calls.py",
 ]
+
+
+# CPython 3.11's: _xxsubinterpreters.get_current() fails an assertion in a forked child, whose
+# reference count begins at -1. (A release build counts on.)
+NOT_IN_A_DEBUG_BUILD = [
+    "--deselect=tests/test_fork.py::test_multiprocessing_under_a_flood[forkserver]"
+]
+# A debug build shows all.
+WARNINGS_OF_A_RELEASE = ",".join(
+    [
+        f"ignore::{kind}Warning"
+        for kind in ("Resource", "Import", "PendingDeprecation", "Deprecation")
+    ]
+    + ["default::DeprecationWarning:__main__"]
+)
 
 
 def suite(
@@ -128,11 +143,11 @@ def python_debug() -> bool:
         environment = Path(directory) / "venv"
         subprocess.run([python, "-m", "venv", environment], check=True)
         debug = str(environment / "bin" / "python")
-        subprocess.run(
-            [debug, "-m", "pip", "install", "-q", "setuptools>=77", "cython>=3.1", "pytest"],
-            check=True,
-        )
-        return suite(debug, Path(directory), "-g -O0 -UNDEBUG")
+        subprocess.run([debug, "-m", "pip", "install", "-q", *REQUIREMENTS], check=True)
+        return suite(
+            debug, Path(directory), "-g -O0 -UNDEBUG", without=NOT_IN_A_DEBUG_BUILD,
+            PYTHONWARNINGS=WARNINGS_OF_A_RELEASE,
+        )  # fmt: skip
 
 
 KINDS: dict[str, Callable[[], bool]] = {
