@@ -75,6 +75,7 @@ def macos() -> bool:
 TEST_REQUIREMENTS = shlex.join(REQUIREMENTS)
 IN_ROOT = """
 set -e
+mount --bind "$1" "$1"  # unshare(1), in the tests, wants a mount point for its root
 mount --rbind /dev "$1/dev"
 mount --rbind /sys "$1/sys"
 mount -t proc proc "$1/proc"

@@ -95,7 +95,8 @@ def test_while_the_main_thread_holds_the_gil(child):
         say("ready")
         libc.waitpid(pid, None, 0)
         settle(RT)
-        assert int(os.read(r, 100)) < min(calls)
+        held = getattr(sys, "_is_gil_enabled", lambda: True)()
+        assert int(os.read(r, 100)) < min(calls) or not held
         say(len(calls), *ledger(RT))
         """
     )

@@ -1,4 +1,4 @@
-"""Every form begun and ended 10,000 times: nothing is left behind."""
+"""Every form begun and ended 12,000 times: nothing is left behind."""
 
 import pytest
 
@@ -49,16 +49,21 @@ def test_nothing_is_left_behind(child, form):
             return int(open("/proc/self/statm").read().split()[1])
         for n in range(1, 500): once(n)
         once(0)
-        before, pages = state(), resident()
-        for n in range(10_000): once(n)
+        before = state()
+        grown = []
+        for _ in range(3):
+            pages = resident()
+            for n in range(4_000): once(n)
+            grown.append(resident() - pages)
         after = state()
-        say(before == after or (before, after), resident() - pages)
+        # Once an allocator may take an arena: 256 pages. A leak grows each time.
+        say(before == after or (before, after), min(grown))
         for signum in (10, int(RT)):
             say(signal.getsignal(signum) == signal.SIG_DFL)
         """ % FORMS[form]
     )  # fmt: skip
     same, grown = p.line(180).rsplit(None, 1)
     assert same == "True"
-    assert int(grown) < 128, "pages"
+    assert int(grown) < 16, "pages"  # 16 bytes each time
     assert p.line() == p.line() == "True"
     p.end()
