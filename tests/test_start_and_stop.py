@@ -1,4 +1,6 @@
-"""Every form begun and ended 12,000 times: nothing is left behind."""
+"""Every form begun and ended 12,000 times, or more: nothing is left behind."""
+
+import re
 
 import pytest
 
@@ -51,19 +53,19 @@ def test_nothing_is_left_behind(child, form):
         once(0)
         before = state()
         grown = []
-        for _ in range(3):
+        # An allocator may take an arena, 256 pages, and use it; a leak grows each time.
+        while len(grown) < 4 or (min(grown) >= 16 and len(grown) < 15):
             pages = resident()
-            for n in range(4_000): once(n)
+            for n in range(3_000): once(n)
             grown.append(resident() - pages)
         after = state()
-        # Once an allocator may take an arena: 256 pages. A leak grows each time.
-        say(before == after or (before, after), min(grown))
+        say(before == after or (before, after), min(grown), grown)
         for signum in (10, int(RT)):
             say(signal.getsignal(signum) == signal.SIG_DFL)
         """ % FORMS[form]
     )  # fmt: skip
-    same, grown = p.line(180).rsplit(None, 1)
+    same, grown, each = re.fullmatch(r"(.*) (-?\d+) (\[.*\])", p.line(180)).groups()
     assert same == "True"
-    assert int(grown) < 16, "pages"  # 16 bytes each time
+    assert int(grown) < 16, f"pages: {each}"  # 22 bytes each time
     assert p.line() == p.line() == "True"
     p.end()
