@@ -231,7 +231,7 @@ class _Why:
     def _without_a_word(self) -> str:
         from sigrec import _liveness
 
-        last = self._last_signal("the last that it received was")
+        last = self._last_signal("the last that it received was") if self._newest() else ""
         told = self._as_its_parent_was_told()
         if told:
             return f"{self.who} {told}{self._handling()}{last}."

@@ -194,3 +194,11 @@ def test_the_picture_of_the_flood_shows_what_was_measured():
     assert len(shown) == 5
     for figure in shown:
         assert re.search(rf"\| {figure} /", readme), figure
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_no_link_to_a_file_that_is_not_there(name):
+    text = (ROOT / name).read_text()
+    targets = [urldefrag(link).url for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    gone = [link for link in targets if link and ":" not in link and not (ROOT / link).exists()]
+    assert not gone
