@@ -617,7 +617,8 @@ def raise_in_thread(unsigned long ident, exception) -> None:
 def flood(pid_t pid, int signum, uint64_t count, bint queue, uint64_t limit_ns,
           uint64_t every_ns=0) -> tuple:
     """Sends `count` signals, by sigqueue(3) or kill(2), or as many as limit_ns (0: no limit)
-    allows, one each every_ns; returns (sent, EAGAINs, ns). OSError when the receiver has gone."""
+    allows, one each every_ns; returns (sent, EAGAINs, ns). OSError when the receiver has
+    gone and was waited for: to a zombie the kernel sends without complaint."""
     cdef flood_plan plan
     cdef flood_result result
     cdef int error
