@@ -16,6 +16,14 @@ def stat_fields(pid: int) -> list[bytes] | None:
     return text[text.rfind(b")") + 2 :].split()
 
 
+def owner(pid: int) -> int | None:
+    """The effective uid it runs with: proc(5). None: it is gone."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
 def parent(pid: int) -> int | None:
     """Field 4; None: it is gone, or has none that can be seen from here."""
     fields = stat_fields(pid)

@@ -673,9 +673,8 @@ def _closed(offset: int, size: int) -> bytes:
 
 
 def _none_of(pid: int) -> str:
-    try:
-        owner = os.stat(f"/proc/{pid}").st_uid
-    except OSError:
+    owner = _liveness.owner(pid)
+    if owner is None:
         return (
             f"there is no process {pid}, and no recording of one (kept are the newest "
             f"{_rundir.KEEP} of processes that ended, and as many that exited with status 0)"

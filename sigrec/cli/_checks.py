@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sigrec import __version__
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
-from sigrec._liveness import stat_fields
+from sigrec._liveness import owner, stat_fields
 from sigrec._names import name
 from sigrec.cli._text import number, printable, shortened
 
@@ -602,7 +602,9 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
         else:
             yield Finding(
                 "recording", "note", printable(str(error)),
-                "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
+                f"ask as that user, or as root: sudo sigrec doctor {pid}"
+                if os.geteuid() not in (0, owner(pid))
+                else "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
             )  # fmt: skip
         return
     except (RecordingError, OSError) as error:

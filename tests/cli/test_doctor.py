@@ -234,6 +234,22 @@ def test_a_program_that_is_not_recorded():
     assert "sigrec run" in findings["recording"][0]["advice"]
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root, to be somebody else")
+def test_somebody_elses_process():
+    code = """
+import sigrec._core, sigrec._recording, sigrec._rundir
+from sigrec.cli import doctor, parser
+parser().parse_args(["doctor", "1"])
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+"""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"]) as process:
+        _, findings, _ = doctor(process.pid, code=code)
+        process.kill()
+    finding = findings["recording"][0]
+    assert f"process {process.pid} belongs to uid 0" in finding["found"]
+    assert f"sudo sigrec doctor {process.pid}" in finding["advice"]
+
+
 def test_a_process_that_does_nothing_now():
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"]) as process:
         process.send_signal(signal.SIGSTOP)
