@@ -55,6 +55,7 @@ def _newest() -> Recording:
             continue
     if not found:
         raise NoRecordingError("no process of this user has a recording")
+    parents = _Parents()
     begun = sorted(recording.started_ns for recording, _ in found)
 
     def ended_ns(recording: Recording, seen_ns: int) -> float:
@@ -66,7 +67,7 @@ def _newest() -> Recording:
             info = recording.signals[recording.ending[0]].last
             if info is not None:
                 return info.time_ns
-        told = _parent_was_told(recording)
+        told = parents.told_of(recording)
         if told is not None:
             return told[1].time_ns
         return next((ns for ns in begun if ns > seen_ns), math.inf)
@@ -255,7 +256,7 @@ class _Why:
         )
 
     def _as_its_parent_was_told(self) -> str | None:
-        told = _parent_was_told(self.recording)
+        told = _Parents().told_of(self.recording)
         if told is None:
             return None
         parent, info = told
@@ -358,23 +359,38 @@ class _Why:
         return f"; {words} {self._from(newest[0])}, at {_clock(newest[0].time_ns)}"
 
 
-def _parent_was_told(mine: Recording) -> tuple[Recording, SignalInfo] | None:
-    """By SIGCHLD, if its parent handled and recorded that: it has wait(2)'s status, which is not
-    the child's to write."""
-    from sigrec import _rundir
-    from sigrec._recording import open_recording
+class _Parents:
+    """What processes were told of the ends of their children, by SIGCHLD, where they handled and
+    recorded that: it has wait(2)'s status, which is not the child's to write."""
 
-    last = max((s.last.time_ns for s in mine.signals.values() if s.last), default=mine.started_ns)
-    for path in _rundir.beside(mine.path) if mine.path else ():
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[Recording, list[SignalInfo]] | None] = {}
+
+    def told_of(self, child: Recording) -> tuple[Recording, SignalInfo] | None:
+        from sigrec import _rundir
+
+        stats = child.signals.values()
+        last = max((s.last.time_ns for s in stats if s.last), default=child.started_ns)
+        for path in _rundir.beside(child.path) if child.path else ():
+            if path not in self._read:
+                self._read[path] = self._ends(path)
+            parent, ends = self._read[path] or (child, [])
+            if ends and child._same_pids(parent):
+                for info in ends:
+                    if info.si_pid == child.pid and info.time_ns >= last:
+                        return parent, info
+        return None
+
+    @staticmethod
+    def _ends(path: str) -> tuple[Recording, list[SignalInfo]] | None:
+        from sigrec._recording import open_recording
+
         try:
             parent = open_recording(path)
-            if mine._same_pids(parent):
-                for info in parent.events(signal.SIGCHLD, since=last):
-                    if info.si_pid == mine.pid and info.si_code in _CHILD_ENDED:
-                        return parent, info
+            events = parent.events(signal.SIGCHLD)
+            return parent, [info for info in events if info.si_code in _CHILD_ENDED]
         except RecordingError:
-            continue
-    return None
+            return None
 
 
 def _command(recording: Recording) -> str:
