@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FLOOD = 1000  # signals
 PATIENCE_S = 10.0
+STUCK_S = 0.3  # in which no signal at all could be queued: none will be
 ENOUGH_PENDING = 1024  # signals: below that a burst of real-time ones is refused
 MADV_WIPEONFORK = 18  # <linux/mman.h>
 PF_KTHREAD = 0x00200000  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
@@ -435,7 +436,7 @@ def _flood() -> Finding:
         return Finding(
             "signals",
             "problem",
-            found + f"; {number(FLOOD)} were to be sent",
+            f"{found}; {number(FLOOD)} were to be sent, and no more could be queued",
             "see RLIMIT_SIGPENDING",
         )
     if handled == delivered == own and delivered == (sent if queued else delivered) and handled:
@@ -456,8 +457,15 @@ def _send(signum: int, queued: bool) -> int:
     read, write = os.pipe()
     sender = os.fork()
     if not sender:
+        sent, until = 0, time.monotonic() + PATIENCE_S
         try:
-            sent, _, _ = _core.flood(receiver, signum, FLOOD, queued, int(PATIENCE_S * 1e9))
+            # In rounds: where the queue is full and stays so, or has no room at all, more patience
+            # would only be spent at full speed.
+            while sent < FLOOD and time.monotonic() < until:
+                more, _, _ = _core.flood(receiver, signum, FLOOD - sent, queued, int(STUCK_S * 1e9))
+                if not more:
+                    break
+                sent += more
             os.write(write, str(sent).encode())
         finally:
             os._exit(0)

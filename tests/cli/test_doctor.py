@@ -129,10 +129,15 @@ def test_few_signals_may_be_queued():
     assert finding["verdict"] in ("note", "problem") and finding["found"].startswith("100 signals")
     assert "ulimit -i" in finding["advice"]
     assert verdict(findings, "rt_sigtimedwait") == "ok"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     status, findings, _ = doctor(before=limit(0))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert status == 1
+    # Two runs of it, and neither tries for long what cannot succeed.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
     assert verdict(findings, "RLIMIT_SIGPENDING") == "problem"
     assert verdict(findings, "rt_sigtimedwait") == "ok"  # which is not what is wrong
+    assert findings["signals"][0]["found"].endswith("no more could be queued")
     assert "see RLIMIT_SIGPENDING" in findings["signals"][0]["advice"]
 
 
