@@ -37,12 +37,12 @@ def measure(kind: str, case: str, signals: int) -> None:
     signal.signal(SIGNUM, handler)
     # All load the same modules, and clean up the recordings' directory, as the first record() does:
     # these alone, by where they leave things in memory, move a loop by some percent.
-    import sigrec._recorder
-    from sigrec import _rundir
+    import sigrec._recorder.record
+    from sigrec._reader import places
 
-    for directory in _rundir.candidates():
-        if _rundir.prepare(directory) is None:
-            _rundir.clean(directory)
+    for directory in places.candidates():
+        if places.prepare(directory) is None:
+            places.clean(directory)
             break
     if kind == "recorded":
         sigrec.record()

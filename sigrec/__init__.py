@@ -10,16 +10,16 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
-    from sigrec._names import signal_name, signal_number
-    from sigrec._publishing import configure
-    from sigrec._recorder import Recorder, record
-    from sigrec._recording import Recording, SignalStats, open_recording
-    from sigrec._registration import Registration, SignalManager, register, unregister
-    from sigrec._sending import pidfd_sigqueue, sigqueue
-    from sigrec._siginfo import Sender, SignalInfo
-    from sigrec._stats import ProcessStats, Stats, stats
-    from sigrec._streams import Flag, Missed, Stream, stream, wait
-    from sigrec._timers import Timer, timer
+    from sigrec._handling.registration import Registration, SignalManager, register, unregister
+    from sigrec._handling.sending import pidfd_sigqueue, sigqueue
+    from sigrec._handling.streams import Flag, Missed, Stream, stream, wait
+    from sigrec._handling.timers import Timer, timer
+    from sigrec._reader.recording import Recording, SignalStats, open_recording
+    from sigrec._reader.stats import ProcessStats, Stats, stats
+    from sigrec._recorder.publishing import configure
+    from sigrec._recorder.record import Recorder, record
+    from sigrec._signals.names import signal_name, signal_number
+    from sigrec._signals.siginfo import Sender, SignalInfo
 
 __all__ = [
     "Flag",
@@ -58,36 +58,36 @@ __version__ = "0.1.0"
 
 # A name's module is imported when the name is first used: `import sigrec` costs next to nothing.
 _MODULES = {
-    "Flag": "_streams",
-    "Missed": "_streams",
+    "Flag": "_handling.streams",
+    "Missed": "_handling.streams",
     "NoRecordingError": "_errors",
-    "ProcessStats": "_stats",
-    "Recorder": "_recorder",
-    "Recording": "_recording",
+    "ProcessStats": "_reader.stats",
+    "Recorder": "_recorder.record",
+    "Recording": "_reader.recording",
     "RecordingError": "_errors",
-    "Registration": "_registration",
-    "Sender": "_siginfo",
-    "SignalInfo": "_siginfo",
-    "SignalManager": "_registration",
-    "SignalStats": "_recording",
+    "Registration": "_handling.registration",
+    "Sender": "_signals.siginfo",
+    "SignalInfo": "_signals.siginfo",
+    "SignalManager": "_handling.registration",
+    "SignalStats": "_reader.recording",
     "SigrecError": "_errors",
-    "Stats": "_stats",
-    "Stream": "_streams",
-    "Timer": "_timers",
+    "Stats": "_reader.stats",
+    "Stream": "_handling.streams",
+    "Timer": "_handling.timers",
     "WrongThreadError": "_errors",
-    "configure": "_publishing",
-    "open_recording": "_recording",
-    "pidfd_sigqueue": "_sending",
-    "record": "_recorder",
-    "register": "_registration",
-    "signal_name": "_names",
-    "signal_number": "_names",
-    "sigqueue": "_sending",
-    "stats": "_stats",
-    "stream": "_streams",
-    "timer": "_timers",
-    "unregister": "_registration",
-    "wait": "_streams",
+    "configure": "_recorder.publishing",
+    "open_recording": "_reader.recording",
+    "pidfd_sigqueue": "_handling.sending",
+    "record": "_recorder.record",
+    "register": "_handling.registration",
+    "signal_name": "_signals.names",
+    "signal_number": "_signals.names",
+    "sigqueue": "_handling.sending",
+    "stats": "_reader.stats",
+    "stream": "_handling.streams",
+    "timer": "_handling.timers",
+    "unregister": "_handling.registration",
+    "wait": "_handling.streams",
 }
 
 

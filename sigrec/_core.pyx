@@ -11,7 +11,7 @@ from libc.stdint cimport intptr_t
 from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
 
-from sigrec._siginfo import SignalInfo, _set_event
+from sigrec._signals.siginfo import SignalInfo, _set_event
 
 cdef extern from "Python.h":
     int PyErr_SetInterruptEx(int signum) noexcept nogil

@@ -59,7 +59,7 @@ class Signals:
         return events
 
     def __repr__(self) -> str:
-        from sigrec._names import name
+        from sigrec._signals.names import name
 
         counted = [f" {name(signum)} x {count}" for signum, count in self.counts.items() if count]
         return f"<signals:{','.join(counted) or ' none'}>"
@@ -92,7 +92,7 @@ class Signals:
     def _differences(
         self, expected: Mapping[int, int], found: dict[int, int], exact: bool
     ) -> Iterator[str]:
-        from sigrec._names import name
+        from sigrec._signals.names import name
 
         for signum, count in expected.items():
             got = found.get(signum, 0)

@@ -17,7 +17,7 @@ import threading as _threading
 from signal import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from sigrec import _core
-from sigrec._registration import catchable, register
+from sigrec._handling.registration import catchable, register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from sigrec._registration import Registration
+    from sigrec._handling.registration import Registration
 
     _Handler = Callable[[int, FrameType | None], Any] | int | _standard.Handlers | None
 

@@ -89,12 +89,12 @@ def test_cpythons_handler_is_not_in_place_while_a_signal_changes_hands(child):
     """The same for one moment: when signal.signal() has just set it."""
     p = child(
         """
-        from sigrec import _registration
-        seen, real = [], _registration._set_handler
+        from sigrec._handling import registration
+        seen, real = [], registration._set_handler
         def set_handler(number, handler):
             real(number, handler)
             seen.append(_core.in_place(number))
-        _registration._set_handler = set_handler
+        registration._set_handler = set_handler
         sigrec.register(RT, print, deliver="thread")
         sigrec.register(RT, print)
         say(seen)
@@ -108,7 +108,7 @@ def test_cpythons_handler_is_not_in_place_while_a_signal_changes_hands(child):
 def test_nothing_brings_the_gil_back(child):
     p = child(
         """
-        import sigrec._recorder, sigrec._streams, sigrec._timers
+        import sigrec._recorder.record, sigrec._handling.streams, sigrec._handling.timers
         sigrec.register(signal.SIGUSR1, print)
         say(sys._is_gil_enabled())
         """

@@ -222,8 +222,8 @@ def test_at_exit_what_was_delivered_is_handled(child):
 def test_a_handler_that_never_returns_does_not_hold_up_the_end(child):
     p = child(
         """
-        from sigrec import _dispatcher
-        _dispatcher.END_S = 0.05
+        from sigrec._handling import dispatcher
+        dispatcher.END_S = 0.05
         sigrec.register(RT, lambda s, f: (say("in it"), time.sleep(3600)), deliver="thread")
         os.kill(os.getpid(), RT)
         hear()

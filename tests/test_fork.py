@@ -326,10 +326,10 @@ def test_a_fork_while_another_thread_registers(child):
     """Handlers wait for the end of that; in the child that thread is none."""
     p = child(
         """
-        from sigrec import _registration
+        from sigrec._handling import registration
         inside, go = threading.Event(), threading.Event()
         def other():
-            with _registration._lock:
+            with registration._lock:
                 inside.set()
                 go.wait()
         sigrec.register(RT, lambda signum, frame: None)

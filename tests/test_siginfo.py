@@ -7,7 +7,7 @@ import pytest
 
 import sigrec
 from sigrec import SignalInfo
-from sigrec._siginfo import FIELDS
+from sigrec._signals.siginfo import FIELDS
 
 DEFINED = {"si_signo", "si_code", "si_errno"}
 

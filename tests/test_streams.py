@@ -140,7 +140,9 @@ def test_a_stream_that_nobody_has_any_more_closes_itself():
     stream = sigrec.stream(RT)
     del stream
     wait_until(
-        lambda: signal.getsignal(RT) == signal.SIG_DFL and RT not in sigrec._streams._sources
+        lambda: (
+            signal.getsignal(RT) == signal.SIG_DFL and RT not in sigrec._handling.streams._sources
+        )
     )
 
 
@@ -161,7 +163,7 @@ def test_bad_backlog(bad):
 def test_wait():
     assert sigrec.wait(RT, timeout=0.01) is None
     thread = threading.Thread(
-        target=lambda: (wait_until(lambda: RT in sigrec._streams._sources), send(7))
+        target=lambda: (wait_until(lambda: RT in sigrec._handling.streams._sources), send(7))
     )
     thread.start()
     assert sigrec.wait(RT, USR1, timeout=60).si_value == 7

@@ -6,13 +6,13 @@ import argparse
 import re
 import time
 
-from sigrec import _names
 from sigrec._errors import NoRecordingError
-from sigrec._recording import open_recording
+from sigrec._reader.recording import open_recording
+from sigrec._signals import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sigrec._recording import Recording
+    from sigrec._reader.recording import Recording
 
 _UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 
@@ -44,7 +44,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 def signal_number(text: str) -> int:
     """``"SIGTERM"``, ``"term"``, ``"15"``, ``"SIGRTMIN+2"``, ``"RTMIN+2"``, ``"SIGRTMAX-1"``."""
     try:
-        return _names.signal_number(text)
+        return names.signal_number(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sigrec import __version__
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
-from sigrec._liveness import owner, stat_fields
-from sigrec._names import name
+from sigrec._proc.process import owner, stat_fields
+from sigrec._signals.names import name
 from sigrec.cli._text import number, printable, shortened
 
 TYPE_CHECKING = False
@@ -300,12 +300,14 @@ def _place() -> Iterator[Finding]:
     """Where the recording of this process went, and whether it can be read from there."""
     import warnings
 
-    from sigrec import _core, _publishing, _rundir
+    from sigrec import _core
+    from sigrec._reader import places
+    from sigrec._recorder import publishing
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            _publishing.start()
+            publishing.start()
         except OSError as error:
             yield Finding(
                 "recording", "problem", f"the core cannot be started: {error.strerror}",
@@ -320,7 +322,7 @@ def _place() -> Iterator[Finding]:
         if str(w.message).startswith("sigrec: ")
     )
     if not path:
-        if _rundir.publishing_off():
+        if places.publishing_off():
             yield Finding(
                 "recording", "note", "SIGREC_DIR is set and empty: nothing is published, and only the "
                 "process itself can read its counters",
@@ -384,7 +386,7 @@ def _filesystem(directory: str) -> str | None:
 
 
 def _reader(pid: int) -> Finding:
-    from sigrec._recording import open_recording
+    from sigrec._reader.recording import open_recording
 
     try:
         with open_recording(pid) as recording:
@@ -592,7 +594,7 @@ def _python(pid: int) -> bool | None:
 
 
 def _recorded(pid: int, now: Status) -> Iterator[Finding]:
-    from sigrec._recording import open_recording
+    from sigrec._reader.recording import open_recording
 
     try:
         recording = open_recording(pid)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from sigrec._recording import Recording
+    from sigrec._reader.recording import Recording
 
     Line = list[tuple[str, str]]  # (text, style)
 
@@ -76,10 +76,10 @@ class _All:
         self._seen: set[tuple[int, int]] = set()
 
     def read(self) -> list[ProcessStats]:
-        from sigrec import _rundir
+        from sigrec._reader import places
 
         found = []
-        for path in _rundir.recordings():
+        for path in places.recordings():
             try:
                 with open_recording(path) as recording:
                     key = (recording.pid, recording.started_ns)

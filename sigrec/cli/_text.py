@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sigrec._recording import Recording
+    from sigrec._reader.recording import Recording
 
 
 STATES = {

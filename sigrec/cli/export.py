@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from sigrec._recording import Recording
-    from sigrec._siginfo import SignalInfo
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
     from sigrec.cli._progress import Progress
 
 STEPS = 100  # of the progress bar

@@ -19,8 +19,8 @@ import argparse
 import os
 import sys
 
-from sigrec import _rundir
 from sigrec._errors import SigrecError
+from sigrec._reader import places
 
 USAGE = "sigrec run [-o FILE] [--children] [-m MODULE | -c CODE | SCRIPT] ARGS..."
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         raise SigrecError("run works by PYTHONPATH and the site module: not with -E, -I or -S")
     output = _output(args.output)
     # Python itself runs the program, in this process: nothing of ours is in between.
-    from sigrec._run import environment
+    from sigrec._recorder.run import environment
 
     sys.stdout.flush()
     sys.stderr.flush()
@@ -86,7 +86,7 @@ def _output(path: str | None) -> str | None:
         raise SigrecError(f"{path}: is a directory")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise SigrecError(f"{path}: the directory {directory} is not writable")
-    reason = _rundir.in_the_way(output)
+    reason = places.in_the_way(output)
     if reason is not None:
         raise SigrecError(reason)
     return output

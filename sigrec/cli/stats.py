@@ -30,8 +30,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from sigrec._recording import Recording, SignalStats
-    from sigrec._stats import ProcessStats
+    from sigrec._reader.recording import Recording, SignalStats
+    from sigrec._reader.stats import ProcessStats
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,10 +85,10 @@ def _recordings(what: str | None) -> tuple[list[Recording], int]:
     if what is not None:
         # A file in the way of a pid is meant only with a slash or a suffix.
         return [open_recording(int(what) if what.isdecimal() and what.isascii() else what)], 0
-    from sigrec import _rundir
+    from sigrec._reader import places
 
     opened, status = [], 0
-    for path in _rundir.recordings():
+    for path in places.recordings():
         try:
             opened.append(open_recording(path))
         except RecordingError as error:

@@ -22,8 +22,8 @@ import sys
 from contextlib import suppress
 
 from sigrec._errors import RecordingError
-from sigrec._names import name
-from sigrec._recording import _HEAD_AT
+from sigrec._reader.recording import _HEAD_AT
+from sigrec._signals.names import name
 from sigrec.cli import _arguments
 from sigrec.cli._text import local_time, number, printable, shortened, state_words
 from sigrec.export._fields import Senders, fields
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from sigrec._recording import Recording
-    from sigrec._siginfo import SignalInfo
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
 
 JSON_VERSION = 1
 LINES = 10  # as tail(1)
@@ -91,10 +91,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _the_one() -> Recording | None:
     """The one live recording of this user; else says why not."""
-    from sigrec import _rundir, open_recording
+    from sigrec import open_recording
+    from sigrec._reader import places
 
     alive: list[Recording] = []
-    for path in _rundir.recordings():
+    for path in places.recordings():
         try:
             recording = open_recording(path)
         except RecordingError:

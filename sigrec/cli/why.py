@@ -17,8 +17,8 @@ import os
 import signal
 
 from sigrec._errors import NoRecordingError, RecordingError
-from sigrec._names import name
-from sigrec._siginfo import SI_KERNEL, SI_TKILL, SI_USER
+from sigrec._signals.names import name
+from sigrec._signals.siginfo import SI_KERNEL, SI_TKILL, SI_USER
 from sigrec.cli._arguments import recording as open_named
 from sigrec.cli._text import local_time, printable, shortened
 
@@ -26,8 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from sigrec._recording import Recording
-    from sigrec._siginfo import SignalInfo
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
 def _newest() -> Recording:
     """Of this user's recordings the one of the process that ended last; if none ended, of the one
     that began last."""
-    from sigrec import _rundir
-    from sigrec._recording import open_recording
+    from sigrec._reader import places
+    from sigrec._reader.recording import open_recording
 
     found = []
-    for path in _rundir.recordings():
+    for path in places.recordings():
         try:
             recording = open_recording(path)
             found.append((recording, os.stat(path).st_mtime_ns))
@@ -60,7 +60,7 @@ def _newest() -> Recording:
 
     def ended_ns(recording: Recording, seen_ns: int) -> float:
         """As late as it can have been: of an end without a word no time is known. But whoever
-        begins to record touches the files of those who are alive (sigrec._rundir.clean)."""
+        begins to record touches the files of those who are alive (clean in sigrec/_reader/places.py)."""
         if recording.leave_time_ns is not None:
             return recording.leave_time_ns
         if recording.ending is not None:
@@ -158,7 +158,7 @@ class _Why:
     # --- the cases -------------------------------------------------------------------------
 
     def _alive(self) -> str:
-        from sigrec._liveness import stat_fields
+        from sigrec._proc.process import stat_fields
 
         fields = stat_fields(self.recording.pid)
         stopped = bool(fields) and fields[0] in (b"T", b"t")  # type: ignore[index]
@@ -230,13 +230,13 @@ class _Why:
         return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
 
     def _without_a_word(self) -> str:
-        from sigrec import _liveness
+        from sigrec._proc import process
 
         last = self._last_signal("the last that it received was") if self._newest() else ""
         told = self._as_its_parent_was_told()
         if told:
             return f"{self.who} {told}{self._handling()}{last}."
-        if self.recording.boot_id != _liveness.boot_id():
+        if self.recording.boot_id != process.boot_id():
             means = "the machine has been started anew since, which may be what ended it"
         else:
             means = (
@@ -367,11 +367,11 @@ class _Parents:
         self._read: dict[str, tuple[Recording, list[SignalInfo]] | None] = {}
 
     def told_of(self, child: Recording) -> tuple[Recording, SignalInfo] | None:
-        from sigrec import _rundir
+        from sigrec._reader import places
 
         stats = child.signals.values()
         last = max((s.last.time_ns for s in stats if s.last), default=child.started_ns)
-        for path in _rundir.beside(child.path) if child.path else ():
+        for path in places.beside(child.path) if child.path else ():
             if path not in self._read:
                 self._read[path] = self._ends(path)
             parent, ends = self._read[path] or (child, [])
@@ -383,7 +383,7 @@ class _Parents:
 
     @staticmethod
     def _ends(path: str) -> tuple[Recording, list[SignalInfo]] | None:
-        from sigrec._recording import open_recording
+        from sigrec._reader.recording import open_recording
 
         try:
             parent = open_recording(path)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from typing import TextIO
 
-    from sigrec._recording import Recording
-    from sigrec._siginfo import SignalInfo
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
 
 FORMATS = {
     "jsonl": "one JSON object a line, as of sigrec tail --json",

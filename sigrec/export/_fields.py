@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from sigrec._siginfo import FIELDS
-from sigrec._stats import sender_fields
+from sigrec._reader.stats import sender_fields
+from sigrec._signals.siginfo import FIELDS
 from sigrec._times import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from sigrec._siginfo import Sender, SignalInfo
+    from sigrec._signals.siginfo import Sender, SignalInfo
 
 
 class Senders:

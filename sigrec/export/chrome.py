@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from sigrec._stats import ProcessStats, _text
+from sigrec._reader.stats import ProcessStats, _text
 from sigrec.export._fields import Senders, fields
 
 TYPE_CHECKING = False

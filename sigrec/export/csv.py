@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from sigrec._siginfo import FIELDS
+from sigrec._signals.siginfo import FIELDS
 from sigrec.cli._text import printable
 from sigrec.export._fields import Senders, fields
 

@@ -11,8 +11,8 @@ import time
 from collections import deque
 from html import escape
 
-from sigrec._names import name
-from sigrec._stats import ProcessStats
+from sigrec._reader.stats import ProcessStats
+from sigrec._signals.names import name
 from sigrec._times import rfc3339
 from sigrec.cli._text import number, printable
 from sigrec.cli.tail import _carried
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from sigrec._recording import SignalStats
-    from sigrec._siginfo import SignalInfo
+    from sigrec._reader.recording import SignalStats
+    from sigrec._signals.siginfo import SignalInfo
     from sigrec.export import Source
 
 NEWEST = 500  # events in the list; if there are no more, each has its own mark in the timeline

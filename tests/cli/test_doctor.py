@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from sigrec._liveness import stat_fields
+from sigrec._proc.process import stat_fields
 from sigrec.cli import main
 from tests.conftest import wait_until
 
@@ -181,7 +181,7 @@ def test_in_a_container_without_shared_memory(tmp_path):
 def test_an_unprivileged_user(tmp_path):
     """The process drops root before it begins: its interpreter may be where others cannot read."""
     code = """
-import sigrec._core, sigrec._recording, sigrec._registration, sigrec._stats, sigrec._rundir
+import sigrec._core, sigrec._reader.recording, sigrec._handling.registration, sigrec._reader.stats, sigrec._reader.places
 import datetime, faulthandler, importlib.util, mmap, pwd
 from sigrec.cli import doctor, parser
 parser().parse_args(["doctor"])
@@ -242,7 +242,7 @@ def test_a_program_that_is_not_recorded():
 @pytest.mark.skipif(not ROOT, reason="needs root, to be somebody else")
 def test_somebody_elses_process():
     code = """
-import sigrec._core, sigrec._recording, sigrec._rundir
+import sigrec._core, sigrec._reader.recording, sigrec._reader.places
 from sigrec.cli import doctor, parser
 parser().parse_args(["doctor", "1"])
 os.setgroups([]); os.setgid(65534); os.setuid(65534)

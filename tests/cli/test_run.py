@@ -19,7 +19,7 @@ print(json.dumps([
     sys.flags.dev_mode, sys.warnoptions, sorted(k for k in os.environ if "SIGREC" in k),
     os.environ.get("PYTHONPATH"), "sitecustomize" in sys.modules,
     getattr(sys.modules.get("sitecustomize"), "MINE", None),
-    [p for p in sys.path_importer_cache if "_startup" in p], os.getcwd(),
+    [p for p in sys.path_importer_cache if "startup" in p], os.getcwd(),
     repr(__main__.__spec__ and __main__.__spec__.name), __builtins__ is not None,
 ]))
 """
@@ -225,7 +225,7 @@ def test_recording_never_breaks_the_program(place, monkeypatch):
     import json
 
     environment = {**os.environ, "SIGREC_RUN": "nonsense"}
-    from sigrec._run import STARTUP
+    from sigrec._recorder.run import STARTUP
 
     environment["PYTHONPATH"] = os.pathsep.join([STARTUP, os.environ["PYTHONPATH"]])
     done = python("-c", "print('ran')", env=environment)

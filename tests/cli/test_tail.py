@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import sigrec
-from sigrec import _rundir
+from sigrec._reader import places
 from sigrec.cli import main, tail
 from tests.conftest import RT, wait_until
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
@@ -358,7 +358,7 @@ def test_a_reader_that_leaves(child):
 
 def test_without_a_pid(child, run_directory, monkeypatch, capsys):
     # In this process: others of this user may publish elsewhere meanwhile.
-    monkeypatch.setattr(_rundir, "directories", lambda: [str(run_directory)])
+    monkeypatch.setattr(places, "directories", lambda: [str(run_directory)])
     assert main(["tail"]) == 1
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

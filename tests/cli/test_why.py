@@ -269,9 +269,9 @@ input()
 
 
 def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
-    from sigrec import _rundir
+    from sigrec._reader import places
 
-    monkeypatch.setattr(_rundir, "directories", lambda: [str(run_directory)])
+    monkeypatch.setattr(places, "directories", lambda: [str(run_directory)])
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen(
@@ -402,9 +402,9 @@ def test_hostile_text_is_never_printed_raw(tmp_path, capsys):
 def test_without_an_argument_what_ended_last(run, monkeypatch, run_directory, tmp_path, capsys):
     for name in ("XDG_RUNTIME_DIR", "TMPDIR"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    from sigrec import _rundir
+    from sigrec._reader import places
 
-    monkeypatch.setattr(_rundir, "directories", lambda: [str(run_directory)])
+    monkeypatch.setattr(places, "directories", lambda: [str(run_directory)])
     assert main(["why"]) == 1
     assert "no process of this user has a recording" in capsys.readouterr().err
     alive = run(WAIT).ready()

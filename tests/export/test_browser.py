@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from sigrec._recording import Recording
+from sigrec._reader.recording import Recording
 from sigrec.export import Source, writer
 from tests.export.browser import Browser
 from tests.export.test_html import export

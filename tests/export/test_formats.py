@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import sigrec
-from sigrec._siginfo import FIELDS
+from sigrec._signals.siginfo import FIELDS
 from sigrec.cli import export, main
 from tests.export.conftest import ARGV, COUNTS
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event

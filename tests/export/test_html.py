@@ -14,8 +14,8 @@ from html.parser import HTMLParser
 import pytest
 
 import sigrec
-from sigrec._recording import Recording
-from sigrec._siginfo import SignalInfo
+from sigrec._reader.recording import Recording
+from sigrec._signals.siginfo import SignalInfo
 from sigrec.export import Source, writer
 from sigrec.export import html as page_module
 from tests.conftest import RT

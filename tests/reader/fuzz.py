@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import sigrec
-from sigrec._stats import ProcessStats, Stats
+from sigrec._reader.stats import ProcessStats, Stats
 from sigrec.cli import stats as cli_stats
 from sigrec.cli import tail, why
 from sigrec.cli._text import state_words

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import sigrec
-from sigrec import _rundir
+from sigrec._reader import places
 from sigrec.cli import main
 from tests.conftest import RT
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
@@ -261,7 +261,7 @@ def test_all_that_live(child, only_here):
 
 
 def test_nothing_to_show(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(_rundir, "directories", lambda: [str(tmp_path)])
+    monkeypatch.setattr(places, "directories", lambda: [str(tmp_path)])
     assert main(["stats"]) == 0
     assert capsys.readouterr().out == "No process of this user publishes a recording.\n"
     assert main(["stats", "--json"]) == 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 import pytest
 
 import sigrec
-from sigrec._recording import PIECE, Recording
+from sigrec._reader.recording import PIECE, Recording
 from tests.conftest import RT
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 

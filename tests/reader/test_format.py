@@ -9,8 +9,8 @@ import sys
 import pytest
 
 import sigrec
-from sigrec import _liveness
-from sigrec._recording import Recording
+from sigrec._proc import process
+from sigrec._reader.recording import Recording
 from tests.reader.builder import (
     BOOT,
     LEDGER_AT,
@@ -512,7 +512,7 @@ def test_of_two_recordings_the_newer(run_directory, tmp_path, monkeypatch):
 
 def here(builder, pid):
     return builder.set(
-        pid=pid, boot_id=_liveness.boot_id().encode(), pid_namespace=_liveness.pid_namespace()
+        pid=pid, boot_id=process.boot_id().encode(), pid_namespace=process.pid_namespace()
     )
 
 
@@ -540,7 +540,7 @@ def test_a_dead_pid_is_ended(built):
 
 
 def test_exec_is_replaced(built):
-    ticks = _liveness.start_ticks(os.getpid())
+    ticks = process.start_ticks(os.getpid())
     builder = here(RecordingBuilder(), os.getpid()).set(start_ticks=ticks)
     assert built(builder).state == "replaced"
 
@@ -553,7 +553,7 @@ def test_alive_is_who_maps_the_file_shared_and_writable(built, writable, shared,
     """A reader that maps it read-only, or privately, is not its owner."""
     import mmap
 
-    ticks = _liveness.start_ticks(os.getpid())
+    ticks = process.start_ticks(os.getpid())
     recording = built(here(RecordingBuilder(), os.getpid()).set(start_ticks=ticks))
     protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
     with (

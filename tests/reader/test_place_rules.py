@@ -9,7 +9,8 @@ import sys
 import pytest
 
 import sigrec
-from sigrec import _liveness, _rundir
+from sigrec._proc import process
+from sigrec._reader import places
 from sigrec.cli import why
 from tests.reader.builder import BOOT, RecordingBuilder, event
 
@@ -31,27 +32,27 @@ def test_order(monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/three")
     monkeypatch.setenv("TMPDIR", "/four")
     expected = ["/one", f"/dev/shm/sigrec-{UID}", "/three/sigrec", f"/four/sigrec-{UID}"]
-    assert _rundir.candidates() == _rundir.directories() == expected
+    assert places.candidates() == places.directories() == expected
 
 
 def test_without_an_environment(monkeypatch):
     for variable in ("SIGREC_DIR", "XDG_RUNTIME_DIR", "TMPDIR"):
         monkeypatch.delenv(variable, raising=False)
-    assert _rundir.candidates() == [f"/dev/shm/sigrec-{UID}", f"/tmp/sigrec-{UID}"]
-    assert not _rundir.publishing_off()
+    assert places.candidates() == [f"/dev/shm/sigrec-{UID}", f"/tmp/sigrec-{UID}"]
+    assert not places.publishing_off()
 
 
 def test_empty_turns_publishing_off_and_not_reading(monkeypatch):
     monkeypatch.setenv("SIGREC_DIR", "")
-    assert _rundir.publishing_off()
-    assert _rundir.candidates() == []
-    assert f"/dev/shm/sigrec-{UID}" in _rundir.directories()
+    assert places.publishing_off()
+    assert places.candidates() == []
+    assert f"/dev/shm/sigrec-{UID}" in places.directories()
 
 
 def test_a_relative_runtime_directory_is_passed_over(monkeypatch):
     """XDG: such a path is invalid and to be ignored."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "relative")
-    assert not any("relative" in path for path in _rundir.directories())
+    assert not any("relative" in path for path in places.directories())
 
 
 # --- what is trusted --------------------------------------------------------------------
@@ -60,58 +61,58 @@ def test_a_relative_runtime_directory_is_passed_over(monkeypatch):
 def test_prepare_makes_it_private(tmp_path):
     old = os.umask(0)
     try:
-        assert _rundir.prepare(str(tmp_path / "new")) is None
+        assert places.prepare(str(tmp_path / "new")) is None
     finally:
         os.umask(old)
     assert stat.S_IMODE(os.stat(tmp_path / "new").st_mode) == 0o700
-    assert _rundir.prepare(str(tmp_path / "new")) is None
+    assert places.prepare(str(tmp_path / "new")) is None
 
 
 def test_prepare_makes_no_parents(tmp_path):
-    reason = _rundir.prepare(str(tmp_path / "absent" / "new"))
+    reason = places.prepare(str(tmp_path / "absent" / "new"))
     assert reason is not None and "No such file" in reason
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777, 0o720, 0o702])
 def test_writable_by_others(place, mode):
     place.chmod(mode)
-    for reason in (_rundir.unusable(str(place)), _rundir.prepare(str(place))):
+    for reason in (places.unusable(str(place)), places.prepare(str(place))):
         assert reason is not None and "writable by others" in reason
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o500])
 def test_not_writable_by_others(place, mode):
     place.chmod(mode)
-    assert _rundir.unusable(str(place)) is None
+    assert places.unusable(str(place)) is None
 
 
 def test_a_link(place, tmp_path):
     (tmp_path / "link").symlink_to(place)
-    reason = _rundir.prepare(str(tmp_path / "link"))
+    reason = places.prepare(str(tmp_path / "link"))
     assert reason is not None and "symbolic link" in reason
 
 
 def test_a_dangling_link(tmp_path):
     (tmp_path / "link").symlink_to("absent")
-    reason = _rundir.prepare(str(tmp_path / "link"))
+    reason = places.prepare(str(tmp_path / "link"))
     assert reason is not None and "symbolic link" in reason
     assert not (tmp_path / "absent").exists()
 
 
 def test_a_file(tmp_path):
     (tmp_path / "file").touch()
-    reason = _rundir.prepare(str(tmp_path / "file"))
+    reason = places.prepare(str(tmp_path / "file"))
     assert reason is not None and "not a directory" in reason
 
 
 def test_someone_elses(place, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: UID + 1)
-    reason = _rundir.unusable(str(place))
+    reason = places.unusable(str(place))
     assert reason is not None and f"uid {UID}" in reason and f"uid {UID + 1}" in reason
 
 
 def test_absent(tmp_path):
-    reason = _rundir.unusable(str(tmp_path / "absent"))
+    reason = places.unusable(str(tmp_path / "absent"))
     assert reason is not None and "No such file" in reason
 
 
@@ -125,15 +126,15 @@ def test_find(run_directory, tmp_path, monkeypatch):
     for path in (run_directory / "7.sigrec", other / "7.sigrec", other / "77.sigrec"):
         path.touch()
     (other / ".7.abc.tmp").touch()
-    assert _rundir.find(7) == [str(run_directory / "7.sigrec"), str(other / "7.sigrec")]
-    assert str(other / "77.sigrec") in _rundir.recordings()
-    assert not any(path.endswith(".tmp") for path in _rundir.recordings())
+    assert places.find(7) == [str(run_directory / "7.sigrec"), str(other / "7.sigrec")]
+    assert str(other / "77.sigrec") in places.recordings()
+    assert not any(path.endswith(".tmp") for path in places.recordings())
 
 
 def test_a_planted_directory_is_not_read(run_directory):
     (run_directory / "7.sigrec").touch()
     run_directory.chmod(0o777)
-    assert _rundir.find(7) == []
+    assert places.find(7) == []
 
 
 @pytest.mark.skipif(UID != 0, reason="only root reads what others record")
@@ -144,18 +145,18 @@ def test_root_finds_the_recording_of_somebody_else(tmp_path, monkeypatch):
     theirs = tmp_path / "sigrec-65534"
     theirs.mkdir(mode=0o700)
     path = RecordingBuilder(pid=NOBODY).write(theirs / f"{NOBODY}.sigrec")
-    assert _rundir.find(NOBODY) == []  # the directory is not that user's: anyone may have made it
+    assert places.find(NOBODY) == []  # the directory is not that user's: anyone may have made it
     os.chown(theirs, 65534, 65534)
     os.chown(path, 65534, 65534)
-    assert _rundir.find(NOBODY) == [str(path)]
-    assert str(path) not in _rundir.recordings()
+    assert places.find(NOBODY) == [str(path)]
+    assert str(path) not in places.recordings()
     theirs.chmod(0o777)
-    assert _rundir.find(NOBODY) == []
+    assert places.find(NOBODY) == []
     theirs.chmod(0o700)
     mine = tmp_path / "sigrec-0"
     mine.mkdir(mode=0o700)
     own = RecordingBuilder(pid=NOBODY).write(mine / f"{NOBODY}.sigrec")
-    assert _rundir.find(NOBODY) == [str(own)]
+    assert places.find(NOBODY) == [str(own)]
     with sigrec.open_recording(path) as recording:
         assert "uid 65534" in why.why(recording)
 
@@ -187,19 +188,19 @@ def left(place):
 
 def test_clean_keeps_the_newest(place):
     fill(place, 20)
-    _rundir.clean(str(place))
+    places.clean(str(place))
     assert left(place) == {f"{NOBODY + n}.sigrec" for n in range(4, 20)}
 
 
 def test_clean_leaves_a_few_alone(place):
     fill(place, 16)
-    _rundir.clean(str(place))
+    places.clean(str(place))
     assert len(left(place)) == 16
 
 
 def test_clean_keep(place):
     fill(place, 5)
-    _rundir.clean(str(place), keep=2)
+    places.clean(str(place), keep=2)
     assert left(place) == {f"{NOBODY + 3}.sigrec", f"{NOBODY + 4}.sigrec"}
 
 
@@ -209,9 +210,9 @@ def test_clean_keeps_a_long_life_that_ended_just_now(place):
     mine = RecordingBuilder(pid=process.pid).write(place / f"{process.pid}.sigrec")
     os.utime(mine, ns=(0, 0))
     fill(place, 16)
-    _rundir.clean(str(place))
+    places.clean(str(place))
     process.communicate()
-    _rundir.clean(str(place))
+    places.clean(str(place))
     assert mine.exists()
     assert left(place) == {mine.name, *(f"{NOBODY + n}.sigrec" for n in range(1, 16))}
 
@@ -221,7 +222,7 @@ def test_clean_does_not_drop_an_ending_for_many_that_went_well(place):
     for n in range(100, 140):
         path = RecordingBuilder(pid=NOBODY + n).set(state=1, leave=1, status=0)
         path.write(place / f"{NOBODY + n}.sigrec")
-    _rundir.clean(str(place))
+    places.clean(str(place))
     assert f"{NOBODY}.sigrec" in left(place)
     assert len(left(place)) == 17
 
@@ -229,23 +230,23 @@ def test_clean_does_not_drop_an_ending_for_many_that_went_well(place):
 def test_clean_leaves_what_may_live(place):
     """In use, or in another PID namespace of this boot."""
     elsewhere = RecordingBuilder(pid=NOBODY).set(
-        boot_id=_liveness.boot_id().encode(), pid_namespace=1
+        boot_id=process.boot_id().encode(), pid_namespace=1
     )
     elsewhere.write(place / f"{NOBODY}.sigrec")
     RecordingBuilder(pid=os.getpid()).write(place / f"{os.getpid()}.sigrec")
     for path in place.iterdir():
         os.utime(path, ns=(0, 0))
     fill(place, 3, start=1)
-    _rundir.clean(str(place), keep=0)
+    places.clean(str(place), keep=0)
     assert left(place) == {f"{NOBODY}.sigrec", f"{os.getpid()}.sigrec"}
 
 
 def test_clean_takes_this_boots_dead(place, gone):
     builder = RecordingBuilder(pid=gone).set(
-        boot_id=_liveness.boot_id().encode(), pid_namespace=_liveness.pid_namespace()
+        boot_id=process.boot_id().encode(), pid_namespace=process.pid_namespace()
     )
     builder.write(place / f"{gone}.sigrec")
-    _rundir.clean(str(place), keep=0)
+    places.clean(str(place), keep=0)
     assert left(place) == set()
 
 
@@ -257,7 +258,7 @@ def test_clean_touches_only_recordings(place, tmp_path):
     broken = RecordingBuilder().set(version=99).write(place / f"{NOBODY + 3}.sigrec")
     before = left(place)
     fill(place, 4, start=10)
-    _rundir.clean(str(place), keep=0)
+    places.clean(str(place), keep=0)
     assert left(place) == before
     assert broken.exists()
 
@@ -265,21 +266,21 @@ def test_clean_touches_only_recordings(place, tmp_path):
 def test_clean_never_removes_what_a_link_points_to(place, tmp_path):
     target = RecordingBuilder(pid=NOBODY).write(tmp_path / "precious")
     (place / f"{NOBODY}.sigrec").symlink_to(target)
-    _rundir.clean(str(place), keep=0)
+    places.clean(str(place), keep=0)
     assert target.exists()
 
 
 def test_clean_never_raises(place, tmp_path):
-    _rundir.clean(str(tmp_path / "absent"), keep=0)
+    places.clean(str(tmp_path / "absent"), keep=0)
     (tmp_path / "file").touch()
-    _rundir.clean(str(tmp_path / "file"), keep=0)
+    places.clean(str(tmp_path / "file"), keep=0)
     fill(place, 3)
     os.truncate(place / f"{NOBODY}.sigrec", 100)
-    _rundir.clean(str(place), keep=0)
+    places.clean(str(place), keep=0)
 
 
 def test_boot_of_the_builder_is_not_ours():
-    assert _liveness.boot_id() not in ("", BOOT)
+    assert process.boot_id() not in ("", BOOT)
 
 
 def test_clean_removes_what_was_left_half_made(place):
@@ -289,7 +290,7 @@ def test_clean_removes_what_was_left_half_made(place):
     for path in (old, alive):
         os.utime(path, (1, 1))
     (place / ".notes.tmp").write_bytes(b"")
-    _rundir.clean(str(place))
+    places.clean(str(place))
     assert left(place) == {new.name, alive.name, ".notes.tmp"}
 
 
@@ -304,7 +305,7 @@ def test_clean_goes_on_where_one_cannot_be_removed(place, monkeypatch):
         unlink(path)
 
     monkeypatch.setattr(os, "unlink", refusing)
-    _rundir.clean(str(place), keep=0)
+    places.clean(str(place), keep=0)
     assert left(place) == {names[1]}
 
 
@@ -321,7 +322,7 @@ def test_clean_spares_what_took_the_place_since(place, monkeypatch):
         return lstat(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "lstat", published_meanwhile)
-    _rundir.clean(str(place), keep=0)
+    places.clean(str(place), keep=0)
     assert (place / name).read_bytes() == b"a new process's"
 
 

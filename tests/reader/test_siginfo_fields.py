@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import sigrec
-from sigrec import _liveness
-from sigrec._names import name
-from sigrec._siginfo import FIELDS
+from sigrec._proc.process import process_at
+from sigrec._signals.names import name
+from sigrec._signals.siginfo import FIELDS
 
 USR1, CHLD, SEGV, IO = map(int, (signal.SIGUSR1, signal.SIGCHLD, signal.SIGSEGV, signal.SIGIO))
 NOBODY = (1 << 30) + 1  # above the kernel's limit of pids
@@ -189,11 +189,11 @@ def test_comm_of_a_pid_that_is_in_use_again():
 
 
 def test_comm_of_a_zombie_or_nobody():
-    assert _liveness.process_at(0, time.time_ns()) is None
-    assert _liveness.process_at(-5, time.time_ns()) is None
+    assert process_at(0, time.time_ns()) is None
+    assert process_at(-5, time.time_ns()) is None
     process = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert _liveness.process_at(process.pid, time.time_ns()) is None
+    assert process_at(process.pid, time.time_ns()) is None
     process.wait()
 
 

@@ -21,7 +21,7 @@ def _begin() -> None:
         import json
 
         # By its place: sigrec may not be on the program's own path.
-        package = os.path.dirname(here)
+        package = os.path.dirname(os.path.dirname(here))
         if "sigrec" not in sys.modules:
             spec = importlib.util.spec_from_file_location(
                 "sigrec", os.path.join(package, "__init__.py"), submodule_search_locations=[package]
@@ -29,9 +29,9 @@ def _begin() -> None:
             assert spec is not None and spec.loader is not None
             sys.modules["sigrec"] = module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-        from sigrec import _run
+        from sigrec._recorder import run
 
-        _run.begin(json.loads(options))
+        run.begin(json.loads(options))
     except Exception as error:  # recording must never break the program
         print(f"sigrec: not recording: {error}", file=sys.stderr)
 

@@ -10,8 +10,9 @@ import os
 import signal
 import threading
 
-from sigrec import _core, _publishing
+from sigrec import _core
 from sigrec._errors import SigrecError
+from sigrec._recorder import publishing
 
 LOOK_NS = 3_600_000_000_000  # with nothing to do it looks once an hour
 END_S = 5.0  # what a handler that does not return can hold up the end of the interpreter
@@ -28,7 +29,7 @@ def start() -> None:
     """Make sure that it runs."""
     if not _core.can_wake():
         raise SigrecError('deliver="thread" needs Linux: futex(2)')
-    _publishing.start()
+    publishing.start()
     _start()
 
 
@@ -127,7 +128,7 @@ def _after_fork() -> None:
     global _lock, _round, _thread
     _lock, _round = threading.Lock(), threading.Condition()
     _thread = None
-    from sigrec import _registration
+    from sigrec._handling import registration
 
-    if _registration.has_thread_handlers():
+    if registration.has_thread_handlers():
         _start()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 VARIABLE = "SIGREC_RUN"
-STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_startup")
+STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup")
 
 
 def environment(output: str | None, children: bool) -> dict[str, str]:
@@ -39,8 +39,9 @@ def begin(options: dict[str, Any]) -> None:
         else:
             os.environ["PYTHONPATH"] = options["path"]
 
-    from sigrec import _publishing, record
+    from sigrec import record
+    from sigrec._recorder import publishing
 
-    _publishing.configure(recording=options["output"])
-    _publishing.keep()
+    publishing.configure(recording=options["output"])
+    publishing.keep()
     record(children=options["children"])

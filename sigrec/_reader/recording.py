@@ -12,10 +12,11 @@ import struct
 import sys
 from datetime import UTC
 
-from sigrec import _liveness, _rundir
 from sigrec._errors import NoRecordingError, RecordingError
-from sigrec._names import name
-from sigrec._siginfo import (
+from sigrec._proc import process
+from sigrec._reader import places
+from sigrec._signals.names import name
+from sigrec._signals.siginfo import (
     Names,
     Sender,
     SignalInfo,
@@ -214,7 +215,7 @@ class Recording:
         self.boot_id: str = boot_id.split(b"\0")[0].decode("ascii", "replace")
         self.started_ns: int = started_ns
         here = self._status is None or (
-            self.boot_id == _liveness.boot_id() and namespace == _liveness.pid_namespace()
+            self.boot_id == process.boot_id() and namespace == process.pid_namespace()
         )
         self._make = (SignalInfo if here else SignalInfoFromElsewhere)._make
         self._here = here
@@ -268,32 +269,32 @@ class Recording:
             return "alive"  # this process
         if self._word(_STATE_AT) & 0xFFFFFFFF == _EXITED:
             return "exited"
-        if self.boot_id != _liveness.boot_id():
+        if self.boot_id != process.boot_id():
             return "ended"
-        if self._namespace != _liveness.pid_namespace():
+        if self._namespace != process.pid_namespace():
             return "unknown"
         # Neither the pid nor the start time is proof: a pid is used again, exec keeps both.
-        mapped = _liveness.maps_writable(
+        mapped = process.maps_writable(
             self.pid, self._status.st_dev, self._status.st_ino, self.path or ""
         )
         if mapped is None:
             return "unknown"
         if mapped:
             return "alive"
-        if _liveness.start_ticks(self.pid) == self._start_ticks:
+        if process.start_ticks(self.pid) == self._start_ticks:
             return "unknown" if self._is_copy() else "replaced"
         return "ended"
 
     def _is_copy(self) -> bool:
         """Whether the process still writes the file that this one was copied from."""
         mine = self._bytes(0, _STATE_AT)
-        for path in _rundir.find(self.pid):
+        for path in places.find(self.pid):
             try:
                 with _open(path, os.O_RDONLY | os.O_NOFOLLOW) as other:
                     if other._bytes(0, _STATE_AT) == mine and other._status is not None:
                         status = other._status
                         return bool(
-                            _liveness.maps_writable(self.pid, status.st_dev, status.st_ino, path)
+                            process.maps_writable(self.pid, status.st_dev, status.st_ino, path)
                         )
             except RecordingError:
                 continue
@@ -371,7 +372,7 @@ class Recording:
             stats.number = number
             stats.mode = _MODES.get(mode, f"mode {mode}")
             stats.replaced = bool(replaced)
-            if alive and mode == 1 and _liveness.catches(self.pid, number) is False:
+            if alive and mode == 1 and process.catches(self.pid, number) is False:
                 stats.replaced = True  # the kernel says that nothing catches it
             stats.delivered, stats.recorded, stats.dropped = delivered, recorded, dropped
             stats.overwritten, stats.handled = overwritten, handled
@@ -634,7 +635,7 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
         raise ValueError(f"pid must be positive, not {pid}")
     opened: list[Recording] = []
     bad: RecordingError | None = None
-    for path in _rundir.find(pid):
+    for path in places.find(pid):
         try:
             opened.append(_open(path, os.O_RDONLY | os.O_NOFOLLOW))
         except NoRecordingError:
@@ -673,25 +674,25 @@ def _closed(offset: int, size: int) -> bytes:
 
 
 def _none_of(pid: int) -> str:
-    owner = _liveness.owner(pid)
+    owner = process.owner(pid)
     if owner is None:
         return (
             f"there is no process {pid}, and no recording of one (kept are the newest "
-            f"{_rundir.KEEP} of processes that ended, and as many that exited with status 0)"
+            f"{places.KEEP} of processes that ended, and as many that exited with status 0)"
         )
     if os.geteuid() not in (0, owner):
         return (
             f"process {pid} belongs to uid {owner}: only that user and root can find its recording"
         )
-    searched = ", ".join(dict.fromkeys(_rundir.directories()))
+    searched = ", ".join(dict.fromkeys(places.directories()))
     if os.geteuid() == 0:
         searched += ", and those of other users"
     hint = ""
-    parent = _liveness.parent(pid)
+    parent = process.parent(pid)
     while parent and not hint:
-        if _rundir.find(parent):
+        if places.find(parent):
             hint = f"; PID {parent}, which it descends from, does: `sigrec run --children` records both"
-        parent = _liveness.parent(parent)
+        parent = process.parent(parent)
     return f"process {pid} publishes no recording (searched: {searched}){hint}"
 
 

@@ -7,16 +7,16 @@ import time
 
 from sigrec import _core
 from sigrec._errors import SigrecError
-from sigrec._registration import catchable, register, wait_until_taken
-from sigrec._stats import stats
+from sigrec._handling.registration import catchable, register, wait_until_taken
+from sigrec._reader.stats import stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-    from sigrec._registration import Registration
-    from sigrec._siginfo import SignalInfo
+    from sigrec._handling.registration import Registration
+    from sigrec._signals.siginfo import SignalInfo
 
 LONGEST_S = 1 << 33  # what timer_settime(2) takes in nanoseconds, and a century more than enough
 _used: set[int] = set()  # signals of timers
@@ -67,7 +67,7 @@ class Timer:
         self.cancel()
 
     def __repr__(self) -> str:
-        from sigrec._names import name
+        from sigrec._signals.names import name
 
         state = "" if self._ended is None else ", cancelled"
         return f"<Timer of {name(self.signum)}: {self.expirations} expirations{state}>"

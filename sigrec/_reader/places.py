@@ -7,7 +7,7 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sigrec._recording import Recording
+    from sigrec._reader.recording import Recording
 
 KEEP = 16  # recordings of processes that ended and that stay: of clean ends, and of others
 
@@ -124,7 +124,7 @@ def in_the_way(path: str) -> str | None:
     """Why no recording may be written to that file, a reason to show; None: there is none, or it
     may go, or ``make_way()`` keeps it."""
     from sigrec._errors import RecordingError
-    from sigrec._recording import MAGIC, open_recording
+    from sigrec._reader.recording import MAGIC, open_recording
 
     try:
         status = os.stat(path)
@@ -184,7 +184,7 @@ def clean(directory: str, keep: int = KEEP) -> None:
             gone.append(path)
     if len(gone) <= keep:
         return
-    from sigrec._recording import open_recording
+    from sigrec._reader.recording import open_recording
 
     stale: dict[bool, list[tuple[int, int, str]]] = {True: [], False: []}
     for path in gone:

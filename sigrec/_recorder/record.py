@@ -8,17 +8,18 @@ import sys
 import threading
 from collections import Counter
 
-from sigrec import _core, _publishing
+from sigrec import _core
 from sigrec._errors import SigrecError
-from sigrec._registration import catchable
+from sigrec._handling.registration import catchable
+from sigrec._recorder import publishing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from sigrec._recording import Recording
-    from sigrec._siginfo import SignalInfo
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
 
 _lock = threading.RLock()
 _recorders: Counter[int] = Counter()  # by signal: how many have it
@@ -90,7 +91,7 @@ class Recorder:
         self.stop()
 
     def __repr__(self) -> str:
-        from sigrec._names import name
+        from sigrec._signals.names import name
 
         counts = " ".join(f"{name(number)}={n}" for number, n in sorted(self.counts.items()))
         return f"<Recorder{', stopped' if self._stopped else ''}: {counts or 'no signals yet'}>"
@@ -98,7 +99,7 @@ class Recorder:
     # --- of this process's recording, what came since --------------------------------
 
     def _open(self) -> Recording:
-        from sigrec._stats import own_recording
+        from sigrec._reader.stats import own_recording
 
         if self._pid != os.getpid():
             self._pid, self._before = os.getpid(), {}  # a child counts from zero
@@ -151,7 +152,7 @@ def record(*signums: int, children: bool = False) -> Recorder:
         _prepare()
         if children:
             _record_children()
-        _publishing.start()
+        publishing.start()
         recorder = Recorder(numbers, named)
         begun: list[int] = []
         try:
@@ -162,7 +163,7 @@ def record(*signums: int, children: bool = False) -> Recorder:
                 begun.append(number)
         except OSError as error:
             _let_go(tuple(begun), named)
-            from sigrec._names import name
+            from sigrec._signals.names import name
 
             raise SigrecError(
                 f"{name(numbers[len(begun)])} cannot be recorded: {error.strerror}"
@@ -206,7 +207,7 @@ _children = False
 def _record_children() -> None:
     global _children
     if not _children:
-        os.register_at_fork(after_in_child=_publishing.start)
+        os.register_at_fork(after_in_child=publishing.start)
         _children = True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from sigrec._recording import Recording, SignalStats
+from sigrec._reader.recording import Recording, SignalStats
 from sigrec._times import rfc3339
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from sigrec._siginfo import Sender, SignalInfo
+    from sigrec._signals.siginfo import Sender, SignalInfo
 
 JSON_VERSION = 1
 
@@ -89,19 +89,20 @@ class Stats:
 def stats() -> Stats:
     """This process's ledger. In a forked child it begins at the fork."""
     # Here, and not above: reading recordings must not need the core.
-    from sigrec import _publishing
+    from sigrec._recorder import publishing
 
-    return Stats([own_recording() if _publishing.started() else None])
+    return Stats([own_recording() if publishing.started() else None])
 
 
 def own_recording() -> Recording:
     """This process's, up to date. Makes one, if it has none."""
-    from sigrec import _core, _publishing
+    from sigrec import _core
+    from sigrec._recorder import publishing
 
-    _publishing.start()
+    publishing.start()
     _core.fold()
     _core.refresh_modes()
-    _publishing.notice_loss()
+    publishing.notice_loss()
     return Recording(_core.read, os.fsdecode(_core.path()) or None)
 
 

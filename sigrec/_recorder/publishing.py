@@ -6,13 +6,14 @@ import os
 import sys
 import threading
 
-from sigrec import _core, _rundir
+from sigrec import _core
 from sigrec._errors import SigrecError
+from sigrec._reader import places
 
 HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
 LARGEST = 1 << 24  # events: 1 GiB
-_HERE = os.path.dirname(__file__) + os.sep
+_HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of sigrec, not of this room
 
 
 class _Settings:
@@ -114,29 +115,29 @@ def _adopt() -> None:
     notes: list[str] = []
     if _settings.recording is not None and _settings.pid == os.getpid():
         directory, name = os.path.split(_settings.recording)
-        reason = _rundir.in_the_way(_settings.recording)
+        reason = places.in_the_way(_settings.recording)
         if reason is not None:
             notes.append(reason)
         elif _publish(directory, name, True, notes):
             return
-    for directory in _rundir.candidates():
-        reason = _rundir.prepare(directory)
+    for directory in places.candidates():
+        reason = places.prepare(directory)
         if reason is not None:
             notes.append(reason)
         elif _publish(directory, f"{os.getpid()}.sigrec", False, notes):
-            _rundir.clean(directory)
+            places.clean(directory)
             _leave_cleanly()
             _warn(notes, f"recording to {os.fsdecode(_core.path())}")
             return
     _core.go_private(_settings.history)
-    if notes or not _rundir.publishing_off():
+    if notes or not places.publishing_off():
         _warn(notes or ["no directory to publish in"], "recording in private memory")
 
 
 def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -> bool:
     try:
         if named_by_user:
-            _rundir.make_way(os.path.join(directory, name))
+            places.make_way(os.path.join(directory, name))
         _core.publish(
             os.fsencode(directory),
             os.fsencode(name),

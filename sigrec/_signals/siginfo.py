@@ -254,7 +254,7 @@ class SignalInfo:
     @property
     def signal_name(self) -> str:
         """``"SIGUSR1"``, ``"SIGRTMIN+2"``."""
-        from sigrec._names import name
+        from sigrec._signals.names import name
 
         names = getattr(self, "_names", None)
         return name(self.si_signo, names.sigrtmin if names else None)
@@ -282,7 +282,7 @@ class SignalInfo:
             comm = None
         argv = None
         if self._here:
-            from sigrec._liveness import process_at
+            from sigrec._proc.process import process_at
 
             lives = process_at(pid, self.time_ns)
             if lives:

@@ -13,8 +13,9 @@ import threading
 import time
 from types import MappingProxyType
 
-from sigrec import _core, _publishing
+from sigrec import _core
 from sigrec._errors import WrongThreadError
+from sigrec._recorder import publishing
 
 # The standard ones: sigrec.compat may put its own in their place.
 _getsignal, _set_handler = signal.getsignal, signal.signal
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any
 
-    from sigrec._siginfo import SignalInfo
+    from sigrec._signals.siginfo import SignalInfo
 
     PlainHandler = Callable[[int, FrameType | None], object]
     InfoHandler = Callable[[int, SignalInfo | None, FrameType | None], object]
@@ -194,9 +195,9 @@ def register(
     registration = Registration(number, handler, core_handler, thread)
 
     if thread:
-        from sigrec import _dispatcher
+        from sigrec._handling import dispatcher
 
-        _dispatcher.start()
+        dispatcher.start()
     else:
         _require_main_thread(number)
     with _lock:
@@ -334,9 +335,9 @@ def wait_until_taken(number: int) -> None:
 
 def _propagating(exception: type[BaseException], handler: Handler) -> Handler:
     def call(*arguments: Any) -> object:
-        from sigrec import _dispatcher
+        from sigrec._handling import dispatcher
 
-        ours = (threading.get_ident(), _dispatcher.ident())
+        ours = (threading.get_ident(), dispatcher.ident())
         # Of all threads, those that threading knows nothing of too.
         for ident in sys._current_frames():
             if ident not in ours:
@@ -347,7 +348,7 @@ def _propagating(exception: type[BaseException], handler: Handler) -> Handler:
 
 
 def _describe(number: int) -> str:
-    from sigrec._names import name
+    from sigrec._signals.names import name
 
     return name(number)
 
@@ -356,7 +357,7 @@ def _take(number: int, core_handler: _core.Handler, taken: _Taken | None, thread
     """Take the OS-level disposition; `taken` is ours from before, if someone replaced it."""
     before = _getsignal(number)
     if taken is None or not _core.in_place(number):
-        _core.prepare(number, _publishing.start())
+        _core.prepare(number, publishing.start())
     take_over = None if thread else (lambda: _set_handler(number, _core.dispatch))
     _core.install(number, core_handler, take_over, thread)
     if taken is None:
@@ -425,9 +426,9 @@ def _give_back(registration: Registration, taken: _Taken) -> list[BaseException]
 def _finish(number: int, thread: bool, errors: list[BaseException]) -> None:
     """Handle what was delivered before the signal was given back, and forget the handler."""
     if thread:
-        from sigrec import _dispatcher
+        from sigrec._handling import dispatcher
 
-        _dispatcher.finish()
+        dispatcher.finish()
     while not thread:
         try:
             _core.drain_now(number, sys._getframe())

@@ -12,17 +12,17 @@ import threading
 import weakref
 from collections import deque
 
-from sigrec import _dispatcher
 from sigrec._errors import SigrecError
-from sigrec._registration import catchable, register
+from sigrec._handling import dispatcher
+from sigrec._handling.registration import catchable, register
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-    from sigrec._registration import Registration
-    from sigrec._siginfo import SignalInfo
+    from sigrec._handling.registration import Registration
+    from sigrec._signals.siginfo import SignalInfo
 
 BACKLOG = 16384
 LARGEST_BACKLOG = 1 << 24
@@ -48,7 +48,7 @@ class Missed:
         return hash((self.si_signo, self.count))
 
     def __repr__(self) -> str:
-        from sigrec._names import name
+        from sigrec._signals.names import name
 
         return f"<Missed: {name(self.si_signo)} × {self.count}>"
 
@@ -256,7 +256,7 @@ class Stream:
             self.close()
 
     def __repr__(self) -> str:
-        from sigrec._names import name
+        from sigrec._signals.names import name
 
         state = "closed" if self._closed else f"{len(self._items)} waiting"
         return f"<Stream of {', '.join(map(name, self._signums))}: {state}>"
@@ -384,7 +384,7 @@ def _attach(made: Stream) -> None:
 def _detach(stream: Stream) -> None:
     # What was delivered before is in the stream when this returns. Without the lock: the
     # dispatcher thread may be closing a stream, too.
-    _dispatcher.finish()
+    dispatcher.finish()
     ended = []
     with _sources_lock:
         for number in stream._signums:

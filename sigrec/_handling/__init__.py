@@ -1,0 +1,1 @@
+"""Python code that runs for signals, and signals that Python code sends."""

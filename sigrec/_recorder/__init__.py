@@ -1,0 +1,1 @@
+"""This process is recorded: where, for how long, and how that begins."""

@@ -1,0 +1,1 @@
+"""What a signal and its siginfo are, and what they mean."""
