@@ -18,16 +18,19 @@ CORE = [
     "process",
     "trip",
     "wake",
-    "rouse",
+    "kick",
     "action",
+    "registry",
     "handler",
-    "guard",
+    "install",
+    "sigbus",
     "passive",
-    "redirect",
-    "standin",
+    "got",
+    "interpose",
     "send",
     "timer",
     "flood",
+    "unsupported",
 ]
 
 compile_args = ["-std=c11", "-fvisibility=hidden", "-O2", "-flto"]
@@ -46,7 +49,7 @@ setup(
             "sigrec._core",
             ["sigrec/_core.pyx", *(f"csrc/{name}.c" for name in CORE)],
             include_dirs=["csrc"],
-            depends=[f"csrc/{name}.h" for name in (*CORE, "clock")],
+            depends=[f"csrc/{name}.h" for name in ({*CORE, "clock"} - {"unsupported"})],
             extra_compile_args=compile_args,
             extra_link_args=["-flto"],
         )

@@ -15,9 +15,9 @@
  *                      vfork child, with kill
  *   write              from the trip, where the program set a wakeup fd
  *   futex              to wake the dispatcher thread: wake.c
- *   rt_sigaction,      off the main thread, from the trip: rouse.c
+ *   rt_sigaction,      off the main thread, from the trip: kick.c
  *   rt_tgsigqueueinfo
- *   mremap             where someone truncated the recording's file: guard.c
+ *   mremap             where someone truncated the recording's file: sigbus.c
  *   openat, read,      the sender's name: of a signal that is about to end the
  *   close              process, and of a new sender at most four times a second
  * and those of the course that a recorded signal takes: passive.c.
@@ -26,10 +26,11 @@
 #include "handler.h"
 
 #include "clock.h"
-#include "guard.h"
+#include "kick.h"
 #include "passive.h"
 #include "process.h"
-#include "rouse.h"
+#include "registry.h"
+#include "sigbus.h"
 #include "trip.h"
 
 #include <errno.h>
@@ -53,20 +54,6 @@
 
 #define NAME_NS UINT64_C(250000000)         /* between two looks for a sender's name */
 #define NAME_AGAIN_NS UINT64_C(10000000000) /* a pid may have changed hands */
-
-/* Indexed by signal number; static, never freed. */
-static struct entry {
-    struct queue queue;
-    struct sigaction previous; /* to restore; written before the handler can run */
-    struct sigaction beneath;  /* what registration put in place: CPython's handler */
-    _Atomic uint32_t mode;     /* enum ledger_mode */
-} table[SIGREC_NSIG];
-
-/* The signals that end in our own dispatch; bit n-1 for signal n, as the kernel has it. */
-static _Atomic uint64_t registered;
-static _Atomic int kept; /* a signal, or 0 */
-
-static uint64_t bit(int signum) { return UINT64_C(1) << (signum - 1); }
 
 #ifdef __linux__
 /* glibc's <sys/single_threaded.h>, since 2.32; weak, since other libraries have none. */
@@ -110,8 +97,8 @@ static struct taken take(int signum, const siginfo_t *info, uint64_t now, uint32
     event.ordinal =
         atomic_fetch_add_explicit(&process_self->ordinal[signum], 1, memory_order_relaxed);
     event_from_siginfo(&event, signum, info);
-    struct entry *entry = &table[signum];
-    /* Acquire: pairs with handler_install; the queue is ready. */
+    struct registered *entry = &registry[signum];
+    /* Acquire: pairs with install_handler; the queue is ready. */
     uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_acquire);
     struct taken taken = {event.ordinal, recording_write(recording, &event), mode};
 #ifdef __linux__
@@ -142,20 +129,6 @@ static void name_sender(struct sender_entry *sender, uint64_t now, bool at_any_c
     sender_name(sender, now);
 }
 
-static bool is_ours(const struct sigaction *action) {
-    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == handler_on_signal;
-}
-
-bool handler_is_registered(int signum) {
-    /* Acquire: pairs with handler_install; handler_beneath reads what is beneath. */
-    return atomic_load_explicit(&table[signum].mode, memory_order_acquire) == MODE_REGISTERED;
-}
-
-bool handler_in_place(int signum) {
-    struct sigaction now;
-    return handler_is_registered(signum) && sigaction(signum, NULL, &now) == 0 && is_ours(&now);
-}
-
 /* After unregister someone may still call us: whoever was installed above us, or
  * the kernel, in a thread that was on its way. */
 static void pass_on(int signum, siginfo_t *info, void *context) {
@@ -163,7 +136,7 @@ static void pass_on(int signum, siginfo_t *info, void *context) {
     struct ledger_entry *ledger = &process_recording()->ledger[signum];
     ledger_add(&ledger->undetailed, 1);
     ledger_add(&ledger->abandoned, 1);
-    const struct sigaction *previous = &table[signum].previous;
+    const struct sigaction *previous = &registry[signum].previous;
     if (previous->sa_flags & SA_SIGINFO)
         previous->sa_sigaction(signum, info, context);
     else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
@@ -195,8 +168,8 @@ static uint64_t still_ours(uint64_t set) {
     uint64_t ours = 0;
     for (uint64_t rest = set; rest; rest &= rest - 1) {
         int signum = __builtin_ctzll(rest) + 1;
-        if (handler_in_place(signum))
-            ours |= bit(signum);
+        if (registry_in_place(signum))
+            ours |= signal_bit(signum);
     }
     return ours;
 }
@@ -218,7 +191,7 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
     }
     uint64_t blocked; /* the kernel's sigset_t; only so much of ucontext_t's is written */
     memcpy(&blocked, &context->uc_sigmask, sizeof blocked);
-    uint64_t set = still_ours(bit(signum) & atomic_load(&registered) & ~blocked);
+    uint64_t set = still_ours(signal_bit(signum) & registry_signals() & ~blocked);
     uint64_t until = now + BATCH_NS;
     /* The kernel gives the lowest number first, and looks for it in one list of
      * all that is queued: with several in a flood the others would pile up in
@@ -229,7 +202,7 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
     while (set && found < BATCH_SIGNALS && now < until) {
         siginfo_t info;
         int next = set & ~resting ? next_pending(set & ~resting, &info) : -1;
-        if (next > 0 && rouse_sent(next, &info)) {
+        if (next > 0 && kick_sent(next, &info)) {
             continue;
         } else if (next > 0) {
             uint64_t before = now;
@@ -239,9 +212,9 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
                 leave_to_others(next, &info, context, tid, taken);
             empty = 0;
             if (found++ == 0)
-                set |= still_ours(atomic_load(&registered) & ~blocked & ~set);
+                set |= still_ours(registry_signals() & ~blocked & ~set);
             if (++turn >= TURN_SIGNALS || now - before > TURN_NS) {
-                resting |= bit(next);
+                resting |= signal_bit(next);
                 turn = 0;
             }
         } else if (resting) {
@@ -250,7 +223,7 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
         } else if (!found || ++empty > LINGER_POLLS) {
             break;
         }
-        set &= atomic_load_explicit(&registered, memory_order_relaxed);
+        set &= registry_signals();
     }
     uint32_t backoff = atomic_load_explicit(&self->backoff, memory_order_relaxed);
     backoff = found ? 0 : backoff < BACKOFF_MAX ? 2 * backoff + 1 : backoff;
@@ -286,9 +259,9 @@ static void anchor(uint64_t now) {
 }
 
 void handler_on_signal(int signum, siginfo_t *info, void *context) {
-    if (rouse_sent(signum, info))
+    if (kick_sent(signum, info))
         return; /* on its way when the program began to have a use for this signal */
-    if (guard_repair(signum, info))
+    if (sigbus_repair(signum, info))
         return;
     int saved_errno = errno;
     struct process *self = process_self;
@@ -319,129 +292,4 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
         leave_to_others(signum, info, context, tid, taken);
 }
 
-/* --- interpreter context -------------------------------------------------------- */
-
-/* The disposition without what is ours but not in anyone's way. */
-static void without_helpers(struct sigaction *action) {
-    if (rouse_is(action)) {
-        memset(action, 0, sizeof *action);
-        action->sa_handler = SIG_DFL;
-    }
-    guard_look_beneath(action);
-}
-
-int handler_prepare(int signum, uint64_t queue_capacity) {
-    if (signum < 1 || signum >= SIGREC_NSIG || signum == SIGKILL || signum == SIGSTOP)
-        return EINVAL;
-    struct entry *entry = &table[signum];
-    struct sigaction now;
-    if (passive_sigaction(signum, NULL, &now) != 0)
-        return errno;
-    without_helpers(&now);
-    if (!entry->queue.state) {
-        int error = queue_make(&entry->queue, queue_capacity);
-        if (error)
-            return error;
-    }
-    if (!is_ours(&now) && !(passive_records(signum) && handler_is_registered(signum)))
-        entry->previous = now;
-    return 0;
-}
-
-void handler_mask(sigset_t *mask) {
-    sigfillset(mask);
-    /* A fault whose signal is blocked kills at once: sigprocmask(2). */
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(mask, faults[i]);
-}
-
-int handler_install(int signum, bool restart) {
-    struct entry *entry = &table[signum];
-    struct sigaction now;
-    if (passive_sigaction(signum, NULL, &now) == 0 && !is_ours(&now))
-        entry->beneath = now;
-    queue_start(&entry->queue, atomic_load(&process_self->ordinal[signum]));
-    /* Release: the queue and the previous disposition are in place. */
-    atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_sigaction = handler_on_signal;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | (restart ? SA_RESTART : 0);
-    handler_mask(&action.sa_mask);
-    if (sigaction(signum, &action, NULL) != 0) {
-        int error = errno;
-        handler_release(signum);
-        return error;
-    }
-    atomic_fetch_or(&registered, bit(signum));
-    return 0;
-}
-
-void handler_release(int signum) {
-    atomic_fetch_and(&registered, ~bit(signum));
-    /* Release: pass_on reads what was there before. */
-    atomic_store_explicit(&table[signum].mode, MODE_UNREGISTERED, memory_order_release);
-}
-
-void handler_keep(int signum) { atomic_store(&kept, signum); }
-
-bool handler_keeps(int signum, const struct sigaction *next) {
-    if (atomic_load(&kept) != signum)
-        return false;
-    if (next)
-        table[signum].beneath = *next;
-    return true;
-}
-
-void handler_replaced(int signum) {
-    if (handler_is_registered(signum))
-        handler_release(signum);
-}
-
-bool handler_restore(int signum, bool force) {
-    struct sigaction now;
-    if (!force && !(sigaction(signum, NULL, &now) == 0 && is_ours(&now)))
-        return false;
-    return passive_sigaction(signum, &table[signum].previous, NULL) == 0;
-}
-
-int handler_beneath(int signum, struct sigaction *action) {
-    if (sigaction(signum, NULL, action) != 0)
-        return -1;
-    without_helpers(action);
-    if (is_ours(action))
-        *action = handler_is_registered(signum) ? table[signum].beneath : table[signum].previous;
-    return 0;
-}
-
-void handler_refresh_modes(void) {
-    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
-        if (passive_records(signum))
-            passive_apply(signum);
-        if (handler_is_registered(signum))
-            process_set_mode(signum, MODE_REGISTERED, !handler_in_place(signum));
-    }
-}
-
-void handler_recount(struct ledger_entry *ledger) {
-    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
-        const struct entry *entry = &table[signum];
-        uint64_t taken = atomic_load_explicit(&process_self->ordinal[signum], memory_order_relaxed);
-        uint32_t kind = atomic_load_explicit(&entry->mode, memory_order_relaxed);
-        struct ledger_entry *to = &ledger[signum];
-        ledger_add(&to->delivered, taken);
-        ledger_add(&to->recorded, taken);
-        ledger_add(&to->overwritten, taken);
-        if (kind == MODE_REGISTERED || kind == MODE_UNREGISTERED) {
-            ledger_add(&to->queued, taken);
-            ledger_add(&to->handled, taken - queue_length(&entry->queue));
-        }
-        uint32_t shown = kind == MODE_NONE && passive_records(signum) ? MODE_RECORDED : kind;
-        atomic_store_explicit(&to->mode, shown, memory_order_relaxed);
-    }
-}
-
-struct queue *handler_queue(int signum) {
-    return table[signum].queue.state ? &table[signum].queue : NULL;
-}
+void handler_start(void) { registry_start(handler_on_signal); }

@@ -34,8 +34,6 @@ static _Atomic uint64_t watched_ignored; /* of these, to be recorded even while 
 #define SA_RESTORER_SHOWN 0
 #endif
 
-static uint64_t bit(int signum) { return UINT64_C(1) << (signum - 1); }
-
 enum default_action { ENDS, STOPS, NOTHING };
 
 /* signal(7), "Standard signals". SIGCONT's, to continue, is done when it is generated. */
@@ -64,44 +62,41 @@ static bool is_ignored(int signum, const struct sigaction *action) {
 
 bool passive_records(int signum) {
     return signum > 0 && signum < SIGREC_NSIG &&
-           (atomic_load_explicit(&watched, memory_order_acquire) & bit(signum));
+           (atomic_load_explicit(&watched, memory_order_acquire) & signal_bit(signum));
 }
 
 /* --- what the kernel has ----------------------------------------------------------- */
 
 /* The disposition that records the signal and lets the program see no difference. */
 static void recording_form(int signum, const struct sigaction *program, struct sigaction *ours) {
-    memset(ours, 0, sizeof *ours);
+    registry_action(ours, 0);
     if (program->sa_handler == SIG_DFL || program->sa_handler == SIG_IGN) {
-        handler_mask(&ours->sa_mask);
         /* The interrupted call goes on, as without a handler, where the kernel can. */
-        ours->sa_flags = SA_RESTART | SA_ONSTACK;
+        ours->sa_flags |= SA_RESTART | SA_ONSTACK;
         ours->sa_flags |= program->sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
         if (signum == SIGCHLD && program->sa_handler == SIG_IGN)
             ours->sa_flags |= SA_NOCLDWAIT; /* children are reaped at once: sigaction(2) */
     } else {
         ours->sa_mask = program->sa_mask;
-        ours->sa_flags = program->sa_flags & ~(int)SA_RESETHAND; /* the course does that */
+        ours->sa_flags |= program->sa_flags & ~(int)SA_RESETHAND; /* the course does that */
     }
-    ours->sa_flags |= SA_SIGINFO;
-    ours->sa_sigaction = handler_on_signal;
 }
 
 void passive_apply(int signum) {
     for (;;) {
         struct sigaction program, form;
         uint64_t version = action_get(signum, &program);
-        if (handler_is_registered(signum))
+        if (registry_has(signum))
             return;
         bool left_alone =
-            is_ignored(signum, &program) && !(atomic_load(&watched_ignored) & bit(signum));
+            is_ignored(signum, &program) && !(atomic_load(&watched_ignored) & signal_bit(signum));
         if (left_alone)
             form = program;
         else
             recording_form(signum, &program, &form);
         sigaction(signum, &form, NULL);
         process_set_mode(signum, left_alone ? MODE_NONE : MODE_RECORDED, false);
-        if (action_version(signum) == version && !handler_is_registered(signum))
+        if (action_version(signum) == version && !registry_has(signum))
             return; /* else someone changed it meanwhile, and may have been before us */
     }
 }
@@ -126,7 +121,7 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
             errno = EAGAIN;
             return -1;
         }
-        handler_replaced(signum);
+        registry_replaced(signum);
         if (is_fault(signum) && next->sa_handler == SIG_DFL &&
             atomic_load_explicit(&process_self->faulting_tid, memory_order_relaxed) ==
                 (uint32_t)syscall(SYS_gettid)) {
@@ -150,15 +145,14 @@ static uint64_t named_and_ignored(void) {
     for (; rest; rest &= rest - 1) {
         int signum = __builtin_ctzll(rest) + 1;
         if (passive_ignores(signum))
-            set |= bit(signum);
+            set |= signal_bit(signum);
     }
     return set;
 }
 
 static bool kernel_has_ours(int signum) {
     struct sigaction now;
-    return sigaction(signum, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
-           now.sa_sigaction == handler_on_signal;
+    return sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now);
 }
 
 void passive_before_exec(void) {
@@ -168,7 +162,7 @@ void passive_before_exec(void) {
     for (uint64_t rest = named_and_ignored(); rest; rest &= rest - 1) {
         int signum = __builtin_ctzll(rest) + 1;
         /* A vfork child may have set its own. */
-        if (!handler_is_registered(signum) && kernel_has_ours(signum))
+        if (!registry_has(signum) && kernel_has_ours(signum))
             sigaction(signum, &ignore, NULL);
     }
 }
@@ -209,7 +203,7 @@ static bool comes_again(int signum, const siginfo_t *info) {
 }
 
 static void let_in(int how, int signum) {
-    uint64_t set = bit(signum);
+    uint64_t set = signal_bit(signum);
     syscall(SYS_rt_sigprocmask, how, &set, NULL, sizeof set);
 }
 
@@ -273,21 +267,19 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
 
 /* --- beginning and end -------------------------------------------------------------- */
 
-int passive_record(int signum, bool even_ignored) {
+int passive_record(int signum, bool even_ignored, const struct sigaction *program) {
     if (signum < 1 || signum >= SIGREC_NSIG || signum == SIGKILL || signum == SIGSTOP)
         return EINVAL;
     if (even_ignored)
-        atomic_fetch_or(&watched_ignored, bit(signum));
+        atomic_fetch_or(&watched_ignored, signal_bit(signum));
     else
-        atomic_fetch_and(&watched_ignored, ~bit(signum));
+        atomic_fetch_and(&watched_ignored, ~signal_bit(signum));
     if (!passive_records(signum)) {
-        struct sigaction now, before;
-        if (handler_beneath(signum, &now) != 0)
-            return errno;
-        if (!action_exchange(signum, &now, &before))
+        struct sigaction before;
+        if (!action_exchange(signum, program, &before))
             return EAGAIN;
         /* Release: whoever sees the bit sees the action. */
-        atomic_fetch_or_explicit(&watched, bit(signum), memory_order_release);
+        atomic_fetch_or_explicit(&watched, signal_bit(signum), memory_order_release);
     }
     passive_apply(signum);
     return 0;
@@ -298,51 +290,21 @@ void passive_stop(int signum) {
         return;
     struct sigaction program;
     uint64_t version;
-    atomic_fetch_and(&watched_ignored, ~bit(signum));
+    atomic_fetch_and(&watched_ignored, ~signal_bit(signum));
     /* While the bit is set, what comes still takes its course by our handler. */
     do {
         version = action_get(signum, &program);
-        if (!handler_is_registered(signum))
+        if (!registry_has(signum))
             sigaction(signum, &program, NULL);
     } while (action_version(signum) != version);
-    atomic_fetch_and(&watched, ~bit(signum));
-    if (handler_is_registered(signum))
+    atomic_fetch_and(&watched, ~signal_bit(signum));
+    if (registry_has(signum))
         return;
     if (action_version(signum) != version) {
         action_get(signum, &program);
         sigaction(signum, &program, NULL);
     }
     process_set_mode(signum, MODE_NONE, false);
-}
-
-#else /* not Linux */
-
-int passive_record(int signum, bool even_ignored) {
-    (void)signum;
-    (void)even_ignored;
-    return ENOSYS;
-}
-void passive_stop(int signum) { (void)signum; }
-bool passive_records(int signum) {
-    (void)signum;
-    return false;
-}
-int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
-    return sigaction(signum, next, previous);
-}
-void passive_apply(int signum) { (void)signum; }
-void passive_before_exec(void) {}
-void passive_exec_failed(void) {}
-bool passive_ignores(int signum) {
-    (void)signum;
-    return false;
-}
-bool passive_ends(int signum) {
-    (void)signum;
-    return false;
-}
-void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
-    (void)signum, (void)info, (void)context, (void)tid, (void)ordinal;
 }
 
 #endif

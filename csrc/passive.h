@@ -6,7 +6,7 @@
  * the signal, that takes the course it would have taken: the default action,
  * or the program's handler. What the program sees when it asks for the
  * disposition is its own (action.h), and what it sets, it sets there: its calls
- * of sigaction(2) and its like are redirected (standin.h).
+ * of sigaction(2) and its like reach ours (interpose.h).
  *
  * Ignored signals, by SIG_IGN or by default, are left to the kernel unless the
  * user named them: a handler, even one with SA_RESTART, makes poll(2), select(2)
@@ -16,11 +16,12 @@
 #ifndef SIGREC_PASSIVE_H
 #define SIGREC_PASSIVE_H
 
-#include "handler.h"
+#include "registry.h"
 
 /* Interpreter context. Begins to record the signal, or goes on. even_ignored:
- * from now on also while the program ignores it, or no more. 0 or an errno. */
-int passive_record(int signum, bool even_ignored);
+ * from now on also while the program ignores it, or no more. program: its
+ * disposition now (install_underlying), used where recording begins. 0 or an errno. */
+int passive_record(int signum, bool even_ignored, const struct sigaction *program);
 
 /* Interpreter context. The kernel has again what the program set. */
 void passive_stop(int signum);

@@ -51,15 +51,4 @@ int send_to_pidfd(int pidfd, int signum, intptr_t value) {
     return syscall(SYS_pidfd_send_signal, pidfd, signum, &info, 0) == 0 ? 0 : errno;
 }
 
-#else
-
-int send_to_thread(pid_t pid, pid_t tid, int signum, intptr_t value) {
-    (void)pid, (void)tid, (void)signum, (void)value;
-    return ENOSYS;
-}
-int send_to_pidfd(int pidfd, int signum, intptr_t value) {
-    (void)pidfd, (void)signum, (void)value;
-    return ENOSYS;
-}
-
 #endif

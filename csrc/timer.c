@@ -47,21 +47,6 @@ int timer_unmake(const struct timer *timer) {
     return timer_delete((timer_t)timer->handle) == 0 ? 0 : errno;
 }
 
-#else
-
-int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t value) {
-    (void)timer, (void)clock, (void)signum, (void)tid, (void)value;
-    return ENOSYS;
-}
-int timer_start(const struct timer *timer, uint64_t first_ns, uint64_t interval_ns) {
-    (void)timer, (void)first_ns, (void)interval_ns;
-    return ENOSYS;
-}
-int timer_unmake(const struct timer *timer) {
-    (void)timer;
-    return ENOSYS;
-}
-
 #endif
 
 int timer_discard(int signum) {

@@ -39,13 +39,4 @@ bool wake_wait(uint64_t timeout_ns) {
     return atomic_exchange_explicit(word, 0, memory_order_acquire);
 }
 
-#else
-
-bool wake_possible(void) { return false; }
-void wake_post(void) {}
-bool wake_wait(uint64_t timeout_ns) {
-    (void)timeout_ns;
-    return false;
-}
-
 #endif

@@ -68,32 +68,37 @@ cdef extern from "wake.h" nogil:
     void wake_post()
     bint wake_wait(uint64_t timeout_ns)
 
-cdef extern from "guard.h" nogil:
-    void guard_start()
+cdef extern from "sigbus.h" nogil:
+    void sigbus_start()
+
+cdef extern from "registry.h" nogil:
+    void registry_release(int signum)
+    bint registry_in_place(int signum)
+    bint registry_has(int signum)
+    queue *registry_queue(int signum)
 
 cdef extern from "handler.h" nogil:
-    int handler_prepare(int signum, uint64_t queue_capacity)
-    int handler_install(int signum, bint restart)
-    void handler_release(int signum)
-    bint handler_restore(int signum, bint force)
-    bint handler_in_place(int signum)
-    void handler_keep(int signum)
-    bint handler_is_registered(int signum)
-    void handler_refresh_modes()
-    queue *handler_queue(int signum)
+    void handler_start()
+
+cdef extern from "install.h" nogil:
+    int install_prepare(int signum, uint64_t queue_capacity)
+    int install_handler(int signum, bint restart)
+    bint install_restore(int signum, bint force)
+    void install_keep(int signum)
+    int install_record(int signum, bint even_ignored)
+    void install_refresh_modes()
 
 cdef extern from "passive.h" nogil:
-    int passive_record(int signum, bint even_ignored)
     void passive_stop(int signum)
     bint passive_records(int signum)
 
-cdef extern from "standin.h" nogil:
-    bint standin_install()
+cdef extern from "interpose.h" nogil:
+    bint interpose_install()
 
-cdef extern from "rouse.h" nogil:
-    void rouse_main(int32_t pid, uint32_t tid)
-    bint rouse_again()
-    void rouse_rest()
+cdef extern from "kick.h" nogil:
+    void kick_main(int32_t pid, uint32_t tid)
+    bint kick_again()
+    void kick_rest()
 
 cdef extern from "send.h" nogil:
     int send_to_process(pid_t pid, int signum, intptr_t value)

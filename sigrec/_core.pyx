@@ -125,7 +125,7 @@ cdef void on_trip(int signum, uint32_t tid) noexcept nogil:
         wake_post()
     else:
         PyErr_SetInterruptEx(signum)
-        rouse_main(process_pid(), tid)
+        kick_main(process_pid(), tid)
 
 
 # --- dispatch --------------------------------------------------------------------
@@ -159,7 +159,7 @@ cdef int choose(const roster *mine, event *chosen, queue_item *item) noexcept:
         handler = <Handler>handlers[signum]
         if depth_of(signum) >= handler.depth_limit:
             continue
-        kind = queue_next(handler_queue(signum), &head)
+        kind = queue_next(registry_queue(signum), &head)
         if kind == QUEUE_NONE:
             continue
         if kind == QUEUE_UNDETAILED:
@@ -176,7 +176,7 @@ cdef int choose(const roster *mine, event *chosen, queue_item *item) noexcept:
 cdef uint64_t take_all(int signum) noexcept:
     cdef event ignored
     cdef uint64_t n = 0
-    cdef queue *q = handler_queue(signum)
+    cdef queue *q = registry_queue(signum)
     cdef queue_item kind
     while n < COALESCE_MAX:
         kind = queue_next(q, &ignored)
@@ -194,12 +194,12 @@ cdef void arm(const roster *mine) noexcept:
     for i in range(mine.count):
         signum = mine.signums[i]
         # Not one that is given back: CPython has another handler for it, or none.
-        if (handler_is_registered(signum)
-                and queue_next(handler_queue(signum), &ignored) != QUEUE_NONE):
+        if (registry_has(signum)
+                and queue_next(registry_queue(signum), &ignored) != QUEUE_NONE):
             trip_clear(&signum, 1)
             trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
             if mine == &in_main and <int32_t>PyThread_get_thread_native_id() == process_pid():
-                rouse_again()
+                kick_again()
 
 
 cdef Handler claim(roster *mine, int only, event *e, queue_item *kind,
@@ -213,7 +213,7 @@ cdef Handler claim(roster *mine, int only, event *e, queue_item *kind,
         signum = choose(mine, e, kind)
         if signum:
             handler = <Handler>handlers[signum]
-            queue_take(handler_queue(signum), kind[0])
+            queue_take(registry_queue(signum), kind[0])
             if handler.coalesce:
                 n += take_all(signum)
             # Before the call: it may raise, fork, or never come back.
@@ -250,7 +250,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only) exc
         if handler is None:
             leave_handling(mine, outer)
             if mine == &in_main:
-                rouse_rest()
+                kick_rest()
             return 0
         if mine == &in_main:
             set_handling(handler.signum)
@@ -280,7 +280,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only) exc
                 until = monotonic_ns() + BATCH_NS
             # (Where nothing could get the main thread out of its next call: to the end.)
             elif ((calls > BATCH or monotonic_ns() > until)
-                    and (mine != &in_main or rouse_again())):
+                    and (mine != &in_main or kick_again())):
                 leave_handling(mine, outer)
                 arm(mine)
                 return 0
@@ -294,12 +294,12 @@ def dispatch(signum, frame):
         put_off[number] = True
         return
     drain(&in_main, number, frame, &handled)
-    if handled or handlers[number] is None or depth_of(number) or handler_in_place(number):
+    if handled or handlers[number] is None or depth_of(number) or registry_in_place(number):
         return
     # CPython's own C handler called us: the program saved our Python-level
     # handler with signal.signal and put it back, and so means us. Our C handler
     # did not see this signal, so the ledger does not have it.
-    handler_install(number, False)
+    install_handler(number, False)
     cdef Handler handler = <Handler>handlers[number]
     in_main.depth[number] += 1
     try:
@@ -374,13 +374,14 @@ def start(adopt_function) -> None:
     """Prepares the core; adopt_function() is called when a process needs a recording."""
     global adopt
     check(process_start())
+    handler_start()
     adopt = adopt_function
     trip_set(on_trip)
 
 
 def prepare(int signum, uint64_t queue_capacity) -> None:
     """Makes the signal's queue and remembers its disposition. OSError if refused."""
-    check(handler_prepare(signum, queue_capacity))
+    check(install_prepare(signum, queue_capacity))
 
 
 def install(int signum, Handler handler not None, take_over, bint thread) -> None:
@@ -397,15 +398,15 @@ def install(int signum, Handler handler not None, take_over, bint thread) -> Non
     try:
         if take_over is not None:
             # Of the dispatcher thread until now, say: other threads go on taking it.
-            if handler_in_place(signum) and standin_install():
-                handler_keep(signum)
+            if registry_in_place(signum) and interpose_install():
+                install_keep(signum)
             try:
                 take_over()
             finally:
-                handler_keep(0)
+                install_keep(0)
         set_handler(signum, handler, thread)
         try:
-            check(handler_install(signum, thread))
+            check(install_handler(signum, thread))
         except:
             set_handler(signum, before, thread_before)
             raise
@@ -447,16 +448,16 @@ def remove(int signum, give_back) -> bool:
     back the disposition that prepare() found. False: someone else's was in place, and stays.
     What waits keeps its handler until forget()."""
     cdef sigset_t all_signals, old
-    cdef bint ours = handler_in_place(signum)
+    cdef bint ours = registry_in_place(signum)
     sigfillset(&all_signals)
     pthread_sigmask(SIG_BLOCK, &all_signals, &old)
     try:
-        handler_release(signum)
+        registry_release(signum)
         if ours:
             try:
                 give_back()
             finally:
-                handler_restore(signum, True)
+                install_restore(signum, True)
         process_set_mode(signum, MODE_UNREGISTERED, not ours)
     finally:
         pthread_sigmask(SIG_SETMASK, &old, NULL)
@@ -485,37 +486,42 @@ def stop() -> None:
 
 def in_place(int signum) -> bool:
     """Is our handler the OS-level disposition?"""
-    return handler_in_place(signum)
+    return registry_in_place(signum)
+
+
+def has_thread_handlers() -> bool:
+    """Whether the dispatcher thread has anything to do."""
+    return in_thread.count > 0
 
 
 def refresh_modes() -> None:
     """Notices where someone replaced us, and what came from a thread that was still in our
     handler when the signal was unregistered."""
     cdef int signum
-    handler_refresh_modes()
+    install_refresh_modes()
     for signum in range(1, SIGREC_NSIG):
-        if handlers[signum] is None and handler_queue(signum) is not NULL:
+        if handlers[signum] is None and registry_queue(signum) is not NULL:
             abandon(signum)
 
 
 # --- recording without registering ---------------------------------------------------
 
-def stand_in() -> bool:
+def interpose() -> bool:
     """From here on the program's calls of sigaction(2) and the like come to us. False: not
     on this platform."""
-    return standin_install()
+    return interpose_install()
 
 
 def record(int signum, bint even_ignored) -> None:
     """Records a signal whose handling is the program's. OSError if refused."""
-    check(passive_record(signum, even_ignored))
+    check(install_record(signum, even_ignored))
 
 
 def record_stop(int signum) -> None:
     """The kernel has again what the program set."""
     passive_stop(signum)
     if signum == SIGBUS and process_path()[0]:
-        guard_start()
+        sigbus_start()
 
 
 def set_reason(bytes reason) -> None:
@@ -529,7 +535,7 @@ def publish(bytes directory, bytes name, bint any_directory, bint keep,
             uint64_t capacity) -> None:
     """Makes the file and counts there. OSError if it cannot be made."""
     check(process_publish(directory, name, any_directory, keep, capacity))
-    guard_start()
+    sigbus_start()
     refresh_modes()
 
 

@@ -42,15 +42,15 @@ KINDS = {
 NO_DONTFORK = "the emulator has no MADV_DONTFORK"
 ITS_OWN_SIGNALS = "the emulator handles signals in its own way"
 EXCLUDED = {
-    ("aarch64", "test_guard"): NO_DONTFORK,
+    ("aarch64", "test_sigbus"): NO_DONTFORK,
     ("aarch64", "test_recording"): NO_DONTFORK,
     ("aarch64", "test_passive"): ITS_OWN_SIGNALS,
-    ("aarch64", "test_rouse"): ITS_OWN_SIGNALS,
+    ("aarch64", "test_kick"): ITS_OWN_SIGNALS,
     ("aarch64", "test_send"): "the emulator does not translate the numbers of pidfd_send_signal(2)",
 }
 
 # Of the C tests those that ask for nothing of Linux.
-EVERYWHERE = ("action", "guard", "ledger", "queue", "ring", "wake")
+EVERYWHERE = ("action", "sigbus", "ledger", "queue", "ring", "wake")
 
 
 def macos() -> bool:

@@ -409,7 +409,7 @@ def test_at_exit_nothing_breaks(child):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGUSR1, RT], ids=["standard", "real-time"])
-def test_the_main_thread_is_roused_where_a_worker_took_the_signal(child, signum):
+def test_the_main_thread_is_kicked_where_a_worker_took_the_signal(child, signum):
     """It sleeps for an hour in a call that nothing interrupts: plain CPython would let it."""
     p = child(
         """

@@ -128,7 +128,5 @@ def _after_fork() -> None:
     global _lock, _round, _thread
     _lock, _round = threading.Lock(), threading.Condition()
     _thread = None
-    from sigrec._handling import registration
-
-    if registration.has_thread_handlers():
+    if _core.has_thread_handlers():
         _start()

@@ -223,11 +223,6 @@ def unregister(signum: int) -> bool:
     return bool(registrations)
 
 
-def has_thread_handlers() -> bool:
-    """Whether the dispatcher thread has anything to do."""
-    return any(t.registrations and t.registrations[-1]._thread for t in _taken.values())
-
-
 class SignalManager:
     """A set of registrations that end together; as a context manager, with the block.
 

@@ -185,7 +185,7 @@ def _prepare() -> None:
     global _prepared
     if _prepared:
         return
-    if not _core.stand_in():
+    if not _core.interpose():
         raise SigrecError(
             f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: register() works here"
         )

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A shared library that stands for the program: test_standin.c loads it, once
+ * A shared library that stands for the program: test_interpose.c loads it, once
  * bound at once and read-only after that, and once bound lazily. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

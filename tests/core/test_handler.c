@@ -2,6 +2,7 @@
  * The handler in real processes with real signals, without Python. */
 #define _GNU_SOURCE
 #include "handler.h"
+#include "install.h"
 
 #include "check.h"
 #include "clock.h"
@@ -37,7 +38,7 @@ long syscall(long number, ...) {
         looked++;
         dequeued += result > 0;
         if (result > 0 && unregistered_meanwhile) {
-            handler_release(unregistered_meanwhile);
+            registry_release(unregistered_meanwhile);
             unregistered_meanwhile = 0;
         }
     }
@@ -58,8 +59,8 @@ static uint64_t drain(int signum) {
     enum queue_item item;
     uint64_t n = 0;
     trip_clear(&signum, 1);
-    while ((item = queue_next(handler_queue(signum), &e)) != QUEUE_NONE) {
-        queue_take(handler_queue(signum), item);
+    while ((item = queue_next(registry_queue(signum), &e)) != QUEUE_NONE) {
+        queue_take(registry_queue(signum), item);
         n++;
     }
     process_handled(signum, n);
@@ -67,21 +68,21 @@ static uint64_t drain(int signum) {
 }
 
 static void take(int signum) {
-    CHECK_EQ(handler_prepare(signum, 1024), 0);
-    CHECK_EQ(handler_install(signum, false), 0);
+    CHECK_EQ(install_prepare(signum, 1024), 0);
+    CHECK_EQ(install_handler(signum, false), 0);
 }
 
 static void give_back(int signum) {
-    handler_release(signum);
-    CHECK(handler_restore(signum, false));
+    registry_release(signum);
+    CHECK(install_restore(signum, false));
 }
 
 static void refuses_what_the_kernel_refuses(void) {
-    CHECK_EQ(handler_prepare(SIGKILL, 16), EINVAL);
-    CHECK_EQ(handler_prepare(SIGSTOP, 16), EINVAL);
-    CHECK_EQ(handler_prepare(0, 16), EINVAL);
-    CHECK_EQ(handler_prepare(65, 16), EINVAL);
-    CHECK_EQ(handler_prepare(32, 16), EINVAL);
+    CHECK_EQ(install_prepare(SIGKILL, 16), EINVAL);
+    CHECK_EQ(install_prepare(SIGSTOP, 16), EINVAL);
+    CHECK_EQ(install_prepare(0, 16), EINVAL);
+    CHECK_EQ(install_prepare(65, 16), EINVAL);
+    CHECK_EQ(install_prepare(32, 16), EINVAL);
 }
 
 static void counts_queues_trips_once_and_keeps_errno(void) {
@@ -126,7 +127,7 @@ static void restores_flags_and_mask(void) {
     CHECK(sigaction(SIGUSR2, &before, NULL) == 0);
     CHECK(sigaction(SIGUSR2, NULL, &before) == 0);
     take(SIGUSR2);
-    CHECK(handler_in_place(SIGUSR2));
+    CHECK(registry_in_place(SIGUSR2));
     give_back(SIGUSR2);
     CHECK(sigaction(SIGUSR2, NULL, &after) == 0);
     CHECK(after.sa_handler == SIG_IGN && after.sa_flags == before.sa_flags);
@@ -134,8 +135,8 @@ static void restores_flags_and_mask(void) {
     /* Someone who replaced us stays. */
     take(SIGUSR2);
     signal(SIGUSR2, SIG_DFL);
-    handler_release(SIGUSR2);
-    CHECK(!handler_restore(SIGUSR2, false));
+    registry_release(SIGUSR2);
+    CHECK(!install_restore(SIGUSR2, false));
 }
 
 /* Sends `count` signals to us from another process. */
@@ -285,7 +286,7 @@ static void a_replaced_signal_is_not_dequeued(void) {
     CHECK_EQ(ledger(theirs)->delivered, before);
     drain(flooded);
     give_back(flooded);
-    handler_release(theirs);
+    registry_release(theirs);
     signal(theirs, SIG_DFL);
 }
 
@@ -328,7 +329,7 @@ static void unregistered_while_it_is_dequeued(void) {
     CHECK_EQ(ledger(rt)->abandoned - abandoned, foreign - called);
     CHECK_EQ(handled + (uint64_t)(foreign - called), 10);
     CHECK(foreign > called);
-    CHECK(handler_restore(rt, false));
+    CHECK(install_restore(rt, false));
     signal(rt, SIG_DFL);
 }
 
@@ -397,12 +398,13 @@ static void a_vfork_child_dies_as_after_exec(void) {
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1);
     CHECK_EQ(ledger(SIGUSR1)->delivered, before);
-    CHECK(handler_in_place(SIGUSR1));
+    CHECK(registry_in_place(SIGUSR1));
     give_back(SIGUSR1);
 }
 
 int main(void) {
     CHECK_EQ(process_start(), 0);
+    handler_start();
     CHECK_EQ(process_go_private(1024), 0);
     trip_set(count_trip);
     refuses_what_the_kernel_refuses();

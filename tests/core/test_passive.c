@@ -5,6 +5,8 @@
 #include "passive.h"
 
 #include "check.h"
+#include "handler.h"
+#include "install.h"
 #include "process.h"
 
 #include <dlfcn.h>
@@ -53,7 +55,7 @@ static int status_of(void (*body)(void)) {
     return status;
 }
 
-static void record(int signum) { CHECK_EQ(passive_record(signum, true), 0); }
+static void record(int signum) { CHECK_EQ(install_record(signum, true), 0); }
 
 static void set(int signum, void (*handler)(int, siginfo_t *, void *), int flags, int blocked) {
     struct sigaction action;
@@ -108,8 +110,8 @@ static void ignored(void) {
 static void ignored_is_left_alone_unless_named(void) {
     struct sigaction now;
     signal(SIGTERM, SIG_IGN);
-    CHECK_EQ(passive_record(SIGTERM, false), 0);
-    CHECK_EQ(passive_record(SIGWINCH, false), 0);
+    CHECK_EQ(install_record(SIGTERM, false), 0);
+    CHECK_EQ(install_record(SIGWINCH, false), 0);
     CHECK_EQ(sigaction(SIGTERM, NULL, &now), 0);
     CHECK(now.sa_handler == SIG_IGN);
     CHECK_EQ(sigaction(SIGWINCH, NULL, &now), 0);
@@ -342,9 +344,10 @@ static void dies(void (*body)(void), int signum) {
 
 int main(void) {
     CHECK_EQ(process_start(), 0);
-    CHECK_EQ(passive_record(SIGKILL, true), EINVAL);
-    CHECK_EQ(passive_record(0, true), EINVAL);
-    CHECK_EQ(passive_record(65, true), EINVAL);
+    handler_start();
+    CHECK_EQ(install_record(SIGKILL, true), EINVAL);
+    CHECK_EQ(install_record(0, true), EINVAL);
+    CHECK_EQ(install_record(65, true), EINVAL);
     default_actions_end_it_with_the_same_status();
     dies(fault, SIGSEGV);
     ok(ignored);

@@ -4,6 +4,8 @@
 #include "wake.h"
 
 #include "check.h"
+#include "handler.h"
+#include "install.h"
 #include "process.h"
 
 #include <errno.h>
@@ -79,6 +81,7 @@ static void no_wake_up_is_lost(void) {
 
 int main(void) {
     CHECK_EQ(process_start(), 0);
+    handler_start();
     if (!wake_possible())
         return 0;
     what_was_posted_before_is_not_lost();

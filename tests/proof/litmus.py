@@ -187,14 +187,14 @@ LITMUS = [
         ],
     ),
     message("a registered signal's queue", "the handler sees the mode, and no queue",
-            P("handler.c", "atomic_store_explicit(&entry->mode, MODE_REGISTERED,"),
+            P("install.c", "atomic_store_explicit(&entry->mode, MODE_REGISTERED,"),
             P("handler.c", "uint32_t mode = atomic_load_explicit(&entry->mode,")),
     message("what is beneath a registered signal", "another thread asks for it, and it is not there",
-            P("handler.c", "atomic_store_explicit(&entry->mode, MODE_REGISTERED,"),
-            P("handler.c", "handler_beneath reads what is beneath. */")),
+            P("install.c", "atomic_store_explicit(&entry->mode, MODE_REGISTERED,"),
+            P("registry.c", "install_underlying reads the underlying disposition. */")),
     message("what was below a signal that is not registered any more",
             "the handler passes on to what is not there yet",
-            P("handler.c", "Release: pass_on reads what was there before."),
+            P("registry.c", "Release: pass_on reads what was there before."),
             P("handler.c", "uint32_t mode = atomic_load_explicit(&entry->mode,")),
     Litmus(
         "one writer of anchors after the other", "the second writes over the first", [

@@ -26,13 +26,13 @@ from .build import CC, REQUIREMENTS, ROOT, Kind, run_c_tests
 LATE_SIGNALS = "it delivers signals later than the kernel does"
 EXCLUDED = {
     ("tsan", "test_flood"): LATE_SIGNALS,
-    ("tsan", "test_guard"): "its sigaction(2) blocks faults in every handler",
+    ("tsan", "test_sigbus"): "its sigaction(2) blocks faults in every handler",
     ("tsan", "test_handler"): "its sigaction(2) changes the mask",
     ("tsan", "test_passive"): LATE_SIGNALS,
     ("memcheck", "test_flood"): LATE_SIGNALS,
     ("memcheck", "test_passive"): "signals in vfork children break it (an assertion of its own)",
     ("memcheck", "test_handler"): "its vfork(2) is a fork",
-    ("memcheck", "test_standin"): "it complains of the bad arguments that are passed on purpose",
+    ("memcheck", "test_interpose"): "it complains of the bad arguments that are passed on purpose",
 }
 
 SIGNALS = ("segv", "sigbus", "abort", "sigfpe", "sigill", "sigtrap")

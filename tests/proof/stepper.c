@@ -99,7 +99,7 @@ static struct ledger_entry *ledger(void) { return &process_recording()->ledger[s
 
 /* What a dispatcher does; only one does it at a time here. */
 static void drain(void) {
-    struct queue *queue = handler_queue(signum);
+    struct queue *queue = registry_queue(signum);
     struct event e;
     enum queue_item item;
     if (!queue)
@@ -211,7 +211,7 @@ static void balance(uint64_t lost) {
         return;
     CHECK_EQ(l->handled, queued);
     for (int i = 0; i < QUEUE; i++) { /* no slot is held any more, nor marked as given up */
-        uint64_t seq = handler_queue(signum)->ring.slots[i].sequence;
+        uint64_t seq = registry_queue(signum)->ring.slots[i].sequence;
         CHECK(!(seq & 1) && !(seq >> 63));
     }
 }
@@ -226,7 +226,7 @@ static void child(void) {
     CHECK(process_adopted() == NULL);
     CHECK_EQ(ledger()->delivered, 0);
     if (path != RECORDED)
-        CHECK_EQ(queue_next(handler_queue(signum), &(struct event){0}), QUEUE_NONE);
+        CHECK_EQ(queue_next(registry_queue(signum), &(struct event){0}), QUEUE_NONE);
     for (int i = 0; i < LAP; i++)
         raise_here();
     CHECK_EQ(ledger()->delivered, LAP);
@@ -292,14 +292,15 @@ static void prepare(void) {
 __attribute__((noreturn)) static void target(const char *directory, const char *name) {
     CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
     CHECK_EQ(process_start(), 0);
+    handler_start();
     CHECK_EQ(process_publish(directory, name, true, true, HISTORY), 0);
     trip_set(note_trip);
     if (path == RECORDED) {
         CHECK(signal(signum, programs_handler) != SIG_ERR);
-        CHECK_EQ(passive_record(signum, false), 0);
+        CHECK_EQ(install_record(signum, false), 0);
     } else {
-        CHECK_EQ(handler_prepare(signum, QUEUE), 0);
-        CHECK_EQ(handler_install(signum, false), 0);
+        CHECK_EQ(install_prepare(signum, QUEUE), 0);
+        CHECK_EQ(install_handler(signum, false), 0);
     }
     pthread_t b;
     CHECK(pthread_create(&b, NULL, thread_b, NULL) == 0);

@@ -2,10 +2,11 @@
  * A loaded library's calls come to us: one that was there before, and one that
  * is loaded later. argv: the library bound at once, and bound lazily. */
 #define _GNU_SOURCE
-#include "standin.h"
+#include "interpose.h"
 
 #include "check.h"
 #include "handler.h"
+#include "install.h"
 #include "passive.h"
 #include "process.h"
 
@@ -99,21 +100,21 @@ static void is_kept(void *library) {
     struct sigaction action, beneath;
     memset(&action, 0, sizeof action);
     action.sa_handler = handler;
-    CHECK_EQ(handler_prepare(SIGHUP, 8), 0);
-    CHECK_EQ(handler_install(SIGHUP, false), 0);
-    handler_keep(SIGHUP);
+    CHECK_EQ(install_prepare(SIGHUP, 8), 0);
+    CHECK_EQ(install_handler(SIGHUP, false), 0);
+    install_keep(SIGHUP);
     CHECK_EQ(call(SIGHUP, &action, NULL), 0);
     CHECK(kernel_has_ours(SIGHUP));
-    CHECK_EQ(handler_beneath(SIGHUP, &beneath), 0);
+    CHECK_EQ(install_underlying(SIGHUP, &beneath), 0);
     CHECK(beneath.sa_handler == handler);
     CHECK_EQ(call(SIGALRM, &action, NULL), 0); /* another signal: as it was told */
     CHECK_EQ(call(SIGALRM, NULL, &beneath), 0);
     CHECK(beneath.sa_handler == handler);
-    handler_keep(0);
+    install_keep(0);
     CHECK_EQ(call(SIGHUP, &action, NULL), 0);
     CHECK(!kernel_has_ours(SIGHUP));
-    handler_release(SIGHUP);
-    CHECK(handler_restore(SIGHUP, true));
+    registry_release(SIGHUP);
+    CHECK(install_restore(SIGHUP, true));
 }
 
 static void how_it_leaves(void *library) {
@@ -154,12 +155,13 @@ static void its_own_stays(void *library) {
 int main(int argc, char **argv) {
     CHECK_EQ(argc, 3);
     CHECK_EQ(process_start(), 0);
+    handler_start();
     void *early = dlopen(argv[1], RTLD_NOW | OWN_FIRST);
     CHECK(early);
-    if (!standin_install())
+    if (!interpose_install())
         return 0; /* not on this platform */
-    CHECK_EQ(passive_record(SIGUSR1, true), 0);
-    CHECK_EQ(passive_record(SIGUSR2, true), 0);
+    CHECK_EQ(install_record(SIGUSR1, true), 0);
+    CHECK_EQ(install_record(SIGUSR2, true), 0);
     every_way(early);
     its_own_stays(early);
     void *late = dlopen(argv[2], RTLD_LAZY);
@@ -172,7 +174,7 @@ int main(int argc, char **argv) {
     every_way(late);
     is_kept(early);
     how_it_leaves(early);
-    CHECK(standin_install()); /* once more changes nothing */
+    CHECK(interpose_install()); /* once more changes nothing */
     every_way(early);
     return 0;
 }

@@ -2,10 +2,11 @@
  * A recording whose file is truncated: the program goes on, the counts stay,
  * and every other SIGBUS is the program's. */
 #define _GNU_SOURCE
-#include "guard.h"
+#include "sigbus.h"
 
 #include "check.h"
 #include "handler.h"
+#include "install.h"
 #include "passive.h"
 #include "process.h"
 
@@ -30,7 +31,7 @@ static int status_of(void (*body)(void)) {
     CHECK(pid >= 0);
     if (pid == 0) {
         CHECK_EQ(process_publish(directory, "file", false, false, 64), 0);
-        guard_start();
+        sigbus_start();
         body();
         _exit(0);
     }
@@ -42,22 +43,22 @@ static int status_of(void (*body)(void)) {
 static void truncate_it(void) { CHECK_EQ(truncate(process_path(), 0), 0); }
 
 static void take(int signum) {
-    CHECK_EQ(handler_prepare(signum, 16), 0);
-    CHECK_EQ(handler_install(signum, false), 0);
+    CHECK_EQ(install_prepare(signum, 16), 0);
+    CHECK_EQ(install_handler(signum, false), 0);
 }
 
 static void the_counts_stay(void) {
     take(SIGUSR1);
     CHECK(signal(SIGUSR2, SIG_IGN) != SIG_ERR);
-    CHECK_EQ(passive_record(SIGUSR2, true), 0);
+    CHECK_EQ(install_record(SIGUSR2, true), 0);
     for (int i = 0; i < 20; i++) { /* 16 of them in the queue */
         raise(SIGUSR1);
         raise(SIGUSR2);
     }
     struct event e;
     for (int i = 0; i < 5; i++) {
-        CHECK_EQ(queue_next(handler_queue(SIGUSR1), &e), QUEUE_EVENT);
-        queue_take(handler_queue(SIGUSR1), QUEUE_EVENT);
+        CHECK_EQ(queue_next(registry_queue(SIGUSR1), &e), QUEUE_EVENT);
+        queue_take(registry_queue(SIGUSR1), QUEUE_EVENT);
         process_handled(SIGUSR1, 1);
     }
     truncate_it();
@@ -138,7 +139,7 @@ static void another_fault_is_the_programs(void) {
     action.sa_sigaction = repair_theirs;
     action.sa_flags = SA_SIGINFO;
     CHECK_EQ(sigaction(SIGBUS, &action, NULL), 0);
-    guard_start(); /* above it */
+    sigbus_start(); /* above it */
     break_another();
     *broken = 1;
     CHECK_EQ(*broken, 1);
@@ -160,10 +161,10 @@ static void one_that_is_sent_is_the_programs(void) {
     action.sa_sigaction = on_sent;
     action.sa_flags = SA_SIGINFO;
     CHECK_EQ(sigaction(SIGBUS, &action, NULL), 0);
-    guard_start();
+    sigbus_start();
     raise(SIGBUS);
     CHECK_EQ(sent, 1);
-    guard_start();
+    sigbus_start();
     signal(SIGBUS, SIG_IGN); /* the program changes its mind, and we are gone */
     raise(SIGBUS);
     CHECK_EQ(sent, 1);
@@ -171,7 +172,7 @@ static void one_that_is_sent_is_the_programs(void) {
 
 /* Where SIGBUS itself is recorded, it is repaired as well, and does not count. */
 static void with_sigbus_recorded(void) {
-    CHECK_EQ(passive_record(SIGBUS, false), 0);
+    CHECK_EQ(install_record(SIGBUS, false), 0);
     struct sigaction seen;
     CHECK_EQ(passive_sigaction(SIGBUS, NULL, &seen), 0);
     CHECK(seen.sa_handler == SIG_DFL && !(seen.sa_flags & SA_SIGINFO));
@@ -191,12 +192,12 @@ static void other_addresses_are_not_ours(void) {
     info.si_signo = SIGBUS;
     info.si_code = BUS_ADRERR;
     info.si_addr = (char *)process_recording()->header + process_recording()->size;
-    CHECK(!guard_repair(SIGBUS, &info));
+    CHECK(!sigbus_repair(SIGBUS, &info));
     info.si_addr = (char *)process_recording()->header - 1;
-    CHECK(!guard_repair(SIGBUS, &info));
+    CHECK(!sigbus_repair(SIGBUS, &info));
     info.si_addr = process_recording()->header;
-    CHECK(!guard_repair(SIGSEGV, &info));
-    CHECK(guard_repair(SIGBUS, &info));
+    CHECK(!sigbus_repair(SIGSEGV, &info));
+    CHECK(sigbus_repair(SIGBUS, &info));
 }
 
 static bool killed_by(int status, int signum) {
@@ -206,6 +207,7 @@ static bool killed_by(int status, int signum) {
 int main(void) {
     CHECK(mkdtemp(directory));
     CHECK_EQ(process_start(), 0);
+    handler_start();
     CHECK_EQ(status_of(the_counts_stay), 0);
     CHECK_EQ(status_of(while_threads_take_signals), 0);
     CHECK(killed_by(status_of(another_fault_kills_as_before), SIGBUS));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * rouse: getting the main thread out of a blocking call.
+ * kick: getting the main thread out of a blocking call.
  *
  * Python runs handlers in the main thread, but the kernel may give a signal to
  * another one, while the main thread is asleep in a call that nothing then
@@ -11,34 +11,34 @@
  *
  * The main thread itself may leave signals for later, where there are very many,
  * and then go on sleeping in the call that was interrupted: PEP 475 has looked
- * for signals already. So a timer rouses it until all are handled.
+ * for signals already. So a timer kicks it until all are handled.
  */
-#ifndef SIGREC_ROUSE_H
-#define SIGREC_ROUSE_H
+#ifndef SIGREC_KICK_H
+#define SIGREC_KICK_H
 
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* The si_code of it: no kernel's, and no C library's. */
-#define ROUSE_CODE (-1936286310)
+#define KICK_CODE (-1936286310)
 
 /* Signal context, in the thread tid. Does nothing in the main thread, and
  * nothing where SIGURG has another use. System calls: rt_sigaction,
  * rt_tgsigqueueinfo. */
-void rouse_main(int32_t pid, uint32_t tid);
+void kick_main(int32_t pid, uint32_t tid);
 
-/* Interpreter context, in the main thread: roused each millisecond from now on,
- * until rouse_rest(), since what waits will be handled when it comes out of a
+/* Interpreter context, in the main thread: kicked each millisecond from now on,
+ * until kick_rest(), since what waits will be handled when it comes out of a
  * call, and it may go back into one. False: it cannot be, SIGURG has another use.
- * rouse_rest costs nothing where rouse_again was not called. */
-bool rouse_again(void);
-void rouse_rest(void);
+ * kick_rest costs nothing where kick_again was not called. */
+bool kick_again(void);
+void kick_rest(void);
 
-/* Any context. Was this signal sent by rouse_main or rouse_again? */
-bool rouse_sent(int signum, const siginfo_t *info);
+/* Any context. Was this signal sent by kick_main or kick_again? */
+bool kick_sent(int signum, const siginfo_t *info);
 
-/* Any context. Is it what rouse_main put there, where the program has the default? */
-bool rouse_is(const struct sigaction *action);
+/* Any context. Is it what kick_main put there, where the program has the default? */
+bool kick_is(const struct sigaction *action);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "redirect.h"
+#include "got.h"
 
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 
@@ -23,17 +23,17 @@
 #define RELOC_POINTER R_AARCH64_ABS64
 #endif
 
-static const struct redirection *redirections;
-static _Atomic uint64_t objects_seen; /* dlpi_adds when every object was redirected last */
+static const struct interposition *interpositions;
+static _Atomic uint64_t objects_seen; /* dlpi_adds when every object was patched last */
 
 static void *new_dlsym(void *handle, const char *name);
 
-static const struct redirection *find(const char *name) {
-    static const struct redirection lookup[] = {
+static const struct interposition *find(const char *name) {
+    static const struct interposition lookup[] = {
         {"dlsym", (void (*)(void))dlsym, (void (*)(void))new_dlsym}, {NULL, NULL, NULL}};
     if (strcmp(name, lookup->name) == 0)
         return lookup;
-    for (const struct redirection *r = redirections; r->name; r++)
+    for (const struct interposition *r = interpositions; r->name; r++)
         if (strcmp(name, r->name) == 0)
             return r;
     return NULL;
@@ -59,7 +59,7 @@ static void write_word(const struct object *object, uintptr_t *where, uintptr_t 
         mprotect(start, page, PROT_READ);
 }
 
-static void redirect_relocations(const struct object *object, const ElfW(Rela) *rela, size_t size) {
+static void patch_relocations(const struct object *object, const ElfW(Rela) *rela, size_t size) {
     for (const ElfW(Rela) *end = rela + size / sizeof *rela; rela < end; rela++) {
         uint32_t type = (uint32_t)ELF64_R_TYPE(rela->r_info);
         if (type != RELOC_CALL && type != RELOC_GOT && type != RELOC_POINTER)
@@ -67,7 +67,7 @@ static void redirect_relocations(const struct object *object, const ElfW(Rela) *
         const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rela->r_info)];
         if (symbol->st_shndx != SHN_UNDEF) /* its own function of that name */
             continue;
-        const struct redirection *r = find(object->strings + symbol->st_name);
+        const struct interposition *r = find(object->strings + symbol->st_name);
         if (!r)
             continue;
         uintptr_t *where = (uintptr_t *)(object->base + rela->r_offset);
@@ -84,7 +84,7 @@ static uintptr_t base_of(void (*function)(void)) {
     return dladdr((void *)(uintptr_t)function, &info) ? (uintptr_t)info.dli_fbase : 0;
 }
 
-static int redirect_object(struct dl_phdr_info *info, size_t size, void *context) {
+static int patch_object(struct dl_phdr_info *info, size_t size, void *context) {
     (void)size;
     uint64_t *adds = context;
     *adds = info->dlpi_adds;
@@ -105,9 +105,9 @@ static int redirect_object(struct dl_phdr_info *info, size_t size, void *context
     /* Not ourselves, who mean the originals, and not who provides them. */
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     first &= ~(page - 1);
-    if (!dynamic || first == base_of((void (*)(void))redirect))
+    if (!dynamic || first == base_of((void (*)(void))got_patch))
         return 0;
-    for (const struct redirection *r = redirections; r->name; r++)
+    for (const struct interposition *r = interpositions; r->name; r++)
         if (r->original && first == base_of(r->original))
             return 0;
     const ElfW(Rela) *rela = NULL, *calls = NULL;
@@ -129,9 +129,9 @@ static int redirect_object(struct dl_phdr_info *info, size_t size, void *context
     if (!object.symbols || !object.strings)
         return 0;
     if (rela)
-        redirect_relocations(&object, rela, rela_size);
+        patch_relocations(&object, rela, rela_size);
     if (calls)
-        redirect_relocations(&object, calls, calls_size);
+        patch_relocations(&object, calls, calls_size);
     return 0;
 }
 
@@ -141,12 +141,12 @@ static int read_adds(struct dl_phdr_info *info, size_t size, void *context) {
     return 1; /* the first object tells */
 }
 
-static void redirect_new_objects(void) {
+static void patch_new_objects(void) {
     uint64_t adds = 0;
     dl_iterate_phdr(read_adds, &adds);
     if (adds == atomic_load_explicit(&objects_seen, memory_order_relaxed))
         return;
-    dl_iterate_phdr(redirect_object, &adds);
+    dl_iterate_phdr(patch_object, &adds);
     atomic_store_explicit(&objects_seen, adds, memory_order_relaxed);
 }
 
@@ -156,9 +156,9 @@ static void redirect_new_objects(void) {
 __attribute__((optimize("optimize-sibling-calls")))
 #endif
 static void *new_dlsym(void *handle, const char *name) {
-    redirect_new_objects();
+    patch_new_objects();
     if (handle != RTLD_NEXT) {
-        for (const struct redirection *r = redirections; r->name; r++)
+        for (const struct interposition *r = interpositions; r->name; r++)
             if (strcmp(name, r->name) == 0 &&
                 (uintptr_t)dlsym(handle, name) == (uintptr_t)r->original)
                 return (void *)(uintptr_t)r->replacement;
@@ -166,18 +166,11 @@ static void *new_dlsym(void *handle, const char *name) {
     return dlsym(handle, name);
 }
 
-bool redirect(const struct redirection *table) {
-    redirections = table;
+bool got_patch(const struct interposition *table) {
+    interpositions = table;
     atomic_store(&objects_seen, 0);
-    redirect_new_objects();
+    patch_new_objects();
     return true;
-}
-
-#else
-
-bool redirect(const struct redirection *table) {
-    (void)table;
-    return false;
 }
 
 #endif

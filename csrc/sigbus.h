@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * guard: the program goes on when someone truncates the file of its recording.
+ * sigbus: the program goes on when someone truncates the file of its recording.
  *
  * A write to a page that the file does not have any more raises SIGBUS
  * (mmap(2)), which kills, for a recorder's sake. So from when a recording is
@@ -10,21 +10,21 @@
  * again. Any other SIGBUS is the program's: what it had comes back for good,
  * and the signal or the fault comes again.
  */
-#ifndef SIGREC_GUARD_H
-#define SIGREC_GUARD_H
+#ifndef SIGREC_SIGBUS_H
+#define SIGREC_SIGBUS_H
 
 #include <signal.h>
 #include <stdbool.h>
 
 /* Interpreter context. Idempotent; where SIGBUS is recorded or registered there
  * is nothing to do. */
-void guard_start(void);
+void sigbus_start(void);
 
 /* Signal context. Was this a fault in our own recording? Then it is repaired.
  * System calls: mremap; it reads and writes private memory only. */
-bool guard_repair(int signum, const siginfo_t *info);
+bool sigbus_repair(int signum, const siginfo_t *info);
 
 /* Any context. Where this is our handler: what was there before it. */
-void guard_look_beneath(struct sigaction *action);
+void sigbus_underlying(struct sigaction *action);
 
 #endif

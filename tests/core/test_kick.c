@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Rousing the main thread: it comes out of its call, and SIGURG stays the program's. */
 #define _GNU_SOURCE
-#include "rouse.h"
+#include "kick.h"
 
 #include "check.h"
 #include "handler.h"
+#include "install.h"
 #include "passive.h"
 #include "process.h"
 
@@ -40,10 +41,10 @@ static int pipes[2];
 static _Atomic int ended;
 
 /* Until the main thread has come out of its call, since it may not be in it yet. */
-static void *rouses(void *times) {
+static void *kicks(void *times) {
     for (int n = 0; times ? n < *(int *)times : !ended; n++) {
         errno = 42;
-        rouse_main(getpid(), (uint32_t)syscall(SYS_gettid));
+        kick_main(getpid(), (uint32_t)syscall(SYS_gettid));
         CHECK_EQ(errno, 42);
         usleep(1000);
     }
@@ -52,11 +53,11 @@ static void *rouses(void *times) {
     return NULL;
 }
 
-static ssize_t read_while_roused(int *times) {
+static ssize_t read_while_kicked(int *times) {
     pthread_t thread;
     char byte;
     ended = 0;
-    CHECK_EQ(pthread_create(&thread, NULL, rouses, times), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, kicks, times), 0);
     ssize_t result = read(pipes[0], &byte, 1);
     int error = errno;
     ended = 1;
@@ -66,7 +67,7 @@ static ssize_t read_while_roused(int *times) {
 }
 
 static void the_main_thread_comes_out_of_its_call(void) {
-    CHECK_EQ(read_while_roused(NULL), -1);
+    CHECK_EQ(read_while_kicked(NULL), -1);
     CHECK_EQ(errno, EINTR);
 }
 
@@ -75,8 +76,8 @@ static void not_from_the_main_thread_itself(void) {
     sigemptyset(&set);
     sigaddset(&set, SIGURG);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    rouse_main(getpid(), (uint32_t)getpid());
-    rouse_main(0, 77); /* a child that no fork hook has seen yet */
+    kick_main(getpid(), (uint32_t)getpid());
+    kick_main(0, 77); /* a child that no fork hook has seen yet */
     sigpending(&pending);
     CHECK_EQ(sigismember(&pending, SIGURG), 0);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -89,23 +90,23 @@ static void it_is_told_from_others(void) {
     sigaddset(&set, SIGURG);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     int once = 1;
-    CHECK_EQ(read_while_roused(&once), 1);
+    CHECK_EQ(read_while_kicked(&once), 1);
     CHECK_EQ(sigwaitinfo(&set, &info), SIGURG);
-    CHECK_EQ(info.si_code, ROUSE_CODE);
+    CHECK_EQ(info.si_code, KICK_CODE);
     CHECK_EQ(info.si_pid, getpid());
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static void until_it_rests(void) {
     char byte;
-    CHECK(rouse_again());
-    CHECK(rouse_again());
+    CHECK(kick_again());
+    CHECK(kick_again());
     for (int n = 0; n < 3; n++) {
         CHECK_EQ(read(pipes[0], &byte, 1), -1);
         CHECK_EQ(errno, EINTR);
     }
-    rouse_rest();
-    rouse_rest();
+    kick_rest();
+    kick_rest();
     sigset_t set;
     struct timespec moment = {0, 20000000};
     sigemptyset(&set);
@@ -116,11 +117,11 @@ static void until_it_rests(void) {
 }
 
 static void in_a_forked_child_by_its_own_timer(void) {
-    CHECK(rouse_again());
+    CHECK(kick_again());
     pid_t pid = fork();
     if (pid == 0) {
         alarm(60);
-        rouse_rest(); /* its parent's goes on */
+        kick_rest(); /* its parent's goes on */
         until_it_rests();
         _exit(0);
     }
@@ -130,19 +131,19 @@ static void in_a_forked_child_by_its_own_timer(void) {
     CHECK_EQ(status, 0);
     char byte;
     CHECK_EQ(read(pipes[0], &byte, 1), -1);
-    rouse_rest();
+    kick_rest();
 }
 
 static void a_prepared_signal_finds_the_default_below(void) {
     struct sigaction beneath;
     CHECK_EQ(sigaction(SIGURG, NULL, &beneath), 0);
-    CHECK(rouse_is(&beneath));
-    CHECK_EQ(handler_beneath(SIGURG, &beneath), 0);
+    CHECK(kick_is(&beneath));
+    CHECK_EQ(install_underlying(SIGURG, &beneath), 0);
     CHECK(beneath.sa_handler == SIG_DFL && !(beneath.sa_flags & SA_SIGINFO));
-    CHECK_EQ(handler_prepare(SIGURG, 64), 0);
-    CHECK_EQ(handler_install(SIGURG, false), 0);
-    handler_release(SIGURG);
-    CHECK(handler_restore(SIGURG, true));
+    CHECK_EQ(install_prepare(SIGURG, 64), 0);
+    CHECK_EQ(install_handler(SIGURG, false), 0);
+    registry_release(SIGURG);
+    CHECK(install_restore(SIGURG, true));
     CHECK_EQ(sigaction(SIGURG, NULL, &beneath), 0);
     CHECK(beneath.sa_handler == SIG_DFL);
 }
@@ -155,26 +156,26 @@ static void what_is_on_its_way_is_not_counted(void) {
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     for (int timer = 0; timer < 2; timer++) {
         if (timer) {
-            CHECK(rouse_again());
+            CHECK(kick_again());
             do
                 sigpending(&set);
             while (sigismember(&set, SIGURG) == 0);
         } else {
             int once = 1;
-            CHECK_EQ(read_while_roused(&once), 1);
+            CHECK_EQ(read_while_kicked(&once), 1);
         }
-        CHECK_EQ(handler_prepare(SIGURG, 64), 0);
-        CHECK_EQ(handler_install(SIGURG, false), 0);
+        CHECK_EQ(install_prepare(SIGURG, 64), 0);
+        CHECK_EQ(install_handler(SIGURG, false), 0);
         sigemptyset(&set);
         sigaddset(&set, SIGURG);
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
         CHECK_EQ(process_recording()->ledger[SIGURG].delivered, (unsigned)timer);
         raise(SIGURG);
         CHECK_EQ(process_recording()->ledger[SIGURG].delivered, (unsigned)timer + 1);
-        rouse_rest();
+        kick_rest();
         pthread_sigmask(SIG_BLOCK, &set, NULL);
-        handler_release(SIGURG);
-        CHECK(handler_restore(SIGURG, true));
+        registry_release(SIGURG);
+        CHECK(install_restore(SIGURG, true));
     }
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
@@ -192,8 +193,8 @@ static void never_where_the_program_uses_it(void) {
     action.sa_handler = on_urgent;
     CHECK_EQ(sigaction(SIGURG, &action, NULL), 0);
     sets = 0;
-    CHECK_EQ(read_while_roused(&times), 1);
-    CHECK(!rouse_again());
+    CHECK_EQ(read_while_kicked(&times), 1);
+    CHECK(!kick_again());
     CHECK_EQ(sets, 0); /* not even for a moment */
     CHECK_EQ(urgent, 0);
     CHECK_EQ(sigaction(SIGURG, NULL, &now), 0);
@@ -201,36 +202,37 @@ static void never_where_the_program_uses_it(void) {
 
     action.sa_handler = SIG_DFL;
     CHECK_EQ(sigaction(SIGURG, &action, NULL), 0);
-    if (passive_record(SIGURG, true) != 0)
+    if (install_record(SIGURG, true) != 0)
         return; /* not on this platform */
-    CHECK_EQ(read_while_roused(&times), 1);
+    CHECK_EQ(read_while_kicked(&times), 1);
     CHECK_EQ(process_recording()->ledger[SIGURG].delivered, 2); /* the program's, above */
     passive_stop(SIGURG);
-    CHECK_EQ(read_while_roused(NULL), -1);
+    CHECK_EQ(read_while_kicked(NULL), -1);
 }
 
 static void use_it(void) { signal(SIGURG, on_urgent); }
-static void register_it(void) { CHECK_EQ(handler_install(SIGURG, false), 0); }
+static void register_it(void) { CHECK_EQ(install_handler(SIGURG, false), 0); }
 
 /* Another thread begins to between our look and our setting of it. */
 static void nor_where_it_just_begins_to(void) {
     struct sigaction now;
     signal(SIGURG, SIG_DFL);
     race = use_it;
-    CHECK(!rouse_again());
+    CHECK(!kick_again());
     CHECK_EQ(sigaction(SIGURG, NULL, &now), 0);
     CHECK(now.sa_handler == on_urgent);
     signal(SIGURG, SIG_DFL);
-    CHECK_EQ(handler_prepare(SIGURG, 64), 0);
+    CHECK_EQ(install_prepare(SIGURG, 64), 0);
     race = register_it;
-    CHECK(!rouse_again());
-    CHECK(handler_in_place(SIGURG));
-    handler_release(SIGURG);
-    CHECK(handler_restore(SIGURG, true));
+    CHECK(!kick_again());
+    CHECK(registry_in_place(SIGURG));
+    registry_release(SIGURG);
+    CHECK(install_restore(SIGURG, true));
 }
 
 int main(void) {
     CHECK_EQ(process_start(), 0);
+    handler_start();
     CHECK_EQ(process_go_private(64), 0);
     CHECK_EQ(pipe(pipes), 0);
 #ifdef __linux__

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * redirect: makes the program call our function where it calls one of the C
+ * got: makes the program call our function where it calls one of the C
  * library, by name, in every object that is loaded. It knows ELF and nothing of
  * signals.
  *
@@ -11,21 +11,21 @@
  * own system calls, addresses that it computed before, and calls within the C
  * library.
  */
-#ifndef SIGREC_REDIRECT_H
-#define SIGREC_REDIRECT_H
+#ifndef SIGREC_GOT_H
+#define SIGREC_GOT_H
 
 #include <stdbool.h>
 
-struct redirection {
+struct interposition {
     const char *name;
     void (*original)(void); /* cast to one type, as they have many */
     void (*replacement)(void);
 };
 
 /* Interpreter context. False: not on this platform. Objects that are loaded
- * later are redirected too, when something is looked up in them (dlsym(3)), as
+ * later are patched too, when something is looked up in them (dlsym(3)), as
  * Python does before it calls into an extension module. `table` ends with a
  * NULL name, and must outlive the process. */
-bool redirect(const struct redirection *table);
+bool got_patch(const struct interposition *table);
 
 #endif

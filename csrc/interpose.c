@@ -4,12 +4,12 @@
  * async-signal-safe (signal-safety(7)), and so are these.
  */
 #define _GNU_SOURCE
-#include "standin.h"
+#include "interpose.h"
 
-#include "handler.h"
+#include "got.h"
+#include "install.h"
 #include "passive.h"
 #include "process.h"
-#include "redirect.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 static _Atomic uint64_t interrupting;
 
 static int our_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
-    if (handler_keeps(signum, next))
+    if (install_keeps(signum, next))
         next = NULL;
     return passive_sigaction(signum, next, previous);
 }
@@ -109,8 +109,8 @@ static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
 
 #define OF(function) (void (*)(void))(function)
 
-bool standin_install(void) {
-    static const struct redirection table[] = {
+bool interpose_install(void) {
+    static const struct interposition table[] = {
         {"sigaction", OF(sigaction), OF(our_sigaction)},
         {"__sigaction", OF(sigaction), OF(our_sigaction)},
         {"signal", OF(signal), OF(our_signal)},
@@ -131,13 +131,9 @@ bool standin_install(void) {
     static bool done, worked;
     if (!done) {
         done = true;
-        worked = redirect(table);
+        worked = got_patch(table);
     }
     return worked;
 }
-
-#else
-
-bool standin_install(void) { return false; }
 
 #endif

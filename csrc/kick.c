@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "rouse.h"
+#include "kick.h"
 
 #include "passive.h"
 
@@ -18,11 +18,11 @@
 /* A handler, so that calls return EINTR. A real SIGURG has its default: nothing;
  * but see ready(). */
 static void nothing(int signum, siginfo_t *info, void *context) {
-    if (handler_is_registered(signum))
-        handler_on_signal(signum, info, context);
+    if (registry_has(signum))
+        registry_deliver(signum, info, context);
 }
 
-bool rouse_is(const struct sigaction *action) {
+bool kick_is(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == nothing;
 }
 
@@ -32,7 +32,7 @@ static bool ready(void) {
     struct sigaction now;
     if (sigaction(SIGURG, NULL, &now) != 0)
         return false;
-    if (rouse_is(&now))
+    if (kick_is(&now))
         return true;
     if (now.sa_handler != SIG_DFL || passive_records(SIGURG))
         return false;
@@ -42,14 +42,14 @@ static bool ready(void) {
     action.sa_flags = SA_SIGINFO | SA_ONSTACK; /* not SA_RESTART: the call is to end */
     if (sigaction(SIGURG, &action, &now) != 0)
         return false;
-    if (now.sa_handler == SIG_DFL || rouse_is(&now))
+    if (now.sa_handler == SIG_DFL || kick_is(&now))
         return true;
     /* Between our look and this, another thread began to have a use for it. */
     sigaction(SIGURG, &now, NULL);
     return false;
 }
 
-void rouse_main(int32_t pid, uint32_t tid) {
+void kick_main(int32_t pid, uint32_t tid) {
     if (!pid || (uint32_t)pid == tid)
         return;
     int saved_errno = errno;
@@ -57,7 +57,7 @@ void rouse_main(int32_t pid, uint32_t tid) {
         siginfo_t info;
         memset(&info, 0, sizeof info);
         info.si_signo = SIGURG;
-        info.si_code = ROUSE_CODE;
+        info.si_code = KICK_CODE;
         info.si_pid = pid;
         info.si_uid = getuid();
         syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)pid, SIGURG, &info);
@@ -76,8 +76,8 @@ static struct {
     bool running;
 } again;
 
-bool rouse_sent(int signum, const siginfo_t *info) {
-    return signum == SIGURG && (info->si_code == ROUSE_CODE ||
+bool kick_sent(int signum, const siginfo_t *info) {
+    return signum == SIGURG && (info->si_code == KICK_CODE ||
                                 (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
 }
 
@@ -86,7 +86,7 @@ static bool set_again(long every_ns) {
     return timer_settime(again.timer, 0, &when, NULL) == 0;
 }
 
-bool rouse_again(void) {
+bool kick_again(void) {
     int32_t pid = (int32_t)getpid();
     if (!ready())
         return false;
@@ -95,7 +95,7 @@ bool rouse_again(void) {
         memset(&event, 0, sizeof event);
         event.sigev_notify = SIGEV_THREAD_ID;
         event.sigev_signo = SIGURG;
-        event.sigev_value.sival_ptr = &again; /* rouse_sent */
+        event.sigev_value.sival_ptr = &again; /* kick_sent */
         event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
         if (timer_create(CLOCK_MONOTONIC, &event, &again.timer) != 0)
             return false;
@@ -107,19 +107,12 @@ bool rouse_again(void) {
     return again.running;
 }
 
-void rouse_rest(void) {
+void kick_rest(void) {
     if (again.running) {
         again.running = false;
         if (again.pid == (int32_t)getpid())
             set_again(0);
     }
 }
-
-#else
-
-void rouse_main(int32_t pid, uint32_t tid) { (void)pid, (void)tid; }
-bool rouse_again(void) { return false; }
-bool rouse_sent(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
-void rouse_rest(void) {}
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "guard.h"
+#include "sigbus.h"
 
-#include "handler.h"
+#include "passive.h"
 #include "process.h"
+#include "registry.h"
 
 #include <errno.h>
 #include <string.h>
@@ -22,7 +23,7 @@ static bool comes_again(const siginfo_t *info) {
 
 static void on_bus(int signum, siginfo_t *info, void *context) {
     (void)context;
-    if (guard_repair(signum, info))
+    if (sigbus_repair(signum, info))
         return;
     int saved_errno = errno;
     sigaction(SIGBUS, &before, NULL);
@@ -35,35 +36,47 @@ static bool is_ours(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_bus;
 }
 
-void guard_start(void) {
+void sigbus_start(void) {
     struct sigaction now, action;
-    if (sigaction(SIGBUS, NULL, &now) != 0 || is_ours(&now) ||
-        ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == handler_on_signal))
+    if (sigaction(SIGBUS, NULL, &now) != 0 || is_ours(&now) || registry_is_ours(&now))
         return;
     before = now;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_bus;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    handler_mask(&action.sa_mask);
+    registry_mask(&action.sa_mask);
     sigaction(SIGBUS, &action, NULL);
 }
 
-bool guard_repair(int signum, const siginfo_t *info) {
+/* The ledger, as far as it can be told from private memory. */
+static void recount(struct ledger_entry *ledger) {
+    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+        const struct registered *entry = &registry[signum];
+        uint64_t taken = atomic_load_explicit(&process_self->ordinal[signum], memory_order_relaxed);
+        uint32_t kind = atomic_load_explicit(&entry->mode, memory_order_relaxed);
+        struct ledger_entry *to = &ledger[signum];
+        ledger_add(&to->delivered, taken);
+        ledger_add(&to->recorded, taken);
+        ledger_add(&to->overwritten, taken);
+        if (kind == MODE_REGISTERED || kind == MODE_UNREGISTERED) {
+            ledger_add(&to->queued, taken);
+            ledger_add(&to->handled, taken - queue_length(&entry->queue));
+        }
+        uint32_t shown = kind == MODE_NONE && passive_records(signum) ? MODE_RECORDED : kind;
+        atomic_store_explicit(&to->mode, shown, memory_order_relaxed);
+    }
+}
+
+bool sigbus_repair(int signum, const siginfo_t *info) {
     if (signum != SIGBUS || info->si_code != BUS_ADRERR)
         return false;
     struct recording *own = (struct recording *)process_adopted();
-    return own && recording_repair(own, info->si_addr, handler_recount);
+    return own && recording_repair(own, info->si_addr, recount);
 }
 
-void guard_look_beneath(struct sigaction *action) {
+void sigbus_underlying(struct sigaction *action) {
     if (is_ours(action))
         *action = before;
 }
-
-#else
-
-void guard_start(void) {}
-bool guard_repair(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
-void guard_look_beneath(struct sigaction *action) { (void)action; }
 
 #endif

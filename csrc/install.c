@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "install.h"
+
+#include "kick.h"
+#include "passive.h"
+#include "process.h"
+#include "registry.h"
+#include "sigbus.h"
+
+#include <errno.h>
+#include <string.h>
+
+static _Atomic int kept; /* a signal, or 0 */
+
+/* The disposition without what is ours but not in anyone's way. */
+static void without_helpers(struct sigaction *action) {
+    if (kick_is(action)) {
+        memset(action, 0, sizeof *action);
+        action->sa_handler = SIG_DFL;
+    }
+    sigbus_underlying(action);
+}
+
+int install_prepare(int signum, uint64_t queue_capacity) {
+    if (signum < 1 || signum >= SIGREC_NSIG || signum == SIGKILL || signum == SIGSTOP)
+        return EINVAL;
+    struct registered *entry = &registry[signum];
+    struct sigaction now;
+    if (passive_sigaction(signum, NULL, &now) != 0)
+        return errno;
+    without_helpers(&now);
+    if (!entry->queue.state) {
+        int error = queue_make(&entry->queue, queue_capacity);
+        if (error)
+            return error;
+    }
+    if (!registry_is_ours(&now) && !(passive_records(signum) && registry_has(signum)))
+        entry->previous = now;
+    return 0;
+}
+
+int install_handler(int signum, bool restart) {
+    struct registered *entry = &registry[signum];
+    struct sigaction now;
+    if (passive_sigaction(signum, NULL, &now) == 0 && !registry_is_ours(&now))
+        entry->underlying = now;
+    queue_start(&entry->queue, atomic_load(&process_self->ordinal[signum]));
+    /* Release: the queue and the previous disposition are in place. */
+    atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
+    struct sigaction action;
+    registry_action(&action, SA_ONSTACK | (restart ? SA_RESTART : 0));
+    if (sigaction(signum, &action, NULL) != 0) {
+        int error = errno;
+        registry_release(signum);
+        return error;
+    }
+    registry_add(signum);
+    return 0;
+}
+
+void install_keep(int signum) { atomic_store(&kept, signum); }
+
+bool install_keeps(int signum, const struct sigaction *next) {
+    if (atomic_load(&kept) != signum)
+        return false;
+    if (next)
+        registry[signum].underlying = *next;
+    return true;
+}
+
+bool install_restore(int signum, bool force) {
+    struct sigaction now;
+    if (!force && !(sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now)))
+        return false;
+    return passive_sigaction(signum, &registry[signum].previous, NULL) == 0;
+}
+
+int install_underlying(int signum, struct sigaction *action) {
+    if (sigaction(signum, NULL, action) != 0)
+        return -1;
+    without_helpers(action);
+    if (registry_is_ours(action))
+        *action = registry_has(signum) ? registry[signum].underlying : registry[signum].previous;
+    return 0;
+}
+
+void install_refresh_modes(void) {
+    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+        if (passive_records(signum))
+            passive_apply(signum);
+        if (registry_has(signum))
+            process_set_mode(signum, MODE_REGISTERED, !registry_in_place(signum));
+    }
+}
+
+int install_record(int signum, bool even_ignored) {
+    struct sigaction program;
+    if (install_underlying(signum, &program) != 0)
+        return errno;
+    return passive_record(signum, even_ignored, &program);
+}

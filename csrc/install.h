@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * install: taking a signal from the program, and giving it back.
+ */
+#ifndef SIGREC_INSTALL_H
+#define SIGREC_INSTALL_H
+
+#include "registry.h"
+
+/* Interpreter context: makes the signal's dispatch queue, if it has none yet
+ * (it is never freed), and remembers the disposition as the one to restore.
+ * Call it before anything else changes the disposition. 0 or an errno: EINVAL
+ * for what the kernel or the C library refuses. */
+int install_prepare(int signum, uint64_t queue_capacity);
+
+/* Interpreter context: takes the signal. restart: blocking calls go on
+ * (SA_RESTART), where no thread needs to come out of one to handle it. 0 or an
+ * errno. */
+int install_handler(int signum, bool restart);
+
+/* Interpreter context: puts back what install_prepare found. `force`: even
+ * where the handler in place is not ours. False: it was not, and stays. */
+bool install_restore(int signum, bool force);
+
+/* Interpreter context. The interpreter is about to set a handler of its own for
+ * this registered signal, on our behalf and through interpose.h; ours stays in
+ * place, or what other threads take meanwhile would not be counted. 0: no more. */
+void install_keep(int signum);
+
+/* Any context. Is it kept? Then this is the disposition beneath ours. */
+bool install_keeps(int signum, const struct sigaction *next);
+
+/* Interpreter context. The disposition without us: what is in place, or what
+ * was, where our handler is. 0 or -1 with errno, as sigaction(2). */
+int install_underlying(int signum, struct sigaction *action);
+
+/* Interpreter context. Records a signal that is the program's own: passive.h. */
+int install_record(int signum, bool even_ignored);
+
+/* Interpreter context. Brings the recording's modes up to date. */
+void install_refresh_modes(void);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "registry.h"
+
+#include <string.h>
+
+struct registered registry[SIGREC_NSIG];
+
+/* Bit n-1 for signal n. */
+static _Atomic uint64_t signals;
+
+static _Atomic(registry_handler) entry; /* set once, before the first handler is installed */
+
+void registry_start(registry_handler handler) { atomic_store(&entry, handler); }
+
+void registry_deliver(int signum, siginfo_t *info, void *context) {
+    atomic_load (&entry)(signum, info, context);
+}
+
+void registry_action(struct sigaction *action, int flags) {
+    memset(action, 0, sizeof *action);
+    action->sa_sigaction = atomic_load(&entry);
+    action->sa_flags = SA_SIGINFO | flags;
+    registry_mask(&action->sa_mask);
+}
+
+bool registry_is_ours(const struct sigaction *action) {
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == atomic_load(&entry);
+}
+
+void registry_mask(sigset_t *mask) {
+    sigfillset(mask);
+    /* A fault whose signal is blocked kills at once: sigprocmask(2). */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(mask, faults[i]);
+}
+
+uint64_t registry_signals(void) { return atomic_load(&signals); }
+void registry_add(int signum) { atomic_fetch_or(&signals, signal_bit(signum)); }
+
+bool registry_has(int signum) {
+    /* Acquire: pairs with install_handler; install_underlying reads the underlying disposition. */
+    return atomic_load_explicit(&registry[signum].mode, memory_order_acquire) == MODE_REGISTERED;
+}
+
+bool registry_in_place(int signum) {
+    struct sigaction now;
+    return registry_has(signum) && sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now);
+}
+
+void registry_release(int signum) {
+    atomic_fetch_and(&signals, ~signal_bit(signum));
+    /* Release: pass_on reads what was there before. */
+    atomic_store_explicit(&registry[signum].mode, MODE_UNREGISTERED, memory_order_release);
+}
+
+void registry_replaced(int signum) {
+    if (registry_has(signum))
+        registry_release(signum);
+}
+
+struct queue *registry_queue(int signum) {
+    return registry[signum].queue.state ? &registry[signum].queue : NULL;
+}

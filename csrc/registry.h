@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * registry: which signals are registered, and what our handler looks like as a
+ * disposition. Everything that installs, recognises or steps around our handler
+ * asks here; only handler.c knows what the handler does.
+ */
+#ifndef SIGREC_REGISTRY_H
+#define SIGREC_REGISTRY_H
+
+#include "ledger.h"
+#include "queue.h"
+
+/* Indexed by signal number; static, never freed. */
+extern struct registered {
+    struct queue queue;
+    struct sigaction previous;   /* to restore; written before the handler can run */
+    struct sigaction underlying; /* what registration put in place: CPython's handler */
+    _Atomic uint32_t mode;       /* enum ledger_mode */
+} registry[SIGREC_NSIG];
+
+typedef void (*registry_handler)(int signum, siginfo_t *info, void *context);
+
+/* Interpreter context, once, before anything else here: the handler itself. */
+void registry_start(registry_handler handler);
+
+/* Signal context. The handler, for who stands in its place. */
+void registry_deliver(int signum, siginfo_t *info, void *context);
+
+/* Any context. Our handler as a disposition; is this it; the mask that it runs
+ * with where no handler of the program's own says otherwise. */
+void registry_action(struct sigaction *action, int flags);
+bool registry_is_ours(const struct sigaction *action);
+void registry_mask(sigset_t *mask);
+
+/* The bit of a signal in a 64-bit set, as in the kernel's sigset_t. */
+static inline uint64_t signal_bit(int signum) { return UINT64_C(1) << (signum - 1); }
+
+/* Any context. The signals that end in our own dispatch. */
+uint64_t registry_signals(void);
+void registry_add(int signum);
+
+/* Any context. Is the signal registered? Someone may have replaced us. */
+bool registry_has(int signum);
+
+/* Any context. Is the signal registered, and our handler the one in place? */
+bool registry_in_place(int signum);
+
+/* Interpreter context: stops queueing; from here on the handler only counts
+ * and passes on. */
+void registry_release(int signum);
+
+/* Any context. Someone replaced us, knowingly or not. */
+void registry_replaced(int signum);
+
+/* NULL where the signal was never prepared. */
+struct queue *registry_queue(int signum);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * unsupported: what the core answers where the system is not Linux, or where
+ * there is no code for the machine. The true form of each is in the file that its
+ * header names.
+ */
+#define _GNU_SOURCE
+#include "got.h"
+#include "interpose.h"
+#include "kick.h"
+#include "passive.h"
+#include "send.h"
+#include "sigbus.h"
+#include "timer.h"
+#include "wake.h"
+
+#include <errno.h>
+
+#ifndef __linux__
+
+/* --- passive.h */
+
+int passive_record(int signum, bool even_ignored, const struct sigaction *program) {
+    (void)program;
+    (void)signum;
+    (void)even_ignored;
+    return ENOSYS;
+}
+void passive_stop(int signum) { (void)signum; }
+bool passive_records(int signum) {
+    (void)signum;
+    return false;
+}
+int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
+    return sigaction(signum, next, previous);
+}
+void passive_apply(int signum) { (void)signum; }
+void passive_before_exec(void) {}
+void passive_exec_failed(void) {}
+bool passive_ignores(int signum) {
+    (void)signum;
+    return false;
+}
+bool passive_ends(int signum) {
+    (void)signum;
+    return false;
+}
+void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
+    (void)signum, (void)info, (void)context, (void)tid, (void)ordinal;
+}
+
+/* --- kick.h */
+
+void kick_main(int32_t pid, uint32_t tid) { (void)pid, (void)tid; }
+bool kick_again(void) { return false; }
+bool kick_sent(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
+void kick_rest(void) {}
+
+/* --- sigbus.h */
+
+void sigbus_start(void) {}
+bool sigbus_repair(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
+void sigbus_underlying(struct sigaction *action) { (void)action; }
+
+/* --- interpose.h */
+
+bool interpose_install(void) { return false; }
+
+/* --- send.h */
+
+int send_to_thread(pid_t pid, pid_t tid, int signum, intptr_t value) {
+    (void)pid, (void)tid, (void)signum, (void)value;
+    return ENOSYS;
+}
+int send_to_pidfd(int pidfd, int signum, intptr_t value) {
+    (void)pidfd, (void)signum, (void)value;
+    return ENOSYS;
+}
+
+/* --- timer.h */
+
+int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t value) {
+    (void)timer, (void)clock, (void)signum, (void)tid, (void)value;
+    return ENOSYS;
+}
+int timer_start(const struct timer *timer, uint64_t first_ns, uint64_t interval_ns) {
+    (void)timer, (void)first_ns, (void)interval_ns;
+    return ENOSYS;
+}
+int timer_unmake(const struct timer *timer) {
+    (void)timer;
+    return ENOSYS;
+}
+
+/* --- wake.h */
+
+bool wake_possible(void) { return false; }
+void wake_post(void) {}
+bool wake_wait(uint64_t timeout_ns) {
+    (void)timeout_ns;
+    return false;
+}
+
+#endif
+
+#if !defined(__linux__) || !(defined(__x86_64__) || defined(__aarch64__))
+
+/* --- got.h */
+
+bool got_patch(const struct interposition *table) {
+    (void)table;
+    return false;
+}
+
+#endif
