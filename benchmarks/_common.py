@@ -124,6 +124,6 @@ def answer(**result: float | None) -> None:
 
 
 def table(title: list[str], rows: list[list[str]]) -> str:
-    from sigrec.cli._text import table as text_table
+    from sigrec.cli._table import table as text_table
 
     return text_table(title, rows)

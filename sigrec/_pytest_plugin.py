@@ -107,7 +107,7 @@ class Signals:
 
     def _senders(self, signum: int) -> str:
         """`` from PID 77 (bash, uid 0)``; nothing, if none is in the history any more."""
-        from sigrec.cli._text import printable
+        from sigrec._text import printable
 
         senders = {str(info.sender): None for info in self.events if info.si_signo == signum}
         first = " and ".join(map(printable, list(senders)[:3]))

@@ -23,3 +23,81 @@ def aware(time_ns: int) -> datetime:
 def rfc3339(time_ns: int) -> str:
     """``"2026-01-02T03:04:05.000006Z"``"""
     return aware(time_ns).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def local_time(time_ns: int, today: str, other: str = "") -> str:
+    """As people here write it: by the format ``today``, or for another day by ``other``
+    (default: the date, and ``today``)."""
+    from datetime import datetime
+
+    local = aware(time_ns).astimezone()
+    if local.date() == datetime.now().date():
+        return local.strftime(today)
+    return local.strftime(other or f"%Y-%m-%d {today}")
+
+
+def rounded_duration(ns: int) -> str:
+    """A duration, for a sentence: ``3 ms``, ``0.4 s``, ``5 min``, ``2 h``."""
+    seconds = ns / 1e9
+    if seconds < 0.001:
+        return f"{seconds * 1000:.1g} ms" if seconds < 0.00095 else "1 ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds >= 0.095 else f"{seconds * 1000:.0f} ms"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"
+
+
+def exact_duration(ns: int) -> str:
+    """A duration, whole in its unit where it can be: ``500 ms``, ``1.25 s``, ``1:02:03``."""
+    if ns == 0:
+        return "0 s"
+    if ns < 10**6:
+        return f"{ns / 1000:g} µs"
+    if ns < 10**9:
+        return f"{ns / 10**6:g} ms"
+    if ns < 120 * 10**9:
+        return f"{ns / 10**9:.6f}".rstrip("0").rstrip(".") + " s"
+    seconds, rest = divmod(ns, 10**9)
+    part = f".{rest // 10**6:03}".rstrip("0") if rest >= 10**6 else ""
+    days, seconds = divmod(seconds, 86400)
+    text = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{part}"
+    return f"{days} d {text}" if days else text
+
+
+def utc(time_ns: int) -> str:
+    """In UTC, for people: ``2026-01-02 03:04:05.000006``"""
+    return rfc3339(time_ns).removesuffix("Z").replace("T", " ")
+
+
+def nanoseconds(what: str, when: datetime | int | None) -> int | None:
+    """Of an argument of that name; ValueError for what is neither an aware datetime nor a number."""
+    if when is None or (isinstance(when, int) and not isinstance(when, bool)):
+        return when
+    from datetime import datetime, timedelta
+
+    if not isinstance(when, datetime) or when.utcoffset() is None:
+        raise ValueError(f"{what} must be an aware datetime or ns since 1970, not {when!r}")
+    since_1970 = when - datetime(1970, 1, 1, tzinfo=UTC)
+    return since_1970 // timedelta(microseconds=1) * 1000
+
+
+_UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+
+
+def since(text: str) -> int:
+    """Nanoseconds since 1970, of a time or of so long ago; ValueError for neither."""
+    import re
+    import time
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text, re.ASCII)
+    if match:
+        return time.time_ns() - int(float(match[1]) * _UNITS_NS[match[2]])
+    from datetime import datetime
+
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 10**9)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"not a time: {text!r}; say 30s, 5m, 2h, 1d, or 2026-01-02T03:04:05"
+        ) from None

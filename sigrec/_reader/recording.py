@@ -10,7 +10,6 @@ import os
 import stat
 import struct
 import sys
-from datetime import UTC
 
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._proc import process
@@ -24,7 +23,7 @@ from sigrec._signals.siginfo import (
     _set_names,
     sender_kind,
 )
-from sigrec._times import aware
+from sigrec._times import aware, nanoseconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -460,7 +459,7 @@ class Recording:
         Raises ValueError for a bad argument.
         """
         wanted = frozenset(map(_signum, signums))
-        first_ns, end_ns = _nanoseconds("since", since), _nanoseconds("until", until)
+        first_ns, end_ns = nanoseconds("since", since), nanoseconds("until", until)
         return self._events(self._word(_HEAD_AT), wanted, first_ns, end_ns)
 
     def _events(
@@ -656,17 +655,6 @@ def _signum(signum: int) -> int:
     if isinstance(signum, bool) or not isinstance(signum, int) or not 1 <= signum < LEDGER_COUNT:
         raise ValueError(f"not a signal: {signum!r}")
     return int(signum)
-
-
-def _nanoseconds(what: str, when: datetime | int | None) -> int | None:
-    if when is None or (isinstance(when, int) and not isinstance(when, bool)):
-        return when
-    from datetime import datetime, timedelta
-
-    if not isinstance(when, datetime) or when.utcoffset() is None:
-        raise ValueError(f"{what} must be an aware datetime or ns since 1970, not {when!r}")
-    since_1970 = when - datetime(1970, 1, 1, tzinfo=UTC)
-    return since_1970 // timedelta(microseconds=1) * 1000
 
 
 def _closed(offset: int, size: int) -> bytes:

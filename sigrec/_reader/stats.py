@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from sigrec._reader.recording import Recording, SignalStats
+from sigrec._signals.fields import sender_fields
+from sigrec._text import json_text
 from sigrec._times import rfc3339
 
 TYPE_CHECKING = False
@@ -12,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from sigrec._signals.siginfo import Sender, SignalInfo
+    from sigrec._signals.siginfo import SignalInfo
 
-JSON_VERSION = 1
+VERSION = 1
 
 
 class ProcessStats:
@@ -41,9 +43,9 @@ class ProcessStats:
             "pid": self.pid,
             "state": self.state,
             "ended_by": self.ended_by,
-            "argv": None if self.argv is None else [_text(part) for part in self.argv],
+            "argv": None if self.argv is None else [json_text(part) for part in self.argv],
             "started": None if self.started_ns is None else rfc3339(self.started_ns),
-            "recording": None if self.path is None else _text(self.path),
+            "recording": None if self.path is None else json_text(self.path),
             "signals": [_signal(stats) for stats in self.signals.values()],
         }
 
@@ -78,7 +80,7 @@ class Stats:
     def to_dict(self) -> dict[str, Any]:
         """The JSON of ``sigrec stats --json``, as a dict."""
         return {
-            "version": JSON_VERSION,
+            "version": VERSION,
             "processes": [process.to_dict() for process in self.processes],
         }
 
@@ -106,11 +108,6 @@ def own_recording() -> Recording:
     return Recording(_core.read, os.fsdecode(_core.path()) or None)
 
 
-def _text(text: str) -> str:
-    """Without lone surrogates, which JSON readers refuse."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 def _signal(stats: SignalStats) -> dict[str, Any]:
     return {
         "signal": stats.signal,
@@ -134,17 +131,6 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
 
 def _when(info: SignalInfo | None) -> str | None:
     return None if info is None else rfc3339(info.time_ns)
-
-
-def sender_fields(sender: Sender) -> dict[str, Any]:
-    return {
-        "kind": sender.kind,
-        "pid": sender.pid,
-        "uid": sender.uid,
-        "user": sender.user,
-        "comm": None if sender.comm is None else _text(sender.comm),
-        "argv": None if sender.argv is None else [_text(part) for part in sender.argv],
-    }
 
 
 for _public in (Stats, ProcessStats):

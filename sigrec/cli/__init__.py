@@ -14,7 +14,7 @@ import sys
 from importlib import import_module
 
 from sigrec import SigrecError, __version__
-from sigrec.cli._text import printable
+from sigrec._text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
-import time
 
 from sigrec._errors import NoRecordingError
 from sigrec._reader.recording import open_recording
 from sigrec._signals import names
+from sigrec._times import since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
-
-_UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 
 
 def recording(what: str) -> Recording:
@@ -50,15 +47,7 @@ def signal_number(text: str) -> int:
 
 
 def since_ns(text: str) -> int:
-    """Nanoseconds since 1970, of a time or of so long ago."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text, re.ASCII)
-    if match:
-        return time.time_ns() - int(float(match[1]) * _UNITS_NS[match[2]])
-    from datetime import datetime
-
     try:
-        return int(datetime.fromisoformat(text).timestamp() * 10**9)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(
-            f"not a time: {text!r}; say 30s, 5m, 2h, 1d, or 2026-01-02T03:04:05"
-        ) from None
+        return since(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

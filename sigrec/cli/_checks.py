@@ -13,7 +13,7 @@ from sigrec import __version__
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
 from sigrec._proc.process import owner, stat_fields
 from sigrec._signals.names import name
-from sigrec.cli._text import number, printable, shortened
+from sigrec._text import number, printable, shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ import sys
 import time
 
 from sigrec import ProcessStats, RecordingError, open_recording
+from sigrec._text import number, printable
+from sigrec._why.brief import STATES
 from sigrec.cli import _arguments
-from sigrec.cli._text import STATES, number, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import sys
 from contextlib import suppress
 
 from sigrec import SigrecError
+from sigrec._text import number
 from sigrec.cli._progress import Progress
-from sigrec.cli._text import number, table
+from sigrec.cli._table import table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

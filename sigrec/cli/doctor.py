@@ -15,8 +15,8 @@ import json
 import sys
 import textwrap
 
+from sigrec._text import printable
 from sigrec.cli import _checks
-from sigrec.cli._text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ import sys
 from contextlib import contextmanager
 
 from sigrec import SigrecError
+from sigrec._text import number
 from sigrec.cli import _arguments
-from sigrec.cli._text import number
 from sigrec.export import FORMATS, Source, writer
 
 TYPE_CHECKING = False

@@ -16,15 +16,10 @@ import os
 import sys
 
 from sigrec import RecordingError, Stats, open_recording
-from sigrec.cli._text import (
-    fits,
-    local_time,
-    number,
-    printable,
-    shortened,
-    state_words,
-    table,
-)
+from sigrec._text import number, printable, shortened
+from sigrec._times import local_time
+from sigrec._why.brief import state_words
+from sigrec.cli._table import fits, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,20 +23,22 @@ from contextlib import suppress
 
 from sigrec._errors import RecordingError
 from sigrec._reader.recording import _HEAD_AT
+from sigrec._signals.fields import VERSION, Senders, fields
 from sigrec._signals.names import name
+from sigrec._signals.words import carried
+from sigrec._text import number, printable, shortened
+from sigrec._times import local_time
+from sigrec._why.brief import state_words
 from sigrec.cli import _arguments
-from sigrec.cli._text import local_time, number, printable, shortened, state_words
-from sigrec.export._fields import Senders, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import Any
 
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
 
-JSON_VERSION = 1
 LINES = 10  # as tail(1)
 POLL_S = 0.05
 LOOK_S = 1.0  # between looks at whether it was exec'ed, which nothing announces
@@ -312,7 +314,7 @@ class _Output:
     def _object(self, fields: dict[str, Any]) -> None:
         import json
 
-        print(json.dumps({"version": JSON_VERSION, **fields}))
+        print(json.dumps({"version": VERSION, **fields}))
 
     def _missed(self, missed: dict[int, tuple[int, int]]) -> None:
         if self._json:
@@ -335,7 +337,7 @@ class _Output:
             local_time(info.time_ns, "%H:%M:%S.%f"),
             f"{info.signal_name:<10} #{info.ordinal}".ljust(16),
             printable(str(self._senders.of(info))),
-            *_carried(info),
+            *carried(info),
         ]
         if info.tid != self._recording.pid:
             parts.append(f"thread {info.tid}")
@@ -344,29 +346,3 @@ class _Output:
 
 def _plural(n: int) -> str:
     return "1 event was" if n == 1 else f"{number(n)} events were"
-
-
-# si_code of SIGCHLD, sigaction(2).
-_CHILD = {1: "exit status {}", 2: "killed by {}", 3: "killed by {}, core dumped",
-          4: "trapped by {}", 5: "stopped by {}", 6: "continued"}  # fmt: skip
-
-
-def _carried(info: SignalInfo) -> Iterator[str]:
-    """In words, what came with the signal."""
-    if info.si_status is not None:
-        status = info.si_status
-        what = _CHILD.get(info.si_code, "status {}")
-        yield what.format(status if info.si_code in (1, 6) else name(status))
-    if info.si_timerid is not None:
-        yield f"timer {info.si_timerid}"
-    if info.si_overrun:
-        yield f"overrun {info.si_overrun}"
-    if info.si_value is not None:
-        yield f"value {info.si_value}"
-    if info.si_addr is not None:
-        yield f"address {info.si_addr:#x}"
-    if info.si_fd is not None:
-        yield f"fd {info.si_fd}"
-        yield f"band {info.si_band:#x}"
-    if info.si_errno:
-        yield f"errno {info.si_errno}"

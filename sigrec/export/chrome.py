@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 
-from sigrec._reader.stats import ProcessStats, _text
-from sigrec.export._fields import Senders, fields
+from sigrec._reader.stats import ProcessStats
+from sigrec._signals.fields import Senders, fields
+from sigrec._text import json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def write(source: Source, out: TextIO) -> None:
     process = ProcessStats(source.recording)
     pid = process.pid
-    argv = " ".join(map(_text, process.argv or []))
+    argv = " ".join(map(json_text, process.argv or []))
     out.write('{"displayTimeUnit": "ns",\n"otherData": ')
     json.dump(process.to_dict(), out)
     out.write(',\n"traceEvents": [\n')

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 
+from sigrec._signals.fields import Senders, fields
 from sigrec._signals.siginfo import FIELDS
-from sigrec.cli._text import printable
-from sigrec.export._fields import Senders, fields
+from sigrec._text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from collections import deque
 from html import escape
 
 from sigrec._reader.stats import ProcessStats
+from sigrec._signals.fields import Senders
 from sigrec._signals.names import name
-from sigrec._times import rfc3339
-from sigrec.cli._text import number, printable
-from sigrec.cli.tail import _carried
-from sigrec.cli.why import why
-from sigrec.export._fields import Senders
+from sigrec._signals.words import carried
+from sigrec._text import number, printable
+from sigrec._times import exact_duration, rfc3339, utc
+from sigrec._why.sentence import why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class _Timeline:
             at = column * self.width
             text = f"{_elapsed(at)} to {_elapsed(at + self.width)}"
             if column in self.wall:
-                text += f", from {_clock(self.wall[column])} UTC"
+                text += f", from {utc(self.wall[column])} UTC"
             labels.append(text)
         return {
             "labels": labels,
@@ -240,10 +240,10 @@ def _timeline(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
         how = (
             "A mark is one signal."
             if marks is not None
-            else f"A column is {_duration(timeline.width)}; each signal has a scale of its own."
+            else f"A column is {exact_duration(timeline.width)}; each signal has a scale of its own."
         )
         yield (
-            f"<p>{how} The time is counted from the first event, {_clock(timeline.first_ns)} UTC."
+            f"<p>{how} The time is counted from the first event, {utc(timeline.first_ns)} UTC."
             f"{_LEGEND if any(lane.missing for lane in timeline.lanes.values()) else ''}</p>"
         )
     else:
@@ -412,12 +412,12 @@ def _events(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
     senders = Senders()
     rows = [
         [
-            f'<time datetime="{rfc3339(info.time_ns)}">{_clock(info.time_ns)}</time>',
+            f'<time datetime="{rfc3339(info.time_ns)}">{utc(info.time_ns)}</time>',
             escape(timeline.lanes[info.si_signo].name),
             str(info.ordinal),
             _safe(str(senders.of(info))),
             str(info.tid),
-            escape(", ".join(_carried(info))),
+            escape(", ".join(carried(info))),
         ]
         for info in reversed(newest)
     ]
@@ -455,30 +455,8 @@ def _table(
 
 def _when(time_ns: int) -> str:
     text = rfc3339(time_ns)
-    return f'<time datetime="{text}">{_clock(time_ns)} UTC</time>'
-
-
-def _clock(time_ns: int) -> str:
-    """``2026-01-02 03:04:05.000006``"""
-    return rfc3339(time_ns).removesuffix("Z").replace("T", " ")
+    return f'<time datetime="{text}">{utc(time_ns)} UTC</time>'
 
 
 def _elapsed(ns: int) -> str:
-    return ("-" if ns < 0 else "+") + _duration(abs(ns))
-
-
-def _duration(ns: int) -> str:
-    """Whole in its unit where it can be: ``500 ms``, ``1.25 s``, ``1:02:03``."""
-    if ns == 0:
-        return "0 s"
-    if ns < 10**6:
-        return f"{ns / 1000:g} µs"
-    if ns < 10**9:
-        return f"{ns / 10**6:g} ms"
-    if ns < 120 * 10**9:
-        return f"{ns / 10**9:.6f}".rstrip("0").rstrip(".") + " s"
-    seconds, rest = divmod(ns, 10**9)
-    part = f".{rest // 10**6:03}".rstrip("0") if rest >= 10**6 else ""
-    days, seconds = divmod(seconds, 86400)
-    text = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}{part}"
-    return f"{days} d {text}" if days else text
+    return ("-" if ns < 0 else "+") + exact_duration(abs(ns))

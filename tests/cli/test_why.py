@@ -11,7 +11,9 @@ import textwrap
 import pytest
 
 import sigrec
-from sigrec.cli import main, why
+from sigrec._times import rounded_duration
+from sigrec._why.sentence import why
+from sigrec.cli import main
 from tests.conftest import wait_until
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
@@ -53,7 +55,7 @@ class Run:
     def why(self):
         self.process.communicate(timeout=60)
         with sigrec.open_recording(self.pid) as recording:
-            sentence = why.why(recording)
+            sentence = why(recording)
         assert sentence.endswith(".") and "\n" not in sentence
         assert f"PID {self.pid} (" in sentence
         # Not twice, not never: when.
@@ -118,7 +120,7 @@ def test_timeout(tmp_path):
     )  # fmt: skip
     assert process.wait(60) == 124
     with sigrec.open_recording(tmp_path / "r") as recording:
-        sentence = why.why(recording)
+        sentence = why(recording)
     assert f"terminated by SIGTERM, sent by PID {process.pid} (timeout, user " in sentence
 
 
@@ -137,7 +139,7 @@ def test_ctrl_c_in_a_terminal(run):
         os.waitpid(pid, 0)
         os.close(leader)
         with sigrec.open_recording(pid) as recording:
-            sentence = why.why(recording)
+            sentence = why(recording)
         how = (
             "was terminated by SIGINT, Ctrl-C in its terminal, at"
             if handled
@@ -180,8 +182,8 @@ def test_exec_into_a_program_that_still_runs(run):
     program = run("import os; os.write(1, b'ready\\n'); os.execv('/bin/cat', ['cat'])").ready()
     wait_until(lambda: open(f"/proc/{program.pid}/comm").read() == "cat\n")
     with sigrec.open_recording(program.pid) as recording:
-        assert "became /bin/cat by exec at " in why.why(recording)
-        assert "which still has that PID" in why.why(recording)
+        assert "became /bin/cat by exec at " in why(recording)
+        assert "which still has that PID" in why(recording)
 
 
 def test_an_exec_that_failed_is_no_end(run):
@@ -203,10 +205,10 @@ def test_killed_without_a_word_after_a_signal_that_it_handled(run):
 def test_still_running_and_stopped(run):
     program = run(WAIT).ready()
     with sigrec.open_recording(program.pid) as recording:
-        assert re.search(r"\) is still running; no signal is recorded\.", why.why(recording))
+        assert re.search(r"\) is still running; no signal is recorded\.", why(recording))
         os.kill(program.pid, signal.SIGTSTP)
         os.waitid(os.P_PID, program.pid, os.WSTOPPED | os.WNOWAIT)
-        sentence = why.why(recording)
+        sentence = why(recording)
         assert "is stopped, and not ended; its last signal was SIGTSTP from PID" in sentence
 
 
@@ -228,12 +230,10 @@ def test_a_second_signal_while_the_first_is_handled(child, run_directory):
     os.kill(p.pid, signal.SIGTERM)
     assert p.line() == "handling"
     with sigrec.open_recording(p.pid) as recording:
-        assert ") is still running, while it was still handling SIGTERM; its last" in why.why(
-            recording
-        )
+        assert ") is still running, while it was still handling SIGTERM; its last" in why(recording)
         os.kill(p.pid, signal.SIGHUP)
         p.process.wait()
-        sentence = why.why(recording)
+        sentence = why(recording)
     assert re.search(
         r"was terminated by SIGHUP, sent by PID .*, while it was still handling SIGTERM, "
         r"\d.* after SIGTERM from PID", sentence
@@ -287,7 +287,7 @@ def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
         assert re.search(
             rf"was killed by SIGKILL, as its parent, PID {parent.pid} \(python[\d.]* .*\), was told at "
             r"\d\d:\d\d:\d\d; who sent that, nobody is told\.$",
-            why.why(recording),
+            why(recording),
         )
     assert main(["why"]) == 0
     assert capsys.readouterr().out.startswith(f"PID {killed} ")
@@ -304,7 +304,7 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
     def told(builder):
         builder.write(tmp_path / "8.sigrec")
         with sigrec.open_recording(child) as recording:
-            return "was killed by SIGKILL, as its parent, PID 8" in why.why(recording)
+            return "was killed by SIGKILL, as its parent, PID 8" in why(recording)
 
     assert told(builder)
     assert not told(RecordingBuilder(pid=8).slot(0, event(17, code=2, pid=6, detail=9)))
@@ -319,7 +319,7 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
         assert told(builder)
         os.chown(tmp_path / "8.sigrec", 65534, 65534)
         with sigrec.open_recording(child) as recording:
-            assert "SIGKILL, as its parent" not in why.why(recording)
+            assert "SIGKILL, as its parent" not in why(recording)
 
 
 def test_what_ends_nothing_comes_last(tmp_path):
@@ -340,7 +340,7 @@ def test_only_registered_signals_say_less(child):
     with sigrec.open_recording(p.pid) as recording:
         p.process.terminate()
         p.process.wait()
-        sentence = why.why(recording)
+        sentence = why(recording)
     assert "or a signal that was not recorded here (SIGTERM, SIGINT, SIGHUP, ...)" in sentence
 
 
@@ -349,7 +349,7 @@ def test_only_registered_signals_say_less(child):
 
 def sentence_of(builder, tmp_path):
     with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
-        return why.why(recording)
+        return why(recording)
 
 
 def test_of_another_boot(tmp_path):
@@ -437,4 +437,4 @@ def test_the_clock_of_the_ends_is_the_recordings(tmp_path):
      (119_900_000_000, "119.9 s"), (121_000_000_000, "2 min"), (7_300_000_000_000, "2 h")],
 )  # fmt: skip
 def test_durations(ns, text):
-    assert why._duration(ns) == text
+    assert rounded_duration(ns) == text

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import sigrec
 from sigrec._reader.stats import ProcessStats, Stats
+from sigrec._why.brief import state_words
+from sigrec._why.sentence import why
 from sigrec.cli import stats as cli_stats
-from sigrec.cli import tail, why
-from sigrec.cli._text import state_words
+from sigrec.cli import tail
 from sigrec.export import Source, writer
 from tests.reader.builder import (
     ARGV_AT,
@@ -139,7 +140,7 @@ def look(recording):
     process = ProcessStats(recording)
     json.dumps(Stats([recording]).to_dict(), allow_nan=False).encode()
     safe_text(cli_stats._show(process, state_words(recording)))
-    safe_text(why.why(recording))
+    safe_text(why(recording))
     lines = tail._Output(recording, json=False)
     for info in recording.events():
         safe_text(lines._line(info))

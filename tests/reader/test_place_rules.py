@@ -11,7 +11,7 @@ import pytest
 import sigrec
 from sigrec._proc import process
 from sigrec._reader import places
-from sigrec.cli import why
+from sigrec._why.sentence import why
 from tests.reader.builder import BOOT, RecordingBuilder, event
 
 UID = os.geteuid()
@@ -158,7 +158,7 @@ def test_root_finds_the_recording_of_somebody_else(tmp_path, monkeypatch):
     own = RecordingBuilder(pid=NOBODY).write(mine / f"{NOBODY}.sigrec")
     assert places.find(NOBODY) == [str(own)]
     with sigrec.open_recording(path) as recording:
-        assert "uid 65534" in why.why(recording)
+        assert "uid 65534" in why(recording)
 
 
 # --- cleaning ------------------------------------------------------------------------------

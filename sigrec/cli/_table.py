@@ -1,4 +1,4 @@
-"""Text for a terminal: made safe, laid out as tables."""
+"""A table, as wide as the terminal allows."""
 
 from __future__ import annotations
 
@@ -8,56 +8,6 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from sigrec._reader.recording import Recording
-
-
-STATES = {
-    "alive": "alive",
-    "exited": "exited cleanly",
-    "replaced": "replaced by another program (exec)",
-    "ended": "ended without saying (killed, crashed, or os._exit)",
-    "unknown": "cannot be told from here",
-}
-
-
-def state_words(recording: Recording) -> str:
-    """Its state, and where it is known what ended it: that. (``sigrec why`` says it whole.)"""
-    state = recording.state
-    if state == "ended" and recording.ending is not None:
-        return f"ended by {recording.name(recording.ending[0])}"
-    if state == "ended" and recording.leave == "_exit":
-        return "ended by os._exit"
-    return STATES[state]
-
-
-def printable(text: str) -> str:
-    """With every character that a terminal could act on, or that cannot be printed, escaped.
-    A process can name itself anything."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
-
-
-def shortened(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def local_time(time_ns: int, today: str, other: str = "") -> str:
-    """As people here write it: by the format ``today``, or for another day by ``other``
-    (default: the date, and ``today``)."""
-    from datetime import datetime
-
-    from sigrec._times import aware
-
-    local = aware(time_ns).astimezone()
-    if local.date() == datetime.now().date():
-        return local.strftime(today)
-    return local.strftime(other or f"%Y-%m-%d {today}")
-
-
-def number(n: int) -> str:
-    return f"{n:,}"
 
 
 def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

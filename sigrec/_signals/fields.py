@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sigrec._reader.stats import sender_fields
 from sigrec._signals.siginfo import FIELDS
+from sigrec._text import json_text
 from sigrec._times import rfc3339
 
 TYPE_CHECKING = False
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sigrec._signals.siginfo import Sender, SignalInfo
+
+VERSION = 1  # of an event in JSON: a line of ``tail --json``, of a .jsonl file
 
 
 class Senders:
@@ -48,4 +50,15 @@ def fields(info: SignalInfo, sender: dict[str, Any]) -> dict[str, Any]:
         "tid": info.tid,
         "sender": sender,
         **{field: getattr(info, field) for field in FIELDS},
+    }
+
+
+def sender_fields(sender: Sender) -> dict[str, Any]:
+    return {
+        "kind": sender.kind,
+        "pid": sender.pid,
+        "uid": sender.uid,
+        "user": sender.user,
+        "comm": None if sender.comm is None else json_text(sender.comm),
+        "argv": None if sender.argv is None else [json_text(part) for part in sender.argv],
     }

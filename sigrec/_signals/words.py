@@ -1,0 +1,79 @@
+"""Signals, and what came with them, in words."""
+
+from __future__ import annotations
+
+import signal
+
+from sigrec._signals.names import name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sigrec._signals.siginfo import SignalInfo
+
+
+# Of faults: sigaction(2), by signal and si_code.
+FAULTS: dict[tuple[int, int], str] = {
+    (signal.SIGSEGV, 1): "nothing is mapped there",
+    (signal.SIGSEGV, 2): "the mapping does not permit it",
+    (signal.SIGBUS, 1): "the address is not aligned",
+    (signal.SIGBUS, 2): "beyond the end of a mapped file, or no such memory",
+    (signal.SIGFPE, 1): "an integer was divided by zero",
+    (signal.SIGFPE, 2): "an integer overflowed",
+}
+FAULT_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
+# Of a signal from the terminal: the key.
+KEYS: dict[int, str] = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGQUIT: "Ctrl-\\",
+    signal.SIGTSTP: "Ctrl-Z",
+}
+# Of one that a process sent itself.
+BY_ITSELF: dict[int, str] = {
+    signal.SIGPIPE: "it wrote to a pipe or socket that nobody reads any more",
+    signal.SIGXFSZ: "it wrote past its file size limit, RLIMIT_FSIZE",
+    signal.SIGABRT: "it aborted itself",
+}
+# Of one from the kernel.
+MEANS: dict[int, str] = {
+    signal.SIGXCPU: "it had used up its CPU time limit, RLIMIT_CPU",
+    signal.SIGALRM: "its own timer ran out: alarm(2) or setitimer(2)",
+    signal.SIGVTALRM: "its own timer of CPU time ran out: setitimer(2)",
+    signal.SIGPROF: "its own profiling timer ran out: setitimer(2)",
+    signal.SIGHUP: "the terminal hung up, or its session's leader ended",
+    signal.SIGSYS: "it made a system call that a filter forbids: seccomp(2)",
+}
+# The default of these is to be ignored: they end nothing.
+HARMLESS = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
+
+CLD_EXITED = 1
+CHILD_ENDED = {
+    CLD_EXITED: "exited with status",
+    2: "was killed by",
+    3: "was killed, and dumped core, by",
+}
+# si_code of SIGCHLD, sigaction(2).
+_CHILD = {1: "exit status {}", 2: "killed by {}", 3: "killed by {}, core dumped",
+          4: "trapped by {}", 5: "stopped by {}", 6: "continued"}  # fmt: skip
+
+
+def carried(info: SignalInfo) -> Iterator[str]:
+    """In words, what came with the signal."""
+    if info.si_status is not None:
+        status = info.si_status
+        what = _CHILD.get(info.si_code, "status {}")
+        yield what.format(status if info.si_code in (1, 6) else name(status))
+    if info.si_timerid is not None:
+        yield f"timer {info.si_timerid}"
+    if info.si_overrun:
+        yield f"overrun {info.si_overrun}"
+    if info.si_value is not None:
+        yield f"value {info.si_value}"
+    if info.si_addr is not None:
+        yield f"address {info.si_addr:#x}"
+    if info.si_fd is not None:
+        yield f"fd {info.si_fd}"
+        yield f"band {info.si_band:#x}"
+    if info.si_errno:
+        yield f"errno {info.si_errno}"

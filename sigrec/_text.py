@@ -1,0 +1,24 @@
+"""Text made fit for whoever reads it: a terminal, JSON, people."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """With every character that a terminal could act on, or that cannot be printed, escaped.
+    A process can name itself anything."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def number(n: int) -> str:
+    return f"{n:,}"
+
+
+def json_text(text: str) -> str:
+    """Without lone surrogates, which JSON readers refuse."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,283 @@
+"""One sentence about what ended a process, who sent that, when, and what came before it.
+
+No more than recordings and /proc tell. A process cannot see its own SIGKILL: its parent is told, and
+if that was recorded, this says it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from sigrec._signals.names import name
+from sigrec._signals.siginfo import SI_KERNEL, SI_TKILL, SI_USER
+from sigrec._signals.words import (
+    BY_ITSELF,
+    CHILD_ENDED,
+    CLD_EXITED,
+    FAULT_SIGNALS,
+    FAULTS,
+    HARMLESS,
+    KEYS,
+    MEANS,
+)
+from sigrec._text import printable, shortened
+from sigrec._times import local_time, rounded_duration
+from sigrec._why.parents import Parents
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
+
+
+_ENDS_WHAT_IS_NOT_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV)
+
+
+def why(recording: Recording) -> str:
+    """One sentence about what ended the process, and what led up to it. Safe for a terminal."""
+    return _Why(recording).sentence()
+
+
+class _Why:
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.state = recording.state
+        self.signals = recording.signals
+        command = shortened(_command(recording), 60)
+        owner = recording._owner  # for root, who reads what others record
+        user = "" if owner in (None, os.geteuid()) else f"uid {owner}"
+        what = ", ".join(filter(None, (command, user)))
+        self.who = f"PID {recording.pid}" + (f" ({what})" if what else "")
+
+    def sentence(self) -> str:
+        recording = self.recording
+        if self.state == "alive":
+            return self._alive()
+        if self.state == "unknown":
+            return (
+                f"{self.who} cannot be seen from here, in another PID namespace or another "
+                f"user's{self._last_signal()}."
+            )
+        if recording.ending is not None:
+            return self._by_signal(*recording.ending)
+        if recording.leave == "exec" or self.state == "replaced":
+            return self._by_exec()
+        if recording.leave is not None:
+            return self._by_itself()
+        if self.state == "exited":
+            return f"{self.who} exited by itself; its recording does not say with which status."
+        return self._without_a_word()
+
+    # --- the cases -------------------------------------------------------------------------
+
+    def _alive(self) -> str:
+        from sigrec._proc.process import stat_fields
+
+        fields = stat_fields(self.recording.pid)
+        stopped = bool(fields) and fields[0] in (b"T", b"t")  # type: ignore[index]
+        doing = "stopped, and not ended" if stopped else "still running"
+        handling = self._handling()
+        return f"{self.who} is {doing}{handling}{self._last_signal()}."
+
+    def _by_signal(self, signum: int, ordinal: int) -> str:
+        info = self._find(signum, ordinal)
+        number = self.recording.name(signum)
+        if self._keyboard_interrupt(signum, info):
+            return self._by_keyboard_interrupt(info)
+        how = "terminated by" if signum not in FAULT_SIGNALS else "ended by"
+        if info is None:
+            return f"{self.who} was {how} {number}; who sent it is not recorded{self._handling()}."
+        return (
+            f"{self.who} was {how} {number}{self._cause(info)}, at {_clock(info.time_ns)}"
+            f"{self._handling()}{self._before(info.monotonic_ns, info)}."
+        )
+
+    def _keyboard_interrupt(self, signum: int, info: SignalInfo | None) -> bool:
+        """Python ends itself by SIGINT after a KeyboardInterrupt that nobody caught."""
+        by_itself = info is None or info.si_pid == self.recording.pid
+        return (
+            signum == signal.SIGINT
+            and by_itself
+            and (self.recording.reason or "").rpartition(".")[2] == "KeyboardInterrupt"
+        )
+
+    def _by_keyboard_interrupt(self, info: SignalInfo | None) -> str:
+        text = f"{self.who} was ended by a KeyboardInterrupt that nobody caught"
+        first = None
+        for event in self.recording.events(signal.SIGINT):
+            if info is None or event.ordinal < info.ordinal:
+                first = event
+        if first is None:
+            return f"{text}{f', at {_clock(info.time_ns)}' if info else ''}."
+        return (
+            f"{text}: SIGINT{self._cause(first)}, at {_clock(first.time_ns)}"
+            f"{self._before(first.monotonic_ns, first)}."
+        )
+
+    def _by_exec(self) -> str:
+        recording = self.recording
+        reason = recording.reason if recording.leave == "exec" else None
+        program = f" {printable(reason)}" if reason else " another program"
+        at = self._left_at()
+        since = (
+            ", which still has that PID" if self.state == "replaced" else ", which has ended since"
+        )
+        return (
+            f"{self.who} did not end, but became{program} by exec{at}{since} "
+            f"and whose signals are not in this recording{self._lead_up()}."
+        )
+
+    def _by_itself(self) -> str:
+        recording = self.recording
+        status = "" if recording.status is None else f" with status {recording.status}"
+        if recording.leave == "_exit":
+            how = f"ended itself at once, by os._exit or _exit(2){status}"
+        elif recording.reason:
+            how = (
+                f"exited{status}{self._left_at()}, by an exception that nobody caught: "
+                f"{printable(recording.reason)}"
+            )
+            return f"{self.who} {how}{self._handling()}{self._lead_up()}."
+        else:
+            how = f"exited by itself{status}"
+        return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
+
+    def _without_a_word(self) -> str:
+        from sigrec._proc import process
+
+        last = self._last_signal("the last that it received was") if self._newest() else ""
+        told = self._as_its_parent_was_told()
+        if told:
+            return f"{self.who} {told}{self._handling()}{last}."
+        if self.recording.boot_id != process.boot_id():
+            means = "the machine has been started anew since, which may be what ended it"
+        else:
+            means = (
+                "which usually means SIGKILL: kill -9, the kernel's OOM killer, a container's end"
+            )
+        unseen = [
+            signum
+            for signum in _ENDS_WHAT_IS_NOT_CAUGHT
+            if signum not in self.signals or self.signals[signum].mode in ("none", "unregistered")
+        ]
+        if unseen:
+            some = ", ".join(name(signum) for signum in unseen[:3])
+            means += f"; or a signal that was not recorded here ({some}, ...), or os._exit"
+        return (
+            f"The record of {self.who} ends without a signal and without an exit, {means}; "
+            f"nothing more is known{self._handling(', but that it was')}{last}."
+        )
+
+    def _as_its_parent_was_told(self) -> str | None:
+        told = Parents().told_of(self.recording)
+        if told is None:
+            return None
+        parent, info = told
+        status = info.si_status or 0
+        what = parent.name(status) if info.si_code != CLD_EXITED else str(status)
+        command = shortened(_command(parent), 40)
+        who = "" if info.si_code == CLD_EXITED else "; who sent that, nobody is told"
+        return (
+            f"{CHILD_ENDED[info.si_code]} {what}, as its parent, PID {parent.pid} ({command}), was "
+            f"told at {_clock(info.time_ns)}{who}"
+        )
+
+    # --- the parts ---------------------------------------------------------------------------
+
+    def _find(self, signum: int, ordinal: int) -> SignalInfo | None:
+        stats = self.signals.get(signum)
+        if stats and stats.last and stats.last.ordinal == ordinal:
+            return stats.last
+        for info in self.recording.events(signum):
+            if info.ordinal == ordinal:
+                return info
+        return None
+
+    def _cause(self, info: SignalInfo) -> str:
+        """``, sent by PID 1 (systemd, user root)``, ``: ...``"""
+        signum, code = info.si_signo, info.si_code
+        sender = info.sender
+        if sender.kind == "terminal" and signum in KEYS:
+            return f", {KEYS[signum]} in its terminal"
+        if sender.kind in ("kernel", "timer", "terminal"):
+            fault = FAULTS.get((signum, code))
+            at = "" if info.si_addr is None else f" at address {info.si_addr:#x}"
+            if signum in FAULT_SIGNALS and code > 0:
+                return f", a fault{at}{f' ({fault})' if fault else ''}"
+            meaning = MEANS.get(signum)
+            return f", from {sender}{f' ({meaning})' if meaning else ''}"
+        if sender.kind == "process" and sender.pid == self.recording.pid:
+            meaning = BY_ITSELF.get(signum) if code in (SI_USER, SI_TKILL) else None
+            return f", sent by itself{f' ({meaning})' if meaning else ''}"
+        return f", sent by {self._sender(info)}"
+
+    def _sender(self, info: SignalInfo) -> str:
+        sender = info.sender
+        if sender.pid == self.recording.pid:
+            return "itself"
+        if sender.pid is None:
+            return printable(str(sender))
+        uid = f"user {printable(sender.user)}" if sender.user else f"uid {sender.uid}"
+        comm = f"{printable(sender.comm)}, " if sender.comm else ""
+        child = "child " if sender.kind == "child" else ""
+        return f"{child}PID {sender.pid} ({comm}{uid})"
+
+    def _from(self, info: SignalInfo) -> str:
+        key = KEYS.get(info.si_signo) if info.si_code == SI_KERNEL else None
+        who = f"the terminal ({key})" if key else self._sender(info)
+        return f"{self.recording.name(info.si_signo)} from {who}"
+
+    def _handling(self, but: str = ", while it was still") -> str:
+        """The handler that was running, if one was."""
+        signum = self.recording.handling
+        if signum is None:
+            return ""
+        return f"{but} handling {self.recording.name(signum)}"
+
+    def _left_at(self) -> str:
+        time_ns = self.recording.leave_time_ns
+        return "" if time_ns is None else f" at {_clock(time_ns)}"
+
+    def _lead_up(self) -> str:
+        monotonic_ns = self.recording.leave_monotonic_ns
+        return "" if monotonic_ns is None else self._before(monotonic_ns)
+
+    def _newest(self, but: SignalInfo | None = None) -> list[SignalInfo]:
+        """The newest event of each signal, the newest first."""
+        found = [stats.last for stats in self.signals.values() if stats.last and stats.last != but]
+        return sorted(found, key=lambda info: -info.monotonic_ns)
+
+    def _before(self, monotonic_ns: int, ending: SignalInfo | None = None) -> str:
+        """``, 0.4 s after SIGHUP from PID 977 (bash, user root)``: the two that came last."""
+        earlier = [i for i in self._newest(ending) if i.monotonic_ns <= monotonic_ns]
+        if ending is not None and ending.ordinal:
+            again = self._find(ending.si_signo, ending.ordinal - 1)
+            if again is not None:
+                earlier.append(again)
+        earlier.sort(key=lambda info: (info.si_signo in HARMLESS, -info.monotonic_ns))
+        parts = []
+        for info in earlier[:2]:
+            count = self.signals[info.si_signo].delivered
+            if ending is not None and info.si_signo == ending.si_signo:
+                what = f"an earlier {self._from(info)}"
+            else:
+                what = self._from(info) + (f" (the last of {count:,})" if count > 1 else "")
+            parts.append(f"{rounded_duration(monotonic_ns - info.monotonic_ns)} after {what}")
+        return f", {' and '.join(parts)}" if parts else ""
+
+    def _last_signal(self, words: str = "its last signal was") -> str:
+        newest = self._newest()
+        if not newest:
+            return "; no signal is recorded"
+        return f"; {words} {self._from(newest[0])}, at {_clock(newest[0].time_ns)}"
+
+
+def _command(recording: Recording) -> str:
+    argv = list(map(printable, recording.argv))
+    argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
+    return " ".join(argv)
+
+
+def _clock(time_ns: int) -> str:
+    return local_time(time_ns, "%H:%M:%S")
