@@ -38,53 +38,6 @@ def start_ticks(pid: int) -> int | None:
     return int(fields[19])
 
 
-def shared_maps(pid: int) -> list[tuple[str, int, bytes]] | None:
-    """What files the process maps shared and writable: device, inode, path (proc_pid_maps(5)).
-    None: not ours to see."""
-    try:
-        with open(f"/proc/{pid}/maps", "rb") as file:
-            lines = file.read().splitlines()
-    except PermissionError:
-        return None
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        # address perms offset dev inode pathname
-        part = line.split(None, 5)
-        if len(part) == 6 and part[1][1:4:2] == b"ws":
-            found.append((part[3].decode(), int(part[4]), part[5]))
-    return found
-
-
-def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | None:
-    """Whether the process maps that file shared and writable; None: not ours to see."""
-    maps = shared_maps(pid)
-    if maps is None:
-        return None
-    dev = f"{os.major(device):02x}:{os.minor(device):02x}"
-    # btrfs and overlayfs show another device there than stat(2) does. Then the path decides; a
-    # file that was made without a name is shown as #inode (open(2), O_TMPFILE).
-    real = os.fsencode(os.path.realpath(path)) if path else None
-    unnamed = b"/#%d (deleted)" % inode
-    return any(
-        ino == inode and (there == dev or at == real or at.endswith(unnamed))
-        for there, ino, at in maps
-    )
-
-
-def catches(pid: int, signum: int) -> bool | None:
-    """Whether the process has a handler for the signal (SigCgt in proc_pid_status(5))."""
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            for line in file:
-                if line.startswith(b"SigCgt:"):
-                    return bool(int(line.split()[1], 16) >> (signum - 1) & 1)
-    except (OSError, ValueError):
-        pass
-    return None
-
-
 def process_at(pid: int, time_ns: int) -> tuple[str, list[str]] | None:
     """The short name and the command line of the process that had this pid at time_ns, if it
     still lives.
@@ -109,19 +62,3 @@ def process_at(pid: int, time_ns: int) -> tuple[str, list[str]] | None:
         return comm, argv
     except (OSError, ValueError, StopIteration):
         return None
-
-
-def boot_id() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def pid_namespace() -> int:
-    """The inode of this process's PID namespace; 0: not known."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        return 0

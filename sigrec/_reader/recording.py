@@ -12,7 +12,9 @@ import struct
 import sys
 
 from sigrec._errors import NoRecordingError, RecordingError
-from sigrec._proc import process
+from sigrec._proc import host, process
+from sigrec._proc.maps import maps_writable
+from sigrec._proc.status import catches
 from sigrec._reader import places
 from sigrec._signals.names import name
 from sigrec._signals.siginfo import (
@@ -214,7 +216,7 @@ class Recording:
         self.boot_id: str = boot_id.split(b"\0")[0].decode("ascii", "replace")
         self.started_ns: int = started_ns
         here = self._status is None or (
-            self.boot_id == process.boot_id() and namespace == process.pid_namespace()
+            self.boot_id == host.boot_id() and namespace == host.pid_namespace()
         )
         self._make = (SignalInfo if here else SignalInfoFromElsewhere)._make
         self._here = here
@@ -268,14 +270,12 @@ class Recording:
             return "alive"  # this process
         if self._word(_STATE_AT) & 0xFFFFFFFF == _EXITED:
             return "exited"
-        if self.boot_id != process.boot_id():
+        if self.boot_id != host.boot_id():
             return "ended"
-        if self._namespace != process.pid_namespace():
+        if self._namespace != host.pid_namespace():
             return "unknown"
         # Neither the pid nor the start time is proof: a pid is used again, exec keeps both.
-        mapped = process.maps_writable(
-            self.pid, self._status.st_dev, self._status.st_ino, self.path or ""
-        )
+        mapped = maps_writable(self.pid, self._status.st_dev, self._status.st_ino, self.path or "")
         if mapped is None:
             return "unknown"
         if mapped:
@@ -292,9 +292,7 @@ class Recording:
                 with _open(path, os.O_RDONLY | os.O_NOFOLLOW) as other:
                     if other._bytes(0, _STATE_AT) == mine and other._status is not None:
                         status = other._status
-                        return bool(
-                            process.maps_writable(self.pid, status.st_dev, status.st_ino, path)
-                        )
+                        return bool(maps_writable(self.pid, status.st_dev, status.st_ino, path))
             except RecordingError:
                 continue
         return False
@@ -371,7 +369,7 @@ class Recording:
             stats.number = number
             stats.mode = _MODES.get(mode, f"mode {mode}")
             stats.replaced = bool(replaced)
-            if alive and mode == 1 and process.catches(self.pid, number) is False:
+            if alive and mode == 1 and catches(self.pid, number) is False:
                 stats.replaced = True  # the kernel says that nothing catches it
             stats.delivered, stats.recorded, stats.dropped = delivered, recorded, dropped
             stats.overwritten, stats.handled = overwritten, handled

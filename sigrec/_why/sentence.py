@@ -144,13 +144,13 @@ class _Why:
         return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
 
     def _without_a_word(self) -> str:
-        from sigrec._proc import process
+        from sigrec._proc.host import boot_id
 
         last = self._last_signal("the last that it received was") if self._newest() else ""
         told = self._as_its_parent_was_told()
         if told:
             return f"{self.who} {told}{self._handling()}{last}."
-        if self.recording.boot_id != process.boot_id():
+        if self.recording.boot_id != boot_id():
             means = "the machine has been started anew since, which may be what ended it"
         else:
             means = (

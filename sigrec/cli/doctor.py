@@ -15,15 +15,18 @@ import json
 import sys
 import textwrap
 
+from sigrec._doctor.finding import VERSION
+from sigrec._doctor.machine import machine
+from sigrec._doctor.process import process
 from sigrec._text import printable
-from sigrec.cli import _checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-JSON_VERSION = 1
+    from sigrec._doctor.finding import Finding
+
 WIDTH = 80
 
 
@@ -41,11 +44,11 @@ def _pid(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    findings = list(_checks.machine() if args.pid is None else _checks.process(args.pid))
+    findings = list(machine() if args.pid is None else process(args.pid))
     problems = sum(finding.verdict == "problem" for finding in findings)
     if args.json:
         found = [finding.to_dict() for finding in findings]
-        json.dump({"version": JSON_VERSION, "findings": found}, sys.stdout, indent=2)
+        json.dump({"version": VERSION, "findings": found}, sys.stdout, indent=2)
         print()
     else:
         fine = "sigrec works here" if args.pid is None else "Nothing is seen to be wrong"
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def show(findings: Iterable[_checks.Finding], fine: str) -> str:
+def show(findings: Iterable[Finding], fine: str) -> str:
     lines, verdicts = [], []
     for finding in findings:
         verdicts.append(finding.verdict)

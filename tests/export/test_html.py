@@ -16,6 +16,7 @@ import pytest
 import sigrec
 from sigrec._reader.recording import Recording
 from sigrec._signals.siginfo import SignalInfo
+from sigrec._times import exact_duration
 from sigrec.export import Source, writer
 from sigrec.export import html as page_module
 from tests.conftest import RT
@@ -258,7 +259,7 @@ def test_the_columns_hold_every_event_at_any_scale():
     ],
 )  # fmt: skip
 def test_durations(ns, text):
-    assert page_module._duration(ns) == text
+    assert exact_duration(ns) == text
 
 
 # --- how much it needs -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import sigrec
-from sigrec._proc import process
+from sigrec._proc import host, process
 from sigrec._reader.recording import Recording
 from tests.reader.builder import (
     BOOT,
@@ -511,9 +511,7 @@ def test_of_two_recordings_the_newer(run_directory, tmp_path, monkeypatch):
 
 
 def here(builder, pid):
-    return builder.set(
-        pid=pid, boot_id=process.boot_id().encode(), pid_namespace=process.pid_namespace()
-    )
+    return builder.set(pid=pid, boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace())
 
 
 def test_exited(built):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import sigrec
-from sigrec._proc import process
+from sigrec._proc import host
 from sigrec._reader import places
 from sigrec._why.sentence import why
 from tests.reader.builder import BOOT, RecordingBuilder, event
@@ -229,9 +229,7 @@ def test_clean_does_not_drop_an_ending_for_many_that_went_well(place):
 
 def test_clean_leaves_what_may_live(place):
     """In use, or in another PID namespace of this boot."""
-    elsewhere = RecordingBuilder(pid=NOBODY).set(
-        boot_id=process.boot_id().encode(), pid_namespace=1
-    )
+    elsewhere = RecordingBuilder(pid=NOBODY).set(boot_id=host.boot_id().encode(), pid_namespace=1)
     elsewhere.write(place / f"{NOBODY}.sigrec")
     RecordingBuilder(pid=os.getpid()).write(place / f"{os.getpid()}.sigrec")
     for path in place.iterdir():
@@ -243,7 +241,7 @@ def test_clean_leaves_what_may_live(place):
 
 def test_clean_takes_this_boots_dead(place, gone):
     builder = RecordingBuilder(pid=gone).set(
-        boot_id=process.boot_id().encode(), pid_namespace=process.pid_namespace()
+        boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
     )
     builder.write(place / f"{gone}.sigrec")
     places.clean(str(place), keep=0)
@@ -280,7 +278,7 @@ def test_clean_never_raises(place, tmp_path):
 
 
 def test_boot_of_the_builder_is_not_ours():
-    assert process.boot_id() not in ("", BOOT)
+    assert host.boot_id() not in ("", BOOT)
 
 
 def test_clean_removes_what_was_left_half_made(place):

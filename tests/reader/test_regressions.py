@@ -9,7 +9,7 @@ import time
 import pytest
 
 import sigrec
-from sigrec._proc import process
+from sigrec._proc import host
 from sigrec._reader.recording import Recording
 from sigrec._signals.names import name
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
@@ -21,7 +21,7 @@ def of_me(**fields):
     """Its event is from this very process, now; so whoever looks in /proc finds a name."""
     payload = event(USR1, pid=os.getpid(), uid=5)
     builder = RecordingBuilder().slot(0, payload).ledger(USR1, delivered=1, last=payload)
-    builder.set(boot_id=process.boot_id().encode(), pid_namespace=process.pid_namespace())
+    builder.set(boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace())
     return builder.anchors((MONOTONIC, time.time_ns())).set(**fields)
 
 

@@ -1,0 +1,27 @@
+"""What a check found."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sigrec._signals.names import name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VERSION = 1  # of findings in JSON
+
+
+class Finding(NamedTuple):
+    check: str
+    verdict: str  # "ok", "note": works, but you should know, "problem"
+    found: str
+    advice: str | None = None  # what to do about it
+
+    def to_dict(self) -> dict[str, str | None]:
+        return self._asdict()
+
+
+def names(signums: Iterable[int]) -> str:
+    return ", ".join(name(signum) for signum in sorted(signums))

@@ -1,0 +1,30 @@
+"""How many signals may be queued: RLIMIT_SIGPENDING, which is the user's."""
+
+from __future__ import annotations
+
+from sigrec._doctor.finding import Finding
+from sigrec._text import number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._proc.status import Status
+
+
+ENOUGH_PENDING = 1024  # signals: below that a burst of real-time ones is refused
+
+
+def queue_limit(now: Status, pid: int | None = None) -> Finding:
+    if now.queued is None:
+        return Finding("RLIMIT_SIGPENDING", "note", "how many signals may be queued is not known")
+    used, limit = now.queued
+    found = f"{number(limit)} signals may be queued for this user's processes, {number(used)} are"
+    if limit - used >= ENOUGH_PENDING:
+        return Finding("RLIMIT_SIGPENDING", "ok", found)
+    now_too = "" if pid is None else f"prlimit --pid {pid} --sigpending=65536 for this one, "
+    return Finding(
+        "RLIMIT_SIGPENDING", "problem" if used >= limit else "note",
+        f"{found}. When it is reached sigqueue() fails with EAGAIN; a real-time signal of kill() "
+        "merges, and loses who sent it",
+        f"raise it, as root: {now_too}ulimit -i 65536 in the shell that starts it, "
+        "LimitSIGPENDING=65536 in its systemd unit, --ulimit sigpending=65536 for a container",
+    )  # fmt: skip

@@ -1,0 +1,229 @@
+"""This machine, as a program that is started here finds it: each check tries the thing itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import sys
+
+from sigrec import __version__
+from sigrec._doctor.finding import Finding, names
+from sigrec._doctor.limit import queue_limit
+from sigrec._proc.status import Status, status
+from sigrec._signals.names import name
+from sigrec._text import printable, shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MADV_WIPEONFORK = 18  # <linux/mman.h>
+HOST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, <linux/proc_ns.h>
+
+
+def machine() -> Iterator[Finding]:
+    """A process that is started here, as this one was."""
+    at_start = status("self")  # before the checks change anything
+    yield _versions()
+    if not sys.platform.startswith("linux"):
+        yield Finding(
+            "platform", "note", f"{sys.platform}: each signal is counted when it is delivered, and "
+            "none is taken in between, so more of them merge",
+            "for floods of standard signals use Linux, or real-time signals where there are any",
+        )  # fmt: skip
+    try:
+        from sigrec import _core as _core
+    except ImportError as error:
+        yield Finding(
+            "core", "problem", f"the compiled module cannot be loaded: {error}",
+            f"install sigrec for this very Python: {sys.executable} -m pip install --force-reinstall "
+            "sigrec",
+        )  # fmt: skip
+        return
+    from sigrec._doctor.place import place
+    from sigrec._doctor.trial import trial
+
+    if at_start is None:
+        yield Finding(
+            "/proc", "problem", "/proc/self/status cannot be read: who is alive cannot be told",
+            "mount it: mount -t proc proc /proc",
+        )  # fmt: skip
+    else:
+        yield from _inherited(at_start)
+        yield from _surroundings(at_start)
+        yield queue_limit(at_start)
+    yield from _kernel()
+    yield from place()
+    yield trial()
+    yield _extras()
+
+
+def _versions() -> Finding:
+    gil = getattr(sys, "_is_gil_enabled", None)
+    threads = "" if gil is None else ", GIL on" if gil() else ", GIL off"
+    libc = " ".join(platform.libc_ver()).strip() or "a C library that does not say its name"
+    return Finding(
+        "versions", "ok",
+        f"sigrec {__version__}; {platform.python_implementation()} {platform.python_version()}{threads}; "
+        f"{libc}; {platform.system()} {platform.release()} {platform.machine()}",
+    )  # fmt: skip
+
+
+def _inherited(now: Status) -> Iterator[Finding]:
+    # Python itself ignores these two; and what posix_spawn(3) starts ignores those that glibc keeps
+    # for itself, which no program can set (spawni.c).
+    ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
+    if ignored:
+        yield Finding(
+            "inherited", "note",
+            f"as ignored: {names(ignored)}. What is started here ignores these until it sets a "
+            "handler, and a recorder leaves that so unless it is told their names",
+            "nothing, if that is meant: nohup does it, and a shell's & without job control; else "
+            "start it from a terminal, or from a service manager",
+        )  # fmt: skip
+    if now.blocked:
+        yield Finding(
+            "inherited", "problem", f"as blocked: {names(now.blocked)}. They stay pending, and no "
+            "handler sees them",
+            "whoever starts this program should unblock them first; or, in it: "
+            "signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())",
+        )  # fmt: skip
+    if not ignored and not now.blocked:
+        yield Finding("inherited", "ok", "no signal is ignored or blocked before a program begins")
+    python, foreign = _handlers(now)
+    if python:
+        yield Finding(
+            "handlers", "note", f"Python code that runs at start has set handlers: {'; '.join(python)}",
+            "register() takes their place and gives it back; `sigrec run` records beside them",
+        )  # fmt: skip
+    if foreign:
+        yield Finding(
+            "handlers", "note", f"C code has set handlers: {names(foreign)}"
+            + (" (faulthandler is on)" if _faulthandler() else ""),
+            "register() takes their place and gives it back; `sigrec run` records beside them",
+        )  # fmt: skip
+    if not python and not foreign:
+        yield Finding("handlers", "ok", "nothing catches a signal before a program begins")
+    wakeup = _wakeup_fd()
+    if wakeup != -1:
+        yield Finding(
+            "wakeup fd", "note", f"descriptor {wakeup} is the wakeup fd already: somebody's event loop",
+            "sigrec needs none and leaves it alone; a registered signal writes one byte a wake-up to "
+            "it, not one a signal",
+        )  # fmt: skip
+
+
+def _handlers(now: Status) -> tuple[list[str], set[int]]:
+    """Who catches what beside Python itself: descriptions of Python's, numbers of C's."""
+    python, foreign = [], set()
+    for signum in signal.valid_signals() & now.caught:
+        handler = signal.getsignal(signum)
+        if handler is None or handler in (signal.SIG_DFL, signal.SIG_IGN):
+            foreign.add(int(signum))
+        elif handler is not signal.default_int_handler:
+            python.append(f"{name(signum)}: {printable(shortened(repr(handler), 60))}")
+    return python, foreign
+
+
+def _faulthandler() -> bool:
+    import faulthandler
+
+    return faulthandler.is_enabled()
+
+
+def _wakeup_fd() -> int:
+    fd = signal.set_wakeup_fd(-1)
+    if fd != -1:
+        signal.set_wakeup_fd(fd)
+    return fd
+
+
+def _surroundings(now: Status) -> Iterator[Finding]:
+    if now.tracer:
+        yield Finding(
+            "debugger", "note", f"PID {now.tracer} traces this process, and gets each signal before it",
+            "a debugger may drop signals (gdb: `info signals`); what it drops was never delivered",
+        )  # fmt: skip
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        namespace = HOST_PID_NAMESPACE
+    if namespace != HOST_PID_NAMESPACE:
+        first = ""
+        if os.getpid() == 1:
+            first = "; and this is its PID 1, which the kernel spares every signal that it does not catch"
+        yield Finding(
+            "namespace", "note", "a PID namespace of its own, as in a container: a sender outside of "
+            f"it is seen as PID 0{first}",
+            "read recordings inside of it: docker exec CONTAINER sigrec stats",
+        )  # fmt: skip
+    if now.filtered:
+        yield Finding(
+            "seccomp",
+            "note",
+            "system calls are filtered: seccomp(2)",
+            "see whether the checks below pass",
+        )
+
+
+def _kernel() -> Iterator[Finding]:
+    if not hasattr(signal, "sigtimedwait"):
+        return
+    problem = _sigtimedwait()
+    if problem is None:
+        yield Finding("rt_sigtimedwait", "ok", "a handler can take what else is pending, in place")
+    else:
+        yield Finding(
+            "rt_sigtimedwait", "problem",
+            f"{problem}: handlers cannot take what else is pending, so more signals merge",
+            "allow that system call in the seccomp profile or sandbox",
+        )  # fmt: skip
+    import mmap
+
+    with mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as page:
+        try:
+            page.madvise(MADV_WIPEONFORK)
+        except OSError as error:
+            yield Finding(
+                "MADV_WIPEONFORK", "problem", f"{error.strerror}: a forked child could not tell that it is one",
+                "Linux 4.14 or later; emulators and sandboxes may lack it",
+            )  # fmt: skip
+        else:
+            yield Finding(
+                "MADV_WIPEONFORK",
+                "ok",
+                "a forked child counts for itself from its first instruction",
+            )
+
+
+def _sigtimedwait() -> str | None:
+    # A standard signal: it is pending even where none can be queued (RLIMIT_SIGPENDING).
+    signum = signal.SIGUSR2
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
+    signal.raise_signal(signum)
+    try:
+        if signal.sigtimedwait({signum}, 0) is not None:
+            return None
+        problem = "it does not find a signal that is pending"
+    except OSError as error:
+        problem = str(error.strerror)
+    finally:
+        if signum in signal.sigpending():
+            handler = signal.signal(signum, signal.SIG_IGN)  # which discards what is pending
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return problem
+
+
+def _extras() -> Finding:
+    from importlib.util import find_spec
+
+    missing = [module for module in ("rich", "shtab") if find_spec(module) is None]
+    if missing:
+        return Finding(
+            "extras", "note", f"not installed: {', '.join(missing)}. Tables are plain text"
+            + (", and there is no completion" if "shtab" in missing else ""),
+            "pip install 'sigrec[cli]'",
+        )  # fmt: skip
+    return Finding("extras", "ok", "rich and shtab are there: tables, live view, completion")

@@ -1,0 +1,117 @@
+"""Where the recording of this process went, and whether it can be read from there."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+from sigrec import _core
+from sigrec._doctor.finding import Finding
+from sigrec._errors import SigrecError
+from sigrec._reader import places
+from sigrec._reader.recording import open_recording
+from sigrec._recorder import publishing
+from sigrec._text import number, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def place() -> Iterator[Finding]:
+    """Where the recording of this process went, and whether it can be read from there."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            publishing.start()
+        except OSError as error:
+            yield Finding(
+                "recording", "problem", f"the core cannot be started: {error.strerror}",
+                "see the checks above, and report it with this output",
+            )  # fmt: skip
+            return
+    path = os.fsdecode(_core.path())
+    passed_over = "; ".join(
+        # Without its end, which says where it goes instead.
+        printable(str(w.message)).removeprefix("sigrec: ").rpartition("; ")[0]
+        for w in caught
+        if str(w.message).startswith("sigrec: ")
+    )
+    if not path:
+        if places.publishing_off():
+            yield Finding(
+                "recording", "note", "SIGREC_DIR is set and empty: nothing is published, and only the "
+                "process itself can read its counters",
+                "unset SIGREC_DIR",
+            )  # fmt: skip
+        else:
+            yield Finding(
+                "recording", "problem", f"no file can be made: {passed_over}. Only the process itself "
+                "can read its counters, and they end with it",
+                "set SIGREC_DIR to a directory of your own, on a tmpfs, writable by nobody else; in a "
+                "container: --tmpfs /dev/shm",
+            )  # fmt: skip
+        return
+    directory = os.path.dirname(path)
+    on, free = _filesystem(directory), ""
+    try:
+        space = os.statvfs(directory)
+        free = f", {number(space.f_bavail * space.f_frsize >> 20)} MiB free"
+    except OSError:
+        pass
+    where = f"{directory} ({on or 'file system unknown'}{free})"
+    slow = "" if on in (None, "tmpfs", "ramfs") else (
+        ": not memory, so that write-back can make a handler wait"
+    )  # fmt: skip
+    named = os.environ.get("SIGREC_DIR")
+    if named and os.path.abspath(named) != directory:
+        yield Finding(
+            "recording", "problem",
+            f"not in SIGREC_DIR: {passed_over}. It goes to {printable(where)}{slow}",
+            "make SIGREC_DIR a directory of this user's that nobody else can write to: mkdir -m 700; "
+            "or unset it",
+        )  # fmt: skip
+    elif passed_over:
+        yield Finding(
+            "recording", "note", f"in {printable(where)}{slow}; refused were: {passed_over}",
+            "nothing, if that is meant: a reader searches all of these places; else set SIGREC_DIR to "
+            "a directory of this user's, on a tmpfs",
+        )  # fmt: skip
+    elif slow:
+        yield Finding(
+            "recording", "note", f"in {printable(where)}{slow}",
+            "set SIGREC_DIR to a directory on a tmpfs, as /dev/shm mostly is",
+        )  # fmt: skip
+    else:
+        yield Finding("recording", "ok", f"in {printable(where)}")
+    yield _readable(os.getpid())
+
+
+def _filesystem(directory: str) -> str | None:
+    """The type of the file system there: proc_pid_mountinfo(5)."""
+    try:
+        device = os.stat(directory).st_dev
+        with open("/proc/self/mountinfo") as file:
+            for line in file:
+                before, _, after = line.partition(" - ")
+                if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+                    return after.split()[0]
+    except (OSError, IndexError):
+        pass
+    return None
+
+
+def _readable(pid: int) -> Finding:
+    try:
+        with open_recording(pid) as recording:
+            state = recording.state
+    except (SigrecError, OSError) as error:
+        return Finding("reading", "problem", printable(str(error)), "report it, with this output")
+    if state == "alive":
+        return Finding(
+            "reading", "ok", "a recording is found by its PID, and its process seen to be alive"
+        )
+    return Finding(
+        "reading", "problem", f"the state of a process that is alive reads as {state!r}",
+        "/proc/PID/maps must be readable: no hidepid= for /proc, the same user, the same namespace",
+    )  # fmt: skip

@@ -1,0 +1,168 @@
+"""What could be in the way of signals in another process."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from sigrec._doctor.finding import Finding, names
+from sigrec._doctor.limit import queue_limit
+from sigrec._errors import NoRecordingError, RecordingError, SigrecError
+from sigrec._proc.process import owner
+from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
+from sigrec._reader.recording import open_recording
+from sigrec._text import number, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def process(pid: int) -> Iterator[Finding]:
+    """What could be in the way of signals there."""
+    now = status(pid)
+    if now is None:
+        raise SigrecError(
+            f"there is no process {pid} here" if os.path.isdir("/proc/self") else "no /proc"
+        )
+    if now.state in "ZX":
+        yield Finding(
+            "process", "problem", f"it has ended, and is a zombie until its parent, PID {now.parent}, "
+            "waits for it: no signal has an effect on it",
+            f"sigrec why {pid}",
+        )  # fmt: skip
+        return
+    if is_kernel_thread(pid):
+        yield Finding(
+            "process", "problem", "it is a thread of the kernel's: signals do nothing to it",
+            "look for the process that you mean: pgrep -af python",
+        )  # fmt: skip
+        return
+    if now.state == "T":
+        yield Finding(
+            "process", "problem", "it is stopped: of all signals only SIGCONT and SIGKILL have an "
+            "effect now, and no handler of it runs",
+            f"let it go on: kill -CONT {pid}",
+        )  # fmt: skip
+    if now.tracer:
+        yield Finding(
+            "debugger", "note", f"PID {now.tracer} traces it, and gets each signal before it",
+            "a debugger may drop signals (gdb: `info signals`); what it drops was never delivered",
+        )  # fmt: skip
+    if len(now.pids) > 1:
+        yield Finding(
+            "namespace", "note", f"in a PID namespace of its own, where it is PID {now.pids[-1]}",
+            "its recording, and the PIDs in it, are of that namespace: docker exec CONTAINER sigrec stats",
+        )  # fmt: skip
+    ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
+    if ignored:
+        yield Finding(
+            "ignored", "note", f"it ignores {names(ignored)}: the kernel throws these away, and nobody "
+            "can count them",
+            "if that is not meant: it was inherited (nohup), or it calls signal.signal(..., SIG_IGN)",
+        )  # fmt: skip
+    yield _blocked(pid, now.pending)
+    waiting = now.pending - blocked_everywhere(pid)
+    if waiting and now.state != "T":
+        yield Finding(
+            "pending", "note", f"sent, and not delivered yet: {names(waiting)}",
+            "its threads that do not block them are asleep in the kernel (ps shows D), or about to "
+            "run: look again",
+        )  # fmt: skip
+    yield queue_limit(now, pid)
+    yield from _recorded(pid, now)
+
+
+def _blocked(pid: int, pending: frozenset[int]) -> Finding:
+    everywhere = blocked_everywhere(pid)
+    advice = "signal.pthread_sigmask(signal.SIG_UNBLOCK, ...) in the thread that is to handle them"
+    if everywhere & pending:
+        return Finding(
+            "mask", "problem", f"sent, and blocked in every one of its threads: "
+            f"{names(everywhere & pending)}. They wait until one unblocks them",
+            advice,
+        )  # fmt: skip
+    if everywhere:
+        return Finding(
+            "mask", "note", f"blocked in every one of its threads: {names(everywhere)}. These stay "
+            "pending, unless it waits for them with sigwait() or a signalfd",
+            advice,
+        )  # fmt: skip
+    return Finding("mask", "ok", "nothing is blocked in all of its threads")
+
+
+def _python(pid: int) -> bool | None:
+    """Whether it runs Python; None: not ours to see."""
+    try:
+        if os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith("python"):
+            return True
+        with open(f"/proc/{pid}/maps", "rb") as maps:
+            return b"libpython" in maps.read()
+    except OSError:
+        return None
+
+
+def _recorded(pid: int, now: Status) -> Iterator[Finding]:
+    try:
+        recording = open_recording(pid)
+    except NoRecordingError as error:
+        yield Finding(
+            "handlers",
+            "ok",
+            f"it catches {names(now.caught & signal.valid_signals()) or 'no signal'}",
+        )
+        if _python(pid) is False:
+            yield Finding(
+                "recording", "note", "it has none, and it is not a Python program",
+                f"of other programs strace shows the signals: strace -f -e trace=none -p {pid}",
+            )  # fmt: skip
+        else:
+            yield Finding(
+                "recording", "note", printable(str(error)),
+                f"ask as that user, or as root: sudo sigrec doctor {pid}"
+                if os.geteuid() not in (0, owner(pid))
+                else "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
+            )  # fmt: skip
+        return
+    except (RecordingError, OSError) as error:
+        yield Finding("recording", "problem", printable(str(error)), "report it, with this output")
+        return
+    with recording:
+        if recording.state != "alive":
+            yield Finding(
+                "recording", "note", f"{printable(recording.path or '')} is of a process that had this "
+                f"PID: {recording.state}",
+                "`sigrec why` has more about that one",
+            )  # fmt: skip
+            return
+        signals = recording.signals.values()
+        registered = [s.number for s in signals if s.mode == "registered"]
+        passive = [s.number for s in signals if s.mode == "recorded"]
+        yield Finding(
+            "recording", "ok", f"{printable(recording.path or '')}: registered: "
+            f"{names(registered) or 'none'}; recorded: {len(passive) or 'none'}",
+        )  # fmt: skip
+        lost = [
+            s.number
+            for s in signals
+            if s.mode == "registered" and (s.replaced or s.number not in now.caught)
+        ]
+        if lost:
+            yield Finding(
+                "handlers", "problem", f"another handler has taken the place of sigrec's: {names(lost)}",
+                "something in it calls sigaction() or signal.signal() after register(): register later, "
+                "or let the other go first",
+            )  # fmt: skip
+        elif registered:
+            yield Finding(
+                "handlers", "ok", "the kernel says that something catches each signal that is "
+                "registered. Whether it is sigrec, only the process knows: sigrec.stats() in it notices"
+            )  # fmt: skip
+        waiting = [s for s in signals if s.pending]
+        if waiting:
+            yield Finding(
+                "handling", "note", "delivered, and its handler not called yet: "
+                + ", ".join(f"{number(s.pending)} {s.signal}" for s in waiting),
+                "its main thread is busy in C code, or in another handler: py-spy dump --pid "
+                f'{pid}; register(..., deliver="thread") does not wait for it',
+            )  # fmt: skip

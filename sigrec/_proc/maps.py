@@ -1,0 +1,40 @@
+"""What a process maps: proc_pid_maps(5)."""
+
+from __future__ import annotations
+
+import os
+
+
+def shared_maps(pid: int) -> list[tuple[str, int, bytes]] | None:
+    """What files the process maps shared and writable: device, inode, path (proc_pid_maps(5)).
+    None: not ours to see."""
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            lines = file.read().splitlines()
+    except PermissionError:
+        return None
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        # address perms offset dev inode pathname
+        part = line.split(None, 5)
+        if len(part) == 6 and part[1][1:4:2] == b"ws":
+            found.append((part[3].decode(), int(part[4]), part[5]))
+    return found
+
+
+def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | None:
+    """Whether the process maps that file shared and writable; None: not ours to see."""
+    maps = shared_maps(pid)
+    if maps is None:
+        return None
+    dev = f"{os.major(device):02x}:{os.minor(device):02x}"
+    # btrfs and overlayfs show another device there than stat(2) does. Then the path decides; a
+    # file that was made without a name is shown as #inode (open(2), O_TMPFILE).
+    real = os.fsencode(os.path.realpath(path)) if path else None
+    unnamed = b"/#%d (deleted)" % inode
+    return any(
+        ino == inode and (there == dev or at == real or at.endswith(unnamed))
+        for there, ino, at in maps
+    )

@@ -1,0 +1,80 @@
+"""How a process stands with its signals: proc_pid_status(5)."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from sigrec._proc.process import stat_fields
+
+PF_KTHREAD = 0x00200000  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
+
+
+class Status(NamedTuple):
+    """What proc_pid_status(5) says of a process's signals."""
+
+    state: str  # "R", "S", "T", ...
+    parent: int
+    caught: frozenset[int]
+    ignored: frozenset[int]
+    blocked: frozenset[int]
+    pending: frozenset[int]
+    queued: tuple[int, int] | None  # real-time signals and the like, of this user; and how many may
+    tracer: int
+    pids: list[int]  # in each PID namespace, from ours on down
+    filtered: bool  # by seccomp(2)
+
+
+def status(pid: int | str, tid: int | None = None) -> Status | None:
+    """None: there is no such process, or no /proc."""
+    path = f"/proc/{pid}/status" if tid is None else f"/proc/{pid}/task/{tid}/status"
+    try:
+        with open(path, errors="replace") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+    except OSError:
+        return None
+
+    def numbers(field: str) -> frozenset[int]:
+        mask = int(fields.get(field, "0"), 16)
+        return frozenset(n for n in range(1, 65) if mask >> (n - 1) & 1)
+
+    queued, _, limit = fields.get("SigQ", "").partition("/")
+    return Status(
+        state=fields.get("State", "?").strip()[:1],
+        parent=int(fields.get("PPid", "0")),
+        caught=numbers("SigCgt"),
+        ignored=numbers("SigIgn"),
+        blocked=numbers("SigBlk"),
+        pending=numbers("SigPnd") | numbers("ShdPnd"),
+        queued=(int(queued), int(limit)) if limit else None,
+        tracer=int(fields.get("TracerPid", "0")),
+        pids=[int(text) for text in fields.get("NSpid", "").split()],
+        filtered=fields.get("Seccomp", "0").strip() != "0",
+    )
+
+
+def is_kernel_thread(pid: int) -> bool:
+    fields = stat_fields(pid)
+    return bool(fields and int(fields[6]) & PF_KTHREAD)
+
+
+def blocked_everywhere(pid: int) -> frozenset[int]:
+    """What every thread blocks reaches none."""
+    try:
+        threads = [status(pid, int(tid)) for tid in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        threads = []
+    masks = [thread.blocked for thread in threads if thread is not None]
+    return frozenset.intersection(*masks) if masks else frozenset()
+
+
+def catches(pid: int, signum: int) -> bool | None:
+    """Whether the process has a handler for the signal (SigCgt in proc_pid_status(5))."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"SigCgt:"):
+                    return bool(int(line.split()[1], 16) >> (signum - 1) & 1)
+    except (OSError, ValueError):
+        pass
+    return None
