@@ -4,5 +4,5 @@ from .soak import soak
 
 
 def test_nothing_is_missing():
-    # 2 MB: an object that leaks for each event is some 10 MB in this time; less takes the hour.
-    assert soak(2, 0.2, settling=2048) == []
+    # An object that leaks for each event is some 10 MB in this time; less takes the hour.
+    assert soak(2, 0.2, settling=512) == []
