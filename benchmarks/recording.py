@@ -39,10 +39,11 @@ def measure(kind: str, case: str, signals: int) -> None:
     # these alone, by where they leave things in memory, move a loop by some percent.
     import sigrec._recorder.record
     from sigrec._reader import places
+    from sigrec._recorder import retention
 
     for directory in places.candidates():
         if places.prepare(directory) is None:
-            places.clean(directory)
+            retention.clean(directory)
             break
     if kind == "recorded":
         sigrec.record()

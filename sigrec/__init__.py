@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sigrec._handling.streams import Flag, Missed, Stream, stream, wait
     from sigrec._handling.timers import Timer, timer
     from sigrec._reader.recording import Recording, SignalStats, open_recording
-    from sigrec._reader.stats import ProcessStats, Stats, stats
+    from sigrec._reader.stats import ProcessStats, Stats
+    from sigrec._recorder.own import stats
     from sigrec._recorder.publishing import configure
     from sigrec._recorder.record import Recorder, record
     from sigrec._signals.names import signal_name, signal_number
@@ -83,7 +84,7 @@ _MODULES = {
     "signal_name": "_signals.names",
     "signal_number": "_signals.names",
     "sigqueue": "_handling.sending",
-    "stats": "_reader.stats",
+    "stats": "_recorder.own",
     "stream": "_handling.streams",
     "timer": "_handling.timers",
     "unregister": "_handling.registration",

@@ -9,7 +9,7 @@ import time
 from sigrec import _core
 from sigrec._doctor.finding import Finding
 from sigrec._handling.registration import register
-from sigrec._reader.stats import stats
+from sigrec._recorder.own import stats
 from sigrec._signals.names import name
 from sigrec._text import number
 

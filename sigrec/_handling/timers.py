@@ -8,7 +8,7 @@ import time
 from sigrec import _core
 from sigrec._errors import SigrecError
 from sigrec._handling.registration import catchable, register, wait_until_taken
-from sigrec._reader.stats import stats
+from sigrec._recorder.own import stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""stats(): the ledger as objects, and as the JSON that the command line prints."""
+"""The ledger as objects, and as the JSON that ``sigrec stats --json`` prints."""
 
 from __future__ import annotations
 
@@ -88,26 +88,6 @@ class Stats:
         return f"<Stats of {', '.join(f'PID {process.pid}' for process in self.processes)}>"
 
 
-def stats() -> Stats:
-    """This process's ledger. In a forked child it begins at the fork."""
-    # Here, and not above: reading recordings must not need the core.
-    from sigrec._recorder import publishing
-
-    return Stats([own_recording() if publishing.started() else None])
-
-
-def own_recording() -> Recording:
-    """This process's, up to date. Makes one, if it has none."""
-    from sigrec import _core
-    from sigrec._recorder import publishing
-
-    publishing.start()
-    _core.fold()
-    _core.refresh_modes()
-    publishing.notice_loss()
-    return Recording(_core.read, os.fsdecode(_core.path()) or None)
-
-
 def _signal(stats: SignalStats) -> dict[str, Any]:
     return {
         "signal": stats.signal,
@@ -135,5 +115,4 @@ def _when(info: SignalInfo | None) -> str | None:
 
 for _public in (Stats, ProcessStats):
     _public.__module__ = "sigrec"
-stats.__module__ = "sigrec"
 del _public

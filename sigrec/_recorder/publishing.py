@@ -9,6 +9,7 @@ import threading
 from sigrec import _core
 from sigrec._errors import SigrecError
 from sigrec._reader import places
+from sigrec._recorder import retention
 
 HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
@@ -115,7 +116,7 @@ def _adopt() -> None:
     notes: list[str] = []
     if _settings.recording is not None and _settings.pid == os.getpid():
         directory, name = os.path.split(_settings.recording)
-        reason = places.in_the_way(_settings.recording)
+        reason = retention.in_the_way(_settings.recording)
         if reason is not None:
             notes.append(reason)
         elif _publish(directory, name, True, notes):
@@ -125,7 +126,7 @@ def _adopt() -> None:
         if reason is not None:
             notes.append(reason)
         elif _publish(directory, f"{os.getpid()}.sigrec", False, notes):
-            places.clean(directory)
+            retention.clean(directory)
             _leave_cleanly()
             _warn(notes, f"recording to {os.fsdecode(_core.path())}")
             return
@@ -137,7 +138,7 @@ def _adopt() -> None:
 def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -> bool:
     try:
         if named_by_user:
-            places.make_way(os.path.join(directory, name))
+            retention.make_way(os.path.join(directory, name))
         _core.publish(
             os.fsencode(directory),
             os.fsencode(name),

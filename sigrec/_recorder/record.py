@@ -99,7 +99,7 @@ class Recorder:
     # --- of this process's recording, what came since --------------------------------
 
     def _open(self) -> Recording:
-        from sigrec._reader.stats import own_recording
+        from sigrec._recorder.own import own_recording
 
         if self._pid != os.getpid():
             self._pid, self._before = os.getpid(), {}  # a child counts from zero

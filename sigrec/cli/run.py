@@ -20,7 +20,7 @@ import os
 import sys
 
 from sigrec._errors import SigrecError
-from sigrec._reader import places
+from sigrec._recorder.retention import in_the_way
 
 USAGE = "sigrec run [-o FILE] [--children] [-m MODULE | -c CODE | SCRIPT] ARGS..."
 
@@ -86,7 +86,7 @@ def _output(path: str | None) -> str | None:
         raise SigrecError(f"{path}: is a directory")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise SigrecError(f"{path}: the directory {directory} is not writable")
-    reason = places.in_the_way(output)
+    reason = in_the_way(output)
     if reason is not None:
         raise SigrecError(reason)
     return output

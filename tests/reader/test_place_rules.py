@@ -11,6 +11,7 @@ import pytest
 import sigrec
 from sigrec._proc import host
 from sigrec._reader import places
+from sigrec._recorder import retention
 from sigrec._why.sentence import why
 from tests.reader.builder import BOOT, RecordingBuilder, event
 
@@ -188,19 +189,19 @@ def left(place):
 
 def test_clean_keeps_the_newest(place):
     fill(place, 20)
-    places.clean(str(place))
+    retention.clean(str(place))
     assert left(place) == {f"{NOBODY + n}.sigrec" for n in range(4, 20)}
 
 
 def test_clean_leaves_a_few_alone(place):
     fill(place, 16)
-    places.clean(str(place))
+    retention.clean(str(place))
     assert len(left(place)) == 16
 
 
 def test_clean_keep(place):
     fill(place, 5)
-    places.clean(str(place), keep=2)
+    retention.clean(str(place), keep=2)
     assert left(place) == {f"{NOBODY + 3}.sigrec", f"{NOBODY + 4}.sigrec"}
 
 
@@ -210,9 +211,9 @@ def test_clean_keeps_a_long_life_that_ended_just_now(place):
     mine = RecordingBuilder(pid=process.pid).write(place / f"{process.pid}.sigrec")
     os.utime(mine, ns=(0, 0))
     fill(place, 16)
-    places.clean(str(place))
+    retention.clean(str(place))
     process.communicate()
-    places.clean(str(place))
+    retention.clean(str(place))
     assert mine.exists()
     assert left(place) == {mine.name, *(f"{NOBODY + n}.sigrec" for n in range(1, 16))}
 
@@ -222,7 +223,7 @@ def test_clean_does_not_drop_an_ending_for_many_that_went_well(place):
     for n in range(100, 140):
         path = RecordingBuilder(pid=NOBODY + n).set(state=1, leave=1, status=0)
         path.write(place / f"{NOBODY + n}.sigrec")
-    places.clean(str(place))
+    retention.clean(str(place))
     assert f"{NOBODY}.sigrec" in left(place)
     assert len(left(place)) == 17
 
@@ -235,7 +236,7 @@ def test_clean_leaves_what_may_live(place):
     for path in place.iterdir():
         os.utime(path, ns=(0, 0))
     fill(place, 3, start=1)
-    places.clean(str(place), keep=0)
+    retention.clean(str(place), keep=0)
     assert left(place) == {f"{NOBODY}.sigrec", f"{os.getpid()}.sigrec"}
 
 
@@ -244,7 +245,7 @@ def test_clean_takes_this_boots_dead(place, gone):
         boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
     )
     builder.write(place / f"{gone}.sigrec")
-    places.clean(str(place), keep=0)
+    retention.clean(str(place), keep=0)
     assert left(place) == set()
 
 
@@ -256,7 +257,7 @@ def test_clean_touches_only_recordings(place, tmp_path):
     broken = RecordingBuilder().set(version=99).write(place / f"{NOBODY + 3}.sigrec")
     before = left(place)
     fill(place, 4, start=10)
-    places.clean(str(place), keep=0)
+    retention.clean(str(place), keep=0)
     assert left(place) == before
     assert broken.exists()
 
@@ -264,17 +265,17 @@ def test_clean_touches_only_recordings(place, tmp_path):
 def test_clean_never_removes_what_a_link_points_to(place, tmp_path):
     target = RecordingBuilder(pid=NOBODY).write(tmp_path / "precious")
     (place / f"{NOBODY}.sigrec").symlink_to(target)
-    places.clean(str(place), keep=0)
+    retention.clean(str(place), keep=0)
     assert target.exists()
 
 
 def test_clean_never_raises(place, tmp_path):
-    places.clean(str(tmp_path / "absent"), keep=0)
+    retention.clean(str(tmp_path / "absent"), keep=0)
     (tmp_path / "file").touch()
-    places.clean(str(tmp_path / "file"), keep=0)
+    retention.clean(str(tmp_path / "file"), keep=0)
     fill(place, 3)
     os.truncate(place / f"{NOBODY}.sigrec", 100)
-    places.clean(str(place), keep=0)
+    retention.clean(str(place), keep=0)
 
 
 def test_boot_of_the_builder_is_not_ours():
@@ -288,7 +289,7 @@ def test_clean_removes_what_was_left_half_made(place):
     for path in (old, alive):
         os.utime(path, (1, 1))
     (place / ".notes.tmp").write_bytes(b"")
-    places.clean(str(place))
+    retention.clean(str(place))
     assert left(place) == {new.name, alive.name, ".notes.tmp"}
 
 
@@ -303,7 +304,7 @@ def test_clean_goes_on_where_one_cannot_be_removed(place, monkeypatch):
         unlink(path)
 
     monkeypatch.setattr(os, "unlink", refusing)
-    places.clean(str(place), keep=0)
+    retention.clean(str(place), keep=0)
     assert left(place) == {names[1]}
 
 
@@ -320,7 +321,7 @@ def test_clean_spares_what_took_the_place_since(place, monkeypatch):
         return lstat(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "lstat", published_meanwhile)
-    places.clean(str(place), keep=0)
+    retention.clean(str(place), keep=0)
     assert (place / name).read_bytes() == b"a new process's"
 
 
