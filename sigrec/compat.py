@@ -17,7 +17,8 @@ import threading as _threading
 from signal import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from sigrec import _core
-from sigrec._handling.registration import catchable, register
+from sigrec._handling.registration import register
+from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

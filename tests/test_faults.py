@@ -209,7 +209,7 @@ def test_no_descriptor_is_left_at_registration(child):
     p = child(
         """
         import resource, linecache, warnings
-        import sigrec._signals.names, sigrec._handling.registration, sigrec._reader.places, sigrec._reader.stats
+        import sigrec._signals.names, sigrec._handling.registration, sigrec._recorder.own, sigrec._recorder.retention
         warnings.simplefilter("always")
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         sigrec.register(RT, lambda s, f: None)

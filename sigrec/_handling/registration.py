@@ -16,6 +16,7 @@ from types import MappingProxyType
 from sigrec import _core
 from sigrec._errors import WrongThreadError
 from sigrec._recorder import publishing
+from sigrec._signals.names import catchable
 
 # The standard ones: sigrec.compat may put its own in their place.
 _getsignal, _set_handler = signal.getsignal, signal.signal
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 # nest handlers until the stack is used up.
 REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
 DEPTH = 8
-_VALID = signal.valid_signals()
 
 
 _UNTOUCHED = object()  # the Python-level handler was left alone: nothing to give back
@@ -297,20 +297,6 @@ class SignalManager:
 
     def __repr__(self) -> str:
         return f"<SignalManager {', '.join(map(_describe, self.handlers)) or 'empty'}>"
-
-
-def catchable(signum: Any) -> int:
-    """The signal's number, or ValueError for what cannot be caught here."""
-    if not isinstance(signum, int) or isinstance(signum, bool):
-        raise ValueError(f"signum must be an int or signal.Signals, not {signum!r}")
-    number = int(signum)
-    if number in (signal.SIGKILL, signal.SIGSTOP):
-        raise ValueError(f"{_describe(number)} cannot be caught: the kernel does not allow it")
-    if number not in _VALID:
-        if 32 <= number < signal.SIGRTMIN:
-            raise ValueError(f"signal {number} is reserved by the C library")
-        raise ValueError(f"signum must be a signal number, not {signum!r}")
-    return number
 
 
 def wait_until_taken(number: int) -> None:

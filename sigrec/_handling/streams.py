@@ -14,7 +14,8 @@ from collections import deque
 
 from sigrec._errors import SigrecError
 from sigrec._handling import dispatcher
-from sigrec._handling.registration import catchable, register
+from sigrec._handling.registration import register
+from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

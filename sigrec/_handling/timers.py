@@ -7,8 +7,9 @@ import time
 
 from sigrec import _core
 from sigrec._errors import SigrecError
-from sigrec._handling.registration import catchable, register, wait_until_taken
+from sigrec._handling.registration import register, wait_until_taken
 from sigrec._recorder.own import stats
+from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections import Counter
 
 from sigrec import _core
 from sigrec._errors import SigrecError
-from sigrec._handling.registration import catchable
 from sigrec._recorder import publishing
+from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

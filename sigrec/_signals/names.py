@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+_VALID = signal.valid_signals()
+
 
 def name(signum: int, sigrtmin: int | None = None) -> str:
     """``"SIGUSR1"``, ``"SIGRTMIN+2"``; ``"signal 33"`` for one that has no name.
@@ -53,6 +55,20 @@ def signal_number(name: str) -> int:
         elif full in signal.Signals.__members__:
             return int(signal.Signals[full])
     raise ValueError(f"not a signal: {name!r}")
+
+
+def catchable(signum: object) -> int:
+    """The signal's number, or ValueError for what cannot be caught here."""
+    if not isinstance(signum, int) or isinstance(signum, bool):
+        raise ValueError(f"signum must be an int or signal.Signals, not {signum!r}")
+    number = int(signum)
+    if number in (signal.SIGKILL, signal.SIGSTOP):
+        raise ValueError(f"{name(number)} cannot be caught: the kernel does not allow it")
+    if number not in _VALID:
+        if 32 <= number < signal.SIGRTMIN:
+            raise ValueError(f"signal {number} is reserved by the C library")
+        raise ValueError(f"signum must be a signal number, not {signum!r}")
+    return number
 
 
 for _public in (signal_name, signal_number):
