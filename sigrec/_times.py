@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC
 
+from sigrec import _check
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
@@ -72,12 +74,14 @@ def utc(time_ns: int) -> str:
 
 def nanoseconds(what: str, when: datetime | int | None) -> int | None:
     """Of an argument of that name; ValueError for what is neither an aware datetime nor a number."""
-    if when is None or (isinstance(when, int) and not isinstance(when, bool)):
-        return when
+    if when is None:
+        return None
+    if isinstance(when, int) and not isinstance(when, bool):
+        return int(when)
     from datetime import datetime, timedelta
 
     if not isinstance(when, datetime) or when.utcoffset() is None:
-        raise ValueError(f"{what} must be an aware datetime or ns since 1970, not {when!r}")
+        _check.bad(f"{what} must be an aware datetime or ns since 1970", when)
     since_1970 = when - datetime(1970, 1, 1, tzinfo=UTC)
     return since_1970 // timedelta(microseconds=1) * 1000
 

@@ -13,7 +13,7 @@ import threading
 import time
 from types import MappingProxyType
 
-from sigrec import _core
+from sigrec import _check, _core
 from sigrec._errors import WrongThreadError
 from sigrec._recorder import publishing
 from sigrec._signals.names import catchable
@@ -75,7 +75,13 @@ class Registration:
     newest ends, the one before it is in force again.
     """
 
-    __slots__ = ("_active", "_core_handler", "_thread", "handler", "signum")
+    __slots__ = {  # noqa: RUF023 - as one reads them
+        "signum": "The signal's number.",
+        "handler": "What is called for it, as it was given.",
+        "_core_handler": None,
+        "_thread": None,
+        "_active": None,
+    }
 
     signum: int
     handler: Handler
@@ -173,18 +179,17 @@ def register(
     """
     number = catchable(signum)
     if not callable(handler):
-        raise ValueError(f"handler must be callable, not {handler!r}")
-    if deliver not in ("main", "thread"):
-        raise ValueError(f'deliver must be "main" or "thread", not {deliver!r}')
+        _check.bad("handler must be callable", handler)
+    if not isinstance(deliver, str) or deliver not in ("main", "thread"):
+        _check.bad('deliver must be "main" or "thread"', deliver)
     for name, value in (("reentrant", reentrant), ("coalesce", coalesce)):
         if value is not None and not isinstance(value, bool):
-            raise ValueError(f"{name} must be True, False or None, not {value!r}")
-    if not isinstance(siginfo, bool):
-        raise ValueError(f"siginfo must be True or False, not {siginfo!r}")
+            _check.bad(f"{name} must be True, False or None", value)
+    _check.flag("siginfo", siginfo)
     if propagate is not None and not (
         isinstance(propagate, type) and issubclass(propagate, BaseException)
     ):
-        raise ValueError(f"propagate must be an exception class, not {propagate!r}")
+        _check.bad("propagate must be an exception class", propagate)
     if reentrant is None:
         reentrant = number in REENTRANT
     if coalesce is None:

@@ -12,10 +12,12 @@ import threading
 import weakref
 from collections import deque
 
+from sigrec import _check
 from sigrec._errors import SigrecError
 from sigrec._handling import dispatcher
 from sigrec._handling.registration import register
 from sigrec._signals.names import catchable
+from sigrec._signals.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,23 +32,16 @@ LARGEST_BACKLOG = 1 << 24
 TURN = 64  # events that an asyncio task takes before others have their turn
 
 
-class Missed:
+class Missed(Value):
     """In a stream, at its place: so many events of a signal were delivered and could not be kept
-    for this subscriber, or had no siginfo. ``si_signo`` as in SignalInfo, and ``count``."""
+    for this subscriber, or had no siginfo."""
 
-    __slots__ = ("count", "si_signo")
+    __slots__ = {"count": "How many.", "si_signo": "The signal's number, as in SignalInfo."}
+    _fields = ("si_signo", "count")
 
     def __init__(self, si_signo: int, count: int) -> None:
-        self.si_signo = si_signo
-        self.count = count
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Missed):
-            return NotImplemented
-        return (self.si_signo, self.count) == (other.si_signo, other.count)
-
-    def __hash__(self) -> int:
-        return hash((self.si_signo, self.count))
+        self.si_signo = _check.integer("si_signo must be a signal number", si_signo, 1, 64)
+        self.count = _check.integer("count must be an int from 1 on", count, 1, 1 << 64)
 
     def __repr__(self) -> str:
         from sigrec._signals.names import name
@@ -73,16 +68,22 @@ class Stream:
         self._closed = False
         self._taken = 0
         self._signums = signums
-        self.unread: list[SignalInfo | Missed] = []
-        """What was delivered and not read when it was closed."""
+        self._unread: list[SignalInfo | Missed] = []
 
     @property
     def signals(self) -> frozenset[int]:
+        """The numbers of the signals that it is open for."""
         return frozenset(self._signums)
 
     @property
     def closed(self) -> bool:
+        """Whether it was closed."""
         return self._closed
+
+    @property
+    def unread(self) -> list[SignalInfo | Missed]:
+        """What was delivered and not read when it was closed."""
+        return self._unread
 
     # --- reading ---------------------------------------------------------------------
 
@@ -92,8 +93,7 @@ class Stream:
 
         Raises SigrecError in a forked child: the stream is its parent's.
         """
-        if timeout is not None and (isinstance(timeout, bool) or not timeout >= 0):
-            raise ValueError(f"timeout must be seconds from 0 on, or None, not {timeout!r}")
+        timeout = _check.timeout(timeout)
         import time
 
         end = None if timeout is None else time.monotonic() + timeout
@@ -222,7 +222,7 @@ class Stream:
         with self._lock:
             self._closed = True
             self._flush_overflow()
-            self.unread = list(self._items)
+            self._unread = list(self._items)
             self._items.clear()
             waiters = list(self._waiters)
             self._waiters.clear()
@@ -277,12 +277,9 @@ def stream(*signums: int, backlog: int = BACKLOG) -> Stream:
     numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
     if not numbers:
         raise ValueError("which signals? stream() needs at least one")
-    if (
-        isinstance(backlog, bool)
-        or not isinstance(backlog, int)
-        or not 1 <= backlog <= LARGEST_BACKLOG
-    ):
-        raise ValueError(f"backlog must be an int from 1 to {LARGEST_BACKLOG}, not {backlog!r}")
+    backlog = _check.integer(
+        f"backlog must be an int from 1 to {LARGEST_BACKLOG}", backlog, 1, LARGEST_BACKLOG
+    )
     made = Stream(numbers, backlog)
     _attach(made)
     return made
@@ -294,6 +291,7 @@ def wait(*signums: int, timeout: float | None = None) -> SignalInfo | None:
     What came before the call is not seen: for more than one, open a :func:`stream`. Raises as
     that does.
     """
+    timeout = _check.timeout(timeout)  # before anything is changed
     with stream(*signums) as opened:
         item = opened.get(timeout)
     if isinstance(item, Missed):
@@ -304,13 +302,12 @@ def wait(*signums: int, timeout: float | None = None) -> SignalInfo | None:
 class Flag(threading.Event):
     """A threading.Event that is set when one of these signals comes: ``Flag(signal.SIGTERM)``.
 
-    ``info`` is the first one since it was made or cleared. As a context manager, or by close(), it
-    gives the signals back. Raises as :func:`stream` does.
+    As a context manager, or by close(), it gives the signals back. Raises as :func:`stream` does.
     """
 
     def __init__(self, *signums: int) -> None:
         super().__init__()
-        self.info: SignalInfo | None = None
+        self._info: SignalInfo | None = None
         numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
         if not numbers:
             raise ValueError("which signals? Flag() needs at least one")
@@ -320,14 +317,26 @@ class Flag(threading.Event):
 
     def _come(self, signum: int, info: SignalInfo | None, frame: FrameType | None) -> None:
         if not self.is_set():
-            self.info = info
+            self._info = info
             self.set()
 
+    @property
+    def info(self) -> SignalInfo | None:
+        """The first one that came since it was made or cleared; None: none came, or it had no
+        siginfo."""
+        return self._info
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is set; waits until it is, ``timeout`` seconds at most."""
+        return super().wait(_check.timeout(timeout))
+
     def clear(self) -> None:
+        """As if nothing had come: it is not set, and ``info`` is None."""
         super().clear()
-        self.info = None
+        self._info = None
 
     def close(self) -> None:
+        """Give the signals back; a second call does nothing. It stays set, if it was."""
         while self._registrations:
             self._registrations.pop().cancel()
 

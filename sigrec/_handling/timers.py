@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import time
 
-from sigrec import _core
+from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._handling.registration import register, wait_until_taken
 from sigrec._recorder.own import stats
@@ -32,11 +34,16 @@ class Timer:
     def __init__(
         self, signum: int, handle: _core.Timer, registration: Registration, before: int
     ) -> None:
-        self.signum = signum
+        self._signum = signum
         self._handle = handle
         self._registration = registration
         self._before = before
         self._ended: int | None = None
+
+    @property
+    def signum(self) -> int:
+        """The number of the signal that it sends."""
+        return self._signum
 
     @property
     def expirations(self) -> int:
@@ -94,20 +101,21 @@ def timer(
     thread: the native id of the thread that shall take the signals; default: any.
 
     Raises ValueError for a bad argument, SigrecError where no signal is free or the platform has no
-    such timers, OSError for a clock that the kernel refuses.
+    such timers, OSError for what else the kernel refuses (EPERM for a clock that may wake the
+    machine, EAGAIN at RLIMIT_SIGPENDING).
     """
     interval_ns = _nanoseconds("interval", interval)
     first_ns = interval_ns if first is None else _nanoseconds("first", first)
     if handler is not None and not callable(handler):
-        raise ValueError(f"handler must be callable, not {handler!r}")
-    if not isinstance(clock, int) or isinstance(clock, bool):
-        raise ValueError(f"clock must be a clock's number, not {clock!r}")
-    if thread is not None and (
-        not isinstance(thread, int) or isinstance(thread, bool) or not 0 < thread < 1 << 31
-    ):
-        raise ValueError(f"thread must be a native thread id, not {thread!r}")
-    if not isinstance(value, int) or isinstance(value, bool) or not -(1 << 63) <= value < 1 << 63:
-        raise ValueError(f"value must be an int of 64 bits, not {value!r}")
+        _check.bad("handler must be callable", handler)
+    # Of a process's or a thread's CPU time: a negative one, clock_getcpuclockid(3).
+    _check.integer("clock must be a clock's number", clock, -(1 << 31), (1 << 31) - 1)
+    if thread is not None:
+        is_thread = "thread must be the native id of a thread of this process"
+        _check.integer(is_thread, thread, 1, (1 << 31) - 1)
+        if os.path.isdir("/proc/self/task") and not os.path.isdir(f"/proc/self/task/{int(thread)}"):
+            _check.bad(is_thread, thread)
+    _check.integer("value must be an int of 64 bits, signed", value, -(1 << 63), (1 << 63) - 1)
     number = _free_signal() if signum is None else catchable(signum)
     if number in _used:
         raise ValueError(f"signal {number} is another timer's")
@@ -121,8 +129,14 @@ def timer(
         handle = _core.Timer(clock, number, thread or 0, value)
         made = Timer(number, handle, registration, _expirations(number))
         handle.start(first_ns, interval_ns)
-    except BaseException:
+    except BaseException as error:
         registration.cancel()
+        if isinstance(error, OSError) and error.errno == errno.EINVAL:
+            raise ValueError(
+                f"there is no timer of clock {clock}"
+                + ("" if thread is None else f" for thread {thread}")
+                + " here: timer_create(2)"
+            ) from None
         raise
     _used.add(number)
     return made
@@ -134,13 +148,8 @@ def _expirations(signum: int) -> int:
 
 
 def _nanoseconds(what: str, seconds: float) -> int:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise ValueError(f"{what} must be seconds, not {seconds!r}")
-    if not 1e-9 <= seconds <= LONGEST_S:  # nan is neither
-        raise ValueError(
-            f"{what} must be from a nanosecond to {LONGEST_S} seconds, not {seconds!r}"
-        )
-    return round(seconds * 1e9)
+    must_be = f"{what} must be from a nanosecond to {LONGEST_S} seconds"
+    return round(_check.seconds(must_be, seconds, 1e-9, LONGEST_S) * 1e9)
 
 
 def _free_signal() -> int:

@@ -11,6 +11,7 @@ import stat
 import struct
 import sys
 
+from sigrec import _check
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._proc import host, process
 from sigrec._proc.maps import maps_writable
@@ -25,6 +26,7 @@ from sigrec._signals.siginfo import (
     _set_names,
     sender_kind,
 )
+from sigrec._signals.value import Value
 from sigrec._times import aware, nanoseconds
 
 TYPE_CHECKING = False
@@ -83,15 +85,30 @@ _SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
 _MODES = {0: "none", 1: "registered", 2: "unregistered", 3: "recorded"}
 
 
-class SignalStats:
+class SignalStats(Value):
     """The ledger of one signal in one process. Counts are cumulative since the process began
     to record; ``delivered == recorded + dropped`` when nothing is in flight."""
 
-    __slots__ = (
-        "abandoned", "delivered", "dropped", "first", "handled", "last", "mode", "number",
-        "overruns", "overwritten", "pending", "recorded", "replaced", "senders", "signal",
-        "undetailed",
-    )  # fmt: skip
+    __slots__ = {  # noqa: RUF023 - as one reads them
+        "signal": 'The signal\'s name, as ``"SIGUSR1"``.',
+        "number": "The signal's number.",
+        "mode": '``"registered"`` (it has a handler of sigrec\'s), ``"unregistered"`` (it had one), '
+        '``"recorded"`` (its handling is the program\'s own), ``"none"`` (it was recorded once).',
+        "replaced": "Whether somebody else's handler has taken the place of sigrec's.",
+        "delivered": "How many the process took from the kernel.",
+        "recorded": "Of these, how many were written to the history.",
+        "dropped": "Of these, how many could not be written there.",
+        "overwritten": "How many were written, and newer ones have taken their place since.",
+        "handled": "For how many a handler was called, or one call stood for them.",
+        "pending": "How many were delivered and are not handled yet.",
+        "undetailed": "How many were handled or are pending without their siginfo.",
+        "abandoned": "How many a cancel inside the signal's own handler left unhandled.",
+        "overruns": "How many more expirations of a POSIX timer these signals stood for.",
+        "first": "The first event, a :class:`SignalInfo`; None where it is not known.",
+        "last": "The newest event; None where it is not known.",
+        "senders": "(:class:`Sender`, how many it sent), the most frequent first.",
+    }
+    _fields = tuple(__slots__)
 
     signal: str
     number: int
@@ -148,7 +165,7 @@ class Recording:
     def __init__(
         self, read: Callable[[int, int], bytes], path: str | None = None, fd: int = -1
     ) -> None:
-        self.path = path
+        self._path = path
         self._read = read  # (offset, size): fewer bytes only where the recording ends
         self._fd = -1
         self._status = None if fd < 0 else os.fstat(fd)
@@ -211,10 +228,10 @@ class Recording:
         self._senders_at, self._senders_size = senders_at, senders_count * SENDER_ENTRY
         self._ledger_at, self._ring_at, self._capacity = ledger_at, ring_at, capacity
         self._start_ticks, self._namespace, self._sigrtmin = ticks, namespace, sigrtmin
-        self.pid: int = pid
-        self.uid: int = uid
-        self.boot_id: str = boot_id.split(b"\0")[0].decode("ascii", "replace")
-        self.started_ns: int = started_ns
+        self._pid: int = pid
+        self._uid: int = uid
+        self._boot_id: str = boot_id.split(b"\0")[0].decode("ascii", "replace")
+        self._started_ns: int = started_ns
         here = self._status is None or (
             self.boot_id == host.boot_id() and namespace == host.pid_namespace()
         )
@@ -243,6 +260,31 @@ class Recording:
 
     def _word(self, offset: int) -> int:
         return int.from_bytes(self._bytes(offset, 8), _BYTE_ORDER)
+
+    @property
+    def path(self) -> str | None:
+        """Its file; None: it is in memory."""
+        return self._path
+
+    @property
+    def pid(self) -> int:
+        """The process's id, in its own PID namespace."""
+        return self._pid
+
+    @property
+    def uid(self) -> int:
+        """The user that the process ran as when the recording was made, as it says itself."""
+        return self._uid
+
+    @property
+    def boot_id(self) -> str:
+        """Which boot of which machine it is of: /proc/sys/kernel/random/boot_id."""
+        return self._boot_id
+
+    @property
+    def started_ns(self) -> int:
+        """When the recording was made, in ns since 1970."""
+        return self._started_ns
 
     @property
     def argv(self) -> list[str]:
@@ -298,7 +340,10 @@ class Recording:
         return False
 
     def name(self, signum: int) -> str:
-        """The signal's name in that process: its C library may have another SIGRTMIN."""
+        """The signal's name in that process: its C library may have another SIGRTMIN.
+        ``"signal 99"`` for a number that is no signal's."""
+        if not _check.is_int(signum):
+            _check.bad("signum must be an int", signum)
         return name(signum, self._sigrtmin)
 
     @property
@@ -597,6 +642,7 @@ class Recording:
     # --- the file ------------------------------------------------------------------------
 
     def close(self) -> None:
+        """Close the file; a second call does nothing. Reading raises ValueError then."""
         if self._descriptor is not None:
             self._fd = -1
             self._read = _closed  # the number of the descriptor is soon someone else's
@@ -623,13 +669,10 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
     Raises NoRecordingError where there is none, RecordingError for a file that is not a
     recording, or corrupt, or of another version; ValueError for another kind of argument.
     """
-    if isinstance(pid_or_path, bool) or not isinstance(pid_or_path, (int, str, os.PathLike)):
-        raise ValueError(f"a recording is opened by pid or path, not {pid_or_path!r}")
+    by = "a recording is opened by a pid or a path"
     if not isinstance(pid_or_path, int):
-        return _open(os.fspath(pid_or_path), os.O_RDONLY)
-    pid = int(pid_or_path)
-    if pid <= 0:
-        raise ValueError(f"pid must be positive, not {pid}")
+        return _open(_check.path(by, pid_or_path), os.O_RDONLY)
+    pid = _check.integer(by, pid_or_path, 1, (1 << 31) - 1)
     opened: list[Recording] = []
     bad: RecordingError | None = None
     for path in places.find(pid):
@@ -650,9 +693,7 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
 
 
 def _signum(signum: int) -> int:
-    if isinstance(signum, bool) or not isinstance(signum, int) or not 1 <= signum < LEDGER_COUNT:
-        raise ValueError(f"not a signal: {signum!r}")
-    return int(signum)
+    return _check.integer("signum must be a signal number", signum, 1, LEDGER_COUNT - 1)
 
 
 def _closed(offset: int, size: int) -> bytes:

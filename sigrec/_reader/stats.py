@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+from sigrec import _check
 from sigrec._reader.recording import Recording, SignalStats
 from sigrec._signals.fields import sender_fields
+from sigrec._signals.value import Value
 from sigrec._text import json_text
 from sigrec._times import rfc3339
 
@@ -19,10 +21,19 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-class ProcessStats:
+class ProcessStats(Value):
     """One process: its recording's header, and its signals by number, at one moment."""
 
-    __slots__ = ("argv", "ended_by", "path", "pid", "signals", "started_ns", "state")
+    __slots__ = {  # noqa: RUF023 - as one reads them
+        "pid": "Its process id.",
+        "state": "As :attr:`Recording.state`.",
+        "ended_by": "The name of the signal that ended it, where that was recorded; else None.",
+        "argv": "Its command line; None: it has no recording.",
+        "started_ns": "When the recording was made, in ns since 1970; None: it has none.",
+        "path": "The recording's file; None: it is in memory, or there is none.",
+        "signals": "Its :class:`SignalStats` by signal number.",
+    }
+    _fields = tuple(__slots__)
 
     def __init__(self, recording: Recording | None) -> None:
         self.pid: int = recording.pid if recording else os.getpid()
@@ -34,11 +45,15 @@ class ProcessStats:
         self.path: str | None = recording.path if recording else None
         self.signals: dict[int, SignalStats] = recording.signals if recording else {}
 
+    def __repr__(self) -> str:
+        return f"<ProcessStats of PID {self.pid}, {self.state}>"
+
     def worth_showing(self) -> list[SignalStats]:
         """Without those that are merely recorded and never came: that may be 60."""
         return [s for s in self.signals.values() if s.delivered or s.mode != "recorded"]
 
     def to_dict(self) -> dict[str, Any]:
+        """Its part of the JSON of ``sigrec stats --json``."""
         return {
             "pid": self.pid,
             "state": self.state,
@@ -50,12 +65,15 @@ class ProcessStats:
         }
 
 
-class Stats:
+class Stats(Value):
     """The ledgers of one or more processes at one moment.
 
     ``stats[signum]`` is the :class:`SignalStats` of a signal in the one process; a signal that
     was never delivered and has no handler is a KeyError. Iterates over SignalStats.
     """
+
+    __slots__ = {"processes": "A :class:`ProcessStats` for each process."}
+    _fields = ("processes",)
 
     def __init__(self, recordings: Iterable[Recording | None]) -> None:
         self.processes = [ProcessStats(recording) for recording in recordings]
@@ -66,10 +84,11 @@ class Stats:
         return self.processes[0]
 
     def __getitem__(self, signum: int) -> SignalStats:
-        return self._only().signals[int(signum)]
+        number = _check.integer("signum must be a signal number", signum, 1, 64)
+        return self._only().signals[number]
 
     def __contains__(self, signum: object) -> bool:
-        return signum in self._only().signals
+        return _check.is_int(signum) and signum in self._only().signals
 
     def __iter__(self) -> Iterator[SignalStats]:
         return iter(self._only().signals.values())

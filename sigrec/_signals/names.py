@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from sigrec import _check
+
 _VALID = signal.valid_signals()
 
 
@@ -29,9 +31,7 @@ def signal_name(signum: int) -> str:
     ``"signal 33"`` for one that the C library keeps for itself. Raises ValueError for what is not
     a signal number, 1 to 64 here.
     """
-    if isinstance(signum, bool) or not isinstance(signum, int) or not 1 <= signum <= 64:
-        raise ValueError(f"signum must be a signal number, not {signum!r}")
-    return name(int(signum))
+    return name(_check.integer("signum must be a signal number", signum, 1, 64))
 
 
 def signal_number(name: str) -> int:
@@ -41,7 +41,7 @@ def signal_number(name: str) -> int:
     Raises ValueError for anything else.
     """
     if isinstance(name, str):
-        if name.isdecimal() and name.isascii() and 1 <= int(name) <= 64:
+        if len(name) <= 2 and name.isdecimal() and name.isascii() and 1 <= int(name) <= 64:
             return int(name)
         full = name.upper() if name.upper().startswith("SIG") else "SIG" + name.upper()
         base, sign, offset = full[:8], full[8:9], full[9:]
@@ -54,20 +54,20 @@ def signal_number(name: str) -> int:
                     return number
         elif full in signal.Signals.__members__:
             return int(signal.Signals[full])
-    raise ValueError(f"not a signal: {name!r}")
+    raise ValueError(f"not a signal: {_check.shown(name)}")
 
 
 def catchable(signum: object) -> int:
     """The signal's number, or ValueError for what cannot be caught here."""
     if not isinstance(signum, int) or isinstance(signum, bool):
-        raise ValueError(f"signum must be an int or signal.Signals, not {signum!r}")
+        _check.bad("signum must be an int or signal.Signals", signum)
     number = int(signum)
     if number in (signal.SIGKILL, signal.SIGSTOP):
         raise ValueError(f"{name(number)} cannot be caught: the kernel does not allow it")
     if number not in _VALID:
         if 32 <= number < signal.SIGRTMIN:
             raise ValueError(f"signal {number} is reserved by the C library")
-        raise ValueError(f"signum must be a signal number, not {signum!r}")
+        _check.bad("signum must be a signal number", signum)
     return number
 
 

@@ -39,23 +39,11 @@ def sender_kind(signo: int, code: int, pid: int) -> str:
 
 
 class Sender:
-    """Who sent a signal. Immutable.
+    """Who sent a signal. Immutable. Two are equal where ``kind``, ``pid`` and ``uid`` are."""
 
-    kind: "process" (pid and uid are set), "unknown" (the kernel could not or may not say),
-        "kernel", "timer", "terminal" (a key such as Ctrl-C, job control, a hangup), "child" (pid
-        and uid of the child whose state changed); in counts "others" (more than are kept apart).
-    comm: the process's short name (proc_pid_comm(5)): as the handler or the reader found it;
-        None where neither did while the process lived.
-    argv: its command line, if it still lives; else None. As it says itself, so not to be trusted.
-    """
+    __slots__ = ("_parts",)
 
-    __slots__ = ("argv", "comm", "kind", "pid", "uid")
-
-    kind: str
-    pid: int | None
-    uid: int | None
-    comm: str | None
-    argv: list[str] | None
+    _parts: tuple[str, int | None, int | None, str | None, list[str] | None]
 
     def __init__(
         self,
@@ -65,11 +53,44 @@ class Sender:
         comm: str | None = None,
         argv: list[str] | None = None,
     ) -> None:
-        for name, value in zip(self.__slots__, (argv, comm, kind, pid, uid), strict=True):
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_parts", (kind, pid, uid, comm, argv))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Sender is immutable: {name!r} cannot be set")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Sender, self._parts
+
+    @property
+    def kind(self) -> str:
+        """``"process"`` (``pid`` and ``uid`` are set); ``"unknown"`` (the kernel could not or may
+        not say); ``"kernel"``; ``"timer"``; ``"terminal"`` (a key such as Ctrl-C, job control, a
+        hangup); ``"child"`` (``pid`` and ``uid`` of the child whose state changed); in counts also
+        ``"others"`` (more senders than are kept apart)."""
+        return self._parts[0]
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, in the PID namespace of the process that got the signal; None unless it
+        is a process or a child."""
+        return self._parts[1]
+
+    @property
+    def uid(self) -> int | None:
+        """Its real user id; None where that is not known."""
+        return self._parts[2]
+
+    @property
+    def comm(self) -> str | None:
+        """Its short name (proc_pid_comm(5)), as the handler or the reader found it; None where
+        neither did while the process lived."""
+        return self._parts[3]
+
+    @property
+    def argv(self) -> list[str] | None:
+        """Its command line, if it still lives; else None. A process can change its own, so it is
+        not to be trusted."""
+        return self._parts[4]
 
     @property
     def user(self) -> str | None:
@@ -124,17 +145,10 @@ class Names:
 
 
 class SignalInfo:
-    """One delivered signal: the fields of siginfo_t, when and where it was taken. Immutable.
+    """One delivered signal: the fields of siginfo_t, and when and where it was taken. Immutable.
 
-    si_signo, si_code, si_errno are always ints. The others are None where si_code does not
-    define them (sigaction(2)):
-    si_pid, si_uid: the sender; both 0 with si_code SI_USER (0): sender unknown.
-    si_value: what sigqueue(3) sent, as a signed 64-bit int; ``si_int``: as C's sival_int.
-    si_status: SIGCHLD's exit status or signal. si_band, si_fd: SIGIO's.
-    si_overrun, si_timerid: a POSIX timer's. si_addr: a fault's address.
-
-    monotonic_ns: CLOCK_MONOTONIC when it was taken, in ns. time_ns: the same in ns since 1970.
-    tid: the thread that took it. ordinal: how many of this signal this process took before it.
+    ``si_signo``, ``si_code`` and ``si_errno`` are always ints. Each other ``si_`` field is None
+    where si_code does not define it (sigaction(2)).
     """
 
     __slots__ = ("_event", "_names")
@@ -154,6 +168,31 @@ class SignalInfo:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a SignalInfo is immutable: {name!r} cannot be set")
 
+    def __copy__(self) -> SignalInfo:
+        return self
+
+    def __deepcopy__(self, memo: object) -> SignalInfo:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        names = getattr(self, "_names", None)
+        whose = (self.si_signo, self._event[5])
+        kept = names and (names.sigrtmin, {k: v for k, v in names.senders.items() if k == whose})
+        return SignalInfo._again, (self._event, _home() if self._here else None, kept)
+
+    @classmethod
+    def _again(
+        cls,
+        event: tuple[int, ...],
+        home: tuple[str, int] | None,
+        kept: tuple[int, dict[tuple[int, int], tuple[str, int]]] | None,
+    ) -> SignalInfo:
+        """From a pickle, perhaps of another machine."""
+        made = (cls if home == _home() else SignalInfoFromElsewhere)._make(*event)
+        if kept is not None:
+            _set_names(made, Names(*kept))
+        return made
+
     @classmethod
     def _make(cls, *event: int) -> SignalInfo:
         self = object.__new__(cls)
@@ -162,18 +201,22 @@ class SignalInfo:
 
     @property
     def time_ns(self) -> int:
+        """When it was taken, in ns since 1970 (CLOCK_REALTIME)."""
         return self._event[0] + self._event[1]
 
     @property
     def monotonic_ns(self) -> int:
+        """When it was taken, by CLOCK_MONOTONIC, in ns."""
         return self._event[1]
 
     @property
     def ordinal(self) -> int:
+        """How many of this signal the process had taken before it."""
         return self._event[2]
 
     @property
     def tid(self) -> int:
+        """The native id of the thread that took it."""
         return self._event[8]
 
     # Which fields si_code defines: the same rules as event_from_siginfo in csrc/event.c.
@@ -197,58 +240,76 @@ class SignalInfo:
 
     @property
     def si_signo(self) -> int:
+        """The signal's number."""
         return self._event[3]
 
     @property
     def si_code(self) -> int:
+        """Why it was sent, sigaction(2): 0 by kill, -1 by sigqueue, -2 by a timer, more than 0 by
+        the kernel, and so on."""
         return self._event[4]
 
     @property
     def si_errno(self) -> int:
+        """An errno that came with it; most often 0."""
         return self._event[9]
 
     @property
     def si_pid(self) -> int | None:
+        """The sender's process id, or for SIGCHLD the child's; None where si_code does not define
+        it. 0 with si_code 0: the sender is unknown."""
         return self._event[5] if self._has_sender else None
 
     @property
     def si_uid(self) -> int | None:
+        """The sender's real user id, or for SIGCHLD the child's; None where si_code does not define
+        it."""
         return self._event[6] if self._has_sender else None
 
     @property
     def si_status(self) -> int | None:
+        """The child's exit status, or the signal that changed its state; None but for SIGCHLD."""
         return self._event[10] if self._is_child else None
 
     @property
     def si_value(self) -> int | None:
+        """What sigqueue(3) or a timer sent along, as a signed int of 64 bits; None for other
+        signals."""
         if self._event[4] >= 0 or self._event[4] in (SI_TKILL, SI_SIGIO):
             return None
         return _signed(self._event[7])
 
     @property
     def si_int(self) -> int | None:
+        """The same as C's ``sival_int``: its low 32 bits, signed."""
         value = self.si_value
         return None if value is None else ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
 
     @property
     def si_overrun(self) -> int | None:
+        """How many more expirations of a POSIX timer this signal stands for; None for other
+        signals."""
         return self._event[10] if self._event[4] == SI_TIMER else None
 
     @property
     def si_timerid(self) -> int | None:
+        """The kernel's id of the POSIX timer; None for other signals."""
         return self._event[11] if self._event[4] == SI_TIMER else None
 
     @property
     def si_addr(self) -> int | None:
+        """The address of a fault; None for other signals."""
         defined = self._event[3] in _FAULTS and 0 < self._event[4] != SI_KERNEL
         return self._event[7] if defined else None
 
     @property
     def si_band(self) -> int | None:
+        """The events of SIGIO, as poll(2) has them; None for other signals."""
         return _signed(self._event[7]) if self._is_poll else None
 
     @property
     def si_fd(self) -> int | None:
+        """The file descriptor of SIGIO; None for other signals."""
         return self._event[10] if self._is_poll else None
 
     @property
@@ -309,6 +370,13 @@ class SignalInfoFromElsewhere(SignalInfo):
 
     __slots__ = ()
     _here = False
+
+
+def _home() -> tuple[str, int]:
+    """Where a pid means the same process."""
+    from sigrec._proc import host
+
+    return host.boot_id(), host.pid_namespace()
 
 
 FIELDS = (

@@ -1,0 +1,77 @@
+"""Arguments of public functions: a bad one is a ValueError with the value in it."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+
+def shown(value: object) -> str:
+    """repr(), where that works, and not longer than a line."""
+    try:
+        text = repr(value)
+    except Exception:  # an int of 5,000 digits has none
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def bad(what: str, value: object) -> NoReturn:
+    """``what`` says what the argument must be: ``"backlog must be an int from 1 to 16"``."""
+    raise ValueError(f"{what}, not {shown(value)}")
+
+
+def is_int(value: object) -> bool:
+    """An int, or of a class made of it, as signal.Signals; but no bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def integer(what: str, value: Any, lowest: int, highest: int) -> int:
+    """``what`` as in :func:`bad`."""
+    if not is_int(value) or not lowest <= int(value) <= highest:
+        bad(what, value)
+    return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        bad(f"{name} must be True or False", value)
+    return value
+
+
+def seconds(what: str, value: Any, lowest: float, highest: float) -> float:
+    """``what`` as in :func:`bad`. Not a number (nan) is in no range."""
+    if not is_int(value) and not isinstance(value, float):
+        bad(what, value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int that no float can hold
+        number = float("inf") if value > 0 else float("-inf")
+    if not lowest <= number <= highest:
+        bad(what, value)
+    return number
+
+
+def timeout(value: Any) -> float | None:
+    """How long to wait; None: for ever. No longer than the system's functions can."""
+    if value is None:
+        return None
+    from threading import TIMEOUT_MAX
+
+    wanted = seconds("timeout must be seconds from 0 on, or None", value, 0.0, float("inf"))
+    return min(wanted, TIMEOUT_MAX)
+
+
+def path(what: str, value: Any) -> str:
+    """``what`` as in :func:`bad`: a str, or an os.PathLike of one."""
+    if not isinstance(value, (str, os.PathLike)):
+        bad(what, value)
+    try:
+        text = os.fspath(value)
+    except TypeError:  # its __fspath__() gives something else
+        bad(what, value)
+    if not isinstance(text, str) or not text or "\0" in text:
+        bad(what, value)
+    return text
