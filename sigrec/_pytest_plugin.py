@@ -75,7 +75,7 @@ class Signals:
         __tracebackhide__ = True
         import time
 
-        _check(counts, timeout)
+        timeout = _checked(counts, exact, timeout)
         deadline = time.monotonic() + timeout
         while True:
             found = self.counts
@@ -122,13 +122,15 @@ def _begin(*signums: int) -> Any:
     return record(*signums)
 
 
-def _check(counts: Mapping[int, int], timeout: float) -> None:
-    import signal
+def _checked(counts: Mapping[int, int], exact: bool, timeout: float) -> float:
+    from collections.abc import Mapping
 
+    from sigrec import _check
+
+    if not isinstance(counts, Mapping):
+        _check.bad("counts must be a dict of signals and how many of each", counts)
     for signum, count in counts.items():
-        if isinstance(signum, bool) or signum not in signal.valid_signals():
-            raise ValueError(f"not a signal: {signum!r}")
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise ValueError(f"not a count of signals: {count!r}")
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
-        raise ValueError(f"timeout is seconds from 0 on, not {timeout!r}")
+        _check.integer("a key of counts must be a signal number", signum, 1, 64)
+        _check.integer("a value of counts must be an int from 0 on", count, 0, 1 << 64)
+    _check.flag("exact", exact)
+    return _check.seconds("timeout must be seconds from 0 on", timeout, 0.0, float("inf"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from sigrec import _core
+from sigrec import _check, _core
 
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 
@@ -22,7 +22,7 @@ def sigqueue(pid: int, signum: int, value: int = 0, *, thread: int | None = None
     no such process or thread, PermissionError if it may not be signalled, BlockingIOError (EAGAIN)
     if the receiver's user has as many signals queued as its RLIMIT_SIGPENDING allows: setrlimit(2).
     """
-    _check(signum, value)
+    _signal_and_value(signum, value)
     _id("pid", pid)
     if thread is None:
         error = _core.send_process(int(pid), int(signum), int(value))
@@ -38,27 +38,18 @@ def pidfd_sigqueue(pidfd: int, signum: int, value: int = 0) -> None:
 
     Raises as that does, and OSError (EBADF) for what is no pidfd.
     """
-    _check(signum, value)
-    if not isinstance(pidfd, int) or isinstance(pidfd, bool) or not 0 <= pidfd < 1 << 31:
-        raise ValueError(f"pidfd must be a file descriptor, not {pidfd!r}")
+    _signal_and_value(signum, value)
+    _check.integer("pidfd must be a file descriptor", pidfd, 0, (1 << 31) - 1)
     _raise(_core.send_pidfd(int(pidfd), int(signum), int(value)), f"pidfd {pidfd}")
 
 
-def _check(signum: int, value: int) -> None:
-    for name, argument in (("signum", signum), ("value", value)):
-        if not isinstance(argument, int) or isinstance(argument, bool):
-            raise ValueError(f"{name} must be an int, not {argument!r}")
-    if not 0 <= signum <= 64:
-        raise ValueError(f"signum must be a signal number, or 0 to test the pid, not {signum!r}")
-    if not _LOWEST <= value <= _HIGHEST:
-        raise ValueError(f"value must fit in 64 bits, signed, not {value!r}")
+def _signal_and_value(signum: int, value: int) -> None:
+    _check.integer("signum must be a signal number, or 0 to test the pid", signum, 0, 64)
+    _check.integer("value must be an int that fits in 64 bits, signed", value, _LOWEST, _HIGHEST)
 
 
 def _id(what: str, number: int) -> None:
-    if not isinstance(number, int) or isinstance(number, bool):
-        raise ValueError(f"{what} must be an int, not {number!r}")
-    if not 0 < number < 1 << 31:
-        raise ValueError(f"{what} must be the id of a {_KINDS[what]}, not {number!r}")
+    _check.integer(f"{what} must be the id of a {_KINDS[what]}, an int", number, 1, (1 << 31) - 1)
 
 
 _KINDS = {"pid": "process", "thread": "thread"}

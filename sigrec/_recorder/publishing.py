@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from sigrec import _core
+from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._reader import places
 from sigrec._recorder import retention
@@ -54,9 +54,7 @@ def configure(
     new_history = _capacity("history", history, _settings.history)
     new_queue = _capacity("queue", queue, _settings.queue)
     if recording is not None:
-        path = os.fspath(recording)
-        if not isinstance(path, str) or not path or "\0" in path:
-            raise ValueError(f"recording must be the path of a file, not {recording!r}")
+        path = _check.path("recording must be the path of a file", recording)
         _settings.recording = os.path.abspath(path)
         _settings.pid = os.getpid()
     _settings.history = new_history
@@ -71,9 +69,8 @@ def keep() -> None:
 def _capacity(name: str, value: int | None, default: int) -> int:
     if value is None:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or not 16 <= value <= LARGEST:
-        raise ValueError(f"{name} must be an int from 16 to {LARGEST}, not {value!r}")
-    return 1 << (value - 1).bit_length()
+    number = _check.integer(f"{name} must be an int from 16 to {LARGEST}", value, 16, LARGEST)
+    return 1 << (number - 1).bit_length()
 
 
 def started() -> bool:

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections import Counter
 
-from sigrec import _core
+from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._recorder import publishing
 from sigrec._signals.names import catchable
@@ -141,8 +141,7 @@ def record(*signums: int, children: bool = False) -> Recorder:
     (SIGKILL, SIGSTOP, the C library's own); SigrecError where the platform cannot do it.
     """
     numbers = tuple(sorted({catchable(signum) for signum in signums}))
-    if not isinstance(children, bool):
-        raise ValueError(f"children must be True or False, not {children!r}")
+    _check.flag("children", children)
     named = bool(numbers)
     if not named:
         numbers = tuple(
