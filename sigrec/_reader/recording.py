@@ -243,6 +243,11 @@ class Recording:
         """The uid that the file belongs to; None: it is not in a file."""
         return None if self._status is None else self._status.st_uid
 
+    @property
+    def _seen_ns(self) -> int:
+        """When a process that began to record saw this one alive, as the file's time says."""
+        return 0 if self._status is None else self._status.st_mtime_ns
+
     def _same_pids(self, other: Recording) -> bool:
         """Whether a pid means the same process in both, as one user says."""
         return (self._owner, self.boot_id, self._namespace) == (

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 
-from sigrec._errors import NoRecordingError, RecordingError
-from sigrec._reader import places
-from sigrec._reader.recording import open_recording
+from sigrec._errors import NoRecordingError
+from sigrec._reader import index
 from sigrec._why.parents import Parents
 
 TYPE_CHECKING = False
@@ -18,19 +16,13 @@ if TYPE_CHECKING:
 def newest() -> Recording:
     """Of this user's recordings the one of the process that ended last; if none ended, of the one
     that began last."""
-    found = []
-    for path in places.recordings():
-        try:
-            recording = open_recording(path)
-            found.append((recording, os.stat(path).st_mtime_ns))
-        except (RecordingError, OSError):
-            continue
+    found = list(index.opened())
     if not found:
         raise NoRecordingError("no process of this user has a recording")
     parents = Parents()
-    begun = sorted(recording.started_ns for recording, _ in found)
+    begun = sorted(recording.started_ns for recording in found)
 
-    def ended_ns(recording: Recording, seen_ns: int) -> float:
+    def ended_ns(recording: Recording) -> float:
         """As late as it can have been: of an end without a word no time is known. But whoever
         begins to record touches the files of those who are alive (sigrec/_recorder/retention.py)."""
         if recording.leave_time_ns is not None:
@@ -42,12 +34,11 @@ def newest() -> Recording:
         told = parents.told_of(recording)
         if told is not None:
             return told[1].time_ns
-        return next((ns for ns in begun if ns > seen_ns), math.inf)
+        return next((ns for ns in begun if ns > recording._seen_ns), math.inf)
 
-    def rank(entry: tuple[Recording, int]) -> tuple[bool, float]:
-        recording, seen_ns = entry
+    def rank(recording: Recording) -> tuple[bool, float]:
         if recording.state in ("alive", "unknown"):
             return False, recording.started_ns
-        return True, ended_ns(recording, seen_ns)
+        return True, ended_ns(recording)
 
-    return max(found, key=rank)[0]
+    return max(found, key=rank)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 
 from sigrec._errors import RecordingError
-from sigrec._reader import places
-from sigrec._reader.recording import open_recording
+from sigrec._reader import index, places
 from sigrec._signals.words import CHILD_ENDED
 
 TYPE_CHECKING = False
@@ -37,9 +37,8 @@ class Parents:
 
     @staticmethod
     def _ends(path: str) -> tuple[Recording, list[SignalInfo]] | None:
-        try:
-            parent = open_recording(path)
-            events = parent.events(signal.SIGCHLD)
-            return parent, [info for info in events if info.si_code in CHILD_ENDED]
-        except RecordingError:
-            return None
+        for parent in index.opened([path]):
+            with suppress(RecordingError):  # cut short just now
+                events = parent.events(signal.SIGCHLD)
+                return parent, [info for info in events if info.si_code in CHILD_ENDED]
+        return None

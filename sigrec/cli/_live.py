@@ -11,8 +11,11 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 
-from sigrec import ProcessStats, RecordingError, open_recording
+from sigrec._errors import RecordingError
+from sigrec._reader import index
+from sigrec._reader.stats import ProcessStats
 from sigrec._text import number, printable
 from sigrec._why.brief import STATES
 from sigrec.cli import _arguments
@@ -77,18 +80,13 @@ class _All:
         self._seen: set[tuple[int, int]] = set()
 
     def read(self) -> list[ProcessStats]:
-        from sigrec._reader import places
-
         found = []
-        for path in places.recordings():
-            try:
-                with open_recording(path) as recording:
-                    key = (recording.pid, recording.started_ns)
-                    if key in self._seen or recording.state == "alive":
-                        self._seen.add(key)
-                        found.append(ProcessStats(recording))
-            except RecordingError:
-                continue  # not one, or just gone
+        for recording in index.opened():
+            with recording, suppress(RecordingError):  # cut short just now
+                key = (recording.pid, recording.started_ns)
+                if key in self._seen or recording.state == "alive":
+                    self._seen.add(key)
+                    found.append(ProcessStats(recording))
         return sorted(found, key=lambda process: (process.state != "alive", process.pid))
 
     def close(self) -> None:

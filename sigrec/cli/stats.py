@@ -15,10 +15,13 @@ import json
 import os
 import sys
 
-from sigrec import RecordingError, Stats, open_recording
+from sigrec._errors import RecordingError
+from sigrec._reader import index
+from sigrec._reader.stats import Stats
 from sigrec._text import number, printable, shortened
 from sigrec._times import local_time
 from sigrec._why.brief import state_words
+from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
 
 TYPE_CHECKING = False
@@ -78,18 +81,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _recordings(what: str | None) -> tuple[list[Recording], int]:
     if what is not None:
-        # A file in the way of a pid is meant only with a slash or a suffix.
-        return [open_recording(int(what) if what.isdecimal() and what.isascii() else what)], 0
-    from sigrec._reader import places
+        return [_arguments.recording(what)], 0
+    status = 0
 
-    opened, status = [], 0
-    for path in places.recordings():
-        try:
-            opened.append(open_recording(path))
-        except RecordingError as error:
-            if os.path.exists(path):  # and not just gone, as a process ended
-                print(f"sigrec: {printable(str(error))}", file=sys.stderr)
-                status = 1
+    def bad(error: RecordingError) -> None:
+        nonlocal status
+        print(f"sigrec: {printable(str(error))}", file=sys.stderr)
+        status = 1
+
+    opened = list(index.opened(bad=bad))
     opened.sort(key=lambda recording: (recording.state != "alive", recording.pid))
     return opened, status
 

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from html import escape
 
+from sigrec._reader.ordinals import Ordinals
 from sigrec._reader.stats import ProcessStats
 from sigrec._signals.fields import Senders
 from sigrec._signals.names import name
@@ -77,9 +78,7 @@ class _Lane:
         self.seen = 0
         self.before = 0  # without detail before the first that was seen
         self.after = 0  # and after the last
-        self.next = 0
-        self.low: int | None = None
-        self.holes: deque[list[int]] = deque()  # (from, to, when the event after it was taken)
+        self.ordinals = Ordinals(None)
         self.cells: dict[int, list[int]] = {}  # by column: (events, without detail)
 
     @property
@@ -125,33 +124,12 @@ class _Timeline:
             lane = self.lanes[info.si_signo] = _Lane(info.si_signo, None)
         lane.seen += 1
         lane.cells.setdefault(column, [0, 0])[0] += 1
-        self._take(lane, info.ordinal, at)
-
-    def _take(self, lane: _Lane, ordinal: int, at: int) -> None:
-        """Notes what is missing before it. Events of several threads may come out of order."""
-        if lane.low is None:
-            lane.low, lane.next = ordinal, ordinal + 1
-        elif ordinal >= lane.next:
-            if ordinal > lane.next:
-                lane.holes.append([lane.next, ordinal, at])
-                if len(lane.holes) > HOLES:
-                    self._gap(lane)
-            lane.next = ordinal + 1
-        elif ordinal < lane.low:
-            if ordinal + 1 < lane.low:
-                lane.holes.appendleft([ordinal + 1, lane.low, at])
-            lane.low = ordinal
-        else:
-            for n, (low, high, when) in enumerate(lane.holes):
-                if low <= ordinal < high:
-                    del lane.holes[n]
-                    for part in ([ordinal + 1, high, when], [low, ordinal, when]):
-                        if part[0] < part[1]:
-                            lane.holes.insert(n, part)
-                    break
+        lane.ordinals.take(info.ordinal, at)
+        if len(lane.ordinals.holes) > HOLES:
+            self._gap(lane)
 
     def _gap(self, lane: _Lane) -> None:
-        low, high, at = lane.holes.popleft()
+        low, high, at = lane.ordinals.holes.pop(0)
         lane.cells.setdefault(at // self.width, [0, 0])[1] += high - low
 
     def _widen(self) -> None:
@@ -170,13 +148,14 @@ class _Timeline:
 
     def finish(self) -> None:
         for lane in self.lanes.values():
-            while lane.holes:
+            seen = lane.ordinals
+            while seen.holes:
                 self._gap(lane)
             delivered = lane.stats.delivered if lane.stats else 0
             if self.since is None:  # else, what is not there before may just not be wanted
-                lane.before = delivered if lane.low is None else lane.low
-            if lane.low is not None:
-                lane.after = max(0, delivered - lane.next)
+                lane.before = delivered if seen.first is None else seen.first
+            if seen.first is not None:
+                lane.after = max(0, delivered - seen.next)
         self.lanes = dict(sorted(self.lanes.items()))
 
     # Where things are, in percent: at the sides there is room for what has no known time.

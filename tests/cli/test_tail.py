@@ -11,7 +11,8 @@ import pytest
 
 import sigrec
 from sigrec._reader import places
-from sigrec.cli import main, tail
+from sigrec._reader.follow import Position, new_events
+from sigrec.cli import main
 from tests.conftest import RT, wait_until
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
 
@@ -407,12 +408,12 @@ def test_an_event_of_a_slower_thread_is_shown_later(tmp_path):
         builder.write(path)
 
     def new(**options):
-        missed, events = tail._new_events(recording, position, **options)
+        missed, events = new_events(recording, position, **options)
         return missed, [info.ordinal for info in events]
 
     state(0, delivered=1)
     with sigrec.open_recording(path) as recording:
-        position = tail._Position(None)
+        position = Position(None)
         position.begin(recording)
         assert new() == ({}, [0])
         state(1, 3, 5, delivered=6)

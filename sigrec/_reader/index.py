@@ -1,0 +1,33 @@
+"""Every recording of this user: found, and opened."""
+
+from __future__ import annotations
+
+import os
+
+from sigrec._errors import RecordingError
+from sigrec._reader import places
+from sigrec._reader.recording import open_recording
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sigrec._reader.recording import Recording
+
+
+def opened(
+    paths: Iterable[str] | None = None, bad: Callable[[RecordingError], None] | None = None
+) -> Iterator[Recording]:
+    """Each of those files that is a recording (default: each of this user's); whoever asks closes
+    it. A process may end, and take its file along, while this looks.
+
+    bad: is told of a file that is there, and is none.
+    """
+    for path in places.recordings() if paths is None else paths:
+        try:
+            recording = open_recording(path)
+        except RecordingError as error:
+            if bad is not None and os.path.exists(path):
+                bad(error)
+            continue
+        yield recording
