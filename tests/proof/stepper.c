@@ -30,6 +30,7 @@
  * The clock is ours (clock_gettime, below): the path depends on no timing. */
 #define _GNU_SOURCE
 #include "handler.h"
+#include "install.h"
 
 #include "../core/check.h"
 #include "passive.h"
