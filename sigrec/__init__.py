@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from sigrec._handling.sending import pidfd_sigqueue, sigqueue
     from sigrec._handling.streams import Flag, Missed, Stream, stream, wait
     from sigrec._handling.timers import Timer, timer
-    from sigrec._reader.recording import Recording, SignalStats, open_recording
+    from sigrec._reader.ledger import SignalStats
+    from sigrec._reader.opening import open_recording
+    from sigrec._reader.recording import Recording
     from sigrec._reader.stats import ProcessStats, Stats
     from sigrec._recorder.own import stats
     from sigrec._recorder.publishing import configure
@@ -70,14 +72,14 @@ _MODULES = {
     "Sender": "_signals.siginfo",
     "SignalInfo": "_signals.siginfo",
     "SignalManager": "_handling.registration",
-    "SignalStats": "_reader.recording",
+    "SignalStats": "_reader.ledger",
     "SigrecError": "_errors",
     "Stats": "_reader.stats",
     "Stream": "_handling.streams",
     "Timer": "_handling.timers",
     "WrongThreadError": "_errors",
     "configure": "_recorder.publishing",
-    "open_recording": "_reader.recording",
+    "open_recording": "_reader.opening",
     "pidfd_sigqueue": "_handling.sending",
     "record": "_recorder.record",
     "register": "_handling.registration",

@@ -9,7 +9,7 @@ from sigrec import _core
 from sigrec._doctor.finding import Finding
 from sigrec._errors import SigrecError
 from sigrec._reader import places
-from sigrec._reader.recording import open_recording
+from sigrec._reader.opening import open_recording
 from sigrec._recorder import publishing
 from sigrec._text import number, printable
 

@@ -10,7 +10,7 @@ from sigrec._doctor.limit import queue_limit
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
 from sigrec._proc.process import owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
-from sigrec._reader.recording import open_recording
+from sigrec._reader.opening import open_recording
 from sigrec._text import number, printable
 
 TYPE_CHECKING = False

@@ -8,7 +8,6 @@ import time
 from contextlib import suppress
 
 from sigrec._reader.ordinals import Ordinals
-from sigrec._reader.recording import _HEAD_AT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def new_events(
 
     last: the process is over, and writes no more.
     """
-    head = recording._word(_HEAD_AT)
+    head = recording._history.head()
     if head == position.head and not position.again and not last:
         return {}, []
     first = position.head is None
@@ -71,7 +70,7 @@ def new_events(
     from_ticket = (
         0 if first or last or lapped or any(m.holes for m in marks.values()) else position.before
     )
-    for info in recording._events(recording._word(_HEAD_AT), from_ticket=from_ticket):
+    for info in recording._events(recording._history.head(), from_ticket=from_ticket):
         if position.wants(info.si_signo):
             if marks.setdefault(info.si_signo, Ordinals()).take(info.ordinal):
                 new.append(info)

@@ -6,7 +6,7 @@ import os
 
 from sigrec._errors import RecordingError
 from sigrec._reader import places
-from sigrec._reader.recording import open_recording
+from sigrec._reader.opening import open_recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from sigrec import _check
-from sigrec._reader.recording import Recording, SignalStats
+from sigrec._reader.ledger import SignalStats
+from sigrec._reader.recording import Recording
 from sigrec._signals.fields import sender_fields
 from sigrec._signals.value import Value
 from sigrec._text import json_text

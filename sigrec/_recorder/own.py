@@ -6,6 +6,7 @@ import os
 
 from sigrec import _core
 from sigrec._reader.recording import Recording
+from sigrec._reader.source import Source
 from sigrec._reader.stats import Stats
 from sigrec._recorder import publishing
 
@@ -21,7 +22,7 @@ def own_recording() -> Recording:
     _core.fold()
     _core.refresh_modes()
     publishing.notice_loss()
-    return Recording(_core.read, os.fsdecode(_core.path()) or None)
+    return Recording(Source(_core.read, os.fsdecode(_core.path()) or None))
 
 
 stats.__module__ = "sigrec"

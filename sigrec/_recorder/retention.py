@@ -16,7 +16,8 @@ def in_the_way(path: str) -> str | None:
     """Why no recording may be written to that file, a reason to show; None: there is none, or it
     may go, or ``make_way()`` keeps it."""
     from sigrec._errors import RecordingError
-    from sigrec._reader.recording import MAGIC, open_recording
+    from sigrec._reader.format import MAGIC
+    from sigrec._reader.opening import open_recording
 
     try:
         status = os.stat(path)
@@ -76,7 +77,7 @@ def clean(directory: str, keep: int = KEEP) -> None:
             gone.append(path)
     if len(gone) <= keep:
         return
-    from sigrec._reader.recording import open_recording
+    from sigrec._reader.opening import open_recording
 
     stale: dict[bool, list[tuple[int, int, str]]] = {True: [], False: []}
     for path in gone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sigrec._errors import NoRecordingError
-from sigrec._reader.recording import open_recording
+from sigrec._reader.opening import open_recording
 from sigrec._signals import names
 from sigrec._times import since
 

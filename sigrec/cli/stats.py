@@ -28,7 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from sigrec._reader.recording import Recording, SignalStats
+    from sigrec._reader.ledger import SignalStats
+    from sigrec._reader.recording import Recording
     from sigrec._reader.stats import ProcessStats
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from sigrec._reader.recording import SignalStats
+    from sigrec._reader.ledger import SignalStats
     from sigrec._signals.siginfo import SignalInfo
     from sigrec.export import Source
 

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from sigrec._reader.recording import Recording
+from sigrec._reader.source import Source as Bytes
 from sigrec.export import Source, writer
 from tests.export.browser import Browser
 from tests.export.test_html import export
@@ -38,7 +39,7 @@ def page(tmp_path_factory):
     builder.sender(0, USR1, 7, 1060).sender(1, TERM, 9, 3)
     path = tmp_path_factory.mktemp("page") / "page.html"
     with open(path, "w", encoding="utf-8") as out:
-        writer("html")(Source(Recording(builder.read, "a.sigrec")), out)
+        writer("html")(Source(Recording(Bytes(builder.read, "a.sigrec"))), out)
     return path.as_uri()
 
 
@@ -145,7 +146,7 @@ def test_the_buttons_skip_what_is_empty(browser, tmp_path):
     builder.ledger(USR1, delivered=3, recorded=3)
     path = tmp_path / "page.html"
     with open(path, "w", encoding="utf-8") as out:
-        writer("html")(Source(Recording(builder.read, "a.sigrec")), out)
+        writer("html")(Source(Recording(Bytes(builder.read, "a.sigrec"))), out)
     browser.open(path.as_uri())
     for _ in range(3):
         browser.key("Tab")

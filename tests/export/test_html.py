@@ -15,6 +15,7 @@ import pytest
 
 import sigrec
 from sigrec._reader.recording import Recording
+from sigrec._reader.source import Source as Bytes
 from sigrec._signals.siginfo import SignalInfo
 from sigrec._times import exact_duration
 from sigrec.export import Source, writer
@@ -107,7 +108,7 @@ def written(source):
 
 
 def built(builder, *args, **options):
-    return written(Source(Recording(builder.read, "a.sigrec"), *args, **options))
+    return written(Source(Recording(Bytes(builder.read, "a.sigrec")), *args, **options))
 
 
 # --- what it says --------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ def test_what_was_before_since_is_not_called_missing():
     for ticket in range(10):
         builder.slot(ticket, event(USR1, MONOTONIC + ticket * 10**9, ticket))
     builder.ledger(USR1, delivered=10, recorded=10)
-    text = built(builder, since=list(Recording(builder.read).events())[5].time_ns)
+    text = built(builder, since=list(Recording(Bytes(builder.read)).events())[5].time_ns)
     assert "All 5 events" in text and "no detail" not in text and "Only events since" in text
 
 
@@ -287,7 +288,7 @@ def test_memory_does_not_grow_with_the_events(form):
             return len(text)
 
     def peak(count):
-        source = Endless(Recording(RecordingBuilder().read, "a.sigrec"))
+        source = Endless(Recording(Bytes(RecordingBuilder().read, "a.sigrec")))
         source.count = count
         out = Nowhere()
         tracemalloc.start()

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 import pytest
 
 import sigrec
-from sigrec._reader.recording import PIECE, Recording
+from sigrec._reader.history import PIECE
+from sigrec._reader.recording import Recording
+from sigrec._reader.source import Source
 from tests.conftest import RT
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
@@ -28,7 +30,7 @@ def ordinals(events):
 
 
 def test_by_signal():
-    recording = Recording(ten().read)
+    recording = Recording(Source(ten().read))
     assert ordinals(recording.events()) == list(range(10))
     assert ordinals(recording.events(TERM)) == [1, 3, 5, 7, 9]
     assert ordinals(recording.events(signal.SIGTERM, USR1)) == list(range(10))
@@ -37,7 +39,7 @@ def test_by_signal():
 
 @pytest.mark.parametrize("form", ["ns", "datetime", "another zone"])
 def test_by_time(form):
-    recording = Recording(ten().read)
+    recording = Recording(Source(ten().read))
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
 
     def at(second):
@@ -54,7 +56,7 @@ def test_by_time(form):
 
 
 def test_bad_arguments():
-    recording = Recording(ten().read)
+    recording = Recording(Source(ten().read))
     for bad in (0, 65, -1, True, "SIGTERM", 1.0, None):
         with pytest.raises(ValueError, match=str(bad)):
             recording.events(bad)
@@ -75,7 +77,7 @@ def test_pieces_join_without_a_seam():
     builder = RecordingBuilder(capacity=capacity)
     for ticket in range(capacity + PIECE // 2):  # wrapped, and not at the border of a piece
         builder.slot(ticket, event(USR1, ordinal=ticket))
-    found = ordinals(Recording(builder.read).events())
+    found = ordinals(Recording(Source(builder.read)).events())
     assert found == list(range(PIECE // 2, capacity + PIECE // 2))
 
 
@@ -84,7 +86,7 @@ def test_what_a_burned_ticket_left_over_comes_first():
     for ticket in range(40):
         if ticket != 27:  # found its slot held, and went on: ticket 11's event stays
             builder.slot(ticket, event(USR1, ordinal=ticket))
-    assert ordinals(Recording(builder.read).events()) == [
+    assert ordinals(Recording(Source(builder.read)).events()) == [
         11,
         *(n for n in range(24, 40) if n != 27),
     ]
@@ -96,7 +98,7 @@ def test_it_ends_where_it_was_when_it_began():
     builder = RecordingBuilder(capacity=capacity)
     for ticket in range(capacity):
         builder.slot(ticket, event(USR1, ordinal=ticket))
-    events = Recording(builder.read).events()
+    events = Recording(Source(builder.read)).events()
     first = next(events)
     builder.slot(capacity, event(USR1, ordinal=capacity))  # new, over the one that we have
     builder.slot(2 * capacity - 1, event(USR1, ordinal=2 * capacity - 1))  # over the last
@@ -110,7 +112,7 @@ def test_memory_does_not_grow_with_the_number_of_events():
         builder.raw[builder.ring_at :] = b"".join(
             (2 * n + 2).to_bytes(8, "little") + event(USR1, ordinal=n) for n in range(capacity)
         )
-        recording = Recording(builder.set(head=capacity).read)
+        recording = Recording(Source(builder.set(head=capacity).read))
         tracemalloc.start()
         assert sum(1 for _ in recording) == capacity
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -183,7 +185,7 @@ def test_to_tables(live):
 
 
 def test_no_array_of_what_is_not_in_a_file(tmp_path):
-    recording = Recording(RecordingBuilder().read)
+    recording = Recording(Source(RecordingBuilder().read))
     with pytest.raises(sigrec.RecordingError, match="not in a file"):
         recording.ring()
     closed = sigrec.open_recording(RecordingBuilder().write(tmp_path / "a.sigrec"))

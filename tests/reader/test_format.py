@@ -11,6 +11,7 @@ import pytest
 import sigrec
 from sigrec._proc import host, process
 from sigrec._reader.recording import Recording
+from sigrec._reader.source import Source
 from tests.reader.builder import (
     BOOT,
     LEDGER_AT,
@@ -261,7 +262,7 @@ def interrupted(builder, at, size, change):
             reads += 1
         return builder.read(offset, wanted)
 
-    return Recording(read)
+    return Recording(Source(read))
 
 
 @pytest.mark.parametrize("when", [1, 2])
@@ -423,7 +424,8 @@ def test_no_such_file(tmp_path):
 
 
 def test_nul_in_a_path():
-    refused("a\0b", "cannot be opened")
+    with pytest.raises(ValueError, match="by a pid or a path"):
+        sigrec.open_recording("a\0b")
 
 
 def test_a_link_that_the_user_names_is_followed(tmp_path):
@@ -465,7 +467,7 @@ def test_every_byte_of_a_slot_and_an_entry(tmp_path):
         for at in range(start, start + size):
             builder.raw[:] = whole
             builder.raw[at] = 0xFF
-            recording = Recording(builder.read)
+            recording = Recording(Source(builder.read))
             sigrec.Stats([recording]).to_dict()
             for info in recording.events():
                 assert repr(info)
@@ -563,7 +565,7 @@ def test_alive_is_who_maps_the_file_shared_and_writable(built, writable, shared,
 
 
 def test_own_memory_is_alive():
-    assert Recording(RecordingBuilder().read).state == "alive"
+    assert Recording(Source(RecordingBuilder().read)).state == "alive"
 
 
 # --- senders ---------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 import sigrec
 from sigrec._proc import host
 from sigrec._reader.recording import Recording
+from sigrec._reader.source import Source
 from sigrec._signals.names import name
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
 
@@ -74,9 +75,9 @@ def test_a_sparse_file_is_refused_before_it_is_read():
     """8 GiB of ring that take no disk: three copies of it would be asked for."""
     builder = RecordingBuilder().set(file_size=1 << 33, ring_capacity=1 << 26)
     with pytest.raises(sigrec.RecordingError):
-        Recording(builder.read)
+        Recording(Source(builder.read))
     with pytest.raises(sigrec.RecordingError, match="command line"):
-        Recording(RecordingBuilder().set(argv_size=4097).read)
+        Recording(Source(RecordingBuilder().set(argv_size=4097).read))
 
 
 def test_a_locale_that_cannot_write_a_command_line(tmp_path):

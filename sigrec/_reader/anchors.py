@@ -1,0 +1,36 @@
+"""The anchors: what the wall clock said at moments of CLOCK_MONOTONIC."""
+
+from __future__ import annotations
+
+import struct
+
+from sigrec._reader.format import ANCHOR_COUNT_AT, ANCHORS, ANCHORS_AT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._reader.source import Source
+
+
+class Anchors:
+    """As they are now."""
+
+    __slots__ = ("_offsets",)
+
+    def __init__(self, source: Source) -> None:
+        count, raw = 0, b""
+        for _ in range(3):
+            count = source.word(ANCHOR_COUNT_AT)
+            raw = source.bytes(ANCHORS_AT, ANCHORS * 16)
+            if source.word(ANCHOR_COUNT_AT) - count < ANCHORS - 1:
+                break
+        pairs = list(struct.iter_unpack("=QQ", raw))
+        newest_first = [pairs[n % ANCHORS] for n in range(count - 1, max(-1, count - ANCHORS), -1)]
+        # (MONOTONIC, REALTIME minus MONOTONIC), the newest first.
+        self._offsets = [(monotonic, realtime - monotonic) for monotonic, realtime in newest_first]
+
+    def offset_at(self, monotonic_ns: int) -> int:
+        """REALTIME minus MONOTONIC, as it was then."""
+        # The newest anchor that is not younger; the first event of a process may be
+        # older than all.
+        oldest = self._offsets[-1][1] if self._offsets else 0
+        return next((offset for at, offset in self._offsets if at <= monotonic_ns), oldest)

@@ -1,0 +1,71 @@
+"""The history: a ring of slots, one for each event, the newest over the oldest."""
+
+from __future__ import annotations
+
+from sigrec._reader.format import HEAD_AT, SLOT, SLOT_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sigrec._reader.format import Header
+    from sigrec._reader.source import Source
+
+PIECE = 1024  # slots that are read at once
+
+
+class History:
+    def __init__(self, source: Source, header: Header) -> None:
+        self._source = source
+        self._ring_at = header.ring_at
+        self._capacity = header.capacity
+
+    def head(self) -> int:
+        """How many tickets were given out: the next event's."""
+        return self._source.word(HEAD_AT)
+
+    def slots(self, begin: int, end: int, left_over: bool) -> Iterator[tuple[int, ...]]:
+        """The payloads of the tickets from begin to end, in that order; before them, of those
+        that are left over from earlier."""
+        for ticket in sorted(self._left_over(begin)) if left_over else ():
+            yield from self._piece(ticket, 1)
+        ticket = begin
+        while ticket < end:
+            # Up to the end of the ring: a piece is one read.
+            count = min(PIECE, end - ticket, self._capacity - ticket % self._capacity)
+            yield from self._piece(ticket, count)
+            ticket += count
+
+    def _left_over(self, begin: int) -> list[int]:
+        """Tickets before begin whose event is still there: the slot's later ones were burned."""
+        found: list[int] = []
+        if begin == 0:
+            return found
+        lowest = 2 * begin + 2
+        for index in range(0, self._capacity, PIECE):
+            size = min(PIECE, self._capacity - index) * SLOT_SIZE
+            raw = memoryview(self._source.bytes(self._ring_at + index * SLOT_SIZE, size))
+            sequences = raw.cast("Q")[:: SLOT_SIZE // 8].tolist()
+            if min(sequences) >= lowest:
+                continue
+            for at, sequence in enumerate(sequences, index):
+                ticket = sequence // 2 - 1
+                if 0 < sequence < lowest and ticket % self._capacity == at:
+                    found.append(ticket)
+        return found
+
+    def _piece(self, ticket: int, count: int) -> Iterator[tuple[int, ...]]:
+        at = self._ring_at + ticket % self._capacity * SLOT_SIZE
+        # An event is whole if its slot had its sequence before and after its payload
+        # was copied. The order within one copy is not known: so three of them.
+        before, copy, after = (self._source.bytes(at, count * SLOT_SIZE) for _ in range(3))
+        if before == copy == after:
+            before = after = copy
+        expected = 2 * ticket + 2
+        for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):
+            if sequence == expected and 1 <= event[2] <= 64:
+                at = n * SLOT_SIZE
+                word = copy[at : at + 8]
+                if before is copy or before[at : at + 8] == word == after[at : at + 8]:
+                    yield tuple(event)
+            expected += 2

@@ -1,0 +1,29 @@
+"""An event of a recording as a SignalInfo: by the recording's own clock, and the names it has."""
+
+from __future__ import annotations
+
+from sigrec._reader.anchors import Anchors
+from sigrec._signals.siginfo import SignalInfo, SignalInfoFromElsewhere, _set_names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sigrec._reader.source import Source
+    from sigrec._signals.siginfo import Names
+
+
+class Infos:
+    """By the anchors as they are now. here: the recording's pids are those of this machine, boot
+    and PID namespace."""
+
+    __slots__ = ("_make", "offset_at")
+
+    def __init__(self, source: Source, here: bool) -> None:
+        self.offset_at = Anchors(source).offset_at
+        self._make = (SignalInfo if here else SignalInfoFromElsewhere)._make
+
+    def of(self, event: Sequence[int], names: Names) -> SignalInfo:
+        info = self._make(self.offset_at(event[0]), *event)
+        _set_names(info, names)
+        return info

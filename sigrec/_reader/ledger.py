@@ -1,0 +1,186 @@
+"""The ledger: of each signal the counts, the first and the last event, and who sent how many."""
+
+from __future__ import annotations
+
+from sigrec._proc.status import catches
+from sigrec._reader.format import (
+    COUNTERS,
+    FIRST_AT,
+    LAST_AT,
+    LEDGER_COUNT,
+    LEDGER_ENTRY,
+    MODES,
+    SENDER,
+    SENDER_KINDS,
+    SLOT,
+)
+from sigrec._reader.infos import Infos
+from sigrec._reader.source import BYTE_ORDER
+from sigrec._signals.names import name
+from sigrec._signals.siginfo import Names, Sender, sender_kind
+from sigrec._signals.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sigrec._reader.format import Header
+    from sigrec._reader.source import Source
+    from sigrec._signals.siginfo import SignalInfo
+
+    _Entry = tuple[int, str, int, int, int, int, int, str | None, int]
+
+
+class SignalStats(Value):
+    """The ledger of one signal in one process. Counts are cumulative since the process began
+    to record; ``delivered == recorded + dropped`` when nothing is in flight."""
+
+    __slots__ = {  # noqa: RUF023 - as one reads them
+        "signal": 'The signal\'s name, as ``"SIGUSR1"``.',
+        "number": "The signal's number.",
+        "mode": '``"registered"`` (it has a handler of sigrec\'s), ``"unregistered"`` (it had one), '
+        '``"recorded"`` (its handling is the program\'s own), ``"none"`` (it was recorded once).',
+        "replaced": "Whether somebody else's handler has taken the place of sigrec's.",
+        "delivered": "How many the process took from the kernel.",
+        "recorded": "Of these, how many were written to the history.",
+        "dropped": "Of these, how many could not be written there.",
+        "overwritten": "How many were written, and newer ones have taken their place since.",
+        "handled": "For how many a handler was called, or one call stood for them.",
+        "pending": "How many were delivered and are not handled yet.",
+        "undetailed": "How many were handled or are pending without their siginfo.",
+        "abandoned": "How many a cancel inside the signal's own handler left unhandled.",
+        "overruns": "How many more expirations of a POSIX timer these signals stood for.",
+        "first": "The first event, a :class:`SignalInfo`; None where it is not known.",
+        "last": "The newest event; None where it is not known.",
+        "senders": "(:class:`Sender`, how many it sent), the most frequent first.",
+    }
+    _fields = tuple(__slots__)
+
+    signal: str
+    number: int
+    mode: str
+    replaced: bool
+    delivered: int
+    recorded: int
+    dropped: int
+    overwritten: int
+    handled: int
+    pending: int
+    undetailed: int
+    abandoned: int
+    overruns: int
+    first: SignalInfo | None
+    last: SignalInfo | None
+    senders: list[tuple[Sender, int]]
+
+    @property
+    def ever_registered(self) -> bool:
+        """Whether it has or had a handler of sigrec's: else handled and pending mean nothing."""
+        return self.mode not in ("none", "recorded") or bool(
+            self.handled or self.pending or self.abandoned
+        )
+
+    def __repr__(self) -> str:
+        counts = ("delivered", "recorded", "dropped", "handled", "pending")
+        shown = " ".join(f"{count}={getattr(self, count)}" for count in counts)
+        return f"<SignalStats {self.signal} {self.mode} {shown}>"
+
+
+class Ledger:
+    def __init__(self, source: Source, header: Header, here: bool) -> None:
+        self._source = source
+        self._header = header
+        self._here = here
+
+    def signals(self, alive: bool) -> dict[int, SignalStats]:
+        """By number: every signal that was delivered, or has or had a handler."""
+        infos = Infos(self._source, self._here)
+        senders = self._senders(infos)
+        names = self.names()
+        size = LEDGER_COUNT * LEDGER_ENTRY
+        copies = [self._source.bytes(self._header.ledger_at, size) for _ in range(3)]
+        found = {}
+        for number in range(1, LEDGER_COUNT):
+            at = number * LEDGER_ENTRY
+            counters = COUNTERS.unpack_from(copies[1], at)
+            (delivered, recorded, dropped, overwritten, queued, undetailed, handled, abandoned,
+             overruns, mode, replaced, unattributed) = counters  # fmt: skip
+            if not delivered and not mode:
+                continue
+            stats = SignalStats()
+            stats.signal = name(number, self._header.sigrtmin)
+            stats.number = number
+            stats.mode = MODES.get(mode, f"mode {mode}")
+            stats.replaced = bool(replaced)
+            if alive and mode == 1 and catches(self._header.pid, number) is False:
+                stats.replaced = True  # the kernel says that nothing catches it
+            stats.delivered, stats.recorded, stats.dropped = delivered, recorded, dropped
+            stats.overwritten, stats.handled = overwritten, handled
+            # In flight a signal may be handled before it is seen as queued.
+            stats.pending = max(0, queued + undetailed - handled - abandoned)
+            stats.undetailed, stats.abandoned, stats.overruns = undetailed, abandoned, overruns
+            stats.first = self._kept(copies, at + FIRST_AT, infos, names)
+            stats.last = self._kept(copies, at + LAST_AT, infos, names)
+            stats.senders = senders.get(number, [])
+            if unattributed:
+                stats.senders.append((Sender("others"), unattributed))
+            found[number] = stats
+        return found
+
+    def _senders(self, infos: Infos) -> dict[int, list[tuple[Sender, int]]]:
+        """By signal: who sent how many, the most frequent first."""
+        merged: dict[int, dict[Sender, int]] = {}
+        for number, kind, pid, count, last_ns, uid, code, comm, _ in self._entries():
+            if not count:
+                continue
+            sender = None
+            if kind == "process":
+                event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
+                sender = infos.of(event, self._one_name(number, pid, comm)).sender
+            elif kind == "child":
+                sender = Sender("child")  # all of them: an event tells which
+            else:
+                sender = Sender(sender_kind(number, code, pid))
+            of_signal = merged.setdefault(number, {})
+            of_signal[sender] = of_signal.get(sender, 0) + count
+        return {
+            number: sorted(of_signal.items(), key=lambda item: -item[1])
+            for number, of_signal in merged.items()
+        }
+
+    def _one_name(self, number: int, pid: int, comm: str | None) -> Names:
+        return Names(self._header.sigrtmin, {} if comm is None else {(number, pid): (comm, 0)})
+
+    def _entries(self) -> Iterator[_Entry]:
+        raw = self._source.bytes(self._header.senders_at, self._header.senders_size)
+        for key, count, last_ns, uid, code, named_ns, short, since_ns in SENDER.iter_unpack(raw):
+            number = key >> 32 & 0xFF
+            kind = SENDER_KINDS.get(key >> 40 & 0xFF)
+            if key >> 63 and 1 <= number < LEDGER_COUNT and kind is not None:
+                comm = short.split(b"\0")[0].decode(errors="replace") if named_ns else None
+                # The name was looked up no more than ten seconds after its first signal.
+                since_ns = max(0, since_ns - 10 * 10**9)
+                yield number, kind, key & 0xFFFFFFFF, count, last_ns, uid, code, comm, since_ns
+
+    def names(self) -> Names:
+        """Of the senders, as their signals' handler read them."""
+        return Names(
+            self._header.sigrtmin,
+            {
+                (number, pid): (comm, since_ns)
+                for number, kind, pid, *_, comm, since_ns in self._entries()
+                if kind == "process" and comm is not None
+            },
+        )
+
+    def _kept(self, copies: list[bytes], at: int, infos: Infos, names: Names) -> SignalInfo | None:
+        sequence, *event = SLOT.unpack_from(copies[1], at)
+        for copy in (copies[0], copies[2]):
+            if int.from_bytes(copy[at : at + 8], BYTE_ORDER) != sequence:
+                return None
+        if sequence == 0 or sequence & 1 or event[2] != at // LEDGER_ENTRY:
+            return None
+        return infos.of(event, names)
+
+
+SignalStats.__module__ = "sigrec"
