@@ -13,6 +13,36 @@ import pytest
 from sigrec import _core
 from tests.distributions import built  # noqa: F401
 
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="run the long tests too (minutes)")
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "long: too long for every run; with --all, or alone with -m long"
+    )
+
+
+def wants_long(config):
+    """By an option, or by the name of a test."""
+    asked = config.getoption("--all") or "long" in config.getoption("markexpr")
+    return asked or any("::" in argument for argument in config.args)
+
+
+def pytest_report_header(config):
+    return None if wants_long(config) else "long tests: left out; --all runs them too"
+
+
+def pytest_collection_modifyitems(config, items):
+    if wants_long(config):
+        return
+    out = [item for item in items if item.get_closest_marker("long")]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 PRELUDE = """
 import os, signal, sys, threading, time
 import sigrec

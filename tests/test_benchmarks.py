@@ -1,6 +1,7 @@
 """The benchmarks run, and what they count adds up. Never how fast anything is."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import dispatch, flood, forms, import_time, latency, lone, progress, recording
+from benchmarks.__main__ import ALL
 from benchmarks.forms import FORMS
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) on this machine")
+needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) here")
+
+
+@pytest.mark.long
+@needs_cc
 def test_quick_run_counts_right():
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", "--rounds", "1", "--json"],
@@ -35,6 +42,58 @@ def test_quick_run_counts_right():
     assert results["dispatch"]["ratio"] > 0
     assert len(results["progress"]) == 6
     assert len(results["recording"]) == 3
+
+
+@pytest.fixture
+def cpus(monkeypatch):
+    """Those of before: a benchmark pins its sender, which is this process."""
+    before = os.sched_getaffinity(0)
+    for name in ("SIGREC_BENCH_CPUS", "SIGREC_BENCH_PEERS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    yield
+    os.sched_setaffinity(0, before)
+
+
+# The short form: one or two receivers of each.
+FEW = {
+    dispatch: {},
+    flood: {"STATES": ("busy",), "KINDS": ("sigrec", "C counter")},
+    forms: {"FORMS": {name: FORMS[name] for name in ("sigrec: for, in a thread", "signal.signal")}},
+    import_time: {},
+    latency: {
+        "CASES": {"signal.signal": ("idle",), 'sigrec deliver="main"': ("idle",)},
+        "RATIOS": [('sigrec deliver="main"', "signal.signal")],
+    },
+    lone: {},
+    progress: {"RATES": (20_000,), "KINDS": ("sigrec",)},
+    recording: {"CASES": ("working",)},
+}
+
+
+@needs_cc
+@pytest.mark.parametrize("benchmark", ALL)
+def test_a_few_receivers_count_right(benchmark, cpus, monkeypatch):
+    module = ALL[benchmark]
+    for name, value in FEW[module].items():
+        monkeypatch.setattr(module, name, value)
+    result = module.run(1, True)
+    assert module.show(result)
+    if module in (flood, forms):
+        assert len(result["rows"]) == 4
+        for row in result["rows"]:
+            assert row["sent"] == 5000
+            assert row.get("exact_in_every_run", True) and row.get("settled_in_every_run", True)
+            if row.get("kind", row.get("form")).startswith("sigrec"):
+                assert 0 < row["handled"] + row.get("missed", 0) == row["delivered"]
+    elif module is latency:
+        assert [(row["handled"], row["wrong"]) for row in result["rows"]] == [
+            (result["count"], 0)
+        ] * 2
+    elif module is progress:
+        assert result["sigrec 20000"]["handled"] > 0
+    elif module is recording:
+        assert result["working"]["recorded"] > 0
 
 
 def check_forms(result):

@@ -22,8 +22,9 @@ while True:
 """
 
 
-def test_killed_in_mid_flood_fifty_times(child, run_directory):
-    for n in range(50):
+@pytest.mark.parametrize("times", [10, pytest.param(50, marks=pytest.mark.long)])
+def test_killed_in_mid_flood(child, run_directory, times):
+    for n in range(times):
         p = child(VICTIM)
         p.line()
         sender = child(

@@ -41,7 +41,8 @@ def test_parent_and_child_count_apart(child, run_directory):
     assert os.listdir(run_directory) == []
 
 
-def test_200_forks_under_a_flood(child):
+@pytest.mark.parametrize("times", [60, pytest.param(200, marks=pytest.mark.long)])
+def test_forks_under_a_flood(child, times):
     """What the parent is sent is the parent's, and counted once; children count only their own."""
     p = child(
         """
@@ -54,7 +55,7 @@ def test_200_forks_under_a_flood(child):
         sigrec.register(own, handler)
         say("ready")
         wrong = 0
-        for n in range(200):
+        for n in range(int(sys.argv[1])):
             pid = os.fork()
             if pid == 0:
                 calls = 0
@@ -80,7 +81,8 @@ def test_200_forks_under_a_flood(child):
         hear()
         settle(RT)
         say(calls, *ledger(RT))
-        """
+        """,
+        times,
     )
     p.line()
     sender = child("say(_core.flood(int(sys.argv[1]), RT, 300_000, True, 0)[0])", p.pid)

@@ -16,7 +16,7 @@ CC = os.environ.get("CC") or shutil.which("cc")
 pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler (cc) on this machine")
 
 
-@pytest.fixture(scope="session", params=["-O0", "-O2"])
+@pytest.fixture(scope="session", params=[pytest.param("-O0", marks=pytest.mark.long), "-O2"])
 def core_objects(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("core" + request.param)
     sources = sorted((ROOT / "csrc").glob("*.c"))

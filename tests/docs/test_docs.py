@@ -22,6 +22,9 @@ FENCE = re.compile(
     r"(?:^<!-- not run: (?P<why>.+) -->\n)?^```(?P<language>\S+)\n(?P<code>.*?)^```$", re.M | re.S
 )
 END = "--- end of block"
+TUTORIAL = DOCS / "tutorial.md"
+# How the tutorial begins; the short form has it all there already.
+INSTALL = re.compile(r"^(python3 -m venv|\. \.venv/bin/activate|pip install) ?.*\n", re.M)
 
 
 def blocks(page):
@@ -47,13 +50,13 @@ def matches(shown, printed):
     return re.fullmatch(pattern, printed.strip())
 
 
-def run(page, language, command, options):
+def run(page, language, command, options, left_out=None):
     """Runs all blocks of that language in one session, one after another."""
     found = [(code, line) for name, code, line in blocks(page) if name in (language, "text")]
     expected, script = {}, []
     for name, code, line in blocks(page):
         if name == language:
-            script.append((code, line))
+            script.append((left_out.sub("", code) if left_out else code, line))
         elif name == "text" and script:
             expected[script[-1][1]] = code
     if not script:
@@ -74,12 +77,18 @@ def run(page, language, command, options):
     assert found
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
-def test_every_block_does_what_the_page_says(page, request, tmp_path, run_directory):
+@pytest.mark.parametrize(
+    "page, installs",
+    [
+        *(pytest.param(page, False, id=str(page.relative_to(DOCS))) for page in PAGES),
+        pytest.param(TUTORIAL, True, id="tutorial.md, installed", marks=pytest.mark.long),
+    ],
+)
+def test_every_block_does_what_the_page_says(page, installs, request, tmp_path, run_directory):
     environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     for name in ("PYTHONPATH", "SIGREC_DIR", "VIRTUAL_ENV"):
         environment.pop(name, None)
-    if page.name == "tutorial.md":  # in an empty environment, with what people get
+    if installs:  # in an empty environment, with what people get
         _, wheel = request.getfixturevalue("built")
         environment["PIP_FIND_LINKS"] = str(wheel.parent)
         (tmp_path / "bin").mkdir()
@@ -107,7 +116,8 @@ def test_every_block_does_what_the_page_says(page, request, tmp_path, run_direct
         else:
             assert language in ("sh", "python", "text"), f"{page}: who runs {language}?"
     options = {"cwd": here, "env": environment}
-    run(page, "sh", ["bash", "-e"], options)
+    left_out = INSTALL if page == TUTORIAL and not installs else None
+    run(page, "sh", ["bash", "-e"], options, left_out)
     run(page, "python", [sys.executable, "-"], options)
 
 
@@ -138,6 +148,27 @@ class Links(html.parser.HTMLParser):
                 self.links.add(found[name])
 
 
+def anchors(text):
+    """Of its headings, as myst-parser and GitHub make them, and those that it names."""
+    prose = FENCE.sub("", text)
+    headings = re.findall(r"^#+ (.+)$", prose, re.M)
+    made = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return made | set(re.findall(r"^\(([\w-]+)\)=$", text, re.M))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_no_link_in_the_sources_leads_nowhere(page):
+    """The short form of the next: without the site, which takes its time to make."""
+    links = re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text()))
+    for to, anchor in (urldefrag(unquote(link)) for link in links):
+        if ":" in to:
+            continue
+        target = (page.parent / to).resolve() if to else page
+        assert target.exists(), f"{page.name}: {to}"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target.read_text()), f"{page.name}: {to}#{anchor}"
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     pytest.importorskip("furo")
@@ -153,6 +184,7 @@ def site(tmp_path_factory):
     return directory
 
 
+@pytest.mark.long
 def test_the_site_has_no_broken_link(site):
     pages = {page: Links(page) for page in (site / "html").rglob("*.html")}
     assert len(pages) > len(PAGES)
@@ -169,6 +201,7 @@ def test_the_site_has_no_broken_link(site):
     assert broken == []
 
 
+@pytest.mark.long
 def test_the_man_page_has_every_verb(site):
     from sigrec.cli import VERBS
 

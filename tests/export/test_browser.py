@@ -14,6 +14,9 @@ from tests.reader.builder import MONOTONIC, RecordingBuilder, event
 USR1, TERM = int(signal.SIGUSR1), int(signal.SIGTERM)
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     browser = Browser(tmp_path_factory.mktemp("browser"))

@@ -14,6 +14,7 @@ def test_it_holds(model):
     assert result.states > 10_000
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model, bug", [(model, bug) for model in MODELS for bug in bugs(model)])
 def test_a_planted_bug_is_found(model, bug):
     # Some take a third producer; then it is found long before all was seen.

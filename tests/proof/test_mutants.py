@@ -13,6 +13,7 @@ def test_there_is_one_place_to_plant_each():
     assert not wrong
 
 
+@pytest.mark.long
 @pytest.mark.skipif(CC is None, reason="no C compiler (cc) on this machine")
 def test_some_are_caught(tmp_path):
     lab = Lab(tmp_path)

@@ -35,6 +35,8 @@ def kill(signum, times=1):
 def asleep(pid):
     while open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "S":
         time.sleep(0.01)
+def switches(pid):
+    return [line for line in open(f"/proc/{pid}/status") if "ctxt" in line][0]
 def while_blocked(signum, then):
     # A child that sends us the signal when we sleep in a system call, and then does more.
     own = os.readlink("/proc/self")  # our pid as /proc has it: it may be of another namespace
@@ -42,8 +44,11 @@ def while_blocked(signum, then):
     if pid == 0:
         os.close(r)
         asleep(own)
+        before = switches(own)
         os.kill(me, signum)
-        time.sleep(0.2)
+        end = time.monotonic() + 0.2
+        while switches(own) == before and time.monotonic() < end: time.sleep(0.002)
+        asleep(own)
         then()
         os._exit(0)
 def c_read():
