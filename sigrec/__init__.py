@@ -3,6 +3,8 @@
 Every signal that the kernel delivers to the process is counted, exactly; as many as fit are
 kept with full detail; Python handlers are called once for each; another process can read all of
 it, live or after a SIGKILL. Importing this starts no thread and installs no handler.
+
+PYTEST_DONT_REWRITE: under ``sigrec run`` it is imported before pytest, which would warn of that.
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
+import sigrec
 from tests.conftest import RT
 
 
@@ -72,3 +74,18 @@ def test_a_flood_makes_nothing_grow(child, run_directory):
         seen.append((rss, file.stat().st_size))
     assert len({size for _, size in seen}) == 1
     assert seen[-1][0] <= seen[0][0] + 256  # KB
+
+
+def test_isolated_mode_does_not_keep_the_directory_out(tmp_path):
+    """docs/explanation/security.md says so: -I and -E are about Python's own variables."""
+    tmp_path.chmod(0o700)
+    root = str(Path(sigrec.__file__).parent.parent)
+    code = (
+        f"import sys; sys.path.insert(0, {root!r}); import sigrec; sigrec.register(10, print); "
+        "print(sigrec.stats().processes[0].path)"
+    )
+    environment = {**os.environ, "SIGREC_DIR": str(tmp_path)}
+    for flag in ("-I", "-E"):
+        command = [sys.executable, flag, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.stdout.startswith(str(tmp_path)), done.stderr

@@ -66,12 +66,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _flags() -> list[str]:
-    """Of the interpreter, as they were given to this one: ``-X dev``, ``-W error``."""
-    ours = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]
-    # What is left ends with -m sigrec, or -c CODE, or a script; -Bm is -B -m.
-    if len(ours) > 1 and ours[-2][:1] == "-" and ours[-2][-1] in "mc" and ours[-2] != "--":
-        return ours[:-2] + ([ours[-2][:-1]] if len(ours[-2]) > 2 else [])
-    return ours[:-1]
+    """Of the interpreter, as they were given to this one: ``-X dev``, ``-W error``. What comes after
+    them is of whoever runs us: ``-m sigrec``, a script, or ``-m coverage run -m sigrec``."""
+    flags: list[str] = []
+    arguments = iter(sys.orig_argv[1:])
+    for argument in arguments:
+        if argument in ("-", "--") or not argument.startswith("-"):
+            break
+        if argument.startswith("--"):
+            flags += [argument, *([next(arguments, "")] if argument in _LONG else [])]
+            continue
+        # -Bm is -B -m; of -Xdev and -W error the rest is theirs.
+        at = next((n for n, letter in enumerate(argument) if letter in "cmWX"), len(argument))
+        if argument[at : at + 1] in ("c", "m"):
+            return flags + ([argument[:at]] if at > 1 else [])
+        flags.append(argument)
+        if at == len(argument) - 1:
+            flags.append(next(arguments, ""))
+    return flags
+
+
+_LONG = ("--check-hash-based-pycs",)  # that take an argument
 
 
 def _output(path: str | None) -> str | None:

@@ -1,11 +1,14 @@
 """``sigrec run``: the program is run by Python itself, and sees nothing of it."""
 
+import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -156,6 +159,121 @@ def test_children_are_left_alone_unless_asked(place, run_directory):
         with sigrec.open_recording(pid) as recording:
             assert recording.ending == (15, 0)
             assert recording.signals[15].senders[0][0].pid == pid
+
+
+def other_pythons():
+    """One each of other versions than ours, where the machine has them."""
+    found = {}
+    for path in [
+        *Path.home().glob(".pyenv/versions/*/bin/python"),
+        *(Path(place) / name for place in ("/usr/bin", "/usr/local/bin") for name in OTHERS),
+    ]:
+        if path.exists():
+            code = "import sys; print('%d.%d' % sys.version_info[:2])"
+            version = subprocess.run([path, "-c", code], capture_output=True, text=True).stdout
+            found.setdefault(version.strip(), str(path))
+    found.pop("{}.{}".format(*sys.version_info), None)
+    return found
+
+
+OTHERS = ["python2.7", *(f"python3.{minor}" for minor in range(6, 16)), "pypy3"]
+
+
+def test_which_children_are_not_recorded(place, run_directory):
+    """Those that the docs name; they run as without sigrec, and nothing of it is on stderr."""
+    ways = {
+        "plain": [sys.executable],
+        **{flag: [sys.executable, flag] for flag in ("-I", "-E", "-S")},
+        "env -i": ["env", "-i", sys.executable],
+        **{f"version {version}": [path] for version, path in other_pythons().items()},
+    }
+    code = "import os; os.write(2, b'its own'); os.kill(os.getpid(), 9)"
+    done = run(
+        "--children", "-c",
+        f"""
+import json, subprocess
+for name, command in {ways!r}.items():
+    done = subprocess.run([*command, "-c", {code!r}], capture_output=True, text=True)
+    print(json.dumps([name, done.returncode, done.stderr]))
+""",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [name for name, *_ in said] == list(ways)
+    for name, status, errors in said:
+        assert (status, errors) == (-9, "its own"), name
+    argvs = []
+    for path in run_directory.iterdir():
+        with sigrec.open_recording(path) as recording:
+            argvs.append(recording.argv)
+    assert sorted(argv[:3] for argv in argvs if argv[2] == code) == [[sys.executable, "-c", code]]
+    page = (Path(__file__).parent.parent.parent / "docs/explanation/recording.md").read_text()
+    listed = page[page.index("**`--children`**") :].partition("\n\n## ")[0]
+    for words in ("`-I`", "`-E`", "`-S`", "`env -i`", "another version"):
+        assert words in listed
+
+
+def test_a_python_that_sigrec_is_not_built_for_says_nothing(place, tmp_path):
+    """As with another version, on a machine that has none."""
+    copy = tmp_path / "lib" / "sigrec"
+    ignored = shutil.ignore_patterns("*.so", "*.c", "__pycache__")
+    shutil.copytree(os.path.dirname(sigrec.__file__), copy, ignore=ignored)
+    options = json.dumps({"output": None, "children": True, "path": None})
+    path = str(copy / "_recorder" / "startup")
+    done = python("-c", "print(1)", env={**os.environ, "PYTHONPATH": path, "SIGREC_RUN": options})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_pytest_where_warnings_are_errors(place):
+    """pytest warns of a plugin's package that is imported before it, unless the package objects."""
+    (place / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    (place / "test_it.py").write_text("def test_it(): pass\n")
+    # As an installed wheel has it; an editable install lists no files.
+    about = place / "lib" / "sigrec_installed-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: sigrec-installed\nVersion: 1\n")
+    (about / "RECORD").write_text("sigrec/__init__.py,,\nplain.py,,\n")
+    (about / "entry_points.txt").write_text("[pytest11]\nplain = plain\n")
+    (place / "lib" / "plain.py").write_text("")
+    done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+RUNNER = """
+import runpy, sys
+del sys.argv[:5]  # its own: run -o FILE -m
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+PRINT = "import sys; print(sys.argv[1:], sys.orig_argv[1:], sys.flags.dev_mode)"
+
+
+@pytest.mark.parametrize(
+    ("runner", "given"),
+    [
+        ("none", ""),
+        ("none", "-Xdev -W ignore -Wdefault"),
+        ("none", "-B -OO -u"),
+        ("none", "-Bu --check-hash-based-pycs never"),
+        *((runner, "-X dev") for runner in ("none", "joined", "module", "script", "code")),
+    ],
+)
+def test_the_interpreters_own_flags_and_no_runners(place, runner, given):
+    """python -m memray run -o FILE -m sigrec run PROGRAM, and the like."""
+    (place / "lib" / "runner.py").write_text(RUNNER)
+    (place / "print.py").write_text(PRINT)
+    of_runner = ["run", "-o", "m.bin", "-m", "sigrec"]
+    command = {
+        "none": ["-m", "sigrec"],
+        "joined": ["-sm", "sigrec"],
+        "module": ["-m", "runner", *of_runner],
+        "script": ["lib/runner.py", *of_runner],
+        "code": ["-c", RUNNER, *of_runner],
+    }[runner]
+    kept = given.split() + ["-s"] * (runner == "joined")
+    done = python(*given.split(), *command, "run", "print.py", "-m", "x")
+    assert done.returncode == 0, done.stderr
+    expected = f"['-m', 'x'] {[*kept, 'print.py', '-m', 'x']!r} {'dev' in given}\n"
+    assert done.stdout == expected
 
 
 def test_usage():

@@ -2,41 +2,52 @@
 
 Python itself then runs the program, and so sys.argv, __main__, sys.path[0], tracebacks and the
 exit status are its own. This begins to record, and takes its own traces away.
+
+With ``--children`` any Python may come here that the program starts, of any version and kind. One
+that sigrec is not built for runs as if this were not there, and says nothing: no syntax here that
+an old one does not know.
 """
 
 
-def _begin() -> None:
+def _begin():  # type: ignore[no-untyped-def]
     import os
     import sys
 
     here = os.path.dirname(os.path.abspath(__file__))
-    options = os.environ.get("SIGREC_RUN")
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != here]
     sys.path_importer_cache.pop(here, None)
+    # By its place: sigrec may not be on the program's own path.
+    package = os.path.dirname(os.path.dirname(here))
+    options = os.environ.get("SIGREC_RUN")
+    suffixes = []  # type: list[str]
+    if sys.version_info >= (3, 11):
+        from importlib.machinery import EXTENSION_SUFFIXES
+
+        suffixes += EXTENSION_SUFFIXES
+    if options is not None and any(
+        os.path.exists(os.path.join(package, "_core" + suffix)) for suffix in suffixes
+    ):
+        try:
+            import importlib.util
+            import json
+
+            if "sigrec" not in sys.modules:
+                spec = importlib.util.spec_from_file_location(
+                    "sigrec",
+                    os.path.join(package, "__init__.py"),
+                    submodule_search_locations=[package],
+                )
+                assert spec is not None and spec.loader is not None
+                sys.modules["sigrec"] = module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+            from sigrec._recorder import run
+
+            run.begin(json.loads(options))
+        except Exception as error:  # recording must never break the program
+            sys.stderr.write("sigrec: not recording: %s\n" % error)
+    # Now the program's own, if it has one; else the ImportError that site expects.
     sys.modules.pop("sitecustomize", None)
-    if options is None:
-        return
-    try:
-        import importlib.util
-        import json
-
-        # By its place: sigrec may not be on the program's own path.
-        package = os.path.dirname(os.path.dirname(here))
-        if "sigrec" not in sys.modules:
-            spec = importlib.util.spec_from_file_location(
-                "sigrec", os.path.join(package, "__init__.py"), submodule_search_locations=[package]
-            )
-            assert spec is not None and spec.loader is not None
-            sys.modules["sigrec"] = module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        from sigrec._recorder import run
-
-        run.begin(json.loads(options))
-    except Exception as error:  # recording must never break the program
-        print(f"sigrec: not recording: {error}", file=sys.stderr)
+    __import__("sitecustomize")
 
 
-_begin()
-del _begin
-# The program's own, if it has one; else the ImportError that site expects. Its name is free again.
-__import__("sitecustomize")
+_begin()  # type: ignore[no-untyped-call]
