@@ -46,11 +46,22 @@ struct object {
     uintptr_t protected_from, protected_to; /* read-only once it was relocated (RELRO) */
 };
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; glibc has it since 2.35 */
+#endif
+
+/* The loader protects whole pages, and none that has something else behind RELRO in it.
+ * But they may be writable all the same: another thread is just loading the object. */
+static bool is_protected(const struct object *object, uintptr_t page, uintptr_t size) {
+    return page >= (object->protected_from & ~(size - 1)) &&
+           page < (object->protected_to & ~(size - 1)) &&
+           madvise((void *)page, size, MADV_POPULATE_WRITE) != 0;
+}
+
 static void write_word(const struct object *object, uintptr_t *where, uintptr_t value) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t at = (uintptr_t)where;
-    bool protected = at >= object->protected_from && at < object->protected_to;
-    void *start = (void *)(at & ~(page - 1));
+    void *start = (void *)((uintptr_t)where & ~(page - 1));
+    bool protected = is_protected(object, (uintptr_t)start, page);
     if (protected && mprotect(start, page, PROT_READ | PROT_WRITE) != 0)
         return;
     /* Other threads may be calling through it. */

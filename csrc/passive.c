@@ -6,7 +6,8 @@
  *   rt_sigaction         to take the default action's place, and ours again
  *   rt_tgsigqueueinfo    the signal once more, with its siginfo, for that action
  *   tgkill               the same without siginfo, where the kernel refused that
- *   rt_sigprocmask       to let it in
+ *   rt_sigprocmask       to let it in; and before a handler of the program's whose
+ *                        mask has SIGBUS, which ours has not
  *   getpid, gettid
  */
 #define _GNU_SOURCE
@@ -78,6 +79,7 @@ static void recording_form(int signum, const struct sigaction *program, struct s
             ours->sa_flags |= SA_NOCLDWAIT; /* children are reaped at once: sigaction(2) */
     } else {
         ours->sa_mask = program->sa_mask;
+        sigdelset(&ours->sa_mask, SIGBUS); /* or it kills: sigbus.h; the course blocks it */
         ours->sa_flags |= program->sa_flags & ~(int)SA_RESETHAND; /* the course does that */
     }
 }
@@ -202,7 +204,8 @@ static bool comes_again(int signum, const siginfo_t *info) {
     return signum == SIGSEGV || signum == SIGFPE || signum == SIGILL;
 }
 
-static void let_in(int how, int signum) {
+/* Of this thread's mask, until the handler returns. */
+static void change_mask(int how, int signum) {
     uint64_t set = signal_bit(signum);
     syscall(SYS_rt_sigprocmask, how, &set, NULL, sizeof set);
 }
@@ -224,10 +227,10 @@ static void take_default_action(int signum, siginfo_t *info, uint32_t tid, uint6
     /* To ourselves with any si_code: rt_sigqueueinfo(2). */
     if (syscall(SYS_rt_tgsigqueueinfo, pid, (long)tid, signum, info) != 0)
         syscall(SYS_tgkill, pid, (long)tid, signum);
-    let_in(SIG_UNBLOCK, signum);
+    change_mask(SIG_UNBLOCK, signum);
     /* Here it ends, or stops until SIGCONT. Or nothing happened: PID 1 of a
      * namespace, a stop signal in an orphaned process group, a debugger. */
-    let_in(SIG_BLOCK, signum);
+    change_mask(SIG_BLOCK, signum);
     if (action == ENDS)
         process_ending(0, 0);
     passive_apply(signum);
@@ -255,6 +258,8 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
         take_default_action(signum, info, tid, ordinal);
         return;
     }
+    if (sigismember(&program.sa_mask, SIGBUS) == 1)
+        change_mask(SIG_BLOCK, SIGBUS);
     /* With three arguments in any case, as the kernel calls it. */
     if (!is_fault(signum)) {
         program.sa_sigaction(signum, info, context);

@@ -71,7 +71,12 @@ cdef extern from "wake.h" nogil:
 cdef extern from "sigbus.h" nogil:
     void sigbus_start()
 
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+
 cdef extern from "registry.h" nogil:
+    void registry_mask(sigset_t *mask)
     void registry_release(int signum)
     bint registry_in_place(int signum)
     bint registry_has(int signum)

@@ -20,9 +20,6 @@ cdef extern from "Python.h":
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
 
 cdef extern from "<signal.h>" nogil:
-    ctypedef struct sigset_t:
-        pass
-    int sigfillset(sigset_t *)
     int pthread_sigmask(int how, const sigset_t *, sigset_t *)
     int SIGBUS
     int SIG_BLOCK
@@ -388,13 +385,13 @@ def install(int signum, Handler handler not None, take_over, bint thread) -> Non
     """Sets the handler, calls take_over() (which sets the Python-level handler, and with it
     CPython's C handler; None: nothing to call), and puts ours in its place. This thread gets no
     signal in between. thread: the dispatcher thread calls the handler."""
-    cdef sigset_t all_signals, old
+    cdef sigset_t mask, old
     cdef object before = handlers[signum]
     cdef bint thread_before = to_thread[signum]
     if before is None:
         abandon(signum)  # see refresh_modes
-    sigfillset(&all_signals)
-    pthread_sigmask(SIG_BLOCK, &all_signals, &old)
+    registry_mask(&mask)
+    pthread_sigmask(SIG_BLOCK, &mask, &old)
     try:
         if take_over is not None:
             # Of the dispatcher thread until now, say: other threads go on taking it.
@@ -447,10 +444,10 @@ def remove(int signum, give_back) -> bool:
     """Stops queueing, calls give_back() (which restores the Python-level handler), and puts
     back the disposition that prepare() found. False: someone else's was in place, and stays.
     What waits keeps its handler until forget()."""
-    cdef sigset_t all_signals, old
+    cdef sigset_t mask, old
     cdef bint ours = registry_in_place(signum)
-    sigfillset(&all_signals)
-    pthread_sigmask(SIG_BLOCK, &all_signals, &old)
+    registry_mask(&mask)
+    pthread_sigmask(SIG_BLOCK, &mask, &old)
     try:
         registry_release(signum)
         if ours:

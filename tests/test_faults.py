@@ -77,6 +77,40 @@ def test_the_file_is_truncated_and_nothing_comes(child):
     assert "truncated" in ends_well(p)
 
 
+@pytest.mark.parametrize("deliver", ["main", "thread"])
+def test_truncated_and_the_next_thing_is_a_call_of_ours(child, deliver):
+    """Which writes, with signals blocked: but not the one that a missing page raises."""
+    p = child(
+        """
+        r = sigrec.register(RT, print, deliver=%r)
+        os.truncate(_core.path(), 0)
+        r.cancel()
+        say("cancelled")
+        sigrec.register(RT, print, deliver=%r)
+        say(sigrec.stats()[RT].mode)
+        """
+        % (deliver, deliver)
+    )
+    assert p.line() == "cancelled"
+    assert p.line() == "registered"
+    p.end()
+
+
+@pytest.mark.parametrize("call", ["sigrec.register(RT, print)", "sigrec.record(RT)"])
+def test_truncated_before_the_next_signal_is_taken(child, call):
+    p = child(
+        """
+        sigrec.register(signal.SIGUSR1, print)
+        os.truncate(_core.path(), 0)
+        %s
+        say(sigrec.stats()[RT].mode)
+        """
+        % call
+    )
+    assert p.line() in ("registered", "recorded")
+    p.end()
+
+
 def test_truncated_with_faulthandler_enabled_before(child):
     p = serve(child, "import faulthandler\nfaulthandler.enable()\n")
     _, recording = after(p, 10)

@@ -13,6 +13,7 @@ import threading
 from sigrec import _core
 from sigrec._errors import SigrecError
 from sigrec._recorder import publishing
+from sigrec._signals.names import SYNCHRONOUS
 
 LOOK_NS = 3_600_000_000_000  # with nothing to do it looks once an hour
 END_S = 5.0  # what a handler that does not return can hold up the end of the interpreter
@@ -54,11 +55,7 @@ def _start() -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# Not the faults: blocked, they kill at once, even where someone would repair them.
-_ASYNCHRONOUS = signal.valid_signals() - {
-    signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGABRT,
-    signal.SIGSYS,
-}  # fmt: skip
+_ASYNCHRONOUS = signal.valid_signals() - SYNCHRONOUS
 
 
 def ident() -> int | None:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from sigrec import _check, _core
 from sigrec._errors import WrongThreadError
 from sigrec._recorder import publishing
-from sigrec._signals.names import catchable
+from sigrec._signals.names import SYNCHRONOUS, catchable
 
 # The standard ones: sigrec.compat may put its own in their place.
 _getsignal, _set_handler = signal.getsignal, signal.signal
@@ -308,6 +308,8 @@ def wait_until_taken(number: int) -> None:
     """Called off the main thread too, and what the process was sent before is perhaps still on
     its way to the main thread, which the kernel prefers: let it arrive while we handle it. Not for
     long: perhaps every thread blocks the signal."""
+    if number in SYNCHRONOUS:  # a fault whose signal is blocked kills
+        return
     # sigpending(2) shows what the calling thread blocks.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:

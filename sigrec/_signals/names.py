@@ -7,6 +7,12 @@ import signal
 from sigrec import _check
 
 _VALID = signal.valid_signals()
+# Never to be blocked: a fault whose signal is blocked kills at once, even where someone would
+# repair it (sigprocmask(2)).
+SYNCHRONOUS = frozenset({
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGABRT,
+    signal.SIGSYS,
+})  # fmt: skip
 
 
 def name(signum: int, sigrtmin: int | None = None) -> str:

@@ -12,8 +12,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#ifdef __linux__
+#include <link.h>
+#endif
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -152,25 +157,90 @@ static void its_own_stays(void *library) {
         CHECK_EQ(call(), 4711);
 }
 
+#ifdef __linux__
+/* The page on which its RELRO begins, and the first behind it; where it ends, as told. */
+struct relro {
+    uintptr_t base, first, end;
+    ElfW(Xword) *told;
+};
+
+static int find_relro(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size;
+    struct relro *relro = context;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; info->dlpi_addr == relro->base && i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        if (header->p_type != PT_GNU_RELRO)
+            continue;
+        relro->first = (relro->base + header->p_vaddr) & ~(page - 1);
+        relro->end = (relro->base + header->p_vaddr + header->p_memsz) & ~(page - 1);
+        relro->told = (ElfW(Xword) *)(uintptr_t)&header->p_memsz;
+    }
+    return 0;
+}
+
+static struct relro relro_of(void *symbol) {
+    Dl_info info;
+    struct relro relro = {0};
+    CHECK(dladdr(symbol, &info));
+    relro.base = (uintptr_t)info.dli_fbase;
+    dl_iterate_phdr(find_relro, &relro);
+    CHECK(relro.told);
+    return relro;
+}
+
+static void can_be_written(const struct relro *relro) {
+    for (uintptr_t at = relro->first; at < relro->end; at += (uintptr_t)sysconf(_SC_PAGESIZE))
+        *(volatile char *)at = *(volatile char *)at;
+}
+
+/* Linkers think of pages smaller than they are, say: then the loader leaves alone
+ * the last page of what is to be read-only, since data may follow in it. */
+static void ends_inside_a_page(struct relro *relro) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    void *start = (void *)((uintptr_t)relro->told & ~(page - 1));
+    CHECK_EQ(mprotect(start, page, PROT_READ | PROT_WRITE), 0);
+    *relro->told += page / 2;
+    relro->first = relro->end;
+    relro->end += page;
+    can_be_written(relro);
+}
+#endif
+
 int main(int argc, char **argv) {
     CHECK_EQ(argc, 3);
     CHECK_EQ(process_start(), 0);
     handler_start();
     void *early = dlopen(argv[1], RTLD_NOW | OWN_FIRST);
     CHECK(early);
+#ifdef __linux__
+    struct relro writable = relro_of(find(early, "by_call"));
+    CHECK_EQ(
+        mprotect((void *)writable.first, writable.end - writable.first, PROT_READ | PROT_WRITE), 0);
+#endif
     if (!interpose_install())
         return 0; /* not on this platform */
+#ifdef __linux__
+    can_be_written(&writable); /* as before */
+#endif
     CHECK_EQ(install_record(SIGUSR1, true), 0);
     CHECK_EQ(install_record(SIGUSR2, true), 0);
     every_way(early);
     its_own_stays(early);
     void *late = dlopen(argv[2], RTLD_LAZY);
     CHECK(late);
+#ifdef __linux__
+    struct relro shared = relro_of(find(late, "by_call"));
+    ends_inside_a_page(&shared);
+#endif
     sigaction_function looked_up;
     /* As Python: it looks a name up before it calls into an extension module, and
      * dlsym itself is a name that is redirected in the library, not in us. */
     *(void **)&looked_up = find(early, "by_lookup");
     looked_up(SIGUSR1, NULL, NULL);
+#ifdef __linux__
+    can_be_written(&shared);
+#endif
     every_way(late);
     is_kept(early);
     how_it_leaves(early);

@@ -186,6 +186,31 @@ static void with_sigbus_recorded(void) {
     CHECK(seen.sa_handler == SIG_DFL && !(seen.sa_flags & SA_SIGINFO));
 }
 
+static void on_user(int signum, siginfo_t *info, void *context) {
+    (void)signum, (void)info, (void)context;
+    sigset_t blocked;
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &blocked), 0);
+    CHECK_EQ(sigismember(&blocked, SIGBUS), 1);
+    sent++;
+}
+
+/* A fault whose signal is blocked kills, and the program's handler blocks them all. */
+static void beside_a_handler_that_blocks_all(void) {
+    struct sigaction action, seen;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_user;
+    action.sa_flags = SA_SIGINFO;
+    sigfillset(&action.sa_mask);
+    CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
+    CHECK_EQ(install_record(SIGUSR1, false), 0);
+    truncate_it();
+    raise(SIGUSR1);
+    CHECK_EQ(sent, 1);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, 1);
+    CHECK_EQ(passive_sigaction(SIGUSR1, NULL, &seen), 0);
+    CHECK_EQ(sigismember(&seen.sa_mask, SIGBUS), 1);
+}
+
 static void other_addresses_are_not_ours(void) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -215,6 +240,7 @@ int main(void) {
     CHECK(killed_by(status_of(one_that_is_sent_kills_as_before), SIGBUS));
     CHECK_EQ(status_of(one_that_is_sent_is_the_programs), 0);
     CHECK_EQ(status_of(with_sigbus_recorded), 0);
+    CHECK_EQ(status_of(beside_a_handler_that_blocks_all), 0);
     CHECK_EQ(status_of(other_addresses_are_not_ours), 0);
     char path[64];
     snprintf(path, sizeof path, "%s/file", directory);
