@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sigrec._recorder.publishing import configure
     from sigrec._recorder.record import Recorder, record
     from sigrec._signals.names import signal_name, signal_number
-    from sigrec._signals.siginfo import Sender, SignalInfo
+    from sigrec._signals.sender import Sender
+    from sigrec._signals.siginfo import SignalInfo
 
 __all__ = [
     "Flag",
@@ -71,7 +72,7 @@ _MODULES = {
     "Recording": "_reader.recording",
     "RecordingError": "_errors",
     "Registration": "_handling.registration",
-    "Sender": "_signals.siginfo",
+    "Sender": "_signals.sender",
     "SignalInfo": "_signals.siginfo",
     "SignalManager": "_handling.registration",
     "SignalStats": "_reader.ledger",

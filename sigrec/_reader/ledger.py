@@ -17,7 +17,8 @@ from sigrec._reader.format import (
 from sigrec._reader.infos import Infos
 from sigrec._reader.source import BYTE_ORDER
 from sigrec._signals.names import name
-from sigrec._signals.siginfo import Names, Sender, sender_kind
+from sigrec._signals.sender import Sender, sender_kind
+from sigrec._signals.siginfo import Names
 from sigrec._signals.value import Value
 
 TYPE_CHECKING = False

@@ -10,7 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from sigrec._signals.siginfo import Sender, SignalInfo
+    from sigrec._signals.sender import Sender
+    from sigrec._signals.siginfo import SignalInfo
 
 VERSION = 1  # of an event in JSON: a line of ``tail --json``, of a .jsonl file
 

@@ -1,136 +1,21 @@
-"""SignalInfo: what is known of one delivered signal. Sender: who sent it."""
+"""SignalInfo: what is known of one delivered signal."""
 
 from __future__ import annotations
+
+from sigrec._signals.codes import (
+    FAULTS,
+    POLL_HUP,
+    SI_KERNEL,
+    SI_SIGIO,
+    SI_TIMER,
+    SI_TKILL,
+    SIGCHLD,
+)
+from sigrec._signals.sender import Sender, sender_kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
-
-# si_code values, <bits/siginfo-consts.h>; sigaction(2) says which fields each defines.
-SI_USER = 0
-SI_QUEUE = -1
-SI_TIMER = -2
-SI_SIGIO = -5
-SI_TKILL = -6
-SI_KERNEL = 0x80
-
-SIGCHLD = 17
-_FAULTS = frozenset({4, 5, 7, 8, 11, 31})  # ILL TRAP BUS FPE SEGV SYS
-POLL_HUP = 6
-
-
-# Sent by the kernel, SI_KERNEL, and yet known for what they are: setitimer(2), and the terminal
-# driver, by a key (termios(3), ISIG), job control, a new size, a hangup.
-_TIMER_SIGNALS = frozenset({14, 26, 27})  # ALRM VTALRM PROF
-_TERMINAL_SIGNALS = frozenset({1, 2, 3, 20, 21, 22, 28})  # HUP INT QUIT TSTP TTIN TTOU WINCH
-
-
-def sender_kind(signo: int, code: int, pid: int) -> str:
-    """The kind of a :class:`Sender`, by what sigaction(2) says of si_code."""
-    if code == SI_TIMER or (code == SI_KERNEL and signo in _TIMER_SIGNALS):
-        return "timer"
-    if code == SI_KERNEL and signo in _TERMINAL_SIGNALS:
-        return "terminal"
-    if signo == SIGCHLD and 0 < code != SI_KERNEL:
-        return "child"
-    if code > 0 or code == SI_SIGIO:
-        return "kernel"
-    return "process" if pid else "unknown"  # no process has pid 0: it is of another namespace
-
-
-class Sender:
-    """Who sent a signal. Immutable. Two are equal where ``kind``, ``pid`` and ``uid`` are."""
-
-    __slots__ = ("_parts",)
-
-    _parts: tuple[str, int | None, int | None, str | None, list[str] | None]
-
-    def __init__(
-        self,
-        kind: str,
-        pid: int | None = None,
-        uid: int | None = None,
-        comm: str | None = None,
-        argv: list[str] | None = None,
-    ) -> None:
-        object.__setattr__(self, "_parts", (kind, pid, uid, comm, argv))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Sender is immutable: {name!r} cannot be set")
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Sender, self._parts
-
-    @property
-    def kind(self) -> str:
-        """``"process"`` (``pid`` and ``uid`` are set); ``"unknown"`` (the kernel could not or may
-        not say); ``"kernel"``; ``"timer"``; ``"terminal"`` (a key such as Ctrl-C, job control, a
-        hangup); ``"child"`` (``pid`` and ``uid`` of the child whose state changed); in counts also
-        ``"others"`` (more senders than are kept apart)."""
-        return self._parts[0]
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id, in the PID namespace of the process that got the signal; None unless it
-        is a process or a child."""
-        return self._parts[1]
-
-    @property
-    def uid(self) -> int | None:
-        """Its real user id; None where that is not known."""
-        return self._parts[2]
-
-    @property
-    def comm(self) -> str | None:
-        """Its short name (proc_pid_comm(5)), as the handler or the reader found it; None where
-        neither did while the process lived."""
-        return self._parts[3]
-
-    @property
-    def argv(self) -> list[str] | None:
-        """Its command line, if it still lives; else None. A process can change its own, so it is
-        not to be trusted."""
-        return self._parts[4]
-
-    @property
-    def user(self) -> str | None:
-        """The name that this machine has for uid; None where it has none."""
-        import pwd
-
-        try:
-            return None if self.uid is None else pwd.getpwuid(self.uid).pw_name
-        except (KeyError, OverflowError):
-            return None
-
-    def _key(self) -> tuple[object, ...]:
-        return (self.kind, self.pid, self.uid)
-
-    def __eq__(self, other: object) -> bool:
-        return self._key() == other._key() if isinstance(other, Sender) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def __str__(self) -> str:
-        if self.pid is None and self.uid is not None:
-            return f"an unknown sender (uid {self.uid})"
-        if self.pid is None:
-            return _IN_WORDS.get(self.kind, self.kind)
-        who = f"{self.comm}, " if self.comm else ""
-        return f"{'child ' if self.kind == 'child' else ''}PID {self.pid} ({who}uid {self.uid})"
-
-    def __repr__(self) -> str:
-        return f"<Sender: {self}>"
-
-
-_IN_WORDS = {
-    "unknown": "an unknown sender",
-    "kernel": "the kernel",
-    "timer": "a timer",
-    "terminal": "the terminal",
-    "child": "a child",
-    "others": "other senders",
-}
 
 
 class Names:
@@ -226,7 +111,7 @@ class SignalInfo:
         code = self._event[4]
         if code == SI_SIGIO:
             return True
-        return 0 < code <= POLL_HUP and self._event[3] not in _FAULTS and self._event[3] != SIGCHLD
+        return 0 < code <= POLL_HUP and self._event[3] not in FAULTS and self._event[3] != SIGCHLD
 
     @property
     def _is_child(self) -> bool:
@@ -299,7 +184,7 @@ class SignalInfo:
     @property
     def si_addr(self) -> int | None:
         """The address of a fault; None for other signals."""
-        defined = self._event[3] in _FAULTS and 0 < self._event[4] != SI_KERNEL
+        defined = self._event[3] in FAULTS and 0 < self._event[4] != SI_KERNEL
         return self._event[7] if defined else None
 
     @property
@@ -393,6 +278,6 @@ def _signed(word: int) -> int:
 _set_event = vars(SignalInfo)["_event"].__set__
 _set_names = vars(SignalInfo)["_names"].__set__
 
-for _public in (SignalInfo, SignalInfoFromElsewhere, Sender):
+for _public in (SignalInfo, SignalInfoFromElsewhere):
     _public.__module__ = "sigrec"
 del _public

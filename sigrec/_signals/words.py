@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import signal
 
+from sigrec._signals.codes import (
+    CLD_CONTINUED,
+    CLD_DUMPED,
+    CLD_EXITED,
+    CLD_KILLED,
+    CLD_STOPPED,
+    CLD_TRAPPED,
+    FAULTS,
+    SIGSYS,
+)
 from sigrec._signals.names import name
 
 TYPE_CHECKING = False
@@ -14,7 +24,7 @@ if TYPE_CHECKING:
 
 
 # Of faults: sigaction(2), by signal and si_code.
-FAULTS: dict[tuple[int, int], str] = {
+FAULT_WORDS: dict[tuple[int, int], str] = {
     (signal.SIGSEGV, 1): "nothing is mapped there",
     (signal.SIGSEGV, 2): "the mapping does not permit it",
     (signal.SIGBUS, 1): "the address is not aligned",
@@ -22,7 +32,7 @@ FAULTS: dict[tuple[int, int], str] = {
     (signal.SIGFPE, 1): "an integer was divided by zero",
     (signal.SIGFPE, 2): "an integer overflowed",
 }
-FAULT_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
+FAULTS_IN_CODE = FAULTS - {SIGSYS}  # that one says what it means by itself: MEANS
 # Of a signal from the terminal: the key.
 KEYS: dict[int, str] = {
     signal.SIGINT: "Ctrl-C",
@@ -47,15 +57,20 @@ MEANS: dict[int, str] = {
 # The default of these is to be ignored: they end nothing.
 HARMLESS = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
 
-CLD_EXITED = 1
+# Of a child, by SIGCHLD's si_code: what its parent was told.
 CHILD_ENDED = {
     CLD_EXITED: "exited with status",
-    2: "was killed by",
-    3: "was killed, and dumped core, by",
+    CLD_KILLED: "was killed by",
+    CLD_DUMPED: "was killed, and dumped core, by",
 }
-# si_code of SIGCHLD, sigaction(2).
-_CHILD = {1: "exit status {}", 2: "killed by {}", 3: "killed by {}, core dumped",
-          4: "trapped by {}", 5: "stopped by {}", 6: "continued"}  # fmt: skip
+_CHILD = {
+    CLD_EXITED: "exit status {}",
+    CLD_KILLED: "killed by {}",
+    CLD_DUMPED: "killed by {}, core dumped",
+    CLD_TRAPPED: "trapped by {}",
+    CLD_STOPPED: "stopped by {}",
+    CLD_CONTINUED: "continued",
+}
 
 
 def carried(info: SignalInfo) -> Iterator[str]:
@@ -63,7 +78,7 @@ def carried(info: SignalInfo) -> Iterator[str]:
     if info.si_status is not None:
         status = info.si_status
         what = _CHILD.get(info.si_code, "status {}")
-        yield what.format(status if info.si_code in (1, 6) else name(status))
+        yield what.format(status if info.si_code in (CLD_EXITED, CLD_CONTINUED) else name(status))
     if info.si_timerid is not None:
         yield f"timer {info.si_timerid}"
     if info.si_overrun:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import signal
 
+from sigrec._signals.codes import CLD_EXITED, SI_KERNEL, SI_TKILL, SI_USER
 from sigrec._signals.names import name
-from sigrec._signals.siginfo import SI_KERNEL, SI_TKILL, SI_USER
 from sigrec._signals.words import (
     BY_ITSELF,
     CHILD_ENDED,
-    CLD_EXITED,
-    FAULT_SIGNALS,
-    FAULTS,
+    FAULT_WORDS,
+    FAULTS_IN_CODE,
     HARMLESS,
     KEYS,
     MEANS,
@@ -85,7 +84,7 @@ class _Why:
         number = self.recording.name(signum)
         if self._keyboard_interrupt(signum, info):
             return self._by_keyboard_interrupt(info)
-        how = "terminated by" if signum not in FAULT_SIGNALS else "ended by"
+        how = "terminated by" if signum not in FAULTS_IN_CODE else "ended by"
         if info is None:
             return f"{self.who} was {how} {number}; who sent it is not recorded{self._handling()}."
         return (
@@ -201,9 +200,9 @@ class _Why:
         if sender.kind == "terminal" and signum in KEYS:
             return f", {KEYS[signum]} in its terminal"
         if sender.kind in ("kernel", "timer", "terminal"):
-            fault = FAULTS.get((signum, code))
+            fault = FAULT_WORDS.get((signum, code))
             at = "" if info.si_addr is None else f" at address {info.si_addr:#x}"
-            if signum in FAULT_SIGNALS and code > 0:
+            if signum in FAULTS_IN_CODE and code > 0:
                 return f", a fault{at}{f' ({fault})' if fault else ''}"
             meaning = MEANS.get(signum)
             return f", from {sender}{f' ({meaning})' if meaning else ''}"

@@ -1,0 +1,123 @@
+"""Who sent a signal, as far as si_code tells."""
+
+from __future__ import annotations
+
+from sigrec._signals.codes import (
+    SI_KERNEL,
+    SI_SIGIO,
+    SI_TIMER,
+    SIGCHLD,
+    TERMINAL_SIGNALS,
+    TIMER_SIGNALS,
+)
+
+
+def sender_kind(signo: int, code: int, pid: int) -> str:
+    """The kind of a :class:`Sender`, by what sigaction(2) says of si_code."""
+    if code == SI_TIMER or (code == SI_KERNEL and signo in TIMER_SIGNALS):
+        return "timer"
+    if code == SI_KERNEL and signo in TERMINAL_SIGNALS:
+        return "terminal"
+    if signo == SIGCHLD and 0 < code != SI_KERNEL:
+        return "child"
+    if code > 0 or code == SI_SIGIO:
+        return "kernel"
+    return "process" if pid else "unknown"  # no process has pid 0: it is of another namespace
+
+
+class Sender:
+    """Who sent a signal. Immutable. Two are equal where ``kind``, ``pid`` and ``uid`` are."""
+
+    __slots__ = ("_parts",)
+
+    _parts: tuple[str, int | None, int | None, str | None, list[str] | None]
+
+    def __init__(
+        self,
+        kind: str,
+        pid: int | None = None,
+        uid: int | None = None,
+        comm: str | None = None,
+        argv: list[str] | None = None,
+    ) -> None:
+        object.__setattr__(self, "_parts", (kind, pid, uid, comm, argv))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Sender is immutable: {name!r} cannot be set")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Sender, self._parts
+
+    @property
+    def kind(self) -> str:
+        """``"process"`` (``pid`` and ``uid`` are set); ``"unknown"`` (the kernel could not or may
+        not say); ``"kernel"``; ``"timer"``; ``"terminal"`` (a key such as Ctrl-C, job control, a
+        hangup); ``"child"`` (``pid`` and ``uid`` of the child whose state changed); in counts also
+        ``"others"`` (more senders than are kept apart)."""
+        return self._parts[0]
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, in the PID namespace of the process that got the signal; None unless it
+        is a process or a child."""
+        return self._parts[1]
+
+    @property
+    def uid(self) -> int | None:
+        """Its real user id; None where that is not known."""
+        return self._parts[2]
+
+    @property
+    def comm(self) -> str | None:
+        """Its short name (proc_pid_comm(5)), as the handler or the reader found it; None where
+        neither did while the process lived."""
+        return self._parts[3]
+
+    @property
+    def argv(self) -> list[str] | None:
+        """Its command line, if it still lives; else None. A process can change its own, so it is
+        not to be trusted."""
+        return self._parts[4]
+
+    @property
+    def user(self) -> str | None:
+        """The name that this machine has for uid; None where it has none."""
+        import pwd
+
+        try:
+            return None if self.uid is None else pwd.getpwuid(self.uid).pw_name
+        except (KeyError, OverflowError):
+            return None
+
+    def _key(self) -> tuple[object, ...]:
+        return (self.kind, self.pid, self.uid)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, Sender) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __str__(self) -> str:
+        if self.pid is None and self.uid is not None:
+            return f"an unknown sender (uid {self.uid})"
+        if self.pid is None:
+            return _IN_WORDS.get(self.kind, self.kind)
+        who = f"{self.comm}, " if self.comm else ""
+        return f"{'child ' if self.kind == 'child' else ''}PID {self.pid} ({who}uid {self.uid})"
+
+    def __repr__(self) -> str:
+        return f"<Sender: {self}>"
+
+
+_IN_WORDS = {
+    "unknown": "an unknown sender",
+    "kernel": "the kernel",
+    "timer": "a timer",
+    "terminal": "the terminal",
+    "child": "a child",
+    "others": "other senders",
+}
+
+
+Sender.__module__ = "sigrec"
