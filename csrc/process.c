@@ -205,6 +205,24 @@ const char *process_path(void) {
     return own && own->published ? file.path : "";
 }
 
+/* People and service managers send these to end a process. */
+static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+/* Whether someone may ask how this process ended. An exception that nobody caught is a
+ * crash, and no clean exit. */
+static bool is_of_interest(const struct recording *recording) {
+    const struct recording_header *header = recording->header;
+    if (header->reason[0])
+        return true;
+    if (atomic_load_explicit(&header->leave, memory_order_relaxed) == LEAVE_EXIT &&
+        atomic_load_explicit(&header->status, memory_order_relaxed) > 0)
+        return true;
+    for (size_t i = 0; i < sizeof ending_signals / sizeof *ending_signals; i++)
+        if (ledger_get(&recording->ledger[ending_signals[i]].delivered))
+            return true;
+    return false;
+}
+
 /* exit(3) runs this; _exit, exec and death by a signal do not. A child that
  * has adopted nothing has no recording to say goodbye to. */
 __attribute__((destructor)) void process_say_goodbye(void) {
@@ -212,9 +230,8 @@ __attribute__((destructor)) void process_say_goodbye(void) {
     if (!own || !file.path[0])
         return;
     atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
-    /* An exception that nobody caught is a crash, and no clean exit. */
-    bool keep = file.keep || own->header->reason[0];
     struct stat st;
-    if (!keep && lstat(file.path, &st) == 0 && st.st_dev == file.device && st.st_ino == file.inode)
+    if (!file.keep && !is_of_interest(own) && lstat(file.path, &st) == 0 &&
+        st.st_dev == file.device && st.st_ino == file.inode)
         unlink(file.path);
 }

@@ -50,7 +50,8 @@ int process_publish(const char *directory, const char *name, bool any_directory,
 int process_go_private(uint64_t capacity);
 
 /* Interpreter context; exit(3) does it too. Marks the recording as left
- * by itself, and removes its file, unless it is to be kept or an exception ended it. */
+ * by itself, and removes its file, unless it is to be kept, or the process ended by an
+ * exception or with a status other than 0, or got a signal that asked it to end. */
 void process_say_goodbye(void);
 
 /* Interpreter context. Moves what was counted in the nursery. */

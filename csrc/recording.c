@@ -188,15 +188,20 @@ static int open_unnamed(int directory, const char *temporary, bool *named, int *
     return *fd < 0 ? errno : 0;
 }
 
-static int give_name(int directory, int fd, const char *temporary, bool *named, const char *name) {
-    if (!*named) {
-        char self[64];
-        snprintf(self, sizeof self, "/proc/self/fd/%d", fd); /* open(2), O_TMPFILE */
-        if (linkat(AT_FDCWD, self, directory, temporary, AT_SYMLINK_FOLLOW) != 0)
-            return errno;
-        *named = true;
-    }
-    /* A stale file of an earlier process with our pid may have the name. */
+/* Never takes the place of what has the name: link(2) fails then, with EEXIST. The
+ * temporary name, if it has that, is still there. */
+static int give_name(int directory, int fd, const char *temporary, bool named, const char *name) {
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd); /* open(2), O_TMPFILE */
+    if ((named ? linkat(directory, temporary, directory, name, 0)
+               : linkat(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW)) == 0)
+        return 0;
+    if (!named || (errno != EPERM && errno != EOPNOTSUPP))
+        return errno;
+    /* A file system without links (vfat): between the two calls another could take the name. */
+    struct stat st;
+    if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return EEXIST;
     return renameat(directory, temporary, directory, name) != 0 ? errno : 0;
 }
 
@@ -233,9 +238,7 @@ int recording_publish(struct recording *recording, const char *directory, const 
     if (recording_private(&spare, capacity, owner) == 0)
         recording->spare = spare.header;
 #endif
-    error = give_name(dir, fd, temporary, &named, name);
-    if (!error)
-        named = false; /* nothing temporary is left */
+    error = give_name(dir, fd, temporary, named, name);
 out:
     if (error && base != MAP_FAILED)
         munmap(base, size);

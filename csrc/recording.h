@@ -117,9 +117,9 @@ int recording_private(struct recording *recording, uint64_t capacity,
                       const struct recording_owner *owner);
 
 /* Interpreter context. Makes a recording in a new file `name` in `directory`,
- * complete before it becomes visible there and replacing what had the name.
- * Unless `any_directory`, the directory must be the caller's own, not a link,
- * and writable by nobody else. 0 or an errno: EPERM for such a directory. */
+ * complete before it becomes visible there. Unless `any_directory`, the directory
+ * must be the caller's own, not a link, and writable by nobody else. 0 or an errno:
+ * EPERM for such a directory, EEXIST where something has the name. */
 int recording_publish(struct recording *recording, const char *directory, const char *name,
                       bool any_directory, uint64_t capacity, const struct recording_owner *owner);
 

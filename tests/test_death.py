@@ -98,12 +98,61 @@ def test_a_clean_exit_removes_the_file(child, run_directory):
 
 
 @pytest.mark.parametrize(
-    "ending", ["sys.exit(3)", "raise SystemExit(3)", "__import__('ctypes').CDLL(None).exit(3)"]
+    ("ending", "status"),
+    [("sys.exit(3)", 3), ("__import__('ctypes').CDLL(None).exit(3)", 3), ("1/0", 1),
+     ("os.kill(os.getpid(), signal.SIGTERM)", 0)],
+)  # fmt: skip
+def test_an_end_that_someone_may_ask_about_leaves_its_recording(child, ending, status):
+    """A status other than 0, or a signal that asked it to end: also of what only registers."""
+    if sys.platform != "linux" or not os.confstr("CS_GNU_LIBC_VERSION"):
+        pytest.skip("only glibc tells the status: on_exit(3)")
+    p = child(
+        f"""
+        sigrec.register(RT, print)
+        sigrec.register(signal.SIGTERM, lambda s, f: sys.exit())
+        say("ready")
+        {ending}
+        """
+    )
+    p.line()
+    p.process.wait()
+    with sigrec.open_recording(p.pid) as recording:
+        assert (recording.state, recording.status) == ("exited", status)
+        assert recording.reason == ("ZeroDivisionError" if status == 1 else None)
+
+
+@pytest.mark.parametrize(
+    "ending", ["sys.exit(0)", "pass", "__import__('ctypes').CDLL(None).exit(0)"]
 )
-def test_so_does_any_exit(child, run_directory, ending):
+def test_a_clean_exit_leaves_none(child, run_directory, ending):
     p = child(f"sigrec.register(RT, lambda s, f: None); {ending}")
-    p.end(3)
+    p.end()
     assert os.listdir(run_directory) == []
+
+
+def test_how_a_worker_of_multiprocessing_ended(child, run_directory):
+    p = child(
+        """
+        import multiprocessing
+        def work(how):
+            sigrec.register(RT, print)
+            if how:
+                raise SystemExit(how) if how == 3 else ValueError
+        fork = multiprocessing.get_context("fork")
+        for how in (0, 3, 4):
+            worker = fork.Process(target=work, args=(how,))
+            worker.start()
+            worker.join()
+            say(worker.pid)
+        """
+    )
+    fine, status, failed = (int(p.line()) for _ in range(3))
+    p.end()
+    assert not list(run_directory.glob(f"{fine}.*"))
+    with sigrec.open_recording(status) as recording:
+        assert recording.state == "ended"
+    with sigrec.open_recording(failed) as recording:
+        assert (recording.state, recording.reason) == ("exited", "ValueError")
 
 
 def test_a_file_that_the_user_named_stays(child, tmp_path):
@@ -187,17 +236,3 @@ def test_stats_json_has_the_pinned_form(child):
     (sender,) = entry["senders"]
     assert (sender["pid"], sender["uid"], sender["count"]) == (os.getpid(), os.getuid(), 1)
     assert sender["comm"] == open("/proc/self/comm").read().strip()
-
-
-def test_an_exception_that_nobody_caught_leaves_its_recording(child, run_directory):
-    for code, left in (("sys.exit(3)", []), ("1/0", ["ZeroDivisionError"])):
-        p = child(f"sigrec.record(RT); say('ready'); {code}")
-        p.line()
-        p.process.wait()
-        reasons = []
-        for path in run_directory.glob("*.sigrec"):
-            with sigrec.open_recording(path) as recording:
-                assert (recording.state, recording.status) == ("exited", 1)
-                reasons.append(recording.reason)
-            path.unlink()
-        assert reasons == left

@@ -111,13 +111,33 @@ def test_the_warning_is_about_the_callers_line(tmp_path):
     assert done.stderr.startswith(f"{program}:3: RuntimeWarning: sigrec: /nowhere/at/all: ")
 
 
-def test_a_stale_file_of_the_same_pid_is_replaced(child, run_directory):
+def test_what_an_earlier_process_of_the_same_pid_left_is_kept(child, run_directory):
+    """Both are there, and the newest begun is meant."""
     p = child("hear(); sigrec.register(RT, print); say('ready'); hear()")
-    RecordingBuilder(pid=p.pid).write(run_directory / f"{p.pid}.sigrec")
-    assert sigrec.open_recording(p.pid).state == "ended"
+    earlier = RecordingBuilder(pid=p.pid).write(run_directory / f"{p.pid}.sigrec")
+    before = earlier.read_bytes()
+    assert sigrec.open_recording(p.pid).state != "alive"
     p.tell()
     p.line()
     assert sigrec.open_recording(p.pid).state == "alive"
+    assert earlier.read_bytes() == before
+    assert {path.name for path in run_directory.iterdir()} == {
+        f"{p.pid}.sigrec", f"{p.pid}+2.sigrec"
+    }  # fmt: skip
+
+
+def test_an_exec_in_the_same_pid_overwrites_nothing(run_directory):
+    again = "import os; os.kill(os.getpid(), 1)"
+    code = (
+        "import os, sys, signal; signal.signal(10, print); os.kill(os.getpid(), 10);"
+        f"os.execv(sys.executable, [sys.executable, '-c', {again!r}])"
+    )
+    process = subprocess.Popen([sys.executable, "-m", "sigrec", "run", "--children", "-c", code])
+    assert process.wait(60) == -1
+    with sigrec.open_recording(process.pid) as recording:  # the newest begun
+        assert recording.ending == (1, 0)
+    with sigrec.open_recording(run_directory / f"{process.pid}.sigrec") as recording:
+        assert recording.leave == "exec" and recording.signals[10].delivered == 1
 
 
 def test_a_file_size_limit(child):

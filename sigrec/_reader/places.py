@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from typing import NamedTuple
+
+from sigrec._proc import namespace
+from sigrec._proc.host import pid_namespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEEP = 16  # recordings of processes that ended and that stay: of clean ends, and of others
 
@@ -65,40 +74,136 @@ def unusable(directory: str, uid: int | None = None) -> str | None:
     return None
 
 
-def recordings() -> list[str]:
-    """Paths of this user's recordings, in every directory that can be trusted."""
-    found = []
-    for directory in dict.fromkeys(directories()):
+# --- names ----------------------------------------------------------------------------------
+
+_NAME = re.compile(
+    r"([1-9][0-9]{0,9})(?:@([1-9][0-9]{0,19}))?(?:\+([1-9][0-9]{0,8}))?\.(sigrec|named)"
+)
+
+
+class Name(NamedTuple):
+    """What sigrec itself calls a file of its own: ``4242.sigrec``, ``1@4026532345+2.sigrec``.
+
+    Containers that share a directory have the same PIDs; so outside of the first PID namespace its
+    number is in the name. A process that has the PID of an earlier one, or that was exec'ed, counts
+    on: +2. A link with .named shows where the recording is that the user gave a name.
+    """
+
+    pid: int
+    namespace: int
+    number: int = 1
+    suffix: str = "sigrec"
+
+    def __str__(self) -> str:
+        within = "" if self.namespace in (0, namespace.FIRST) else f"@{self.namespace}"
+        again = "" if self.number == 1 else f"+{self.number}"
+        return f"{self.pid}{within}{again}.{self.suffix}"
+
+
+def name(text: str) -> Name | None:
+    """None: not of sigrec's own making."""
+    found = _NAME.fullmatch(text)
+    if found is None:
+        return None
+    return Name(int(found[1]), int(found[2] or namespace.FIRST), int(found[3] or 1), found[4])
+
+
+def free_names(directory: str, suffix: str = "sigrec") -> Iterator[str]:
+    """For this process's recording, the first one first: names that nothing has there now."""
+    for number in range(1, 1 << 20):
+        text = str(Name(os.getpid(), pid_namespace(), number, suffix))
+        if not os.path.lexists(os.path.join(directory, text)):
+            yield text
+
+
+# --- finding ----------------------------------------------------------------------------------
+
+
+def recordings(in_directory: str | None = None) -> list[str]:
+    """Paths of this user's recordings, in every directory that can be trusted (or in that one),
+    and of those that have a name of the user's elsewhere."""
+    found: dict[str, None] = {}
+    for directory in dict.fromkeys(directories() if in_directory is None else [in_directory]):
         if unusable(directory) is None:
-            for name in os.listdir(directory):
-                if name.endswith(".sigrec"):
-                    found.append(os.path.join(directory, name))
-    return found
+            found |= dict.fromkeys(_within(directory))
+    return list(found)
+
+
+def meant() -> list[str]:
+    """Paths of the recordings that are meant where none is named: in SIGREC_DIR, if that is set,
+    else all of this user's."""
+    return recordings(named_directory())
+
+
+def named_directory() -> str | None:
+    directory = os.environ.get("SIGREC_DIR")
+    return os.path.abspath(directory) if directory else None
 
 
 def beside(path: str) -> list[str]:
     """Paths of other recordings: of this user's, and of those in that file's directory."""
     found = recordings()
-    directory = os.path.dirname(os.path.abspath(path))
     try:
-        found += [
-            os.path.join(directory, name)
-            for name in os.listdir(directory)
-            if name.endswith(".sigrec")
-        ]
+        found += _within(os.path.dirname(os.path.abspath(path)))
     except OSError:
         pass
     return [other for other in dict.fromkeys(found) if other != os.path.abspath(path)]
 
 
+def _within(directory: str) -> Iterator[str]:
+    for text in os.listdir(directory):
+        path = os.path.join(directory, text)
+        if text.endswith(".sigrec"):
+            yield path
+        elif text.endswith(".named") and name(text) is not None:
+            target = points_to(path)
+            if target is not None:
+                yield target
+
+
+def points_to(link: str) -> str | None:
+    """Where the recording is whose name the user gave; None: it is not there any more, or is not
+    this link's owner's."""
+    try:
+        target = os.readlink(link)
+        status = os.lstat(target)
+        if os.path.isabs(target) and status.st_uid == os.lstat(link).st_uid:
+            return target if stat.S_ISREG(status.st_mode) else None
+    except OSError:
+        pass
+    return None
+
+
 def find(pid: int) -> list[str]:
-    """Paths at which that process may have its recording; for root also one of another user."""
-    name = f"{pid}.sigrec"
-    mine = [path for path in recordings() if os.path.basename(path) == name]
-    if mine or os.geteuid() != 0:
-        return mine
-    paths = [os.path.join(directory, name) for directory in _of_others()]
-    return [path for path in paths if os.path.lexists(path)]
+    """Paths at which that process may have its recordings; for root also those of other users. The
+    PID is one of this namespace; a process in a namespace within it has another one there."""
+    within, there = namespace.inside(pid) or (pid_namespace(), pid)
+    searched = [path for path in directories() if unusable(path) is None]
+    if os.geteuid() == 0:
+        searched += _of_others()
+    found: dict[str, None] = {}
+    for directory in dict.fromkeys(searched):
+        for text in sorted(os.listdir(directory)):
+            parsed = name(text)
+            if parsed is not None and (parsed.pid, parsed.namespace) == (
+                there,
+                within or namespace.FIRST,
+            ):
+                path = os.path.join(directory, text)
+                target = path if parsed.suffix == "sigrec" else points_to(path)
+                if target is not None:
+                    found[target] = None
+    return list(found)
+
+
+def elsewhere(pid: int) -> list[str]:
+    """Paths of this user's recordings of processes that have that PID in another namespace."""
+    found = []
+    for path in recordings():
+        parsed = name(os.path.basename(path))
+        if parsed is not None and parsed.pid == pid and parsed.namespace != pid_namespace():
+            found.append(path)
+    return found
 
 
 def _of_others() -> list[str]:

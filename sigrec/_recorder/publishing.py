@@ -86,6 +86,7 @@ def start() -> int:
 
             _core.start(adopt)
             atexit.register(_core.stop)
+            atexit.register(_note_exception)
             os.register_at_fork(after_in_child=_after_fork)
             _settings.started = True
         if not _core.adopted():
@@ -111,31 +112,44 @@ def adopt() -> None:
 
 def _adopt() -> None:
     notes: list[str] = []
-    if _settings.recording is not None and _settings.pid == os.getpid():
-        directory, name = os.path.split(_settings.recording)
-        reason = retention.in_the_way(_settings.recording)
+    named = _settings.recording if _settings.pid == os.getpid() else None
+    if named is not None:
+        reason = retention.in_the_way(named)
         if reason is not None:
             notes.append(reason)
-        elif _publish(directory, name, True, notes):
+        elif _publish(named, True, notes):
+            _point_to(named)
             return
     for directory in places.candidates():
         reason = places.prepare(directory)
         if reason is not None:
             notes.append(reason)
-        elif _publish(directory, f"{os.getpid()}.sigrec", False, notes):
-            retention.clean(directory)
+        elif _publish_in(directory, notes):
+            path = os.fsdecode(_core.path())
+            retention.clean(directory, own=path)
             _leave_cleanly()
-            _warn(notes, f"recording to {os.fsdecode(_core.path())}")
+            _warn(notes, f"recording to {path}")
             return
     _core.go_private(_settings.history)
     if notes or not places.publishing_off():
         _warn(notes or ["no directory to publish in"], "recording in private memory")
 
 
-def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -> bool:
+def _publish_in(directory: str, notes: list[str]) -> bool:
+    """Under the first name that is free: what is there tells of an earlier process."""
+    for name in places.free_names(directory):
+        try:
+            return _publish(os.path.join(directory, name), False, notes)
+        except FileExistsError:
+            continue  # somebody was faster
+    return False
+
+
+def _publish(path: str, named_by_user: bool, notes: list[str]) -> bool:
+    directory, name = os.path.split(path)
     try:
         if named_by_user:
-            retention.make_way(os.path.join(directory, name))
+            retention.make_way(path)
         _core.publish(
             os.fsencode(directory),
             os.fsencode(name),
@@ -144,10 +158,27 @@ def _publish(directory: str, name: str, named_by_user: bool, notes: list[str]) -
             _settings.history,
         )
     except OSError as error:
-        notes.append(f"{os.path.join(directory, name)}: {error.strerror}")
+        if isinstance(error, FileExistsError) and not named_by_user:
+            raise
+        notes.append(f"{path}: {error.strerror}")
         return False
     _settings.published = os.getpid()
     return True
+
+
+def _point_to(path: str) -> None:
+    """A link to it, where readers look for what has that PID."""
+    for directory in places.candidates():
+        if places.prepare(directory) is None:
+            for name in places.free_names(directory, "named"):
+                try:
+                    os.symlink(path, os.path.join(directory, name))
+                    retention.clean(directory)
+                except FileExistsError:
+                    continue
+                except OSError:
+                    break
+                return
 
 
 def notice_loss() -> None:
@@ -166,7 +197,28 @@ def _leave_cleanly() -> None:
     multiprocessing = sys.modules.get("multiprocessing")
     util = sys.modules.get("multiprocessing.util")
     if util is not None and multiprocessing is not None and multiprocessing.parent_process():
-        util.Finalize(None, _core.say_goodbye, exitpriority=0)
+        util.Finalize(None, _worker_leaves, exitpriority=0)
+
+
+def _worker_leaves() -> None:
+    error = sys.exc_info()[1]  # that its work ended with
+    if isinstance(error, SystemExit) and error.code:
+        return  # no clean exit: os._exit comes next, with that status
+    if error is not None and not isinstance(error, SystemExit):
+        _set_reason(type(error))
+    _core.say_goodbye()
+
+
+def _note_exception() -> None:
+    """The interpreter has printed an exception that nobody caught, and goes: tell which."""
+    kind = getattr(sys, "last_type", None)
+    if isinstance(kind, type) and not hasattr(sys, "ps1"):
+        _set_reason(kind)
+
+
+def _set_reason(kind: type) -> None:
+    where = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    _core.set_reason(f"{where}{kind.__qualname__}".encode(errors="replace"))
 
 
 def _warn(notes: list[str], outcome: str) -> None:

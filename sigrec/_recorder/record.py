@@ -188,9 +188,6 @@ def _prepare() -> None:
         raise SigrecError(
             f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: register() works here"
         )
-    import atexit
-
-    atexit.register(_note_exception)
     os.register_at_fork(after_in_child=_after_fork)
     _prepared = True
 
@@ -208,14 +205,6 @@ def _record_children() -> None:
     if not _children:
         os.register_at_fork(after_in_child=publishing.start)
         _children = True
-
-
-def _note_exception() -> None:
-    """The interpreter has printed an exception that nobody caught, and goes: tell which."""
-    kind = getattr(sys, "last_type", None)
-    if isinstance(kind, type) and not hasattr(sys, "ps1"):
-        where = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
-        _core.set_reason(f"{where}{kind.__qualname__}".encode(errors="replace"))
 
 
 for _public in (Recorder, record):

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 
+from sigrec._proc import namespace
+from sigrec._proc.host import pid_namespace
+from sigrec._reader import places
 from sigrec._reader.places import KEEP
+from sigrec._signals.words import ASK_TO_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +19,30 @@ if TYPE_CHECKING:
 
 def in_the_way(path: str) -> str | None:
     """Why no recording may be written to that file, a reason to show; None: there is none, or it
-    may go, or ``make_way()`` keeps it."""
+    is empty (as mktemp makes them), or ``make_way()`` keeps it."""
     from sigrec._errors import RecordingError
-    from sigrec._reader.format import MAGIC
     from sigrec._reader.opening import open_recording
 
+    reason = _not_ours(path)
+    if reason is not None or not os.path.lexists(path) or not os.path.getsize(path):
+        return reason
     try:
-        status = os.stat(path)
+        with open_recording(path) as recording:
+            if recording.state == "alive" and recording.pid != os.getpid():
+                return f"{path}: is the recording of PID {recording.pid}, which is alive"
+    except RecordingError:
+        pass  # corrupt, or of another version
+    return _not_ours(f"{path}.1")  # where it would be put aside
+
+
+def _not_ours(path: str) -> str | None:
+    """Why the file may not be overwritten: it is not empty, and no recording."""
+    from sigrec._reader.format import MAGIC
+
+    try:
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            return f"{path}: is there, and is a symbolic link; it is not overwritten"
         if not stat.S_ISREG(status.st_mode):
             return f"{path}: is there, and is not a file"
         if status.st_size == 0:
@@ -32,62 +54,87 @@ def in_the_way(path: str) -> str | None:
         return None
     except OSError as error:
         return f"{path}: cannot be read, so it is not overwritten: {error.strerror}"
-    try:
-        with open_recording(path) as recording:
-            if recording.state == "alive" and recording.pid != os.getpid():
-                return f"{path}: is the recording of PID {recording.pid}, which is alive"
-    except RecordingError:
-        pass  # corrupt, or of another version
     return None
 
 
 def make_way(path: str) -> None:
     """Before a recording is written there: keep the one before, as ``<path>.1``. How a service
     ended is asked when it has been started again."""
-    if os.path.exists(path) and os.path.getsize(path):
+    if not os.path.lexists(path):
+        return
+    if os.path.getsize(path):
         os.replace(path, f"{path}.1")
+    else:
+        os.unlink(path)
 
 
-def clean(directory: str, keep: int = KEEP) -> None:
+def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
     """Remove recordings whose process is gone, but for the newest few, and what such processes
-    left half made. Never raises."""
+    left half made: files with a name of sigrec's own making, and no others. Never raises.
+
+    own: the recording that this process begins there.
+    """
     try:
-        names = os.listdir(directory)
+        texts = os.listdir(directory)
     except OSError:
         return
-    for name in names:
+    for text in texts:
         # .<pid>.<something>.tmp: recording_publish() in csrc/recording.c
-        pid = name[1:].partition(".")[0]
-        if name.startswith(".") and name.endswith(".tmp") and pid.isdigit():
-            path = os.path.join(directory, name)
+        pid = text[1:].partition(".")[0]
+        if text.startswith(".") and text.endswith(".tmp") and pid.isdigit():
+            path = os.path.join(directory, text)
             # An hour: a process of another PID namespace may be making it just now.
             if not os.path.exists(f"/proc/{pid}") and _age_s(path) > 3600:
                 _remove(path)
-    gone = []
-    for name in names:
-        pid, _, suffix = name.partition(".")
-        if suffix != "sigrec":
+    here = pid_namespace() or namespace.FIRST
+    named = sorted(found for text in texts if (found := places.name(text)) is not None)
+    of_pid = Counter(name[:2] for name in named if name.suffix == "sigrec")
+    gone, links = [], []
+    for name in named:
+        path = os.path.join(directory, str(name))
+        lives = name.namespace == here and os.path.exists(f"/proc/{name.pid}")
+        if name.suffix == "named":
+            if not lives:
+                links.append(path)
             continue
-        path = os.path.join(directory, name)
-        if pid.isdigit() and os.path.exists(f"/proc/{pid}"):
+        if lives:
             # Alive, or its pid is in use again: looked at another time. When one of a long life
             # ends, this is the newest that is known of it: a tmpfs keeps no time of writes to a map.
-            _touch(path)
-        else:
-            gone.append(path)
-    if len(gone) <= keep:
-        return
+            if of_pid[name[:2]] == 1:
+                _touch(path)
+                continue
+            if path == own:
+                continue
+        gone.append(path)
+    if len(links) > keep:
+        by_time = sorted((-_time_ns(path), path) for path in links)
+        for _, path in by_time[keep:]:
+            _remove(path)
+    if len(gone) > keep:
+        _clean(gone, keep, own)
+
+
+def _clean(paths: list[str], keep: int, own: str | None) -> None:
     from sigrec._reader.opening import open_recording
 
-    stale: dict[bool, list[tuple[int, int, str]]] = {True: [], False: []}
-    for path in gone:
+    program: tuple[int, list[str]] | None = None
+    stale: dict[str, list[tuple[int, int, str]]] = {}
+    for path in paths:
         try:
             with open_recording(path) as recording:
-                # "unknown": alive perhaps, in another namespace that shares the directory.
-                if recording.state in ("ended", "exited", "replaced"):
-                    status = os.stat(path)
-                    kept = stale[_of_interest(recording)]
-                    kept.append((status.st_mtime_ns, status.st_ino, path))
+                kind = _kind(recording)
+                if kind == "unknown":
+                    # Alive perhaps, in another namespace that shares the directory. But a container
+                    # that is started again and again must not fill it: of what has this process's
+                    # own PID and command line, and began before it, the newest stay as well.
+                    if program is None and own is not None:
+                        with open_recording(own) as mine:
+                            program = mine.pid, mine.argv
+                    if program != (recording.pid, recording.argv):
+                        continue
+                status = os.stat(path)
+                entry = status.st_mtime_ns, status.st_ino, path
+                stale.setdefault(kind, []).append(entry)
         except Exception:
             continue  # not a recording, or gone: not ours to remove
     for kept in stale.values():
@@ -95,9 +142,20 @@ def clean(directory: str, keep: int = KEEP) -> None:
             _remove(path, inode)
 
 
-def _of_interest(recording: Recording) -> bool:
-    """Not an exit with status 0: of those that many a short program leaves there are others."""
-    return not (recording.state == "exited" and recording.leave == "exit" and not recording.status)
+def _kind(recording: Recording) -> str:
+    """Of each the newest few are kept: of those that many a short program leaves there are others."""
+    if recording.state == "alive" or (recording.state == "unknown" and recording.ending is None):
+        return "unknown"
+    went_well = recording.leave == "exit" and not recording.status and recording.reason is None
+    asked = any(s.delivered for n, s in recording.signals.items() if n in ASK_TO_END)
+    return "clean" if recording.state == "exited" and went_well and not asked else "of interest"
+
+
+def _time_ns(path: str) -> int:
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _touch(path: str) -> None:

@@ -54,6 +54,8 @@ MEANS: dict[int, str] = {
     signal.SIGHUP: "the terminal hung up, or its session's leader ended",
     signal.SIGSYS: "it made a system call that a filter forbids: seccomp(2)",
 }
+# People and service managers send these to end a process (csrc/process.c has the same).
+ASK_TO_END = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 # The default of these is to be ignored: they end nothing.
 HARMLESS = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
 

@@ -125,7 +125,10 @@ def test_the_recording(place, run_directory):
     done = run("-o", "here.sigrec", "-c", code)
     with sigrec.open_recording("here.sigrec") as recording:
         assert recording.signals[10].delivered == 1
-    assert len(list(run_directory.iterdir())) == 1
+    assert len(list(run_directory.glob("*.sigrec"))) == 1
+    pid = int(done.stdout.split()[-1])
+    with sigrec.open_recording(pid) as recording:  # found by its PID as well
+        assert recording.path == str(place / "here.sigrec")
     # Once more, over the first.
     run("-o", "here.sigrec", "-c", "pass")
     with sigrec.open_recording("here.sigrec") as recording:
@@ -302,12 +305,22 @@ def test_what_is_there_already(place):
     (place / "notes.txt").write_text("precious")
     os.mkfifo(place / "pipe")
     (place / "empty").touch()  # as mktemp makes them
-    for path, words in (("notes.txt", "not a recording"), ("pipe", "not a file")):
+    (place / "link").symlink_to("notes.txt")
+    (place / "dangling").symlink_to("nowhere")
+    for path, words in (
+        ("notes.txt", "not a recording"), ("pipe", "not a file"), ("link", "symbolic link"),
+        ("dangling", "symbolic link"),
+    ):  # fmt: skip
         done = run("-o", path, "-c", "print('ran')")
         assert (done.returncode, done.stdout) == (1, "") and words in done.stderr, path
     assert (place / "notes.txt").read_text() == "precious"
     assert run("-o", "empty", "-c", "").returncode == 0
     assert not (place / "empty.1").exists()
+    (place / "empty.1").write_text("precious")
+    done = run("-o", "empty", "-c", "print('ran')")
+    assert (done.returncode, done.stdout) == (1, "") and "empty.1: is there" in done.stderr
+    assert (place / "empty.1").read_text() == "precious"
+    assert (place / "dangling").is_symlink() and not (place / "nowhere").exists()
     assert [run("-o", "r", "-c", f"raise SystemExit({n})").returncode for n in (5, 6)] == [5, 6]
     for path, status in (("r", 6), ("r.1", 5)):
         with sigrec.open_recording(place / path) as recording:

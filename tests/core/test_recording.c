@@ -78,15 +78,29 @@ static void a_published_one_is_complete_private_and_not_inherited(void) {
     CHECK(waitpid(child, &status, 0) == child);
     CHECK_EQ(status, 0);
 
-    /* A stale file, or a link squatting on the name, is replaced. */
-    unlink(path);
-    CHECK(symlink("/etc/passwd", path) == 0);
-    struct recording second;
-    CHECK(recording_publish(&second, directory, "a.sigrec", false, 16, &owner) == 0);
-    CHECK(lstat(path, &st) == 0 && S_ISREG(st.st_mode));
-    recording_unmap(&second);
     recording_unmap(&recording);
     unlink(path);
+}
+
+/* Neither the recording before it, nor a link that squats on the name. */
+static void takes_the_place_of_nothing(void) {
+    struct recording recording;
+    char path[128];
+    snprintf(path, sizeof path, "%s/b.sigrec", directory);
+    CHECK(symlink("nowhere", path) == 0);
+    CHECK_EQ(recording_publish(&recording, directory, "b.sigrec", false, 16, &owner), EEXIST);
+    struct stat st;
+    CHECK(lstat(path, &st) == 0 && S_ISLNK(st.st_mode));
+    unlink(path);
+    CHECK(recording_publish(&recording, directory, "b.sigrec", false, 16, &owner) == 0);
+    CHECK(stat(path, &st) == 0);
+    ino_t inode = st.st_ino;
+    struct recording second;
+    CHECK_EQ(recording_publish(&second, directory, "b.sigrec", false, 16, &owner), EEXIST);
+    CHECK(stat(path, &st) == 0 && st.st_ino == inode);
+    recording_unmap(&recording);
+    unlink(path);
+    CHECK(rmdir(directory) == 0 && mkdir(directory, 0700) == 0); /* nothing half made is left */
 }
 
 static void refuses_a_directory_that_is_not_safe(void) {
@@ -146,6 +160,7 @@ int main(void) {
     CHECK(mkdtemp(directory));
     counts_what_it_overwrites();
     a_published_one_is_complete_private_and_not_inherited();
+    takes_the_place_of_nothing();
     refuses_a_directory_that_is_not_safe();
     a_file_size_limit_is_an_error_and_not_a_signal();
     fold_moves_counts_and_events();

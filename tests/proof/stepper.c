@@ -402,6 +402,7 @@ static void start(const char *directory) {
     char name[32];
     snprintf(name, sizeof name, "%llu.sigrec", (unsigned long long)n++ % 2);
     snprintf(file, sizeof file, "%s/%s", directory, name);
+    unlink(file); /* of the round before the last */
     memset(shared, 0, sizeof *shared);
     shared->clock_ns = UINT64_C(1000000000000);
     CHECK(pipe(commands) == 0 && pipe(replies) == 0);

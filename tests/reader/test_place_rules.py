@@ -9,11 +9,11 @@ import sys
 import pytest
 
 import sigrec
-from sigrec._proc import host
+from sigrec._proc import host, process
 from sigrec._reader import places
 from sigrec._recorder import retention
 from sigrec._why.sentence import why
-from tests.reader.builder import BOOT, RecordingBuilder, event
+from tests.reader.builder import BOOT, REALTIME, RecordingBuilder, event
 
 UID = os.geteuid()
 
@@ -156,8 +156,15 @@ def test_root_finds_the_recording_of_somebody_else(tmp_path, monkeypatch):
     theirs.chmod(0o700)
     mine = tmp_path / "sigrec-0"
     mine.mkdir(mode=0o700)
-    own = RecordingBuilder(pid=NOBODY).write(mine / f"{NOBODY}.sigrec")
-    assert places.find(NOBODY) == [str(own)]
+    # Root has one of that PID as well, as where a process drops its rights and execs: the newest
+    # begun is meant, whose ever it is.
+    own = RecordingBuilder(pid=NOBODY).set(started_ns=REALTIME - 1).write(mine / f"{NOBODY}.sigrec")
+    assert places.find(NOBODY) == [str(own), str(path)]
+    with sigrec.open_recording(NOBODY) as recording:
+        assert recording.path == str(path)
+    RecordingBuilder(pid=NOBODY).set(started_ns=REALTIME + 1).write(own)
+    with sigrec.open_recording(NOBODY) as recording:
+        assert recording.path == str(own)
     with sigrec.open_recording(path) as recording:
         assert "uid 65534" in why(recording)
 
@@ -191,6 +198,73 @@ def test_clean_keeps_the_newest(place):
     fill(place, 20)
     retention.clean(str(place))
     assert left(place) == {f"{NOBODY + n}.sigrec" for n in range(4, 20)}
+
+
+def test_clean_takes_only_what_sigrec_named(place):
+    """Not what the user named, nor a copy that was put aside."""
+    precious = ("web.sigrec", "incident-4711.sigrec", f"{NOBODY}.bak.sigrec", f"{NOBODY}-2.sigrec",
+                "1.sigrec.sigrec", "01.sigrec", f"{NOBODY}@web.sigrec")  # fmt: skip
+    for name in precious:
+        RecordingBuilder(pid=NOBODY).write(place / name)
+        os.utime(place / name, (1, 1))
+    fill(place, 1)
+    os.rename(place / f"{NOBODY}.sigrec", place / f"{NOBODY}@4026532999+12.sigrec")
+    places_before = left(place)
+    retention.clean(str(place), keep=0)
+    assert places_before - left(place) == {f"{NOBODY}@4026532999+12.sigrec"}
+
+
+def test_clean_looks_at_each_that_a_living_process_left(place):
+    """Who execs again and again leaves one each time."""
+    me = process.start_ticks(os.getpid())
+    for number in range(1, 6):
+        builder = RecordingBuilder(pid=os.getpid()).set(
+            boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace(), start_ticks=me,
+            leave=3,
+        )  # fmt: skip
+        path = builder.write(place / str(places.Name(os.getpid(), host.pid_namespace(), number)))
+        os.utime(path, (number, number))
+    retention.clean(str(place), keep=2)
+    assert {places.name(name).number for name in left(place)} == {4, 5}
+
+
+def test_clean_bounds_what_a_container_leaves_that_is_started_again_and_again(place):
+    """Of its earlier starts nobody here can say that they ended: each had a namespace of its own."""
+
+    def recording(n, pid, argv=(b"app",)):
+        builder = RecordingBuilder(pid=pid, argv=argv)
+        builder.set(boot_id=host.boot_id().encode(), pid_namespace=1 + n)
+        path = builder.write(place / f"{pid}@{1 + n}.sigrec")
+        os.utime(path, (n + 1, n + 1))
+        return path
+
+    for n in range(6):
+        recording(n, 1)
+    others = [recording(6, 1, (b"sidecar",)), recording(7, 2)]
+    own = recording(8, 1)
+    retention.clean(str(place), keep=3, own=str(own))
+    assert left(place) == {f"1@{n}.sigrec" for n in (5, 6, 9)} | {path.name for path in others}
+
+
+def test_names_of_sigrecs_own_making():
+    for name in (
+        "7.sigrec",
+        "1@4026532345.sigrec",
+        "7+2.sigrec",
+        "1@4026532345+3.sigrec",
+        "7.named",
+    ):
+        assert str(places.name(name)) == name
+    for name in (
+        "web.sigrec",
+        "7+1.sig",
+        "07.sigrec",
+        "7@.sigrec",
+        "7+.sigrec",
+        "7.sigrec.1",
+        " 7.sigrec",
+    ):
+        assert places.name(name) is None
 
 
 def test_clean_leaves_a_few_alone(place):

@@ -1,0 +1,59 @@
+"""Which process a PID means: pid_namespaces(7)."""
+
+from __future__ import annotations
+
+import os
+
+from sigrec._proc.host import pid_namespace
+from sigrec._proc.status import status
+
+# <linux/proc_ns.h>. In the first namespace, PROC_PID_INIT_INO, everything that runs is seen.
+FIRST = 0xEFFFFFFC
+_LOWEST = 0xEFFFFFF0  # of any namespace
+
+
+def names_ours() -> bool:
+    """Whether /proc has the PIDs of this process's namespace, and not those of another."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
+def inside(pid: int) -> tuple[int, int] | None:
+    """The innermost PID namespace that the process is in, and its PID there. None: there is no
+    such process, or it is not ours to see."""
+    now = status(pid)
+    if now is None or not names_ours():
+        return None
+    if len(now.pids) <= 1:
+        return pid_namespace(), pid
+    try:
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino, now.pids[-1]
+    except OSError:
+        return None
+
+
+def outside(namespace: int, pid: int) -> int | None:
+    """The PID, as it is here, of the process that has that one in that namespace; 0: there is no
+    such process; None: that cannot be told from here."""
+    if not names_ours():
+        return None
+    if namespace == pid_namespace():
+        return pid
+    # Of other namespaces only those within our own can be seen: of the first one, all.
+    surely = pid_namespace() == FIRST and namespace >= _LOWEST
+    for name in os.listdir("/proc"):
+        if not name.isdecimal():
+            continue
+        now = status(name)
+        if now is None or len(now.pids) <= 1 or now.pids[-1] != pid:
+            continue
+        try:
+            if os.stat(f"/proc/{name}/ns/pid").st_ino == namespace:
+                return int(name)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            surely = False
+    return 0 if surely else None
