@@ -54,8 +54,9 @@ def test_a_wheel_has_what_runs_and_nothing_else(built):
     compiled = [name for name in names if name.endswith(".so")]
     assert len(compiled) == 1 and compiled[0].startswith("sigrec/_core.")
     python = {str(s) for s in sources() if s.parts[0] == "sigrec" and s.suffix == ".py"}
+    page = {f"sigrec/export/page.{kind}" for kind in ("html", "css", "js")}
     own = {name for name in names if not re.match(r"sigrec-[\d.]+\.dist-info/", name)}
-    assert own == python | {*compiled, "sigrec/py.typed", "sigrec/_core.pyi"}
+    assert own == python | page | {*compiled, "sigrec/py.typed", "sigrec/_core.pyi"}
     assert wheel.stat().st_size < LARGEST
 
 

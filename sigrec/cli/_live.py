@@ -1,14 +1,7 @@
-"""``sigrec stats --live``: a table that refreshes in place, with rates.
-
-Drawn without rich: with one way to draw there is one to test, and Ctrl-Z, a resize and a
-terminal that is left as it was need the terminal in our own hands anyway.
-"""
+"""``sigrec stats --live``: a table that refreshes in place, with rates."""
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import sys
 import time
 from contextlib import suppress
@@ -19,20 +12,16 @@ from sigrec._reader.stats import ProcessStats
 from sigrec._text import number, printable
 from sigrec._why.brief import STATES
 from sigrec.cli import _arguments
+from sigrec.cli._screen import BOLD, DIM, GREEN, YELLOW, Screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
-    from typing import Any
 
     from sigrec._reader.recording import Recording
-
-    Line = list[tuple[str, str]]  # (text, style)
+    from sigrec.cli._screen import Line
 
 COLUMNS = 58  # of the table, without the bars
-LOOK_S = 0.1  # between looks at the terminal's size
-BOLD, DIM, GREEN, YELLOW = "1", "2", "32", "33"
 NOTHING = "No process of this user records now; one that begins to will appear here."
 
 
@@ -40,7 +29,7 @@ def live(what: str | None, interval: float) -> int:
     """Until q or Ctrl-C."""
     source = _All() if what is None else _One(_arguments.recording(what))
     try:
-        with _Screen() as screen:
+        with Screen() as screen:
             rates = _Rates()
             while True:
                 began = time.monotonic()
@@ -179,109 +168,3 @@ def _bar(value: float, highest: float, width: int) -> str:
 
 def _utf8() -> bool:
     return sys.stdout.encoding.lower().replace("-", "") == "utf8"
-
-
-# --- the terminal ------------------------------------------------------------------------------
-
-
-class _Screen:
-    """The terminal's other screen, with its cursor hidden and its lines cut at the edge; left as
-    it was found, also over Ctrl-Z."""
-
-    ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
-    LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
-
-    def __init__(self) -> None:
-        self._colour = not os.environ.get("NO_COLOR")
-        self._keys = sys.stdin.fileno() if sys.stdin and sys.stdin.isatty() else -1
-        self._modes: Any = None
-        self._redraw = False
-        self._handlers: dict[int, Any] = {}
-
-    def __enter__(self) -> _Screen:
-        for signum, handler in (
-            (signal.SIGTSTP, self._on_stop),
-            (signal.SIGCONT, self._on_continue),
-            (signal.SIGTERM, self._on_term),
-            (signal.SIGHUP, self._on_term),
-        ):
-            self._handlers[signum] = signal.signal(signum, handler)
-        self._take()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._give_back()
-        for signum, handler in self._handlers.items():
-            signal.signal(signum, handler)
-
-    def _take(self) -> None:
-        if self._keys >= 0:
-            import termios
-            import tty
-
-            if self._modes is None:
-                self._modes = termios.tcgetattr(self._keys)
-            tty.setcbreak(self._keys)  # keys at once, and Ctrl-C and Ctrl-Z as ever
-        self._write(self.ENTER)
-
-    def _give_back(self) -> None:
-        self._write(self.LEAVE)
-        if self._modes is not None:
-            import termios
-
-            termios.tcsetattr(self._keys, termios.TCSADRAIN, self._modes)
-
-    def _on_stop(self, signum: int, frame: FrameType | None) -> None:
-        self._give_back()
-        # The default, and not SIGSTOP: where no shell could wake us, the kernel ignores it.
-        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, self._on_stop)
-        self._on_continue(signum, frame)
-
-    def _on_continue(self, signum: int, frame: FrameType | None) -> None:
-        self._take()  # whatever became of it meanwhile
-        self._redraw = True
-
-    def _on_term(self, signum: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + signum)
-
-    def show(self, until: float, lines: Any) -> bool:
-        """Shows lines(width) until that time, anew when the size changes; False: q was typed."""
-        size = None
-        while True:
-            if self._redraw or size != self._size():
-                self._redraw, size = False, self._size()
-                self._draw(list(lines(size.columns - 1)), size)
-            left = until - time.monotonic()
-            if left <= 0:
-                return True
-            watched = [self._keys] if self._keys >= 0 else []
-            if select.select(watched, [], [], min(left, LOOK_S))[0]:
-                keys = os.read(self._keys, 64)
-                if not keys or keys.lower().startswith(b"q"):
-                    return False
-
-    def _size(self) -> os.terminal_size:
-        size = os.get_terminal_size(sys.stdout.fileno())
-        return size if size.columns and size.lines else os.terminal_size((80, 24))
-
-    def _draw(self, lines: list[Line], size: os.terminal_size) -> None:
-        if len(lines) > size.lines:
-            more = len(lines) - size.lines + 1
-            lines = [*lines[: size.lines - 1], [(f"… {more} more lines", DIM)]]
-        drawn = []
-        for line in lines:
-            left, text = size.columns - 1, ""
-            for part, style in line:
-                part = part[:left]
-                left -= len(part)
-                text += f"\x1b[{style}m{part}\x1b[m" if style and self._colour else part
-            drawn.append(text + "\x1b[K")
-        self._write("\x1b[H" + "\r\n".join(drawn) + "\x1b[J")
-
-    def _write(self, text: str) -> None:
-        encoding = sys.stdout.encoding
-        # One cell each, where stdout's own way to write it would take six.
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-        sys.stdout.flush()

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from html import escape
 
-from sigrec._reader.ordinals import Ordinals
 from sigrec._reader.stats import ProcessStats
 from sigrec._signals.fields import Senders
 from sigrec._signals.names import name
@@ -19,35 +18,33 @@ from sigrec._signals.words import carried
 from sigrec._text import number, printable
 from sigrec._times import exact_duration, rfc3339, utc
 from sigrec._why.sentence import why
+from sigrec.export.page import fill
+from sigrec.export.timeline import Timeline, elapsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from sigrec._reader.ledger import SignalStats
     from sigrec._signals.siginfo import SignalInfo
     from sigrec.export import Source
+    from sigrec.export.timeline import Lane
 
 NEWEST = 500  # events in the list; if there are no more, each has its own mark in the timeline
-COLUMNS = 250  # of the timeline, at most
 SENDERS = 200  # rows
-HOLES = 256  # gaps of one signal that events which come late may still close
 LANE_HEIGHT = 50
 GAP_HEIGHT = 12  # at the top of a lane, where no bar hides it
 
 
 def write(source: Source, out: TextIO) -> None:
-    from sigrec.export import _page
-
     process = ProcessStats(source.recording)  # before the events: then none of them is missing
-    timeline = _Timeline(source, process)
+    timeline = Timeline(source, process)
     newest: deque[SignalInfo] = deque(maxlen=NEWEST)
     for info in source:
         timeline.add(info)
         newest.append(info)
     timeline.finish()
-    page = _page.fill(
+    page = fill(
         title=f"Signals of PID {process.pid}",
         header="".join(_header(source, process, timeline)),
         timeline="".join(_timeline(timeline, newest)),
@@ -68,145 +65,7 @@ def _safe(text: str) -> str:
 # --- the timeline ----------------------------------------------------------------------------
 
 
-class _Lane:
-    """What is known of one signal: its ledger, and of the ordinals, which were seen."""
-
-    def __init__(self, signum: int, stats: SignalStats | None) -> None:
-        self.signum = signum
-        self.name = stats.signal if stats else name(signum)
-        self.stats = stats
-        self.seen = 0
-        self.before = 0  # without detail before the first that was seen
-        self.after = 0  # and after the last
-        self.ordinals = Ordinals(None)
-        self.cells: dict[int, list[int]] = {}  # by column: (events, without detail)
-
-    @property
-    def missing(self) -> int:
-        return self.before + self.after + sum(cell[1] for cell in self.cells.values())
-
-
-class _Timeline:
-    """Counts by time, in columns that become wider as the events need it.
-
-    Column n is from n to n + 1 widths after the first event. CLOCK_MONOTONIC: a wall clock that
-    was set does not tear it apart.
-    """
-
-    def __init__(self, source: Source, process: ProcessStats) -> None:
-        self.since = source.since
-        self.lanes = {
-            s.number: _Lane(s.number, s) for s in process.worth_showing() if source.wants(s.number)
-        }
-        self.total = 0
-        self.origin = 0
-        self.width = 1000
-        self._step = 5
-        self._low = self._high = 0  # ns after the origin
-        self.first_ns = self.last_ns = 0
-        self.wall: dict[int, int] = {}  # by column: the wall clock at its first event
-
-    def add(self, info: SignalInfo) -> None:
-        if not self.total:
-            self.origin = info.monotonic_ns
-            self.first_ns = info.time_ns
-        self.last_ns = info.time_ns
-        self.total += 1
-        at = info.monotonic_ns - self.origin
-        if not self._low <= at <= self._high:
-            self._low, self._high = min(self._low, at), max(self._high, at)
-            while self._high // self.width - self._low // self.width >= COLUMNS:
-                self._widen()
-        column = at // self.width
-        self.wall.setdefault(column, info.time_ns)
-        lane = self.lanes.get(info.si_signo)
-        if lane is None:
-            lane = self.lanes[info.si_signo] = _Lane(info.si_signo, None)
-        lane.seen += 1
-        lane.cells.setdefault(column, [0, 0])[0] += 1
-        lane.ordinals.take(info.ordinal, at)
-        if len(lane.ordinals.holes) > HOLES:
-            self._gap(lane)
-
-    def _gap(self, lane: _Lane) -> None:
-        low, high, at = lane.ordinals.holes.pop(0)
-        lane.cells.setdefault(at // self.width, [0, 0])[1] += high - low
-
-    def _widen(self) -> None:
-        """1, 5, 10, 50, 100 ...: each holds whole ones of the one before."""
-        by, self._step = self._step, 10 // self._step
-        self.width *= by
-        for lane in self.lanes.values():
-            cells, lane.cells = lane.cells, {}
-            for column, (count, missing) in cells.items():
-                cell = lane.cells.setdefault(column // by, [0, 0])
-                cell[0] += count
-                cell[1] += missing
-        wall, self.wall = self.wall, {}
-        for column in sorted(wall):
-            self.wall.setdefault(column // by, wall[column])
-
-    def finish(self) -> None:
-        for lane in self.lanes.values():
-            seen = lane.ordinals
-            while seen.holes:
-                self._gap(lane)
-            delivered = lane.stats.delivered if lane.stats else 0
-            if self.since is None:  # else, what is not there before may just not be wanted
-                lane.before = delivered if seen.first is None else seen.first
-            if seen.first is not None:
-                lane.after = max(0, delivered - seen.next)
-        self.lanes = dict(sorted(self.lanes.items()))
-
-    # Where things are, in percent: at the sides there is room for what has no known time.
-
-    @property
-    def first(self) -> int:
-        return self._low // self.width
-
-    @property
-    def columns(self) -> int:
-        return self._high // self.width - self.first + 1
-
-    @property
-    def left(self) -> float:
-        return 7.0 if any(lane.before for lane in self.lanes.values()) else 0.0
-
-    @property
-    def right(self) -> float:
-        return 93.0 if any(lane.after for lane in self.lanes.values()) else 100.0
-
-    def x(self, columns: float) -> float:
-        """Of a number of columns from the left one."""
-        return self.left + (self.right - self.left) * columns / self.columns
-
-    def data(self) -> dict[str, object]:
-        """For the page's script."""
-        first = self.first
-        labels = []
-        for column in range(first, first + self.columns):
-            at = column * self.width
-            text = f"{_elapsed(at)} to {_elapsed(at + self.width)}"
-            if column in self.wall:
-                text += f", from {utc(self.wall[column])} UTC"
-            labels.append(text)
-        return {
-            "labels": labels,
-            "left": self.left,
-            "right": self.right,
-            "lanes": [
-                {
-                    "name": lane.name,
-                    "before": lane.before,
-                    "after": lane.after,
-                    "cells": {column - first: cell for column, cell in lane.cells.items()},
-                }
-                for lane in self.lanes.values()
-            ],
-        }
-
-
-def _timeline(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
+def _timeline(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
     if not timeline.lanes:
         yield "<p>No signals yet.</p>"
         return
@@ -234,7 +93,7 @@ def _timeline(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
     if timeline.total:
         span = (timeline.first + timeline.columns) * timeline.width
         ticks = "".join(
-            f"<span>{_elapsed(at)}</span>"
+            f"<span>{elapsed(at)}</span>"
             for at in (timeline.first * timeline.width, span // 2, span)
         )
         # As wide as the time is; by classes, since the policy allows no style attributes.
@@ -264,7 +123,7 @@ _LEGEND = (
 )
 
 
-def _lane(timeline: _Timeline, lane: _Lane, marks: dict[int, list[int]] | None) -> Iterator[str]:
+def _lane(timeline: Timeline, lane: Lane, marks: dict[int, list[int]] | None) -> Iterator[str]:
     said = f"{number(lane.seen)} shown"
     highest = max((cell[0] for cell in lane.cells.values()), default=0)
     if marks is None and highest:
@@ -307,7 +166,7 @@ def _rect(kind: str, x: float, width: float, y: int, height: int, title: str = "
     )
 
 
-def _gap_in_words(lane: _Lane) -> str:
+def _gap_in_words(lane: Lane) -> str:
     """Which signals were delivered and are not shown, and what became of them."""
     if not lane.missing:
         return ""
@@ -331,7 +190,7 @@ def _gap_in_words(lane: _Lane) -> str:
 # --- the tables ------------------------------------------------------------------------------
 
 
-def _header(source: Source, process: ProcessStats, timeline: _Timeline) -> Iterator[str]:
+def _header(source: Source, process: ProcessStats, timeline: Timeline) -> Iterator[str]:
     argv = " ".join(map(_safe, process.argv or [])) or "not known"
     yield f"<dt>In short</dt><dd>{escape(why(source.recording))}</dd>"
     yield f"<dt>Command line</dt><dd><code>{argv}</code></dd>"
@@ -348,7 +207,7 @@ def _header(source: Source, process: ProcessStats, timeline: _Timeline) -> Itera
         yield f"<dt>Only events since</dt><dd>{_when(source.since)}</dd>"
 
 
-def _counts(timeline: _Timeline) -> Iterator[str]:
+def _counts(timeline: Timeline) -> Iterator[str]:
     titles = (
         ("Signal", ""), ("Delivered", "n"), ("Recorded", "n"), ("Overwritten", "n"),
         ("Dropped", "n"), ("Handled", "n"), ("Pending", "n"), ("Handler", ""),
@@ -369,7 +228,7 @@ def _counts(timeline: _Timeline) -> Iterator[str]:
     yield from _table("Counts since the process began to record", titles, rows)
 
 
-def _senders(timeline: _Timeline) -> Iterator[str]:
+def _senders(timeline: Timeline) -> Iterator[str]:
     titles = (("Signal", ""), ("Sender", ""), ("Signals", "n"))
     rows = [
         [escape(lane.name), _safe(str(sender)), number(count)]
@@ -383,7 +242,7 @@ def _senders(timeline: _Timeline) -> Iterator[str]:
     yield from _table(caption, titles, rows[:SENDERS])
 
 
-def _events(timeline: _Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
+def _events(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
     titles = (
         ("Time (UTC)", ""), ("Signal", ""), ("Ordinal", "n"), ("Sender", ""), ("Thread", "n"),
         ("What came with it", ""),
@@ -435,7 +294,3 @@ def _table(
 def _when(time_ns: int) -> str:
     text = rfc3339(time_ns)
     return f'<time datetime="{text}">{utc(time_ns)} UTC</time>'
-
-
-def _elapsed(ns: int) -> str:
-    return ("-" if ns < 0 else "+") + exact_duration(abs(ns))

@@ -19,7 +19,7 @@ from sigrec._reader.source import Source as Bytes
 from sigrec._signals.siginfo import SignalInfo
 from sigrec._times import exact_duration
 from sigrec.export import Source, writer
-from sigrec.export import html as page_module
+from sigrec.export.timeline import COLUMNS
 from tests.conftest import RT
 from tests.export.conftest import COUNTS
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
@@ -242,7 +242,7 @@ def test_the_columns_hold_every_event_at_any_scale():
         builder.slot(ticket, event((USR1, TERM)[ticket % 2], MONOTONIC + at, ticket // 2))
     found = data(built(builder))
     columns = len(found["labels"])
-    assert page_module.COLUMNS / 5 <= columns <= page_module.COLUMNS
+    assert COLUMNS / 5 <= columns <= COLUMNS
     count = 0
     for lane in found["lanes"]:
         assert all(0 <= int(n) < columns for n in lane["cells"])

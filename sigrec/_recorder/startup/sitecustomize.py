@@ -20,7 +20,7 @@ def _begin():  # type: ignore[no-untyped-def]
     package = os.path.dirname(os.path.dirname(here))
     options = os.environ.get("SIGREC_RUN")
     suffixes = []  # type: list[str]
-    if sys.version_info >= (3, 11):
+    if sys.version_info >= (3, 11):  # noqa: UP036 - the Python of the program, not ours
         from importlib.machinery import EXTENSION_SUFFIXES
 
         suffixes += EXTENSION_SUFFIXES

@@ -1,0 +1,33 @@
+"""The page: page.html, filled, with page.css and page.js in it. All of it is ASCII."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from pkgutil import get_data
+from string import Template
+
+from sigrec import __version__
+
+
+def fill(**parts: str) -> str:
+    """Its policy allows this style and this script, and nothing else."""
+    style, script = _file("page.css"), _file("page.js")
+    return Template(_file("page.html")).substitute(
+        parts,
+        version=__version__,
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _file(name: str) -> str:
+    raw = get_data(__package__, name)
+    assert raw is not None
+    return raw.decode("ascii")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()

@@ -1,0 +1,162 @@
+"""How many events there were by time: a lane for each signal, in columns as wide as they need be."""
+
+from __future__ import annotations
+
+from sigrec._reader.ordinals import Ordinals
+from sigrec._signals.names import name
+from sigrec._times import exact_duration, utc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._reader.ledger import SignalStats
+    from sigrec._reader.stats import ProcessStats
+    from sigrec._signals.siginfo import SignalInfo
+    from sigrec.export import Source
+
+
+COLUMNS = 250  # of the timeline, at most
+
+
+HOLES = 256  # gaps of one signal that events which come late may still close
+
+
+class Lane:
+    """What is known of one signal: its ledger, and of the ordinals, which were seen."""
+
+    def __init__(self, signum: int, stats: SignalStats | None) -> None:
+        self.signum = signum
+        self.name = stats.signal if stats else name(signum)
+        self.stats = stats
+        self.seen = 0
+        self.before = 0  # without detail before the first that was seen
+        self.after = 0  # and after the last
+        self.ordinals = Ordinals(None)
+        self.cells: dict[int, list[int]] = {}  # by column: (events, without detail)
+
+    @property
+    def missing(self) -> int:
+        return self.before + self.after + sum(cell[1] for cell in self.cells.values())
+
+
+class Timeline:
+    """Counts by time, in columns that become wider as the events need it.
+
+    Column n is from n to n + 1 widths after the first event. CLOCK_MONOTONIC: a wall clock that
+    was set does not tear it apart.
+    """
+
+    def __init__(self, source: Source, process: ProcessStats) -> None:
+        self.since = source.since
+        self.lanes = {
+            s.number: Lane(s.number, s) for s in process.worth_showing() if source.wants(s.number)
+        }
+        self.total = 0
+        self.origin = 0
+        self.width = 1000
+        self._step = 5
+        self._low = self._high = 0  # ns after the origin
+        self.first_ns = self.last_ns = 0
+        self.wall: dict[int, int] = {}  # by column: the wall clock at its first event
+
+    def add(self, info: SignalInfo) -> None:
+        if not self.total:
+            self.origin = info.monotonic_ns
+            self.first_ns = info.time_ns
+        self.last_ns = info.time_ns
+        self.total += 1
+        at = info.monotonic_ns - self.origin
+        if not self._low <= at <= self._high:
+            self._low, self._high = min(self._low, at), max(self._high, at)
+            while self._high // self.width - self._low // self.width >= COLUMNS:
+                self._widen()
+        column = at // self.width
+        self.wall.setdefault(column, info.time_ns)
+        lane = self.lanes.get(info.si_signo)
+        if lane is None:
+            lane = self.lanes[info.si_signo] = Lane(info.si_signo, None)
+        lane.seen += 1
+        lane.cells.setdefault(column, [0, 0])[0] += 1
+        lane.ordinals.take(info.ordinal, at)
+        if len(lane.ordinals.holes) > HOLES:
+            self._gap(lane)
+
+    def _gap(self, lane: Lane) -> None:
+        low, high, at = lane.ordinals.holes.pop(0)
+        lane.cells.setdefault(at // self.width, [0, 0])[1] += high - low
+
+    def _widen(self) -> None:
+        """1, 5, 10, 50, 100 ...: each holds whole ones of the one before."""
+        by, self._step = self._step, 10 // self._step
+        self.width *= by
+        for lane in self.lanes.values():
+            cells, lane.cells = lane.cells, {}
+            for column, (count, missing) in cells.items():
+                cell = lane.cells.setdefault(column // by, [0, 0])
+                cell[0] += count
+                cell[1] += missing
+        wall, self.wall = self.wall, {}
+        for column in sorted(wall):
+            self.wall.setdefault(column // by, wall[column])
+
+    def finish(self) -> None:
+        for lane in self.lanes.values():
+            seen = lane.ordinals
+            while seen.holes:
+                self._gap(lane)
+            delivered = lane.stats.delivered if lane.stats else 0
+            if self.since is None:  # else, what is not there before may just not be wanted
+                lane.before = delivered if seen.first is None else seen.first
+            if seen.first is not None:
+                lane.after = max(0, delivered - seen.next)
+        self.lanes = dict(sorted(self.lanes.items()))
+
+    # Where things are, in percent: at the sides there is room for what has no known time.
+
+    @property
+    def first(self) -> int:
+        return self._low // self.width
+
+    @property
+    def columns(self) -> int:
+        return self._high // self.width - self.first + 1
+
+    @property
+    def left(self) -> float:
+        return 7.0 if any(lane.before for lane in self.lanes.values()) else 0.0
+
+    @property
+    def right(self) -> float:
+        return 93.0 if any(lane.after for lane in self.lanes.values()) else 100.0
+
+    def x(self, columns: float) -> float:
+        """Of a number of columns from the left one."""
+        return self.left + (self.right - self.left) * columns / self.columns
+
+    def data(self) -> dict[str, object]:
+        """For the page's script."""
+        first = self.first
+        labels = []
+        for column in range(first, first + self.columns):
+            at = column * self.width
+            text = f"{elapsed(at)} to {elapsed(at + self.width)}"
+            if column in self.wall:
+                text += f", from {utc(self.wall[column])} UTC"
+            labels.append(text)
+        return {
+            "labels": labels,
+            "left": self.left,
+            "right": self.right,
+            "lanes": [
+                {
+                    "name": lane.name,
+                    "before": lane.before,
+                    "after": lane.after,
+                    "cells": {column - first: cell for column, cell in lane.cells.items()},
+                }
+                for lane in self.lanes.values()
+            ],
+        }
+
+
+def elapsed(ns: int) -> str:
+    return ("-" if ns < 0 else "+") + exact_duration(abs(ns))
