@@ -24,7 +24,7 @@ def fill(**parts: str) -> str:
 
 
 def _file(name: str) -> str:
-    raw = get_data(__package__, name)
+    raw = get_data("sigrec.export", name)
     assert raw is not None
     return raw.decode("ascii")
 
