@@ -28,7 +28,7 @@ VERBS = {
     "run": "record a Python program that knows nothing of sigrec",
     "export": "a recording as JSON Lines, CSV, a trace for Perfetto, or a page",
     "doctor": "what works on this machine, and what to do about what does not",
-    "demo": "floods itself for two seconds and shows sigrec beside `signal`",
+    "demo": "floods a process of its own for two seconds, and shows sigrec beside `signal`",
 }
 
 
@@ -46,7 +46,15 @@ class _Completion(argparse.Action):
             import shtab
         except ImportError:
             of.exit(1, "sigrec: completion needs shtab: pip install 'sigrec[cli]'\n")
-        print(shtab.complete(parser(), str(values)), end="")
+        shell = str(values)
+        if shell not in shtab.SUPPORTED_SHELLS:
+            of.exit(1, f"sigrec: this shtab knows nothing of {shell}: pip install -U shtab\n")
+        every = parser()
+        verbs = next(a for a in every._actions if isinstance(a, argparse._SubParsersAction))
+        for action in (action for verb in verbs.choices.values() for action in verb._actions):
+            if str(action.metavar).partition(" ")[0] in ("FILE", "PID|FILE", "SCRIPT"):
+                vars(action)["complete"] = shtab.FILE
+        print(shtab.complete(every, shell), end="")
         of.exit()
 
 
@@ -59,7 +67,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     top.add_argument(
         "--completion",
         action=_Completion,
-        choices=["bash", "zsh", "tcsh"],
+        choices=["bash", "fish", "tcsh", "zsh"],
         help="print a completion script for that shell (needs sigrec[cli])",
     )
     verbs = top.add_subparsers(metavar="VERB", required=True)
