@@ -81,7 +81,7 @@ class Measured:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            text=True,
+            encoding="utf-8",
         )
         self.pid = self.process.pid
 

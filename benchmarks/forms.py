@@ -174,7 +174,10 @@ def add_signal_handler(start: Callable[[Main], None]) -> Callable[[Report], None
             await done.wait()
 
         # Where asyncio says of each signal that its self-pipe was full: it is counted anyway.
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stderr(nowhere),
+        ):
             start(wait)
 
     return run
@@ -216,7 +219,7 @@ FORMS: dict[str, tuple[str | None, Callable[[Report], None]]] = {  # what it nee
 
 def pending(signum: int) -> bool:
     """Whether the kernel holds one that no thread has taken."""
-    with open("/proc/self/status") as file:
+    with open("/proc/self/status", encoding="utf-8") as file:
         mask = next(line for line in file if line.startswith("ShdPnd:")).split()[1]
     return bool(int(mask, 16) >> (signum - 1) & 1)
 

@@ -91,7 +91,7 @@ def _filesystem(directory: str) -> str | None:
     """The type of the file system there: proc_pid_mountinfo(5)."""
     try:
         device = os.stat(directory).st_dev
-        with open("/proc/self/mountinfo") as file:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
             for line in file:
                 before, _, after = line.partition(" - ")
                 if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":

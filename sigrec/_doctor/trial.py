@@ -87,7 +87,7 @@ def _send(signum: int, queued: bool) -> int:
         finally:
             os._exit(0)
     os.close(write)
-    with open(read) as answer:
+    with open(read, encoding="utf-8") as answer:
         sent = int(answer.read() or 0)
     os.waitpid(sender, 0)
     return sent

@@ -29,7 +29,7 @@ def status(pid: int | str, tid: int | None = None) -> Status | None:
     """None: there is no such process, or no /proc."""
     path = f"/proc/{pid}/status" if tid is None else f"/proc/{pid}/task/{tid}/status"
     try:
-        with open(path, errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             fields = dict(line.split(":", 1) for line in file if ":" in line)
     except OSError:
         return None

@@ -82,7 +82,7 @@ def _round(
         [sys.executable, "-P", "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert receiver.stdin is not None and receiver.stdout is not None
     try:
