@@ -21,13 +21,14 @@ def opened(
     """Each of those files that is a recording (default: each of this user's); whoever asks closes
     it. A process may end, and take its file along, while this looks.
 
-    bad: is told of a file that is there, and is none.
+    bad: is told of a file that is there, and is none; but not of an empty one whose process is gone,
+    since nobody could do anything about it.
     """
     for path in places.recordings() if paths is None else paths:
         try:
             recording = open_recording(path)
         except RecordingError as error:
-            if bad is not None and os.path.exists(path):
+            if bad is not None and os.path.exists(path) and not places.is_left_empty(path):
                 bad(error)
             continue
         yield recording

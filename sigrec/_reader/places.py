@@ -174,6 +174,18 @@ def points_to(link: str) -> str | None:
     return None
 
 
+def is_left_empty(path: str) -> bool:
+    """Whether it is an empty file that is named as a recording, and its process is gone. A recording
+    is complete before it has a name: this is one that somebody truncated, or that a disk lost."""
+    named = name(os.path.basename(path))
+    try:
+        status = os.lstat(path)
+        empty = stat.S_ISREG(status.st_mode) and status.st_size == 0
+        return empty and named is not None and not os.path.exists(f"/proc/{named.pid}")
+    except OSError:
+        return False
+
+
 def find(pid: int) -> list[str]:
     """Paths at which that process may have its recordings; for root also those of other users. The
     PID is one of this namespace; a process in a namespace within it has another one there."""

@@ -105,7 +105,10 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
                 continue
             if path == own:
                 continue
-        gone.append(path)
+        if places.is_left_empty(path):
+            _remove(path)
+        else:
+            gone.append(path)
     if len(links) > keep:
         by_time = sorted((-_time_ns(path), path) for path in links)
         for _, path in by_time[keep:]:

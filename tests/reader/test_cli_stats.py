@@ -277,6 +277,16 @@ def test_one_bad_file_does_not_hide_the_others(only_here):
     assert harmless(done.stderr)
 
 
+def test_an_empty_file_of_a_process_that_is_gone_is_no_failure(only_here, child):
+    """Nobody could do anything about it, and each `stats` would say so for ever."""
+    (only_here / f"{(1 << 30) + 7}.sigrec").touch()
+    done = cli("stats")
+    assert str((1 << 30) + 7).encode() not in done.stdout + done.stderr
+    p = child("hear()")
+    (only_here / f"{p.pid}.sigrec").touch()  # truncated, of one that lives: worth a word
+    assert f"{p.pid}.sigrec: is empty" in cli("stats").stderr.decode()
+
+
 # --- what cannot be done: one line, exit 1 -----------------------------------------------------
 
 

@@ -336,6 +336,14 @@ def test_clean_touches_only_recordings(place, tmp_path):
     assert broken.exists()
 
 
+def test_clean_removes_what_is_empty_and_whose_process_is_gone(place):
+    (place / f"{NOBODY}.sigrec").touch()
+    for name in ("notes.sigrec", f"{os.getpid()}.sigrec", f"{NOBODY + 1}.txt"):
+        (place / name).touch()
+    retention.clean(str(place))
+    assert left(place) == {"notes.sigrec", f"{os.getpid()}.sigrec", f"{NOBODY + 1}.txt"}
+
+
 def test_clean_never_removes_what_a_link_points_to(place, tmp_path):
     target = RecordingBuilder(pid=NOBODY).write(tmp_path / "precious")
     (place / f"{NOBODY}.sigrec").symlink_to(target)
