@@ -100,19 +100,36 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     # Whoever is about to import the core looks here first. A module of C has one state for the
     # process, and signals have one interpreter that handles them.
-    if name == "_core" and not _in_main_interpreter():
-        from sigrec._errors import WrongThreadError
-
-        raise WrongThreadError(
-            "signals are handled in the main interpreter: in a subinterpreter sigrec reads "
-            "recordings, and no more"
-        )
+    if name == "_core":
+        return _import_core()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # Not by importlib, which is one more file to open, where there may be no descriptor left.
     value: object = getattr(__import__(f"sigrec.{_MODULES[name]}", fromlist=[name]), name)
     globals()[name] = value
     return value
+
+
+def _import_core() -> object:
+    from sigrec._errors import SigrecError, WrongThreadError
+
+    if not _in_main_interpreter():
+        raise WrongThreadError(
+            "signals are handled in the main interpreter: in a subinterpreter sigrec reads "
+            "recordings, and no more"
+        )
+    try:
+        return __import__("sigrec._core", fromlist=["_core"])
+    except ModuleNotFoundError as error:
+        if error.name != "sigrec._core":
+            raise
+    import sys
+
+    raise SigrecError(
+        f"{__path__[0]} has no extension module for {sys.executable}, which is Python "
+        f"{sys.version.split()[0]}. If it is a source tree and another sigrec is installed, start in "
+        "another directory, or with python -P; or build this one: pip install -e ."
+    )
 
 
 def _in_main_interpreter() -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import sigrec
 from benchmarks import dispatch, flood, forms, import_time, latency, lone, progress, recording
 from benchmarks.__main__ import ALL
 from benchmarks.forms import FORMS
@@ -126,3 +127,37 @@ def test_a_wrong_name_is_a_usage_error():
     )
     assert done.returncode == 2
     assert "speed" in done.stderr
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """A checkout in which nothing is built, as after ``pip install .``."""
+    for name in ("sigrec", "benchmarks"):
+        ignored = shutil.ignore_patterns("*.so", "*.c", "__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    return tmp_path
+
+
+def test_a_checkout_does_not_hide_the_installed_sigrec(sources):
+    installed = str(Path(sigrec.__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "import", "--quick", "--rounds", "1"],
+        cwd=sources, env={**os.environ, "PYTHONPATH": installed}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "ms over bare Python" in done.stdout
+
+
+def test_where_sigrec_is_not_installed(sources):
+    """It says what to do: -S and no PYTHONPATH, so that there is none."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for command, words in (
+        (["-m", "benchmarks"], f"pip install {sources}"),
+        (["-m", "sigrec", "demo"], "pip install -e ."),
+        (["-c", "import sigrec; sigrec.register(10, print)"], "pip install -e ."),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-S", *command], cwd=sources, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 1 and words in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr or command[0] == "-c"

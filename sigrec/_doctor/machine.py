@@ -7,7 +7,7 @@ import platform
 import signal
 import sys
 
-from sigrec import __version__
+from sigrec import SigrecError, __version__
 from sigrec._doctor.finding import Finding, names
 from sigrec._doctor.limit import queue_limit
 from sigrec._proc.status import Status, status
@@ -34,7 +34,7 @@ def machine() -> Iterator[Finding]:
         )  # fmt: skip
     try:
         from sigrec import _core as _core
-    except ImportError as error:
+    except (ImportError, SigrecError) as error:
         yield Finding(
             "core", "problem", f"the compiled module cannot be loaded: {error}",
             f"install sigrec for this very Python: {sys.executable} -m pip install --force-reinstall "

@@ -55,6 +55,9 @@ def run(args: argparse.Namespace) -> int:
     if sys.flags.ignore_environment or sys.flags.no_site:
         raise SigrecError("run works by PYTHONPATH and the site module: not with -E, -I or -S")
     output = _output(args.output)
+    # It says what is wrong; the program's own process would be silent.
+    from sigrec import _core as _core
+
     # Python itself runs the program, in this process: nothing of ours is in between.
     from sigrec._recorder.run import environment
 
