@@ -39,8 +39,8 @@ def begin(options: dict[str, Any]) -> None:
         else:
             os.environ["PYTHONPATH"] = options["path"]
 
-    from sigrec import record
     from sigrec._recorder import publishing
+    from sigrec._recorder.record import record
 
     publishing.configure(recording=options["output"])
     publishing.keep()

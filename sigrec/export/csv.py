@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from sigrec.export import Source
+    from sigrec.export.source import Source
 
 SENDER = ("kind", "pid", "uid", "user", "comm")
 COLUMNS = (

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from sigrec._signals.siginfo import SignalInfo
-    from sigrec.export import Source
+    from sigrec.export.source import Source
     from sigrec.export.timeline import Lane
 
 NEWEST = 500  # events in the list; if there are no more, each has its own mark in the timeline

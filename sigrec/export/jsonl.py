@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from sigrec.export import Source
+    from sigrec.export.source import Source
 
 
 def write(source: Source, out: TextIO) -> None:

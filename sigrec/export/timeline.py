@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.stats import ProcessStats
     from sigrec._signals.siginfo import SignalInfo
-    from sigrec.export import Source
+    from sigrec.export.source import Source
 
 
 COLUMNS = 250  # of the timeline, at most

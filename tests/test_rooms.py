@@ -1,0 +1,181 @@
+"""The rooms that the source stands in, and the one direction between them: docs/explanation/rooms.md.
+
+A file may import from its own room and from those that its room names; an import for types alone,
+or inside of a function, is one. No circle, of files or of rooms; no exceptions.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "sigrec"
+
+LEAVES = {"_check", "_errors", "_text", "_times"}
+READS = {"leaves", "_proc", "_signals", "_reader"}  # works in any interpreter, without the core
+ACTS = READS | {"_core", "_recorder", "_handling"}
+# From the ground up: what a room may import from, beside itself.
+ROOMS = {
+    "leaves": set(),
+    "_proc": {"leaves"},
+    "_signals": {"leaves", "_proc"},
+    "_core": {"_signals"},
+    "_reader": {"leaves", "_proc", "_signals"},
+    "_recorder": READS | {"_core"},
+    "_handling": READS | {"_core", "_recorder"},
+    "sigrec": ACTS,  # __init__.py: the public names
+    "compat": ACTS,
+    "_why": READS,
+    "_doctor": ACTS | {"sigrec"},
+    "export": READS | {"_why", "sigrec"},
+    "cli": ACTS | {"sigrec", "_why", "_doctor", "export"},
+    "__main__": {"cli"},
+    "_pytest_plugin": {"leaves", "_signals", "sigrec"},
+}
+
+# From the ground up: a file includes what stands below it, or beside it.
+LAYERS = [
+    {"clock", "memory", "event", "sender", "ring", "queue", "ledger", "action"},
+    {"recording", "process"},
+    {"registry", "trip", "wake"},
+    {"passive"},
+    {"kick", "sigbus"},
+    {"handler", "install"},
+    {"interpose", "got"},
+    {"send", "timer", "flood"},
+    {"unsupported"},  # what stands in for the others where there is no Linux
+]
+
+
+def room(module):
+    first = module.split(".")[0]
+    return "leaves" if first in LEAVES else first
+
+
+def modules():
+    """By name without "sigrec.", and __init__ as its folder: the file. The package: "sigrec"."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py*")):
+        if path.suffix in (".py", ".pyx", ".pxd", ".pyi"):
+            parts = path.relative_to(PACKAGE).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            found.setdefault(".".join(parts) or "sigrec", []).append(path)
+    return found
+
+
+def statements(path):
+    """(module, names) of each import, wherever it stands."""
+    text = path.read_text()
+    if path.suffix in (".pyx", ".pxd"):
+        for line in re.findall(
+            r"^\s*(from sigrec.*|import sigrec.*|cimport sigrec.*)$", text, re.M
+        ):
+            line = line.replace("cimport", "import")
+            yield from imports(ast.parse(line))
+    else:
+        yield from imports(ast.parse(text))
+
+
+def imports(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "absolute imports alone: they can be searched for"
+            yield node.module, [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, []
+
+
+def targets(module, names, known):
+    """What that import is of, of ours."""
+    if module.split(".")[0] != "sigrec":
+        return
+    base = module.partition(".")[2]
+    for name in names or [""]:
+        full = f"{base}.{name}".strip(".")
+        yield full if full in known else base or "sigrec"
+
+
+def arrows():
+    known = modules()
+    return {
+        module: {
+            target
+            for path in paths
+            for imported, names in statements(path)
+            for target in targets(imported, names, known)
+            if target != module
+        }
+        for module, paths in known.items()
+    }
+
+
+def includes():
+    found = {}
+    for path in sorted((ROOT / "csrc").glob("*.[ch]")):
+        named = re.findall(r'^#include "(\w+)\.h"$', path.read_text(), re.M)
+        found.setdefault(path.stem, set()).update(set(named) - {path.stem})
+    return found
+
+
+def circle(graph):
+    """One, as a list that ends where it began; or None."""
+    state, trail = {}, []
+
+    def visit(node):
+        state[node] = "open"
+        trail.append(node)
+        for target in sorted(graph.get(node, ())):
+            if state.get(target) == "open":
+                return [*trail[trail.index(target) :], target]
+            if target not in state and (found := visit(target)):
+                return found
+        trail.pop()
+        state[node] = "done"
+        return None
+
+    return next(
+        (found for node in sorted(graph) if node not in state and (found := visit(node))), None
+    )
+
+
+def test_what_a_circle_is():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_every_import_is_seen():
+    tree = ast.parse(
+        "if T:\n    from sigrec._why import brief\ndef f():\n    import sigrec.cli.tail\n"
+    )
+    seen = {t for one in imports(tree) for t in targets(*one, modules())}
+    assert seen == {"_why.brief", "cli.tail"}
+    found = arrows()
+    assert "_signals.siginfo" in found["_core"]  # from the .pyx
+    assert "_reader.recording" in found["_why.sentence"]  # for types alone
+    assert "_recorder.retention" in found["_recorder.publishing"]
+
+
+def test_no_arrow_upwards():
+    assert circle(ROOMS) is None
+    wrong = [
+        f"sigrec.{module} -> sigrec.{target}"
+        for module, into in arrows().items()
+        for target in into
+        if room(target) != room(module) and room(target) not in ROOMS.get(room(module), ())
+    ]
+    assert wrong == []
+    assert {room(module) for module in modules()} == set(ROOMS)
+
+
+def test_no_circle_of_files():
+    assert circle(arrows()) is None
+
+
+def test_the_core_goes_in_one_direction():
+    found = includes()
+    height = {name: n for n, layer in enumerate(LAYERS) for name in layer}
+    assert set(found) == set(height), "each file of csrc/ stands in a layer"
+    wrong = [f"{a} -> {b}" for a, into in found.items() for b in into if height[b] > height[a]]
+    assert wrong == []
+    assert circle(found) is None
