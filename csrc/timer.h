@@ -12,15 +12,25 @@
 struct timer {
     void *handle; /* the C library's timer_t */
     int32_t pid;  /* who made it: a forked child does not inherit timers */
+    int clock;
+    uint64_t first_ns, interval_ns; /* when it expires first, on its clock; and then each */
 };
 
 /* Interpreter context. Each 0 or an errno; ENOSYS where there are none. tid: 0
  * for the process. A timer that was made does not run yet. */
 int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t value);
 
-/* interval_ns 0: once. first_ns 0: stops it. */
-int timer_start(const struct timer *timer, uint64_t first_ns, uint64_t interval_ns);
+int timer_start(struct timer *timer, uint64_t first_ns, uint64_t interval_ns);
 int timer_unmake(const struct timer *timer);
+
+/* How often it has expired since its start, by its clock; 0 where that cannot be
+ * told: another thread's CPU time. */
+uint64_t timer_expired(const struct timer *timer);
+
+/* Unmakes it, and takes what it sent to the process and no thread has taken:
+ * `*taken` is how many expirations that were. (Unmade first, it would have lost
+ * what the kernel counted while its signal was pending.) */
+int timer_end(const struct timer *timer, int signum, uint64_t *taken);
 
 /* Interpreter context. What the signal's timer sent and no thread has taken is
  * gone, in threads that block it too: an ignored signal does not stay pending

@@ -83,12 +83,17 @@ int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t v
     (void)timer, (void)clock, (void)signum, (void)tid, (void)value;
     return ENOSYS;
 }
-int timer_start(const struct timer *timer, uint64_t first_ns, uint64_t interval_ns) {
+int timer_start(struct timer *timer, uint64_t first_ns, uint64_t interval_ns) {
     (void)timer, (void)first_ns, (void)interval_ns;
     return ENOSYS;
 }
 int timer_unmake(const struct timer *timer) {
     (void)timer;
+    return ENOSYS;
+}
+uint64_t timer_expired(const struct timer *timer) { return (void)timer, 0; }
+int timer_end(const struct timer *timer, int signum, uint64_t *taken) {
+    (void)timer, (void)signum, (void)taken;
     return ENOSYS;
 }
 

@@ -114,8 +114,10 @@ cdef extern from "timer.h" nogil:
     ctypedef struct timer_struct "struct timer":
         pass
     int timer_make(timer_struct *timer, int clock, int signum, pid_t tid, intptr_t value)
-    int timer_start(const timer_struct *timer, uint64_t first_ns, uint64_t interval_ns)
+    int timer_start(timer_struct *timer, uint64_t first_ns, uint64_t interval_ns)
     int timer_unmake(const timer_struct *timer)
+    uint64_t timer_expired(const timer_struct *timer)
+    int timer_end(const timer_struct *timer, int signum, uint64_t *taken)
     int timer_discard(int signum)
 
 cdef extern from "clock.h" nogil:

@@ -596,11 +596,18 @@ cdef class Timer:
     def start(self, uint64_t first_ns, uint64_t interval_ns) -> None:
         check(timer_start(&self.timer, first_ns, interval_ns))
 
-    def stop(self) -> None:
-        """And unmake it. In a forked child, which has no timers: nothing."""
+    def expired(self) -> int:
+        """How often, by its clock; 0 where that cannot be told."""
+        return timer_expired(&self.timer)
+
+    def end(self, int signum) -> int:
+        """Stops and unmakes it. How many expirations its signal, where it was pending for the
+        process, stood for. In a forked child, which has no timers: nothing."""
+        cdef uint64_t taken = 0
         if self.made:
             self.made = False
-            timer_unmake(&self.timer)
+            timer_end(&self.timer, signum, &taken)
+        return taken
 
     def __dealloc__(self):
         if self.made:

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
 
 LONGEST_S = 1 << 33  # what timer_settime(2) takes in nanoseconds, and a century more than enough
-_used: set[int] = set()  # signals of timers
+# The signals of timers, and of what is being made: taken by setdefault(), which no other thread
+# and no handler comes between, and which waits for nobody.
+_used: dict[int, object] = {}
 
 
 class Timer:
@@ -32,12 +34,18 @@ class Timer:
     """
 
     def __init__(
-        self, signum: int, handle: _core.Timer, registration: Registration, before: int
+        self,
+        signum: int,
+        handle: _core.Timer,
+        registration: Registration,
+        thread: int | None,
     ) -> None:
         self._signum = signum
         self._handle = handle
         self._registration = registration
-        self._before = before
+        self._thread = thread
+        self._pid = os.getpid()
+        self._before = _expirations(signum)
         self._ended: int | None = None
 
     @property
@@ -49,19 +57,25 @@ class Timer:
     def expirations(self) -> int:
         """How often it expired: for each signal once, and its ``si_overrun``, which is what the
         kernel counted while that signal was pending. Exact, however busy the process is; the
-        expirations since the last signal was taken are counted with the next one."""
-        return _expirations(self.signum) - self._before if self._ended is None else self._ended
+        expirations since the last signal was taken are counted with the next one, or, without a
+        call of the handler, at :meth:`cancel`. In a forked child, where it does not run: 0."""
+        return self._counted() if self._ended is None else self._ended
 
     def cancel(self) -> None:
         """Stop it, and give its signal back; a second call does nothing."""
         if self._ended is not None:
             return
-        self._handle.stop()
+        blocked = self._thread is not None and _is_pending_in(self._thread, self.signum)
+        by_clock = self._handle.expired() if blocked else 0
+        taken = self._handle.end(self.signum)
         wait_until_taken(self.signum)
         _core.discard_pending(self.signum)  # or it would end us, once the signal is given back
         self._registration.cancel()
-        self._ended = _expirations(self.signum) - self._before
-        _used.discard(self.signum)
+        self._ended = max(self._counted() + taken, by_clock)
+        _used.pop(self.signum, None)
+
+    def _counted(self) -> int:
+        return _expirations(self.signum) - self._before if self._pid == os.getpid() else 0
 
     def __enter__(self) -> Timer:
         return self
@@ -116,21 +130,22 @@ def timer(
         if os.path.isdir("/proc/self/task") and not os.path.isdir(f"/proc/self/task/{int(thread)}"):
             _check.bad(is_thread, thread)
     _check.integer("value must be an int of 64 bits, signed", value, -(1 << 63), (1 << 63) - 1)
-    number = _free_signal() if signum is None else catchable(signum)
-    if number in _used:
-        raise ValueError(f"signal {number} is another timer's")
+    number = _take_free_signal() if signum is None else _take_signal(catchable(signum))
 
     def call(signum: int, info: SignalInfo | None, frame: FrameType | None) -> None:
         if handler is not None:
             handler(info)
 
-    registration = register(number, call, siginfo=True, deliver="thread")
+    registration = None
     try:
+        registration = register(number, call, siginfo=True, deliver="thread")
         handle = _core.Timer(clock, number, thread or 0, value)
-        made = Timer(number, handle, registration, _expirations(number))
+        made = Timer(number, handle, registration, thread)
         handle.start(first_ns, interval_ns)
     except BaseException as error:
-        registration.cancel()
+        if registration is not None:
+            registration.cancel()
+        _used.pop(number, None)
         if isinstance(error, OSError) and error.errno == errno.EINVAL:
             raise ValueError(
                 f"there is no timer of clock {clock}"
@@ -138,7 +153,6 @@ def timer(
                 + " here: timer_create(2)"
             ) from None
         raise
-    _used.add(number)
     return made
 
 
@@ -152,11 +166,43 @@ def _nanoseconds(what: str, seconds: float) -> int:
     return round(_check.seconds(must_be, seconds, 1e-9, LONGEST_S) * 1e9)
 
 
-def _free_signal() -> int:
+def _is_pending_in(thread: int, signum: int) -> bool:
+    """Whether it waits in this thread, which blocks it: proc_pid_status(5), SigPnd."""
+    try:
+        with open(f"/proc/self/task/{thread}/status", encoding="ascii", errors="replace") as file:
+            pending = next((line for line in file if line.startswith("SigPnd:")), ":0")
+    except OSError:  # it has ended
+        return False
+    return bool(int(pending.partition(":")[2], 16) >> (signum - 1) & 1)
+
+
+def _is_registered(number: int) -> bool:
     ledger = stats()
+    return number in ledger and ledger[number].mode == "registered"
+
+
+def _reserve(number: int) -> bool:
+    mine = object()
+    return _used.setdefault(number, mine) is mine
+
+
+def _take_signal(number: int) -> int:
+    if not _reserve(number):
+        raise ValueError(f"signal {number} is another timer's")
+    if _is_registered(number):
+        del _used[number]
+        raise ValueError(f"signal {number} is registered: a timer needs one of its own")
+    return number
+
+
+def _take_free_signal() -> int:
     for number in range(signal.SIGRTMAX, signal.SIGRTMIN - 1, -1):
-        taken = number in ledger and ledger[number].mode == "registered"
-        if number not in _used and not taken and signal.getsignal(number) == signal.SIG_DFL:
+        if (
+            number not in _used
+            and signal.getsignal(number) == signal.SIG_DFL
+            and not _is_registered(number)
+            and _reserve(number)
+        ):
             return number
     raise SigrecError("every real-time signal has a handler: name the timer's by signum=")
 

@@ -242,6 +242,15 @@ MUTANTS = [
     Mutant("left-though-exec-failed", "csrc/interpose.c",
            '    process_leaving(LEAVE_NONE, 0, "");', "",
            "a process that goes on reads as one that left", "test_interpose"),
+    # --- timers
+    Mutant("unmade-before-it-is-taken", "csrc/timer.c",
+           "    *taken = take_pending(signum, 1);\n", "    *taken = 0;\n",
+           "expirations of a timer whose signal is blocked are lost at cancel()",
+           "tests/test_timers.py::test_what_is_pending_at_cancel_is_counted"),
+    Mutant("two-timers-with-one-signal", "sigrec/_handling/timers.py",
+           "    return _used.setdefault(number, mine) is mine", "    _used[number] = mine\n    return True",
+           "a timer's count is another's as well",
+           "tests/test_timers.py::test_timers_made_at_once_have_signals_of_their_own"),
     # --- the binding
     Mutant("drain-before-clearing", "sigrec/_core.pyx",
            "        trip_clear(mine.signums, mine.count)\n    while True:",
