@@ -16,7 +16,7 @@ import pytest
 
 import sigrec
 from sigrec import compat
-from tests.conftest import RT
+from tests.conftest import RT, sigqueue
 
 ME = os.getpid()
 USR1, USR2, ALRM = standard.SIGUSR1, standard.SIGUSR2, standard.SIGALRM
@@ -332,7 +332,7 @@ def test_install_and_uninstall():
     compat.uninstall()
     compat.uninstall()
     assert (standard.signal, standard.getsignal) == before
-    os.kill(ME, RT)  # what was set stays
+    sigqueue(ME, RT)  # what was set stays
     assert len(calls) == 101
 
 

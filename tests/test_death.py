@@ -11,7 +11,7 @@ import pytest
 
 import sigrec
 from sigrec import _core
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, sigqueue, wait_until
 
 VICTIM = """
 sigrec.register(RT, lambda s, f: None)
@@ -69,7 +69,7 @@ def test_exec_of_another_program(child, run_directory):
     p = child(
         """
         sigrec.register(RT, lambda s, f: None)
-        sigrec.sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         say("ready")
         hear()
         os.execvp("sleep", ["sleep", "600"])
@@ -161,10 +161,10 @@ def test_a_file_that_the_user_named_stays(child, tmp_path):
         """
         sigrec.configure(recording=sys.argv[1])
         sigrec.register(RT, lambda s, f: None)
-        sigrec.sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         pid = os.fork()
         if pid == 0:
-            sigrec.sigqueue(os.getpid(), RT)
+            sigqueue(os.getpid(), RT)
             sys.exit(0)
         os.waitpid(pid, 0)
         """,
@@ -212,7 +212,7 @@ def test_a_hung_process_is_read_without_its_help(child):
 def test_stats_json_has_the_pinned_form(child):
     p = child(VICTIM)
     p.line()
-    sigrec.sigqueue(p.pid, RT, 1)
+    sigqueue(p.pid, RT, 1)
     with sigrec.open_recording(p.pid) as recording:
         wait_until(lambda: recording.signals[RT].handled == 1)
     document = json.loads(run_cli("stats", str(p.pid), "--json").stdout)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import sigrec
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, sigqueue, wait_until
 
 USR1 = signal.SIGUSR1
 ME = os.getpid()
@@ -72,7 +72,7 @@ def test_while_the_main_thread_is_in_c(child):
     )
     p.line()
     for _ in range(100):
-        os.kill(p.pid, RT)
+        sigqueue(p.pid, RT)
         assert p.line() == "read"
     p.end()
 
@@ -83,8 +83,8 @@ def test_while_the_main_thread_holds_the_gil(child, tmp_path):
         import ctypes, shlex
         calls = []
         sigrec.register(RT, lambda s, f: calls.append(time.monotonic_ns()), deliver="thread")
-        sender = f"import os, time\\nfor _ in range(1000): os.kill({os.getpid()}, {int(RT)})\\n"
-        sender += "print(time.monotonic_ns())"
+        sender = "import time; from sigrec import _core; "
+        sender += f"_core.flood({os.getpid()}, {int(RT)}, 1000, True, 0); print(time.monotonic_ns())"
         command = shlex.join([sys.executable, "-c", sender]) + " > " + shlex.quote(sys.argv[1])
         # system(3): nothing is sent before it is called, and it returns after all was. PyDLL keeps the GIL.
         assert ctypes.PyDLL(None).system(command.encode()) == 0
@@ -109,7 +109,7 @@ def test_exceptions_go_to_the_excepthook_and_dispatch_goes_on(monkeypatch):
 
     with sigrec.register(RT, handler, deliver="thread"):
         for _ in range(3):
-            os.kill(ME, RT)
+            sigqueue(ME, RT)
         wait_until(lambda: len(seen) == 3)
     assert [args.exc_value.args for args in seen] == [(1,), (2,), (3,)]
     assert {args.thread.name for args in seen} == {"sigrec-dispatcher"}
@@ -121,7 +121,7 @@ def test_from_any_thread():
     def other():
         made.append(sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread"))
         before = sigrec.stats()[RT].delivered
-        os.kill(ME, RT)
+        sigqueue(ME, RT)
         wait_until(lambda: sigrec.stats()[RT].delivered > before)
         made[0].cancel()  # what was delivered before is handled when it returns
         calls.append("cancelled")
@@ -140,7 +140,7 @@ def test_cancelled_while_a_signal_is_on_its_way_to_the_main_thread(child):
         def cycle():
             for _ in range(500):
                 with sigrec.register(RT, lambda s, f: None, deliver="thread"):
-                    os.kill(os.getpid(), RT)
+                    sigqueue(os.getpid(), RT)
         worker = threading.Thread(target=cycle)
         worker.start()
         worker.join()
@@ -157,7 +157,7 @@ def test_cancel_waits_for_what_was_delivered():
         calls = []
         registration = sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread")
         for _ in range(20):
-            os.kill(ME, RT)
+            sigqueue(ME, RT)
         registration.cancel()
         assert len(calls) == 20
 
@@ -170,7 +170,7 @@ def test_cancelled_by_its_own_handler():
         done.set()
 
     registration = sigrec.register(RT, handler, deliver="thread")
-    os.kill(ME, RT)
+    sigqueue(ME, RT)
     assert done.wait(60)
     assert signal.getsignal(RT) == signal.SIG_DFL
 
@@ -185,19 +185,19 @@ def test_main_and_thread_on_one_signal():
 
     with sigrec.register(RT, called("first")):
         with sigrec.register(RT, called("second"), deliver="thread"):
-            os.kill(ME, RT)
+            sigqueue(ME, RT)
             wait_until(lambda: calls == [("second", False)])
             with sigrec.register(RT, called("third")):
-                os.kill(ME, RT)
+                sigqueue(ME, RT)
                 wait_until(lambda: calls[1:] == [("third", True)])
-        os.kill(ME, RT)
+        sigqueue(ME, RT)
         wait_until(lambda: calls[2:] == [("first", True)])
     calls.clear()
     with sigrec.register(RT, called("thread"), deliver="thread"):
         with sigrec.register(RT, called("main")):
-            os.kill(ME, RT)
+            sigqueue(ME, RT)
             wait_until(lambda: calls == [("main", True)])
-        os.kill(ME, RT)
+        sigqueue(ME, RT)
         wait_until(lambda: calls[1:] == [("thread", False)])
     assert signal.getsignal(RT) == signal.SIG_DFL
 
@@ -212,7 +212,7 @@ def test_at_exit_what_was_delivered_is_handled(child):
         atexit.register(lambda: say(len(calls)))  # runs after sigrec's own
         sigrec.register(RT, handler, deliver="thread")
         for _ in range(10_000):
-            os.kill(os.getpid(), RT)
+            sigqueue(os.getpid(), RT)
         """
     )
     assert p.line() == "10000"
@@ -225,7 +225,7 @@ def test_a_handler_that_never_returns_does_not_hold_up_the_end(child):
         from sigrec._handling import dispatcher
         dispatcher.END_S = 0.05
         sigrec.register(RT, lambda s, f: (say("in it"), time.sleep(3600)), deliver="thread")
-        os.kill(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         hear()
         """
     )
@@ -241,18 +241,18 @@ def test_a_forked_child_has_a_thread_of_its_own(child):
         warnings.simplefilter("ignore", DeprecationWarning)  # of fork with threads, 3.12
         calls = []
         sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread")
-        os.kill(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         settle(RT)
         pid = os.fork()
         if pid == 0:
             calls.clear()
             for _ in range(100):
-                os.kill(os.getpid(), RT)
+                sigqueue(os.getpid(), RT)
             settle(RT)
             say(len(calls), *ledger(RT))
             os._exit(0)
         os.waitpid(pid, 0)
-        os.kill(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         settle(RT)
         say(len(calls), *ledger(RT))
         """
@@ -275,9 +275,9 @@ def test_a_handler_that_forks(child):
             os.waitpid(pid, 0)
             say("parent")
         sigrec.register(RT, handler, deliver="thread")
-        os.kill(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         hear()
-        os.kill(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         hear()
         """
     )

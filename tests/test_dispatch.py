@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import sigrec
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, sigqueue, wait_until
 
 
 def lines(process, n):
@@ -26,7 +26,7 @@ def test_a_handler_that_raises_loses_nothing(child):
         try:
             signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
             for n in range(1000):
-                sigrec.sigqueue(os.getpid(), RT, n)
+                sigqueue(os.getpid(), RT, n)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
             say("no exception")
         except RuntimeError as error:
@@ -74,12 +74,12 @@ def test_a_reentrant_handler_stops_at_the_stated_depth(child):
             calls += 1
             deepest = max(deepest, depth)
             if calls < 100:
-                sigrec.sigqueue(os.getpid(), RT)
+                sigqueue(os.getpid(), RT)
             depth -= 1
         for reentrant in (True, False):
             deepest = calls = 0
             with sigrec.register(RT, handler, reentrant=reentrant):
-                sigrec.sigqueue(os.getpid(), RT)
+                sigqueue(os.getpid(), RT)
             say(calls, deepest)
         say(*ledger(RT))
         """
@@ -119,7 +119,7 @@ def test_signals_are_handled_in_order_of_time(child):
         def send_all(signum, frame):
             # Handlers of other signals may run inside this one: they do, one by one.
             for n in range(200):
-                sigrec.sigqueue(os.getpid(), signums[n % 4], n)
+                sigqueue(os.getpid(), signums[n % 4], n)
         sigrec.register(signal.SIGUSR1, send_all)
         signal.raise_signal(signal.SIGUSR1)
         settle(*signums)
@@ -203,8 +203,8 @@ def test_a_handler_may_unregister_replace_and_register(child):
             sigrec.unregister(signum)
         signal.signal(RT, lambda s, f: log.append("before"))
         sigrec.register(RT, once)
-        sigrec.sigqueue(os.getpid(), RT)
-        sigrec.sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         say(*log)
         log.clear()
         def second(signum, frame):
@@ -213,8 +213,8 @@ def test_a_handler_may_unregister_replace_and_register(child):
             log.append("first")
             sigrec.register(signum, second)
         sigrec.register(RT, replaces)
-        sigrec.sigqueue(os.getpid(), RT)
-        sigrec.sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         say(*log)
         log.clear()
         def adds(signum, frame):
@@ -222,7 +222,7 @@ def test_a_handler_may_unregister_replace_and_register(child):
             signal.raise_signal(signal.SIGUSR1)
             log.append("adder")
         sigrec.register(RT, adds)
-        sigrec.sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         say(*log)
         """
     )
@@ -333,7 +333,7 @@ def test_a_handler_put_back_by_signal_signal_works_again(child):
         say(sigrec.stats()[RT].replaced)
         signal.signal(RT, saved)
         for _ in range(5):
-            sigrec.sigqueue(os.getpid(), RT)
+            sigqueue(os.getpid(), RT)
         say(calls, sigrec.stats()[RT].replaced)
         say(*ledger(RT))
         """
@@ -380,7 +380,7 @@ def test_siginfo_and_frame(child):
         def handler(signum, info, frame):
             got.append((signum, info, frame))
         def interrupted():
-            sigrec.sigqueue(os.getpid(), RT, -42)
+            sigqueue(os.getpid(), RT, -42)
         sigrec.register(RT, handler, siginfo=True)
         interrupted()
         signum, info, frame = got[0]
@@ -397,7 +397,7 @@ def test_at_exit_nothing_breaks(child):
         """
         import atexit
         sigrec.register(RT, lambda s, f: None)
-        atexit.register(lambda: sigrec.sigqueue(os.getpid(), RT))
+        atexit.register(lambda: sigqueue(os.getpid(), RT))
         say("ready")
         hear()
         """
@@ -444,7 +444,7 @@ def test_the_main_thread_is_kicked_where_a_worker_took_the_signal(child, signum)
     for n in range(150):
         if os.uname().machine == "x86_64":
             wait_until(asleep)  # the moment before the call is nobody's to close
-        sigrec.sigqueue(p.pid, signum, thread=worker)
+        sigqueue(p.pid, signum, thread=worker)
         assert p.line() == str(n + 1)
     assert p.line() == "150 150 150 0 False"
     p.end()

@@ -31,14 +31,14 @@ def test_it_is_raised_in_every_other_thread_once(child, deliver):
         sigrec.register(RT, handler, propagate=Stop, deliver=deliver)
         ready.wait()
         try:
-            os.kill(os.getpid(), RT)
+            sigqueue(os.getpid(), RT)
             while deliver == "thread": time.sleep(0.001)
         except Stop:
             seen.append("main")
         for worker in workers: worker.join()
         while len(seen) < 4 + (deliver == "thread"): time.sleep(0.001)
         settle(RT)
-        os.kill(os.getpid(), RT) if deliver == "main" else None  # nobody else is there any more
+        sigqueue(os.getpid(), RT) if deliver == "main" else None  # nobody else is there any more
         settle(RT)
         say(";".join(sorted(map(str, seen))))
         say(*ledger(RT))

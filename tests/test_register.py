@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import sigrec
+from tests.conftest import sigqueue
 
 RT = signal.SIGRTMIN + 2
 
@@ -175,11 +176,11 @@ def test_registrations_stack():
     first = sigrec.register(RT, lambda s, f: log.append(1))
     try:
         with sigrec.register(RT, lambda s, f: log.append(2)):
-            sigrec.sigqueue(os.getpid(), RT)
-        sigrec.sigqueue(os.getpid(), RT)
+            sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         third = sigrec.register(RT, lambda s, f: log.append(3))
         first.cancel()
-        sigrec.sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         third.cancel()
         assert log == [2, 1, 3]
         assert signal.getsignal(RT) == signal.SIG_DFL
@@ -263,7 +264,7 @@ def test_sigqueue_reports_what_the_kernel_says():
 def test_sigqueue_carries_the_value(value):
     got = []
     with sigrec.register(RT, lambda s, info, f: got.append(info.si_value), siginfo=True):
-        sigrec.sigqueue(os.getpid(), RT, value)
+        sigqueue(os.getpid(), RT, value)
     assert got == [value]
 
 

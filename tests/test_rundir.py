@@ -13,7 +13,7 @@ REGISTER = """
 import warnings
 warnings.simplefilter("always")
 sigrec.register(RT, lambda s, f: None)
-sigrec.sigqueue(os.getpid(), RT)
+sigqueue(os.getpid(), RT)
 say(sigrec.stats().processes[0].path)
 say(*ledger(RT))
 """

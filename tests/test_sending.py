@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import sigrec
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, sigqueue, wait_until, with_room
 
 ME = os.getpid()
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
@@ -20,10 +20,10 @@ LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
 def test_a_value_arrives_whole(value):
     got = []
     with sigrec.register(RT, lambda signum, info, frame: got.append(info), siginfo=True):
-        sigrec.sigqueue(ME, RT, value)
-        sigrec.sigqueue(ME, RT, value, thread=threading.get_native_id())
+        sigqueue(ME, RT, value)
+        sigqueue(ME, RT, value, thread=threading.get_native_id())
         with open(os.pidfd_open(ME)) as pidfd:
-            sigrec.pidfd_sigqueue(pidfd.fileno(), RT, value)
+            with_room(sigrec.pidfd_sigqueue, pidfd.fileno(), RT, value)
         wait_until(lambda: len(got) == 3)
     assert [info.si_value for info in got] == [value] * 3
     assert all(
@@ -45,7 +45,7 @@ def test_to_a_thread_and_to_no_other(child):
         worker.start()
         there.wait()
         for value in range(5):
-            sigrec.sigqueue(os.getpid(), RT, value, thread=worker.native_id)
+            sigqueue(os.getpid(), RT, value, thread=worker.native_id)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})  # none of them is for this thread
         say(sigrec.stats()[RT].delivered)
         go.set()

@@ -13,7 +13,7 @@ FORMS = {
     "two streams": "a = sigrec.stream(RT); b = sigrec.stream(RT, 10); a.close(); send(n); b.close()",
     "wait": "sigrec.wait(RT, timeout=0)",
     "flag": "with sigrec.Flag(RT): send(n)",
-    "timer": "with sigrec.timer(60 if n % 10 else 0.00001, info): pass",
+    "timer": "with with_room(sigrec.timer, 60 if n % 10 else 0.00001, info): pass",
     "record": "with sigrec.record(RT): pass",
     "asyncio": "asyncio.run(read(n))",
 }
@@ -31,7 +31,7 @@ def test_nothing_is_left_behind(child, form, times):
         def info(i): pass
         def send(n):
             if n %% 10 == 0:
-                os.kill(os.getpid(), RT)
+                sigqueue(os.getpid(), RT)
         async def read(n):
             async with sigrec.stream(RT) as stream:
                 send(n)

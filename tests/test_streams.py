@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import sigrec
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, sigqueue, wait_until
 
 USR1 = signal.SIGUSR1
 ME = os.getpid()
@@ -22,7 +22,7 @@ def values(items):
 
 def send(*numbers):
     for number in numbers:
-        sigrec.sigqueue(ME, RT, number)
+        sigqueue(ME, RT, number)
 
 
 # --- in threads ---------------------------------------------------------------------------------
@@ -464,13 +464,13 @@ def test_in_a_forked_child(child):
                 say(error)
             stream.close()
             with sigrec.stream(RT) as own:
-                sigrec.sigqueue(os.getpid(), RT, 7)
+                sigqueue(os.getpid(), RT, 7)
                 say(next(own).si_value)
             os.kill(os.getpid(), signal.SIGTERM)  # nobody reads it here: it ends the child
             say("survived")
             os._exit(0)
         say(os.waitpid(pid, 0)[1])
-        sigrec.sigqueue(os.getpid(), RT, 8)
+        sigqueue(os.getpid(), RT, 8)
         say(next(stream).si_value)
         """
     )
@@ -494,7 +494,7 @@ def test_in_a_running_loop(child):
                         say("refused")
                     os._exit(0)
                 os.waitpid(pid, 0)
-                sigrec.sigqueue(os.getpid(), RT, 8)
+                sigqueue(os.getpid(), RT, 8)
                 say((await stream.__anext__()).si_value)
         asyncio.run(main())
         """
@@ -504,7 +504,7 @@ def test_in_a_running_loop(child):
 
 
 def test_an_open_stream_does_not_keep_the_interpreter(child):
-    p = child("stream = sigrec.stream(RT); sigrec.sigqueue(os.getpid(), RT, 1); say('end')")
+    p = child("stream = sigrec.stream(RT); sigqueue(os.getpid(), RT, 1); say('end')")
     assert p.line() == "end"
     _, errors = p.end()
     assert errors == ""
@@ -519,7 +519,7 @@ def test_opening_and_closing_leaves_nothing(child):
         def once(n):
             with sigrec.stream(RT, signal.SIGUSR1) as stream:
                 if n % 10 == 0:
-                    sigrec.sigqueue(os.getpid(), RT, n)
+                    sigqueue(os.getpid(), RT, n)
                     assert asyncio.run(anext_of(stream)).si_value == n
         def state():
             gc.collect()

@@ -8,14 +8,14 @@ import time
 import pytest
 
 import sigrec
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, wait_until, with_room
 
 
 def test_it_expires_and_calls(child):
     p = child(
         """
         got = []
-        timer = sigrec.timer(0.001, got.append, value=-7, signum=RT)
+        timer = with_room(sigrec.timer, 0.001, got.append, value=-7, signum=RT)
         while len(got) < 20: time.sleep(0.001)
         timer.cancel()
         ended = timer.expirations
@@ -41,7 +41,7 @@ def test_20_kHz_over_a_process_that_stalls(child, thread):
         interval = 50_000
         rng = random.Random(4)
         held = ctypes.PyDLL(None)  # keeps the GIL
-        with sigrec.timer(interval / 1e9, thread=threading.get_native_id() if %r else None) as timer:
+        with with_room(sigrec.timer, interval / 1e9, thread=threading.get_native_id() if %r else None) as timer:
             time.sleep(0.001)
             # Around each clock the count is read: both ends are within what was read.
             def look():
@@ -97,7 +97,7 @@ def test_to_one_thread(child):
         worker = threading.Thread(target=work)
         worker.start()
         ready.wait()
-        timer = sigrec.timer(0.001, thread=worker.native_id, signum=RT)
+        timer = with_room(sigrec.timer, 0.001, thread=worker.native_id, signum=RT)
         time.sleep(0.02)
         say(timer.expirations)  # it is blocked there, and for no other
         end.set()
@@ -110,12 +110,12 @@ def test_to_one_thread(child):
 
 
 def test_a_signal_of_its_own_and_it_gives_it_back():
-    with sigrec.timer(60) as one, sigrec.timer(60) as two:
+    with with_room(sigrec.timer, 60) as one, with_room(sigrec.timer, 60) as two:
         assert one.signum != two.signum
         assert signal.SIGRTMIN <= one.signum <= signal.SIGRTMAX
         with pytest.raises(ValueError, match=f"{int(one.signum)} is another timer's"):
-            sigrec.timer(60, signum=one.signum)
-    with sigrec.timer(60, signum=one.signum) as again:
+            with_room(sigrec.timer, 60, signum=one.signum)
+    with with_room(sigrec.timer, 60, signum=one.signum) as again:
         assert again.expirations == 0
     again.cancel()
 
@@ -206,7 +206,7 @@ def test_where_every_signal_is_taken(child):
 
 def test_first_and_once_a_long_interval():
     got = []
-    with sigrec.timer(3600, got.append, first=1e-9) as timer:
+    with with_room(sigrec.timer, 3600, got.append, first=1e-9) as timer:
         wait_until(lambda: got)
         assert timer.expirations == 1
 
@@ -214,7 +214,7 @@ def test_first_and_once_a_long_interval():
 def test_a_clock_of_work_done_does_not_go_while_it_sleeps(child):
     p = child(
         """
-        with sigrec.timer(0.001, clock=time.CLOCK_PROCESS_CPUTIME_ID) as timer:
+        with with_room(sigrec.timer, 0.001, clock=time.CLOCK_PROCESS_CPUTIME_ID) as timer:
             while timer.expirations < 10: pass
         say("end")
         """
@@ -226,7 +226,7 @@ def test_a_clock_of_work_done_does_not_go_while_it_sleeps(child):
 def test_in_a_forked_child_it_does_not_run(child):
     p = child(
         """
-        timer = sigrec.timer(0.001)
+        timer = with_room(sigrec.timer, 0.001)
         while timer.expirations < 2: pass
         pid = os.fork()
         if pid == 0:
@@ -253,7 +253,7 @@ def test_an_error_in_the_handler_is_reported_and_it_goes_on(monkeypatch):
     def handler(info):
         raise error
 
-    with sigrec.timer(0.001, handler):
+    with with_room(sigrec.timer, 0.001, handler):
         wait_until(lambda: len(seen) > 2)
     assert set(seen) == {error}
 
@@ -286,7 +286,7 @@ def test_what_the_kernel_refuses_leaves_nothing_registered():
         with pytest.raises(ValueError, match=str(*arguments.values())):
             sigrec.timer(1, signum=RT, **arguments)
         assert sigrec.stats()[RT].mode != "registered"
-    with sigrec.timer(0.001, signum=RT) as timer:
+    with with_room(sigrec.timer, 0.001, signum=RT) as timer:
         wait_until(lambda: timer.expirations)
 
 
@@ -303,12 +303,12 @@ def test_cancelled_while_its_signal_is_pending(child):
         worker = threading.Thread(target=work)
         worker.start()
         ready.wait()
-        with sigrec.timer(0.0001, thread=worker.native_id, signum=RT):
+        with with_room(sigrec.timer, 0.0001, thread=worker.native_id, signum=RT):
             time.sleep(0.001)
         go.set()
         worker.join()
         for _ in range(300):
-            timer = sigrec.timer(0.0001)
+            timer = with_room(sigrec.timer, 0.0001)
             worker = threading.Thread(target=timer.cancel)
             worker.start()
             worker.join()
@@ -328,10 +328,12 @@ def test_cancelled_from_its_own_handler_and_from_another_thread():
         done.set()
 
     ready = threading.Event()
-    timers.append(sigrec.timer(3600, lambda info: (ready.wait(), handler(info)), first=0.001))
+    timers.append(
+        with_room(sigrec.timer, 3600, lambda info: (ready.wait(), handler(info)), first=0.001)
+    )
     ready.set()
     assert done.wait(60)
-    other = sigrec.timer(0.001)
+    other = with_room(sigrec.timer, 0.001)
     worker = threading.Thread(target=other.cancel)
     worker.start()
     worker.join()

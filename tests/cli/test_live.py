@@ -12,7 +12,7 @@ import pytest
 
 import sigrec
 from tests.cli.terminal import Terminal
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, sigqueue, wait_until
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
 USR1 = int(signal.SIGUSR1)
@@ -59,11 +59,11 @@ def test_counts_and_rates(child, terminal):
     t = terminal("stats", "--live", *FAST, p.pid)
     t.until(lambda text: row(text, "SIGRTMIN+2")[:1] == ["0"])
     for n in range(1234):
-        sigrec.sigqueue(p.pid, RT, n)
+        sigqueue(p.pid, RT, n)
     t.until(lambda text: row(text, "SIGRTMIN+2")[::2] == ["1,234", "1,234"])
 
     def flowing(text):
-        sigrec.sigqueue(p.pid, RT, 0)
+        sigqueue(p.pid, RT, 0)
         rates = row(text, "SIGRTMIN+2")
         return rates[1] not in ("0", "-") and "█" * 20 in text
 
@@ -111,7 +111,7 @@ def test_one_process_that_ends(child, terminal):
     p = target(child)
     t = terminal("stats", "--live", *FAST, p.pid)
     t.until(lambda text: f"PID {p.pid}" in text)
-    sigrec.sigqueue(p.pid, RT, 0)
+    sigqueue(p.pid, RT, 0)
     p.tell()
     p.end()
     t.until(lambda text: "exited cleanly" in text and row(text, "SIGRTMIN+2")[0] == "1")
@@ -167,7 +167,7 @@ def test_without_utf_8(child, terminal):
     )
 
     def flowing(text):
-        sigrec.sigqueue(p.pid, RT, 0)
+        sigqueue(p.pid, RT, 0)
         return "#" * 20 in text
 
     t.until(flowing)
@@ -207,7 +207,7 @@ def test_other_keys_do_nothing(child, terminal):
     t = terminal("stats", "--live", *FAST, p.pid)
     t.until(lambda text: row(text, "SIGUSR1"))
     t.type(b"x\x1b[A")
-    sigrec.sigqueue(p.pid, RT, 0)
+    sigqueue(p.pid, RT, 0)
     t.until(lambda text: row(text, "SIGRTMIN+2")[0] == "1")
     t.type(b"q")
     t.end()
@@ -236,7 +236,7 @@ def test_ctrl_z_in_a_shell(child, terminal):
     assert t.raw.rindex(LEAVE) > t.raw.rindex(ENTER)
     t.type(b"echo as $((40 + 2)) before\r")
     t.until(lambda text: "as 42 before" in text)
-    sigrec.sigqueue(p.pid, RT, 0)
+    sigqueue(p.pid, RT, 0)
     entered = t.raw.count(ENTER)
     t.type(b"fg\r")
     t.until(lambda text: t.raw.count(ENTER) > entered and row(text, "SIGRTMIN+2")[:1] == ["1"])
@@ -317,7 +317,7 @@ def test_overwritten_is_shown(child):
         sigrec.configure(history=64)
         sigrec.register(RT, lambda s, f: None)
         for n in range(100):
-            sigrec.sigqueue(os.getpid(), RT, n)
+            sigqueue(os.getpid(), RT, n)
         settle(RT)
         say("ready")
         hear()
@@ -353,7 +353,7 @@ def test_last_has_its_date_unless_it_was_today(tmp_path, child):
     old = cli("stats", builder.write(tmp_path / "a.sigrec")).stdout
     assert re.search(r"SIGUSR1 .* 2026-01-02 03:04:05$", old, re.M)
     p = target(child)
-    sigrec.sigqueue(p.pid, RT, 0)
+    sigqueue(p.pid, RT, 0)
     with sigrec.open_recording(p.pid) as recording:
         wait_until(lambda: recording.signals[RT].recorded == 1)
     new = cli("stats", p.pid).stdout

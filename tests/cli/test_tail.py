@@ -13,7 +13,7 @@ import sigrec
 from sigrec._reader import places
 from sigrec._reader.follow import Position, new_events
 from sigrec.cli import main
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, sigqueue, wait_until
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
 
 USR1 = int(signal.SIGUSR1)
@@ -29,7 +29,7 @@ while (line := hear()):
 
 def send(pid, signum, *values):
     for value in values:
-        sigrec.sigqueue(pid, signum, value)
+        sigqueue(pid, signum, value)
 
 
 def taken(pid, signum, count):
@@ -124,7 +124,7 @@ def test_a_hostile_name(child, command):
     sender = child(
         """
         open("/proc/self/comm", "w").write(sys.argv[2])
-        sigrec.sigqueue(int(sys.argv[1]), RT, 0)
+        sigqueue(int(sys.argv[1]), RT, 0)
         hear()
         """,
         p.pid,

@@ -27,7 +27,7 @@ for _ in range(2):
     thread.start()
     thread.join()
 for value in range(5):
-    sigrec.sigqueue(os.getpid(), RT, -value)
+    sigqueue(os.getpid(), RT, -value)
 os.kill(os.getpid(), signal.SIGTERM)
 settle(RT, signal.SIGUSR1, signal.SIGTERM)
 say("ready")
@@ -51,7 +51,7 @@ sigrec.register(RT, lambda s, f: None)
 sigrec.register(signal.SIGUSR1, lambda s, f: None)
 os.kill(os.getpid(), signal.SIGUSR1)
 for value in range(1000):
-    sigrec.sigqueue(os.getpid(), RT, value)
+    sigqueue(os.getpid(), RT, value)
 settle(RT, signal.SIGUSR1)
 say("ready")
 hear()

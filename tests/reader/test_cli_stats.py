@@ -10,10 +10,9 @@ import sys
 
 import pytest
 
-import sigrec
 from sigrec._reader import places
 from sigrec.cli import main
-from tests.conftest import RT
+from tests.conftest import RT, sigqueue
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
 USR1 = int(signal.SIGUSR1)
@@ -111,7 +110,7 @@ def test_json_of_a_live_process(child, only_here):
         """
         sigrec.register(RT, lambda s, f: None)
         for n in range(3):
-            sigrec.sigqueue(os.getpid(), RT, n)
+            sigqueue(os.getpid(), RT, n)
         settle(RT)
         say("ready")
         hear()
@@ -249,7 +248,7 @@ def test_all_that_live(child, only_here):
     for _ in range(2):
         p = child("sigrec.register(RT, lambda s, f: None); say('ready'); hear()")
         assert p.line() == "ready"
-        sigrec.sigqueue(p.pid, RT)
+        sigqueue(p.pid, RT)
         children.append(p)
     found = json.loads(cli("stats", "--json").stdout)
     assert {process["pid"] for process in found["processes"]} >= {p.pid for p in children}

@@ -129,11 +129,11 @@ def live(child):
         """
         sigrec.configure(history=64)
         sigrec.register(RT, lambda s, f: None)
-        for n in range(10): sigrec.sigqueue(os.getpid(), RT, n)
+        for n in range(10): sigqueue(os.getpid(), RT, n)
         settle(RT)
         say("ready")
         while hear() == "more":
-            sigrec.sigqueue(os.getpid(), RT, 4711)
+            sigqueue(os.getpid(), RT, 4711)
             settle(RT)
             say("done")
         """

@@ -81,7 +81,7 @@ def test_the_core_and_the_reader_agree(child):
         for s in (signal.SIGUSR1, signal.SIGCHLD, RT):
             sigrec.register(s, lambda s, i, f: infos.append(i), siginfo=True)
         os.kill(os.getpid(), signal.SIGUSR1)
-        sigrec.sigqueue(os.getpid(), RT, -2)
+        sigqueue(os.getpid(), RT, -2)
         if os.fork() == 0:
             os._exit(7)
         while len(infos) < 3:

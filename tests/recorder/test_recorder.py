@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import sigrec
-from tests.conftest import RT, wait_until
+from tests.conftest import RT, sigqueue, wait_until
 
 ME = os.getpid()
 USR1 = signal.SIGUSR1
@@ -30,7 +30,7 @@ def test_counts_events_and_equality(handled):
         assert recorder.counts == {}
         for _ in range(3):
             os.kill(ME, USR1)
-        sigrec.sigqueue(ME, RT, 7)
+        sigqueue(ME, RT, 7)
         assert recorder.counts == {USR1: 3, RT: 1}
         assert recorder.counts[signal.SIGUSR2] == 0
         assert handled == [USR1] * 3 + [RT]
@@ -287,7 +287,7 @@ def test_a_sender_is_named(handled):
 
 def test_the_command_line_and_user_of_a_sender_that_lives(handled):
     with sigrec.record(RT) as recorder:
-        os.kill(ME, RT)
+        sigqueue(ME, RT)
         (event,) = recorder.events
         import pwd
 
