@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -10,6 +9,9 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fields import fields
 
 import sigrec
 from sigrec import cli
@@ -42,22 +44,7 @@ man_pages = [
 
 
 def _fields(app, what, name, obj, options, lines):
-    """Our docstrings list arguments as ``name: text``; Sphinx wants fields."""
-    made, within = [], False
-    for line in lines:
-        match = re.match(r"([a-z_]+(?:, [a-z_]+)*): (.*)", line)
-        if match:
-            if not within:
-                made.append("")
-            field = f"param {match[1]}" if what in ("function", "method") else match[1]
-            made.append(f":{field}: {match[2]}")
-            within = True
-            continue
-        if within and line and not line.startswith(" "):
-            made.append("")
-            within = False
-        made.append(line)
-    lines[:] = made
+    lines[:] = fields(what, obj, lines)
 
 
 class CommandLine(SphinxDirective):

@@ -2,6 +2,7 @@
 
 import configparser
 import html.parser
+import inspect
 import os
 import re
 import shutil
@@ -213,6 +214,35 @@ def test_the_man_page_has_every_verb(site):
             [man, "--warnings", "-l", site / "man" / "sigrec.1"], capture_output=True, text=True
         )
         assert done.returncode == 0 and done.stderr == ""
+
+
+def documented():
+    """(name, object, docstring) of what is on the page of the API."""
+    for name in sigrec.__all__:
+        value = getattr(sigrec, name)
+        yield name, value, value.__doc__
+        if inspect.isclass(value):
+            for member, what in vars(value).items():
+                if not member.startswith("_") and getattr(what, "__doc__", None):
+                    yield f"{name}.{member}", what, what.__doc__
+
+
+def test_no_docstring_is_cut_in_mid_sentence():
+    """By the making of fields out of ``name: text``: a line can begin with such words by chance."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        from fields import fields
+    finally:
+        sys.path.remove(str(DOCS))
+    found = 0
+    for name, value, text in documented():
+        lines = fields(name, value, inspect.cleandoc(text).splitlines())
+        for block in re.split(r"\n\s*\n|\n(?=:param )", "\n".join(lines)):
+            found += block.startswith(":param ")
+            assert block.startswith(">>>") or block.rstrip().endswith((".", ":", "::", "``")), (
+                f"{name}: {block}"
+            )
+    assert found > 15
 
 
 def test_the_reference_has_every_name():
