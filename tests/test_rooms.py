@@ -5,11 +5,21 @@ or inside of a function, is one. No circle, of files or of rooms; no exceptions.
 """
 
 import ast
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
+
+from tests.reader.builder import RecordingBuilder, event
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "sigrec"
+
+# Tests of a wheel run beside nothing but the tests.
+pytestmark = pytest.mark.skipif(not PACKAGE.is_dir(), reason="no source tree here")
 
 LEAVES = {"_check", "_errors", "_text", "_times"}
 READS = {"leaves", "_proc", "_signals", "_reader"}  # works in any interpreter, without the core
@@ -179,3 +189,54 @@ def test_the_core_goes_in_one_direction():
     wrong = [f"{a} -> {b}" for a, into in found.items() for b in into if height[b] > height[a]]
     assert wrong == []
     assert circle(found) is None
+
+
+def test_the_map_names_every_file():
+    text = (ROOT / "docs" / "explanation" / "rooms.md").read_text(encoding="utf-8")
+    named = {word for span in re.findall(r"`([^`]+)`", text) for word in re.split(r"[/ .]", span)}
+    files = {name.split(".")[-1] for name in {*modules(), *includes()}}
+    assert sorted(files - named) == []
+
+
+WALKS = {
+    "One registration": "sigrec.register(signal.SIGUSR1, print)",
+    "One recording, to the sentence of `why`": "main(['why', path])",
+    "One event, to a page": "main(['export', '--format', 'html', path])",
+}
+
+
+def test_the_walks_are_as_the_map_says(tmp_path):
+    """Which rooms are entered, each for the first time, in which order."""
+    text = (ROOT / "docs" / "explanation" / "rooms.md").read_text(encoding="utf-8")
+    path = RecordingBuilder().slot(0, event(10, 1000, 0)).set(head=1).write(tmp_path / "a.sigrec")
+    for title, code in WALKS.items():
+        (line,) = re.findall(rf"^### {re.escape(title)}\n\n(.*)$", text, re.M)
+        wanted = [name for name in re.findall(r"`(\w+)`", line) if name in ROOMS]
+        done = subprocess.run(
+            [sys.executable, "-c", WALK, code, str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        rooms = [room(name) for name in json.loads(done.stderr)]
+        seen = [name for name in dict.fromkeys(rooms) if name != "leaves"]
+        assert seen == [name for name in wanted if name != "_core"], title
+
+
+# In a process that has imported all of it, so that what runs is the walk and no more.
+WALK = """
+import json, os, signal, sys
+import sigrec, sigrec.cli.export, sigrec.cli.why, sigrec.export.html
+from sigrec.cli import main
+for name in sigrec.__all__:
+    getattr(sigrec, name)
+code, path = sys.argv[1:]
+here, seen = os.path.dirname(sigrec.__file__), []
+def note(frame, event, argument):
+    if event == "call" and frame.f_code.co_filename.startswith(here):
+        seen.append(os.path.relpath(frame.f_code.co_filename, here).removesuffix(".py").replace("/", "."))
+sys.setprofile(note)
+exec(code)
+sys.setprofile(None)
+print(json.dumps(list(dict.fromkeys(seen))), file=sys.stderr)
+"""
