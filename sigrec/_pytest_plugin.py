@@ -2,13 +2,13 @@
 
     def test_reload(signals):
         server = start()                        # installs its handler of SIGHUP
-        signals.record(signal.SIGHUP)           # this one only, from here on
+        signals.record(signal.SIGHUP)           # only this one, from zero
         os.kill(os.getpid(), signal.SIGHUP)
         signals.expect({signal.SIGHUP: 1})      # waits for it, as signals are asynchronous
 
 Without ``signals.record`` every signal is recorded, from the beginning of the test, that can be
-without changing the program. A handler that is installed later with ``signal.signal`` takes its
-signal away from the recording: call ``signals.record`` after that.
+without changing the program. Handlers that the test sets later are called, and their signals are
+recorded all the same.
 """
 
 from __future__ import annotations

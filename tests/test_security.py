@@ -89,3 +89,34 @@ def test_isolated_mode_does_not_keep_the_directory_out(tmp_path):
         command = [sys.executable, flag, "-c", code]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert done.stdout.startswith(str(tmp_path)), done.stderr
+
+
+def test_a_recording_has_no_environment_and_no_message(tmp_path):
+    code = "import sigrec; sigrec.configure(recording='r'); sigrec.register(10, print); raise ValueError('in-the-' + 'message')"
+    environment = {**os.environ, "OF_MINE": "in-the-environment"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+    assert b"in-the-message" in done.stderr
+    raw = (tmp_path / "r").read_bytes()
+    assert b"ValueError" in raw and b"register(10" in raw
+    assert b"in-the-environment" not in raw and b"in-the-message" not in raw
+
+
+def test_a_backlog_takes_half_a_kib_an_event(child):
+    p = child(
+        """
+        import tracemalloc
+        stream = sigrec.stream(RT)
+        def fill(count):
+            for n in range(count):
+                sigrec.sigqueue(os.getpid(), RT, n + (1 << 40))
+            settle(RT)
+        fill(100)
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        fill(2000)
+        after, _ = tracemalloc.get_traced_memory()
+        say((after - before) / 2000)
+        """
+    )
+    assert 256 < float(p.line()) < 768

@@ -155,7 +155,7 @@ def _surroundings(now: Status) -> Iterator[Finding]:
             first = "; and this is its PID 1, which the kernel spares every signal that it does not catch"
         yield Finding(
             "namespace", "note", "a PID namespace of its own, as in a container: a sender outside of "
-            f"it is seen as PID 0{first}",
+            f"it is an unknown sender, without a PID{first}",
             "read recordings inside of it: docker exec CONTAINER sigrec stats",
         )  # fmt: skip
     if now.filtered:

@@ -2,7 +2,7 @@
 
 A verb's module has a docstring that is its --help, ``add_arguments(parser)`` and
 ``run(args) -> int``. Exit codes: 0
-fine, 1 could not do it (message on stderr, no traceback), 2 usage.
+fine, 1 could not do it (message on stderr, no traceback), 2 usage, 130 Ctrl-C.
 """
 
 from __future__ import annotations

@@ -13,6 +13,15 @@ import subprocess
 import sys
 import time
 
+# Signals to itself, each kind in a row; the kernel's count and ours must agree.
+AUDITED = """
+import os, signal
+for signum in (signal.SIGUSR1, signal.SIGRTMIN + 3):
+    signal.signal(signum, lambda signum, frame: None)
+    for _ in range(20000):
+        os.kill(os.getpid(), signum)
+"""
+
 PROOFS = {
     "models": ["tests.proof.models"],
     "orders": ["tests.proof.orders"],
@@ -23,6 +32,7 @@ PROOFS = {
     "platforms": ["tests.platforms"],
     "fuzz": ["tests.reader.fuzz", "--count", "100000"],
     "fuzz-coverage": ["tests.reader.fuzz_coverage", "tests/reader/corpus", "-max_total_time=600"],
+    "audit": ["tests.proof.audit", "-c", AUDITED],
     "chaos": ["tests.proof.chaos", "--seconds", "1800"],
     "soak": ["tests.proof.soak", "--seconds", "3600"],
 }
@@ -31,8 +41,11 @@ PROOFS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PROOFS)}")
+    names = parser.parse_args().names
+    if unknown := sorted(set(names) - set(PROOFS)):
+        parser.error(f"no proof named {', '.join(unknown)}; there are {', '.join(PROOFS)}")
     results = {}
-    for name in parser.parse_args().names or PROOFS:
+    for name in names or PROOFS:
         print(f"=== {name}: python -m {' '.join(PROOFS[name])}", flush=True)
         began = time.monotonic()
         status = subprocess.run([sys.executable, "-m", *PROOFS[name]]).returncode
