@@ -158,3 +158,35 @@ def test_later_handlers_are_recorded_too(signals):
         wait_until(lambda: called)
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_first_screen_of_the_readme():
+    """What it is, the question that it answers, and two commands that need nothing before them."""
+    screen = "\n".join(README.splitlines()[:24])
+    assert re.search(r"^\*\*.{40,140}\*\*$", screen, re.M)
+    assert "sigrec why" in screen and "was terminated by SIGTERM, sent by" in screen
+    commands = re.findall(r"^```sh\n(.*)\n```$", screen, re.M)
+    assert len(commands) == 2
+    assert all(command.startswith("python3 -m venv .venv && ") for command in commands)
+    assert commands[0].endswith("/sigrec demo") and commands[1].endswith("/pytest")
+
+
+def test_the_readme_has_every_verb_and_no_other():
+    from sigrec.cli import VERBS
+
+    table = README.partition("## The commands")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `sigrec (\w+)", table, re.M)) == set(VERBS)
+
+
+def test_the_readmes_example(child):
+    (code,) = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
+    assert len([line for line in code.splitlines() if line]) <= 5
+    p = child(f"exec({code!r})\nsys.stdout.reconfigure(line_buffering=True)\nsay('ready')\nhear()")
+    assert p.line() == "ready"
+    os.kill(p.pid, signal.SIGTERM)
+    assert re.match(rf"SIGTERM from PID {os.getpid()} \(.*\) at \d{{4}}-", p.line())
+    p.tell()
+    p.end()
