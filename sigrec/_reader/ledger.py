@@ -23,7 +23,7 @@ from sigrec._signals.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sigrec._reader.format import Header
     from sigrec._reader.source import Source
@@ -127,6 +127,11 @@ class Ledger:
                 stats.senders.append((Sender("others"), unattributed))
             found[number] = stats
         return found
+
+    def any_delivered(self, numbers: Iterable[int]) -> bool:
+        """Whether one of these signals ever was; nothing else is read."""
+        at = self._header.ledger_at
+        return any(self._source.word(at + number * LEDGER_ENTRY) for number in numbers)
 
     def _senders(self, infos: Infos) -> dict[int, list[tuple[Sender, int]]]:
         """By signal: who sent how many, the most frequent first."""

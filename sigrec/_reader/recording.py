@@ -23,7 +23,7 @@ from sigrec._times import aware, nanoseconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from sigrec._reader.ledger import SignalStats
@@ -171,6 +171,10 @@ class Recording:
     def signals(self) -> dict[int, SignalStats]:
         """By number: every signal that was delivered, or has or had a handler."""
         return self._ledger.signals(self.state == "alive")
+
+    def _any_delivered(self, signums: Iterable[int]) -> bool:
+        """Whether one of these signals ever was; much quicker than ``signals``."""
+        return self._ledger.any_delivered(signums)
 
     # --- the history -------------------------------------------------------------------
 

@@ -33,14 +33,15 @@ class Recorder:
     As a context manager it ends with the block. What it counted stays readable after that.
     """
 
-    def __init__(self, signums: tuple[int, ...], named: bool) -> None:
+    def __init__(self, signums: tuple[int, ...], named: bool, counted: bool) -> None:
         self._signums = signums
         self._named = named
         self._pid = os.getpid()
         self._stopped: tuple[Counter[int], list[SignalInfo]] | None = None
         self._before: dict[int, int] = {}
-        with self._open() as recording:
-            self._before = {n: s.delivered for n, s in recording.signals.items()}
+        if counted:  # else there is nothing to read, and a program begins without the reader
+            with self._open() as recording:
+                self._before = {n: s.delivered for n, s in recording.signals.items()}
 
     @property
     def signals(self) -> frozenset[int]:
@@ -151,8 +152,9 @@ def record(*signums: int, children: bool = False) -> Recorder:
         _prepare()
         if children:
             _record_children()
+        counted = publishing.started()
         publishing.start()
-        recorder = Recorder(numbers, named)
+        recorder = Recorder(numbers, named, counted)
         begun: list[int] = []
         try:
             for number in numbers:

@@ -147,11 +147,12 @@ def _clean(paths: list[str], keep: int, own: str | None) -> None:
 
 def _kind(recording: Recording) -> str:
     """Of each the newest few are kept: of those that many a short program leaves there are others."""
-    if recording.state == "alive" or (recording.state == "unknown" and recording.ending is None):
+    state = recording.state
+    if state == "alive" or (state == "unknown" and recording.ending is None):
         return "unknown"
     went_well = recording.leave == "exit" and not recording.status and recording.reason is None
-    asked = any(s.delivered for n, s in recording.signals.items() if n in ASK_TO_END)
-    return "clean" if recording.state == "exited" and went_well and not asked else "of interest"
+    asked = recording._any_delivered(ASK_TO_END)
+    return "clean" if state == "exited" and went_well and not asked else "of interest"
 
 
 def _time_ns(path: str) -> int:
