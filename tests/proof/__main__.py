@@ -1,6 +1,7 @@
-"""All the long proofs, one after another: about three hours.
+"""All the long proofs, one after another: about five hours.
 
     python -m tests.proof [NAME ...]
+    python -m tests.proof NAME ARGUMENTS    one, with arguments of its own: foreign trio --python 3.12
 
 What each of them shows, and what it last showed, is in docs/explanation/proof.md. As root, and with perf,
 valgrind, Relacy, qemu-user and the like (docs/explanation/proof.md has the packages), nothing is left out.
@@ -33,6 +34,8 @@ PROOFS = {
     "fuzz": ["tests.reader.fuzz", "--count", "100000"],
     "fuzz-coverage": ["tests.reader.fuzz_coverage", "tests/reader/corpus", "-max_total_time=600"],
     "audit": ["tests.proof.audit", "-c", AUDITED],
+    "foreign": ["tests.proof.foreign"],
+    "green": ["tests.proof.green"],
     "chaos": ["tests.proof.chaos", "--seconds", "1800"],
     "soak": ["tests.proof.soak", "--seconds", "3600"],
 }
@@ -41,6 +44,9 @@ PROOFS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PROOFS)}")
+    first, *own = sys.argv[1:] or [""]
+    if first in PROOFS and own and not set(own) <= set(PROOFS):
+        return subprocess.run([sys.executable, "-m", *PROOFS[first], *own]).returncode
     names = parser.parse_args().names
     if unknown := sorted(set(names) - set(PROOFS)):
         parser.error(f"no proof named {', '.join(unknown)}; there are {', '.join(PROOFS)}")

@@ -1,0 +1,110 @@
+"""sigrec in programs that gevent or eventlet has patched: nothing hangs, and nothing is lost.
+
+    python -m tests.proof.green [--runs 20] [--python 3.12]
+
+Each program below is run so many times, with each library, patched before `import sigrec` and after it. Five
+real-time signals come from another process, and each must be told of; then every other run ends by itself and every
+other by a SIGTERM, which must find a thread that takes it. The packages are those of tests/proof/foreign.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from .build import ROOT
+from .foreign import Workspace, find_pythons
+
+LIBRARIES = {
+    "gevent": "from gevent import monkey; monkey.patch_all()",
+    "eventlet": "import eventlet; eventlet.monkey_patch()",
+}
+IMPORT = "import sigrec, sigrec.compat"
+ORDERS = {"patched first": "{patch}\n{load}\n", "imported first": "{load}\n{patch}\n"}
+BEGIN = """
+import os, signal, sys, time
+RT = int(signal.SIGRTMIN) + 3
+calls = []
+
+def handler(signum, frame):
+    calls.append(signum)
+
+def send():
+    kill = f"kill -{RT} {os.getpid()};"
+    os.posix_spawn("/bin/sh", ["sh", "-c", kill * 5], os.environ)
+
+def called():
+    while len(calls) < 5:
+        time.sleep(0.001)
+"""
+PROGRAMS = {
+    "main": "with sigrec.register(RT, handler): send(); called()",
+    "thread": "with sigrec.register(RT, handler, deliver='thread'): send(); called()",
+    "compat": "sigrec.compat.signal(RT, handler); send(); called(); sigrec.compat.signal(RT, signal.SIG_DFL)",
+    "stream": "with sigrec.stream(RT) as s: send(); calls.extend(next(s) for _ in range(5))",
+    "wait": "with sigrec.register(RT, handler): send(); assert sigrec.wait(RT, timeout=20); called()",
+    "flag": "with sigrec.register(RT, handler), sigrec.Flag(RT) as f: send(); assert f.wait(20); called()",
+}
+END = """
+assert len(calls) == 5, calls
+print("told", flush=True)
+if sys.stdin.readline() == "stay\\n":
+    print("staying", flush=True)
+    while True:
+        time.sleep(0.01)
+"""
+LIMIT_S = 40
+
+
+def run(python: str, code: str, stay: bool) -> str:
+    """What became of it, "right" if that is so."""
+    process = subprocess.Popen(
+        [python, "-W", "ignore", "-c", code],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd="/", env={**os.environ, "SIGREC_DIR": ""},
+    )  # fmt: skip
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        if stay:
+            process.stdin.write("stay\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                if line == "staying\n":
+                    process.terminate()
+        out, errors = process.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, errors = process.communicate()
+        return f"hung; {out.strip()!r} {errors.strip()[-300:]!r}"
+    right = process.returncode == (-15 if stay else 0) and not errors
+    return "right" if right else f"status {process.returncode}; {errors.strip()[-300:]}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--python", action="append", help='a version, as "3.12"; may be repeated')
+    parser.add_argument("--workspace", type=Path, default=ROOT / "build/foreign")
+    args = parser.parse_args()
+    pythons = find_pythons()
+    fine = True
+    for version in args.python or pythons:
+        workspace = Workspace.prepare(args.workspace.resolve() / version, pythons[version])
+        (python,) = workspace.command("plain")
+        for library, order, program in itertools.product(LIBRARIES, ORDERS, PROGRAMS):
+            head = ORDERS[order].format(patch=LIBRARIES[library], load=IMPORT)
+            code = head + BEGIN + PROGRAMS[program] + END
+            results = Counter(run(python, code, bool(n % 2)) for n in range(args.runs))
+            fine = fine and set(results) == {"right"}
+            said = "; ".join(f"{n} times {what}" for what, n in results.most_common())
+            print(f"{version} {library}, {order}, {program}: {said}", flush=True)
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Somebody else's tests with sigrec and without: that a difference is seen, and a few of CPython's own."""
+
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from . import foreign
+
+SAMPLE = """
+import os, signal, subprocess, sys, unittest
+HERE = os.path.dirname(__file__)
+CHILD = '''
+import os, signal
+calls = []
+signal.signal(signal.SIGCHLD, lambda signum, frame: calls.append(signum))
+os.kill(os.getpid(), signal.SIGCHLD)
+assert calls
+'''
+
+class Sample(unittest.TestCase):
+    def test_a_child_that_ignores_the_environment(self):
+        self.assertEqual(subprocess.run([sys.executable, "-I", "-c", CHILD]).returncode, 0)
+
+    def test_dies(self):
+        signal.signal(signal.SIGTERM, lambda signum, frame: None)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def test_flakes(self):
+        with open(os.path.join(HERE, "runs"), "a+b") as file:
+            file.write(b"x")
+            self.assertGreater(file.tell(), 1)  # not the first time
+
+    def test_skipped(self):
+        self.skipTest("always")
+
+    def test_subtests(self):
+        for n in range(3):
+            with self.subTest(n=n):
+                signal.signal(signal.SIGUSR1, lambda signum, frame: n)
+                self.assertTrue(n != 1 or callable(signal.getsignal(signal.SIGUSR1)))
+"""
+HANGS = """
+    def test_a_hang(self):
+        calls = []
+        signal.signal(signal.SIGCHLD, lambda signum, frame: calls.append(signum))
+        os.kill(os.getpid(), signal.SIGCHLD)
+        while not calls:
+            pass
+"""
+
+
+@pytest.fixture
+def compare(tmp_path, monkeypatch):
+    """Of a suite, in one mode, with the packages of the Python that runs this."""
+    monkeypatch.setattr(foreign, "REPEATS", 1)
+
+    def compare(suite, mode, limit=60.0):
+        monkeypatch.setitem(foreign.SUITES, "sample", suite)
+        packages = Path(sysconfig.get_path("purelib"))
+        workspace = foreign.Workspace(tmp_path / "workspace", sys.executable, packages)
+        (row,) = foreign.compare(workspace, "sample", [mode], None, limit)
+        return row
+
+    return compare
+
+
+@pytest.fixture
+def planted(compare, tmp_path, monkeypatch):
+    """A signal module that sets no handler, in each Python that is started."""
+    fault = "import signal; signal.signal = lambda signum, handler: None"
+    monkeypatch.setattr(foreign, "AT_START", {"planted": fault})
+
+    def run(code, **options):
+        (tmp_path / "sample.py").write_text(code)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        row = compare(foreign.Suite("unittest", (("sample",),)), "planted", **options)
+        return row, {text.split(":")[0].split(".")[-1]: text for text in row.differences}
+
+    return run
+
+
+def test_a_planted_fault_is_seen(planted):
+    row, differences = planted(SAMPLE)
+    assert (row.tests, row.same) == (5, 1)
+    assert set(differences) == {
+        "test_a_child_that_ignores_the_environment", "test_dies", "test_subtests",
+    }  # fmt: skip
+    assert "plain 2x passed, planted 2x ended the process, status -15" in differences["test_dies"]
+    (flake,) = row.flakes
+    assert flake.startswith("sample.Sample.test_flakes: plain 1x failed, 1x passed")
+
+
+@pytest.mark.long
+def test_a_hang_is_seen_and_the_rest_goes_on(planted):
+    row, differences = planted(SAMPLE + HANGS, limit=2.0)
+    assert row.tests == 6
+    assert "planted 2x hung for 2 s" in differences["test_a_hang"]
+    assert "test_dies" in differences
