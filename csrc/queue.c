@@ -74,6 +74,24 @@ void queue_take(const struct queue *queue, enum queue_item item) {
         queue->state->undetailed_taken++;
 }
 
+struct queue_position queue_now(const struct queue *queue) {
+    const struct queue_state *state = queue->state;
+    /* Relaxed: it means what the caller knows of already. */
+    struct queue_position position = {
+        atomic_load_explicit(&state->head, memory_order_relaxed),
+        atomic_load_explicit(&state->undetailed, memory_order_relaxed),
+    };
+    return position;
+}
+
+bool queue_passed(const struct queue *queue, struct queue_position position) {
+    const struct queue_state *state = queue->state;
+    uint64_t tail = atomic_load_explicit(&state->tail, memory_order_relaxed);
+    /* Signed: both go on, and the numbers may one day begin anew. */
+    return (int64_t)(tail - position.head) >= 0 &&
+           (int64_t)(state->undetailed_taken - position.undetailed) >= 0;
+}
+
 uint64_t queue_length(const struct queue *queue) {
     const struct queue_state *state = queue->state;
     if (!state)

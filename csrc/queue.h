@@ -42,6 +42,16 @@ bool queue_add(const struct queue *queue, const struct event *event);
 /* Signal context. How many wait, or nearly, while others add and take. */
 uint64_t queue_length(const struct queue *queue);
 
+/* Any context. What was queued until now, and whether the consumer has taken all of that. */
+struct queue_position {
+    uint64_t head;
+    uint64_t undetailed;
+};
+struct queue_position queue_now(const struct queue *queue);
+
+/* Consumer, or whoever holds what the consumer holds while it takes. */
+bool queue_passed(const struct queue *queue, struct queue_position position);
+
 /* Consumer only. What is next, still in the queue until queue_take. */
 enum queue_item queue_next(const struct queue *queue, struct event *event);
 void queue_take(const struct queue *queue, enum queue_item item);

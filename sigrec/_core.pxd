@@ -2,6 +2,18 @@
 from libc.stdint cimport int32_t, intptr_t, uint32_t, uint64_t
 from posix.types cimport pid_t
 
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    int sigemptyset(sigset_t *)
+    int sigaddset(sigset_t *, int)
+    int sigismember(const sigset_t *, int)
+    int sigpending(sigset_t *)
+    int pthread_sigmask(int how, const sigset_t *, sigset_t *)
+    int SIGBUS
+    int SIG_BLOCK
+    int SIG_SETMASK
+
 cdef extern from "event.h" nogil:
     int SIGREC_NSIG
     cdef struct event:
@@ -39,6 +51,10 @@ cdef extern from "queue.h" nogil:
         QUEUE_NONE
         QUEUE_EVENT
         QUEUE_UNDETAILED
+    ctypedef struct queue_place "struct queue_position":
+        pass
+    queue_place queue_now(const queue *)
+    bint queue_passed(const queue *, queue_place)
     queue_item queue_next(const queue *, event *)
     void queue_take(const queue *, queue_item)
 
@@ -70,10 +86,6 @@ cdef extern from "wake.h" nogil:
 
 cdef extern from "sigbus.h" nogil:
     void sigbus_start()
-
-cdef extern from "<signal.h>" nogil:
-    ctypedef struct sigset_t:
-        pass
 
 cdef extern from "registry.h" nogil:
     void registry_mask(sigset_t *mask)

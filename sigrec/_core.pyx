@@ -7,10 +7,18 @@ the Python modules.
 """
 cimport cython
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport intptr_t
 from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
+from posix.unistd cimport getpid, usleep
 
+import _signal
+from collections import deque
+from sys import _getframe
+from weakref import ref as weakref
+
+from sigrec._check import timeout as check_timeout
 from sigrec._signals.siginfo import SignalInfo, _set_event
 
 cdef extern from "Python.h":
@@ -18,12 +26,22 @@ cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() noexcept nogil
     unsigned long PyThread_get_thread_native_id() noexcept nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
-
-cdef extern from "<signal.h>" nogil:
-    int pthread_sigmask(int how, const sigset_t *, sigset_t *)
-    int SIGBUS
-    int SIG_BLOCK
-    int SIG_SETMASK
+    int PyErr_CheckSignals() except -1
+    int PyGC_Enable()
+    int PyGC_Disable()
+    ctypedef void *PyThread_type_lock
+    ctypedef enum PyLockStatus:
+        PY_LOCK_FAILURE
+        PY_LOCK_ACQUIRED
+        PY_LOCK_INTR
+    PyThread_type_lock PyThread_allocate_lock() noexcept nogil
+    void PyThread_free_lock(PyThread_type_lock) noexcept nogil
+    int PyThread_acquire_lock(PyThread_type_lock, int waits) noexcept nogil
+    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long microseconds,
+                                             int interruptible) noexcept nogil
+    void PyThread_release_lock(PyThread_type_lock) noexcept nogil
+    unsigned long PyThread_start_new_thread(void (*)(void *) noexcept, void *) noexcept nogil
+    unsigned long NO_THREAD "PYTHREAD_INVALID_THREAD_ID"
 
 NSIG = SIGREC_NSIG
 
@@ -37,13 +55,16 @@ cdef enum:
     COALESCE_MAX = 1_000_000
 
 cdef class Handler:
-    """What is called for a signal. Immutable once made."""
+    """What is called for a signal, and where. It does not change, but for its being in force."""
     cdef readonly object function
-    cdef readonly bint siginfo, coalesce
+    cdef readonly bint siginfo, coalesce, thread
+    cdef readonly bint active  # it is registered
     cdef readonly int depth_limit, signum
     cdef object number  # the same, as the function gets it
 
-    def __init__(self, int signum, function, bint siginfo, bint coalesce, int depth_limit):
+    def __init__(self, int signum, function, bint siginfo, bint coalesce, int depth_limit,
+                 bint thread):
+        self.thread = thread
         self.number = self.signum = signum
         self.function = function
         self.siginfo = siginfo
@@ -62,6 +83,7 @@ cdef struct roster:
     int signums[65]
     int count
     int depth[65]  # calls of the signal's handler now on the stack
+    uint64_t calls  # so far
     unsigned long thread  # that drained it last
 
 cdef roster in_main, in_thread
@@ -82,40 +104,36 @@ cdef inline void leave_handling(const roster *mine, int outer) noexcept:
     if mine == &in_main:
         set_handling(outer)
 
-cdef int quiet = 0  # Quiet blocks that are open, all in
-cdef unsigned long quiet_thread = 0
-cdef bint put_off[65]  # signals whose dispatch they put off
-
-
-cdef class Quiet:
-    """A lock, for what a handler of ours could change: while it is held, none runs in the main
-    thread, where one could come between any two bytecodes. As a context manager only."""
-    cdef object lock
-
-    def __init__(self, lock):
-        self.lock = lock
-
-    def __enter__(self):
-        global quiet, quiet_thread
-        self.lock.acquire()
-        quiet_thread = PyThread_get_thread_ident()
-        quiet += 1
-
-    def __exit__(self, *exception):
-        global quiet
-        cdef int signum
-        quiet -= 1
-        self.lock.release()
-        if not quiet:
-            for signum in range(1, SIGREC_NSIG):
-                if put_off[signum]:
-                    put_off[signum] = False
-                    on_trip(signum, <uint32_t>PyThread_get_thread_native_id())
-
-
 # Gives this process a recording: set by the policy module.
 cdef object adopt = None
-cdef bint adopting = False  # it is Python code, in which dispatch may come again
+cdef unsigned long adopting = 0  # the thread that is at it; there handlers may come in between
+
+
+cdef int adopt_once() except -1:
+    """Nobody waits here for a thread that is at it: what comes is counted meanwhile."""
+    global adopting
+    cdef unsigned long me = PyThread_get_thread_ident()
+    cdef unsigned long before = adopting
+    if before != 0 and before != me:
+        return 0
+    adopting = me
+    try:
+        adopt()
+    finally:
+        adopting = before
+    return 0
+
+
+def adopt_now(double seconds) -> None:
+    """This process has a recording when this returns; or another thread takes longer than that to
+    make one."""
+    cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
+    while process_adopted() is NULL:
+        adopt_once()
+        if process_adopted() is not NULL or monotonic_ns() > until:
+            return
+        Waiter().wait(monotonic_ns() + 1_000_000)
+
 
 cdef void on_trip(int signum, uint32_t tid) noexcept nogil:
     if to_thread[signum]:
@@ -218,12 +236,12 @@ cdef Handler claim(roster *mine, int only, event *e, queue_item *kind,
             if signum == only:
                 handled_only[0] += n
             mine.depth[signum] += 1
+            mine.calls += 1
     return handler
 
 
 cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only) except -1:
     """Calls handlers for what waits, of every signal of `mine`. Counts those of `only`."""
-    global adopting
     cdef event e
     memset(&e, 0, sizeof(e))
     cdef queue_item kind = QUEUE_NONE
@@ -232,11 +250,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only) exc
     cdef int outer = handling
     cdef int32_t pid
     if process_adopted() is NULL and not adopting:
-        adopting = True
-        try:
-            adopt()
-        finally:
-            adopting = False
+        adopt_once()
     pid = process_pid()
     mine.thread = PyThread_get_thread_ident()
     # First clear, then look: what comes after the look trips again.
@@ -262,11 +276,15 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only) exc
                 handler.function(handler.number, None, frame)
         except:
             mine.depth[handler.signum] -= 1
+            if mine == &in_thread:
+                note_return(handler.signum)
             leave_handling(mine, outer)
             if process_pid() == pid:
                 arm(mine)  # the exception surfaces now, the rest is handled next
             raise
         mine.depth[handler.signum] -= 1
+        if mine == &in_thread:
+            note_return(handler.signum)
         if process_pid() != pid:
             leave_handling(mine, 0)
             return 0  # the handler forked: what waits is the parent's
@@ -287,9 +305,6 @@ def dispatch(signum, frame):
     """The Python-level handler of every registered signal (signal.signal)."""
     cdef int number = signum
     cdef uint64_t handled = 0
-    if quiet:
-        put_off[number] = True
-        return
     drain(&in_main, number, frame, &handled)
     if handled or handlers[number] is None or depth_of(number) or registry_in_place(number):
         return
@@ -308,26 +323,6 @@ def dispatch(signum, frame):
         in_main.depth[number] -= 1
 
 
-def drain_now(int signum, frame) -> None:
-    """Handles what waits, here and now, until this signal has nothing left or may not run."""
-    cdef uint64_t handled = 1
-    while handled:
-        handled = 0
-        drain(&in_thread if to_thread[signum] else &in_main, signum, frame, &handled)
-
-
-def dispatch_in_thread(uint64_t timeout_ns) -> bool:
-    """The dispatcher thread: waits until there is something to handle, for timeout_ns at most,
-    and handles it. False: there was nothing."""
-    cdef uint64_t ignored = 0
-    cdef bint woken
-    with nogil:
-        woken = wake_wait(timeout_ns)
-    if woken:
-        drain(&in_thread, 0, None, &ignored)
-    return woken
-
-
 def wake() -> None:
     """Wakes the dispatcher thread."""
     wake_post()
@@ -337,20 +332,28 @@ def can_wake() -> bool:
     return wake_possible()
 
 
+cdef int32_t forked = 0  # the child that after_fork_in_child has seen
+
+
 def after_fork_in_child() -> None:
     """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
-    global adopting, handling, quiet
+    global adopting, handling, changing, dispatcher, dispatcher_ends, finishing, forked
     cdef unsigned long me = PyThread_get_thread_ident()
-    adopting = False
-    if quiet_thread != me:
-        quiet = 0  # the thread that was in there is not here
-    memset(put_off, 0, sizeof(put_off))
+    if forked == getpid():
+        return
+    forked = getpid()
+    if adopting != me:
+        adopting = 0
+    changing = PyThread_allocate_lock()  # another thread may have held it
+    dispatcher, dispatcher_ends = 0, False  # the thread is the parent's
+    finishing = []
     # What other threads were handling does not run here.
     if in_main.thread != me:
         handling = 0
         memset(in_main.depth, 0, sizeof(in_main.depth))
     if in_thread.thread != me:
         memset(in_thread.depth, 0, sizeof(in_thread.depth))
+    close_in_child()
     arm(&in_main)
 
 
@@ -376,109 +379,8 @@ def start(adopt_function) -> None:
     trip_set(on_trip)
 
 
-def prepare(int signum, uint64_t queue_capacity) -> None:
-    """Makes the signal's queue and remembers its disposition. OSError if refused."""
-    check(install_prepare(signum, queue_capacity))
-
-
-def install(int signum, Handler handler not None, take_over, bint thread) -> None:
-    """Sets the handler, calls take_over() (which sets the Python-level handler, and with it
-    CPython's C handler; None: nothing to call), and puts ours in its place. This thread gets no
-    signal in between. thread: the dispatcher thread calls the handler."""
-    cdef sigset_t mask, old
-    cdef object before = handlers[signum]
-    cdef bint thread_before = to_thread[signum]
-    if before is None:
-        abandon(signum)  # see refresh_modes
-    registry_mask(&mask)
-    pthread_sigmask(SIG_BLOCK, &mask, &old)
-    try:
-        if take_over is not None:
-            # Of the dispatcher thread until now, say: other threads go on taking it.
-            if registry_in_place(signum) and interpose_install():
-                install_keep(signum)
-            try:
-                take_over()
-            finally:
-                install_keep(0)
-        set_handler(signum, handler, thread)
-        try:
-            check(install_handler(signum, thread))
-        except:
-            set_handler(signum, before, thread_before)
-            raise
-        process_set_mode(signum, MODE_REGISTERED, False)
-    finally:
-        pthread_sigmask(SIG_SETMASK, &old, NULL)
-    arm(&in_thread if thread else &in_main)
-
-
-def set_handler(int signum, handler, bint thread) -> None:
-    """Swaps the handler of a signal (None: it has none any more), and who calls it."""
-    cdef int i
-    cdef bint moved
-    cdef object _before = handlers[signum]  # its end may run Python code: not in there
-    with cython.critical_section(guard):
-        moved = handler is not None and thread != to_thread[signum]
-        handlers[signum] = handler
-        to_thread[signum] = thread
-        in_main.count = in_thread.count = 0
-        for i in range(1, SIGREC_NSIG):
-            if handlers[i] is None:
-                continue
-            if to_thread[i]:
-                in_thread.signums[in_thread.count] = i
-                in_thread.count += 1
-            else:
-                in_main.signums[in_main.count] = i
-                in_main.count += 1
-    if moved:
-        arm(&in_thread if thread else &in_main)
-
-
-def get_handler(int signum):
-    return handlers[signum]
-
-
-def remove(int signum, give_back) -> bool:
-    """Stops queueing, calls give_back() (which restores the Python-level handler), and puts
-    back the disposition that prepare() found. False: someone else's was in place, and stays.
-    What waits keeps its handler until forget()."""
-    cdef sigset_t mask, old
-    cdef bint ours = registry_in_place(signum)
-    registry_mask(&mask)
-    pthread_sigmask(SIG_BLOCK, &mask, &old)
-    try:
-        registry_release(signum)
-        if ours:
-            try:
-                give_back()
-            finally:
-                install_restore(signum, True)
-        process_set_mode(signum, MODE_UNREGISTERED, not ours)
-    finally:
-        pthread_sigmask(SIG_SETMASK, &old, NULL)
-    return ours
-
-
-cdef void abandon(int signum):
-    """Nobody will handle what waits for this signal."""
-    cdef uint64_t n
-    with cython.critical_section(guard):
-        n = take_all(signum)
-    process_abandoned(signum, n)
-
-
-def forget(int signum) -> None:
-    """Drops the handler, and what still waits for it."""
-    abandon(signum)
-    set_handler(signum, None, False)
-
-
-def stop() -> None:
-    """At exit: what comes from now on is counted, and not handled. CPython tears down its
-    own table of handlers, which a trip reads."""
-    trip_set(NULL)
+include "_core_registrations.pxi"
+include "_core_waiting.pxi"
 
 
 def in_place(int signum) -> bool:
@@ -509,16 +411,59 @@ def interpose() -> bool:
     return interpose_install()
 
 
-def record(int signum, bint even_ignored) -> None:
-    """Records a signal whose handling is the program's. OSError if refused."""
-    check(install_record(signum, even_ignored))
+# Indexed by signal number: how many recorders have it, and how many of these by name, and so even
+# while it is ignored.
+cdef int recorders[65]
+cdef int named_recorders[65]
 
 
-def record_stop(int signum) -> None:
-    """The kernel has again what the program set."""
-    passive_stop(signum)
-    if signum == SIGBUS and process_path()[0]:
-        sigbus_start()
+def record(tuple signums, bint named) -> None:
+    """Records signals whose handling is the program's: all, or none. OSError, with the signal for
+    its file name, if one is refused."""
+    cdef int signum, error
+    cdef int begun = 0
+    begin_change()
+    try:
+        for signum in signums:
+            error = install_record(signum, named or named_recorders[signum] > 0)
+            if error:
+                record_less(signums[:begun], named)
+                check_signal(signum, error)
+            recorders[signum] += 1
+            named_recorders[signum] += named
+            begun += 1
+    finally:
+        end_change()
+
+
+cdef int check_signal(int signum, int error) except -1:
+    raise OSError(error, _strerror(error), signum)
+
+
+cdef int record_less(tuple signums, bint named) except -1:
+    cdef int signum
+    for signum in signums:
+        recorders[signum] -= 1
+        named_recorders[signum] -= named
+        if not recorders[signum]:
+            # The kernel has again what the program set.
+            passive_stop(signum)
+            if signum == SIGBUS and process_path()[0]:
+                sigbus_start()
+        elif named and not named_recorders[signum]:
+            check(install_record(signum, False))
+    return 0
+
+
+def record_stop(tuple signums, bint named, recorder, stopped) -> None:
+    """The end of one record(), whose recorder notes what it has in the same moment."""
+    begin_change()
+    try:
+        if recorder._stopped is None:
+            recorder._stopped = stopped
+            record_less(signums, named)
+    finally:
+        end_change()
 
 
 def set_reason(bytes reason) -> None:
@@ -584,39 +529,77 @@ def send_pidfd(int pidfd, int signum, intptr_t value) -> int:
     return send_to_pidfd(pidfd, signum, value)
 
 
+cdef bint timed[65]  # signals of timers
+
+
+def is_timed(int signum) -> bool:
+    """Whether the signal is a timer's."""
+    return timed[signum]
+
+
 cdef class Timer:
-    """A POSIX timer; it does not run yet. OSError if it cannot be made."""
+    """A POSIX timer."""
     cdef timer_struct timer
     cdef bint made
+    cdef Handler handler
+    cdef readonly uint64_t taken
+    """The expirations that its signal stood for where it was pending for the process at the end."""
 
-    def __cinit__(self, int clock, int signum, pid_t tid, intptr_t value):
-        check(timer_make(&self.timer, clock, signum, tid, value))
-        self.made = True
-
-    def start(self, uint64_t first_ns, uint64_t interval_ns) -> None:
-        check(timer_start(&self.timer, first_ns, interval_ns))
+    def begin(self, Handler handler not None, int clock, pid_t tid, intptr_t value,
+              uint64_t first_ns, uint64_t interval_ns, uint64_t queue_capacity) -> bool:
+        """Takes the signal, and runs: both, or OSError. False: it is another timer's, or it is
+        registered."""
+        cdef list dropped = []
+        begin_change()
+        try:
+            if timed[handler.signum] or stacks[handler.signum] is not None:
+                return False
+            enter(handler, queue_capacity, UNTOUCHED, dropped)
+            try:
+                check(timer_make(&self.timer, clock, handler.signum, tid, value))
+                self.made = True
+                check(timer_start(&self.timer, first_ns, interval_ns))
+            except:
+                if self.made:
+                    self.made = False
+                    timer_unmake(&self.timer)
+                undo(handler)
+                raise
+            self.handler = handler
+            timed[handler.signum] = True
+        finally:
+            end_change()
+        arm(&in_thread)
+        return True
 
     def expired(self) -> int:
         """How often, by its clock; 0 where that cannot be told."""
         return timer_expired(&self.timer)
 
-    def end(self, int signum) -> int:
-        """Stops and unmakes it. How many expirations its signal, where it was pending for the
-        process, stood for. In a forked child, which has no timers: nothing."""
-        cdef uint64_t taken = 0
+    def end(self) -> bool:
+        """Stops it, and gives its signal back. A second time, and of the timer in a forked child,
+        which has none: nothing. False: see cancel()."""
+        cdef Handler handler = self.handler
+        self.handler = None
+        if handler is None:
+            return True
         if self.made:
             self.made = False
-            timer_end(&self.timer, signum, &taken)
-        return taken
+            timer_end(&self.timer, handler.signum, &self.taken)
+        let_arrive(handler.signum)
+        discard_pending(handler.signum)  # or it would end us, once the signal is given back
+        timed[handler.signum] = False
+        return cancel((handler,))
 
     def __dealloc__(self):
         if self.made:
             timer_unmake(&self.timer)
 
 
-def discard_pending(int signum) -> None:
+cpdef int discard_pending(int signum) except -1:
     """Of a timer that was stopped: what no thread has taken yet."""
     check(timer_discard(signum))
+    return 0
 
 
 def raise_in_thread(unsigned long ident, exception) -> None:

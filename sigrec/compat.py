@@ -13,7 +13,6 @@ handle, and not one for each signal of a burst.
 from __future__ import annotations
 
 import signal as _standard
-import threading as _threading
 from signal import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from sigrec import _core
@@ -91,7 +90,7 @@ def _can_register(signalnum: int) -> bool:
         catchable(int(signalnum))
     except (TypeError, ValueError):
         return False
-    return _threading.current_thread() is _threading.main_thread()
+    return _core.is_main_thread()
 
 
 def install() -> None:

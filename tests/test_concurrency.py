@@ -89,16 +89,20 @@ def test_cpythons_handler_is_not_in_place_while_a_signal_changes_hands(child):
     """The same for one moment: when signal.signal() has just set it."""
     p = child(
         """
-        from sigrec._handling import registration
-        seen, real = [], registration._set_handler
+        import _signal
+        seen, real = [], _signal.signal
         def set_handler(number, handler):
-            real(number, handler)
+            before = real(number, handler)
             seen.append(_core.in_place(number))
-        registration._set_handler = set_handler
-        sigrec.register(RT, print, deliver="thread")
-        sigrec.register(RT, print)
-        say(seen)
-        """
+            return before
+        _signal.signal = set_handler
+        import sigrec
+        from sigrec import _core
+        sigrec.register(50, print, deliver="thread")
+        sigrec.register(50, print)
+        print(seen, flush=True)
+        """,
+        prelude="",
     )
     assert p.line() == "[True]"
     p.end()

@@ -25,12 +25,12 @@ def lines():
         above = [base for base in value.__mro__[1:] if base is not object]
         bases = [base.__name__ for base in above if not base.__module__.startswith("sigrec.")]
         yield f"class sigrec.{name}({', '.join(bases)})"
-        for member, what in sorted(inspect.getmembers_static(value)):
+        for member, what in sorted(inspect.getmembers_static(value), key=lambda pair: pair[0]):
             own = any(member in vars(base) for base in value.__mro__ if base.__module__ == "sigrec")
             if member.startswith("_") or not own:
                 continue
             what = getattr(what, "__func__", what)
-            described = str(inspect.signature(what)) if inspect.isfunction(what) else ""
+            described = str(inspect.signature(what)) if hasattr(what, "__code__") else ""
             yield f"    .{member}{described}"
     verbs = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     for verb in verbs.choices:

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 import sigrec
+from sigrec import _core
 from tests.conftest import RT, sigqueue, wait_until
 
 USR1 = signal.SIGUSR1
@@ -139,11 +140,7 @@ def test_a_python_handler_runs_while_the_main_thread_waits():
 def test_a_stream_that_nobody_has_any_more_closes_itself():
     stream = sigrec.stream(RT)
     del stream
-    wait_until(
-        lambda: (
-            signal.getsignal(RT) == signal.SIG_DFL and RT not in sigrec._handling.streams._sources
-        )
-    )
+    wait_until(lambda: signal.getsignal(RT) == signal.SIG_DFL and not _core.subscribed(RT))
 
 
 @pytest.mark.parametrize("bad", [(), ("SIGTERM",), (0,), (signal.SIGKILL,), (True,), (RT, 99)])
@@ -162,9 +159,7 @@ def test_bad_backlog(bad):
 
 def test_wait():
     assert sigrec.wait(RT, timeout=0.01) is None
-    thread = threading.Thread(
-        target=lambda: (wait_until(lambda: RT in sigrec._handling.streams._sources), send(7))
-    )
+    thread = threading.Thread(target=lambda: (wait_until(lambda: _core.subscribed(RT)), send(7)))
     thread.start()
     assert sigrec.wait(RT, USR1, timeout=60).si_value == 7
     thread.join()

@@ -1,25 +1,19 @@
 """register(), Registration and SignalManager: which handler a signal has.
 
 The OS-level disposition is taken once for a signal, however many registrations it
-has, and given back, flags and mask and all, when the last one ends.
+has, and given back, flags and mask and all, when the last one ends. Who is registered is
+known to the core, where each change is made as a whole: see _core_registrations.pxi.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
-import time
 from types import MappingProxyType
 
 from sigrec import _check, _core
-from sigrec._errors import WrongThreadError
 from sigrec._recorder import publishing
-from sigrec._signals.names import SYNCHRONOUS, catchable
-
-# The standard ones: sigrec.compat may put its own in their place.
-_getsignal, _set_handler = signal.getsignal, signal.signal
+from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,35 +33,6 @@ REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIG
 DEPTH = 8
 
 
-_UNTOUCHED = object()  # the Python-level handler was left alone: nothing to give back
-
-
-class _Taken:
-    """A signal that is ours: the Python-level handler to give back, and who is registered."""
-
-    def __init__(self) -> None:
-        self.before: object = _UNTOUCHED  # the Python-level handler that was there
-        self.registrations: list[Registration] = []  # the last one is in force
-
-    @property
-    def is_ready_for_main(self) -> bool:
-        """Whether CPython calls us when the signal comes."""
-        return self.before is not _UNTOUCHED
-
-
-_taken: dict[int, _Taken] = {}
-# Registrations may come and go in any thread, and in handlers.
-_lock = _core.Quiet(threading.RLock())
-
-
-def _after_fork() -> None:
-    global _lock
-    _lock = _core.Quiet(threading.RLock())  # another thread may have held it
-
-
-os.register_at_fork(after_in_child=_after_fork)
-
-
 class Registration:
     """One handler on one signal, as made by :func:`register`. Ends at :meth:`cancel`.
 
@@ -79,26 +44,20 @@ class Registration:
         "signum": "The signal's number.",
         "handler": "What is called for it, as it was given.",
         "_core_handler": None,
-        "_thread": None,
-        "_active": None,
     }
 
     signum: int
     handler: Handler
 
-    def __init__(
-        self, signum: int, handler: Handler, core_handler: _core.Handler, thread: bool
-    ) -> None:
+    def __init__(self, signum: int, handler: Handler, core_handler: _core.Handler) -> None:
         self.signum = signum
         self.handler = handler
         self._core_handler = core_handler
-        self._thread = thread
-        self._active = True
 
     @property
     def active(self) -> bool:
-        """Whether it has not been cancelled."""
-        return self._active
+        """Whether it is registered: not cancelled yet."""
+        return self._core_handler.active
 
     def cancel(self) -> None:
         """End this registration; a second call does nothing.
@@ -109,21 +68,11 @@ class Registration:
         handler: what cannot be handled any more counts as ``abandoned``).
 
         Raises WrongThreadError (a ValueError) off the main thread, unless it is of the dispatcher
-        thread; and what a handler raises while the rest is handled.
+        thread; what a handler raises while the rest is handled; and SigrecError, the registration
+        having ended, where a handler on the dispatcher thread does not return for five seconds,
+        so that the rest cannot be waited for. Then that is handled later.
         """
-        with _lock:
-            if not self._active:
-                return
-            if self._thread and len(_taken[self.signum].registrations) == 1:
-                wait_until_taken(self.signum)
-                if not self._active:  # a handler that ran meanwhile has ended it
-                    return
-            taken = _taken[self.signum]
-            if len(taken.registrations) > 1:
-                _take_off(self, taken)
-                return
-            errors = _give_back(self, taken)
-        _finish(self.signum, self._thread, errors)
+        end([self])
 
     def __enter__(self) -> Registration:
         return self
@@ -137,7 +86,7 @@ class Registration:
         self.cancel()
 
     def __repr__(self) -> str:
-        state = "" if self._active else ", cancelled"
+        state = "" if self.active else ", cancelled"
         return f"<Registration {_describe(self.signum)} -> {self.handler!r}{state}>"
 
 
@@ -177,6 +126,31 @@ def register(
     can be caught (SIGKILL, SIGSTOP, the C library's own), for a handler that is not callable,
     and for another bad argument; WrongThreadError (a ValueError too) off the main thread.
     """
+    registration = prepared(
+        signum,
+        handler,
+        siginfo=siginfo,
+        deliver=deliver,
+        reentrant=reentrant,
+        coalesce=coalesce,
+        propagate=propagate,
+    )
+    put_in_force([registration])
+    return registration
+
+
+def prepared(
+    signum: int,
+    handler: Handler,
+    *,
+    siginfo: bool = False,
+    deliver: str = "main",
+    reentrant: bool | None = None,
+    coalesce: bool | None = None,
+    propagate: type[BaseException] | None = None,
+) -> Registration:
+    """As register(), but nothing has changed yet: whoever is to know of the registration can be
+    told before it is put in force."""
     number = catchable(signum)
     if not callable(handler):
         _check.bad("handler must be callable", handler)
@@ -196,23 +170,32 @@ def register(
         coalesce = handler is signal.default_int_handler or propagate is not None
     thread = deliver == "thread"
     called = handler if propagate is None else _propagating(propagate, handler)
-    core_handler = _core.Handler(number, called, siginfo, coalesce, DEPTH if reentrant else 1)
-    registration = Registration(number, handler, core_handler, thread)
+    core_handler = _core.Handler(
+        number, called, siginfo, coalesce, DEPTH if reentrant else 1, thread
+    )
+    return Registration(number, handler, core_handler)
 
-    if thread:
+
+def put_in_force(registrations: list[Registration], instead_of: Registration | None = None) -> None:
+    """All of them, or none: one of the main thread, or any of the dispatcher thread. instead_of: one
+    of the same signal, which ends in the same moment."""
+    handlers = tuple(registration._core_handler for registration in registrations)
+    if handlers[0].thread:
         from sigrec._handling import dispatcher
 
         dispatcher.start()
-    else:
-        _require_main_thread(number)
-    with _lock:
-        taken = _taken.get(number)
-        if taken is not None and _core.in_place(number) and (thread or taken.is_ready_for_main):
-            _core.set_handler(number, core_handler, thread)
-        else:
-            taken = _take(number, core_handler, taken, thread)
-        taken.registrations.append(registration)
-    return registration
+    capacity = publishing.start()
+    before = None if instead_of is None else instead_of._core_handler
+    _core.register(handlers, capacity, before)
+
+
+def end(registrations: list[Registration]) -> None:
+    end_handlers(tuple(registration._core_handler for registration in registrations))
+
+
+def end_handlers(handlers: tuple[_core.Handler, ...]) -> None:
+    if not _core.cancel(handlers):
+        _core.say_that_it_takes_long()
 
 
 def unregister(signum: int) -> bool:
@@ -220,12 +203,9 @@ def unregister(signum: int) -> bool:
 
     Raises as :func:`register` does for a bad signum, and as :meth:`Registration.cancel`.
     """
-    number = catchable(signum)
-    taken = _taken.get(number)
-    registrations = [] if taken is None else list(taken.registrations)
-    for registration in registrations:
-        registration.cancel()
-    return bool(registrations)
+    handlers = _core.registered(catchable(signum))
+    end_handlers(handlers)
+    return bool(handlers)
 
 
 class SignalManager:
@@ -254,7 +234,7 @@ class SignalManager:
     ) -> Registration:
         """As :func:`sigrec.register`; raises ValueError for a signum that is not an int or
         not a signal that can be caught, and for a handler that is not callable."""
-        registration = register(
+        registration = prepared(
             signum,
             handler,
             siginfo=siginfo,
@@ -263,16 +243,15 @@ class SignalManager:
             coalesce=coalesce,
             propagate=propagate,
         )
-        self._registrations.setdefault(registration.signum, []).append(registration)
+        mine = self._registrations.setdefault(registration.signum, [])
+        mine[:] = [one for one in mine if one.active] + [registration]
+        put_in_force([registration])
         return registration
 
     def unregister(self, signum: int) -> bool:
         """End this manager's registrations of the signal; False if it has none."""
-        number = catchable(signum)
-        registrations = self._live().get(number, [])
-        for registration in reversed(registrations):
-            registration.cancel()
-        self._registrations.pop(number, None)
+        registrations = self._live().get(catchable(signum), [])
+        end(registrations)
         return bool(registrations)
 
     @property
@@ -281,9 +260,8 @@ class SignalManager:
         return MappingProxyType({n: r[-1].handler for n, r in self._live().items()})
 
     def close(self) -> None:
-        """End all of this manager's registrations, the newest first."""
-        for number in reversed(list(self._registrations)):
-            self.unregister(number)
+        """End all of this manager's registrations."""
+        end([one for registrations in self._live().values() for one in registrations])
 
     def _live(self) -> dict[int, list[Registration]]:
         live = {n: [r for r in rs if r.active] for n, rs in self._registrations.items()}
@@ -304,28 +282,9 @@ class SignalManager:
         return f"<SignalManager {', '.join(map(_describe, self.handlers)) or 'empty'}>"
 
 
-def wait_until_taken(number: int) -> None:
-    """Called off the main thread too, and what the process was sent before is perhaps still on
-    its way to the main thread, which the kernel prefers: let it arrive while we handle it. Not for
-    long: perhaps every thread blocks the signal."""
-    if number in SYNCHRONOUS:  # a fault whose signal is blocked kills
-        return
-    # sigpending(2) shows what the calling thread blocks.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        for _ in range(50):
-            if number not in signal.sigpending():
-                break
-            time.sleep(0.0002)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _propagating(exception: type[BaseException], handler: Handler) -> Handler:
     def call(*arguments: Any) -> object:
-        from sigrec._handling import dispatcher
-
-        ours = (threading.get_ident(), dispatcher.ident())
+        ours = (_core.thread_ident(), _core.dispatcher_ident())
         # Of all threads, those that threading knows nothing of too.
         for ident in sys._current_frames():
             if ident not in ours:
@@ -339,94 +298,6 @@ def _describe(number: int) -> str:
     from sigrec._signals.names import name
 
     return name(number)
-
-
-def _take(number: int, core_handler: _core.Handler, taken: _Taken | None, thread: bool) -> _Taken:
-    """Take the OS-level disposition; `taken` is ours from before, if someone replaced it."""
-    before = _getsignal(number)
-    if taken is None or not _core.in_place(number):
-        _core.prepare(number, publishing.start())
-    take_over = None if thread else (lambda: _set_handler(number, _core.dispatch))
-    _core.install(number, core_handler, take_over, thread)
-    if taken is None:
-        taken = _taken[number] = _Taken()
-    if not thread:
-        taken.before = before
-    return taken
-
-
-def _take_off(registration: Registration, taken: _Taken) -> None:
-    """One of several; if it was in force, the one before is so again."""
-    number = registration.signum
-    in_force = taken.registrations[-1] is registration
-    before = taken.registrations[-2]
-    as_it_is = before._thread or taken.is_ready_for_main
-    if in_force and not as_it_is:
-        _require_main_thread(number)
-    taken.registrations.remove(registration)
-    registration._active = False
-    if in_force and as_it_is:
-        _core.set_handler(number, before._core_handler, before._thread)
-    elif in_force:
-        _take(number, before._core_handler, taken, False)
-
-
-def _require_main_thread(number: int) -> None:
-    if threading.current_thread() is not threading.main_thread():
-        raise WrongThreadError(
-            f"the handler of {_describe(number)} runs in the main thread and must be set there, "
-            f"not in {threading.current_thread().name!r}"
-        )
-
-
-def _give_back(registration: Registration, taken: _Taken) -> list[BaseException]:
-    """Ends the last one; returns what handlers raised that ran in there. (Those of the program that
-    are not registered with us may: signal.signal() looks for signals first. And they may have
-    cancelled it, or registered anew.)"""
-    number = registration.signum
-    if taken.is_ready_for_main:
-        _require_main_thread(number)
-    registration._active = False
-    taken.registrations.remove(registration)
-    errors: list[BaseException] = []
-
-    def give_back() -> None:
-        if not taken.is_ready_for_main:
-            return
-        # None: a C handler that Python knows nothing of; the core puts it back.
-        before = signal.SIG_DFL if taken.before is None else taken.before
-        while True:
-            try:
-                _set_handler(number, before)  # type: ignore[arg-type]
-                return
-            except BaseException as error:
-                errors.append(error)
-
-    _core.remove(number, give_back)
-    if taken.registrations:
-        newest = taken.registrations[-1]
-        _take(number, newest._core_handler, taken, newest._thread)
-    else:
-        _taken.pop(number, None)
-    return errors
-
-
-def _finish(number: int, thread: bool, errors: list[BaseException]) -> None:
-    """Handle what was delivered before the signal was given back, and forget the handler."""
-    if thread:
-        from sigrec._handling import dispatcher
-
-        dispatcher.finish()
-    while not thread:
-        try:
-            _core.drain_now(number, sys._getframe())
-            break
-        except BaseException as error:  # a handler's own; the rest is handled all the same
-            errors.append(error)
-    if number not in _taken:
-        _core.forget(number)
-    if errors:
-        raise errors[0]
 
 
 for _public in (Registration, SignalManager, register, unregister):

@@ -6,25 +6,22 @@ event to every subscriber. A subscriber that reads too slowly loses detail, neve
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
-import weakref
-from collections import deque
 
-from sigrec import _check
+from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._handling import dispatcher
-from sigrec._handling.registration import register
+from sigrec._handling.registration import end, prepared, put_in_force
+from sigrec._recorder import publishing
 from sigrec._signals.names import catchable
 from sigrec._signals.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType, TracebackType
+    from types import TracebackType
 
-    from sigrec._handling.registration import Registration
     from sigrec._signals.siginfo import SignalInfo
 
 BACKLOG = 16384
@@ -49,7 +46,10 @@ class Missed(Value):
         return f"<Missed: {name(self.si_signo)} × {self.count}>"
 
 
-class Stream:
+_core.use_missed(Missed)
+
+
+class Stream(_core.Mailbox):
     """The signals that come while it is open, as made by :func:`stream`: an iterator, and an
     async iterator, of SignalInfo and Missed. As a context manager it closes with the block.
 
@@ -57,23 +57,16 @@ class Stream:
     gets every event.
     """
 
-    def __init__(self, signums: tuple[int, ...], backlog: int) -> None:
-        self._lock = threading.RLock()  # a handler of Python's may interrupt who holds it
-        self._pid = os.getpid()
-        self._backlog = backlog
-        self._items: deque[SignalInfo | Missed] = deque()
-        self._waiting = 0  # of the items, those that are not Missed
-        self._overflow: dict[int, int] = {}
-        self._waiters: deque[Callable[[], bool]] = deque()
-        self._closed = False
-        self._taken = 0
-        self._signums = signums
-        self._unread: list[SignalInfo | Missed] = []
+    _turns = 0
+
+    # Compiled: an exception comes before or after one of these, and never in the middle.
+    get = _core.Mailbox.get
+    close = _core.Mailbox.close
 
     @property
     def signals(self) -> frozenset[int]:
         """The numbers of the signals that it is open for."""
-        return frozenset(self._signums)
+        return frozenset(self._numbers)
 
     @property
     def closed(self) -> bool:
@@ -87,158 +80,27 @@ class Stream:
 
     # --- reading ---------------------------------------------------------------------
 
-    def get(self, timeout: float | None = None) -> SignalInfo | Missed | None:
-        """The next one; waits for it, ``timeout`` seconds at most. None: none came in that time,
-        or the stream was closed meanwhile.
-
-        Raises SigrecError in a forked child: the stream is its parent's.
-        """
-        timeout = _check.timeout(timeout)
-        import time
-
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            gate = threading.Lock()
-            gate.acquire()
-
-            def wake(gate: threading.Lock = gate) -> bool:
-                gate.release()
-                return True
-
-            with self._lock:
-                item = self._take()
-                if item is not None or self._closed:
-                    return item
-                self._waiters.append(wake)
-            woken = False
-            try:
-                # A lock, since the main thread must hear of signals while it waits.
-                left = -1.0 if end is None else max(0.0, end - time.monotonic())
-                woken = gate.acquire(timeout=min(left, threading.TIMEOUT_MAX))
-            finally:
-                self._leave(wake)
-            if not woken and end is not None:
-                with self._lock:
-                    return self._take()
-
-    def __iter__(self) -> Stream:
-        return self
-
-    def __next__(self) -> SignalInfo | Missed:
-        item = self.get()
-        if item is None:
-            raise StopIteration
-        return item
-
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> SignalInfo | Missed:
-        self._check_process()
+        self.check_process()
         loop = _loop()
         while True:
             # Before an item is taken: a task that is cancelled must not take one along.
-            self._taken += 1
-            await loop.checkpoint(self._taken % TURN == 0)
+            self._turns += 1
+            await loop.checkpoint(self._turns % TURN == 0)
             waiter = loop.waiter()
-            with self._lock:
-                item = self._take()
+            try:
+                item = self.take_or_wait(waiter.wake)
                 if item is not None:
                     return item
-                if self._closed:
-                    raise StopAsyncIteration
-                self._waiters.append(waiter.wake)
-            try:
                 await waiter.wait()
             finally:
-                self._leave(waiter.wake)
-
-    def _check_process(self) -> None:
-        if self._pid != os.getpid():
-            raise SigrecError(
-                f"this stream is of PID {self._pid}: open one in this process, PID {os.getpid()}"
-            )
-
-    def _take(self) -> SignalInfo | Missed | None:
-        self._check_process()
-        if not self._items:
-            self._flush_overflow()
-        if not self._items:
-            return None
-        item = self._items.popleft()
-        if not isinstance(item, Missed):
-            self._waiting -= 1
-        return item
-
-    def _leave(self, wake: Callable[[], bool]) -> None:
-        """A waiter goes, woken or not. If it was woken and takes nothing, another one must."""
-        with self._lock:
-            if wake in self._waiters:
-                self._waiters.remove(wake)
-                return
-            more = bool(self._items or self._overflow)
-        if more:
-            self._wake_one()
-
-    # --- the dispatcher thread ----------------------------------------------------------
-
-    def _put(self, signum: int, info: SignalInfo | None) -> None:
-        with self._lock:
-            if self._closed:
-                return
-            if info is None or self._waiting >= self._backlog:
-                self._overflow[signum] = self._overflow.get(signum, 0) + 1
-            else:
-                if self._overflow:
-                    self._flush_overflow()
-                self._items.append(info)
-                self._waiting += 1
-            if not self._waiters:
-                return
-        self._wake_one()
-
-    def _flush_overflow(self) -> None:
-        for signum, count in self._overflow.items():
-            self._items.append(Missed(signum, count))
-        self._overflow.clear()
-
-    def _wake_one(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiters:
-                    return
-                wake = self._waiters.popleft()
-            if wake():  # its event loop may have ended: then another one
-                return
-
-    # --- the end ----------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """End it; a second call does nothing. Who waits is woken; what was delivered and not
-        read is in ``unread``."""
-        if self._closed or self._pid != os.getpid():
-            return
-        _detach(self)
-        with self._lock:
-            self._closed = True
-            self._flush_overflow()
-            self._unread = list(self._items)
-            self._items.clear()
-            waiters = list(self._waiters)
-            self._waiters.clear()
-        for wake in waiters:
-            wake()
+                self.leave(waiter.wake)
 
     def __enter__(self) -> Stream:
         return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     async def __aenter__(self) -> Stream:
         return self
@@ -251,16 +113,21 @@ class Stream:
     ) -> None:
         self.close()
 
-    # At the very end of the interpreter the modules that close() needs are gone, sys too.
-    def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not getattr(self, "_closed", True) and not finalizing():
-            self.close()
+    # Nobody will look at what was not read, so it waits for nobody: the collector may call this in
+    # any thread, and anywhere.
+    def __del__(
+        self,
+        close: Callable[[_core.Mailbox], None] = _core.close_quietly,
+        finalizing: Callable[[], bool] = sys.is_finalizing,
+    ) -> None:
+        if not finalizing():
+            close(self)
 
     def __repr__(self) -> str:
         from sigrec._signals.names import name
 
-        state = "closed" if self._closed else f"{len(self._items)} waiting"
-        return f"<Stream of {', '.join(map(name, self._signums))}: {state}>"
+        state = "closed" if self.closed else f"{len(self._items)} waiting"
+        return f"<Stream of {', '.join(map(name, self._numbers))}: {state}>"
 
 
 def stream(*signums: int, backlog: int = BACKLOG) -> Stream:
@@ -280,8 +147,9 @@ def stream(*signums: int, backlog: int = BACKLOG) -> Stream:
     backlog = _check.integer(
         f"backlog must be an int from 1 to {LARGEST_BACKLOG}", backlog, 1, LARGEST_BACKLOG
     )
-    made = Stream(numbers, backlog)
-    _attach(made)
+    dispatcher.start()
+    made = Stream()
+    _core.open_mailbox(made, numbers, backlog, publishing.start())
     return made
 
 
@@ -291,9 +159,13 @@ def wait(*signums: int, timeout: float | None = None) -> SignalInfo | None:
     What came before the call is not seen: for more than one, open a :func:`stream`. Raises as
     that does.
     """
+    _core.refuse_to_wait("sigrec.wait()")
     timeout = _check.timeout(timeout)  # before anything is changed
-    with stream(*signums) as opened:
+    opened = stream(*signums)
+    try:
         item = opened.get(timeout)
+    finally:
+        _core.close_quietly(opened)
     if isinstance(item, Missed):
         raise SigrecError(f"{item!r} came, of which the detail was lost")
     return item
@@ -307,38 +179,44 @@ class Flag(threading.Event):
 
     def __init__(self, *signums: int) -> None:
         super().__init__()
-        self._info: SignalInfo | None = None
+        self._bell = _core.Bell()
         numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
         if not numbers:
             raise ValueError("which signals? Flag() needs at least one")
+        # Those that are not in force yet do no harm where the rest of this is not reached.
         self._registrations = [
-            register(number, self._come, siginfo=True, deliver="thread") for number in numbers
+            prepared(number, self._bell, siginfo=True, deliver="thread") for number in numbers
         ]
-
-    def _come(self, signum: int, info: SignalInfo | None, frame: FrameType | None) -> None:
-        if not self.is_set():
-            self._info = info
-            self.set()
+        put_in_force(self._registrations)
 
     @property
     def info(self) -> SignalInfo | None:
         """The first one that came since it was made or cleared; None: none came, or it had no
         siginfo."""
-        return self._info
+        return self._bell.info
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Whether it is set; waits until it is, ``timeout`` seconds at most."""
-        return super().wait(_check.timeout(timeout))
+    # Not threading.Event's own, which hold a lock: a handler that interrupts who holds it, and
+    # calls one of these or waits for the dispatcher thread, would wait for ever.
+    def is_set(self) -> bool:
+        """Whether one came, or set() was called, since it was made or cleared."""
+        return self._bell.is_set()
+
+    def set(self) -> None:
+        """As if one had come, of which nothing is known."""
+        self._bell.set()
 
     def clear(self) -> None:
         """As if nothing had come: it is not set, and ``info`` is None."""
-        super().clear()
-        self._info = None
+        self._bell.clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is set; waits until it is, ``timeout`` seconds at most. Raises SigrecError in a
+        handler on the dispatcher thread, which would wait for itself."""
+        return self._bell.wait(_check.timeout(timeout))
 
     def close(self) -> None:
         """Give the signals back; a second call does nothing. It stays set, if it was."""
-        while self._registrations:
-            self._registrations.pop().cancel()
+        end([one for one in self._registrations if one.active])
 
     def __enter__(self) -> Flag:
         return self
@@ -351,78 +229,11 @@ class Flag(threading.Event):
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        from sigrec._signals.names import name
 
-# --- who gets what -----------------------------------------------------------------------
-
-
-class _Source:
-    """One signal that has subscribers."""
-
-    def __init__(self, signum: int) -> None:
-        # Replaced as a whole: the dispatcher thread reads it without a lock. Weak: a stream
-        # that nobody has any more closes itself.
-        self.subscribers: tuple[weakref.ref[Stream], ...] = ()
-        self.registration: Registration = register(
-            signum, self._hand_out, siginfo=True, deliver="thread"
-        )
-
-    def _hand_out(self, signum: int, info: SignalInfo | None, frame: FrameType | None) -> None:
-        for reference in self.subscribers:
-            subscriber = reference()
-            if subscriber is not None:
-                subscriber._put(signum, info)
-
-
-_sources: dict[int, _Source] = {}
-_sources_lock = threading.RLock()
-
-
-def _attach(made: Stream) -> None:
-    with _sources_lock:
-        try:
-            for number in made._signums:
-                if number not in _sources:
-                    _sources[number] = _Source(number)
-                source = _sources[number]
-                source.subscribers = (*source.subscribers, weakref.ref(made))
-        except BaseException:
-            _detach(made)
-            made._closed = True
-            raise
-
-
-def _detach(stream: Stream) -> None:
-    # What was delivered before is in the stream when this returns. Without the lock: the
-    # dispatcher thread may be closing a stream, too.
-    dispatcher.finish()
-    ended = []
-    with _sources_lock:
-        for number in stream._signums:
-            source = _sources.get(number)
-            if source is None or all(r() is not stream for r in source.subscribers):
-                continue
-            others = tuple(r for r in source.subscribers if r() is not None and r() is not stream)
-            if others:
-                source.subscribers = others
-            else:
-                ended.append(_sources.pop(number))
-    for source in ended:
-        source.registration.cancel()  # the stream still gets what comes until then
-        source.subscribers = ()
-
-
-def _after_fork() -> None:
-    """Streams are the parent's. Nobody reads them here, so the signals are given back: a child
-    that ignored SIGTERM because its parent had a stream of it could not be ended."""
-    global _sources_lock
-    _sources_lock = threading.RLock()
-    for source in _sources.values():
-        source.subscribers = ()
-        source.registration.cancel()
-    _sources.clear()
-
-
-os.register_at_fork(after_in_child=_after_fork)
+        signums = ", ".join(name(one.signum) for one in self._registrations)
+        return f"<Flag of {signums}: {'set' if self.is_set() else 'unset'}>"
 
 
 # --- event loops ----------------------------------------------------------------------------

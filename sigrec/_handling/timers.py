@@ -9,7 +9,8 @@ import time
 
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
-from sigrec._handling.registration import register, wait_until_taken
+from sigrec._handling import dispatcher
+from sigrec._recorder import publishing
 from sigrec._recorder.own import stats
 from sigrec._signals.names import catchable
 
@@ -18,13 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
-    from sigrec._handling.registration import Registration
     from sigrec._signals.siginfo import SignalInfo
 
 LONGEST_S = 1 << 33  # what timer_settime(2) takes in nanoseconds, and a century more than enough
-# The signals of timers, and of what is being made: taken by setdefault(), which no other thread
-# and no handler comes between, and which waits for nobody.
-_used: dict[int, object] = {}
 
 
 class Timer:
@@ -33,17 +30,11 @@ class Timer:
     As a context manager it ends with the block.
     """
 
-    def __init__(
-        self,
-        signum: int,
-        handle: _core.Timer,
-        registration: Registration,
-        thread: int | None,
-    ) -> None:
+    def __init__(self, signum: int, thread: int | None) -> None:
         self._signum = signum
-        self._handle = handle
-        self._registration = registration
+        self._handle = _core.Timer()
         self._thread = thread
+        self._by_clock = 0
         self._pid = os.getpid()
         self._before = _expirations(signum)
         self._ended: int | None = None
@@ -66,13 +57,12 @@ class Timer:
         if self._ended is not None:
             return
         blocked = self._thread is not None and _is_pending_in(self._thread, self.signum)
-        by_clock = self._handle.expired() if blocked else 0
-        taken = self._handle.end(self.signum)
-        wait_until_taken(self.signum)
-        _core.discard_pending(self.signum)  # or it would end us, once the signal is given back
-        self._registration.cancel()
-        self._ended = max(self._counted() + taken, by_clock)
-        _used.pop(self.signum, None)
+        if blocked:
+            self._by_clock = self._handle.expired()
+        over = self._handle.end()
+        self._ended = max(self._counted() + self._handle.taken, self._by_clock)
+        if not over:
+            _core.say_that_it_takes_long()
 
     def _counted(self) -> int:
         return _expirations(self.signum) - self._before if self._pid == os.getpid() else 0
@@ -130,30 +120,37 @@ def timer(
         if os.path.isdir("/proc/self/task") and not os.path.isdir(f"/proc/self/task/{int(thread)}"):
             _check.bad(is_thread, thread)
     _check.integer("value must be an int of 64 bits, signed", value, -(1 << 63), (1 << 63) - 1)
-    number = _take_free_signal() if signum is None else _take_signal(catchable(signum))
+    if signum is not None:
+        catchable(signum)
 
     def call(signum: int, info: SignalInfo | None, frame: FrameType | None) -> None:
         if handler is not None:
             handler(info)
 
-    registration = None
-    try:
-        registration = register(number, call, siginfo=True, deliver="thread")
-        handle = _core.Timer(clock, number, thread or 0, value)
-        made = Timer(number, handle, registration, thread)
-        handle.start(first_ns, interval_ns)
-    except BaseException as error:
-        if registration is not None:
-            registration.cancel()
-        _used.pop(number, None)
-        if isinstance(error, OSError) and error.errno == errno.EINVAL:
+    dispatcher.start()
+    capacity = publishing.start()
+    while True:
+        number = _free_signal() if signum is None else int(signum)
+        made = Timer(number, thread)
+        core_handler = _core.Handler(number, call, True, False, 1, True)
+        try:
+            begun = made._handle.begin(
+                core_handler, clock, thread or 0, value, first_ns, interval_ns, capacity
+            )
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
             raise ValueError(
                 f"there is no timer of clock {clock}"
                 + ("" if thread is None else f" for thread {thread}")
                 + " here: timer_create(2)"
             ) from None
-        raise
-    return made
+        if begun:
+            return made
+        if signum is not None and _core.is_timed(number):
+            raise ValueError(f"signal {number} is another timer's")
+        if signum is not None:
+            raise ValueError(f"signal {number} is registered: a timer needs one of its own")
 
 
 def _expirations(signum: int) -> int:
@@ -176,33 +173,10 @@ def _is_pending_in(thread: int, signum: int) -> bool:
     return bool(int(pending.partition(":")[2], 16) >> (signum - 1) & 1)
 
 
-def _is_registered(number: int) -> bool:
-    ledger = stats()
-    return number in ledger and ledger[number].mode == "registered"
-
-
-def _reserve(number: int) -> bool:
-    mine = object()
-    return _used.setdefault(number, mine) is mine
-
-
-def _take_signal(number: int) -> int:
-    if not _reserve(number):
-        raise ValueError(f"signal {number} is another timer's")
-    if _is_registered(number):
-        del _used[number]
-        raise ValueError(f"signal {number} is registered: a timer needs one of its own")
-    return number
-
-
-def _take_free_signal() -> int:
+def _free_signal() -> int:
+    """Another thread may be faster: see _core.Timer.begin()."""
     for number in range(signal.SIGRTMAX, signal.SIGRTMIN - 1, -1):
-        if (
-            number not in _used
-            and signal.getsignal(number) == signal.SIG_DFL
-            and not _is_registered(number)
-            and _reserve(number)
-        ):
+        if not _core.registered(number) and signal.getsignal(number) == signal.SIG_DFL:
             return number
     raise SigrecError("every real-time signal has a handler: name the timer's by signum=")
 

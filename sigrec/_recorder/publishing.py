@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
@@ -13,6 +12,7 @@ from sigrec._recorder import retention
 
 HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
+END_S = 5.0  # for what is handled at exit, and for another thread that makes the recording
 LARGEST = 1 << 24  # events: 1 GiB
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of sigrec, not of this room
 
@@ -29,7 +29,6 @@ class _Settings:
 
 
 _settings = _Settings()
-_lock = threading.RLock()  # two threads may each find that there is no recording yet
 
 
 def configure(
@@ -53,12 +52,11 @@ def configure(
         raise SigrecError("configure() must come before the first register() in this process")
     new_history = _capacity("history", history, _settings.history)
     new_queue = _capacity("queue", queue, _settings.queue)
+    changed: dict[str, object] = {"history": new_history, "queue": new_queue}
     if recording is not None:
         path = _check.path("recording must be the path of a file", recording)
-        _settings.recording = os.path.abspath(path)
-        _settings.pid = os.getpid()
-    _settings.history = new_history
-    _settings.queue = new_queue
+        changed |= {"recording": os.path.abspath(path), "pid": os.getpid()}
+    vars(_settings).update(changed)  # at once: a handler may raise in between
 
 
 def keep() -> None:
@@ -79,38 +77,26 @@ def started() -> bool:
 
 
 def start() -> int:
-    """Make sure that this process counts somewhere; returns the queue capacity."""
-    with _lock:
-        if not _settings.started:
-            import atexit
+    """Make sure that this process counts somewhere; returns the queue capacity.
 
-            _core.start(adopt)
-            atexit.register(_core.stop)
-            atexit.register(_note_exception)
-            os.register_at_fork(after_in_child=_after_fork)
-            _settings.started = True
-        if not _core.adopted():
-            adopt()
+    Without a lock, since a handler can come in between: what is done twice does no harm."""
+    if not _settings.started:
+        import atexit
+
+        _core.start(_adopt)
+        atexit.register(_core.stop, END_S)
+        atexit.register(_note_exception)
+        os.register_at_fork(after_in_child=_core.after_fork_in_child)
+        _settings.started = True
+    _core.adopt_now(END_S)
     return _settings.queue
 
 
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()  # another thread may have held it
-    _core.after_fork_in_child()
-
-
-def adopt() -> None:
+def _adopt() -> None:
     """Give this process a recording: a file in the first usable place, or private memory.
 
     Never raises for want of a place: recording must not break the program.
     """
-    with _lock:
-        if not _core.adopted():
-            _adopt()
-
-
-def _adopt() -> None:
     notes: list[str] = []
     named = _settings.recording if _settings.pid == os.getpid() else None
     if named is not None:

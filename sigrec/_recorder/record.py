@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections import Counter
 
 from sigrec import _check, _core
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
 
-_lock = threading.RLock()
-_recorders: Counter[int] = Counter()  # by signal: how many have it
-_named: Counter[int] = Counter()  # of these: how many by name, and so even while it is ignored
 _prepared = False
 
 
@@ -73,12 +69,10 @@ class Recorder:
 
     def stop(self) -> None:
         """End it; a second call does nothing. The kernel has again what the program set."""
-        with _lock:
-            if self._stopped is not None:
-                return
+        if self._stopped is None:
             with self._open() as recording:
-                self._stopped = self._count(recording), self._list(recording)
-            _let_go(self._signums, self._named)
+                stopped = self._count(recording), self._list(recording)
+            _core.record_stop(self._signums, self._named, self, stopped)
 
     def __enter__(self) -> Recorder:
         return self
@@ -148,38 +142,19 @@ def record(*signums: int, children: bool = False) -> Recorder:
         numbers = tuple(
             sorted(int(n) for n in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
         )
-    with _lock:
-        _prepare()
-        if children:
-            _record_children()
-        counted = publishing.started()
-        publishing.start()
-        recorder = Recorder(numbers, named, counted)
-        begun: list[int] = []
-        try:
-            for number in numbers:
-                _core.record(number, named or _named[number] > 0)
-                _recorders[number] += 1
-                _named[number] += named
-                begun.append(number)
-        except OSError as error:
-            _let_go(tuple(begun), named)
-            from sigrec._signals.names import name
+    _prepare()
+    if children:
+        _record_children()
+    counted = publishing.started()
+    publishing.start()
+    recorder = Recorder(numbers, named, counted)
+    try:
+        _core.record(numbers, named)
+    except OSError as error:
+        from sigrec._signals.names import name
 
-            raise SigrecError(
-                f"{name(numbers[len(begun)])} cannot be recorded: {error.strerror}"
-            ) from None
+        raise SigrecError(f"{name(error.filename)} cannot be recorded: {error.strerror}") from None
     return recorder
-
-
-def _let_go(signums: tuple[int, ...], named: bool) -> None:
-    for number in signums:
-        _recorders[number] -= 1
-        _named[number] -= named
-        if not _recorders[number]:
-            _core.record_stop(number)
-        elif named and not _named[number]:
-            _core.record(number, False)
 
 
 def _prepare() -> None:
@@ -190,13 +165,7 @@ def _prepare() -> None:
         raise SigrecError(
             f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: register() works here"
         )
-    os.register_at_fork(after_in_child=_after_fork)
     _prepared = True
-
-
-def _after_fork() -> None:
-    global _lock
-    _lock = threading.RLock()  # another thread may have held it
 
 
 _children = False

@@ -1,0 +1,674 @@
+# Waiting: for the dispatcher thread, for a stream's next event, for a flag. The rule is in
+# _core_registrations.pxi.
+
+cdef uint64_t patience_ns = 5_000_000_000  # without a call beginning or ending; then it is said
+
+
+def set_patience(double seconds) -> None:
+    """How long the dispatcher thread may be in one call before nobody waits for it any more."""
+    global patience_ns
+    patience_ns = <uint64_t>(seconds * 1e9)
+
+
+@cython.internal
+cdef class Waiter:
+    """One wait, of one thread: on a lock of CPython's own, whatever was patched."""
+    cdef PyThread_type_lock lock
+    cdef bint woken
+
+    def __cinit__(self):
+        self.lock = PyThread_allocate_lock()
+        if self.lock is NULL:
+            raise MemoryError
+        PyThread_acquire_lock(self.lock, 0)
+
+    def __dealloc__(self):
+        if self.lock is not NULL:
+            PyThread_free_lock(self.lock)
+
+    cdef void wake(self) noexcept:
+        """Once."""
+        if not self.woken:
+            self.woken = True
+            PyThread_release_lock(self.lock)
+
+    cdef bint wait(self, uint64_t until_ns) except? True:
+        """False: nobody woke it until then (0: for ever). Python handlers run meanwhile."""
+        cdef long long microseconds = -1
+        cdef uint64_t now
+        cdef PyLockStatus status
+        while True:
+            if until_ns:
+                now = monotonic_ns()
+                microseconds = (until_ns - now + 999) // 1000 if now < until_ns else 0
+                microseconds = min(microseconds, 1_000_000_000_000)
+            with nogil:
+                status = PyThread_acquire_lock_timed(self.lock, microseconds, 1)
+            if status == PY_LOCK_ACQUIRED:
+                return True
+            if status == PY_LOCK_INTR:
+                PyErr_CheckSignals()
+            elif until_ns and monotonic_ns() >= until_ns:
+                return False
+
+
+# --- for the dispatcher thread ---------------------------------------------------------
+
+cdef unsigned long dispatcher = 0  # the thread; 0: there is none
+cdef bint dispatcher_ends = False
+cdef list finishing = []  # who waits for it; changed under guard
+
+
+cdef inline bint in_dispatcher() noexcept:
+    return dispatcher != 0 and dispatcher == PyThread_get_thread_ident()
+
+
+def thread_ident() -> int:
+    """Of this thread: threading.get_ident() may be a green thread's."""
+    return PyThread_get_thread_ident()
+
+
+def dispatcher_ident() -> int:
+    """Of the dispatcher thread; 0: there is none."""
+    return dispatcher
+
+
+@cython.internal
+cdef class Finish(Waiter):
+    """Until the dispatcher thread has handled what is there when this is made."""
+    cdef int count
+    cdef int signums[65]
+    cdef queue_place until[65]
+    cdef uint64_t call[65]  # the last one that began before that was passed; 0: it was not yet
+
+    cdef void add(self, int signum) noexcept:
+        cdef queue *q = registry_queue(signum)
+        if q is NULL:
+            return
+        self.signums[self.count] = signum
+        self.until[self.count] = queue_now(q)
+        self.call[self.count] = 0
+        self.count += 1
+
+    cdef bint is_over(self) noexcept:
+        """Under guard."""
+        cdef int i, signum
+        for i in range(self.count):
+            signum = self.signums[i]
+            if not to_thread[signum]:
+                continue  # the main thread has it now
+            if not self.call[i]:
+                if not queue_passed(registry_queue(signum), self.until[i]):
+                    return False
+                self.call[i] = in_thread.calls + 1
+            if in_thread.depth[signum] and returned[signum] < self.call[i]:
+                return False
+        return True
+
+
+# Indexed by signal number: how many calls there had been, and one, when no call of its handler was
+# on the stack any more.
+cdef uint64_t returned[65]
+
+
+cdef void note_return(int signum) noexcept:
+    """In the dispatcher thread, after a call."""
+    if not in_thread.depth[signum]:
+        returned[signum] = in_thread.calls + 1
+    if finishing:
+        notify()
+
+
+cdef void notify() noexcept:
+    cdef Finish one
+    with cython.critical_section(guard):
+        for one in finishing:
+            if one.is_over():
+                one.wake()
+
+
+cdef bint finish(signums, list errors) except? False:
+    """What was delivered to these signals before is handled when this returns. In the dispatcher
+    thread: by this, as far as it may. False: a call has taken too long; the rest comes after it."""
+    cdef Finish one
+    cdef uint64_t calls, since
+    cdef int32_t pid = process_pid()
+    cdef bint over = False
+    if in_dispatcher():
+        for signum in signums:
+            settle(signum, errors)
+        return True
+    if not dispatcher:
+        return True
+    one = Finish()
+    for signum in signums:
+        one.add(signum)
+    with cython.critical_section(guard):
+        over = one.is_over()
+        if not over:
+            finishing.append(one)
+    if over:
+        return True
+    try:
+        calls, since = in_thread.calls, monotonic_ns()
+        while True:
+            wake_post()
+            if one.wait(monotonic_ns() + 50_000_000):
+                return True
+            if not dispatcher or process_pid() != pid:
+                return True
+            with cython.critical_section(guard):
+                over = one.is_over()
+            if over:
+                return True
+            if in_thread.calls != calls:
+                calls, since = in_thread.calls, monotonic_ns()
+            elif monotonic_ns() - since > patience_ns:
+                return False
+    finally:
+        with cython.critical_section(guard):
+            if one in finishing:
+                finishing.remove(one)
+
+
+cdef void boot(void *run) noexcept with gil:
+    global dispatcher
+    try:
+        (<object>run)()
+    finally:
+        if in_dispatcher():
+            dispatcher = 0
+        Py_DECREF(<object>run)
+        notify()
+
+
+def start_dispatcher(run) -> None:
+    """Runs run() in a thread of its own, if there is none: a real one, whatever was patched. It
+    takes no signals: the kernel gives them to threads that can run Python for them."""
+    global dispatcher, dispatcher_ends
+    cdef sigset_t all_signals, mask
+    cdef unsigned long ident = 0
+    begin_change()
+    if not dispatcher:
+        dispatcher_ends = False
+        Py_INCREF(run)
+        registry_mask(&all_signals)  # not the faults
+        pthread_sigmask(SIG_BLOCK, &all_signals, &mask)
+        ident = PyThread_start_new_thread(boot, <void *>run)
+        pthread_sigmask(SIG_SETMASK, &mask, NULL)
+        if ident != NO_THREAD:
+            dispatcher = ident
+        else:
+            Py_DECREF(run)
+    end_change()
+    if ident == NO_THREAD:
+        raise RuntimeError("can't start new thread")
+
+
+def dispatch_in_thread(uint64_t timeout_ns) -> bool:
+    """The dispatcher thread: waits until there is something to handle, for timeout_ns at most,
+    and handles it. False: it is to end."""
+    cdef uint64_t ignored = 0
+    cdef bint woken
+    if not in_dispatcher():
+        return False  # a handler forked, and this is the child
+    if not dispatcher_ends:
+        with nogil:
+            woken = wake_wait(timeout_ns)
+        if woken:
+            drain(&in_thread, 0, None, &ignored)
+    if dispatcher_ends:
+        drain(&in_thread, 0, None, &ignored)
+    return not (dispatcher_ends and is_idle(&in_thread))
+
+
+cdef bint is_idle(const roster *mine) noexcept:
+    cdef int i
+    cdef event ignored
+    for i in range(mine.count):
+        if queue_next(registry_queue(mine.signums[i]), &ignored) != QUEUE_NONE:
+            return False
+    return True
+
+
+def end_dispatcher(double seconds) -> None:
+    """At exit: it handles what was delivered, and ends; not later than that."""
+    global dispatcher_ends
+    cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
+    if not dispatcher or in_dispatcher():
+        return
+    dispatcher_ends = True
+    while dispatcher and monotonic_ns() < until:
+        wake_post()
+        Waiter().wait(min(until, monotonic_ns() + 1_000_000))
+
+
+def stop(double seconds) -> None:
+    """At exit: handles what was delivered to the main thread, for so long at most. What comes from
+    then on is counted, and not handled: CPython tears down its own table of handlers, which a trip
+    reads."""
+    cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
+    cdef uint64_t calls, ignored = 0
+    cdef list errors = []
+    frame = interrupted_frame()
+    while not is_idle(&in_main) and monotonic_ns() < until:
+        calls = in_main.calls
+        try:
+            drain(&in_main, 0, frame, &ignored)
+        except BaseException as error:
+            errors.append(error)
+        if in_main.calls == calls:
+            break
+    trip_set(NULL)
+    if errors:
+        raise errors[0]
+
+
+cpdef int refuse_to_wait(str what) except -1:
+    if in_dispatcher():
+        from sigrec._errors import SigrecError
+        raise SigrecError(
+            f"{what} in the dispatcher thread would wait for itself: signals reach it only when "
+            f"the handler that runs there has returned"
+        )
+    return 0
+
+
+cdef uint64_t deadline(timeout) except? 0:
+    """0: none."""
+    timeout = check_timeout(timeout)
+    return 0 if timeout is None else monotonic_ns() + <uint64_t>(min(timeout, 1e9) * 1e9)
+
+
+cdef class Bell:
+    """An event as threading.Event is one; as a handler, it is set by the first signal."""
+    cdef bint is_set_
+    cdef readonly object info
+    cdef list waiters
+
+    def __cinit__(self):
+        self.waiters = []
+
+    def __call__(self, signum, info, frame):
+        with cython.critical_section(self):
+            if not self.is_set_:
+                self.info = info
+                self.ring()
+
+    cdef void ring(self):
+        cdef Waiter one
+        self.is_set_ = True
+        for one in self.waiters:
+            one.wake()
+        self.waiters = []
+
+    def is_set(self) -> bool:
+        return self.is_set_
+
+    def set(self) -> None:
+        with cython.critical_section(self):
+            self.ring()
+
+    def clear(self) -> None:
+        cdef object before
+        with cython.critical_section(self):
+            before, self.info = self.info, None
+            self.is_set_ = False
+
+    @cython.annotation_typing(False)
+    def wait(self, timeout: float | None = None) -> bool:
+        cdef uint64_t until = deadline(timeout)
+        cdef Waiter one
+        cdef bint already
+        if self.is_set_:
+            return True
+        if until and until <= monotonic_ns():
+            return False
+        refuse_to_wait("Flag.wait()")
+        one = Waiter()
+        with cython.critical_section(self):
+            already = self.is_set_
+            if not already:
+                self.waiters.append(one)
+        if already:
+            return True
+        try:
+            return one.wait(until) or self.is_set_
+        finally:
+            with cython.critical_section(self):
+                if one in self.waiters:
+                    self.waiters.remove(one)
+
+
+# --- streams -------------------------------------------------------------------------------
+
+cdef object Missed = None
+cdef object set_missed_signo = None
+cdef object set_missed_count = None
+
+
+def use_missed(kind) -> None:
+    """The class of what stands for events that a stream has lost: si_signo and count are slots."""
+    global Missed, set_missed_signo, set_missed_count
+    Missed = kind
+    set_missed_signo = kind.si_signo.__set__
+    set_missed_count = kind.count.__set__
+
+
+cdef object make_missed(signum, count):
+    """As Missed(), but no Python code runs on the way."""
+    made = new_object(Missed)
+    set_missed_signo(made, signum)
+    set_missed_count(made, count)
+    return made
+
+
+@cython.internal
+cdef class Source:
+    """A signal that has subscribers: the handler that hands out."""
+    cdef Handler handler
+    # Replaced as a whole: the dispatcher thread reads it without a lock. Weak: a stream that nobody
+    # has any more closes itself.
+    cdef tuple subscribers
+
+    def __call__(self, signum, info, frame):
+        for reference in self.subscribers:
+            subscriber = reference()
+            if subscriber is not None:
+                (<Mailbox>subscriber).put(signum, info)
+
+
+cdef list sources = [None] * SIGREC_NSIG
+
+
+cdef class Mailbox:
+    """What a stream is made of: events that wait, and who waits for them."""
+    cdef object __weakref__
+    cdef readonly tuple _numbers
+    cdef readonly bint _closed
+    cdef readonly list _unread  # what was delivered and not read when it was closed
+    cdef readonly object _items
+    cdef readonly dict _overflow
+    cdef readonly object _waiters  # Waiter, or a callable: False if nobody was there any more
+    cdef uint64_t waiting  # of the items, those that are not Missed
+    cdef uint64_t backlog
+    cdef int32_t pid
+    cdef bint leaving
+
+    def __cinit__(self, *ignored, **also_ignored):
+        self._closed = True
+        self._unread = []
+        self._items = deque()
+        self._overflow = {}
+        self._waiters = deque()
+
+    cpdef int check_process(self) except -1:
+        if self.pid != getpid():
+            from sigrec._errors import SigrecError
+            raise SigrecError(
+                f"this stream is of PID {self.pid}: open one in this process, PID {getpid()}"
+            )
+        return 0
+
+    cdef put(self, signum, info):
+        """In the dispatcher thread."""
+        with cython.critical_section(self):
+            if self._closed:
+                return
+            if info is None or self.waiting >= self.backlog:
+                self._overflow[signum] = self._overflow.get(signum, 0) + 1
+            else:
+                if self._overflow:
+                    self.flush()
+                self._items.append(info)
+                self.waiting += 1
+        if self._waiters:
+            self.wake_one()
+
+    cdef flush(self):
+        cdef dict overflow = self._overflow
+        self._overflow = {}
+        for signum, count in overflow.items():
+            self._items.append(make_missed(signum, count))
+
+    cdef wake_one(self):
+        cdef object one
+        while True:
+            with cython.critical_section(self):
+                one = self._waiters.popleft() if self._waiters else None
+            if one is None:
+                return
+            if type(one) is Waiter:
+                with cython.critical_section(self):
+                    (<Waiter>one).wake()
+                return
+            if one():  # its event loop may have ended: then another one
+                return
+
+    cdef object take(self):
+        """None: there is nothing."""
+        cdef object item
+        if not self._items and self._overflow:
+            self.flush()
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        if type(item) is not Missed:
+            self.waiting -= 1
+        return item
+
+    def take_or_wait(self, wake):
+        """The next one; None: there is none, and wake() is called when one comes. Raises
+        StopAsyncIteration where it is closed."""
+        cdef object item
+        self.check_process()
+        with cython.critical_section(self):
+            item = self.take()
+            if item is None and not self._closed:
+                self._waiters.append(wake)
+        if item is None and self._closed:
+            raise StopAsyncIteration
+        return item
+
+    def leave(self, wake) -> None:
+        """A waiter goes, woken or not. If it was woken and takes nothing, another one must."""
+        cdef bint more = False
+        with cython.critical_section(self):
+            if wake in self._waiters:
+                self._waiters.remove(wake)
+            else:
+                more = bool(self._items or self._overflow)
+        if more:
+            self.wake_one()
+
+    cdef object next(self, uint64_t until, bint polls):
+        cdef object item
+        cdef Waiter one
+        cdef bint woken
+        while True:
+            self.check_process()
+            with cython.critical_section(self):
+                item = self.take()
+            if item is not None or self._closed or polls:
+                return item
+            refuse_to_wait("to wait for a signal")
+            one = Waiter()
+            with cython.critical_section(self):
+                item = self.take()
+                if item is None and not self._closed:
+                    self._waiters.append(one)
+            if item is not None or self._closed:
+                return item
+            woken = False
+            try:
+                woken = one.wait(until)
+            finally:
+                self.leave(one)
+            polls = not woken and until != 0
+
+    @cython.annotation_typing(False)
+    def get(self, timeout: float | None = None) -> SignalInfo | Missed | None:
+        """The next one; waits for it, ``timeout`` seconds at most. None: none came in that time,
+        or the stream was closed meanwhile.
+
+        Raises SigrecError in a forked child, since the stream is its parent's, and in a handler on
+        the dispatcher thread, which would wait for itself.
+        """
+        cdef uint64_t until = deadline(timeout)
+        return self.next(until, until != 0 and until <= monotonic_ns())
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef object item = self.next(0, False)
+        if item is None:
+            raise StopIteration
+        return item
+
+    cdef shut(self):
+        cdef list waiters
+        with cython.critical_section(self):
+            self._closed = True
+            self.flush()
+            self._unread = list(self._items)
+            self._items.clear()
+            waiters = list(self._waiters)
+            self._waiters.clear()
+        for one in waiters:
+            if type(one) is Waiter:
+                (<Waiter>one).wake()
+            else:
+                one()
+
+    # As a context manager: nothing comes between the block and this.
+    def __exit__(self, *exception) -> None:
+        self.end(True)
+
+    def close(self) -> None:
+        """End it; a second call does nothing. Who waits is woken; what was delivered and not
+        read is in ``unread``.
+
+        Raises SigrecError, the stream being closed, where a handler on the dispatcher thread has
+        not returned for five seconds, so that what was delivered before cannot be waited for.
+        """
+        self.end(True)
+
+    cdef int end(self, bint waits) except -1:
+        cdef list errors = []
+        cdef bint over = True
+        if self._closed or self.leaving or self.pid != getpid():
+            return 0
+        if waits:
+            over = finish(self._numbers, errors)
+        if self._closed or self.leaving:
+            return 0
+        self.leaving = True
+        try:
+            detach(self)  # the stream still gets what waits there
+            if waits and over:
+                over = finish(self._numbers, errors)
+        finally:
+            self.shut()
+            forget_ended(&in_thread)
+        if errors:
+            raise errors[0]
+        if not over:
+            say_that_it_takes_long()
+        return 0
+
+
+cpdef int say_that_it_takes_long() except -1:
+    from sigrec._errors import SigrecError
+    raise SigrecError(
+        f"a handler on the dispatcher thread has not returned for {patience_ns / 1e9:g} seconds: "
+        f"this is done, but what was delivered before is handled only when that handler returns"
+    )
+
+
+def open_mailbox(Mailbox made, tuple signums, uint64_t backlog, uint64_t queue_capacity) -> None:
+    """Subscribes it to these signals: to all of them, or none."""
+    cdef Source source
+    cdef list fresh = []
+    cdef list dropped = []
+    cdef list entered = []
+    cdef object reference = weakref(made)
+    made._numbers = signums
+    made.backlog = backlog
+    made.pid = getpid()
+    for signum in signums:
+        source = Source()
+        source.subscribers = ()
+        source.handler = Handler(signum, source, True, False, 1, True)
+        fresh.append(source)
+    begin_change()
+    try:
+        for source in fresh:
+            signum = source.handler.signum
+            if sources[signum] is None:
+                enter(source.handler, queue_capacity, UNTOUCHED, dropped)
+                sources[signum] = source
+                entered.append(source)
+            source = <Source>sources[signum]
+            source.subscribers = source.subscribers + (reference,)
+        made._closed = False
+    except:
+        unsubscribe(made)
+        raise
+    finally:
+        end_change()
+    arm(&in_thread)
+
+
+cdef int detach(Mailbox made) except -1:
+    begin_change()
+    try:
+        unsubscribe(made)
+    finally:
+        end_change()
+    return 0
+
+
+cdef int unsubscribe(Mailbox made) except -1:
+    """In a change."""
+    cdef Source source
+    cdef tuple others
+    for signum in made._numbers:
+        if sources[signum] is None:
+            continue
+        source = <Source>sources[signum]
+        others = tuple([r for r in source.subscribers if r() is not None and r() is not made])
+        if others:
+            source.subscribers = others
+        else:  # what waits is still handed out
+            sources[signum] = None
+            if source.handler.active:
+                undo(source.handler)
+    return 0
+
+
+def close_quietly(Mailbox made) -> None:
+    """As close(), but nobody will look at what was not read: it waits for nothing."""
+    made.end(False)
+
+
+def close_in_child() -> None:
+    """Streams are the parent's. Nobody reads them in a forked child, so the signals are given back:
+    a child that ignored SIGTERM because its parent had a stream of it could not be ended."""
+    cdef Source source
+    begin_change()
+    try:
+        for signum in range(1, SIGREC_NSIG):
+            if sources[signum] is not None:
+                source = <Source>sources[signum]
+                source.subscribers = ()
+                sources[signum] = None
+                if source.handler.active:
+                    undo(source.handler)
+    finally:
+        end_change()
+
+
+def subscribed(int signum) -> bool:
+    """Whether a stream has the signal."""
+    return sources[signum] is not None
