@@ -352,6 +352,7 @@ def test_libraries_under_install(tmp_path):
             async def main():
                 loop, come = asyncio.get_running_loop(), asyncio.Event()
                 loop.add_signal_handler(signal.SIGUSR1, come.set)
+                print(sigrec.stats()[signal.SIGUSR1].mode)
                 os.kill(os.getpid(), signal.SIGUSR1)
                 await come.wait()
                 loop.remove_signal_handler(signal.SIGUSR1)
@@ -371,7 +372,7 @@ def test_libraries_under_install(tmp_path):
         )
     )
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=100)
-    assert done.stdout == "3\nTrue\n285\ntimeout\n", done.stderr
+    assert done.stdout == "registered\n3\nTrue\n285\ntimeout\n", done.stderr
 
 
 # --- CPython's own tests ------------------------------------------------------------------------

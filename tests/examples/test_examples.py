@@ -144,11 +144,12 @@ def test_sighup_while_it_cleans_up():
 import os, signal, sys
 def hook(event, args):
     if event == "os.remove" and "sigrec-example-" in str(args[0]):
+        print("now", file=sys.stderr)
         os.kill(os.getpid(), signal.SIGHUP)
 sys.addaudithook(hook)
 """
     done = run_with(code, "sighup.py", input="\n")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "now\n")
     assert not os.path.exists(re.search(r"working in (\S+)", done.stdout)[1])
 
 
