@@ -11,7 +11,7 @@ from sigrec._reader.ordinals import Ordinals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
@@ -30,7 +30,7 @@ class Position:
     def __init__(self, signums: list[int] | None) -> None:
         self.signums = signums
         self.head: int | None = None
-        self.before = 0  # the head at the look before the last
+        self.before = 0  # the head at the look before the last; at first, where begin() began
         self.again = False  # an event may have had its ticket, and not yet been written
         self.marks: dict[int, Ordinals] = {}
         self.dropped: dict[int, int] = {}  # as the ledger said it when the last hole was explained
@@ -38,6 +38,7 @@ class Position:
 
     def begin(self, recording: Recording) -> None:
         """What was delivered before the first look is past, also where nothing of it is kept."""
+        self.before = recording._history.head()
         for signum, stats in recording.signals.items():
             if self.wants(signum):
                 self.marks[signum] = Ordinals()
@@ -49,12 +50,13 @@ class Position:
 
 
 def new_events(
-    recording: Recording, position: Position, last: bool = False
+    recording: Recording, position: Position, last: bool = False, newest: int | None = None
 ) -> tuple[Missed, list[SignalInfo]]:
     """What came since the last call, and before it what was missed: by signal, how many were
     (overwritten, dropped). The first call gives what is kept. One system call, if nothing is new.
 
     last: the process is over, and writes no more.
+    newest: of what is kept, no more than the last so many.
     """
     head = recording._history.head()
     if head == position.head and not position.again and not last:
@@ -70,7 +72,12 @@ def new_events(
     from_ticket = (
         0 if first or last or lapped or any(m.holes for m in marks.values()) else position.before
     )
-    for info in recording._events(recording._history.head(), from_ticket=from_ticket):
+    events: Iterable[SignalInfo]
+    if first and newest is not None:
+        events = recording._newest(newest, frozenset(position.signums or ()), head)
+    else:
+        events = recording._events(recording._history.head(), from_ticket=from_ticket)
+    for info in events:
         if position.wants(info.si_signo):
             if marks.setdefault(info.si_signo, Ordinals()).take(info.ordinal):
                 new.append(info)
@@ -78,7 +85,7 @@ def new_events(
         if position.wants(signum):
             marks.setdefault(signum, Ordinals()).fill(stats.recorded + stats.dropped)
     position.again = head != position.head
-    position.before, position.head = position.head or 0, head
+    position.before, position.head = position.before if first else position.head or 0, head
     if first:
         for signum, mark in marks.items():
             mark.fill(position.past.get(signum, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 
 from sigrec import _check
 from sigrec._reader import state
@@ -15,7 +16,7 @@ from sigrec._reader.format import (
     Header,
     ending,
 )
-from sigrec._reader.history import History
+from sigrec._reader.history import PIECE, History
 from sigrec._reader.infos import Infos
 from sigrec._reader.ledger import Ledger
 from sigrec._signals.names import name
@@ -217,6 +218,19 @@ class Recording:
                 if end_ns is not None and time_ns >= end_ns:
                     continue
             yield infos.of(event, names)
+
+    def _newest(
+        self, count: int, wanted: frozenset[int] = frozenset(), head: int | None = None
+    ) -> list[SignalInfo]:
+        """The last so many of what events() gives. It does not read the others, unless it must."""
+        head = self._history.head() if head is None else head
+        size = max(PIECE, 2 * count)
+        while count and size < min(head, self.capacity):
+            found = list(self._events(head, wanted, from_ticket=head - size))
+            if len(found) >= count:
+                return found[-count:]
+            size *= 8
+        return list(deque(self._events(head, wanted) if count else (), maxlen=count))
 
     def __iter__(self) -> Iterator[SignalInfo]:
         return self.events()

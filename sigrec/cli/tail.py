@@ -78,10 +78,8 @@ def run(args: argparse.Namespace) -> int:
         position = Position(args.signal)
         if args.follow:
             position.begin(recording)
-        _, past = new_events(recording, position)
-        if args.since is not None:
-            past = [info for info in past if info.time_ns >= args.since]
-        out.write({}, past[max(0, len(past) - lines) :])
+        _, past = new_events(recording, position, newest=lines)
+        out.write({}, [info for info in past if args.since is None or info.time_ns >= args.since])
         if args.follow:
             for missed, events in follow(recording, position, _stdout()):
                 out.write(missed, events)

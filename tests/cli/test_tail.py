@@ -12,11 +12,12 @@ import pytest
 import sigrec
 from sigrec._reader import places
 from sigrec._reader.follow import Position, new_events
+from sigrec._reader.history import History
 from sigrec.cli import main
 from tests.conftest import RT, sigqueue, wait_until
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
 
-USR1 = int(signal.SIGUSR1)
+USR1, TERM = int(signal.SIGUSR1), int(signal.SIGTERM)
 TARGET = """
 for signum in (RT, signal.SIGUSR1, signal.SIGTERM, signal.SIGCHLD):
     sigrec.register(signum, lambda s, f: None)
@@ -423,3 +424,61 @@ def test_an_event_of_a_slower_thread_is_shown_later(tmp_path):
         assert new() == ({}, [])
         state(delivered=7, dropped=1)
         assert new(last=True) == ({USR1: (1, 0)}, [])
+
+
+# --- from the end ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(tmp_path, monkeypatch):
+    """A long history, and how many slots of it were read."""
+    builder = RecordingBuilder(capacity=1 << 16, pid=1 << 30)
+    for ordinal in range(1 << 16):
+        signum = TERM if ordinal == 5 else USR1
+        builder.slot(ordinal, event(signum, MONOTONIC + ordinal, ordinal))
+    builder.set(head=1 << 16).ledger(USR1, delivered=1 << 16, recorded=1 << 16)
+    builder.ledger(TERM, delivered=6, recorded=1)
+    read = []
+    piece = History._piece
+
+    def counted(self, ticket, count):
+        read.append(count)
+        return piece(self, ticket, count)
+
+    monkeypatch.setattr(History, "_piece", counted)
+    return builder.write(tmp_path / "large.sigrec"), read
+
+
+def test_the_newest_are_read_from_the_end(large, capsys):
+    path, read = large
+    assert main(["tail", "-n", "10", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("#")[1].split()[0] for line in lines] == [
+        str((1 << 16) - n) for n in range(10, 0, -1)
+    ]
+    assert sum(read) <= 2048
+
+
+def test_a_rare_one_is_found_all_the_same(large, capsys):
+    path, read = large
+    assert main(["tail", "-n", "1", "--signal", "TERM", str(path)]) == 0
+    assert "SIGTERM" in capsys.readouterr().out
+    assert sum(read) < 3 << 16
+
+
+def test_the_newest_are_the_last_of_all(large):
+    path, _ = large
+    with sigrec.open_recording(path) as recording:
+        every = list(recording.events())
+        for count in (0, 1, 1000, 5000, sys.maxsize):
+            assert recording._newest(count) == every[max(0, len(every) - count) :]
+
+
+def test_following_begins_at_the_end(large):
+    path, read = large
+    with sigrec.open_recording(path) as recording:
+        position = Position(None)
+        position.begin(recording)
+        for _ in range(3):
+            new_events(recording, position, newest=10)
+    assert sum(read) <= 4096
