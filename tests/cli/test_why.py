@@ -115,10 +115,13 @@ def test_killed_by_its_parent_after_another_signal(run):
 
 def test_timeout(tmp_path):
     process = subprocess.Popen(
-        ["timeout", "1", sys.executable, "-m", "sigrec", "run", "-o", "r", "-c", WAIT],
-        cwd=tmp_path, stdout=subprocess.DEVNULL,
+        ["timeout", "600", sys.executable, "-m", "sigrec", "run", "-o", "r", "-c", WAIT],
+        cwd=tmp_path, stdout=subprocess.PIPE,
     )  # fmt: skip
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGALRM)  # as its own timer does
     assert process.wait(60) == 124
+    process.stdout.close()
     with sigrec.open_recording(tmp_path / "r") as recording:
         sentence = why(recording)
     assert f"terminated by SIGTERM, sent by PID {process.pid} (timeout, user " in sentence
