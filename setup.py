@@ -10,7 +10,10 @@ if sys.platform == "win32":
 CORE = [
     "event",
     "ring",
+    "keep",
+    "recent",
     "ledger",
+    "owner",
     "memory",
     "sender",
     "recording",

@@ -12,7 +12,7 @@
 #ifndef SIGREC_LEDGER_H
 #define SIGREC_LEDGER_H
 
-#include "event.h"
+#include "recent.h"
 
 enum ledger_mode { MODE_NONE = 0, MODE_REGISTERED = 1, MODE_UNREGISTERED = 2, MODE_RECORDED = 3 };
 
@@ -29,9 +29,12 @@ struct ledger_entry {
     _Atomic uint32_t mode;      /* enum ledger_mode */
     _Atomic uint32_t replaced;  /* 1: someone else took the disposition */
     _Atomic uint64_t unattributed; /* its sender found no place in the table of senders */
-    uint64_t reserved[5];
+    _Atomic uint32_t
+        recent; /* the block of its newest events, from 1; 0: none yet; UINT32_MAX: none left */
+    uint32_t reserved0;
+    uint64_t reserved1[4];
     struct slot first; /* sequence 2 once written */
-    struct slot last;  /* sequence 2*ordinal+1 while written, 2*ordinal+2 after */
+    struct slot last;  /* the newest, where the signal has no block: 2*ordinal+2 once written */
 };
 
 _Static_assert(sizeof(struct ledger_entry) == 256, "a ledger entry is 256 bytes");
@@ -45,12 +48,14 @@ static inline uint64_t ledger_get(const _Atomic uint64_t *counter) {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* Signal context. Keeps the first and the newest event of the signal. */
-void ledger_keep(struct ledger_entry *entry, const struct event *event);
+/* Signal context. Keeps the event, where it is the first or among the newest of its signal. */
+void ledger_keep(struct ledger_entry *entry, const struct recent *recent,
+                 const struct event *event);
 
 /* Interpreter context. Moves all counts from one entry to another, each by an
  * atomic exchange: a producer that still adds to `from` loses nothing, since
  * the next fold moves that too. */
-void ledger_fold(struct ledger_entry *from, struct ledger_entry *to);
+void ledger_fold(struct ledger_entry *from, const struct recent *from_recent,
+                 struct ledger_entry *to, const struct recent *to_recent);
 
 #endif

@@ -52,7 +52,7 @@ int process_start(void) {
         struct process *self = memory_wiped(sizeof *self);
         if (!self)
             return errno;
-        struct recording_owner nobody = {0};
+        struct owner nobody = {0};
         int error = recording_private(&nursery, NURSERY_CAPACITY, &nobody);
         if (error)
             return error;
@@ -95,8 +95,8 @@ int process_publish(const char *directory, const char *name, bool any_directory,
                     uint64_t capacity) {
     if (process_adopted())
         return 0;
-    struct recording_owner owner;
-    recording_describe(&owner);
+    struct owner owner;
+    owner_describe(&owner);
     struct recording *recording = malloc(sizeof *recording);
     if (!recording)
         return ENOMEM;
@@ -125,8 +125,8 @@ int process_publish(const char *directory, const char *name, bool any_directory,
 int process_go_private(uint64_t capacity) {
     if (process_adopted())
         return 0;
-    struct recording_owner owner;
-    recording_describe(&owner);
+    struct owner owner;
+    owner_describe(&owner);
     struct recording *recording = malloc(sizeof *recording);
     if (!recording)
         return ENOMEM;

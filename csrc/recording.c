@@ -18,7 +18,7 @@
 #define PAGE 4096
 
 struct layout {
-    uint64_t argv, ledger, senders, ring, size;
+    uint64_t argv, ledger, senders, recent, identity, ring, size;
 };
 
 static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
@@ -26,79 +26,39 @@ static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE 
 static struct layout layout_for(uint64_t capacity) {
     struct layout at;
     at.argv = PAGE;
-    at.ledger = at.argv + RECORDING_ARGV_SIZE;
+    at.ledger = at.argv + OWNER_ARGV_SIZE;
     at.senders = at.ledger + round_up(SIGREC_NSIG * sizeof(struct ledger_entry));
-    at.ring = at.senders + round_up(SENDER_ENTRIES * sizeof(struct sender_entry));
+    at.recent = at.senders + round_up(SENDER_ENTRIES * sizeof(struct sender_entry));
+    at.identity = at.recent + round_up(RECENT_BLOCKS * RECENT_SLOTS * sizeof(struct slot));
+    at.ring = at.identity + round_up(sizeof(struct owner_identity));
     at.size = at.ring + round_up(capacity * sizeof(struct slot));
     return at;
-}
-
-/* --- the owner, from /proc ------------------------------------------------ */
-
-#ifdef __linux__
-static size_t read_file(const char *path, char *buffer, size_t size) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    size_t n = 0;
-    ssize_t got;
-    while (n < size && (got = read(fd, buffer + n, size - n)) != 0) {
-        if (got > 0)
-            n += (size_t)got;
-        else if (errno != EINTR)
-            break;
-    }
-    close(fd);
-    return n;
-}
-#endif
-
-void recording_describe(struct recording_owner *owner) {
-    memset(owner, 0, sizeof *owner);
-#ifdef __linux__
-    char text[1024];
-    size_t n = read_file("/proc/self/stat", text, sizeof text - 1);
-    text[n] = 0;
-    /* proc_pid_stat(5): the name (field 2) may hold anything, so count fields
-     * from its last parenthesis; starttime is field 22. */
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    if (at)
-        owner->start_ticks = strtoull(at + 1, NULL, 10);
-    n = read_file("/proc/sys/kernel/random/boot_id", owner->boot_id, sizeof owner->boot_id - 1);
-    owner->boot_id[strcspn(owner->boot_id, "\n")] = 0;
-    struct stat st;
-    if (stat("/proc/self/ns/pid", &st) == 0)
-        owner->pid_namespace = (uint64_t)st.st_ino;
-    n = read_file("/proc/self/cmdline", owner->argv, sizeof owner->argv);
-    if (n == sizeof owner->argv)
-        owner->argv[n - 1] = 0;
-    owner->argv_size = (uint32_t)n;
-#endif
 }
 
 /* --- making one ------------------------------------------------------------ */
 
 static void write_header(struct recording_header *header, uint64_t capacity,
-                         const struct recording_owner *owner) {
+                         const struct owner *owner) {
     struct layout at = layout_for(capacity);
     memcpy(header->magic, RECORDING_MAGIC, sizeof header->magic);
     header->endian = RECORDING_ENDIAN;
     header->version = RECORDING_VERSION;
+    header->minor = RECORDING_MINOR;
     header->header_size = PAGE;
-    header->event_size = sizeof(struct slot);
     header->file_size = at.size;
-    header->argv_offset = at.argv;
-    header->argv_size = owner->argv_size;
-    header->ledger_offset = at.ledger;
-    header->ledger_count = SIGREC_NSIG;
-    header->ledger_entry = sizeof(struct ledger_entry);
-    header->senders_offset = at.senders;
-    header->senders_count = SENDER_ENTRIES;
-    header->senders_entry = sizeof(struct sender_entry);
-    header->ring_offset = at.ring;
-    header->ring_capacity = capacity;
+    header->sections_offset = offsetof(struct recording_header, sections);
+    header->sections_count = RECORDING_SECTIONS;
+    header->sections_entry = sizeof(struct recording_section);
+    const struct recording_section sections[RECORDING_SECTIONS] = {
+        {SECTION_ARGV, 0, at.argv, 1, 0, owner->argv_size},
+        {SECTION_LEDGER, SECTION_ESSENTIAL, at.ledger, sizeof(struct ledger_entry), 0, SIGREC_NSIG},
+        {SECTION_SENDERS, 0, at.senders, sizeof(struct sender_entry), 0, SENDER_ENTRIES},
+        {SECTION_HISTORY, SECTION_ESSENTIAL, at.ring, sizeof(struct slot), 0, capacity},
+        {SECTION_RECENT, 0, at.recent, sizeof(struct slot), 0, RECENT_BLOCKS * RECENT_SLOTS},
+        {SECTION_IDENTITY, 0, at.identity, sizeof(struct owner_identity), 0, 1},
+    };
+    memcpy(header->sections, sections, sizeof sections);
+    memcpy(header->id, owner->id, sizeof header->id);
     header->pid = getpid();
     header->uid = geteuid();
     header->start_ticks = owner->start_ticks;
@@ -110,6 +70,7 @@ static void write_header(struct recording_header *header, uint64_t capacity,
     memcpy(header->boot_id, owner->boot_id, sizeof header->boot_id);
     header->started_ns = clock_ns(CLOCK_REALTIME);
     memcpy((char *)header + at.argv, owner->argv, owner->argv_size);
+    memcpy((char *)header + at.identity, &owner->identity, sizeof owner->identity);
 }
 
 static void attach(struct recording *recording, void *base, uint64_t capacity, bool published) {
@@ -122,13 +83,14 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
     recording->history.capacity = capacity;
     recording->history.head = &recording->header->head;
     recording->history.tail = NULL;
+    recording->recent.slots = (struct slot *)(void *)(bytes + at.recent);
+    recording->recent.owner = recording->header->recent_owner;
     recording->size = at.size;
     recording->published = published;
     recording->spare = NULL;
 }
 
-int recording_private(struct recording *recording, uint64_t capacity,
-                      const struct recording_owner *owner) {
+int recording_private(struct recording *recording, uint64_t capacity, const struct owner *owner) {
     void *base = memory_wiped(layout_for(capacity).size);
     if (!base)
         return errno;
@@ -206,7 +168,7 @@ static int give_name(int directory, int fd, const char *temporary, bool named, c
 }
 
 int recording_publish(struct recording *recording, const char *directory, const char *name,
-                      bool any_directory, uint64_t capacity, const struct recording_owner *owner) {
+                      bool any_directory, uint64_t capacity, const struct owner *owner) {
     uint64_t size = layout_for(capacity).size;
     char temporary[64];
     snprintf(temporary, sizeof temporary, ".%ld.%llx.tmp", (long)getpid(),
@@ -262,8 +224,9 @@ bool recording_repair(struct recording *recording, const void *address,
         return false;
     if (spare == &taken)
         return true; /* another thread is doing it */
-    struct recording_header *header = spare;
-    recount((struct ledger_entry *)(void *)((char *)spare + header->ledger_offset));
+    /* Laid out as the file is. */
+    size_t ledger_at = (size_t)((char *)recording->ledger - (char *)recording->header);
+    recount((struct ledger_entry *)(void *)((char *)spare + ledger_at));
     atomic_store(&recording->published, false);
     /* One step, for all threads: mremap(2). The private memory keeps its
      * MADV_WIPEONFORK. */
@@ -299,7 +262,7 @@ static bool write_history(const struct recording *recording, const struct event 
 struct sender_entry *recording_write(const struct recording *recording, const struct event *event) {
     struct ledger_entry *entry = &recording->ledger[event->signo];
     ledger_add(write_history(recording, event) ? &entry->recorded : &entry->dropped, 1);
-    ledger_keep(entry, event);
+    ledger_keep(entry, &recording->recent, event);
     struct sender_entry *sender = sender_count(recording->senders, event);
     if (!sender)
         ledger_add(&entry->unattributed, 1);
@@ -308,7 +271,7 @@ struct sender_entry *recording_write(const struct recording *recording, const st
 
 void recording_fold(const struct recording *from, const struct recording *to, uint64_t *next) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
-        ledger_fold(&from->ledger[signum], &to->ledger[signum]);
+        ledger_fold(&from->ledger[signum], &from->recent, &to->ledger[signum], &to->recent);
     sender_fold(from->senders, to->senders);
     uint64_t head = atomic_load_explicit(from->history.head, memory_order_relaxed);
     if (head - *next > from->history.capacity)

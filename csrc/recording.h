@@ -8,6 +8,7 @@
 #define SIGREC_RECORDING_H
 
 #include "ledger.h"
+#include "owner.h"
 #include "ring.h"
 #include "sender.h"
 
@@ -16,9 +17,9 @@
 
 #define RECORDING_MAGIC "\x89SIGREC\n"
 #define RECORDING_ENDIAN UINT32_C(0x01020304)
-#define RECORDING_VERSION 2
+#define RECORDING_VERSION 3
+#define RECORDING_MINOR 0
 #define RECORDING_ANCHORS 16
-#define RECORDING_ARGV_SIZE 4096
 #define RECORDING_REASON_SIZE 128
 
 /* One pair of readings of the two clocks. MONOTONIC stops in suspend and
@@ -39,22 +40,44 @@ enum recording_leave {
     LEAVE_EXEC = 3,         /* execve(2) */
 };
 
+/* What the file has besides its header: a table of sections, so that a reader
+ * skips what it does not know, and takes larger entries than it knows. */
+enum recording_section_type {
+    SECTION_ARGV = 1,     /* NUL-terminated strings, one after another */
+    SECTION_LEDGER = 2,   /* struct ledger_entry, indexed by signal number */
+    SECTION_SENDERS = 3,  /* struct sender_entry */
+    SECTION_HISTORY = 4,  /* struct slot: the ring */
+    SECTION_RECENT = 5,   /* struct slot: blocks of RECENT_SLOTS; recent.h */
+    SECTION_IDENTITY = 6, /* struct owner_identity, one */
+};
+#define RECORDING_SECTIONS 6
+
+/* In `flags`: who does not know this type must not read the file. */
+#define SECTION_ESSENTIAL 1
+
+struct recording_section {
+    uint32_t type;
+    uint32_t flags;
+    uint64_t offset;
+    uint32_t entry_size; /* bytes */
+    uint32_t reserved;
+    uint64_t count; /* entries; of argv: bytes used */
+};
+
+_Static_assert(sizeof(struct recording_section) == 32, "a section is 32 bytes");
+
 struct recording_header {
     char magic[8];                      /*   0 */
     uint32_t endian;                    /*   8: RECORDING_ENDIAN as this machine writes it */
-    uint16_t version;                   /*  12 */
-    uint16_t reserved0;                 /*  14 */
+    uint16_t version;                   /*  12: a reader refuses what is larger than it knows */
+    uint16_t minor;                     /*  14: a reader may ignore it */
     uint32_t header_size;               /*  16: 4096 */
-    uint32_t event_size;                /*  20: 64 */
+    uint32_t sections_offset;           /*  20 */
     uint64_t file_size;                 /*  24 */
-    uint64_t argv_offset;               /*  32: NUL-terminated strings, one after another */
-    uint32_t argv_size;                 /*  40: bytes used; a long command line is cut */
-    uint32_t reserved1;                 /*  44 */
-    uint64_t ledger_offset;             /*  48 */
-    uint32_t ledger_count;              /*  56: entries, indexed by signal number */
-    uint32_t ledger_entry;              /*  60: bytes in one entry */
-    uint64_t ring_offset;               /*  64: the history's slots */
-    uint64_t ring_capacity;             /*  72: slots, a power of two */
+    uint32_t sections_count;            /*  32 */
+    uint32_t sections_entry;            /*  36: bytes in one entry of the table */
+    uint8_t id[16];                     /*  40: random: no other recording has the same */
+    uint64_t reserved0[3];              /*  56 */
     int32_t pid;                        /*  80 */
     uint32_t uid;                       /*  84 */
     uint64_t start_ticks;               /*  88: field 22 of /proc/<pid>/stat */
@@ -74,20 +97,22 @@ struct recording_header {
     _Alignas(64) _Atomic uint64_t anchor_count; /* 256: anchors ever written */
     uint64_t reserved4[7];                      /* 264 */
     struct anchor anchors[RECORDING_ANCHORS];   /* 320: anchor n is at n mod 16 */
-    uint64_t senders_offset;                    /* 576 */
-    uint32_t senders_count;                     /* 584: entries */
-    uint32_t senders_entry;                     /* 588: bytes in one entry */
+    uint64_t reserved5[2];                      /* 576 */
     _Atomic uint64_t leave_ns;                  /* 592: CLOCK_MONOTONIC of `leave` */
-    uint64_t reserved5;                         /* 600 */
+    uint64_t reserved6;                         /* 600 */
     char reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
                                            the program that it exec'ed */
+    _Atomic uint32_t recent_owner[RECENT_BLOCKS]; /* 736: the signal of each block; 0: free */
+    uint64_t reserved7[28];                       /* 800 */
+    struct recording_section sections[RECORDING_SECTIONS]; /* 1024: at sections_offset */
 };
 
 _Static_assert(offsetof(struct recording_header, head) == 192, "head");
 _Static_assert(offsetof(struct recording_header, anchor_count) == 256, "anchor_count");
 _Static_assert(offsetof(struct recording_header, anchors) == 320, "anchors");
-_Static_assert(offsetof(struct recording_header, senders_offset) == 576, "senders_offset");
 _Static_assert(offsetof(struct recording_header, reason) == 608, "reason");
+_Static_assert(offsetof(struct recording_header, recent_owner) == 736, "recent_owner");
+_Static_assert(offsetof(struct recording_header, sections) == 1024, "sections");
 _Static_assert(sizeof(struct recording_header) <= 4096, "the header is one page");
 
 struct recording {
@@ -95,33 +120,22 @@ struct recording {
     struct ledger_entry *ledger;  /* SIGREC_NSIG entries */
     struct sender_entry *senders; /* SENDER_ENTRIES */
     struct ring history;
+    struct recent recent;
     size_t size;
     _Atomic bool published; /* a file that others can read */
     _Atomic(void *) spare;  /* private memory, to take the file's place; NULL: none */
 };
 
-/* What the header says about the process; see recording_describe. */
-struct recording_owner {
-    uint64_t start_ticks, pid_namespace;
-    char boot_id[40];
-    char argv[RECORDING_ARGV_SIZE];
-    uint32_t argv_size;
-};
-
-/* Interpreter context. Reads /proc; what cannot be read stays zero. */
-void recording_describe(struct recording_owner *owner);
-
 /* Interpreter context. Makes a recording with `capacity` slots (a power of
  * two) in private memory that a forked child finds all zero. 0 or an errno. */
-int recording_private(struct recording *recording, uint64_t capacity,
-                      const struct recording_owner *owner);
+int recording_private(struct recording *recording, uint64_t capacity, const struct owner *owner);
 
 /* Interpreter context. Makes a recording in a new file `name` in `directory`,
  * complete before it becomes visible there. Unless `any_directory`, the directory
  * must be the caller's own, not a link, and writable by nobody else. 0 or an errno:
  * EPERM for such a directory, EEXIST where something has the name. */
 int recording_publish(struct recording *recording, const char *directory, const char *name,
-                      bool any_directory, uint64_t capacity, const struct recording_owner *owner);
+                      bool any_directory, uint64_t capacity, const struct owner *owner);
 
 /* Signal context. A page of it is not there any more, since someone truncated the
  * file: private memory takes its place, with what recount() puts into the ledger.

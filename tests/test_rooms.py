@@ -45,7 +45,19 @@ ROOMS = {
 
 # From the ground up: a file includes what stands below it, or beside it.
 LAYERS = [
-    {"clock", "memory", "event", "sender", "ring", "queue", "ledger", "action"},
+    {
+        "clock",
+        "memory",
+        "event",
+        "sender",
+        "ring",
+        "queue",
+        "keep",
+        "recent",
+        "ledger",
+        "owner",
+        "action",
+    },
     {"recording", "process"},
     {"registry", "trip", "wake"},
     {"passive"},

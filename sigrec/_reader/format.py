@@ -10,26 +10,45 @@ if TYPE_CHECKING:
     from sigrec._reader.source import Source
 
 MAGIC = b"\x89SIGREC\n"
-VERSION = 2
+VERSION = 3  # readers read 2 as well
 HEADER_SIZE = 4096
 SLOT_SIZE = 64
 LEDGER_COUNT = 65
 LEDGER_ENTRY = 256
 ANCHORS = 16
 SENDER_ENTRY = 64
+RECENT_SLOTS = 64  # in a block
+RECENT_BLOCKS = 16
+LARGEST_ENTRY = 1 << 16  # bytes
+LARGEST_SECTIONS = 64
 LARGEST_SENDERS = 1 << 16
 LARGEST_RING = 1 << 24  # slots: what configure() allows
 LARGEST_ARGV = 4096
 LARGEST_FILE = (LARGEST_RING + 4096) * SLOT_SIZE
 
 # Offsets in csrc/recording.h.
-_HEADER = struct.Struct("=8sIHHIIQQIIQIIQQiIQQii40sQI")
+_START = struct.Struct("=8sIHH")
+_OWNER = struct.Struct(
+    "=iIQQii40sQ"
+)  # pid, uid, ticks, namespace, sigrtmin, sigrtmax, boot id, began
+_OWNER_AT = 80
+_VERSION_2 = struct.Struct("=IIQQIIQIIQQ")  # from _PARTS_AT
+_VERSION_3 = struct.Struct("=IIQII16s")
+_PARTS_AT = 16
+_SECTION = struct.Struct("=IIQIIQ")  # type, flags, offset, entry size, reserved, count
+_ESSENTIAL = 1
+ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY = range(1, 7)  # the types
+_SECTION_NAMES = {
+    ARGV: "command line", LEDGER: "ledger", SENDERS: "table of senders", HISTORY: "ring",
+    RECENT: "newest events", IDENTITY: "identity",
+}  # fmt: skip
 STATE_AT = 160
 HEAD_AT = 192
 ANCHOR_COUNT_AT = 256
 ANCHORS_AT = 320
-_SENDERS = struct.Struct("=QII")
-_SENDERS_AT = 576
+_SENDERS_2 = struct.Struct("=QII")  # of version 2
+_SENDERS_2_AT = 576
+RECENT_OWNERS_AT = 736
 ENDING = struct.Struct("=IQIiI")  # from ENDING_AT: signal, ordinal, leave, status, handling
 ENDING_AT = 164
 LEAVE_NS_AT = 592
@@ -48,14 +67,35 @@ COUNTERS = struct.Struct("=9Q2IQ")
 FIRST_AT, LAST_AT = 128, 192
 # Of a sender, csrc/sender.h: key, count, last_ns, uid, code, named_ns, name, since_ns.
 SENDER = struct.Struct("=QQQIiQ16sQ")
+# Of the identity, csrc/owner.h: pgid, sid, ppid, time and mount namespace, ignored and blocked,
+# OOM kills; then the texts: host name, machine id, executable, cgroup.
+IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
 MODES = {0: "none", 1: "registered", 2: "unregistered", 3: "recorded"}
 
 
+class Section(NamedTuple):
+    """Where a part of the recording is: so many entries of so many bytes each."""
+
+    at: int
+    entry: int
+    entries: int
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.entry * self.entries
+
+
 class Header:
     """What is written once, when the recording is made. Checked before anything is read by it:
-    RecordingError for what is not a recording, or corrupt, or of another version."""
+    RecordingError for what is not a recording, or corrupt, or of a newer version.
 
+    recent, identity: None in a recording of version 2.
+    """
+
+    version: int
+    id: bytes  # random; b"": of version 2
     pid: int
     uid: int
     boot_id: str
@@ -63,13 +103,13 @@ class Header:
     start_ticks: int
     namespace: int
     sigrtmin: int
-    argv_at: int
-    argv_size: int
-    senders_at: int
-    senders_size: int
-    ledger_at: int
+    argv: Section
+    senders: Section
+    ledger: Section
     ring_at: int
     capacity: int
+    recent: Section | None
+    identity: Section | None
 
     def __init__(self, source: Source) -> None:
         raw = source.start(HEADER_SIZE)
@@ -79,53 +119,115 @@ class Header:
             raise source.bad(f"is not a recording: it begins with {raw[:8]!r}")
         if len(raw) < HEADER_SIZE:
             raise source.bad(f"is cut short: {len(raw)} bytes of a {HEADER_SIZE}-byte header")
-        (
-            _, endian, version, _, header_size, event_size, file_size, argv_at, argv_size, _,
-            ledger_at, ledger_count, ledger_entry, ring_at, capacity, pid, uid, ticks, namespace,
-            sigrtmin, _sigrtmax, boot_id, started_ns, _,
-        ) = _HEADER.unpack_from(raw)  # fmt: skip
+        _, endian, self.version, _ = _START.unpack_from(raw)
         if endian != 0x01020304:
             raise source.bad(f"is from a machine of another byte order (mark {endian:#010x})")
-        if version != VERSION:
-            raise source.bad(f"has format version {version}; this sigrec reads {VERSION}")
-        for what, value, wanted in (
-            ("header size", header_size, HEADER_SIZE),
-            ("event size", event_size, SLOT_SIZE),
-            ("number of ledger entries", ledger_count, LEDGER_COUNT),
-            ("ledger entry size", ledger_entry, LEDGER_ENTRY),
-        ):
-            if value != wanted:
-                raise source.bad(f"is corrupt: {what} {value}, not {wanted}")
+        if self.version not in (2, VERSION):
+            raise source.bad(
+                f"has format version {self.version}; this sigrec reads versions 2 and {VERSION}"
+            )
+        parts = _parts_2 if self.version == 2 else _parts_3
+        header_size, file_size, self.id, sections = parts(source, raw)
+        if header_size != HEADER_SIZE:
+            raise source.bad(f"is corrupt: header size {header_size}, not {HEADER_SIZE}")
         if file_size > LARGEST_FILE:
             raise source.bad(f"is corrupt: file size {file_size}")
         if source.status is not None and file_size > source.status.st_size:
             raise source.bad(f"is cut short: {source.status.st_size} bytes of {file_size}")
-        # Before anything is read by it: a sparse file costs its author nothing, us memory.
+        self._check(source, sections, file_size)
+        self.argv = sections.get(ARGV, Section(HEADER_SIZE, 1, 0))
+        self.senders = sections.get(SENDERS, Section(HEADER_SIZE, SENDER_ENTRY, 0))
+        self.ledger = sections[LEDGER]
+        self.ring_at, _, self.capacity = sections[HISTORY]
+        self.recent, self.identity = sections.get(RECENT), sections.get(IDENTITY)
+        (
+            self.pid, self.uid, self.start_ticks, self.namespace, self.sigrtmin, _, boot_id,
+            self.started_ns,
+        ) = _OWNER.unpack_from(raw, _OWNER_AT)  # fmt: skip
+        if self.pid <= 0:
+            raise source.bad(f"is corrupt: pid {self.pid}")
+        self.boot_id = boot_id.split(b"\0")[0].decode("ascii", "replace")
+
+    @staticmethod
+    def _check(source: Source, sections: dict[int, Section], file_size: int) -> None:
+        """Before anything is read by them: a sparse file costs its author nothing, us memory."""
+        for kind in (LEDGER, HISTORY):
+            if kind not in sections:
+                raise source.bad(f"is corrupt: it has no {_SECTION_NAMES[kind]}")
+        for kind, least in (
+            (ARGV, 1), (LEDGER, LEDGER_ENTRY), (SENDERS, SENDER_ENTRY), (HISTORY, SLOT_SIZE),
+            (RECENT, SLOT_SIZE), (IDENTITY, IDENTITY_ENTRY.size),
+        ):  # fmt: skip
+            entry = sections[kind].entry if kind in sections else least
+            # Of events one slot follows another, for those who read them as an array.
+            most = least if kind in (ARGV, HISTORY, RECENT) else LARGEST_ENTRY
+            if not least <= entry <= most:
+                raise source.bad(
+                    f"is corrupt: {entry} bytes in an entry of its {_SECTION_NAMES[kind]}"
+                )
+        capacity = sections[HISTORY].entries
         if not 1 <= capacity <= LARGEST_RING or capacity & (capacity - 1):
             raise source.bad(
                 f"is corrupt: ring capacity {capacity} is not a power of two to {LARGEST_RING}"
             )
-        if argv_size > LARGEST_ARGV:
-            raise source.bad(f"is corrupt: command line of {argv_size} bytes")
-        senders_at, senders_count, sender_entry = _SENDERS.unpack_from(raw, _SENDERS_AT)
-        if sender_entry != SENDER_ENTRY or senders_count > LARGEST_SENDERS:
-            raise source.bad(f"is corrupt: {senders_count} senders of {sender_entry} bytes")
-        for what, at, size in (
-            ("command line", argv_at, argv_size),
-            ("table of senders", senders_at, senders_count * SENDER_ENTRY),
-            ("ledger", ledger_at, ledger_count * ledger_entry),
-            ("ring", ring_at, capacity * SLOT_SIZE),
-        ):
-            if at < HEADER_SIZE or at % 64 or at + size > file_size:
-                raise source.bad(f"is corrupt: {what} at {at}, {size} bytes, in {file_size}")
-        if pid <= 0:
-            raise source.bad(f"is corrupt: pid {pid}")
-        self.argv_at, self.argv_size = argv_at, argv_size
-        self.senders_at, self.senders_size = senders_at, senders_count * SENDER_ENTRY
-        self.ledger_at, self.ring_at, self.capacity = ledger_at, ring_at, capacity
-        self.start_ticks, self.namespace, self.sigrtmin = ticks, namespace, sigrtmin
-        self.pid, self.uid, self.started_ns = pid, uid, started_ns
-        self.boot_id = boot_id.split(b"\0")[0].decode("ascii", "replace")
+        count = sections[LEDGER].entries
+        if count != LEDGER_COUNT:
+            raise source.bad(f"is corrupt: {count} entries in its ledger, not {LEDGER_COUNT}")
+        for kind, largest in (
+            (ARGV, LARGEST_ARGV), (SENDERS, LARGEST_SENDERS),
+            (RECENT, RECENT_BLOCKS * RECENT_SLOTS),
+        ):  # fmt: skip
+            if kind in sections and sections[kind].entries > largest:
+                raise source.bad(
+                    f"is corrupt: {sections[kind].entries} entries in its {_SECTION_NAMES[kind]}"
+                )
+        for kind, section in sections.items():
+            if section.at < HEADER_SIZE or section.at % 64 or section.at + section.size > file_size:
+                raise source.bad(
+                    f"is corrupt: {_SECTION_NAMES[kind]} at {section.at}, {section.size} bytes, "
+                    f"in {file_size}"
+                )
+
+
+_Parts = tuple[int, int, bytes, dict[int, Section]]
+
+
+def _parts_2(source: Source, raw: bytes) -> _Parts:
+    """Of version 2, which has a field for each offset and size."""
+    (
+        header_size, event_size, file_size, argv_at, argv_size, _, ledger_at, ledger_count,
+        ledger_entry, ring_at, capacity,
+    ) = _VERSION_2.unpack_from(raw, _PARTS_AT)  # fmt: skip
+    senders_at, senders_count, sender_entry = _SENDERS_2.unpack_from(raw, _SENDERS_2_AT)
+    return header_size, file_size, b"", {
+        ARGV: Section(argv_at, 1, argv_size),
+        LEDGER: Section(ledger_at, ledger_entry, ledger_count),
+        SENDERS: Section(senders_at, sender_entry, senders_count),
+        HISTORY: Section(ring_at, event_size, capacity),
+    }  # fmt: skip
+
+
+def _parts_3(source: Source, raw: bytes) -> _Parts:
+    """Of version 3, which has a table. Types that are not known here are left out."""
+    header_size, at, file_size, count, entry, identifier = _VERSION_3.unpack_from(raw, _PARTS_AT)
+    if count > LARGEST_SECTIONS or not _SECTION.size <= entry <= HEADER_SIZE:
+        raise source.bad(f"is corrupt: a table of {count} sections of {entry} bytes")
+    if at + count * entry > HEADER_SIZE:
+        raise source.bad(f"is corrupt: its table of sections is at {at}")
+    sections: dict[int, Section] = {}
+    for n in range(count):
+        kind, flags, begin, size, _, entries = _SECTION.unpack_from(raw, at + n * entry)
+        if kind not in _SECTION_NAMES:
+            if flags & _ESSENTIAL:
+                raise source.bad(
+                    f"has a section of type {kind}, which a newer sigrec wrote and which this one "
+                    "would have to understand"
+                )
+        elif kind in sections:
+            raise source.bad(f"is corrupt: it has two sections of type {kind}")
+        else:
+            sections[kind] = Section(begin, size, entries)
+    return header_size, file_size, identifier, sections
 
 
 class Ending(NamedTuple):

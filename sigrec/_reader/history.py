@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from sigrec._reader.format import HEAD_AT, SLOT, SLOT_SIZE
+from sigrec._reader.source import BYTE_ORDER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
     from sigrec._reader.format import Header
     from sigrec._reader.source import Source
 
 PIECE = 1024  # slots that are read at once
+
+
+def _signo(tag: int) -> int:
+    """The first half of the word that holds the signal's number and si_code."""
+    return tag & 0xFFFFFFFF if BYTE_ORDER == "little" else tag >> 32
 
 
 class History:
@@ -23,6 +29,23 @@ class History:
     def head(self) -> int:
         """How many tickets were given out: the next event's."""
         return self._source.word(HEAD_AT)
+
+    def lacks(self, keys: Set[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Of these signal numbers and ordinals those whose event is not here."""
+        left = set(keys)
+        ordinals = {ordinal for _, ordinal in keys}
+        for index in range(0, self._capacity, PIECE):
+            size = min(PIECE, self._capacity - index) * SLOT_SIZE
+            words = memoryview(self._source.bytes(self._ring_at + index * SLOT_SIZE, size)).cast(
+                "Q"
+            )
+            if ordinals.isdisjoint(words[2 :: SLOT_SIZE // 8].tolist()):
+                continue
+            for at in range(0, len(words), SLOT_SIZE // 8):
+                sequence, ordinal, tag = words[at], words[at + 2], words[at + 3]
+                if sequence and not sequence & 1:
+                    left.discard((_signo(tag), ordinal))
+        return left
 
     def slots(self, begin: int, end: int, left_over: bool) -> Iterator[tuple[int, ...]]:
         """The payloads of the tickets from begin to end, in that order; before them, of those

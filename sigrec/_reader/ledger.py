@@ -8,7 +8,6 @@ from sigrec._reader.format import (
     FIRST_AT,
     LAST_AT,
     LEDGER_COUNT,
-    LEDGER_ENTRY,
     MODES,
     SENDER,
     SENDER_KINDS,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sigrec._reader.format import Header
+    from sigrec._reader.recent import Recent
     from sigrec._reader.source import Source
     from sigrec._signals.siginfo import SignalInfo
 
@@ -88,9 +88,10 @@ class SignalStats(Value):
 
 
 class Ledger:
-    def __init__(self, source: Source, header: Header, here: bool) -> None:
+    def __init__(self, source: Source, header: Header, recent: Recent, here: bool) -> None:
         self._source = source
         self._header = header
+        self._recent = recent
         self._here = here
 
     def signals(self, alive: bool) -> dict[int, SignalStats]:
@@ -98,11 +99,12 @@ class Ledger:
         infos = Infos(self._source, self._here)
         senders = self._senders(infos)
         names = self.names()
-        size = LEDGER_COUNT * LEDGER_ENTRY
-        copies = [self._source.bytes(self._header.ledger_at, size) for _ in range(3)]
+        ledger = self._header.ledger
+        copies = [self._source.bytes(ledger.at, ledger.size) for _ in range(3)]
+        newest = self._recent.newest()
         found = {}
         for number in range(1, LEDGER_COUNT):
-            at = number * LEDGER_ENTRY
+            at = number * ledger.entry
             counters = COUNTERS.unpack_from(copies[1], at)
             (delivered, recorded, dropped, overwritten, queued, undetailed, handled, abandoned,
              overruns, mode, replaced, unattributed) = counters  # fmt: skip
@@ -120,8 +122,11 @@ class Ledger:
             # In flight a signal may be handled before it is seen as queued.
             stats.pending = max(0, queued + undetailed - handled - abandoned)
             stats.undetailed, stats.abandoned, stats.overruns = undetailed, abandoned, overruns
-            stats.first = self._kept(copies, at + FIRST_AT, infos, names)
-            stats.last = self._kept(copies, at + LAST_AT, infos, names)
+            stats.first = self._kept(copies, at + FIRST_AT, number, infos, names)
+            if number in newest:
+                stats.last = infos.of(newest[number], names)
+            else:
+                stats.last = self._kept(copies, at + LAST_AT, number, infos, names)
             stats.senders = senders.get(number, [])
             if unattributed:
                 stats.senders.append((Sender("others"), unattributed))
@@ -130,8 +135,8 @@ class Ledger:
 
     def any_delivered(self, numbers: Iterable[int]) -> bool:
         """Whether one of these signals ever was; nothing else is read."""
-        at = self._header.ledger_at
-        return any(self._source.word(at + number * LEDGER_ENTRY) for number in numbers)
+        ledger = self._header.ledger
+        return any(self._source.word(ledger.at + number * ledger.entry) for number in numbers)
 
     def _senders(self, infos: Infos) -> dict[int, list[tuple[Sender, int]]]:
         """By signal: who sent how many, the most frequent first."""
@@ -158,8 +163,11 @@ class Ledger:
         return Names(self._header.sigrtmin, {} if comm is None else {(number, pid): (comm, 0)})
 
     def _entries(self) -> Iterator[_Entry]:
-        raw = self._source.bytes(self._header.senders_at, self._header.senders_size)
-        for key, count, last_ns, uid, code, named_ns, short, since_ns in SENDER.iter_unpack(raw):
+        senders = self._header.senders
+        raw = self._source.bytes(senders.at, senders.size)
+        for at in range(0, senders.size, senders.entry):
+            entry = SENDER.unpack_from(raw, at)
+            key, count, last_ns, uid, code, named_ns, short, since_ns = entry
             number = key >> 32 & 0xFF
             kind = SENDER_KINDS.get(key >> 40 & 0xFF)
             if key >> 63 and 1 <= number < LEDGER_COUNT and kind is not None:
@@ -179,12 +187,14 @@ class Ledger:
             },
         )
 
-    def _kept(self, copies: list[bytes], at: int, infos: Infos, names: Names) -> SignalInfo | None:
+    def _kept(
+        self, copies: list[bytes], at: int, number: int, infos: Infos, names: Names
+    ) -> SignalInfo | None:
         sequence, *event = SLOT.unpack_from(copies[1], at)
         for copy in (copies[0], copies[2]):
             if int.from_bytes(copy[at : at + 8], BYTE_ORDER) != sequence:
                 return None
-        if sequence == 0 or sequence & 1 or event[2] != at // LEDGER_ENTRY:
+        if sequence == 0 or sequence & 1 or event[2] != number:
             return None
         return infos.of(event, names)
 

@@ -19,6 +19,7 @@ from sigrec._reader.format import (
 from sigrec._reader.history import PIECE, History
 from sigrec._reader.infos import Infos
 from sigrec._reader.ledger import Ledger
+from sigrec._reader.recent import Recent
 from sigrec._signals.names import name
 from sigrec._times import aware, nanoseconds
 
@@ -43,7 +44,8 @@ class Recording:
         self._source = source
         self._header = header = Header(source)
         self._here = state.is_here(source, header)
-        self._ledger = Ledger(source, header, self._here)
+        self._recent = Recent(source, header)
+        self._ledger = Ledger(source, header, self._recent, self._here)
         self._history = History(source, header)
 
     # --- the header ----------------------------------------------------------------
@@ -95,7 +97,7 @@ class Recording:
     def argv(self) -> list[str]:
         """The command line, as the process was started; as it said itself, so not to be trusted
         (undecodable bytes as surrogates: os.fsdecode)."""
-        raw = self._source.bytes(self._header.argv_at, self._header.argv_size)
+        raw = self._source.bytes(self._header.argv.at, self._header.argv.size)
         return [os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")] if raw else []
 
     @property
@@ -185,7 +187,8 @@ class Recording:
         since: datetime | int | None = None,
         until: datetime | int | None = None,
     ) -> Iterator[SignalInfo]:
-        """What is still in the history, in the order of recording, as it was when this began.
+        """What is kept, in the order of recording, as it was when this began: the history, and
+        before what is in it the newest 64 of each signal that were pushed out by others.
 
         signums: only these signals. since, until: only from then on, and only before then; each
         an aware datetime, or ns since 1970. Read piece by piece, however large the history is:
@@ -208,7 +211,7 @@ class Recording:
         infos, names = Infos(self._source, self._here), self._ledger.names()
         begin = max(from_ticket, head - self.capacity)
         timed = first_ns is not None or end_ns is not None
-        for event in self._history.slots(begin, head, from_ticket == 0):
+        for event in self._merged(begin, head, from_ticket == 0):
             if wanted and event[2] not in wanted:
                 continue
             if timed:
@@ -231,6 +234,17 @@ class Recording:
                 return found[-count:]
             size *= 8
         return list(deque(self._events(head, wanted) if count else (), maxlen=count))
+
+    def _merged(self, begin: int, head: int, all_there_is: bool) -> Iterator[tuple[int, ...]]:
+        """The history, and at their time those of each signal's newest events that it has no more."""
+        kept = self._recent.events() if all_there_is else {}
+        missing = sorted(kept[key] for key in self._history.lacks(kept.keys())) if kept else []
+        missing.reverse()
+        for event in self._history.slots(begin, head, all_there_is):
+            while missing and missing[-1] < event:
+                yield missing.pop()
+            yield event
+        yield from reversed(missing)
 
     def __iter__(self) -> Iterator[SignalInfo]:
         return self.events()

@@ -3,6 +3,7 @@
 #include "recording.h"
 
 #include "check.h"
+#include "keep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 static char directory[] = "/tmp/sigrec-test-XXXXXX";
-static struct recording_owner owner;
+static struct owner owner;
 
 static void write_n(const struct recording *recording, uint32_t signo, uint64_t n) {
     for (uint64_t i = 0; i < n; i++) {
@@ -40,8 +41,11 @@ static void counts_what_it_overwrites(void) {
     check_balance(&recording, 15, 1, 1);
     check_balance(&recording, 10, 40, 24);
     struct event e;
-    event_load(&recording.ledger[15].last, &e);
+    const struct slot *block =
+        &recording.recent.slots[(recording.ledger[15].recent - 1) * RECENT_SLOTS];
+    CHECK(keep_read(block, &e));
     CHECK_EQ(e.signo, 15); /* not lost behind the forty */
+    CHECK_EQ(recording.header->recent_owner[recording.ledger[15].recent - 1], 15);
     recording_unmap(&recording);
 }
 
@@ -63,6 +67,12 @@ static void a_published_one_is_complete_private_and_not_inherited(void) {
     CHECK(read(fd, &header, sizeof header) == sizeof header);
     close(fd);
     CHECK(memcmp(header.magic, RECORDING_MAGIC, 8) == 0);
+    for (uint32_t i = 0; i < header.sections_count; i++) {
+        const struct recording_section *section = &header.sections[i];
+        CHECK_EQ(section->type, i + 1);
+        CHECK(section->offset % 64 == 0 &&
+              section->offset + section->count * section->entry_size <= header.file_size);
+    }
     CHECK_EQ(header.head, 3);
     CHECK_EQ(header.pid, getpid());
     CHECK(header.anchor_count >= 1);
@@ -155,8 +165,12 @@ static void fold_moves_counts_and_events(void) {
 }
 
 int main(void) {
-    recording_describe(&owner);
+    owner_describe(&owner);
     CHECK(owner.boot_id[0] && owner.pid_namespace && owner.argv_size);
+    CHECK(owner.identity.executable[0] == '/' && owner.identity.pgid == getpgid(0));
+    struct owner again;
+    owner_describe(&again);
+    CHECK(memcmp(owner.id, again.id, sizeof owner.id) != 0);
     CHECK(mkdtemp(directory));
     counts_what_it_overwrites();
     a_published_one_is_complete_private_and_not_inherited();

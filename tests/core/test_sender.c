@@ -65,7 +65,7 @@ static void a_full_table_counts_no_more_and_loses_nobody(void) {
 }
 
 static void what_finds_no_place_is_in_the_ledger(void) {
-    struct recording_owner owner = {0};
+    struct owner owner = {0};
     struct recording recording;
     CHECK_EQ(recording_private(&recording, 16, &owner), 0);
     for (int pid = 1; pid <= 4 * SENDER_ENTRIES; pid++) {

@@ -123,11 +123,11 @@ def P(file: str, text: str) -> Place:
 
 RING_CLAIM = P("ring.c", "seq, claim,")
 RING_FREE = P("ring.c", "((seq & SEQUENCE) + 1) | EMPTY,")
-KEEP_CLAIM = P("ledger.c", "&old, seq + 1,")
-KEEP_FENCE = P("ledger.c", "The claim is visible before any payload word; see ring.c.")
-KEEP_PUBLISH = P("ledger.c", "&slot->sequence, seq + 2,")
-FOLD_LOOK = P("ledger.c", "uint64_t seq = ")
-FOLD_FENCE = P("ledger.c", "Pairs with the release fence in keep().")
+KEEP_CLAIM = P("keep.c", "&old, place + 1,")
+KEEP_FENCE = P("keep.c", "The claim is visible before any payload word:")
+KEEP_PUBLISH = P("keep.c", "&slot->sequence, place + 2,")
+FOLD_LOOK = P("keep.c", "uint64_t seq = ")
+FOLD_FENCE = P("keep.c", "Pairs with the release fence in keep_event.")
 ACTION_LOOK = P("action.c", "uint64_t now = atomic_load_explicit(&actions->current, "
                 "memory_order_acquire);\n        load(")  # fmt: skip
 ACTION_FENCE = P("action.c", "the load below sees that `current` moved on. */")

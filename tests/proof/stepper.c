@@ -31,6 +31,7 @@
 #define _GNU_SOURCE
 #include "handler.h"
 #include "install.h"
+#include "keep.h"
 
 #include "../core/check.h"
 #include "passive.h"
@@ -186,6 +187,26 @@ static void nothing_goes_back(void) {
     }
 }
 
+/* The newest events of the signal, in a slot by its ordinal each: one is missing only where a
+ * thread that never got on holds the slot. */
+static void newest_are_there(const struct recording *recording, uint64_t lost) {
+    uint32_t block = recording->ledger[signum].recent;
+    uint64_t delivered = recording->ledger[signum].delivered, there = 0;
+    uint64_t full = delivered < RECENT_SLOTS ? delivered : RECENT_SLOTS;
+    CHECK(block <= RECENT_BLOCKS);
+    for (uint64_t i = 0; block && i < RECENT_SLOTS; i++) {
+        const struct slot *slot = &recording->recent.slots[(block - 1) * RECENT_SLOTS + i];
+        struct event event;
+        if (!keep_read(slot, &event))
+            continue;
+        there++;
+        CHECK_EQ(event.signo, signum);
+        CHECK_EQ(event.ordinal % RECENT_SLOTS, i);
+        CHECK_EQ(slot->sequence, 2 * event.ordinal + 2);
+    }
+    CHECK(there <= full && there + lost >= full);
+}
+
 /* With nothing in flight but `lost` signals of a thread that never got on. */
 static void balance(uint64_t lost) {
     const struct ledger_entry *l = ledger();
@@ -195,6 +216,7 @@ static void balance(uint64_t lost) {
     CHECK(recorded + l->dropped + lost >= delivered && recorded + l->dropped <= delivered);
     uint64_t slots = count_slots(process_recording());
     CHECK(slots + lost >= recorded - l->overwritten && slots <= recorded - l->overwritten + lost);
+    newest_are_there(process_recording(), lost);
     if (path == RECORDED) {
         CHECK(shared->course + lost >= shared->sent);
         return;
@@ -384,6 +406,7 @@ static void read_what_is_left(const struct recording *left) {
     CHECK(recorded + l->dropped <= delivered && recorded + l->dropped + 1 >= delivered);
     uint64_t slots = count_slots(left);
     CHECK(slots + 1 >= recorded - l->overwritten && slots <= recorded - l->overwritten + 1);
+    newest_are_there(left, path == BATCH ? 3 : 1);
     if (path != RECORDED)
         CHECK(l->queued + l->undetailed <= delivered && l->queued + l->undetailed + 1 >= delivered);
 }
@@ -435,9 +458,11 @@ static void map(struct recording *recording) {
     CHECK(p != MAP_FAILED);
     close(fd);
     recording->header = (void *)p;
-    recording->ledger = (void *)(p + recording->header->ledger_offset);
-    recording->history = (struct ring){(void *)(p + recording->header->ring_offset), HISTORY,
+    const struct recording_section *at = recording->header->sections; /* in the order of types */
+    recording->ledger = (void *)(p + at[SECTION_LEDGER - 1].offset);
+    recording->history = (struct ring){(void *)(p + at[SECTION_HISTORY - 1].offset), HISTORY,
                                        &recording->header->head, NULL};
+    recording->recent.slots = (void *)(p + at[SECTION_RECENT - 1].offset);
 }
 
 static void step(int with) {

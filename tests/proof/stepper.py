@@ -54,7 +54,11 @@ def check_reader(left: Path) -> None:
         (signal,) = recording.signals.values()
         assert 0 <= signal.delivered - signal.recorded - signal.dropped <= 1
         events = list(recording.events())
-        assert 0 <= signal.recorded - signal.overwritten - len(events) <= 1
+        history = recording._history
+        head = history.head()
+        in_the_ring = list(history.slots(max(0, head - recording.capacity), head, True))
+        assert 0 <= signal.recorded - signal.overwritten - len(in_the_ring) <= 1
+        assert {event[1] for event in in_the_ring} <= {event.ordinal for event in events}
         assert len({event.ordinal for event in events}) == len(events)
 
 

@@ -11,25 +11,23 @@ ARGV_AT = PAGE
 LEDGER_AT = 2 * PAGE
 SENDERS_AT = LEDGER_AT + 5 * PAGE  # 65 entries of 256 bytes, in whole pages
 SENDERS = 512
-RING_AT = SENDERS_AT + SENDERS * SLOT
+BLOCKS, BLOCK = 16, 64  # of the newest events; slots in one
+RECENT_AT = SENDERS_AT + SENDERS * SLOT
+IDENTITY_AT = RECENT_AT + BLOCKS * BLOCK * SLOT
+RING_AT = IDENTITY_AT + PAGE
+SECTIONS_AT = 1024
+OWNERS_AT = 736
+IDENTITY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 
 BOOT = "01234567-89ab-cdef-0123-456789abcdef"
 
 # Of the header: offset and struct format.
-FIELDS = {
+ALWAYS = {
     "magic": (0, "8s"),
     "endian": (8, "I"),
     "version": (12, "H"),
     "header_size": (16, "I"),
-    "event_size": (20, "I"),
     "file_size": (24, "Q"),
-    "argv_offset": (32, "Q"),
-    "argv_size": (40, "I"),
-    "ledger_offset": (48, "Q"),
-    "ledger_count": (56, "I"),
-    "ledger_entry": (60, "I"),
-    "ring_offset": (64, "Q"),
-    "ring_capacity": (72, "Q"),
     "pid": (80, "i"),
     "uid": (84, "I"),
     "start_ticks": (88, "Q"),
@@ -46,11 +44,43 @@ FIELDS = {
     "handling": (184, "I"),
     "head": (192, "Q"),
     "anchor_count": (256, "Q"),
+    "leave_ns": (592, "Q"),
+    "reason": (608, "128s"),
+}
+FIELDS_2 = {
+    **ALWAYS,
+    "event_size": (20, "I"),
+    "argv_offset": (32, "Q"),
+    "argv_size": (40, "I"),
+    "ledger_offset": (48, "Q"),
+    "ledger_count": (56, "I"),
+    "ledger_entry": (60, "I"),
+    "ring_offset": (64, "Q"),
+    "ring_capacity": (72, "Q"),
     "senders_offset": (576, "Q"),
     "senders_count": (584, "I"),
     "senders_entry": (588, "I"),
-    "leave_ns": (592, "Q"),
-    "reason": (608, "128s"),
+}
+
+
+def section(n, offset="offset", entry="entry", count="count"):
+    """Of the table of sections, entry n: its fields by these names."""
+    at = SECTIONS_AT + 32 * n
+    return {offset: (at + 8, "Q"), entry: (at + 16, "I"), count: (at + 24, "Q")}
+
+
+FIELDS = {
+    **ALWAYS,
+    "sections_offset": (20, "I"),
+    "sections_count": (32, "I"),
+    "sections_entry": (36, "I"),
+    "id": (40, "16s"),
+    **section(0, "argv_offset", "argv_entry", "argv_size"),
+    **section(1, "ledger_offset", "ledger_entry", "ledger_count"),
+    **section(2, "senders_offset", "senders_entry", "senders_count"),
+    **section(3, "ring_offset", "event_size", "ring_capacity"),
+    **section(4, "recent_offset", "recent_entry", "recent_count"),
+    **section(5, "identity_offset", "identity_entry", "identity_count"),
 }
 
 COUNTERS = (
@@ -80,32 +110,60 @@ def event(signo, monotonic_ns=MONOTONIC, ordinal=0, code=0, pid=0, uid=0, datum=
 
 
 class RecordingBuilder:
-    """A valid recording of a process that died in another boot, to be filled or broken."""
+    """A valid recording of a process that died in another boot, to be filled or broken. Of format
+    version 3, or of 2, which readers read as well."""
 
-    def __init__(self, capacity=16, argv=(b"python3", b"worker.py"), pid=4242):
+    def __init__(self, capacity=16, argv=(b"python3", b"worker.py"), pid=4242, version=3):
         self.raw = bytearray(RING_AT + max(PAGE, capacity * SLOT))
+        self.version = version
+        self.fields = FIELDS_2 if version == 2 else FIELDS
         self.capacity = capacity
         self.ring_at = RING_AT
         text = b"".join(part + b"\0" for part in argv)
         self.raw[ARGV_AT : ARGV_AT + len(text)] = text
         self.set(
-            magic=b"\x89SIGREC\n", endian=0x01020304, version=2, header_size=PAGE, event_size=SLOT,
-            file_size=len(self.raw), argv_offset=ARGV_AT, argv_size=len(text),
-            ledger_offset=LEDGER_AT, ledger_count=65, ledger_entry=ENTRY, ring_offset=RING_AT,
-            ring_capacity=capacity, pid=pid, uid=os.geteuid(), start_ticks=1, pid_namespace=1,
+            magic=b"\x89SIGREC\n", endian=0x01020304, version=version, header_size=PAGE,
+            file_size=len(self.raw), pid=pid, uid=os.geteuid(), start_ticks=1, pid_namespace=1,
             sigrtmin=34, sigrtmax=64, boot_id=BOOT.encode(), started_ns=REALTIME,
+            argv_offset=ARGV_AT, argv_size=len(text), ledger_offset=LEDGER_AT, ledger_count=65,
+            ledger_entry=ENTRY, ring_offset=RING_AT, ring_capacity=capacity, event_size=SLOT,
             senders_offset=SENDERS_AT, senders_count=SENDERS, senders_entry=SLOT,
         )  # fmt: skip
+        if version != 2:
+            self.set(
+                sections_offset=SECTIONS_AT, sections_count=6, sections_entry=32,
+                id=bytes(range(16)), argv_entry=1, recent_offset=RECENT_AT, recent_entry=SLOT,
+                recent_count=BLOCKS * BLOCK, identity_offset=IDENTITY_AT,
+                identity_entry=IDENTITY.size, identity_count=1,
+            )  # fmt: skip
+            for n, flags in enumerate((0, 1, 0, 1, 0, 0)):
+                self.section(n, n + 1, flags)
         self.anchors((MONOTONIC, REALTIME))
+
+    def section(self, n, kind, flags=0, **fields):
+        """Entry n of the table: its type, and what else of it is to be changed."""
+        struct.pack_into("=II", self.raw, SECTIONS_AT + 32 * n, kind, flags)
+        for name, value in fields.items():
+            at, form = section(n)[name]
+            struct.pack_into("=" + form, self.raw, at, value)
+        return self
+
+    def recent(self, block, signum, ordinal, payload, sequence=None):
+        """Keeps an event among the newest of its signal, in the block of that."""
+        struct.pack_into("=I", self.raw, OWNERS_AT + 4 * block, signum)
+        at = RECENT_AT + (block * BLOCK + ordinal % BLOCK) * SLOT
+        sequence = 2 * ordinal + 2 if sequence is None else sequence
+        self.raw[at : at + SLOT] = struct.pack("=Q", sequence) + payload
+        return self
 
     def set(self, **fields):
         for field, value in fields.items():
-            at, form = FIELDS[field]
+            at, form = self.fields[field]
             struct.pack_into("=" + form, self.raw, at, value)
         return self
 
     def get(self, field):
-        at, form = FIELDS[field]
+        at, form = self.fields[field]
         return struct.unpack_from("=" + form, self.raw, at)[0]
 
     def anchors(self, *pairs, first=0):

@@ -29,7 +29,10 @@ from tests.reader.builder import (
     FIELDS,
     LEDGER_AT,
     MONOTONIC,
+    OWNERS_AT,
     PAGE,
+    RECENT_AT,
+    SECTIONS_AT,
     SENDERS_AT,
     SLOT,
     RecordingBuilder,
@@ -50,7 +53,11 @@ SECONDS = 60  # for one file: it takes a fiftieth of one
 
 
 def base(random):
-    builder = RecordingBuilder(capacity=16, argv=[random.choice(HOSTILE), random.choice(HOSTILE)])
+    builder = RecordingBuilder(
+        capacity=16,
+        argv=[random.choice(HOSTILE), random.choice(HOSTILE)],
+        version=random.choice((2, 3, 3)),
+    )
     for ticket in range(random.choice((0, 5, 16, 40))):
         signum = random.choice((1, 2, 10, 11, 15, 17, 29, 34, 64))
         code = random.choice((0, -1, -2, -5, -6, 1, 2, 6, 0x80))
@@ -63,6 +70,9 @@ def base(random):
             signum, random.choice((0, 1, 2, 3)), 0, delivered=ticket + 1, recorded=ticket + 1,
             last=event(signum, MONOTONIC, ticket, code, 77), queued=ticket,
         )  # fmt: skip
+        if builder.version == 3:
+            block, ordinal = random.randrange(16), random.randrange(200)
+            builder.recent(block, signum, ordinal, event(signum, MONOTONIC, ordinal, code, 77))
         builder.sender(
             random.randrange(64), signum, 77, ticket + 1, random.choice(("process", "kernel", "child")),
             named_ns=1, name=random.choice(HOSTILE)[:16],
@@ -85,8 +95,12 @@ def change(random, raw):
         if at + size <= len(raw):
             raw[at : at + size] = number(random, 8 * size).to_bytes(size, sys.byteorder)
 
-    kind = random.randrange(8)
-    if kind == 0:
+    kind = random.randrange(10)
+    if kind == 8:
+        put(SECTIONS_AT + 4 * random.randrange(6 * 8), random.choice((4, 8)))
+    elif kind == 9:
+        put(random.choice((OWNERS_AT, RECENT_AT)) + 4 * random.randrange(64), 4)
+    elif kind == 0:
         at, form = FIELDS[random.choice([name for name in FIELDS if name != "magic"])]
         put(at, {"H": 2, "I": 4, "i": 4, "Q": 8}.get(form, 4))
     elif kind == 1:

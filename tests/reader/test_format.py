@@ -14,12 +14,15 @@ from sigrec._reader.recording import Recording
 from sigrec._reader.source import Source
 from tests.reader.builder import (
     BOOT,
+    ENTRY,
+    IDENTITY,
     LEDGER_AT,
     MONOTONIC,
     OTHER_ENDIAN,
     PAGE,
     REALTIME,
     RING_AT,
+    SECTIONS_AT,
     SLOT,
     RecordingBuilder,
     event,
@@ -338,11 +341,11 @@ def refused(path, *words):
         ({"endian": 0}, ["byte order"]),
         ({"version": 0}, ["version 0"]),
         ({"version": 1}, ["version 1"]),
-        ({"version": 3}, ["version 3"]),
+        ({"version": 4}, ["version 4", "reads versions 2 and 3"]),
         ({"header_size": 8192}, ["header size 8192"]),
-        ({"event_size": 128}, ["event size 128"]),
+        ({"event_size": 128}, ["128 bytes", "ring"]),
         ({"file_size": 0}, ["corrupt"]),
-        ({"file_size": 1 << 20}, ["cut short", str(1 << 20)]),
+        ({"file_size": 1 << 21}, ["cut short", str(1 << 21)]),
         ({"file_size": 1 << 40}, [str(1 << 40)]),
         ({"file_size": (1 << 64) - 1}, [str((1 << 64) - 1)]),
         ({"argv_offset": 0}, ["command line at 0"]),
@@ -352,10 +355,11 @@ def refused(path, *words):
         ({"ledger_offset": 0}, ["ledger at 0"]),
         ({"ledger_offset": LEDGER_AT + 1}, ["ledger", str(LEDGER_AT + 1)]),
         ({"ledger_offset": (1 << 64) - 64}, ["ledger"]),
-        ({"ledger_count": 0}, ["ledger entries 0"]),
-        ({"ledger_count": 66}, ["ledger entries 66"]),
-        ({"ledger_entry": 0}, ["entry size 0"]),
-        ({"ledger_entry": 512}, ["entry size 512"]),
+        ({"ledger_count": 0}, ["0 entries", "ledger"]),
+        ({"ledger_count": 66}, ["66 entries", "ledger"]),
+        ({"ledger_entry": 0}, ["0 bytes", "ledger"]),
+        ({"ledger_entry": 255}, ["255 bytes", "ledger"]),
+        ({"ledger_entry": 1 << 31}, [f"{1 << 31} bytes", "ledger"]),
         ({"ring_offset": 0}, ["ring at 0"]),
         ({"ring_offset": RING_AT + 8}, ["ring", str(RING_AT + 8)]),
         ({"ring_offset": (1 << 64) - 64}, ["ring"]),
@@ -368,8 +372,135 @@ def refused(path, *words):
     ],
     ids=lambda value: next(iter(value.items())).__repr__() if isinstance(value, dict) else "",
 )
-def test_corrupt(tmp_path, fields, words):
+@pytest.mark.parametrize("version", [2, 3])
+def test_corrupt(tmp_path, fields, words, version):
+    builder = RecordingBuilder(version=version).set(**fields)
+    refused(builder.write(tmp_path / "bad.sigrec"), *words)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"sections_count": 65}, ["65 sections"]),
+        ({"sections_count": 1}, ["no ledger"]),
+        ({"sections_count": 3}, ["no ring"]),
+        ({"sections_entry": 31}, ["31 bytes"]),
+        ({"sections_entry": 1 << 31}, [f"{1 << 31} bytes"]),
+        ({"sections_offset": 4000}, ["sections is at 4000"]),
+        ({"recent_offset": 0}, ["newest events at 0"]),
+        ({"recent_entry": 128}, ["128 bytes", "newest events"]),
+        ({"recent_count": 1025}, ["1025 entries", "newest events"]),
+        ({"identity_offset": 1 << 40}, ["identity at"]),
+        ({"identity_entry": 8}, ["8 bytes", "identity"]),
+    ],
+    ids=lambda value: next(iter(value.items())).__repr__() if isinstance(value, dict) else "",
+)
+def test_corrupt_sections(tmp_path, fields, words):
     refused(RecordingBuilder().set(**fields).write(tmp_path / "bad.sigrec"), *words)
+
+
+def test_a_section_twice(tmp_path):
+    path = RecordingBuilder().section(4, 4, 1).write(tmp_path / "bad.sigrec")
+    refused(path, "two sections of type 4")
+
+
+def test_what_a_newer_sigrec_added_is_skipped_or_refused_in_words(built, tmp_path):
+    """Sections of types that are not known, and larger entries."""
+    builder = RecordingBuilder().set(sections_count=7)
+    builder.section(6, 99, offset=1 << 60, entry=1 << 30, count=1 << 60)
+    builder.slot(0, event(USR1)).ledger(USR1, delivered=1, recorded=1)
+    recording = built(builder)
+    assert [info.ordinal for info in recording.events()] == [0]
+    assert recording.signals[USR1].delivered == 1
+    refused(builder.section(6, 99, 1).write(tmp_path / "bad.sigrec"), "type 99", "newer sigrec")
+
+
+@pytest.mark.parametrize("part", ["ledger", "senders", "identity"])
+def test_larger_entries_are_read(built, part):
+    """By the table's own word for how large they are; here two are where one was."""
+    builder = RecordingBuilder()
+    builder.ledger(2 * USR1, delivered=3, recorded=3)
+    builder.sender(0, USR1, 7, 2).sender(2, USR1, 9, 1).sender(1, USR1, 8, 5)
+    old = {"ledger": ENTRY, "senders": SLOT, "identity": IDENTITY.size}[part]
+    if part == "ledger":
+        assert built(builder.set(ledger_entry=2 * ENTRY)).signals[USR1].delivered == 3
+        return
+    builder.ledger(USR1, delivered=8, recorded=8)
+    builder.set(**{f"{part}_entry": 2 * old})
+    if part == "senders":
+        builder.set(senders_count=256)
+    senders = {s.pid: n for s, n in built(builder).signals[USR1].senders}
+    assert senders == ({7: 2, 9: 1} if part == "senders" else {7: 2, 9: 1, 8: 5})
+
+
+def test_version_2_is_read_as_ever(built):
+    builder = RecordingBuilder(version=2)
+    for ticket in range(20):
+        builder.slot(ticket, event(USR1, MONOTONIC + ticket, ticket, pid=77))
+    builder.ledger(USR1, mode=1, delivered=20, recorded=20, overwritten=4, queued=20, handled=20,
+                   first=event(USR1, MONOTONIC, 0), last=event(USR1, MONOTONIC + 19, 19))  # fmt: skip
+    builder.sender(0, USR1, 77, 20).set(ending_signal=15, leave=1, status=3, reason=b"KeyError")
+    recording = built(builder)
+    assert [info.ordinal for info in recording.events()] == list(range(4, 20))
+    stats = recording.signals[USR1]
+    assert (stats.delivered, stats.handled, stats.first.ordinal, stats.last.ordinal) == (
+        20,
+        20,
+        0,
+        19,
+    )
+    assert [count for _, count in stats.senders] == [20]
+    assert (recording.ending[0], recording.leave, recording.status) == (15, "exit", 3)
+    assert recording.argv == ["python3", "worker.py"]
+
+
+# --- the newest events of each signal ------------------------------------------------------
+
+
+def test_what_was_pushed_out_of_the_history_by_another_signal_is_there(built):
+    """At its time, once, and in order."""
+    term = int(signal.SIGTERM)
+    builder = RecordingBuilder()
+    for ordinal in range(3):
+        builder.recent(1, term, ordinal, event(term, MONOTONIC + ordinal, ordinal, pid=77))
+    # In the history too; and one that never got into it, since its slot was held.
+    builder.recent(1, term, 3, event(term, MONOTONIC + 95, 3, pid=77))
+    builder.recent(1, term, 4, event(term, MONOTONIC + 97, 4, pid=77))
+    for ticket in range(80, 100):
+        builder.slot(ticket, event(USR1, MONOTONIC + ticket, ticket))
+    builder.slot(95, event(term, MONOTONIC + 95, 3, pid=77))
+    builder.recent(0, USR1, 99, event(USR1, MONOTONIC + 99, 99))
+    builder.ledger(term, delivered=5, recorded=5, overwritten=3)
+    builder.ledger(USR1, delivered=100, recorded=100, overwritten=85)
+    recording = built(builder)
+    assert [(info.si_signo, info.ordinal) for info in recording.events()] == [
+        *((term, n) for n in range(3)), *((USR1, n) for n in range(84, 95)), (term, 3),
+        (USR1, 96), (term, 4), (USR1, 97), (USR1, 98), (USR1, 99),
+    ]  # fmt: skip
+    assert [info.ordinal for info in recording.events(term)] == [0, 1, 2, 3, 4]
+    assert recording.signals[term].last.ordinal == 4
+    assert recording.signals[USR1].last.ordinal == 99
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "payload", "sequence"),
+    [
+        (3, event(USR1, ordinal=3), 7),  # being written
+        (3, event(USR1, ordinal=67), 8),  # of another lap than it says
+        (3, event(USR1, ordinal=4), 10),  # not where it belongs
+        (3, event(12, ordinal=3), 8),  # another signal's
+    ],
+)
+def test_a_newest_event_that_is_not_whole_is_left_out(built, ordinal, payload, sequence):
+    builder = RecordingBuilder().recent(0, USR1, ordinal, payload, sequence)
+    recording = built(builder.ledger(USR1, delivered=9))
+    assert list(recording.events()) == [] and recording.signals[USR1].last is None
+
+
+@pytest.mark.parametrize("signum", [65, 1 << 31])
+def test_a_block_of_no_signal_is_left_out(built, signum):
+    builder = RecordingBuilder().recent(0, signum, 0, event(USR1))
+    assert list(built(builder).events()) == []
 
 
 def test_empty(tmp_path):
@@ -447,7 +578,7 @@ def test_every_byte_of_the_header_flipped(tmp_path):
                                                             first=event(USR1))  # fmt: skip
     whole = bytes(builder.raw)
     read = refused = 0
-    for at in range(320 + 16):
+    for at in (*range(320 + 16), *range(SECTIONS_AT, SECTIONS_AT + 6 * 32)):
         for value in (0xFF, whole[at] ^ 1, 0):
             builder.raw[:] = whole
             builder.raw[at] = value

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * owner: who the process is whose recording this is, from /proc.
+ * The layout of owner_identity is part of the file format: docs/reference/format.md.
+ */
+#ifndef SIGREC_OWNER_H
+#define SIGREC_OWNER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define OWNER_ARGV_SIZE 4096
+
+/* Who and where the process is; texts are NUL-terminated, and cut. */
+struct owner_identity {
+    int32_t pgid;             /*    0: process group, when the recording was made */
+    int32_t sid;              /*    4: session, ditto */
+    int32_t ppid;             /*    8: parent, ditto */
+    uint32_t reserved;        /*   12 */
+    uint64_t time_namespace;  /*   16: inode of /proc/self/ns/time; 0: unknown */
+    uint64_t mount_namespace; /*   24 */
+    uint64_t ignored;         /*   32: signals that it inherited ignored: bit n-1 for signal n */
+    uint64_t blocked;         /*   40: signals that its main thread inherited blocked */
+    int64_t oom_kills;        /*   48: of its cgroup, when the recording was made; -1: unknown */
+    uint64_t reserved1;       /*   56 */
+    char host_name[72];       /*   64: gethostname(2) */
+    char machine_id[56];      /*  136: /etc/machine-id */
+    char executable[512];     /*  192: /proc/self/exe */
+    char cgroup[512]; /*  704: the path in /proc/self/cgroup that its memory is counted in */
+};
+
+_Static_assert(offsetof(struct owner_identity, host_name) == 64, "host_name");
+_Static_assert(sizeof(struct owner_identity) == 1216, "an identity is 1216 bytes");
+
+struct owner {
+    uint64_t start_ticks, pid_namespace;
+    uint8_t id[16];
+    char boot_id[40];
+    char argv[OWNER_ARGV_SIZE];
+    uint32_t argv_size;
+    struct owner_identity identity;
+};
+
+/* Interpreter context. Reads /proc and /sys; what cannot be read stays zero. */
+void owner_describe(struct owner *owner);
+
+#endif
