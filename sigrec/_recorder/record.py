@@ -121,7 +121,7 @@ class Recorder:
 
 
 def record(*signums: int, children: bool = False) -> Recorder:
-    """Record signals whose handling belongs to the program; it behaves as if this were not there.
+    """Record signals whose handling belongs to the program. Its behaviour does not change.
 
     Default actions still happen (death with the same wait status and core dump, stop and
     continue), and handlers of Python and of C libraries still run, those too that are set

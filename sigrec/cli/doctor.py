@@ -4,9 +4,9 @@
   sigrec doctor 4242    what could be in the way of signals in that process
   sigrec doctor --json  for programs
 
-What can be tried is tried: a recording is made, and another process sends
-signals to this command. Nothing else receives any. The exit status is 1 if
-there is a problem; a note is something that works, and that you should know.
+It tries what it can: it makes a recording, and lets another process send signals
+to this command. No other process receives any. The exit status is 1 if there is
+a problem. A note is about something that works, and that you should know.
 """
 
 from __future__ import annotations

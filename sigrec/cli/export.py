@@ -8,8 +8,8 @@ a page to look at.
   sigrec export 4242 --format chrome -o trace.json  open it in ui.perfetto.dev
   sigrec export 4242 --format csv --signal TERM --since 5m
 
-The process may run, hang, or be dead. With -o the file gets its name when it
-is complete: who reads it never sees half of it.
+The process may run, hang, or be dead. With -o the file appears when it is
+complete: nobody ever reads half of it.
 """
 
 from __future__ import annotations

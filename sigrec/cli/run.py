@@ -1,16 +1,17 @@
-"""Record the signals of a Python program that knows nothing of sigrec. It
-behaves as without.
+"""Run a Python program and record its signals. The program needs no change, and
+its behaviour does not change.
 
   sigrec run server.py --port 8000       a script
   sigrec run -m http.server 8000         a module, as python -m
   sigrec run -c 'import time; ...'       code, as python -c
   sigrec run -o web.sigrec server.py     the recording in a file of your own;
                                          the one before is kept as web.sigrec.1
-  sigrec run --children -m gunicorn app  and the Python programs it starts
+  sigrec run --children -m gunicorn app  also the Python programs that it
+                                         starts
 
-Then, from anywhere, while it runs or afterwards: sigrec why PID, or
-sigrec stats PID. The exit status is the program's own; where a signal ended
-it, that signal ends this, too.
+While the program runs, and afterwards, you can ask from any terminal:
+sigrec why PID, or sigrec stats PID. The exit status is the program's own. If a
+signal ends the program, the same signal ends this command.
 """
 
 from __future__ import annotations

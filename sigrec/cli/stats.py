@@ -4,9 +4,9 @@
   sigrec stats 4242         one process, by its pid; it may hang, or be dead
   sigrec stats run.sigrec   a recording's file
   sigrec stats --json       for programs
-  sigrec stats --live       each second anew, with rates; q or Ctrl-C ends it
+  sigrec stats --live       a new look each second, with rates; q ends it
 
-The watched process does nothing for it: its recording is read from outside.
+The process that is looked at is not asked: its recording is read from outside.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="JSON on stdout, with a version")
     parser.add_argument("--live", action="store_true", help="refresh in place, on a terminal")
     parser.add_argument(
-        "-n", type=_seconds, metavar="SECONDS", help="with --live: between two looks; default 1"
+        "-n",
+        type=_seconds,
+        metavar="SECONDS",
+        help="with --live: the time between two looks (default 1)",
     )
     parser.set_defaults(usage_error=parser.error)
 

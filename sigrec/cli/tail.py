@@ -4,14 +4,15 @@ taken before it).
 
   sigrec tail 4242             the newest ten; it may hang, or be dead
   sigrec tail -n 100 4242      the newest hundred; -n all: as many as are kept
-  sigrec tail -f               and those to come, until it ends or Ctrl-C;
-                               with no PID: the one process that records
+  sigrec tail -f               the newest ten, and then each new one, until
+                               the process ends or you press Ctrl-C; without
+                               a PID it is the one process that records
   sigrec tail -f -n 0 --signal TERM 4242     only SIGTERM, from now on
   sigrec tail --since 5m run.sigrec          a file, the last five minutes
   sigrec tail -f --json 4242 | jq .sender    one JSON object a line
 
-The history holds a bounded number of events. What was overwritten before it
-could be read is counted, and said in its place.
+The history keeps a limited number of events. Those that were overwritten before
+they could be read are counted, and their number is shown in their place.
 """
 
 from __future__ import annotations

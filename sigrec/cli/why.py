@@ -5,9 +5,10 @@ before it.
   sigrec why run.sigrec   a recording's file
   sigrec why              the process of this user that ended last
 
-No more than recordings and /proc tell. A process cannot see its own SIGKILL:
-its parent is told, and if that was recorded, this says it. Else the sentence
-says that the record ends without a signal, and what that usually means.
+The answer comes from recordings and from /proc. A process cannot see its own
+SIGKILL, but its parent is told of it: where the parent was recorded as well,
+the answer has it. Otherwise it says that the record ends without a signal, and
+what that usually means.
 """
 
 from __future__ import annotations
