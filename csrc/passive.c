@@ -51,11 +51,6 @@ static enum default_action default_action(int signum) {
     }
 }
 
-static bool is_fault(int signum) {
-    return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE || signum == SIGILL ||
-           signum == SIGABRT || signum == SIGTRAP || signum == SIGSYS;
-}
-
 static bool is_ignored(int signum, const struct sigaction *action) {
     return action->sa_handler == SIG_IGN ||
            (action->sa_handler == SIG_DFL && default_action(signum) == NOTHING);
@@ -124,7 +119,7 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
             return -1;
         }
         registry_replaced(signum);
-        if (is_fault(signum) && next->sa_handler == SIG_DFL &&
+        if (signal_is_fault(signum) && next->sa_handler == SIG_DFL &&
             atomic_load_explicit(&process_self->faulting_tid, memory_order_relaxed) ==
                 (uint32_t)syscall(SYS_gettid)) {
             /* The handler of a fault gives up: it will raise it again or return
@@ -261,7 +256,7 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     if (sigismember(&program.sa_mask, SIGBUS) == 1)
         change_mask(SIG_BLOCK, SIGBUS);
     /* With three arguments in any case, as the kernel calls it. */
-    if (!is_fault(signum)) {
+    if (!signal_is_fault(signum)) {
         program.sa_sigaction(signum, info, context);
         return;
     }

@@ -30,10 +30,9 @@ bool registry_is_ours(const struct sigaction *action) {
 
 void registry_mask(sigset_t *mask) {
     sigfillset(mask);
-    /* A fault whose signal is blocked kills at once: sigprocmask(2). */
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(mask, faults[i]);
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        if (signal_is_fault(signum))
+            sigdelset(mask, signum);
 }
 
 uint64_t registry_signals(void) { return atomic_load(&signals); }

@@ -35,6 +35,13 @@ void registry_mask(sigset_t *mask);
 /* The bit of a signal in a 64-bit set, as in the kernel's sigset_t. */
 static inline uint64_t signal_bit(int signum) { return UINT64_C(1) << (signum - 1); }
 
+/* A signal that a thread brings upon itself. Blocked, it kills at once, even where
+ * someone would repair the fault: sigprocmask(2). */
+static inline bool signal_is_fault(int signum) {
+    return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE || signum == SIGILL ||
+           signum == SIGABRT || signum == SIGTRAP || signum == SIGSYS;
+}
+
 /* Any context. The signals that end in our own dispatch. */
 uint64_t registry_signals(void);
 void registry_add(int signum);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+INT_MAX = (1 << 31) - 1  # of C, and so of a pid
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -33,6 +35,10 @@ def integer(what: str, value: Any, lowest: int, highest: int) -> int:
     if not is_int(value) or not lowest <= int(value) <= highest:
         bad(what, value)
     return int(value)
+
+
+def signal(value: Any, what: str = "signum must be a signal number") -> int:
+    return integer(what, value, 1, 64)
 
 
 def flag(name: str, value: Any) -> bool:

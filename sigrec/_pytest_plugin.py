@@ -130,7 +130,7 @@ def _checked(counts: Mapping[int, int], exact: bool, timeout: float) -> float:
     if not isinstance(counts, Mapping):
         _check.bad("counts must be a dict of signals and how many of each", counts)
     for signum, count in counts.items():
-        _check.integer("a key of counts must be a signal number", signum, 1, 64)
+        _check.signal(signum, "a key of counts must be a signal number")
         _check.integer("a value of counts must be an int from 0 on", count, 0, 1 << 64)
     _check.flag("exact", exact)
     return _check.seconds("timeout must be seconds from 0 on", timeout, 0.0, float("inf"))

@@ -19,6 +19,12 @@ def number(n: int) -> str:
     return f"{n:,}"
 
 
+def whole(text: str) -> int | None:
+    """A number of the digits 0 to 9, and no more of them than 64 bits hold; None: it is none."""
+    digits = text.isdecimal() and text.isascii() and len(text) <= 19
+    return int(text) if digits else None
+
+
 def json_text(text: str) -> str:
     """Without lone surrogates, which JSON readers refuse."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -38,6 +38,11 @@ def local_time(time_ns: int, today: str, other: str = "") -> str:
     return local.strftime(other or f"%Y-%m-%d {today}")
 
 
+def local_date(time_ns: int) -> str:
+    """As people here write it, with its date, to the second."""
+    return aware(time_ns).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def rounded_duration(ns: int) -> str:
     """A duration, for a sentence: ``3 ms``, ``0.4 s``, ``5 min``, ``2 h``."""
     seconds = ns / 1e9
@@ -76,7 +81,7 @@ def nanoseconds(what: str, when: datetime | int | None) -> int | None:
     """Of an argument of that name; ValueError for what is neither an aware datetime nor a number."""
     if when is None:
         return None
-    if isinstance(when, int) and not isinstance(when, bool):
+    if isinstance(when, int) and _check.is_int(when):
         return int(when)
     from datetime import datetime, timedelta
 

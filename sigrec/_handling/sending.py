@@ -39,7 +39,7 @@ def pidfd_sigqueue(pidfd: int, signum: int, value: int = 0) -> None:
     Raises as that does, and OSError (EBADF) for what is no pidfd.
     """
     _signal_and_value(signum, value)
-    _check.integer("pidfd must be a file descriptor", pidfd, 0, (1 << 31) - 1)
+    _check.integer("pidfd must be a file descriptor", pidfd, 0, _check.INT_MAX)
     _raise(_core.send_pidfd(int(pidfd), int(signum), int(value)), f"pidfd {pidfd}")
 
 
@@ -49,7 +49,7 @@ def _signal_and_value(signum: int, value: int) -> None:
 
 
 def _id(what: str, number: int) -> None:
-    _check.integer(f"{what} must be the id of a {_KINDS[what]}, an int", number, 1, (1 << 31) - 1)
+    _check.integer(f"{what} must be the id of a {_KINDS[what]}, an int", number, 1, _check.INT_MAX)
 
 
 _KINDS = {"pid": "process", "thread": "thread"}

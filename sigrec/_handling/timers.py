@@ -113,10 +113,10 @@ def timer(
     if handler is not None and not callable(handler):
         _check.bad("handler must be callable", handler)
     # Of a process's or a thread's CPU time: a negative one, clock_getcpuclockid(3).
-    _check.integer("clock must be a clock's number", clock, -(1 << 31), (1 << 31) - 1)
+    _check.integer("clock must be a clock's number", clock, -(1 << 31), _check.INT_MAX)
     if thread is not None:
         is_thread = "thread must be the native id of a thread of this process"
-        _check.integer(is_thread, thread, 1, (1 << 31) - 1)
+        _check.integer(is_thread, thread, 1, _check.INT_MAX)
         if os.path.isdir("/proc/self/task") and not os.path.isdir(f"/proc/self/task/{int(thread)}"):
             _check.bad(is_thread, thread)
     _check.integer("value must be an int of 64 bits, signed", value, -(1 << 63), (1 << 63) - 1)

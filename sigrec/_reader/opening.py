@@ -21,7 +21,7 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
     by = "a recording is opened by a pid or a path"
     if not isinstance(pid_or_path, int):
         return _opened(_check.path(by, pid_or_path), 0)
-    pid = _check.integer(by, pid_or_path, 1, (1 << 31) - 1)
+    pid = _check.integer(by, pid_or_path, 1, _check.INT_MAX)
     opened: list[Recording] = []
     bad: RecordingError | None = None
     for path in places.find(pid):

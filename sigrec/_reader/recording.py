@@ -196,7 +196,7 @@ class Recording:
 
         Raises ValueError for a bad argument.
         """
-        wanted = frozenset(map(_signum, signums))
+        wanted = frozenset(map(_check.signal, signums))
         first_ns, end_ns = nanoseconds("since", since), nanoseconds("until", until)
         return self._events(self._history.head(), wanted, first_ns, end_ns)
 
@@ -284,10 +284,6 @@ class Recording:
 
     def __repr__(self) -> str:
         return f"<Recording of PID {self.pid} {self.path or '(this process)'}>"
-
-
-def _signum(signum: int) -> int:
-    return _check.integer("signum must be a signal number", signum, 1, LEDGER_COUNT - 1)
 
 
 Recording.__module__ = "sigrec"

@@ -85,7 +85,7 @@ class Stats(Value):
         return self.processes[0]
 
     def __getitem__(self, signum: int) -> SignalStats:
-        number = _check.integer("signum must be a signal number", signum, 1, 64)
+        number = _check.signal(signum)
         return self._only().signals[number]
 
     def __contains__(self, signum: object) -> bool:

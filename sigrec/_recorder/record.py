@@ -10,12 +10,11 @@ from collections import Counter
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._recorder import publishing
-from sigrec._signals.names import catchable
+from sigrec._signals.names import UNCATCHABLE, catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
@@ -77,12 +76,7 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:
@@ -139,9 +133,7 @@ def record(*signums: int, children: bool = False) -> Recorder:
     _check.flag("children", children)
     named = bool(numbers)
     if not named:
-        numbers = tuple(
-            sorted(int(n) for n in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
-        )
+        numbers = tuple(sorted(int(n) for n in signal.valid_signals() - UNCATCHABLE))
     _prepare()
     if children:
         _record_children()

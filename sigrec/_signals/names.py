@@ -6,13 +6,12 @@ import signal
 
 from sigrec import _check
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+UNCATCHABLE = frozenset({signal.SIGKILL, signal.SIGSTOP})
 _VALID = signal.valid_signals()
-# Never to be blocked: a fault whose signal is blocked kills at once, even where someone would
-# repair it (sigprocmask(2)).
-SYNCHRONOUS = frozenset({
-    signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGABRT,
-    signal.SIGSYS,
-})  # fmt: skip
 
 
 def name(signum: int, sigrtmin: int | None = None) -> str:
@@ -37,7 +36,7 @@ def signal_name(signum: int) -> str:
     ``"signal 33"`` for one that the C library keeps for itself. Raises ValueError for what is not
     a signal number, 1 to 64 here.
     """
-    return name(_check.integer("signum must be a signal number", signum, 1, 64))
+    return name(_check.signal(signum))
 
 
 def signal_number(name: str) -> int:
@@ -63,12 +62,12 @@ def signal_number(name: str) -> int:
     raise ValueError(f"not a signal: {_check.shown(name)}")
 
 
-def catchable(signum: object) -> int:
+def catchable(signum: Any) -> int:
     """The signal's number, or ValueError for what cannot be caught here."""
-    if not isinstance(signum, int) or isinstance(signum, bool):
+    if not _check.is_int(signum):
         _check.bad("signum must be an int or signal.Signals", signum)
     number = int(signum)
-    if number in (signal.SIGKILL, signal.SIGSTOP):
+    if number in UNCATCHABLE:
         raise ValueError(f"{name(number)} cannot be caught: the kernel does not allow it")
     if number not in _VALID:
         if 32 <= number < signal.SIGRTMIN:

@@ -7,6 +7,7 @@ import argparse
 from sigrec._errors import NoRecordingError
 from sigrec._reader.opening import open_recording
 from sigrec._signals import names
+from sigrec._text import whole
 from sigrec._times import since
 
 TYPE_CHECKING = False
@@ -18,7 +19,8 @@ def recording(what: str) -> Recording:
     """Opens PID|FILE. A file in the way of a pid is meant only with a slash or a suffix."""
     if not what:
         raise NoRecordingError("neither a PID nor a file: ''")
-    return open_recording(int(what) if what.isdecimal() and what.isascii() else what)
+    pid = whole(what)
+    return open_recording(what if pid is None else pid)
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:

@@ -15,10 +15,11 @@ import json
 import sys
 import textwrap
 
+from sigrec import _check
 from sigrec._doctor.finding import VERSION
 from sigrec._doctor.machine import machine
 from sigrec._doctor.process import process
-from sigrec._text import printable
+from sigrec._text import printable, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _pid(text: str) -> int:
     import argparse
 
-    if not (text.isdecimal() and text.isascii() and 0 < int(text) < 1 << 31):
+    pid = whole(text)
+    if pid is None or not 0 < pid <= _check.INT_MAX:
         raise argparse.ArgumentTypeError(f"not a PID: {text!r}")
-    return int(text)
+    return pid
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from sigrec._errors import RecordingError
 from sigrec._reader import index
 from sigrec._reader.stats import Stats
 from sigrec._text import number, printable, shortened
-from sigrec._times import local_time
+from sigrec._times import local_date, local_time
 from sigrec._why.brief import state_words
 from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
@@ -99,14 +99,12 @@ def _recordings(what: str | None) -> tuple[list[Recording], int]:
 
 
 def _show(process: ProcessStats, state: str) -> str:
-    from sigrec._times import aware
-
     argv = " ".join(map(printable, process.argv or []))
     head = f"PID {process.pid}  {state}\n"
     if argv:
         head += f"  {shortened(argv, 76)}\n"
     if process.started_ns is not None:
-        head += f"  recording since {aware(process.started_ns).astimezone():%Y-%m-%d %H:%M:%S}\n"
+        head += f"  recording since {local_date(process.started_ns)}\n"
     signals = process.worth_showing()
     if not signals:
         return head + "  no signals yet\n"

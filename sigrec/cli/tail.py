@@ -25,7 +25,7 @@ from sigrec._reader.follow import Position, follow, new_events
 from sigrec._signals.fields import VERSION, Senders, fields
 from sigrec._signals.names import name
 from sigrec._signals.words import carried
-from sigrec._text import number, printable, shortened
+from sigrec._text import number, printable, shortened, whole
 from sigrec._times import local_time
 from sigrec._why.brief import state_words
 from sigrec.cli import _arguments
@@ -62,9 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _lines(text: str) -> int:
     if text == "all":
         return sys.maxsize
-    if text.isdecimal() and text.isascii():
-        return min(int(text), sys.maxsize)
-    raise argparse.ArgumentTypeError(f"not a number of lines: {text!r}")
+    lines = whole(text)
+    if lines is None:
+        raise argparse.ArgumentTypeError(f"not a number of lines: {text!r}")
+    return min(lines, sys.maxsize)
 
 
 def run(args: argparse.Namespace) -> int:

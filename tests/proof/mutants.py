@@ -151,7 +151,7 @@ MUTANTS = [
            "        ours |= signal_bit(signum);",
            "signals of another library's handler are taken", "test_handler"),
     Mutant("full-mask", "csrc/registry.c",
-           "        sigdelset(mask, faults[i]);", "        ;",
+           "            sigdelset(mask, signum);", "            ;",
            "a fault inside the handler kills without a handler", "test_handler"),
     Mutant("count-in-a-vfork-child", "csrc/handler.c",
            "return pid && (uint32_t)pid != tid && getpid() != pid ? 0 : tid;", "return tid;",
