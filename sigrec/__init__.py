@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
     from sigrec._handling.registration import Registration, SignalManager, register, unregister
     from sigrec._handling.sending import pidfd_sigqueue, sigqueue
-    from sigrec._handling.streams import Flag, Missed, Stream, stream, wait
+    from sigrec._handling.streams import Flag, Stream, stream, wait
     from sigrec._handling.timers import Timer, timer
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.opening import open_recording
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sigrec._recorder.own import stats
     from sigrec._recorder.publishing import configure
     from sigrec._recorder.record import Recorder, record
+    from sigrec._signals.missed import Missed
     from sigrec._signals.names import signal_name, signal_number
     from sigrec._signals.sender import Sender
     from sigrec._signals.siginfo import SignalInfo
@@ -65,7 +66,7 @@ __version__ = "0.1.0"
 # A name's module is imported when the name is first used: `import sigrec` costs next to nothing.
 _MODULES = {
     "Flag": "_handling.streams",
-    "Missed": "_handling.streams",
+    "Missed": "_signals.missed",
     "NoRecordingError": "_errors",
     "ProcessStats": "_reader.stats",
     "Recorder": "_recorder.record",

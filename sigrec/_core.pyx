@@ -19,6 +19,7 @@ from sys import _getframe
 from weakref import ref as weakref
 
 from sigrec._check import timeout as check_timeout
+from sigrec._signals.missed import Missed
 from sigrec._signals.siginfo import SignalInfo, _set_event
 
 cdef extern from "Python.h":

@@ -342,17 +342,8 @@ cdef class Bell:
 
 # --- streams -------------------------------------------------------------------------------
 
-cdef object Missed = None
-cdef object set_missed_signo = None
-cdef object set_missed_count = None
-
-
-def use_missed(kind) -> None:
-    """The class of what stands for events that a stream has lost: si_signo and count are slots."""
-    global Missed, set_missed_signo, set_missed_count
-    Missed = kind
-    set_missed_signo = kind.si_signo.__set__
-    set_missed_count = kind.count.__set__
+cdef object set_missed_signo = Missed.si_signo.__set__
+cdef object set_missed_count = Missed.count.__set__
 
 
 cdef object make_missed(signum, count):

@@ -29,7 +29,7 @@ ROOMS = {
     "leaves": set(),
     "_proc": {"leaves"},
     "_signals": {"leaves", "_proc"},
-    "_core": {"_signals"},
+    "_core": {"leaves", "_signals"},
     "_reader": {"leaves", "_proc", "_signals"},
     "_recorder": READS | {"_core"},
     "_handling": READS | {"_core", "_recorder"},
@@ -71,14 +71,16 @@ LAYERS = [
 
 def room(module):
     first = module.split(".")[0]
-    return "leaves" if first in LEAVES else first
+    if first in LEAVES:
+        return "leaves"
+    return "_core" if first.startswith("_core") else first  # with what it includes
 
 
 def modules():
     """By name without "sigrec.", and __init__ as its folder: the file. The package: "sigrec"."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py*")):
-        if path.suffix in (".py", ".pyx", ".pxd", ".pyi"):
+    for path in sorted(PACKAGE.rglob("*.p*")):
+        if path.suffix in (".py", ".pyx", ".pxd", ".pxi", ".pyi"):
             parts = path.relative_to(PACKAGE).with_suffix("").parts
             parts = parts[:-1] if parts[-1] == "__init__" else parts
             found.setdefault(".".join(parts) or "sigrec", []).append(path)
@@ -88,7 +90,7 @@ def modules():
 def statements(path):
     """(module, names) of each import, wherever it stands."""
     text = path.read_text()
-    if path.suffix in (".pyx", ".pxd"):
+    if path.suffix in (".pyx", ".pxd", ".pxi"):
         for line in re.findall(
             r"^\s*(from sigrec.*|import sigrec.*|cimport sigrec.*)$", text, re.M
         ):

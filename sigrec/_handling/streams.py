@@ -14,8 +14,8 @@ from sigrec._errors import SigrecError
 from sigrec._handling import dispatcher
 from sigrec._handling.registration import end, prepared, put_in_force
 from sigrec._recorder import publishing
+from sigrec._signals.missed import Missed
 from sigrec._signals.names import catchable
-from sigrec._signals.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,26 +27,6 @@ if TYPE_CHECKING:
 BACKLOG = 16384
 LARGEST_BACKLOG = 1 << 24
 TURN = 64  # events that an asyncio task takes before others have their turn
-
-
-class Missed(Value):
-    """In a stream, at its place: so many events of a signal were delivered and could not be kept
-    for this subscriber, or had no siginfo."""
-
-    __slots__ = {"count": "How many.", "si_signo": "The signal's number, as in SignalInfo."}
-    _fields = ("si_signo", "count")
-
-    def __init__(self, si_signo: int, count: int) -> None:
-        self.si_signo = _check.integer("si_signo must be a signal number", si_signo, 1, 64)
-        self.count = _check.integer("count must be an int from 1 on", count, 1, 1 << 64)
-
-    def __repr__(self) -> str:
-        from sigrec._signals.names import name
-
-        return f"<Missed: {name(self.si_signo)} × {self.count}>"
-
-
-_core.use_missed(Missed)
 
 
 class Stream(_core.Mailbox):
@@ -317,6 +297,6 @@ def _loop() -> type[_Asyncio] | type[_Trio]:
     return _Asyncio
 
 
-for _public in (Flag, Missed, Stream, stream, wait):
+for _public in (Flag, Stream, stream, wait):
     _public.__module__ = "sigrec"
 del _public
