@@ -12,9 +12,11 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
-    from sigrec._handling.registration import Registration, SignalManager, register, unregister
+    from sigrec._handling.flag import Flag
+    from sigrec._handling.manager import SignalManager
+    from sigrec._handling.registration import Registration, register, unregister
     from sigrec._handling.sending import pidfd_sigqueue, sigqueue
-    from sigrec._handling.streams import Flag, Stream, stream, wait
+    from sigrec._handling.streams import Stream, stream, wait
     from sigrec._handling.timers import Timer, timer
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.opening import open_recording
@@ -65,7 +67,7 @@ __version__ = "0.1.0"
 
 # A name's module is imported when the name is first used: `import sigrec` costs next to nothing.
 _MODULES = {
-    "Flag": "_handling.streams",
+    "Flag": "_handling.flag",
     "Missed": "_signals.missed",
     "NoRecordingError": "_errors",
     "ProcessStats": "_reader.stats",
@@ -75,7 +77,7 @@ _MODULES = {
     "Registration": "_handling.registration",
     "Sender": "_signals.sender",
     "SignalInfo": "_signals.siginfo",
-    "SignalManager": "_handling.registration",
+    "SignalManager": "_handling.manager",
     "SignalStats": "_reader.ledger",
     "SigrecError": "_errors",
     "Stats": "_reader.stats",

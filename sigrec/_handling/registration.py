@@ -1,4 +1,4 @@
-"""register(), Registration and SignalManager: which handler a signal has.
+"""register() and Registration: which handler a signal has.
 
 The OS-level disposition is taken once for a signal, however many registrations it
 has, and given back, flags and mask and all, when the last one ends. Who is registered is
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from types import MappingProxyType
 
 from sigrec import _check, _core
 from sigrec._recorder import publishing
@@ -17,8 +16,8 @@ from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from types import FrameType, TracebackType
+    from collections.abc import Callable
+    from types import FrameType
     from typing import Any
 
     from sigrec._signals.siginfo import SignalInfo
@@ -77,12 +76,7 @@ class Registration:
     def __enter__(self) -> Registration:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.cancel()
 
     def __repr__(self) -> str:
@@ -208,80 +202,6 @@ def unregister(signum: int) -> bool:
     return bool(handlers)
 
 
-class SignalManager:
-    """A set of registrations that end together; as a context manager, with the block.
-
-    >>> import signal, sigrec
-    >>> with sigrec.SignalManager() as manager:
-    ...     registration = manager.register(signal.SIGUSR1, lambda signum, frame: print("got", signum))
-    ...     signal.raise_signal(signal.SIGUSR1)
-    got 10
-    """
-
-    def __init__(self) -> None:
-        self._registrations: dict[int, list[Registration]] = {}
-
-    def register(
-        self,
-        signum: int,
-        handler: Handler,
-        *,
-        siginfo: bool = False,
-        deliver: str = "main",
-        reentrant: bool | None = None,
-        coalesce: bool | None = None,
-        propagate: type[BaseException] | None = None,
-    ) -> Registration:
-        """As :func:`sigrec.register`; raises ValueError for a signum that is not an int or
-        not a signal that can be caught, and for a handler that is not callable."""
-        registration = prepared(
-            signum,
-            handler,
-            siginfo=siginfo,
-            deliver=deliver,
-            reentrant=reentrant,
-            coalesce=coalesce,
-            propagate=propagate,
-        )
-        mine = self._registrations.setdefault(registration.signum, [])
-        mine[:] = [one for one in mine if one.active] + [registration]
-        put_in_force([registration])
-        return registration
-
-    def unregister(self, signum: int) -> bool:
-        """End this manager's registrations of the signal; False if it has none."""
-        registrations = self._live().get(catchable(signum), [])
-        end(registrations)
-        return bool(registrations)
-
-    @property
-    def handlers(self) -> Mapping[int, Handler]:
-        """This manager's handlers by signal number; read-only."""
-        return MappingProxyType({n: r[-1].handler for n, r in self._live().items()})
-
-    def close(self) -> None:
-        """End all of this manager's registrations."""
-        end([one for registrations in self._live().values() for one in registrations])
-
-    def _live(self) -> dict[int, list[Registration]]:
-        live = {n: [r for r in rs if r.active] for n, rs in self._registrations.items()}
-        return {n: rs for n, rs in live.items() if rs}
-
-    def __enter__(self) -> SignalManager:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<SignalManager {', '.join(map(_describe, self.handlers)) or 'empty'}>"
-
-
 def _propagating(exception: type[BaseException], handler: Handler) -> Handler:
     def call(*arguments: Any) -> object:
         ours = (_core.thread_ident(), _core.dispatcher_ident())
@@ -300,6 +220,6 @@ def _describe(number: int) -> str:
     return name(number)
 
 
-for _public in (Registration, SignalManager, register, unregister):
+for _public in (Registration, register, unregister):
     _public.__module__ = "sigrec"
 del _public

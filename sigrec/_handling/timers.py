@@ -17,7 +17,7 @@ from sigrec._signals.names import catchable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType, TracebackType
+    from types import FrameType
 
     from sigrec._signals.siginfo import SignalInfo
 
@@ -70,12 +70,7 @@ class Timer:
     def __enter__(self) -> Timer:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.cancel()
 
     def __repr__(self) -> str:

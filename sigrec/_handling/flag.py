@@ -1,0 +1,74 @@
+"""Flag: has one of these signals come?"""
+
+from __future__ import annotations
+
+import threading
+
+from sigrec import _check, _core
+from sigrec._handling.registration import end, prepared, put_in_force
+from sigrec._signals.names import catchable, name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._signals.siginfo import SignalInfo
+
+
+class Flag(threading.Event):
+    """A threading.Event that is set when one of these signals comes: ``Flag(signal.SIGTERM)``.
+
+    As a context manager, or by close(), it gives the signals back. Raises as :func:`stream` does.
+    """
+
+    def __init__(self, *signums: int) -> None:
+        super().__init__()
+        self._bell = _core.Bell()
+        numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
+        if not numbers:
+            raise ValueError("which signals? Flag() needs at least one")
+        # Those that are not in force yet do no harm where the rest of this is not reached.
+        self._registrations = [
+            prepared(number, self._bell, siginfo=True, deliver="thread") for number in numbers
+        ]
+        put_in_force(self._registrations)
+
+    @property
+    def info(self) -> SignalInfo | None:
+        """The first one that came since it was made or cleared; None: none came, or it had no
+        siginfo."""
+        return self._bell.info
+
+    # Not threading.Event's own, which hold a lock: a handler that interrupts who holds it, and
+    # calls one of these or waits for the dispatcher thread, would wait for ever.
+    def is_set(self) -> bool:
+        """Whether one came, or set() was called, since it was made or cleared."""
+        return self._bell.is_set()
+
+    def set(self) -> None:
+        """As if one had come, of which nothing is known."""
+        self._bell.set()
+
+    def clear(self) -> None:
+        """As if nothing had come: it is not set, and ``info`` is None."""
+        self._bell.clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it is set; waits until it is, ``timeout`` seconds at most. Raises SigrecError in a
+        handler on the dispatcher thread, which would wait for itself."""
+        return self._bell.wait(_check.timeout(timeout))
+
+    def close(self) -> None:
+        """Give the signals back; a second call does nothing. It stays set, if it was."""
+        end([one for one in self._registrations if one.active])
+
+    def __enter__(self) -> Flag:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        signums = ", ".join(name(one.signum) for one in self._registrations)
+        return f"<Flag of {signums}: {'set' if self.is_set() else 'unset'}>"
+
+
+Flag.__module__ = "sigrec"

@@ -1,0 +1,86 @@
+"""SignalManager: registrations that end together."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from sigrec._handling.registration import end, prepared, put_in_force
+from sigrec._signals.names import catchable, name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sigrec._handling.registration import Handler, Registration
+
+
+class SignalManager:
+    """A set of registrations that end together; as a context manager, with the block.
+
+    >>> import signal, sigrec
+    >>> with sigrec.SignalManager() as manager:
+    ...     registration = manager.register(signal.SIGUSR1, lambda signum, frame: print("got", signum))
+    ...     signal.raise_signal(signal.SIGUSR1)
+    got 10
+    """
+
+    def __init__(self) -> None:
+        self._registrations: dict[int, list[Registration]] = {}
+
+    def register(
+        self,
+        signum: int,
+        handler: Handler,
+        *,
+        siginfo: bool = False,
+        deliver: str = "main",
+        reentrant: bool | None = None,
+        coalesce: bool | None = None,
+        propagate: type[BaseException] | None = None,
+    ) -> Registration:
+        """As :func:`sigrec.register`; raises ValueError for a signum that is not an int or
+        not a signal that can be caught, and for a handler that is not callable."""
+        registration = prepared(
+            signum,
+            handler,
+            siginfo=siginfo,
+            deliver=deliver,
+            reentrant=reentrant,
+            coalesce=coalesce,
+            propagate=propagate,
+        )
+        mine = self._registrations.setdefault(registration.signum, [])
+        mine[:] = [one for one in mine if one.active] + [registration]
+        put_in_force([registration])
+        return registration
+
+    def unregister(self, signum: int) -> bool:
+        """End this manager's registrations of the signal; False if it has none."""
+        registrations = self._live().get(catchable(signum), [])
+        end(registrations)
+        return bool(registrations)
+
+    @property
+    def handlers(self) -> Mapping[int, Handler]:
+        """This manager's handlers by signal number; read-only."""
+        return MappingProxyType({n: r[-1].handler for n, r in self._live().items()})
+
+    def close(self) -> None:
+        """End all of this manager's registrations."""
+        end([one for registrations in self._live().values() for one in registrations])
+
+    def _live(self) -> dict[int, list[Registration]]:
+        live = {n: [r for r in rs if r.active] for n, rs in self._registrations.items()}
+        return {n: rs for n, rs in live.items() if rs}
+
+    def __enter__(self) -> SignalManager:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SignalManager {', '.join(map(name, self.handlers)) or 'empty'}>"
+
+
+SignalManager.__module__ = "sigrec"
