@@ -19,3 +19,12 @@ def pid_namespace() -> int:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
         return 0
+
+
+def booted_ns() -> int:
+    """When it was started, in ns since 1970, to the second; 0: not known."""
+    try:
+        with open("/proc/stat", "rb") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith(b"btime ")) * 10**9
+    except (OSError, StopIteration, ValueError):
+        return 0

@@ -34,6 +34,9 @@ def inside(pid: int) -> tuple[int, int] | None:
         return None
 
 
+_found: dict[tuple[int, int], int] = {}  # by outside(): looked at again each time
+
+
 def outside(namespace: int, pid: int) -> int | None:
     """The PID, as it is here, of the process that has that one in that namespace; 0: there is no
     such process; None: that cannot be told from here."""
@@ -41,6 +44,8 @@ def outside(namespace: int, pid: int) -> int | None:
         return None
     if namespace == pid_namespace():
         return pid
+    if inside(_found.get((namespace, pid), 0)) == (namespace, pid):
+        return _found[namespace, pid]
     # Of other namespaces only those within our own can be seen: of the first one, all.
     surely = pid_namespace() == FIRST and namespace >= _LOWEST
     for name in os.listdir("/proc"):
@@ -51,6 +56,7 @@ def outside(namespace: int, pid: int) -> int | None:
             continue
         try:
             if os.stat(f"/proc/{name}/ns/pid").st_ino == namespace:
+                _found[namespace, pid] = int(name)
                 return int(name)
         except FileNotFoundError:
             continue

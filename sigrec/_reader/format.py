@@ -71,7 +71,7 @@ SENDER = struct.Struct("=QQQIiQ16sQ")
 # OOM kills; then the texts: host name, machine id, executable, cgroup.
 IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
-MODES = {0: "none", 1: "registered", 2: "unregistered", 3: "recorded"}
+MODES = {0: "released", 1: "registered", 2: "unregistered", 3: "recorded"}
 
 
 class Section(NamedTuple):

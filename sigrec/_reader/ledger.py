@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from sigrec._reader.source import Source
     from sigrec._signals.siginfo import SignalInfo
 
-    _Entry = tuple[int, str, int, int, int, int, int, str | None, int]
+    _Entry = tuple[int, str, int, int, int, int, int, str | None, int, int]
+
+
+NAME_HOLDS_NS = 10 * 10**9  # after that the handler reads it again: csrc/handler.c
 
 
 class SignalStats(Value):
@@ -40,7 +43,7 @@ class SignalStats(Value):
         "signal": 'The signal\'s name, as ``"SIGUSR1"``.',
         "number": "The signal's number.",
         "mode": '``"registered"`` (it has a handler of sigrec\'s), ``"unregistered"`` (it had one), '
-        '``"recorded"`` (its handling is the program\'s own), ``"none"`` (it was recorded once).',
+        '``"recorded"`` (its handling is the program\'s own), ``"released"`` (it was recorded once).',
         "replaced": "Whether somebody else's handler has taken the place of sigrec's.",
         "delivered": "How many the process took from the kernel.",
         "recorded": "Of these, how many were written to the history.",
@@ -77,7 +80,7 @@ class SignalStats(Value):
     @property
     def ever_registered(self) -> bool:
         """Whether it has or had a handler of sigrec's: else handled and pending mean nothing."""
-        return self.mode not in ("none", "recorded") or bool(
+        return self.mode not in ("released", "recorded") or bool(
             self.handled or self.pending or self.abandoned
         )
 
@@ -94,8 +97,9 @@ class Ledger:
         self._recent = recent
         self._here = here
 
-    def signals(self, alive: bool) -> dict[int, SignalStats]:
-        """By number: every signal that was delivered, or has or had a handler."""
+    def signals(self, pid: int | None) -> dict[int, SignalStats]:
+        """By number: every signal that was delivered, or has or had a handler. pid: the process, if
+        it is alive and not this one."""
         infos = Infos(self._source, self._here)
         senders = self._senders(infos)
         names = self.names()
@@ -115,7 +119,7 @@ class Ledger:
             stats.number = number
             stats.mode = MODES.get(mode, f"mode {mode}")
             stats.replaced = bool(replaced)
-            if alive and mode == 1 and catches(self._header.pid, number) is False:
+            if pid and mode == 1 and catches(pid, number) is False:
                 stats.replaced = True  # the kernel says that nothing catches it
             stats.delivered, stats.recorded, stats.dropped = delivered, recorded, dropped
             stats.overwritten, stats.handled = overwritten, handled
@@ -141,13 +145,15 @@ class Ledger:
     def _senders(self, infos: Infos) -> dict[int, list[tuple[Sender, int]]]:
         """By signal: who sent how many, the most frequent first."""
         merged: dict[int, dict[Sender, int]] = {}
-        for number, kind, pid, count, last_ns, uid, code, comm, _ in self._entries():
+        names = self.names()
+        for number, kind, pid, count, last_ns, uid, code, comm, *_ in self._entries():
             if not count:
                 continue
             sender = None
             if kind == "process":
                 event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
-                sender = infos.of(event, self._one_name(number, pid, comm)).sender
+                own = None if comm is None else Names(names.sigrtmin, {(number, pid): (comm, 0)})
+                sender = infos.of(event, own or names).sender
             elif kind == "child":
                 sender = Sender("child")  # all of them: an event tells which
             else:
@@ -158,9 +164,6 @@ class Ledger:
             number: sorted(of_signal.items(), key=lambda item: -item[1])
             for number, of_signal in merged.items()
         }
-
-    def _one_name(self, number: int, pid: int, comm: str | None) -> Names:
-        return Names(self._header.sigrtmin, {} if comm is None else {(number, pid): (comm, 0)})
 
     def _entries(self) -> Iterator[_Entry]:
         senders = self._header.senders
@@ -173,19 +176,30 @@ class Ledger:
             if key >> 63 and 1 <= number < LEDGER_COUNT and kind is not None:
                 comm = short.split(b"\0")[0].decode(errors="replace") if named_ns else None
                 # The name was looked up no more than ten seconds after its first signal.
-                since_ns = max(0, since_ns - 10 * 10**9)
-                yield number, kind, key & 0xFFFFFFFF, count, last_ns, uid, code, comm, since_ns
+                since_ns = max(0, since_ns - NAME_HOLDS_NS)
+                pid = key & 0xFFFFFFFF
+                yield number, kind, pid, count, last_ns, uid, code, comm, since_ns, named_ns
 
     def names(self) -> Names:
-        """Of the senders, as their signals' handler read them."""
-        return Names(
-            self._header.sigrtmin,
-            {
-                (number, pid): (comm, since_ns)
-                for number, kind, pid, *_, comm, since_ns in self._entries()
-                if kind == "process" and comm is not None
-            },
-        )
+        """Of the senders, as their signals' handler read them. It reads a name for one of a sender's
+        signals, and not for each: at that time it is the name of all."""
+        found: dict[tuple[int, int], tuple[str, int]] = {}
+        by_pid: dict[int, list[tuple[int, int, str]]] = {}
+        unnamed = []
+        for number, kind, pid, _, last_ns, _, _, comm, since_ns, named_ns in self._entries():
+            if kind == "process" and comm is not None:
+                found[number, pid] = comm, since_ns
+                by_pid.setdefault(pid, []).append((named_ns, since_ns, comm))
+            elif kind == "process":
+                unnamed.append((number, pid, last_ns))
+        for number, pid, last_ns in unnamed:
+            for named_ns, since_ns, comm in sorted(by_pid.get(pid, ()), reverse=True):
+                if (
+                    since_ns <= last_ns <= named_ns + NAME_HOLDS_NS
+                ):  # else it may be another process
+                    found[number, pid] = comm, since_ns
+                    break
+        return Names(self._header.sigrtmin, found)
 
     def _kept(
         self, copies: list[bytes], at: int, number: int, infos: Infos, names: Names

@@ -6,10 +6,14 @@ import os
 
 from sigrec import _check
 from sigrec._errors import NoRecordingError, RecordingError
-from sigrec._proc import process
+from sigrec._proc import host, namespace, process
 from sigrec._reader import places
 from sigrec._reader.recording import Recording
 from sigrec._reader.source import open_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
@@ -20,25 +24,54 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
     """
     by = "a recording is opened by a pid or a path"
     if not isinstance(pid_or_path, int):
-        return _opened(_check.path(by, pid_or_path), 0)
+        path = _check.path(by, pid_or_path)
+        try:
+            return _opened(path, 0)
+        except NoRecordingError:
+            found = _newest(places.of_name(path))
+            if found is None:
+                raise
+            return found
     pid = _check.integer(by, pid_or_path, 1, _check.INT_MAX)
+    meant = namespace.inside(pid) or (host.pid_namespace(), pid)
+    found = _newest(places.find(pid), lambda recording: _is_of(recording, *meant))
+    if found is None:
+        raise NoRecordingError(_none_of(pid))
+    return found
+
+
+def _newest(
+    paths: list[str], wanted: Callable[[Recording], bool] | None = None
+) -> Recording | None:
+    """Of those the one of a living process, else the one that was begun last."""
     opened: list[Recording] = []
     bad: RecordingError | None = None
-    for path in places.find(pid):
+    for path in paths:
         try:
-            opened.append(_opened(path, os.O_NOFOLLOW))
+            recording = _opened(path, os.O_NOFOLLOW)
         except NoRecordingError:
             continue  # it went as we looked
         except RecordingError as error:
             bad = bad or error  # a good one elsewhere is better than this
+            continue
+        if wanted is None or wanted(recording):
+            opened.append(recording)
+        else:
+            recording.close()
     opened.sort(key=lambda recording: (recording.state == "alive", recording.started_ns))
     for recording in opened[:-1]:
         recording.close()
-    if opened:
-        return opened[-1]
-    if bad is not None:
+    if bad is not None and not opened:
         raise bad
-    raise NoRecordingError(_none_of(pid))
+    return opened[-1] if opened else None
+
+
+def _is_of(recording: Recording, within: int, pid: int) -> bool:
+    """Whether it is of the process that has that PID in that namespace. What is from another boot
+    had another namespace, and so its name alone says whose it is."""
+    if recording.boot_id == host.boot_id() and recording._header.namespace != within:
+        return False
+    return recording.pid == pid
 
 
 def _opened(path: str, flags: int) -> Recording:
@@ -52,10 +85,18 @@ def _opened(path: str, flags: int) -> Recording:
 
 def _none_of(pid: int) -> str:
     owner = process.owner(pid)
+    others = places.elsewhere(pid)
+    hint = ""
+    if others:
+        hint = f"; {others[0]} is of a process that has that PID in another PID namespace: name the file"
     if owner is None:
+        whose = (
+            "" if os.geteuid() == 0 else " of this user's (another's only that user and root find)"
+        )
         return (
-            f"there is no process {pid}, and no recording of one (kept are the newest "
-            f"{places.KEEP} of processes that ended, and as many that exited with status 0)"
+            f"there is no process {pid}, and no recording of one{whose}: nothing is kept of one that "
+            "exited with status 0 and got no SIGTERM, SIGINT, SIGHUP or SIGQUIT, unless `sigrec run` "
+            f"recorded it or its recording had a name; of others the newest {places.KEEP} are kept{hint}"
         )
     if os.geteuid() not in (0, owner):
         return (
@@ -64,7 +105,6 @@ def _none_of(pid: int) -> str:
     searched = ", ".join(dict.fromkeys(places.directories()))
     if os.geteuid() == 0:
         searched += ", and those of other users"
-    hint = ""
     parent = process.parent(pid)
     while parent and not hint:
         if places.find(parent):

@@ -208,6 +208,24 @@ def find(pid: int) -> list[str]:
     return list(found)
 
 
+def of_name(path: str) -> list[str]:
+    """Of ``<directory>/<pid>.sigrec``, where that is not there: paths of the recordings there of
+    processes that had that PID in any namespace."""
+    directory, text = os.path.split(path)
+    asked = name(text)
+    if asked is None or text != f"{asked.pid}.sigrec":
+        return []
+    try:
+        found = filter(None, map(name, sorted(os.listdir(directory or "."))))
+    except OSError:
+        return []
+    return [
+        os.path.join(directory, str(one))
+        for one in found
+        if (one.pid, one.suffix) == (asked.pid, "sigrec")
+    ]
+
+
 def elsewhere(pid: int) -> list[str]:
     """Paths of this user's recordings of processes that have that PID in another namespace."""
     found = []

@@ -112,10 +112,15 @@ class Recording:
 
     @property
     def state(self) -> str:
-        """``"alive"``; ``"exited"`` (cleanly); ``"replaced"`` (another program was exec'ed);
-        ``"ended"`` (gone without saying); ``"unknown"`` (another PID namespace, or not ours to see).
+        """``"alive"``; ``"exited"`` (by exit(3), with whatever status); ``"replaced"`` (another
+        program was exec'ed); ``"ended"`` (gone in another way: a signal, os._exit, or without a
+        word); ``"unknown"`` (another PID namespace or machine, or not ours to see).
         """
         return state.state(self._source, self._header)
+
+    def _pid_here(self) -> int | None:
+        """Its PID here, where it may be in another namespace; 0: it is gone; None: not to be seen."""
+        return state.pid_here(self._header)
 
     def name(self, signum: int) -> str:
         """The signal's name in that process: its C library may have another SIGRTMIN.
@@ -173,7 +178,8 @@ class Recording:
     @property
     def signals(self) -> dict[int, SignalStats]:
         """By number: every signal that was delivered, or has or had a handler."""
-        return self._ledger.signals(self.state == "alive")
+        alive = self._source.status is not None and self.state == "alive"
+        return self._ledger.signals(self._pid_here() if alive else None)
 
     def _any_delivered(self, signums: Iterable[int]) -> bool:
         """Whether one of these signals ever was; much quicker than ``signals``."""

@@ -7,7 +7,7 @@ import stat
 from collections import Counter
 
 from sigrec._proc import namespace
-from sigrec._proc.host import pid_namespace
+from sigrec._proc.host import boot_id, booted_ns, pid_namespace
 from sigrec._reader import places
 from sigrec._reader.places import KEEP
 from sigrec._signals.words import ASK_TO_END
@@ -148,8 +148,12 @@ def _clean(paths: list[str], keep: int, own: str | None) -> None:
 def _kind(recording: Recording) -> str:
     """Of each the newest few are kept: of those that many a short program leaves there are others."""
     state = recording.state
-    if state == "alive" or (state == "unknown" and recording.ending is None):
+    if state == "alive":
         return "unknown"
+    if state == "unknown":
+        # What is of another boot, and lies where this user publishes, is of an earlier one.
+        if recording.boot_id == boot_id() or recording.started_ns >= booted_ns():
+            return "unknown"
     went_well = recording.leave == "exit" and not recording.status and recording.reason is None
     asked = recording._any_delivered(ASK_TO_END)
     return "clean" if state == "exited" and went_well and not asked else "of interest"

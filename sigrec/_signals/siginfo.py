@@ -216,17 +216,13 @@ class SignalInfo:
     def sender(self) -> Sender:
         """Who sent it, as far as si_code tells, and its name: as the recording has it, or else
         as /proc says now."""
-        _, monotonic_ns, _, signo, code, pid, uid, *_ = self._event
+        _, _, _, signo, code, pid, uid, *_ = self._event
         kind = sender_kind(signo, code, pid)
         if kind == "unknown":
             return Sender(kind, None, uid or None)
         if kind not in ("process", "child"):
             return Sender(kind)
-        names = getattr(self, "_names", None)
-        comm, since_ns = names.senders.get((signo, pid), (None, 0)) if names else (None, 0)
-        if monotonic_ns < since_ns:
-            comm = None
-        argv = None
+        comm, argv = self._recorded_comm(), None
         if self._here:
             from sigrec._proc.process import process_at
 
@@ -234,6 +230,13 @@ class SignalInfo:
             if lives:
                 comm, argv = comm or lives[0], lives[1]
         return Sender(kind, pid, uid, comm, argv)
+
+    def _recorded_comm(self) -> str | None:
+        """The sender's name, as the handler read it just after the signal; None: it did not."""
+        names = getattr(self, "_names", None)
+        whose = self._event[3], self._event[5]
+        comm, since_ns = names.senders.get(whose, (None, 0)) if names else (None, 0)
+        return None if self._event[1] < since_ns else comm
 
     def __eq__(self, other: object) -> bool:
         return self._event == other._event if isinstance(other, SignalInfo) else NotImplemented

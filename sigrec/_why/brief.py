@@ -1,26 +1,56 @@
-"""What became of a process, in three words."""
+"""What became of a process, in a few words."""
 
 from __future__ import annotations
+
+from sigrec._proc.status import blocked_everywhere, status
+from sigrec._text import printable
+from sigrec._why.cause import cause, records_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
+    from sigrec._why.parents import Parents
 
 
-STATES = {
-    "alive": "alive",
-    "exited": "exited cleanly",
-    "replaced": "replaced by another program (exec)",
-    "ended": "ended without saying (killed, crashed, or os._exit)",
-    "unknown": "cannot be told from here",
-}
-
-
-def state_words(recording: Recording) -> str:
+def state_words(recording: Recording, parents: Parents | None = None) -> str:
     """Its state, and where it is known what ended it: that. (``sigrec why`` says it whole.)"""
-    state = recording.state
-    if state == "ended" and recording.ending is not None:
-        return f"ended by {recording.name(recording.ending[0])}"
-    if state == "ended" and recording.leave == "_exit":
-        return "ended by os._exit"
-    return STATES[state]
+    found = cause(recording, parents)
+    told = ", as its parent was told" if found.told else ""
+    status_words = "" if found.status is None else f" with status {found.status}"
+    if found.kind == "alive":
+        return "alive"
+    if found.kind == "signal":
+        how = "killed" if found.told else "ended"
+        return f"{how} by {recording.name(found.signal or 0)}{told}"
+    if found.kind == "exec":
+        became = f": {printable(found.reason)}" if found.reason else ""
+        return f"replaced by another program (exec){became}"
+    if found.kind == "exception":
+        return f"exited{status_words}, by an exception: {printable(found.reason or '')}"
+    if found.kind == "exit" and found.at_once:
+        return f"ended by os._exit{status_words}"
+    if found.kind == "exit":
+        return "exited cleanly" if found.status == 0 and not told else f"exited{status_words}{told}"
+    if recording.state == "unknown":
+        return "cannot be told from here"
+    other = "SIGKILL, most often" if records_all(recording) else "killed, crashed, or os._exit"
+    return f"ended without recording a cause ({other})"
+
+
+def pending_words(recording: Recording) -> str | None:
+    """What was sent to a living process, and waits in the kernel."""
+    pid = recording._pid_here() if recording.state == "alive" else None
+    now = status(pid) if pid else None
+    if now is None or not pid:
+        return None
+    everywhere = blocked_everywhere(pid)
+    parts = []
+    for signums, why in (
+        (now.pending & everywhere, "blocked in every thread"),
+        (now.pending - everywhere if now.state == "T" else (), "until it is continued"),
+    ):
+        # Of a standard signal one can be pending, of a real-time one the kernel does not say how many.
+        names = [f"1 {recording.name(n)}" if n < 32 else recording.name(n) for n in sorted(signums)]
+        if names:
+            parts.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} pending, {why}")
+    return "; ".join(parts) or None

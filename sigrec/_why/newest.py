@@ -5,40 +5,67 @@ from __future__ import annotations
 import math
 
 from sigrec._errors import NoRecordingError
-from sigrec._reader import index
+from sigrec._reader import index, places
+from sigrec._why.cause import cause
 from sigrec._why.parents import Parents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
+    from sigrec._why.cause import Cause
 
 
 def newest() -> Recording:
-    """Of this user's recordings the one of the process that ended last; if none ended, of the one
-    that began last."""
-    found = list(index.opened())
+    """Of this user's recordings (of those in SIGREC_DIR, where that is set) the one of the process
+    that ended last; if none ended, of the one that began last."""
+    found = list(index.opened(places.meant()))
     if not found:
-        raise NoRecordingError("no process of this user has a recording")
+        where = places.named_directory()
+        raise NoRecordingError(
+            f"no process of this user has a recording{f' in {where} (SIGREC_DIR)' if where else ''}"
+        )
     parents = Parents()
+    causes = {id(recording): cause(recording, parents) for recording in found}
     begun = sorted(recording.started_ns for recording in found)
 
-    def ended_ns(recording: Recording) -> float:
-        """As late as it can have been: of an end without a word no time is known. But whoever
-        begins to record touches the files of those who are alive (sigrec/_recorder/retention.py)."""
-        if recording.leave_time_ns is not None:
-            return recording.leave_time_ns
-        if recording.ending is not None:
-            info = recording.signals[recording.ending[0]].last
-            if info is not None:
-                return info.time_ns
-        told = parents.told_of(recording)
-        if told is not None:
-            return told[1].time_ns
-        return next((ns for ns in begun if ns > recording._seen_ns), math.inf)
-
     def rank(recording: Recording) -> tuple[bool, float]:
-        if recording.state in ("alive", "unknown"):
-            return False, recording.started_ns
-        return True, ended_ns(recording)
+        what = causes[id(recording)]
+        if what.kind == "unknown" and recording.state == "unknown":
+            again = successor(recording, found)
+            if again is not None:
+                return True, again.started_ns
+        elif what.kind != "alive":
+            return True, _ended_ns(recording, what, begun)
+        return False, recording.started_ns
 
     return max(found, key=rank)
+
+
+def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
+    """As late as it can have been: of an end without a word no time is known. But whoever begins to
+    record touches the files of those who are alive (sigrec/_recorder/retention.py)."""
+    if recording.leave_time_ns is not None:
+        return recording.leave_time_ns
+    if what.told is not None:
+        return what.told.info.time_ns
+    if what.kind == "signal":
+        info = recording.signals[what.signal or 0].last
+        if info is not None:
+            return info.time_ns
+    return next((ns for ns in begun if ns > recording._seen_ns), math.inf)
+
+
+def successor(recording: Recording, among: list[Recording] | None = None) -> Recording | None:
+    """The same program, begun again later, with the same PID in another namespace: as a container
+    that was started again."""
+    others = index.opened(places.beside(recording.path or "")) if among is None else iter(among)
+    later = [
+        other
+        for other in others
+        if other.started_ns > recording.started_ns
+        and (other.pid, other._owner, other.argv)
+        == (recording.pid, recording._owner, recording.argv)
+        and other._header.namespace != recording._header.namespace
+        and other.boot_id == recording.boot_id
+    ]
+    return min(later, key=lambda other: other.started_ns, default=None)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 
+from sigrec._proc.host import boot_id, booted_ns
+from sigrec._proc.process import start_ticks, stat_fields
 from sigrec._signals.codes import CLD_EXITED, SI_KERNEL, SI_TKILL, SI_USER
 from sigrec._signals.names import name
 from sigrec._signals.words import (
@@ -21,28 +23,31 @@ from sigrec._signals.words import (
     MEANS,
 )
 from sigrec._text import printable, shortened
-from sigrec._times import local_time, rounded_duration
-from sigrec._why.parents import Parents
+from sigrec._times import local_time, rounded_duration, utc
+from sigrec._why.brief import pending_words
+from sigrec._why.cause import Cause, cause, records_all
+from sigrec._why.newest import successor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
+    from sigrec._why.parents import Told
 
 
 _ENDS_WHAT_IS_NOT_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV)
 
 
-def why(recording: Recording) -> str:
+def why(recording: Recording, *, in_utc: bool = False) -> str:
     """One sentence about what ended the process, and what led up to it. Safe for a terminal."""
-    return _Why(recording).sentence()
+    return _Why(recording, in_utc).sentence()
 
 
 class _Why:
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, in_utc: bool) -> None:
         self.recording = recording
-        self.state = recording.state
         self.signals = recording.signals
+        self._clock = _utc_clock if in_utc else _local_clock
         command = shortened(_command(recording), 60)
         owner = recording._owner  # for root, who reads what others record
         user = "" if owner in (None, os.geteuid()) else f"uid {owner}"
@@ -50,34 +55,55 @@ class _Why:
         self.who = f"PID {recording.pid}" + (f" ({what})" if what else "")
 
     def sentence(self) -> str:
-        recording = self.recording
-        if self.state == "alive":
+        found = cause(self.recording)
+        if found.kind == "alive":
             return self._alive()
-        if self.state == "unknown":
-            return (
-                f"{self.who} cannot be seen from here, in another PID namespace or another "
-                f"user's{self._last_signal()}."
-            )
-        if recording.ending is not None:
-            return self._by_signal(*recording.ending)
-        if recording.leave == "exec" or self.state == "replaced":
-            return self._by_exec()
-        if recording.leave is not None:
-            return self._by_itself()
-        if self.state == "exited":
-            return f"{self.who} exited by itself; its recording does not say with which status."
+        if found.told is not None:
+            return self._as_its_parent_was_told(found.told)
+        if found.kind == "signal":
+            return self._by_signal(found.signal or 0, found.ordinal or 0)
+        if found.kind == "exec":
+            return self._by_exec(found.reason)
+        if found.kind in ("exit", "exception"):
+            return self._by_itself(found)
+        if self.recording.state == "unknown":
+            return self._unseen()
         return self._without_a_word()
 
     # --- the cases -------------------------------------------------------------------------
 
     def _alive(self) -> str:
-        from sigrec._proc.process import stat_fields
-
-        fields = stat_fields(self.recording.pid)
+        fields = stat_fields(self.recording._pid_here() or 0)
         stopped = bool(fields) and fields[0] in (b"T", b"t")  # type: ignore[index]
         doing = "stopped, and not ended" if stopped else "still running"
-        handling = self._handling()
-        return f"{self.who} is {doing}{handling}{self._last_signal()}."
+        pending = pending_words(self.recording)
+        waits = f"; {pending}" if pending else ""
+        return f"{self.who} is {doing}{self._handling()}{self._last_signal()}{waits}."
+
+    def _unseen(self) -> str:
+        """Without a word of its own, and where nobody here can look."""
+        recording = self.recording
+        if recording.boot_id != boot_id():
+            before = recording.started_ns < booted_ns()
+            where = "of another machine" + (
+                ", or of this one before it was last started" if before else ""
+            )
+        elif recording._pid_here() is None:
+            where = "in another PID namespace"
+        else:
+            where = "another user's"
+        again = successor(recording)
+        since = (
+            f"; the same program was started again at {self._clock(again.started_ns)}, so probably "
+            "it has ended"
+            if again is not None
+            else ""
+        )
+        return (
+            f"{self.who} is {where}, and cannot be seen from here; its record has no end: it still "
+            f"runs there, or was ended by what no process can record, as SIGKILL{since}"
+            f"{self._last_signal()}."
+        )
 
     def _by_signal(self, signum: int, ordinal: int) -> str:
         info = self._find(signum, ordinal)
@@ -88,7 +114,7 @@ class _Why:
         if info is None:
             return f"{self.who} was {how} {number}; who sent it is not recorded{self._handling()}."
         return (
-            f"{self.who} was {how} {number}{self._cause(info)}, at {_clock(info.time_ns)}"
+            f"{self.who} was {how} {number}{self._cause(info)}, at {self._clock(info.time_ns)}"
             f"{self._handling()}{self._before(info.monotonic_ns, info)}."
         )
 
@@ -108,78 +134,76 @@ class _Why:
             if info is None or event.ordinal < info.ordinal:
                 first = event
         if first is None:
-            return f"{text}{f', at {_clock(info.time_ns)}' if info else ''}."
+            return f"{text}{f', at {self._clock(info.time_ns)}' if info else ''}."
         return (
-            f"{text}: SIGINT{self._cause(first)}, at {_clock(first.time_ns)}"
+            f"{text}: SIGINT{self._cause(first)}, at {self._clock(first.time_ns)}"
             f"{self._before(first.monotonic_ns, first)}."
         )
 
-    def _by_exec(self) -> str:
-        recording = self.recording
-        reason = recording.reason if recording.leave == "exec" else None
-        program = f" {printable(reason)}" if reason else " another program"
-        at = self._left_at()
-        since = (
-            ", which still has that PID" if self.state == "replaced" else ", which has ended since"
-        )
+    def _by_exec(self, program: str | None) -> str:
+        pid = self.recording._pid_here()
+        since = ", which has ended since"
+        if pid is None:
+            since = ""
+        elif pid and start_ticks(pid) == self.recording._header.start_ticks:
+            since = ", which still has that PID"
         return (
-            f"{self.who} did not end, but became{program} by exec{at}{since} "
-            f"and whose signals are not in this recording{self._lead_up()}."
+            f"{self.who} did not end, but became {printable(program or 'another program')} by exec"
+            f"{self._left_at()}{since} and whose signals are not in this recording{self._lead_up()}."
         )
 
-    def _by_itself(self) -> str:
-        recording = self.recording
-        status = "" if recording.status is None else f" with status {recording.status}"
-        if recording.leave == "_exit":
-            how = f"ended itself at once, by os._exit or _exit(2){status}"
-        elif recording.reason:
-            how = (
-                f"exited{status}{self._left_at()}, by an exception that nobody caught: "
-                f"{printable(recording.reason)}"
+    def _by_itself(self, found: Cause) -> str:
+        status = "" if found.status is None else f" with status {found.status}"
+        if found.reason is not None:
+            return (
+                f"{self.who} exited{status}{self._left_at()}, by an exception that nobody caught: "
+                f"{printable(found.reason)}{self._handling()}{self._lead_up()}."
             )
-            return f"{self.who} {how}{self._handling()}{self._lead_up()}."
-        else:
-            how = f"exited by itself{status}"
+        how = f"exited by itself{status}"
+        if found.at_once:
+            how = f"ended itself at once, by os._exit or _exit(2){status}"
+        elif self.recording.leave is None:
+            how += "; its recording does not say with which status"
         return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
 
     def _without_a_word(self) -> str:
-        from sigrec._proc.host import boot_id
-
         last = self._last_signal("the last that it received was") if self._newest() else ""
-        told = self._as_its_parent_was_told()
-        if told:
-            return f"{self.who} {told}{self._handling()}{last}."
         if self.recording.boot_id != boot_id():
-            means = "the machine has been started anew since, which may be what ended it"
+            means = "which may be what ended it: this machine has been started anew since"
         else:
             means = (
                 "which usually means SIGKILL: kill -9, the kernel's OOM killer, a container's end"
             )
-        unseen = [
-            signum
-            for signum in _ENDS_WHAT_IS_NOT_CAUGHT
-            if signum not in self.signals or self.signals[signum].mode in ("none", "unregistered")
-        ]
-        if unseen:
+        if not records_all(self.recording):
+            unseen = [
+                signum
+                for signum in _ENDS_WHAT_IS_NOT_CAUGHT
+                if signum not in self.signals
+                or self.signals[signum].mode in ("released", "unregistered")
+            ]
             some = ", ".join(name(signum) for signum in unseen[:3])
-            means += f"; or a signal that was not recorded here ({some}, ...), or os._exit"
+            what = f"a signal that was not recorded here ({some}, ...), or os._exit"
+            means += f"; or {what if unseen else 'os._exit'}"
         return (
             f"The record of {self.who} ends without a signal and without an exit, {means}; "
             f"nothing more is known{self._handling(', but that it was')}{last}."
         )
 
-    def _as_its_parent_was_told(self) -> str | None:
-        told = Parents().told_of(self.recording)
-        if told is None:
-            return None
-        parent, info = told
+    def _as_its_parent_was_told(self, told: Told) -> str:
+        parent, info, stop = told
         status = info.si_status or 0
         what = parent.name(status) if info.si_code != CLD_EXITED else str(status)
         command = shortened(_command(parent), 40)
+        stopped = ""
+        if stop is not None:
+            after = rounded_duration(max(0, info.monotonic_ns - stop.monotonic_ns))
+            stopped = f", {after} after it was stopped by {parent.name(stop.si_status or 0)}"
         who = "" if info.si_code == CLD_EXITED else "; who sent that, nobody is told"
+        last = self._last_signal("the last that it received was") if self._newest() else ""
         return (
-            f"{CHILD_ENDED[info.si_code]} {what}, as its parent, PID {parent.pid} ({command}), was "
-            f"told at {_clock(info.time_ns)}{who}"
+            f"{self.who} {CHILD_ENDED[info.si_code]} {what}{stopped}, as its parent, PID "
+            f"{parent.pid} ({command}), was told at {self._clock(info.time_ns)}{who}"
+            f"{self._handling()}{last}."
         )
 
     # --- the parts ---------------------------------------------------------------------------
@@ -194,7 +218,7 @@ class _Why:
         return None
 
     def _cause(self, info: SignalInfo) -> str:
-        """``, sent by PID 1 (systemd, user root)``, ``: ...``"""
+        """``, sent by PID 1 (user root, called systemd just after)``, ``: ...``"""
         signum, code = info.si_signo, info.si_code
         sender = info.sender
         if sender.kind == "terminal" and signum in KEYS:
@@ -206,21 +230,25 @@ class _Why:
                 return f", a fault{at}{f' ({fault})' if fault else ''}"
             meaning = MEANS.get(signum)
             return f", from {sender}{f' ({meaning})' if meaning else ''}"
-        if sender.kind == "process" and sender.pid == self.recording.pid:
+        if sender.kind == "process" and sender.pid == self.recording.pid and _vouched(info):
             meaning = BY_ITSELF.get(signum) if code in (SI_USER, SI_TKILL) else None
             return f", sent by itself{f' ({meaning})' if meaning else ''}"
         return f", sent by {self._sender(info)}"
 
     def _sender(self, info: SignalInfo) -> str:
         sender = info.sender
+        claims = "" if _vouched(info) else "a process that says it is "
         if sender.pid == self.recording.pid:
-            return "itself"
+            return f"{claims}itself"
         if sender.pid is None:
             return printable(str(sender))
-        uid = f"user {printable(sender.user)}" if sender.user else f"uid {sender.uid}"
-        comm = f"{printable(sender.comm)}, " if sender.comm else ""
+        said = [f"user {printable(sender.user)}" if sender.user else f"uid {sender.uid}"]
+        if sender.comm:
+            # By the time that anyone can look, the sender may have become another program.
+            when = "now" if info._recorded_comm() is None else "just after"
+            said.append(f"called {printable(sender.comm)} {when}")
         child = "child " if sender.kind == "child" else ""
-        return f"{child}PID {sender.pid} ({comm}{uid})"
+        return f"{claims}{child}PID {sender.pid} ({', '.join(said)})"
 
     def _from(self, info: SignalInfo) -> str:
         key = KEYS.get(info.si_signo) if info.si_code == SI_KERNEL else None
@@ -236,7 +264,7 @@ class _Why:
 
     def _left_at(self) -> str:
         time_ns = self.recording.leave_time_ns
-        return "" if time_ns is None else f" at {_clock(time_ns)}"
+        return "" if time_ns is None else f" at {self._clock(time_ns)}"
 
     def _lead_up(self) -> str:
         monotonic_ns = self.recording.leave_monotonic_ns
@@ -248,7 +276,7 @@ class _Why:
         return sorted(found, key=lambda info: -info.monotonic_ns)
 
     def _before(self, monotonic_ns: int, ending: SignalInfo | None = None) -> str:
-        """``, 0.4 s after SIGHUP from PID 977 (bash, user root)``: the two that came last."""
+        """``, 0.4 s after SIGHUP from PID 977 (user root, ...)``: the two that came last."""
         earlier = [i for i in self._newest(ending) if i.monotonic_ns <= monotonic_ns]
         if ending is not None and ending.ordinal:
             again = self._find(ending.si_signo, ending.ordinal - 1)
@@ -269,7 +297,7 @@ class _Why:
         newest = self._newest()
         if not newest:
             return "; no signal is recorded"
-        return f"; {words} {self._from(newest[0])}, at {_clock(newest[0].time_ns)}"
+        return f"; {words} {self._from(newest[0])}, at {self._clock(newest[0].time_ns)}"
 
 
 def _command(recording: Recording) -> str:
@@ -278,5 +306,15 @@ def _command(recording: Recording) -> str:
     return " ".join(argv)
 
 
-def _clock(time_ns: int) -> str:
+def _vouched(info: SignalInfo) -> bool:
+    """Whether the kernel says who sent it. With another si_code than those of kill(2) and tgkill(2)
+    the sender itself does: rt_sigqueueinfo(2), which sigqueue(3) uses honestly."""
+    return info.si_code >= 0 or info.si_code == SI_TKILL
+
+
+def _utc_clock(time_ns: int) -> str:
+    return f"{utc(time_ns).partition('.')[0]} UTC"
+
+
+def _local_clock(time_ns: int) -> str:
     return local_time(time_ns, "%H:%M:%S")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 
 from sigrec._errors import NoRecordingError
 from sigrec._reader.opening import open_recording
@@ -43,9 +44,15 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 def signal_number(text: str) -> int:
     """``"SIGTERM"``, ``"term"``, ``"15"``, ``"SIGRTMIN+2"``, ``"RTMIN+2"``, ``"SIGRTMAX-1"``."""
     try:
-        return names.signal_number(text)
+        number = names.signal_number(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    if number in (signal.SIGKILL, signal.SIGSTOP):
+        raise argparse.ArgumentTypeError(
+            f"{names.name(number)} is not delivered to any process, so no recording has it; of what "
+            "it ended or stopped `sigrec why` says what is known"
+        )
+    return number
 
 
 def since_ns(text: str) -> int:

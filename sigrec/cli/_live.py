@@ -10,13 +10,13 @@ from sigrec._errors import RecordingError
 from sigrec._reader import index
 from sigrec._reader.stats import ProcessStats
 from sigrec._text import number, printable
-from sigrec._why.brief import STATES
+from sigrec._why.brief import state_words
 from sigrec.cli import _arguments
 from sigrec.cli._screen import BOLD, DIM, GREEN, YELLOW, Screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sigrec._reader.recording import Recording
     from sigrec.cli._screen import Line
@@ -49,14 +49,22 @@ def live(what: str | None, interval: float) -> int:
 # --- what is watched -----------------------------------------------------------------------
 
 
+class _Process(ProcessStats):
+    """And in words, what became of it."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(recording)
+        self.words = "alive" if self.state == "alive" else state_words(recording)
+
+
 class _One:
     """One recording: stays open, so that how its process ended can be seen."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
 
-    def read(self) -> list[ProcessStats]:
-        return [ProcessStats(self._recording)]
+    def read(self) -> list[_Process]:
+        return [_Process(self._recording)]
 
     def close(self) -> None:
         self._recording.close()
@@ -68,14 +76,14 @@ class _All:
     def __init__(self) -> None:
         self._seen: set[tuple[int, int]] = set()
 
-    def read(self) -> list[ProcessStats]:
+    def read(self) -> list[_Process]:
         found = []
         for recording in index.opened():
             with recording, suppress(RecordingError):  # cut short just now
                 key = (recording.pid, recording.started_ns)
                 if key in self._seen or recording.state == "alive":
                     self._seen.add(key)
-                    found.append(ProcessStats(recording))
+                    found.append(_Process(recording))
         return sorted(found, key=lambda process: (process.state != "alive", process.pid))
 
     def close(self) -> None:
@@ -90,7 +98,7 @@ class _Rates:
         self._counts: dict[tuple[int, int | None], dict[int, int]] = {}
         self._rates: dict[tuple[int, int | None, int], float] = {}
 
-    def update(self, processes: list[ProcessStats], now: float) -> None:
+    def update(self, processes: Sequence[ProcessStats], now: float) -> None:
         seconds, self._at = now - self._at, now
         counts, self._rates = {}, {}
         for process in processes:
@@ -113,7 +121,7 @@ class _Rates:
 # --- the table -------------------------------------------------------------------------------
 
 
-def _lines(processes: list[ProcessStats], rates: _Rates, head: str, width: int) -> Iterator[Line]:
+def _lines(processes: list[_Process], rates: _Rates, head: str, width: int) -> Iterator[Line]:
     bars = max(0, min(20, width - COLUMNS - 1))
     from_whom = width >= COLUMNS + 1 + bars + 28
     yield [("sigrec stats --live", BOLD), (f"  {head}, q ends", "")]
@@ -130,7 +138,7 @@ def _lines(processes: list[ProcessStats], rates: _Rates, head: str, width: int) 
         argv = " ".join(map(printable, process.argv or []))
         yield [(f"PID {process.pid}", BOLD if alive else DIM), (f"  {argv}", "" if alive else DIM)]
         if not alive:
-            yield [(f"  {STATES[process.state]}", YELLOW)]
+            yield [(f"  {process.words}", YELLOW)]
         signals = process.worth_showing()
         if not signals:
             yield [("  no signals yet", "")]

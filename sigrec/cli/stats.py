@@ -20,7 +20,8 @@ from sigrec._reader import index
 from sigrec._reader.stats import Stats
 from sigrec._text import number, printable, shortened
 from sigrec._times import local_date, local_time
-from sigrec._why.brief import state_words
+from sigrec._why.brief import pending_words, state_words
+from sigrec._why.parents import Parents
 from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
 
@@ -77,7 +78,10 @@ def run(args: argparse.Namespace) -> int:
     elif not stats.processes:
         print("No process of this user publishes a recording.")
     else:
-        print("\n".join(map(_show, stats.processes, map(state_words, recordings))), end="")
+        parents = Parents()
+        words = (state_words(recording, parents) for recording in recordings)
+        waits = map(pending_words, recordings)
+        print("\n".join(map(_show, stats.processes, words, waits)), end="")
     for recording in recordings:
         recording.close()
     return status
@@ -98,13 +102,15 @@ def _recordings(what: str | None) -> tuple[list[Recording], int]:
     return opened, status
 
 
-def _show(process: ProcessStats, state: str) -> str:
+def _show(process: ProcessStats, state: str, pending: str | None = None) -> str:
     argv = " ".join(map(printable, process.argv or []))
     head = f"PID {process.pid}  {state}\n"
     if argv:
         head += f"  {shortened(argv, 76)}\n"
     if process.started_ns is not None:
         head += f"  recording since {local_date(process.started_ns)}\n"
+    if pending:
+        head += f"  {pending}\n"
     signals = process.worth_showing()
     if not signals:
         return head + "  no signals yet\n"

@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 
-from sigrec._reader import index
+from sigrec._reader import index, places
 from sigrec._reader.follow import Position, follow, new_events
 from sigrec._signals.fields import VERSION, Senders, fields
 from sigrec._signals.names import name
@@ -80,13 +81,46 @@ def run(args: argparse.Namespace) -> int:
         position = Position(args.signal)
         if args.follow:
             position.begin(recording)
-        _, past = new_events(recording, position, newest=lines)
-        out.write({}, [info for info in past if args.since is None or info.time_ns >= args.since])
+        unrecorded = _unrecorded(recording, args.signal or [])
+        if unrecorded:
+            print(f"sigrec: {unrecorded}", file=sys.stderr)
+        _, kept = new_events(recording, position, newest=lines)
+        past = [i for i in kept if args.since is None or i.time_ns >= args.since]
+        # Where all that is kept is shown, and more was asked for: what is not kept any more.
+        out.write(_gone(recording, position, kept) if len(kept) == len(past) < lines else {}, past)
         if args.follow:
             for missed, events in follow(recording, position, _stdout()):
                 out.write(missed, events)
             out.end(recording.state)
     return 0
+
+
+def _gone(
+    recording: Recording, position: Position, kept: list[SignalInfo]
+) -> dict[int, tuple[int, int]]:
+    """By signal, how many were overwritten, and how many dropped, before this looked."""
+    there = Counter(info.si_signo for info in kept)
+    gone = {}
+    for signum, stats in recording.signals.items():
+        # An event that came since it was read, or is being written, is not gone.
+        overwritten = min(stats.overwritten, stats.recorded - there[signum])
+        if position.wants(signum) and (overwritten > 0 or stats.dropped):
+            gone[signum] = max(0, overwritten), stats.dropped
+    return gone
+
+
+def _unrecorded(recording: Recording, signums: list[int]) -> str | None:
+    """Of which of these signals nothing can be shown, and why."""
+    signals = recording.signals
+    missing = [n for n in signums if n not in signals]
+    if not missing:
+        return None
+    names = ", ".join(map(recording.name, missing))
+    verb = "is" if len(missing) == 1 else "are"
+    return (
+        f"{names} {verb} not recorded in PID {recording.pid}: the program ignores it, or was never "
+        "asked to record it"
+    )
 
 
 def _stdout() -> int:
@@ -100,7 +134,7 @@ def _stdout() -> int:
 def _the_one() -> Recording | None:
     """The one live recording of this user; else says why not."""
     alive: list[Recording] = []
-    for recording in index.opened():
+    for recording in index.opened(places.meant()):
         if recording.state == "alive":
             alive.append(recording)
         else:

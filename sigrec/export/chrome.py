@@ -11,6 +11,7 @@ import json
 from sigrec._reader.stats import ProcessStats
 from sigrec._signals.fields import Senders, fields
 from sigrec._text import json_text
+from sigrec._why.brief import state_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def write(source: Source, out: TextIO) -> None:
     out.write('{"displayTimeUnit": "ns",\n"otherData": ')
     json.dump(process.to_dict(), out)
     out.write(',\n"traceEvents": [\n')
-    json.dump(_name("process_name", pid, pid, f"{argv[:200]} ({process.state})".strip()), out)
+    json.dump(
+        _name("process_name", pid, pid, f"{argv[:200]} ({state_words(source.recording)})".strip()),
+        out,
+    )
     senders = Senders()
     named: set[int] = set()
     counted: dict[int, int] = {}

@@ -192,7 +192,7 @@ def _gap_in_words(lane: Lane) -> str:
 
 def _header(source: Source, process: ProcessStats, timeline: Timeline) -> Iterator[str]:
     argv = " ".join(map(_safe, process.argv or [])) or "not known"
-    yield f"<dt>In short</dt><dd>{escape(why(source.recording))}</dd>"
+    yield f"<dt>In short</dt><dd>{escape(why(source.recording, in_utc=True))}</dd>"
     yield f"<dt>Command line</dt><dd><code>{argv}</code></dd>"
     if process.started_ns is not None:
         yield f"<dt>Recording since</dt><dd>{_when(process.started_ns)}</dd>"

@@ -103,7 +103,9 @@ def test_processes_come_and_go(child, terminal):
     killed.process.kill()
     killed.process.wait()
     t.until(lambda text: f"PID {ends.pid}" not in text)  # a clean exit removes its recording
-    t.until(lambda text: re.search(rf"PID {killed.pid}  .*\n  ended without saying", text))
+    t.until(
+        lambda text: re.search(rf"PID {killed.pid}  .*\n  ended without recording a cause", text)
+    )
     assert f"PID {stays.pid}" in t.text()
 
 
@@ -146,7 +148,7 @@ def test_a_hostile_name(tmp_path, terminal):
     t.until(lambda text: row(text, "SIGUSR1"))
     title, empty, names, argv, ended, usr1, *rest = t.rows()
     assert rb"\x1b[2J\r\n" in t.raw and b"\x1b[2J" not in t.raw
-    assert "\u4e2d" in argv and "ended" in ended and usr1.startswith("  SIGUSR1")
+    assert "\u4e2d" in argv and "cannot be told" in ended and usr1.startswith("  SIGUSR1")
     assert not any(rest)
 
 

@@ -83,7 +83,7 @@ def test_killed_from_python(run):
     program = run(WAIT).ready()
     os.kill(program.pid, signal.SIGTERM)
     assert program.why() == (
-        f"was terminated by SIGTERM, sent by PID {ME} ({COMM}, user {user()}), at TIME."
+        f"was terminated by SIGTERM, sent by PID {ME} (user {user()}, called {COMM} just after), at TIME."
     )
 
 
@@ -94,7 +94,7 @@ def test_killed_from_a_shell(run):
     program.process.wait(60)
     shell.communicate()
     assert program.why() == (
-        f"was terminated by SIGHUP, sent by PID {shell.pid} (sh, user {user()}), at TIME."
+        f"was terminated by SIGHUP, sent by PID {shell.pid} (user {user()}, called sh just after), at TIME."
     )
 
 
@@ -104,7 +104,7 @@ def test_killed_by_its_parent_after_another_signal(run):
     with sigrec.open_recording(program.pid) as recording:
         wait_until(lambda: recording.signals[1].delivered)
     program.process.terminate()
-    whom = f"PID {ME} ({COMM}, user {user()})"
+    whom = f"PID {ME} (user {user()}, called {COMM} just after)"
     assert re.fullmatch(
         re.escape(f"was terminated by SIGTERM, sent by {whom}, at TIME, ")
         + r"\d[\d.]* (ms|s) "
@@ -124,7 +124,10 @@ def test_timeout(tmp_path):
     process.stdout.close()
     with sigrec.open_recording(tmp_path / "r") as recording:
         sentence = why(recording)
-    assert f"terminated by SIGTERM, sent by PID {process.pid} (timeout, user " in sentence
+    assert (
+        f"terminated by SIGTERM, sent by PID {process.pid} (user {user()}, called timeout just after)"
+        in sentence
+    )
 
 
 def test_ctrl_c_in_a_terminal(run):
@@ -202,7 +205,10 @@ def test_killed_without_a_word_after_a_signal_that_it_handled(run):
     program.process.kill()
     sentence = program.why()
     assert "ends without a signal and without an exit, which usually means SIGKILL" in sentence
-    assert f"the last that it received was SIGTERM from PID {ME} ({COMM}" in sentence
+    assert (
+        f"the last that it received was SIGTERM from PID {ME} (user {user()}, called {COMM}"
+        in sentence
+    )
 
 
 def test_still_running_and_stopped(run):
@@ -347,6 +353,92 @@ def test_only_registered_signals_say_less(child):
     assert "or a signal that was not recorded here (SIGTERM, SIGINT, SIGHUP, ...)" in sentence
 
 
+def test_a_stop_that_came_before_the_end(tmp_path):
+    """Its parent is told of it, and it is the cause that matters."""
+    child = RecordingBuilder(pid=7).write(tmp_path / "7.sigrec")
+    stop = event(17, MONOTONIC, code=5, pid=7, detail=19)
+    go_on = event(17, MONOTONIC + 1, ordinal=1, code=6, pid=7, detail=18)
+    end = event(17, MONOTONIC + SECOND, ordinal=2, code=2, pid=7, detail=9)
+    RecordingBuilder(pid=8).slot(0, stop).slot(1, end).write(tmp_path / "8.sigrec")
+    words = "was killed by SIGKILL, 1.0 s after it was stopped by SIGSTOP, as its parent, PID 8"
+    with sigrec.open_recording(child) as recording:
+        assert words in why(recording)
+        RecordingBuilder(pid=8).slot(0, stop).slot(1, go_on).slot(2, end).write(
+            tmp_path / "8.sigrec"
+        )
+        assert "was killed by SIGKILL, as its parent, PID 8" in why(recording)
+
+
+def test_what_is_blocked_and_pending(run, capsys):
+    program = run(
+        "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {15, signal.SIGRTMIN})\n" + WAIT
+    )
+    program.ready()
+    with sigrec.open_recording(program.pid) as recording:
+        assert "pending" not in why(recording)
+        os.kill(program.pid, signal.SIGTERM)
+        assert why(recording).endswith("; 1 SIGTERM is pending, blocked in every thread.")
+        os.kill(program.pid, signal.SIGRTMIN)
+        words = "1 SIGTERM, SIGRTMIN are pending, blocked in every thread"
+        assert why(recording).endswith(f"; {words}.")
+    assert main(["stats", str(program.pid)]) == 0
+    assert f"  {words}\n" in capsys.readouterr().out
+
+
+def test_what_is_ignored_did_not_end_it(run):
+    code = (
+        "import os, signal; signal.signal(2, signal.SIG_IGN); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    sentence = run(code).why()
+    assert "usually means SIGKILL" in sentence
+    assert "SIGINT" not in sentence and "not recorded" not in sentence
+
+
+@pytest.mark.parametrize(("code", "short"), [
+    ("raise ValueError", "exited with status 1, by an exception: ValueError"),
+    ("import sys; sys.exit(3)", "exited with status 3"),
+    ("pass", "exited cleanly"),
+    ("import os; os._exit(7)", "ended by os._exit with status 7"),
+    ("import os; os.execv('/bin/true', ['true'])", "replaced by another program (exec): /bin/true"),
+    ("import os; os.kill(os.getpid(), 15)", "ended by SIGTERM"),
+    ("import os; os.kill(os.getpid(), 9)", "ended without recording a cause (SIGKILL, most often)"),
+])  # fmt: skip
+def test_stats_and_tail_say_the_same_in_short(run, capsys, code, short):
+    program = run(code)
+    program.why()
+    assert main(["stats", str(program.pid)]) == 0
+    assert capsys.readouterr().out.startswith(f"PID {program.pid}  {short}\n")
+    assert main(["tail", "-f", str(program.pid)]) == 0
+    assert capsys.readouterr().out.endswith(f"PID {program.pid} {short}\n")
+
+
+@pytest.mark.parametrize("pid", [1, 4242])
+def test_who_sent_it_is_the_senders_word_in_what_sigqueue_sends(tmp_path, pid):
+    last = event(15, MONOTONIC, code=-1, pid=pid, uid=0)
+    builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+    who = "itself" if pid == 4242 else "PID 1 (user root)"
+    assert f"sent by a process that says it is {who}, at" in sentence_of(builder, tmp_path)
+
+
+def test_a_parent_whose_recording_has_a_name(run_directory, tmp_path):
+    """It explains its children, too, wherever its file is."""
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "sigrec", "run", "--children", "-o", tmp_path / "out", str(script)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    killed, other = map(int, parent.stdout.readline().split())
+    wait_until(lambda: all((run_directory / f"{pid}.sigrec").exists() for pid in (killed, other)))
+    os.kill(killed, signal.SIGKILL)
+    with sigrec.open_recording(parent.pid) as recording:
+        assert recording.path == str(tmp_path / "out")
+        wait_until(lambda: recording.signals[signal.SIGCHLD].delivered)
+    with sigrec.open_recording(killed) as recording:
+        assert f"was killed by SIGKILL, as its parent, PID {parent.pid} (" in why(recording)
+    parent.communicate("go on\nend\n", timeout=60)
+
+
 # --- recordings of elsewhere ---------------------------------------------------------------
 
 
@@ -355,8 +447,26 @@ def sentence_of(builder, tmp_path):
         return why(recording)
 
 
-def test_of_another_boot(tmp_path):
-    assert "the machine has been started anew since" in sentence_of(RecordingBuilder(), tmp_path)
+def test_of_another_boot_or_another_machine(tmp_path, run_directory):
+    """Which of both, the boot's number does not say; but where a file lies and when it began may."""
+    assert (
+        "is of another machine, or of this one before it was last started, and cannot be seen from "
+        "here; its record has no end"
+    ) in sentence_of(RecordingBuilder(), tmp_path)
+    from time import time_ns
+
+    of_now = RecordingBuilder().set(started_ns=time_ns())
+    for place in (tmp_path, run_directory):
+        assert "is of another machine, and cannot be seen from here" in sentence_of(of_now, place)
+    with sigrec.open_recording(run_directory / "a.sigrec") as recording:
+        assert recording.state == "unknown"
+    assert "this machine has been started anew since" in sentence_of(
+        RecordingBuilder(), run_directory
+    )
+    with sigrec.open_recording(run_directory / "a.sigrec") as recording:
+        assert recording.state == "ended"
+    said = RecordingBuilder().set(leave=1, status=3, leave_ns=MONOTONIC)
+    assert "exited by itself with status 3 at" in sentence_of(said, tmp_path)
 
 
 def test_a_sender_that_cannot_be_seen(tmp_path):
@@ -372,7 +482,9 @@ def test_the_name_that_the_handler_read(tmp_path):
     last = event(15, MONOTONIC + SECOND, 0, code=0, pid=977, uid=4_000_000_001)
     builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
     builder.sender(0, 15, 977, named_ns=MONOTONIC, name=b"systemd")
-    assert "sent by PID 977 (systemd, uid 4000000001), at" in sentence_of(builder, tmp_path)
+    assert "sent by PID 977 (uid 4000000001, called systemd just after), at" in sentence_of(
+        builder, tmp_path
+    )
 
 
 def test_lost_detail(tmp_path):
@@ -407,9 +519,12 @@ def test_without_an_argument_what_ended_last(run, monkeypatch, run_directory, tm
         monkeypatch.setenv(name, str(tmp_path / "none"))
     from sigrec._reader import places
 
-    monkeypatch.setattr(places, "directories", lambda: [str(run_directory)])
-    assert main(["why"]) == 1
-    assert "no process of this user has a recording" in capsys.readouterr().err
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    RecordingBuilder().set(state=1).write(elsewhere / "4242.sigrec")
+    monkeypatch.setattr(places, "directories", lambda: [str(run_directory), str(elsewhere)])
+    assert main(["why"]) == 1  # SIGREC_DIR is set: what lies elsewhere is not meant
+    assert f"no process of this user has a recording in {run_directory}" in capsys.readouterr().err
     alive = run(WAIT).ready()
     assert main(["why"]) == 0
     assert f"PID {alive.pid} (" in capsys.readouterr().out

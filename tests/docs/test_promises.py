@@ -68,10 +68,10 @@ def test_what_why_says_from_outside_of_the_container(tmp_path, capsys):
     assert quoted in capsys.readouterr().out
 
 
-def test_sentences_of_why_that_a_page_names(tmp_path, capsys):
+def test_sentences_of_why_that_a_page_names(run_directory, tmp_path, capsys):
     """In "If it says nothing"."""
     named = re.findall(r"^- \*([^*]+)\*", page("howto/who-sent-sigterm.md"), re.M)
-    killed = RecordingBuilder().write(tmp_path / "a.sigrec")
+    killed = RecordingBuilder().write(run_directory / "4242.sigrec")
     sent = (
         RecordingBuilder()
         .set(ending_signal=15)

@@ -108,7 +108,7 @@ def test_counters(built):
     assert stats.last.ordinal == 99
     assert stats.last.time_ns == REALTIME + SECOND
     assert recording.signals[int(signal.SIGUSR2)].mode == "unregistered"
-    assert recording.signals[36].mode == "none"
+    assert recording.signals[36].mode == "released"
     assert recording.signals[36].first is None
 
 
@@ -654,9 +654,11 @@ def test_exited(built):
     assert built(RecordingBuilder().set(state=1)).state == "exited"
 
 
-def test_another_boot_is_ended(built):
+def test_another_boot_may_be_another_machines(built):
     """Even while a process with the pid lives."""
-    assert built(here(RecordingBuilder(), os.getpid()).set(boot_id=BOOT.encode())).state == "ended"
+    assert (
+        built(here(RecordingBuilder(), os.getpid()).set(boot_id=BOOT.encode())).state == "unknown"
+    )
 
 
 def test_another_namespace_is_unknown(built):
