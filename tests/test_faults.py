@@ -159,13 +159,13 @@ def test_a_forked_child_of_one_that_was_truncated(child):
     p = child(
         """
         sigrec.register(RT, lambda s, f: None)
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         say(sigrec.stats().to_dict()["processes"][0]["recording"])
         hear()
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         pid = os.fork()
         if not pid:
-            signal.raise_signal(RT)
+            with_room(signal.raise_signal, RT)
             say(*ledger(RT))
             os._exit(0)
         os.waitpid(pid, 0)
@@ -247,7 +247,7 @@ def test_no_descriptor_is_left_at_registration(child):
         warnings.simplefilter("always")
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         sigrec.register(RT, lambda s, f: None)
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         say(*ledger(RT))
         """
     )
@@ -270,7 +270,7 @@ def test_no_memory_for_a_recording(child):
         resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
         say(signal.getsignal(RT) == signal.SIG_DFL, RT in sigrec.stats())
         sigrec.register(RT, lambda s, f: None)
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         say(*ledger(RT))
         """
     )

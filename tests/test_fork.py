@@ -308,13 +308,13 @@ def test_a_fork_while_the_dispatcher_thread_is_in_a_handler(child):
         sigrec.register(signal.SIGUSR1, lambda signum, frame: None)
         signal.raise_signal(signal.SIGUSR1)
         settle(signal.SIGUSR1)  # the main thread handles signals, too
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         inside.wait()
         pid = os.fork()
         if not pid:
             go = threading.Event()
             go.set()
-            signal.raise_signal(RT)
+            with_room(signal.raise_signal, RT)
             settle(RT)
             say(*ledger(RT))
             os._exit(0)
@@ -346,7 +346,7 @@ def test_a_fork_while_other_threads_register(child):
         for _ in range(50):
             pid = os.fork()
             if not pid:
-                signal.raise_signal(RT)
+                with_room(signal.raise_signal, RT)
                 settle(RT)
                 sigrec.register(RT + 1, lambda signum, frame: None, deliver="thread")
                 sigrec.stream(RT + 5)
@@ -356,7 +356,7 @@ def test_a_fork_while_other_threads_register(child):
                 say("a child failed")
         end = True
         for thread in threads: thread.join()
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         say(*ledger(RT))
         """
     )

@@ -41,7 +41,7 @@ def test_no_descriptor_of_it_stays(child):
         """
         before = set(os.listdir("/proc/self/fd"))
         sigrec.register(RT, lambda s, f: None)
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         settle(RT)
         say(set(os.listdir("/proc/self/fd")) - before or "none")
         """
