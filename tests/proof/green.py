@@ -27,7 +27,7 @@ LIBRARIES = {
 IMPORT = "import sigrec, sigrec.compat"
 ORDERS = {"patched first": "{patch}\n{load}\n", "imported first": "{load}\n{patch}\n"}
 BEGIN = """
-import os, signal, sys, time
+import contextlib, os, signal, sys, time
 RT = int(signal.SIGRTMIN) + 3
 calls = []
 
@@ -38,6 +38,14 @@ def send():
     kill = f"kill -{RT} {os.getpid()};"
     os.posix_spawn("/bin/sh", ["sh", "-c", kill * 5], os.environ)
 
+@contextlib.contextmanager
+def sending():  # again and again: wait() hears of what comes after it has begun
+    kill = f"while kill -{RT} {os.getpid()}; do sleep 0.05; done"
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", kill], os.environ)
+    yield
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
 def called():
     while len(calls) < 5:
         time.sleep(0.001)
@@ -47,11 +55,11 @@ PROGRAMS = {
     "thread": "with sigrec.register(RT, handler, deliver='thread'): send(); called()",
     "compat": "sigrec.compat.signal(RT, handler); send(); called(); sigrec.compat.signal(RT, signal.SIG_DFL)",
     "stream": "with sigrec.stream(RT) as s: send(); calls.extend(next(s) for _ in range(5))",
-    "wait": "with sigrec.register(RT, handler): send(); assert sigrec.wait(RT, timeout=20); called()",
+    "wait": "with sigrec.register(RT, handler), sending(): assert all(sigrec.wait(RT, timeout=20) for _ in range(5)); called()",
     "flag": "with sigrec.register(RT, handler), sigrec.Flag(RT) as f: send(); assert f.wait(20); called()",
 }
 END = """
-assert len(calls) == 5, calls
+assert len(calls) >= 5, calls
 print("told", flush=True)
 if sys.stdin.readline() == "stay\\n":
     print("staying", flush=True)
