@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -56,7 +58,7 @@ PROGRAMS = {
     "compat": "sigrec.compat.signal(RT, handler); send(); called(); sigrec.compat.signal(RT, signal.SIG_DFL)",
     "stream": "with sigrec.stream(RT) as s: send(); calls.extend(next(s) for _ in range(5))",
     "wait": "with sigrec.register(RT, handler), sending(): assert all(sigrec.wait(RT, timeout=20) for _ in range(5)); called()",
-    "flag": "with sigrec.register(RT, handler), sigrec.Flag(RT) as f: send(); assert f.wait(20); called()",
+    "flag": "with sigrec.Flag(RT) as f, sending(): calls.extend(RT for _ in range(5) if f.wait(20) and not f.clear())",
 }
 END = """
 assert len(calls) >= 5, calls
@@ -77,19 +79,21 @@ def run(python: str, code: str, stay: bool) -> str:
         cwd="/", env={**os.environ, "SIGREC_DIR": ""},
     )  # fmt: skip
     assert process.stdin is not None and process.stdout is not None
-    try:
-        if stay:
-            process.stdin.write("stay\n")
-            process.stdin.flush()
-            for line in process.stdout:
-                if line == "staying\n":
-                    process.terminate()
-        out, errors = process.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, errors = process.communicate()
-        return f"hung; {out.strip()!r} {errors.strip()[-300:]!r}"
-    right = process.returncode == (-15 if stay else 0) and not errors
+    late = threading.Timer(LIMIT_S, process.kill)
+    late.start()
+    out = ""
+    if stay:
+        process.stdin.write("stay\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            out += line
+            if line == "staying\n":
+                process.terminate()
+    rest, errors = process.communicate()
+    late.cancel()
+    if process.returncode == -signal.SIGKILL:
+        return f"hung; {(out + rest).strip()!r} {errors.strip()[-300:]!r}"
+    right = process.returncode == (-signal.SIGTERM if stay else 0) and not errors
     return "right" if right else f"status {process.returncode}; {errors.strip()[-300:]}"
 
 
