@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .build import ROOT
@@ -111,7 +112,9 @@ def main() -> int:
         for library, order, program in itertools.product(LIBRARIES, ORDERS, PROGRAMS):
             head = ORDERS[order].format(patch=LIBRARIES[library], load=IMPORT)
             code = head + BEGIN + PROGRAMS[program] + END
-            results = Counter(run(python, code, bool(n % 2)) for n in range(args.runs))
+            with ThreadPoolExecutor(4) as pool:  # most of the time they wait
+                runs = [pool.submit(run, python, code, bool(n % 2)) for n in range(args.runs)]
+                results = Counter(one.result() for one in runs)
             fine = fine and set(results) == {"right"}
             said = "; ".join(f"{n} times {what}" for what, n in results.most_common())
             print(f"{version} {library}, {order}, {program}: {said}", flush=True)
