@@ -15,6 +15,7 @@ from posix.unistd cimport getpid, usleep
 
 import _signal
 from collections import deque
+import sys
 from sys import _getframe
 from weakref import ref as weakref
 
@@ -216,6 +217,14 @@ cdef void arm(const roster *mine) noexcept:
             trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
             if mine == &in_main and <int32_t>PyThread_get_thread_native_id() == process_pid():
                 kick_again()
+
+
+cdef object is_finalizing = sys.is_finalizing
+
+
+cdef bint is_ending():
+    """At the very end of the interpreter what the end of an object needs is gone."""
+    return is_finalizing is None or is_finalizing()
 
 
 cdef Handler claim(roster *mine, int only, event *e, queue_item *kind,
@@ -577,7 +586,11 @@ cdef class Timer:
         """How often, by its clock; 0 where that cannot be told."""
         return timer_expired(&self.timer)
 
-    def end(self) -> bool:
+    def __del__(self):
+        if self.handler is not None and not is_ending():
+            self.end(False)
+
+    def end(self, bint waits=True) -> bool:
         """Stops it, and gives its signal back. A second time, and of the timer in a forked child,
         which has none: nothing. False: see cancel()."""
         cdef Handler handler = self.handler
@@ -590,7 +603,7 @@ cdef class Timer:
         let_arrive(handler.signum)
         discard_pending(handler.signum)  # or it would end us, once the signal is given back
         timed[handler.signum] = False
-        return cancel((handler,))
+        return cancel((handler,), waits)
 
     def __dealloc__(self):
         if self.made:

@@ -257,6 +257,10 @@ cdef int leave(Handler one, list errors) except -1:
             end_change()
         hold(signum, &mask)
         try:
+            # In a handler CPython may have noted that the signal came, and look at it later: it
+            # would say "ignored due to race condition". Tripped once more, it looks now.
+            trip_clear(&signum, 1)
+            trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
             set_surely(signum, before, errors)
             begin_change()
             try:

@@ -401,6 +401,12 @@ cdef class Mailbox:
             )
         return 0
 
+    def __del__(self):
+        """Nobody will look at what was not read, so this waits for nobody: the collector may call
+        it in any thread, and anywhere."""
+        if not self._closed and not is_ending():
+            self.end(False)
+
     cdef put(self, signum, info):
         """In the dispatcher thread."""
         with cython.critical_section(self):

@@ -16,7 +16,7 @@ import signal as _standard
 from signal import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from sigrec import _core
-from sigrec._handling.registration import register
+from sigrec._handling.registration import prepared, put_in_force
 from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _standard_signal = _standard.signal
 _standard_getsignal = _standard.getsignal
-_registrations: dict[int, Registration] = {}
+# By signal: the one that is in force, and others that are not, or not yet.
+_registrations: dict[int, list[Registration]] = {}
 
 
 def signal(signalnum: int, handler: _Handler) -> _Handler:  # type: ignore[no-redef]
@@ -48,11 +49,13 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:  # type: ignore[no-re
         return by_standard if previous is None else previous
     number = int(signalnum)
     before = getsignal(number)
-    registration = register(
+    registration = prepared(
         number, handler, reentrant=True, coalesce=handler is _standard.default_int_handler
     )
-    _cancel(number)
-    _registrations[number] = registration
+    old = _in_force(number)
+    # Known before it is in force: an exception may come in between.
+    _registrations[number] = [registration] if old is None else [old, registration]
+    put_in_force([registration], instead_of=old)
     _standard.siginterrupt(number, True)  # as with each new handler there: siginterrupt(3)
     return before
 
@@ -72,17 +75,24 @@ signal.__module__ = getsignal.__module__ = "signal"
 def _previous(signalnum: int) -> _Handler:
     """The handler in force, if we set it."""
     try:
-        if _standard_getsignal(signalnum) is _core.dispatch and int(signalnum) in _registrations:
-            return _registrations[int(signalnum)].handler  # type: ignore[return-value]
+        if _standard_getsignal(signalnum) is _core.dispatch:
+            registration = _in_force(int(signalnum))
+            if registration is not None:
+                return registration.handler  # type: ignore[return-value]
     except (TypeError, ValueError):
         pass  # the standard function will say so
     return None
 
 
+def _in_force(number: int) -> Registration | None:
+    return next((one for one in _registrations.get(number, ()) if one.active), None)
+
+
 def _cancel(number: int) -> None:
-    registration = _registrations.pop(int(number), None)
+    registration = _in_force(int(number))
     if registration is not None:
         registration.cancel()
+    _registrations.pop(int(number), None)
 
 
 def _can_register(signalnum: int) -> bool:

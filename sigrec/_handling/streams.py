@@ -6,8 +6,6 @@ event to every subscriber. A subscriber that reads too slowly loses detail, neve
 
 from __future__ import annotations
 
-import sys
-
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._handling import dispatcher
@@ -18,8 +16,6 @@ from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sigrec._signals.siginfo import SignalInfo
 
 BACKLOG = 16384
@@ -85,16 +81,6 @@ class Stream(_core.Mailbox):
 
     async def __aexit__(self, *exc: object) -> None:
         self.close()
-
-    # Nobody will look at what was not read, so it waits for nobody: the collector may call this in
-    # any thread, and anywhere.
-    def __del__(
-        self,
-        close: Callable[[_core.Mailbox], None] = _core.close_quietly,
-        finalizing: Callable[[], bool] = sys.is_finalizing,
-    ) -> None:
-        if not finalizing():
-            close(self)
 
     def __repr__(self) -> str:
         from sigrec._signals.names import name

@@ -126,6 +126,26 @@ static void who_does_not_finish_is_given_up(void) {
     CHECK_EQ(take_event(), 1);
 }
 
+/* With detail or without, in any order: what was there is passed, and no more is waited for. */
+static void what_was_there_is_passed(void) {
+    CHECK(queue_make(&queue, 4) == 0);
+    queue_start(&queue, 0);
+    CHECK(queue_passed(&queue, queue_now(&queue)));
+    for (uint64_t n = 0; n < 6; n++)
+        add(n);
+    struct queue_position there = queue_now(&queue);
+    for (uint64_t n = 0; n < 4; n++) {
+        CHECK(!queue_passed(&queue, there));
+        CHECK_EQ(take_event(), n);
+    }
+    CHECK(!queue_passed(&queue, there));
+    add(6); /* what comes later is not meant */
+    take_undetailed(2);
+    CHECK(queue_passed(&queue, there));
+    CHECK(!queue_passed(&queue, queue_now(&queue)));
+    CHECK_EQ(take_event(), 6);
+}
+
 /* On a machine of weak order the consumer may see a head that is older than
  * what it took: found by tests/proof/orders. */
 static void a_head_that_is_seen_late_is_not_an_unfinished_event(void) {
@@ -143,6 +163,7 @@ int main(void) {
     a_child_finds_it_empty();
     what_is_still_being_written_is_waited_for();
     who_does_not_finish_is_given_up();
+    what_was_there_is_passed();
     a_head_that_is_seen_late_is_not_an_unfinished_event();
     return 0;
 }

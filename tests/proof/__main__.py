@@ -36,6 +36,7 @@ PROOFS = {
     "audit": ["tests.proof.audit", "-c", AUDITED],
     "foreign": ["tests.proof.foreign"],
     "green": ["tests.proof.green"],
+    "reentry": ["tests.proof.reentry", "--rounds", "10000"],
     "chaos": ["tests.proof.chaos", "--seconds", "1800"],
     "soak": ["tests.proof.soak", "--seconds", "3600"],
 }

@@ -1,0 +1,186 @@
+"""Handlers that call sigrec, and exceptions inside its calls: nothing waits for itself, nothing is half
+changed, nothing that was delivered is lost. The long form: python -m tests.proof.reentry."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("kind", ["close", "cancel", "register", "interrupt", "bytecode"])
+def test_a_handler_at_any_moment(kind):
+    rounds = "30" if kind == "interrupt" else "200"
+    command = ["-m", "tests.proof.reentry", kind, "--here", "--rounds", rounds, "--stride", "40"]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "nothing half changed" in done.stdout
+    assert "ignored due to race condition" not in done.stderr
+
+
+def test_the_end_of_the_block_handles_what_was_delivered_to_the_thread(child):
+    p = child(
+        """
+        calls = []
+        with sigrec.register(RT, lambda s, f: (calls.append(s), time.sleep(0.001)), deliver="thread"):
+            for n in range(300):
+                sigrec.sigqueue(os.getpid(), RT, n)
+        say(len(calls), *ledger(RT), sigrec.stats()[RT].abandoned)
+        """
+    )
+    assert p.line() == "300 300 300 300 0 0"
+    p.end()
+
+
+def test_a_closed_stream_has_all_that_was_delivered(child):
+    p = child(
+        """
+        import ctypes
+        sigrec.configure(queue=1 << 16)
+        stream = sigrec.stream(RT, backlog=1 << 16)
+        fast = ctypes.PyDLL(None).sigqueue  # the GIL is held
+        for _ in range(30_000): fast(os.getpid(), RT, None)
+        stream.close()
+        say(len(stream.unread), *ledger(RT))
+        """
+    )
+    assert p.line() == "30000 30000 30000 30000 0"
+    p.end()
+
+
+def test_a_handler_that_cancels_another_signals_registration_handles_that_first(child):
+    """More than one batch of other signals waits before it."""
+    p = child(
+        """
+        calls = {"other": 0, "cancelled": 0}
+        def count(who):
+            def handler(s, f):
+                calls[who] += 1
+            return handler
+        other = sigrec.register(RT + 1, count("other"))
+        registration = sigrec.register(RT, count("cancelled"))
+        def cancels(s, f):
+            _core.flood(os.getpid(), RT + 1, 12_000, True, 0)  # the GIL is held by this handler
+            _core.flood(os.getpid(), RT, 10, True, 0)
+            registration.cancel()
+            say(calls["cancelled"], *ledger(RT), sigrec.stats()[RT].abandoned)
+        sigrec.register(signal.SIGUSR1, cancels)
+        signal.raise_signal(signal.SIGUSR1)
+        """
+    )
+    assert p.line() == "10 10 10 10 0 0"
+    p.end()
+
+
+@pytest.mark.parametrize("deliver", ["main", "thread"])
+def test_at_exit_all_is_handled(child, deliver):
+    p = child(
+        """
+        import atexit
+        calls = []
+        atexit.register(lambda: say(len(calls)))  # runs after sigrec's own
+        sigrec.register(RT, lambda s, f: (calls.append(s), time.sleep(0.0001)), deliver=sys.argv[1])
+        _core.flood(os.getpid(), RT, 1_000, True, 0)
+        """,
+        deliver,
+    )
+    assert p.line() == "1000"
+    p.end()
+
+
+WAITS = {
+    "wait": "sigrec.wait(signal.SIGUSR2)",
+    "get": "stream.get()",
+    "next": "next(stream)",
+    "flag": "flag.wait()",
+}
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_the_dispatcher_thread_does_not_wait_for_itself(child, what):
+    p = child(
+        """
+        stream, flag = sigrec.stream(RT + 1), sigrec.Flag(RT + 2)
+        def handler(s, f):
+            try:
+                exec(sys.argv[1])
+            except sigrec.SigrecError as error:
+                say(error)
+        sigrec.register(RT, handler, deliver="thread")
+        sigrec.sigqueue(os.getpid(), RT)
+        hear()
+        """,
+        WAITS[what],
+    )
+    assert "would wait for itself" in p.line()
+    p.tell()
+    p.end()
+
+
+def test_a_wait_is_not_held_up_by_another_signals_handler(child):
+    """Nor is a call that cannot wait any longer: it says so."""
+    p = child(
+        """
+        _core.set_patience(0.05)
+        go, inside = threading.Event(), threading.Event()
+        sigrec.register(RT, lambda s, f: (inside.set(), go.wait()), deliver="thread")
+        sigrec.sigqueue(os.getpid(), RT)
+        inside.wait()
+        say(sigrec.wait(signal.SIGUSR1, timeout=0.01))
+        registration = sigrec.register(RT + 1, lambda s, f: say("handled later"), deliver="thread")
+        sigrec.sigqueue(os.getpid(), RT + 1)
+        try:
+            registration.cancel()
+        except sigrec.SigrecError as error:
+            say(registration.active, error)
+        go.set()
+        settle(RT + 1)
+        say(*ledger(RT + 1), sigrec.stats()[RT + 1].abandoned)
+        """
+    )
+    assert p.line() == "None"
+    assert p.line().startswith("False a handler on the dispatcher thread has not returned")
+    assert [p.line(), p.line()] == ["handled later", "1 1 1 0 0"]
+    p.end()
+
+
+GREEN = {
+    "gevent": "from gevent import monkey; monkey.patch_all()",
+    "eventlet": "import eventlet; eventlet.monkey_patch()",
+}
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize("library", GREEN)
+def test_green_threads(child, library, order):
+    """(tests/proof/green.py has more of them.)"""
+    pytest.importorskip(library)
+    p = child(
+        (GREEN[library] if order == "before" else "")
+        + """
+import os, signal, sigrec
+from sigrec import _core
+import sigrec._handling.streams, sigrec.compat
+"""
+        + (GREEN[library] if order == "after" else "")
+        + """
+ME, RT = os.getpid(), signal.SIGRTMIN + 2
+calls = []
+def handler(s, f): calls.append(s)
+with sigrec.register(RT, handler): sigrec.sigqueue(ME, RT)
+with sigrec.register(RT, handler, deliver="thread"): sigrec.sigqueue(ME, RT)
+sigrec.compat.signal(RT, handler)
+sigrec.sigqueue(ME, RT)
+sigrec.compat.signal(RT, signal.SIG_DFL)
+with sigrec.stream(RT) as stream:
+    sigrec.sigqueue(ME, RT, 7)
+    assert next(stream).si_value == 7
+with sigrec.Flag(RT) as flag:
+    sigrec.sigqueue(ME, RT)
+    assert flag.wait(60)
+assert sigrec.wait(RT, timeout=0.001) is None
+print(len(calls), _core.is_main_thread(), flush=True)
+""",
+        prelude="",
+    )
+    assert p.line() == "3 True"
+    p.end()
