@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from sigrec import _check
 
 TYPE_CHECKING = False
@@ -15,7 +13,7 @@ _LAST = 253402300799 * 10**9  # 9999-12-31: where datetime ends
 
 def aware(time_ns: int) -> datetime:
     """An aware datetime in UTC, to the microsecond, rounded down."""
-    from datetime import datetime, timedelta
+    from datetime import UTC, datetime, timedelta
 
     clamped = min(max(time_ns, 0), _LAST)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,7 +81,7 @@ def nanoseconds(what: str, when: datetime | int | None) -> int | None:
         return None
     if isinstance(when, int) and _check.is_int(when):
         return int(when)
-    from datetime import datetime, timedelta
+    from datetime import UTC, datetime, timedelta
 
     if not isinstance(when, datetime) or when.utcoffset() is None:
         _check.bad(f"{what} must be an aware datetime or ns since 1970", when)

@@ -254,3 +254,17 @@ exec(code)
 sys.setprofile(None)
 print(json.dumps(list(dict.fromkeys(seen))), file=sys.stderr)
 """
+
+
+# Each costs more than all of sigrec together; whoever needs one imports it where it is used.
+SLOW = {"asyncio", "datetime", "inspect", "json", "re", "subprocess", "tempfile", "typing"}
+
+
+@pytest.mark.parametrize("name", ["register", "record", "stats", "open_recording"])
+def test_what_a_name_costs(name):
+    code = f"import sys, sigrec; sigrec.{name}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert SLOW.intersection(done.stdout.split()) == set()

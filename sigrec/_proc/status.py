@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from sigrec._proc.process import stat_fields
 
 PF_KTHREAD = 0x00200000  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
 
-class Status(NamedTuple):
+class Status:
     """What proc_pid_status(5) says of a process's signals."""
 
-    state: str  # "R", "S", "T", ...
-    parent: int
-    caught: frozenset[int]
-    ignored: frozenset[int]
-    blocked: frozenset[int]
-    pending: frozenset[int]
-    queued: tuple[int, int] | None  # real-time signals and the like, of this user; and how many may
-    tracer: int
-    pids: list[int]  # in each PID namespace, from ours on down
-    filtered: bool  # by seccomp(2)
+    def __init__(self, fields: dict[str, str]) -> None:
+        def numbers(field: str) -> frozenset[int]:
+            mask = int(fields.get(field, "0"), 16)
+            return frozenset(n for n in range(1, 65) if mask >> (n - 1) & 1)
+
+        queued, _, limit = fields.get("SigQ", "").partition("/")
+        self.state = fields.get("State", "?").strip()[:1]  # "R", "S", "T", ...
+        self.parent = int(fields.get("PPid", "0"))
+        self.caught = numbers("SigCgt")
+        self.ignored = numbers("SigIgn")
+        self.blocked = numbers("SigBlk")
+        self.pending = numbers("SigPnd") | numbers("ShdPnd")
+        # Real-time signals and the like, of this user; and how many may be.
+        self.queued = (int(queued), int(limit)) if limit else None
+        self.tracer = int(fields.get("TracerPid", "0"))
+        # In each PID namespace, from ours on down.
+        self.pids = [int(text) for text in fields.get("NSpid", "").split()]
+        self.filtered = fields.get("Seccomp", "0").strip() != "0"  # by seccomp(2)
 
 
 def status(pid: int | str, tid: int | None = None) -> Status | None:
@@ -30,27 +37,9 @@ def status(pid: int | str, tid: int | None = None) -> Status | None:
     path = f"/proc/{pid}/status" if tid is None else f"/proc/{pid}/task/{tid}/status"
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            fields = dict(line.split(":", 1) for line in file if ":" in line)
+            return Status(dict(line.split(":", 1) for line in file if ":" in line))
     except OSError:
         return None
-
-    def numbers(field: str) -> frozenset[int]:
-        mask = int(fields.get(field, "0"), 16)
-        return frozenset(n for n in range(1, 65) if mask >> (n - 1) & 1)
-
-    queued, _, limit = fields.get("SigQ", "").partition("/")
-    return Status(
-        state=fields.get("State", "?").strip()[:1],
-        parent=int(fields.get("PPid", "0")),
-        caught=numbers("SigCgt"),
-        ignored=numbers("SigIgn"),
-        blocked=numbers("SigBlk"),
-        pending=numbers("SigPnd") | numbers("ShdPnd"),
-        queued=(int(queued), int(limit)) if limit else None,
-        tracer=int(fields.get("TracerPid", "0")),
-        pids=[int(text) for text in fields.get("NSpid", "").split()],
-        filtered=fields.get("Seccomp", "0").strip() != "0",
-    )
 
 
 def is_kernel_thread(pid: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,12 +73,15 @@ SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
 MODES = {0: "released", 1: "registered", 2: "unregistered", 3: "recorded"}
 
 
-class Section(NamedTuple):
+class Section:
     """Where a part of the recording is: so many entries of so many bytes each."""
 
-    at: int
-    entry: int
-    entries: int
+    __slots__ = ("at", "entries", "entry")
+
+    def __init__(self, at: int, entry: int, entries: int) -> None:
+        self.at = at
+        self.entry = entry
+        self.entries = entries
 
     @property
     def size(self) -> int:
@@ -138,7 +140,7 @@ class Header:
         self.argv = sections.get(ARGV, Section(HEADER_SIZE, 1, 0))
         self.senders = sections.get(SENDERS, Section(HEADER_SIZE, SENDER_ENTRY, 0))
         self.ledger = sections[LEDGER]
-        self.ring_at, _, self.capacity = sections[HISTORY]
+        self.ring_at, self.capacity = sections[HISTORY].at, sections[HISTORY].entries
         self.recent, self.identity = sections.get(RECENT), sections.get(IDENTITY)
         (
             self.pid, self.uid, self.start_ticks, self.namespace, self.sigrtmin, _, boot_id,
@@ -230,15 +232,9 @@ def _parts_3(source: Source, raw: bytes) -> _Parts:
     return header_size, file_size, identifier, sections
 
 
-class Ending(NamedTuple):
+class Ending:
     """What the process wrote of its end when it last did; 0: nothing."""
 
-    signum: int
-    ordinal: int
-    leave: int
-    status: int
-    handling: int
-
-
-def ending(source: Source) -> Ending:
-    return Ending(*ENDING.unpack(source.bytes(ENDING_AT, ENDING.size)))
+    def __init__(self, source: Source) -> None:
+        raw = source.bytes(ENDING_AT, ENDING.size)
+        self.signum, self.ordinal, self.leave, self.status, self.handling = ENDING.unpack(raw)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from typing import NamedTuple
+from collections import namedtuple  # typing's takes ten times as long to import
 
 from sigrec._proc import namespace
 from sigrec._proc.host import pid_namespace
+from sigrec._text import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,12 +76,8 @@ def unusable(directory: str, uid: int | None = None) -> str | None:
 
 # --- names ----------------------------------------------------------------------------------
 
-_NAME = re.compile(
-    r"([1-9][0-9]{0,9})(?:@([1-9][0-9]{0,19}))?(?:\+([1-9][0-9]{0,8}))?\.(sigrec|named)"
-)
 
-
-class Name(NamedTuple):
+class Name(namedtuple("Name", "pid namespace number suffix", defaults=(1, "sigrec"))):
     """What sigrec itself calls a file of its own: ``4242.sigrec``, ``1@4026532345+2.sigrec``.
 
     Containers that share a directory have the same PIDs; so outside of the first PID namespace its
@@ -89,10 +85,12 @@ class Name(NamedTuple):
     on: +2. A link with .named shows where the recording is that the user gave a name.
     """
 
+    __slots__ = ()
+
     pid: int
     namespace: int
-    number: int = 1
-    suffix: str = "sigrec"
+    number: int
+    suffix: str
 
     def __str__(self) -> str:
         within = "" if self.namespace in (0, namespace.FIRST) else f"@{self.namespace}"
@@ -102,10 +100,13 @@ class Name(NamedTuple):
 
 def name(text: str) -> Name | None:
     """None: not of sigrec's own making."""
-    found = _NAME.fullmatch(text)
-    if found is None:
+    stem, _, suffix = text.partition(".")
+    stem, _, number = stem.partition("+")
+    pid, _, within = stem.partition("@")
+    if suffix not in ("sigrec", "named"):
         return None
-    return Name(int(found[1]), int(found[2] or namespace.FIRST), int(found[3] or 1), found[4])
+    found = Name(whole(pid), whole(within or str(namespace.FIRST)), whole(number or "1"), suffix)
+    return found if found.pid and found.number and str(found) == text else None
 
 
 def free_names(directory: str, suffix: str = "sigrec") -> Iterator[str]:

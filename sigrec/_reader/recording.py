@@ -13,8 +13,8 @@ from sigrec._reader.format import (
     LEDGER_COUNT,
     REASON_AT,
     REASON_SIZE,
+    Ending,
     Header,
-    ending,
 )
 from sigrec._reader.history import PIECE, History
 from sigrec._reader.infos import Infos
@@ -133,14 +133,15 @@ class Recording:
     def ending(self) -> tuple[int, int] | None:
         """The signal whose default action was ending the process when it last wrote, and which
         of that signal (its ordinal); None: no such signal was recorded."""
-        signum, ordinal, *_ = ending(self._source)
+        end = Ending(self._source)
+        signum, ordinal = end.signum, end.ordinal
         return (signum, ordinal) if 1 <= signum < LEDGER_COUNT else None
 
     @property
     def leave(self) -> str | None:
         """What the process said that it would do last: ``"exit"`` (exit(3)), ``"_exit"``
         (os._exit), ``"exec"``; None: nothing."""
-        return LEAVES.get(ending(self._source).leave)
+        return LEAVES.get(Ending(self._source).leave)
 
     @property
     def leave_time_ns(self) -> int | None:
@@ -158,7 +159,7 @@ class Recording:
     @property
     def status(self) -> int | None:
         """The exit status that it said; None: it said none, or the C library does not tell."""
-        status = ending(self._source).status
+        status = Ending(self._source).status
         return status if self.leave in ("exit", "_exit") and 0 <= status <= 255 else None
 
     @property
@@ -170,7 +171,7 @@ class Recording:
     @property
     def handling(self) -> int | None:
         """The signal whose handler (of register()) was running when it last wrote; or None."""
-        number = ending(self._source).handling
+        number = Ending(self._source).handling
         return number if 1 <= number < LEDGER_COUNT else None
 
     # --- the ledger ------------------------------------------------------------------
