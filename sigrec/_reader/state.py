@@ -9,7 +9,7 @@ from sigrec._proc import host, namespace
 from sigrec._proc.maps import maps_writable, shared_maps
 from sigrec._proc.process import start_ticks
 from sigrec._reader import places
-from sigrec._reader.format import EXITED, LEAVES, STATE_AT, ending
+from sigrec._reader.format import EXITED, LEAVES, STATE_AT, Ending
 from sigrec._reader.source import open_file
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ def state(source: Source, header: Header) -> str:
         return "alive"  # this process
     if source.word(STATE_AT) & 0xFFFFFFFF == EXITED:
         return "exited"
-    last = ending(source)
+    last = Ending(source)
     gone = "replaced" if LEAVES.get(last.leave) == "exec" else "ended"
     pid = pid_here(header)
     if pid is None:
