@@ -63,18 +63,18 @@ C_KINDS = {
 NOT_UNDER_ASAN = [
     "--ignore=tests/export/test_browser.py",
     "--ignore=tests/docs",
-    "--deselect=tests/test_start_and_stop.py::test_nothing_is_left_behind",
-    "--deselect=tests/test_streams.py::test_opening_and_closing_leaves_nothing",
+    "--deselect=tests/handling/test_start_and_stop.py::test_nothing_is_left_behind",
+    "--deselect=tests/handling/test_streams.py::test_opening_and_closing_leaves_nothing",
     "--deselect=tests/test_security.py::test_a_flood_makes_nothing_grow",
-    "--deselect=tests/test_faults.py::test_a_limit_that_is_reached_while_it_runs[AS-1]",
-    "--deselect=tests/test_system_calls.py",
+    "--deselect=tests/recorder/test_faults.py::test_a_limit_that_is_reached_while_it_runs[AS-1]",
+    "--deselect=tests/core/test_system_calls.py",
 ]
 
 
 # CPython 3.11's: _xxsubinterpreters.get_current() fails an assertion in a forked child, whose
 # reference count begins at -1. (A release build counts on.)
 NOT_IN_A_DEBUG_BUILD = [
-    "--deselect=tests/test_fork.py::test_multiprocessing_under_a_flood[forkserver]"
+    "--deselect=tests/recorder/test_fork.py::test_multiprocessing_under_a_flood[forkserver]"
 ]
 # A debug build shows all.
 WARNINGS_OF_A_RELEASE = ",".join(

@@ -1,7 +1,7 @@
 """What may happen to a process and to its recording while it is in use: the program goes on.
 
 What happens at the beginning (a full disk, a directory of somebody else's, a limit on the size of
-files) is in test_rundir.py; hostile and damaged files are in tests/reader.
+files) is in test_publishing.py; hostile and damaged files are in tests/reader.
 """
 
 import os
