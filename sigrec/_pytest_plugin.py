@@ -96,7 +96,13 @@ class Signals:
 
         for signum, count in expected.items():
             got = found.get(signum, 0)
-            if got < count or (exact and got > count):
+            if got == 0 < count and not self._is_recorded(signum):
+                one = f"signals.record({name(signum)})"
+                yield (
+                    f"expected {name(signum)} x {count}, and it is not recorded: the program ignores it, "
+                    f"or others were named; {one} before it comes records it"
+                )
+            elif got < count or (exact and got > count):
                 whose = self._senders(signum) if got > count else ""
                 yield f"expected {name(signum)} x {count}, got {got}{whose}"
         if exact:
@@ -104,6 +110,16 @@ class Signals:
                 if found[signum]:
                     times = f" x {found[signum]}" if found[signum] > 1 else ""
                     yield f"{name(signum)}{times}{self._senders(signum)} was not expected"
+
+    def _is_recorded(self, signum: int) -> bool:
+        from sigrec import stats
+
+        ledger = stats()
+        return (
+            signum in self._recorder.signals
+            and signum in ledger
+            and ledger[signum].mode in ("recorded", "registered")
+        )
 
     def _senders(self, signum: int) -> str:
         """`` from PID 77 (bash, uid 0)``; nothing, if none is in the history any more."""

@@ -126,6 +126,19 @@ def test(signals):
     assert message(result).startswith("AssertionError: expected SIGUSR1 x 1, got 2 from PID ")
 
 
+def test_what_is_not_recorded_is_not_said_to_be_0(session):
+    result = session(
+        """
+def test(signals):
+    subprocess.run(["true"])
+    signals.expect({signal.SIGCHLD: 1}, timeout=0)
+"""
+    )
+    text = message(result)
+    assert "expected SIGCHLD x 1, and it is not recorded" in text and "got 0" not in text
+    assert "signals.record(SIGCHLD) before it comes records it" in text
+
+
 def test_exact_false_allows_others(session):
     result = session(
         """

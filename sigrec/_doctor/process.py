@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from sigrec._doctor.finding import Finding, names
 from sigrec._doctor.limit import queue_limit
@@ -12,10 +13,17 @@ from sigrec._proc.process import owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
 from sigrec._text import number, printable
+from sigrec._why.brief import state_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sigrec._reader.ledger import SignalStats
+    from sigrec._reader.recording import Recording
+
+IN_A_HANDLER = 50  # blocked signals: no program blocks so many, and sigrec's handler nearly all
+LOOK_S = 1.0  # between two looks at what a handler is doing
 
 
 def process(pid: int) -> Iterator[Finding]:
@@ -52,7 +60,7 @@ def process(pid: int) -> Iterator[Finding]:
     if len(now.pids) > 1:
         yield Finding(
             "namespace", "note", f"in a PID namespace of its own, where it is PID {now.pids[-1]}",
-            "its recording, and the PIDs in it, are of that namespace: docker exec CONTAINER sigrec stats",
+            "the PIDs in its recording are of that namespace: docker exec CONTAINER sigrec stats",
         )  # fmt: skip
     ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
     if ignored:
@@ -61,7 +69,7 @@ def process(pid: int) -> Iterator[Finding]:
             "can count them",
             "if that is not meant: it was inherited (nohup), or it calls signal.signal(..., SIG_IGN)",
         )  # fmt: skip
-    yield _blocked(pid, now.pending)
+    yield _blocked(pid, now)
     waiting = now.pending - blocked_everywhere(pid)
     if waiting and now.state != "T":
         yield Finding(
@@ -73,13 +81,25 @@ def process(pid: int) -> Iterator[Finding]:
     yield from _recorded(pid, now)
 
 
-def _blocked(pid: int, pending: frozenset[int]) -> Finding:
-    everywhere = blocked_everywhere(pid)
+def _blocked(pid: int, now: Status) -> Finding:
+    everywhere = _settled_mask(pid, now.state)
     advice = "signal.pthread_sigmask(signal.SIG_UNBLOCK, ...) in the thread that is to handle them"
-    if everywhere & pending:
+    if len(everywhere) >= IN_A_HANDLER:
+        # Each of the 60 would say nothing, and unblocking them would be wrong.
+        if now.state == "T":
+            return Finding(
+                "mask", "note", "it was stopped on its way into a handler, or in one, while that blocks "
+                "nearly every signal", "nothing, unless that is so when it has gone on",
+            )  # fmt: skip
+        return Finding(
+            "mask", "problem", f"nearly every signal ({len(everywhere)}) is blocked in every one of its "
+            "threads: by a handler in C that does not return, or by the program itself",
+            f"look where it is: gdb -p {pid} -batch -ex 'thread apply all backtrace'",
+        )  # fmt: skip
+    if everywhere & now.pending:
         return Finding(
             "mask", "problem", f"sent, and blocked in every one of its threads: "
-            f"{names(everywhere & pending)}. They wait until one unblocks them",
+            f"{names(everywhere & now.pending)}. They wait until one unblocks them",
             advice,
         )  # fmt: skip
     if everywhere:
@@ -89,6 +109,17 @@ def _blocked(pid: int, pending: frozenset[int]) -> Finding:
             advice,
         )  # fmt: skip
     return Finding("mask", "ok", "nothing is blocked in all of its threads")
+
+
+def _settled_mask(pid: int, state: str) -> frozenset[int]:
+    """What every thread blocks, and not for the microseconds of a handler."""
+    everywhere = blocked_everywhere(pid)
+    for _ in range(20):
+        if len(everywhere) < IN_A_HANDLER or state == "T":
+            break
+        time.sleep(0.01)
+        everywhere &= blocked_everywhere(pid)
+    return everywhere
 
 
 def _python(pid: int) -> bool | None:
@@ -131,7 +162,7 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
         if recording.state != "alive":
             yield Finding(
                 "recording", "note", f"{printable(recording.path or '')} is of a process that had this "
-                f"PID: {recording.state}",
+                f"PID: {state_words(recording)}",
                 "`sigrec why` has more about that one",
             )  # fmt: skip
             return
@@ -155,14 +186,49 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             )  # fmt: skip
         elif registered:
             yield Finding(
-                "handlers", "ok", "the kernel says that something catches each signal that is "
-                "registered. Whether it is sigrec, only the process knows: sigrec.stats() in it notices"
+                "handlers", "note", f"something catches {names(registered)}. Whether that is sigrec, or a "
+                "handler that a C library has set since, the kernel does not tell anybody else",
+                "in the process: sigrec.stats(), whose `replaced` is then True",
             )  # fmt: skip
-        waiting = [s for s in signals if s.pending]
-        if waiting:
-            yield Finding(
-                "handling", "note", "delivered, and its handler not called yet: "
-                + ", ".join(f"{number(s.pending)} {s.signal}" for s in waiting),
-                "its main thread is busy in C code, or in another handler: py-spy dump --pid "
-                f'{pid}; register(..., deliver="thread") does not wait for it',
-            )  # fmt: skip
+        if now.state != "T":
+            yield from _handling(pid, recording)
+
+
+def _handling(pid: int, recording: Recording) -> Iterator[Finding]:
+    """Whether its handlers return, and are called: by two looks."""
+    busy = recording.handling
+    before = recording.signals
+    waiting = [s for s in before.values() if s.pending]
+    if busy is None and not waiting:
+        return
+    until = time.monotonic() + LOOK_S
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        now = recording.signals
+        if any(now[n].handled != s.handled for n, s in before.items() if n in now):
+            if recording.handling is None and not any(s.pending for s in now.values()):
+                return
+            busy = None  # they return
+    look = f"py-spy dump --pid {pid} shows where it is"
+    if busy is not None and recording.handling == busy:
+        yield Finding(
+            "handling", "problem", f"its handler of {recording.name(busy)} has been running for at least "
+            f"{LOOK_S:g} s, and has not returned", f"{look}; a handler should only note what is to be done",
+        )  # fmt: skip
+    now = recording.signals
+    stuck: list[SignalStats] = []
+    slow: list[SignalStats] = []
+    for s in waiting:
+        later = now.get(s.number, s)
+        if later.pending:
+            (stuck if later.handled == s.handled else slow).append(later)
+    for those, verdict, says, advice in (
+        (stuck, "problem", f"delivered, and no handler called for {LOOK_S:g} s: ",
+         f"its main thread is busy in C code, or in another handler: {look}; register(..., "
+         'deliver="thread") does not wait for it'),
+        (slow, "note", "delivered, and still waiting for its handler: ",
+         "they come as fast as its handlers run; look again"),
+    ):  # fmt: skip
+        if those:
+            each = ", ".join(f"{number(s.pending)} {s.signal}" for s in those)
+            yield Finding("handling", verdict, says + each, advice)

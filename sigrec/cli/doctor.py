@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         json.dump({"version": VERSION, "findings": found}, sys.stdout, indent=2)
         print()
     else:
-        fine = "sigrec works here" if args.pid is None else "Nothing is seen to be wrong"
+        fine = "sigrec works here" if args.pid is None else "No problem is seen from outside"
         print(show(findings, fine), end="")
     return 1 if problems else 0
 

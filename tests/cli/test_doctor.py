@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+import sigrec
 from sigrec._proc.process import stat_fields
 from sigrec.cli import main
 from tests.conftest import wait_until
@@ -222,13 +223,65 @@ def test_another_process(child):
     assert "registered: SIGUSR1" in findings["recording"][0]["found"]
 
 
+def test_a_handler_that_does_not_return(child):
+    p = child("""
+        sigrec.register(signal.SIGUSR1, lambda s, f: hear())
+        sigrec.register(signal.SIGUSR2, print, deliver="main")
+        say("ready")
+        os.kill(os.getpid(), signal.SIGUSR1)
+        """)
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        wait_until(lambda: recording.handling == signal.SIGUSR1)
+        os.kill(p.pid, signal.SIGUSR1)
+        wait_until(lambda: recording.signals[signal.SIGUSR1].pending)
+    status, findings, text = doctor(p.pid)
+    assert status == 1
+    said = [finding["found"] for finding in findings["handling"]]
+    assert said[0].startswith("its handler of SIGUSR1 has been running for at least 1 s")
+    assert said[1].endswith("no handler called for 1 s: 1 SIGUSR1")
+
+
+def test_a_handler_of_c_cannot_be_told_from_ours_outside(child):
+    p = child("""
+        import ctypes
+        sigrec.register(signal.SIGALRM, print)
+        mine = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda s: None)
+        ctypes.CDLL(None).signal(signal.SIGALRM, mine)
+        say("ready"); hear()
+        """)
+    p.line()
+    status, findings, text = doctor(p.pid)
+    (finding,) = findings["handlers"]
+    assert (
+        finding["verdict"] == "note"
+        and "a handler that a C library has set since" in finding["found"]
+    )
+    assert "seen to be wrong" not in text
+
+
+def test_a_process_that_is_stopped_with_all_blocked():
+    """As one that a SIGSTOP met on its way into a handler: not one line for each signal."""
+    code = """
+import signal, os
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        wait_until(lambda: stat_fields(process.pid)[0] == b"T")
+        _, findings, _ = doctor(process.pid)
+        process.kill()
+    assert findings["mask"][0]["verdict"] == "note"
+    assert "on its way into a handler" in findings["mask"][0]["found"]
+
+
 def test_a_process_that_knows_nothing_of_sigrec():
     with subprocess.Popen(["sleep", "100"]) as sleep:
         status, findings, text = doctor(sleep.pid)
         sleep.kill()
     assert status == 0
     assert "not a Python program" in findings["recording"][0]["found"]
-    assert "Nothing is seen to be wrong" in text
+    assert "No problem is seen from outside" in text
 
 
 def test_a_program_that_is_not_recorded():

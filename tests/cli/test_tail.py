@@ -98,6 +98,39 @@ def test_how_many(child, command):
     assert len(run(command, p.pid, "-n", "all")[0].splitlines()) == 26
 
 
+def test_all_says_what_is_not_kept_any_more(tmp_path, capsys):
+    builder = RecordingBuilder(capacity=16)
+    for n in range(20):
+        builder.slot(n, event(10, MONOTONIC + n, ordinal=n))
+    builder.ledger(10, 3, delivered=23, recorded=20, overwritten=4, dropped=3)
+    path = str(builder.write(tmp_path / "a.sigrec"))
+    assert main(["tail", "-n", "all", path]) == 0
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert first == "… 4 events were overwritten before they could be read: SIGUSR1 × 4"
+    assert second == "… 3 events were dropped (counted, but not recorded): SIGUSR1 × 3"
+    assert len(rest) == 16
+    assert main(["tail", "-n", "16", path]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 16
+    assert main(["tail", "-n", "all", "--json", path]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["missed"] == {
+        "SIGUSR1": {"overwritten": 4, "dropped": 3}
+    }
+
+
+def test_what_no_recording_can_have(child, capsys):
+    for name in ("KILL", "stop"):
+        with pytest.raises(SystemExit) as ended:
+            main(["tail", "--signal", name, "1"])
+        assert ended.value.code == 2
+        assert "is not delivered to any process" in capsys.readouterr().err
+    p = child("sigrec.register(signal.SIGUSR1, print); say('ready'); hear()")
+    p.line()
+    assert main(["tail", "--signal", "USR1", "--signal", "CHLD", str(p.pid)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"SIGCHLD is not recorded in PID {p.pid}" in captured.err
+
+
 def test_json(child, command):
     p = child(TARGET)
     p.line()

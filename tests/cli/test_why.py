@@ -487,6 +487,19 @@ def test_the_name_that_the_handler_read(tmp_path):
     )
 
 
+def test_a_name_that_was_read_for_one_signal_is_that_of_all(tmp_path):
+    """For ten seconds: after that the PID may be another process's, and the handler reads again."""
+    for later, named in ((SECOND, True), (11 * SECOND, False)):
+        last = event(15, MONOTONIC + later, code=0, pid=977, uid=4_000_000_001)
+        builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+        builder.sender(0, 10, 977, named_ns=MONOTONIC, since_ns=MONOTONIC, name=b"bash")
+        builder.sender(1, 15, 977, last_ns=MONOTONIC + later, uid=4_000_000_001)
+        path = builder.write(tmp_path / "a.sigrec")
+        with sigrec.open_recording(path) as recording:
+            assert ("called bash just after" in why(recording)) is named
+            assert (recording.signals[15].senders[0][0].comm == "bash") is named
+
+
 def test_lost_detail(tmp_path):
     builder = RecordingBuilder().set(ending_signal=15, ending_ordinal=7).ledger(15, 3, delivered=8)
     assert "was terminated by SIGTERM; who sent it is not recorded." in sentence_of(
