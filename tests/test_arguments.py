@@ -104,9 +104,14 @@ def of_flag(**arguments):
         flag.wait(**arguments)
 
 
+def own_recording():
+    """By its path: an earlier test may have begun it, in a directory of its own."""
+    return sigrec.open_recording(sigrec.stats().processes[0].path)
+
+
 def of_recording(method):
     def call(*signums, **arguments):
-        with sigrec.record(RT), sigrec.open_recording(os.getpid()) as recording:
+        with sigrec.record(RT), own_recording() as recording:
             getattr(recording, method)(*signums, **arguments)
 
     return call
@@ -264,7 +269,7 @@ def test_subclasses_of_the_right_types_are_right(tmp_path):
     with sigrec.register(Int(RT), print, deliver=Str("thread")) as registration:
         assert type(registration.signum) is int
         sigrec.sigqueue(Int(os.getpid()), Int(0), Int(5), thread=Int(threading.get_native_id()))
-        with sigrec.open_recording(Int(os.getpid())) as recording:
+        with own_recording() as recording:
             path = recording.path
             assert list(recording.events(Int(RT), since=Int(0))) == []
             assert recording.name(Int(10)) == sigrec.signal_name(Int(10)) == "SIGUSR1"

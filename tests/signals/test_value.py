@@ -18,7 +18,8 @@ def taken():
     with sigrec.register(signal.SIGUSR1, lambda s, info, f: got.append(info), siginfo=True):
         os.kill(os.getpid(), signal.SIGUSR1)
         ledger = sigrec.stats()
-        with sigrec.open_recording(os.getpid()) as recording:
+        # By its path: an earlier test may have begun it, in a directory of its own.
+        with sigrec.open_recording(ledger.processes[0].path) as recording:
             read = list(recording.events(signal.SIGUSR1))[-1]
     return {
         "SignalInfo": got[0],
