@@ -13,7 +13,6 @@ from sigrec._proc.process import owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
 from sigrec._text import number, printable
-from sigrec._why.brief import state_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,7 +161,7 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
         if recording.state != "alive":
             yield Finding(
                 "recording", "note", f"{printable(recording.path or '')} is of a process that had this "
-                f"PID: {state_words(recording)}",
+                f"PID: {recording.state}",
                 "`sigrec why` has more about that one",
             )  # fmt: skip
             return
