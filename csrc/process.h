@@ -18,7 +18,9 @@ struct process {
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
     uint64_t nursery_next;                       /* first nursery ticket that was not folded */
     _Atomic uint64_t ordinal[SIGREC_NSIG];       /* signals taken by this process */
-    _Atomic uint64_t trip_ns[SIGREC_NSIG];       /* trip.h */
+    _Atomic uint64_t trip_ns[SIGREC_NSIG];       /* trip.h, as the three below */
+    _Atomic uint32_t again_begun[SIGREC_NSIG], again_done[SIGREC_NSIG];
+    uint32_t again_seen[SIGREC_NSIG]; /* by the dispatcher */
     /* The handler's memory of how fast signals come; hints, never counts. */
     _Atomic uint64_t last_ns;
     _Atomic uint32_t skip;

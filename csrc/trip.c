@@ -11,20 +11,67 @@ void trip_set(void (*function)(int signum, uint32_t tid)) {
     atomic_store_explicit(&trip_function, function, memory_order_relaxed);
 }
 
-void trip(int signum, uint64_t now_ns, uint32_t tid) {
-    _Atomic uint64_t *flag = &process_self->trip_ns[signum];
-    /* Store-load, both ways, with trip_clear: either we see the flag cleared
-     * here, or the dispatcher sees our work there. */
-    atomic_thread_fence(memory_order_seq_cst);
-    uint64_t then = atomic_load_explicit(flag, memory_order_relaxed);
-    if (then != 0 && (int64_t)(now_ns - then) < (int64_t)TRIP_AGAIN_NS)
-        return;
-    if (!atomic_compare_exchange_strong_explicit(flag, &then, now_ns, memory_order_relaxed,
-                                                 memory_order_relaxed))
-        return; /* another thread is doing it */
+static void call(int signum, uint32_t tid) {
     void (*function)(int, uint32_t) = atomic_load_explicit(&trip_function, memory_order_relaxed);
     if (function)
         function(signum, tid);
+}
+
+/* One is outstanding, since `then`. Counted before the flag changes, and when the
+ * call is made: a dispatcher that takes this flag back, or that is called for this
+ * trip, sees that it was made again. */
+static void make_again(int signum, uint64_t then, uint64_t now_ns, uint32_t tid) {
+    struct process *self = process_self;
+    atomic_fetch_add(&self->again_begun[signum], 1);
+    if (atomic_compare_exchange_strong(&self->trip_ns[signum], &then, now_ns))
+        call(signum, tid); /* else another thread is doing it, or dispatch has come */
+    atomic_fetch_add(&self->again_done[signum], 1);
+}
+
+void trip(int signum, uint64_t now_ns, uint32_t tid) {
+    _Atomic uint64_t *flag = &process_self->trip_ns[signum];
+    /* Store-load, both ways, with trip_take and trip_clear: either we see the flag
+     * cleared here, or the dispatcher sees our work there. */
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t then = atomic_load_explicit(flag, memory_order_relaxed);
+    if (then != 0) {
+        if ((int64_t)(now_ns - then) >= (int64_t)TRIP_AGAIN_NS)
+            make_again(signum, then, now_ns, tid);
+        return;
+    }
+    if (atomic_compare_exchange_strong_explicit(flag, &then, now_ns, memory_order_relaxed,
+                                                memory_order_relaxed))
+        call(signum, tid); /* else another thread is doing it */
+}
+
+void trip_again(int signum, uint64_t now_ns, uint32_t tid) {
+    uint64_t then =
+        atomic_load_explicit(&process_self->trip_ns[signum], memory_order_relaxed);
+    if (then)
+        make_again(signum, then, now_ns, tid);
+    else
+        trip(signum, now_ns, tid);
+}
+
+enum trip_call trip_take(int signum, uint64_t *since) {
+    struct process *self = process_self;
+    uint64_t then = atomic_exchange_explicit(&self->trip_ns[signum], 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst); /* see trip() */
+    if (!then)
+        return TRIP_NOT_OURS;
+    *since = then;
+    uint32_t begun = atomic_load(&self->again_begun[signum]);
+    if (begun == self->again_seen[signum])
+        return TRIP_OURS;
+    self->again_seen[signum] = begun;
+    return TRIP_OR_TWO;
+}
+
+bool trip_is_out(int signum) { return atomic_load(&process_self->trip_ns[signum]) != 0; }
+
+bool trip_settled(int signum) {
+    uint32_t done = atomic_load(&process_self->again_done[signum]);
+    return done == atomic_load(&process_self->again_begun[signum]);
 }
 
 void trip_clear(const int *signums, int count) {

@@ -6,10 +6,19 @@
  * would fill the program's wakeup fd. The flag is the time of the trip. It is
  * a hint: CPython can lose a trip, so one that dispatch has not answered for
  * TRIP_AGAIN_NS counts for nothing.
+ *
+ * The interpreter calls its handler of a signal for our trips, and also where
+ * someone simulates the signal (PyErr_SetInterruptEx, which `_thread.interrupt_main`
+ * is) or where its own C handler took one. Which of these a call is for, is told
+ * by the flag, which that call alone takes back: as long as it is set a call is
+ * still owed to us, and while it is set nobody trips, so that no second call comes.
+ * Where a trip had to be made again, two may have been merged into one call, or a
+ * second one may still come.
  */
 #ifndef SIGREC_TRIP_H
 #define SIGREC_TRIP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define TRIP_AGAIN_NS UINT64_C(10000000)
@@ -20,7 +29,27 @@ void trip_set(void (*function)(int signum, uint32_t tid));
 /* Signal context, after the work was made visible. */
 void trip(int signum, uint64_t now_ns, uint32_t tid);
 
-/* Interpreter context, before looking for work. */
+/* Any context: the trip again, though one is outstanding that may be lost. */
+void trip_again(int signum, uint64_t now_ns, uint32_t tid);
+
+/* What the interpreter has called us for, and nobody else. */
+enum trip_call {
+    TRIP_NOT_OURS, /* there was no trip */
+    TRIP_OURS,
+    TRIP_OR_TWO, /* another call may come for the same */
+};
+
+/* Interpreter context, called by the interpreter for this signal, and before looking
+ * for work: takes the trip back. since: when it was made; as it was, where none was. */
+enum trip_call trip_take(int signum, uint64_t *since);
+
+/* Interpreter context. Is one outstanding? */
+bool trip_is_out(int signum);
+
+/* Interpreter context. Is no thread just making a trip of this signal again? */
+bool trip_settled(int signum);
+
+/* Interpreter context, before looking for work, where the interpreter does not call. */
 void trip_clear(const int *signums, int count);
 
 #endif

@@ -94,7 +94,12 @@ def as_cxx(file: str, weakened: Place | None) -> str:
 BEFORE = """
 #include "shim.hpp"
 #include <time.h>
-struct process { rl::atomic<uint64_t> trip_ns[2]; rl::atomic<int> wake; };
+struct process {
+    rl::atomic<uint64_t> trip_ns[2];
+    rl::atomic<uint32_t> again_begun[2], again_done[2];
+    uint32_t again_seen[2];
+    rl::atomic<int> wake;
+};
 static process *process_self;
 static uint64_t monotonic_ns() { return 1; }
 """

@@ -65,6 +65,18 @@ static bool atomic_compare_exchange_strong_explicit(rl::atomic<T> *p, T *expecte
 }
 /* (Not weak: it fails for nothing only where the loop around it tries again.) */
 #define atomic_compare_exchange_weak_explicit atomic_compare_exchange_strong_explicit
+/* Those without an order. */
+template <typename T> static T atomic_load(const rl::atomic<T> *p) {
+    return p->load(rl::mo_seq_cst, $);
+}
+template <typename T> static T atomic_fetch_add(rl::atomic<T> *p, typename same<T>::type v) {
+    return p->fetch_add(v, rl::mo_seq_cst, $);
+}
+template <typename T>
+static bool atomic_compare_exchange_strong(rl::atomic<T> *p, T *expected,
+                                           typename same<T>::type v) {
+    return p->compare_exchange_strong(*expected, v, rl::mo_seq_cst, $, rl::mo_seq_cst, $);
+}
 
 static void fence(rl::memory_order order) {
     if (order != rl::mo_relaxed) /* a weakened one */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * The trip: whatever a dispatcher did not see when it looked has tripped it
- * again. Two producers, and a dispatcher that clears and looks twice. */
+ * again, and a call that our trips have led to is never taken for another's. Two
+ * producers, one of which finds a trip of the other out of date, and a dispatcher
+ * that takes back, or clears, and looks twice. */
 #include "core.hpp"
 
 struct trip_model : rl::test_suite<trip_model, 3> {
     process self;
     rl::atomic<uint64_t> work[2], tripped;
     uint64_t handled[2];
+    bool takes, may_come_twice;
 
     static trip_model *current;
     static void on_trip(int, uint32_t) { current->tripped.store(1, rl::mo_seq_cst, $); }
@@ -14,6 +17,11 @@ struct trip_model : rl::test_suite<trip_model, 3> {
     void before() {
         for (auto &t : self.trip_ns)
             t.store(0, rl::mo_relaxed, $);
+        for (auto *counts : {self.again_begun, self.again_done})
+            for (int i = 0; i < 2; i++)
+                counts[i].store(0, rl::mo_relaxed, $);
+        self.again_seen[1] = 0;
+        may_come_twice = false;
         for (auto &w : work)
             w.store(0, rl::mo_relaxed, $);
         tripped.store(0, rl::mo_relaxed, $);
@@ -27,15 +35,23 @@ struct trip_model : rl::test_suite<trip_model, 3> {
         if (!tripped.exchange(0, rl::mo_seq_cst, $))
             return;
         int signum = 1;
-        trip_clear(&signum, 1);
+        uint64_t since;
+        if (takes) {
+            trip_call call = trip_take(signum, &since);
+            CHECK(call != TRIP_NOT_OURS || may_come_twice);
+            may_come_twice |= call == TRIP_OR_TWO;
+        } else {
+            trip_clear(&signum, 1);
+        }
         for (int i = 0; i < 2; i++)
             handled[i] = work[i].load(rl::mo_relaxed, $);
     }
     void thread(unsigned index) {
         if (index < 2) {
             work[index].store(1, rl::mo_relaxed, $);
-            trip(1, 5, 0);
+            trip(1, index ? 5 : 5 + TRIP_AGAIN_NS, 0);
         } else {
+            takes = rl::rand(2);
             dispatcher();
             dispatcher();
         }
