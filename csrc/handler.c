@@ -203,7 +203,7 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
         siginfo_t info;
         int next = set & ~resting ? next_pending(set & ~resting, &info) : -1;
         if (next > 0 && kick_sent(next, &info)) {
-            continue;
+            kick_arrived();
         } else if (next > 0) {
             uint64_t before = now;
             now = monotonic_ns();
@@ -259,8 +259,10 @@ static void anchor(uint64_t now) {
 }
 
 void handler_on_signal(int signum, siginfo_t *info, void *context) {
-    if (kick_sent(signum, info))
-        return; /* on its way when the program began to have a use for this signal */
+    if (kick_sent(signum, info)) {
+        kick_arrived(); /* on its way when the program began to have a use for this signal */
+        return;
+    }
     if (sigbus_repair(signum, info))
         return;
     int saved_errno = errno;
@@ -290,6 +292,10 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
     errno = saved_errno; /* what the program's handler does to it is the program's */
     if (mode != MODE_REGISTERED)
         leave_to_others(signum, info, context, tid, taken);
+}
+
+uint64_t handler_last_ns(void) {
+    return atomic_load_explicit(&process_self->last_ns, memory_order_relaxed);
 }
 
 void handler_start(void) { registry_start(handler_on_signal); }

@@ -6,11 +6,15 @@
 #define SIGREC_HANDLER_H
 
 #include <signal.h>
+#include <stdint.h>
 
 /* Interpreter context, once: before any signal is taken (install.h, passive.h). */
 void handler_start(void);
 
 /* The handler itself: the sa_sigaction of every signal that is recorded or registered. */
 void handler_on_signal(int signum, siginfo_t *info, void *context);
+
+/* Any context. When the last signal was taken, by monotonic_ns. */
+uint64_t handler_last_ns(void);
 
 #endif

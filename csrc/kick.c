@@ -2,9 +2,10 @@
 #define _GNU_SOURCE
 #include "kick.h"
 
-#include "passive.h"
+#include "registry.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,53 +16,72 @@
 
 #define AGAIN_NS 1000000
 
-/* A handler, so that calls return EINTR. A real SIGURG has its default: nothing;
- * but see ready(). */
-static void nothing(int signum, siginfo_t *info, void *context) {
+static _Atomic(void (*)(void)) on_arrival;
+
+void kick_start(void (*arrived)(void)) { atomic_store(&on_arrival, arrived); }
+
+void kick_arrived(void) {
+    void (*function)(void) = atomic_load(&on_arrival);
+    if (function)
+        function();
+}
+
+/* A handler, so that calls return EINTR. A real one of these signals has its
+ * default: nothing; but see usable(). It is not told from ours: the kernel may
+ * have had no room for the siginfo. */
+static void on_kick(int signum, siginfo_t *info, void *context) {
+    kick_arrived();
     if (registry_has(signum))
         registry_deliver(signum, info, context);
 }
 
 bool kick_is(const struct sigaction *action) {
-    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == nothing;
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_kick;
 }
 
 #ifdef __linux__
 
-static bool ready(void) {
+static bool ready(int signum) {
     struct sigaction now;
-    if (sigaction(SIGURG, NULL, &now) != 0)
+    if (sigaction(signum, NULL, &now) != 0)
         return false;
     if (kick_is(&now))
         return true;
-    if (now.sa_handler != SIG_DFL || passive_records(SIGURG))
-        return false;
+    if (now.sa_handler != SIG_DFL)
+        return false; /* while it is recorded, too, unless that leaves it to the kernel */
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_sigaction = nothing;
+    action.sa_sigaction = on_kick;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK; /* not SA_RESTART: the call is to end */
-    if (sigaction(SIGURG, &action, &now) != 0)
+    if (sigaction(signum, &action, &now) != 0)
         return false;
     if (now.sa_handler == SIG_DFL || kick_is(&now))
         return true;
     /* Between our look and this, another thread began to have a use for it. */
-    sigaction(SIGURG, &now, NULL);
+    sigaction(signum, &now, NULL);
     return false;
+}
+
+/* The signal that the program has no use for, or 0. */
+static int usable(void) { return ready(SIGURG) ? SIGURG : ready(SIGWINCH) ? SIGWINCH : 0; }
+
+static void send_kick(int32_t pid, int signum) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = signum;
+    info.si_code = KICK_CODE;
+    info.si_pid = pid;
+    info.si_uid = getuid();
+    syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)pid, signum, &info);
 }
 
 void kick_main(int32_t pid, uint32_t tid) {
     if (!pid || (uint32_t)pid == tid)
         return;
     int saved_errno = errno;
-    if (ready()) {
-        siginfo_t info;
-        memset(&info, 0, sizeof info);
-        info.si_signo = SIGURG;
-        info.si_code = KICK_CODE;
-        info.si_pid = pid;
-        info.si_uid = getuid();
-        syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)pid, SIGURG, &info);
-    }
+    int signum = usable();
+    if (signum)
+        send_kick(pid, signum);
     errno = saved_errno;
 }
 
@@ -69,16 +89,20 @@ void kick_main(int32_t pid, uint32_t tid) {
 #define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
 #endif
 
-/* The main thread's own. A forked child inherits no timers: fork(2). */
+/* The main thread's own. A forked child inherits no timers, and no threads: fork(2). */
 static struct {
     timer_t timer;
-    int32_t pid; /* whose timer it is */
-    bool running;
+    int32_t pid;          /* whose timer it is */
+    int signum;           /* that it sends */
+    bool running;         /* by the timer, or by a thread: */
+    _Atomic int32_t want; /* the pid that is to be kicked by a thread, or 0 */
+    _Atomic int32_t has;  /* the pid whose thread runs */
 } again;
 
-bool kick_sent(int signum, const siginfo_t *info) {
-    return signum == SIGURG && (info->si_code == KICK_CODE ||
-                                (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
+bool kick_is_sent(int signum, const siginfo_t *info) {
+    return (signum == SIGURG || signum == SIGWINCH) &&
+           (info->si_code == KICK_CODE ||
+            (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
 }
 
 static bool set_again(long every_ns) {
@@ -86,24 +110,79 @@ static bool set_again(long every_ns) {
     return timer_settime(again.timer, 0, &when, NULL) == 0;
 }
 
+static bool make_timer(int32_t pid, int signum) {
+    if (again.pid == pid && again.signum == signum)
+        return true;
+    if (again.pid == pid)
+        timer_delete(again.timer);
+    again.pid = 0;
+    struct sigevent event;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = signum;
+    event.sigev_value.sival_ptr = &again; /* kick_sent */
+    event.sigev_notify_thread_id = pid;   /* the main thread */
+    if (timer_create(CLOCK_MONOTONIC, &event, &again.timer) != 0)
+        return false;
+    again.pid = pid;
+    again.signum = signum;
+    return true;
+}
+
+static void *kick_as_a_timer(void *argument) {
+    int32_t pid = (int32_t)(intptr_t)argument;
+    struct timespec pause = {0, AGAIN_NS};
+    do {
+        while (atomic_load(&again.want) == pid) {
+            nanosleep(&pause, NULL);
+            int signum = usable();
+            if (signum && atomic_load(&again.want) == pid)
+                send_kick(pid, signum);
+        }
+        atomic_store(&again.has, 0);
+        /* Wanted again just now, by one who saw us here? */
+    } while (atomic_load(&again.want) == pid && atomic_exchange(&again.has, pid) != pid);
+    return NULL;
+}
+
+static bool run_thread(int32_t pid) {
+    atomic_store(&again.want, pid);
+    if (atomic_exchange(&again.has, pid) == pid)
+        return true; /* it goes on */
+    sigset_t all, old;
+    registry_mask(&all); /* signals are for threads that can run Python */
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, kick_as_a_timer, (void *)(intptr_t)pid);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (error) {
+        atomic_store(&again.has, 0);
+        return false;
+    }
+    pthread_detach(thread);
+    return true;
+}
+
+void kick_prepare(void) {
+    int signum = usable();
+    if (signum)
+        make_timer((int32_t)getpid(), signum);
+}
+
+static bool is_blocked(int signum) {
+    sigset_t blocked;
+    return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, signum) == 1;
+}
+
 bool kick_again(void) {
     int32_t pid = (int32_t)getpid();
-    if (!ready())
+    int signum = usable();
+    if (!signum || is_blocked(signum))
         return false;
-    if (again.pid != pid) {
-        struct sigevent event;
-        memset(&event, 0, sizeof event);
-        event.sigev_notify = SIGEV_THREAD_ID;
-        event.sigev_signo = SIGURG;
-        event.sigev_value.sival_ptr = &again; /* kick_sent */
-        event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-        if (timer_create(CLOCK_MONOTONIC, &event, &again.timer) != 0)
-            return false;
-        again.pid = pid;
-        again.running = false;
-    }
-    if (!again.running)
-        again.running = set_again(AGAIN_NS);
+    bool same = again.pid == pid && again.signum == signum;
+    if (same && again.running)
+        return true;
+    again.running = make_timer(pid, signum) ? set_again(AGAIN_NS) : run_thread(pid);
     return again.running;
 }
 
@@ -112,6 +191,7 @@ void kick_rest(void) {
         again.running = false;
         if (again.pid == (int32_t)getpid())
             set_again(0);
+        atomic_store(&again.want, 0);
     }
 }
 

@@ -4,14 +4,19 @@
  *
  * Python runs handlers in the main thread, but the kernel may give a signal to
  * another one, while the main thread is asleep in a call that nothing then
- * interrupts. It gets a signal of its own: SIGURG, which is ignored by default,
- * so that none of these that comes late, even after exec, does harm. It goes to
- * the thread, not to the process, so that no SIGURG of a socket merges into it,
- * and only while the program has no use for SIGURG itself: signal(7).
+ * interrupts. It gets a signal of its own: SIGURG, or else SIGWINCH, which are
+ * ignored by default, so that none of these that comes late, even after exec, does
+ * harm. It goes to the thread, not to the process, so that no signal of a socket or
+ * terminal merges into it, and only while the program has no use for that signal
+ * itself: signal(7).
+ *
+ * Nor does the main thread see at once, in a loop of Python and before CPython
+ * 3.13, what another thread has tripped. The kick's handler says so there.
  *
  * The main thread itself may leave signals for later, where there are very many,
  * and then go on sleeping in the call that was interrupted: PEP 475 has looked
- * for signals already. So a timer kicks it until all are handled.
+ * for signals already. So a timer kicks it until all are handled; where the kernel
+ * has no room for one (RLIMIT_SIGPENDING), a thread.
  */
 #ifndef SIGREC_KICK_H
 #define SIGREC_KICK_H
@@ -23,20 +28,34 @@
 /* The si_code of it: no kernel's, and no C library's. */
 #define KICK_CODE (-1936286310)
 
+/* Interpreter context, once. What a kick does where it arrives, in the main
+ * thread: async-signal-safe. */
+void kick_start(void (*arrived)(void));
+
 /* Signal context, in the thread tid. Does nothing in the main thread, and
- * nothing where SIGURG has another use. System calls: rt_sigaction,
+ * nothing where both signals have another use. System calls: rt_sigaction,
  * rt_tgsigqueueinfo. */
 void kick_main(int32_t pid, uint32_t tid);
 
+/* Interpreter context, in the main thread. Makes the timer of kick_again: in a flood
+ * there may be no room for it. */
+void kick_prepare(void);
+
 /* Interpreter context, in the main thread: kicked each millisecond from now on,
  * until kick_rest(), since what waits will be handled when it comes out of a
- * call, and it may go back into one. False: it cannot be, SIGURG has another use.
- * kick_rest costs nothing where kick_again was not called. */
+ * call, and it may go back into one. False: it cannot be, both signals have
+ * another use, or it blocks ours. kick_rest costs nothing where kick_again was not called. */
 bool kick_again(void);
 void kick_rest(void);
 
 /* Any context. Was this signal sent by kick_main or kick_again? */
-bool kick_sent(int signum, const siginfo_t *info);
+bool kick_is_sent(int signum, const siginfo_t *info);
+static inline bool kick_sent(int signum, const siginfo_t *info) {
+    return (info->si_code == KICK_CODE || info->si_code == SI_TIMER) && kick_is_sent(signum, info);
+}
+
+/* Signal context. It was, and it arrived at the handler of signals: handler.c. */
+void kick_arrived(void);
 
 /* Any context. Is it what kick_main put there, where the program has the default? */
 bool kick_is(const struct sigaction *action);

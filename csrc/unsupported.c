@@ -52,8 +52,9 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
 /* --- kick.h */
 
 void kick_main(int32_t pid, uint32_t tid) { (void)pid, (void)tid; }
+void kick_prepare(void) {}
 bool kick_again(void) { return false; }
-bool kick_sent(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
+bool kick_is_sent(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
 void kick_rest(void) {}
 
 /* --- sigbus.h */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Rousing the main thread: it comes out of its call, and SIGURG stays the program's. */
+ * Kicking the main thread: it comes out of its call, and SIGURG stays the program's. */
 #define _GNU_SOURCE
 #include "kick.h"
 
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -35,6 +36,17 @@ int sigaction(int signum, const struct sigaction *next, struct sigaction *previo
         once();
     }
     return result;
+}
+
+static int threads; /* made */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *argument) {
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    threads++;
+    return real(thread, attributes, start, argument);
 }
 
 static int pipes[2];
@@ -66,9 +78,17 @@ static ssize_t read_while_kicked(int *times) {
     return result;
 }
 
+static _Atomic int arrivals, arrived_elsewhere;
+static void on_arrival(void) {
+    arrivals++;
+    arrived_elsewhere += (pid_t)syscall(SYS_gettid) != getpid();
+}
+
 static void the_main_thread_comes_out_of_its_call(void) {
     CHECK_EQ(read_while_kicked(NULL), -1);
     CHECK_EQ(errno, EINTR);
+    CHECK(arrivals > 0);
+    CHECK_EQ(arrived_elsewhere, 0);
 }
 
 static void not_from_the_main_thread_itself(void) {
@@ -116,6 +136,55 @@ static void until_it_rests(void) {
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* The kernel has no room for a timer, as in a flood: RLIMIT_SIGPENDING. */
+static void where_there_is_no_timer_by_a_thread(void) {
+    struct rlimit before, none;
+    CHECK_EQ(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+    pid_t pid = fork(); /* in a process that has no timer yet */
+    if (pid == 0) {
+        alarm(60);
+        none = (struct rlimit){0, before.rlim_max};
+        CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+        for (int n = 0; n < 20; n++) { /* also one that has only just been told to rest */
+            char byte;
+            CHECK(kick_again());
+            CHECK_EQ(read(pipes[0], &byte, 1), -1);
+            CHECK_EQ(errno, EINTR);
+            kick_rest();
+        }
+        CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+        until_it_rests(); /* by a timer again */
+        _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+}
+
+static void a_timer_that_was_made_before_is_there(void) {
+    struct rlimit before, none;
+    CHECK_EQ(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+    kick_prepare();
+    none = (struct rlimit){0, before.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+    threads = 0;
+    CHECK(kick_again());
+    char byte;
+    CHECK_EQ(read(pipes[0], &byte, 1), -1);
+    kick_rest();
+    CHECK_EQ(threads, 0);
+    CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+}
+
+static void not_where_it_is_blocked(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    CHECK(!kick_again());
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void in_a_forked_child_by_its_own_timer(void) {
     CHECK(kick_again());
     pid_t pid = fork();
@@ -156,7 +225,9 @@ static void what_is_on_its_way_is_not_counted(void) {
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     for (int timer = 0; timer < 2; timer++) {
         if (timer) {
+            pthread_sigmask(SIG_UNBLOCK, &set, NULL);
             CHECK(kick_again());
+            pthread_sigmask(SIG_BLOCK, &set, NULL);
             do
                 sigpending(&set);
             while (sigismember(&set, SIGURG) == 0);
@@ -166,9 +237,11 @@ static void what_is_on_its_way_is_not_counted(void) {
         }
         CHECK_EQ(install_prepare(SIGURG, 64), 0);
         CHECK_EQ(install_handler(SIGURG, false), 0);
+        int arrivals_before = arrivals;
         sigemptyset(&set);
         sigaddset(&set, SIGURG);
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        CHECK(arrivals > arrivals_before);
         CHECK_EQ(process_recording()->ledger[SIGURG].delivered, (unsigned)timer);
         raise(SIGURG);
         CHECK_EQ(process_recording()->ledger[SIGURG].delivered, (unsigned)timer + 1);
@@ -193,6 +266,12 @@ static void never_where_the_program_uses_it(void) {
     action.sa_handler = on_urgent;
     CHECK_EQ(sigaction(SIGURG, &action, NULL), 0);
     sets = 0;
+    CHECK_EQ(read_while_kicked(NULL), -1); /* by SIGWINCH */
+    CHECK(kick_again());
+    char byte;
+    CHECK_EQ(read(pipes[0], &byte, 1), -1);
+    kick_rest();
+    CHECK_EQ(sigaction(SIGWINCH, &action, NULL), 0);
     CHECK_EQ(read_while_kicked(&times), 1);
     CHECK(!kick_again());
     CHECK_EQ(sets, 0); /* not even for a moment */
@@ -235,11 +314,15 @@ int main(void) {
     handler_start();
     CHECK_EQ(process_go_private(64), 0);
     CHECK_EQ(pipe(pipes), 0);
+    kick_start(on_arrival);
 #ifdef __linux__
     the_main_thread_comes_out_of_its_call();
     not_from_the_main_thread_itself();
     it_is_told_from_others();
+    where_there_is_no_timer_by_a_thread();
+    a_timer_that_was_made_before_is_there();
     until_it_rests();
+    not_where_it_is_blocked();
     in_a_forked_child_by_its_own_timer();
     a_prepared_signal_finds_the_default_below();
     what_is_on_its_way_is_not_counted();
