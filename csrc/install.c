@@ -13,6 +13,8 @@
 
 static _Atomic int kept; /* a signal, or 0 */
 
+static void (*interpreter)(int); /* its C handler, the same for all signals; NULL: not seen yet */
+
 /* The disposition without what is ours but not in anyone's way. */
 static void without_helpers(struct sigaction *action) {
     if (kick_is(action)) {
@@ -74,6 +76,21 @@ bool install_restore(int signum, bool force) {
     if (!force && !(sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now)))
         return false;
     return passive_sigaction(signum, &registry[signum].previous, NULL) == 0;
+}
+
+void install_note_interpreter(int signum) {
+    struct sigaction now;
+    if (passive_sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now))
+        now = registry[signum].underlying;
+    if (!(now.sa_flags & SA_SIGINFO))
+        interpreter = now.sa_handler;
+}
+
+bool install_again(int signum, bool restart) {
+    struct sigaction now;
+    return !registry_in_place(signum) && passive_sigaction(signum, NULL, &now) == 0 &&
+           !(now.sa_flags & SA_SIGINFO) && interpreter && now.sa_handler == interpreter &&
+           install_handler(signum, restart) == 0;
 }
 
 int install_underlying(int signum, struct sigaction *action) {

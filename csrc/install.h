@@ -30,6 +30,15 @@ void install_keep(int signum);
 /* Any context. Is it kept? Then this is the disposition beneath ours. */
 bool install_keeps(int signum, const struct sigaction *next);
 
+/* Interpreter context. The disposition is the interpreter's own C handler now, which
+ * it has set for a handler in Python: this is what it looks like. */
+void install_note_interpreter(int signum);
+
+/* Interpreter context, for a registered signal that the interpreter has taken
+ * itself: takes it back, if its own C handler is really the disposition (the
+ * program has put it back), and no other library's, which only calls it. */
+bool install_again(int signum, bool restart);
+
 /* Interpreter context. The disposition without us: what is in place, or what
  * was, where our handler is. 0 or -1 with errno, as sigaction(2). */
 int install_underlying(int signum, struct sigaction *action);

@@ -48,7 +48,7 @@ static bool ready(int signum) {
     if (kick_is(&now))
         return true;
     if (now.sa_handler != SIG_DFL)
-        return false; /* while it is recorded, too, unless that leaves it to the kernel */
+        return false; /* nor while it is recorded, unless that leaves it to the kernel */
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_kick;

@@ -45,8 +45,7 @@ void trip(int signum, uint64_t now_ns, uint32_t tid) {
 }
 
 void trip_again(int signum, uint64_t now_ns, uint32_t tid) {
-    uint64_t then =
-        atomic_load_explicit(&process_self->trip_ns[signum], memory_order_relaxed);
+    uint64_t then = atomic_load_explicit(&process_self->trip_ns[signum], memory_order_relaxed);
     if (then)
         make_again(signum, then, now_ns, tid);
     else

@@ -77,6 +77,14 @@ cdef extern from "process.h" nogil:
 cdef extern from "trip.h" nogil:
     void trip_set(void (*function)(int, uint32_t) noexcept nogil)
     void trip(int signum, uint64_t now_ns, uint32_t tid)
+    void trip_again(int signum, uint64_t now_ns, uint32_t tid)
+    ctypedef enum trip_call "enum trip_call":
+        TRIP_NOT_OURS
+        TRIP_OURS
+        TRIP_OR_TWO
+    trip_call trip_take(int signum, uint64_t *since)
+    bint trip_is_out(int signum)
+    bint trip_settled(int signum)
     void trip_clear(const int *signums, int count)
 
 cdef extern from "wake.h" nogil:
@@ -89,6 +97,7 @@ cdef extern from "sigbus.h" nogil:
 
 cdef extern from "registry.h" nogil:
     void registry_mask(sigset_t *mask)
+    uint64_t signal_bit(int signum)
     void registry_release(int signum)
     bint registry_in_place(int signum)
     bint registry_has(int signum)
@@ -96,12 +105,15 @@ cdef extern from "registry.h" nogil:
 
 cdef extern from "handler.h" nogil:
     void handler_start()
+    uint64_t handler_last_ns()
 
 cdef extern from "install.h" nogil:
     int install_prepare(int signum, uint64_t queue_capacity)
     int install_handler(int signum, bint restart)
     bint install_restore(int signum, bint force)
     void install_keep(int signum)
+    void install_note_interpreter(int signum)
+    bint install_again(int signum, bint restart)
     int install_record(int signum, bint even_ignored)
     void install_refresh_modes()
 
@@ -113,7 +125,9 @@ cdef extern from "interpose.h" nogil:
     bint interpose_install()
 
 cdef extern from "kick.h" nogil:
+    void kick_start(void (*arrived)() noexcept nogil)
     void kick_main(int32_t pid, uint32_t tid)
+    void kick_prepare()
     bint kick_again()
     void kick_rest()
 
@@ -134,6 +148,8 @@ cdef extern from "timer.h" nogil:
 
 cdef extern from "clock.h" nogil:
     uint64_t monotonic_ns()
+    uint64_t monotonic_tick_ns()
+    uint64_t tick_ns()
     uint64_t clock_ns(int clock)
     int CLOCK_REALTIME
 

@@ -8,7 +8,7 @@ the Python modules.
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport intptr_t
+from libc.stdint cimport int64_t, intptr_t
 from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
 from posix.unistd cimport getpid, usleep
@@ -24,6 +24,22 @@ from sigrec._signals.missed import Missed
 from sigrec._signals.siginfo import SignalInfo, _set_event
 
 cdef extern from "Python.h":
+    """
+    #if PY_VERSION_HEX < 0x030D0000
+    /* Before 3.13 a trip off the main thread does not set the main thread's eval breaker. */
+    PyAPI_FUNC(void) _PyEval_SignalReceived(PyInterpreterState *);
+    static PyInterpreterState *interpreter_of_signals;
+    static void note_interpreter_of_signals(void) {
+        interpreter_of_signals = PyInterpreterState_Main();
+    }
+    static void look_for_trips(void) { _PyEval_SignalReceived(interpreter_of_signals); }
+    #else
+    static void note_interpreter_of_signals(void) {}
+    static void look_for_trips(void) {}
+    #endif
+    """
+    void note_interpreter_of_signals()
+    void look_for_trips() noexcept nogil
     int PyErr_SetInterruptEx(int signum) noexcept nogil
     unsigned long PyThread_get_thread_ident() noexcept nogil
     unsigned long PyThread_get_thread_native_id() noexcept nogil
@@ -52,7 +68,13 @@ cdef enum:
     # the interrupted code gets on: a flood must not stop the program.
     BATCH = 10_000
     BATCH_NS = 5_000_000
-    CLOCK_EVERY = 64  # signals between two looks at the clock
+    # After a batch of so few calls in its time (they are slow) the interrupted code has at least
+    # so long, and not only until the next bytecode.
+    SLOW = 1_000
+    REST_NS = 500_000
+    REST_MAX_NS = 3_000_000  # should the kick not come
+    # Beside those of queue_next.
+    SIMULATED = 100
     # A coalescing call stands for at most so many: bounded work under a flood.
     COALESCE_MAX = 1_000_000
 
@@ -92,6 +114,8 @@ cdef roster in_main, in_thread
 cdef int to_thread[65]  # the same, for on_trip, which runs in signal context
 # The signal whose handler was called last and has not returned, for the recording.
 cdef int handling = 0
+
+cdef uint64_t tick_length = 0  # of the cheap clock
 
 cdef inline void set_handling(int signum) noexcept:
     global handling
@@ -145,7 +169,71 @@ cdef void on_trip(int signum, uint32_t tid) noexcept nogil:
         kick_main(process_pid(), tid)
 
 
+# Signals of the main thread that are left for later by a batch of slow calls, until a kick.
+cdef uint64_t left = 0
+cdef uint64_t left_since = 0
+
+
+cdef void on_kick() noexcept nogil:
+    """In signal context, in the main thread."""
+    global left
+    cdef uint64_t now, rest
+    cdef int signum
+    if left:
+        now = monotonic_ns()
+        if now - left_since >= REST_NS:
+            rest = left
+            left = 0
+            for signum in range(1, SIGREC_NSIG):
+                if rest & signal_bit(signum):
+                    trip(signum, now, <uint32_t>process_pid())
+    look_for_trips()
+
+
+cdef bint is_resting() noexcept:
+    global left
+    if left and monotonic_ns() - left_since >= REST_MAX_NS:
+        left = 0
+    return left != 0
+
+
+cdef void make_trip(int signum) noexcept:
+    trip_again(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
+
+
+# --- calls of the interpreter that nobody's signal stands behind --------------------
+
+# Someone simulated the signal (_thread.interrupt_main, PyErr_SetInterrupt), or CPython's own C
+# handler took it, for the program has put that back. The handler is called for each, without
+# siginfo and beside the ledger.
+cdef uint32_t simulated[65]
+# Another call may still come for a trip of ours that was answered already.
+cdef bint owed[65]
+
+
+cdef bint is_simulated(int signum, uint64_t *since) except -1:
+    """Whether CPython has called dispatch() for something else than a trip of ours (trip.h)."""
+    cdef trip_call call = TRIP_NOT_OURS
+    if not to_thread[signum]:  # else our trips do not come here
+        call = trip_take(signum, since)
+    if call == TRIP_OR_TWO:
+        owed[signum] = True
+        try:
+            PyErr_CheckSignals()  # if there is a second call, it comes here
+        except:
+            arm(&in_main)
+            raise
+        if trip_settled(signum):
+            owed[signum] = False
+    elif call == TRIP_NOT_OURS:
+        if not owed[signum]:
+            return True
+        owed[signum] = False
+    return False
+
+
 # --- dispatch --------------------------------------------------------------------
+
 
 cdef inline uint64_t realtime_offset() noexcept:
     return clock_ns(CLOCK_REALTIME) - monotonic_ns()
@@ -164,12 +252,11 @@ cdef object make_info(const event *e, uint64_t offset):
     return info
 
 
-cdef int choose(const roster *mine, event *chosen, queue_item *item) noexcept:
+cdef int choose(const roster *mine, event *chosen, int *item) noexcept:
     """The signal whose turn it is, or 0: the oldest among the heads whose handler may
     run. Those without detail have no time, and go after those that have one."""
-    cdef int i, signum, best = 0
+    cdef int i, signum, kind, best = 0
     cdef event head
-    cdef queue_item kind
     cdef Handler handler
     for i in range(mine.count):
         signum = mine.signums[i]
@@ -178,12 +265,14 @@ cdef int choose(const roster *mine, event *chosen, queue_item *item) noexcept:
             continue
         kind = queue_next(registry_queue(signum), &head)
         if kind == QUEUE_NONE:
-            continue
-        if kind == QUEUE_UNDETAILED:
+            if not simulated[signum]:
+                continue
+            kind = SIMULATED
+        if kind != QUEUE_EVENT:
             if not best:
                 best = signum
                 item[0] = kind
-        elif not best or item[0] == QUEUE_UNDETAILED or head.monotonic_ns < chosen.monotonic_ns:
+        elif not best or item[0] != QUEUE_EVENT or head.monotonic_ns < chosen.monotonic_ns:
             best = signum
             item[0] = kind
             memcpy(chosen, &head, sizeof(head))
@@ -204,17 +293,22 @@ cdef uint64_t take_all(int signum) noexcept:
     return n
 
 
-cdef void arm(const roster *mine) noexcept:
+cdef void arm(const roster *mine, bint at_once=True) noexcept:
     """Makes sure that dispatch comes again for whatever waits now."""
+    global left, left_since
     cdef int i, signum
     cdef event ignored
     for i in range(mine.count):
         signum = mine.signums[i]
         # Not one that is given back: CPython has another handler for it, or none.
         if (registry_has(signum)
-                and queue_next(registry_queue(signum), &ignored) != QUEUE_NONE):
-            trip_clear(&signum, 1)
-            trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
+                and (simulated[signum]
+                     or queue_next(registry_queue(signum), &ignored) != QUEUE_NONE)):
+            if not at_once and kick_again():
+                left |= signal_bit(signum)
+                left_since = monotonic_ns()
+                continue
+            make_trip(signum)
             if mine == &in_main and <int32_t>PyThread_get_thread_native_id() == process_pid():
                 kick_again()
 
@@ -227,50 +321,90 @@ cdef bint is_ending():
     return is_finalizing is None or is_finalizing()
 
 
-cdef Handler claim(roster *mine, int only, event *e, queue_item *kind,
-                   uint64_t *handled_only):
+cdef struct batch:
+    uint64_t calls
+    uint64_t start  # not before this
+    uint64_t tick  # when the clock was looked at last
+    bint close  # to the end: the clock is looked at after each call
+
+
+cdef bint is_over(batch *b) noexcept:
+    """Whether the interrupted code is to get on. Told by the cheap clock, as long as less than
+    one of its ticks can have gone by since the last look at the true one."""
+    cdef uint64_t tick
+    cdef int64_t spent
+    if b.calls > BATCH:
+        return True
+    tick = monotonic_tick_ns()
+    if tick == b.tick and not b.close:
+        return False
+    b.tick = tick
+    spent = <int64_t>(monotonic_ns() - b.start)
+    b.close = spent + <int64_t>tick_length > BATCH_NS
+    return spent > BATCH_NS
+
+
+cdef Handler claim(roster *mine, int only, event *e, int *kind, uint64_t *handled_only, batch *b):
     """Takes the next call that is due: what it is about, counted as handled. None: there is
-    none. No other thread takes the same, and no handler changes meanwhile."""
+    none, or (kind is not QUEUE_NONE) the batch is over. No other thread takes the same, and no
+    handler changes meanwhile."""
     cdef Handler handler = None
     cdef uint64_t n = 1
     cdef int signum
+    kind[0] = QUEUE_NONE
     with cython.critical_section(guard):
         signum = choose(mine, e, kind)
-        if signum:
+        # (Where nothing could get the main thread out of its next call: to the end.)
+        if (signum and not (b.calls and is_over(b) and (mine != &in_main or kick_again()))):
             handler = <Handler>handlers[signum]
-            queue_take(registry_queue(signum), kind[0])
+            if kind[0] == SIMULATED:
+                simulated[signum] -= 1
+                n = 0
+            else:
+                queue_take(registry_queue(signum), <queue_item>kind[0])
             if handler.coalesce:
                 n += take_all(signum)
+                simulated[signum] = 0
             # Before the call: it may raise, fork, or never come back.
             process_handled(signum, n)
             if signum == only:
                 handled_only[0] += n
             mine.depth[signum] += 1
             mine.calls += 1
+            b.calls += 1
     return handler
 
 
-cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only) except -1:
-    """Calls handlers for what waits, of every signal of `mine`. Counts those of `only`."""
+cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
+               uint64_t since) except -1:
+    """Calls handlers for what waits, of every signal of `mine`. Counts those of `only`.
+    since: it began after this, which is not long ago; 0: it begins now."""
     cdef event e
     memset(&e, 0, sizeof(e))
-    cdef queue_item kind = QUEUE_NONE
+    cdef int kind = QUEUE_NONE
     cdef Handler handler
-    cdef uint64_t calls = 0, offset = 0, until = 0
+    cdef uint64_t offset = 0
+    cdef batch b
     cdef int outer = handling
     cdef int32_t pid
     if process_adopted() is NULL and not adopting:
         adopt_once()
     pid = process_pid()
     mine.thread = PyThread_get_thread_ident()
-    # First clear, then look: what comes after the look trips again.
-    with cython.critical_section(guard):
-        trip_clear(mine.signums, mine.count)
+    memset(&b, 0, sizeof(b))
+    b.start = max(since if since else monotonic_ns(), handler_last_ns())
+    if mine == &in_thread:
+        # First clear, then look: what comes after the look trips again. (What the main thread
+        # is called for, dispatch() has taken back.)
+        with cython.critical_section(guard):
+            trip_clear(mine.signums, mine.count)
     while True:
-        handler = claim(mine, only, &e, &kind, handled_only)
+        handler = claim(mine, only, &e, &kind, handled_only, &b)
         if handler is None:
             leave_handling(mine, outer)
-            if mine == &in_main:
+            if kind != QUEUE_NONE:
+                arm(mine, mine == &in_thread or b.calls > SLOW)
+            elif mine == &in_main:
                 kick_rest()
             return 0
         if mine == &in_main:
@@ -298,39 +432,32 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only) exc
         if process_pid() != pid:
             leave_handling(mine, 0)
             return 0  # the handler forked: what waits is the parent's
-        # Clock seldom: it costs as much as taking the event.
-        calls += 1
-        if calls % CLOCK_EVERY == 0:
-            if not until:
-                until = monotonic_ns() + BATCH_NS
-            # (Where nothing could get the main thread out of its next call: to the end.)
-            elif ((calls > BATCH or monotonic_ns() > until)
-                    and (mine != &in_main or kick_again())):
-                leave_handling(mine, outer)
-                arm(mine)
-                return 0
 
 
 def dispatch(signum, frame):
     """The Python-level handler of every registered signal (signal.signal)."""
+    global left
     cdef int number = signum
-    cdef uint64_t handled = 0
-    drain(&in_main, number, frame, &handled)
-    if handled or handlers[number] is None or depth_of(number) or registry_in_place(number):
+    cdef uint64_t handled = 0, since = 0
+    cdef bint by_others = is_simulated(number, &since)
+    if by_others and handlers[number] is not None:
+        simulated[number] += 1
+        # Our C handler did not see it, and will not see the next where CPython's has its place:
+        # the program saved our Python-level handler with signal.signal and put it back, and so
+        # means us.
+        install_again(number, to_thread[number])
+        if to_thread[number]:
+            wake_post()
+    if left and is_resting():
+        left |= signal_bit(number)
         return
-    # CPython's own C handler called us: the program saved our Python-level
-    # handler with signal.signal and put it back, and so means us. Our C handler
-    # did not see this signal, so the ledger does not have it.
-    install_handler(number, False)
-    cdef Handler handler = <Handler>handlers[number]
-    in_main.depth[number] += 1
-    try:
-        if handler.siginfo:
-            handler.function(handler.number, None, frame)
-        else:
-            handler.function(handler.number, frame)
-    finally:
-        in_main.depth[number] -= 1
+    drain(&in_main, number, frame, &handled, since)
+    if handled or by_others or handlers[number] is None or depth_of(number):
+        return
+    # A trip of ours that CPython lost before the program put it back hides such a call.
+    if install_again(number, to_thread[number]):
+        simulated[number] += 1
+        drain(&in_main, number, frame, &handled, since)
 
 
 def wake() -> None:
@@ -347,7 +474,7 @@ cdef int32_t forked = 0  # the child that after_fork_in_child has seen
 
 def after_fork_in_child() -> None:
     """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
-    global adopting, handling, changing, dispatcher, dispatcher_ends, finishing, forked
+    global adopting, handling, changing, dispatcher, dispatcher_ends, finishing, forked, left
     cdef unsigned long me = PyThread_get_thread_ident()
     if forked == getpid():
         return
@@ -357,6 +484,9 @@ def after_fork_in_child() -> None:
     changing = PyThread_allocate_lock()  # another thread may have held it
     dispatcher, dispatcher_ends = 0, False  # the thread is the parent's
     finishing = []
+    memset(simulated, 0, sizeof(simulated))
+    memset(owed, 0, sizeof(owed))
+    left = 0
     # What other threads were handling does not run here.
     if in_main.thread != me:
         handling = 0
@@ -382,10 +512,13 @@ def _strerror(int error):
 
 def start(adopt_function) -> None:
     """Prepares the core; adopt_function() is called when a process needs a recording."""
-    global adopt
+    global adopt, tick_length
     check(process_start())
     handler_start()
     adopt = adopt_function
+    tick_length = tick_ns()
+    note_interpreter_of_signals()
+    kick_start(on_kick)
     trip_set(on_trip)
 
 

@@ -105,6 +105,7 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
             install_keep(signum)
         try:
             found = set_python_handler(signum, dispatch)
+            install_note_interpreter(signum)
         finally:
             install_keep(0)
         if found is before or found is dispatch or found is None:
@@ -213,6 +214,7 @@ def register(tuple wanted, uint64_t queue_capacity, Handler instead_of=None) -> 
         enter_all(wanted, queue_capacity, UNTOUCHED, instead_of)
         return
     need_main_thread(first.signum)
+    kick_prepare()
     hold(first.signum, &mask)
     try:
         found = take_over(first.signum, queue_capacity, errors)
@@ -361,7 +363,7 @@ cdef int settle(int signum, list errors) except -1:
             return 0
         calls = mine.calls
         try:
-            drain(mine, signum, frame, &ignored)
+            drain(mine, signum, frame, &ignored, 0)
         except BaseException as error:
             errors.append(error)
         if mine.calls != calls:
@@ -410,6 +412,7 @@ cdef void forget(int signum):
     begin_change()
     if stacks[signum] is None:
         abandon(signum)
+        simulated[signum] = 0
         put_handler(signum, None, False)
     end_change()
 
@@ -434,6 +437,9 @@ cdef void put_handler(int signum, handler, bint thread):
                 in_main.signums[in_main.count] = i
                 in_main.count += 1
     if moved:
+        # What CPython is called for, it may be called for later; what woke the thread is no trip.
+        owed[signum] = thread and trip_is_out(signum)
+        trip_clear(&signum, 1)
         arm(&in_thread if thread else &in_main)
 
 

@@ -216,9 +216,9 @@ def dispatch_in_thread(uint64_t timeout_ns) -> bool:
         with nogil:
             woken = wake_wait(timeout_ns)
         if woken:
-            drain(&in_thread, 0, None, &ignored)
+            drain(&in_thread, 0, None, &ignored, 0)
     if dispatcher_ends:
-        drain(&in_thread, 0, None, &ignored)
+        drain(&in_thread, 0, None, &ignored, 0)
     return not (dispatcher_ends and is_idle(&in_thread))
 
 
@@ -254,7 +254,7 @@ def stop(double seconds) -> None:
     while not is_idle(&in_main) and monotonic_ns() < until:
         calls = in_main.calls
         try:
-            drain(&in_main, 0, frame, &ignored)
+            drain(&in_main, 0, frame, &ignored, 0)
         except BaseException as error:
             errors.append(error)
         if in_main.calls == calls:

@@ -528,3 +528,190 @@ def test_no_python_code_runs_between_claim_and_call(siginfo):
         signal.raise_signal(signal.SIGUSR1)
         sys.setprofile(None)
     assert called == ["the_handler"]
+
+
+# --- a call that no signal of ours stands behind ------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["interrupt_main", "PyErr_SetInterrupt", "another thread"])
+@pytest.mark.parametrize("door", ["register", "siginfo", "compat", "record", "slow"])
+def test_a_simulated_signal_calls_the_handler_beside_the_ledger(child, door, how):
+    p = child(
+        """
+        import _thread, ctypes, sigrec.compat
+        door, how = sys.argv[1:]
+        calls = []
+        def handler(signum, *rest):
+            calls.append(rest[0] if len(rest) == 2 else "plain")
+            if door == "slow" and len(calls) == 1:
+                _thread.interrupt_main()  # it waits its turn
+                for _ in range(1000): pass
+                calls.append("end")
+        if door == "record":
+            recorder = sigrec.record()
+        if door == "compat":
+            sigrec.compat.signal(signal.SIGINT, handler)
+        else:
+            sigrec.register(signal.SIGINT, handler, siginfo=door == "siginfo", reentrant=False)
+        if how == "interrupt_main":
+            _thread.interrupt_main()
+        elif how == "PyErr_SetInterrupt":
+            ctypes.pythonapi.PyErr_SetInterrupt()
+        else:
+            threading.Thread(target=_thread.interrupt_main).start()
+        while not calls: pass
+        for _ in range(1000): pass
+        say(*calls, *ledger(signal.SIGINT))
+        signal.raise_signal(signal.SIGINT)
+        settle(signal.SIGINT)
+        say(len(calls), *ledger(signal.SIGINT))
+        """,
+        door,
+        how,
+    )
+    first = {"siginfo": "None", "slow": "plain end plain"}.get(door, "plain")
+    assert p.line() == f"{first} 0 0 0 0"
+    assert p.line() == f"{len(first.split()) + 1} 1 1 1 0"
+
+
+def test_a_simulated_ctrl_c_is_a_keyboard_interrupt_once(child):
+    p = child(
+        """
+        import _thread, sigrec.compat
+        sigrec.compat.signal(signal.SIGINT, signal.default_int_handler)
+        for _ in range(2):
+            try:
+                _thread.interrupt_main()
+                for _ in range(1000): pass
+                say("nothing")
+            except KeyboardInterrupt:
+                say("KeyboardInterrupt")
+            for _ in range(1000): pass
+        say(*ledger(signal.SIGINT))
+        """
+    )
+    assert lines(p, 3) == ["KeyboardInterrupt", "KeyboardInterrupt", "0 0 0 0"]
+
+
+def test_what_two_signals_trip_together_is_not_taken_for_a_simulated_one(child):
+    """The first call of dispatch handles both, in threads, floods, and after trips made again."""
+    p = child(
+        """
+        calls = {}
+        def handler(signum, info, frame):
+            calls[signum] = calls.get(signum, 0) + 1
+            assert info is not None
+        signums = [RT, signal.SIGUSR1, signal.SIGUSR2]
+        for signum in signums:
+            sigrec.register(signum, handler, siginfo=True)
+        def send():
+            for n in range(500):
+                for signum in signums:
+                    signal.raise_signal(signum)
+                if n % 100 == 0:
+                    _core.flood(os.getpid(), RT, 1, True, 0, 12_000_000)  # the GIL is not held
+        threads = [threading.Thread(target=send) for _ in range(3)]
+        for t in threads: t.start()
+        hold = __import__("ctypes").PyDLL(None).usleep
+        while any(t.is_alive() for t in threads):
+            hold(11_000)  # in C, with the GIL: trips are made again
+            for _ in range(20_000): pass
+        settle(*signums)
+        say(all(calls[n] == sigrec.stats()[n].handled == sigrec.stats()[n].delivered for n in signums))
+        """
+    )
+    assert p.line() == "True"
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_a_library_that_only_calls_on_is_not_replaced(child, times):
+    """faulthandler dumps and calls what was before it; its place stays its own."""
+    p = child(
+        """
+        import faulthandler, tempfile
+        calls = []
+        out = tempfile.TemporaryFile("w+")
+        for signum in (signal.SIGUSR1, signal.SIGUSR2):
+            sigrec.register(signum, lambda s, f: calls.append(s))
+        faulthandler.register(signal.SIGUSR2, chain=True, file=out, all_threads=False)
+        for _ in range(int(sys.argv[1])):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {10, 12})
+            os.kill(os.getpid(), 10); os.kill(os.getpid(), 12)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {10, 12})
+        out.seek(0)
+        say(calls.count(10), calls.count(12), out.read().count("most recent"), sigrec.stats()[12].replaced)
+        """,
+        times,
+    )
+    assert p.line() == f"{times} {times} {times} True"
+
+
+def test_a_library_that_simulates_keeps_its_place(child):
+    """As cysignals does, which interrupts its own C code and for all else calls PyErr_SetInterrupt."""
+    p = child(
+        """
+        import ctypes
+        calls = []
+        sigrec.register(signal.SIGINT, lambda s, f: calls.append(s))
+        # PyErr_SetInterrupt itself, which looks at no argument, as the handler of a library.
+        library = ctypes.cast(ctypes.pythonapi.PyErr_SetInterrupt, ctypes.c_void_p)
+        libc = ctypes.PyDLL(None)
+        libc.signal.restype = ctypes.c_void_p
+        libc.signal(2, library)
+        for _ in range(3):
+            os.kill(os.getpid(), 2)
+            for _ in range(1000): pass
+        libc.signal.argtypes = ctypes.c_int, ctypes.c_void_p
+        say(len(calls), libc.signal(2, None) == library.value, *ledger(2))
+        """
+    )
+    assert p.line() == "3 True 0 0 0 0"
+
+
+# --- the main thread gets on, and is told ---------------------------------------------------
+
+
+def test_slow_handlers_leave_the_main_thread_time_between_them(child):
+    p = child(
+        """
+        at, steps = [], 0
+        def handler(signum, frame):
+            at.append(steps)
+            end = time.monotonic() + 0.006
+            while time.monotonic() < end: pass
+        sigrec.register(RT, handler)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
+        for _ in range(30): sigrec.sigqueue(os.getpid(), RT)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
+        while len(at) < 30:
+            steps += 1
+        gaps = [b - a for a, b in zip(at[1:], at[2:])]
+        say(min(gaps) > 0, *ledger(RT))
+        """
+    )
+    assert p.line() == "True 30 30 30 0"
+
+
+def test_what_a_thread_without_python_took_is_handled_in_a_loop(child):
+    """Before CPython 3.13 a trip off the main thread does not reach the main thread's loop."""
+    p = child(
+        """
+        import ctypes
+        libc, holding = ctypes.CDLL(None), ctypes.PyDLL(None)
+        before = set(os.listdir("/proc/self/task"))
+        calls = []
+        sigrec.register(RT, lambda s, f: calls.append(s))
+        for _ in range(5):
+            thread = ctypes.c_void_p()
+            libc.pthread_create(ctypes.byref(thread), None, libc.sleep, ctypes.c_void_p(60))
+            libc.pthread_detach(thread)
+            now = set(os.listdir("/proc/self/task"))
+            (tid,), before = now - before, now
+            calls.clear()
+            holding.tgkill(os.getpid(), int(tid), RT)
+            for n in range(20_000_000):
+                if calls: break
+            say(len(calls))
+        """
+    )
+    assert lines(p, 5) == ["1"] * 5
