@@ -36,7 +36,7 @@ ROOMS = {
     "sigrec": ACTS,  # __init__.py: the public names
     "compat": ACTS,
     "_why": READS,
-    "_doctor": ACTS | {"sigrec"},
+    "_doctor": ACTS | {"sigrec", "_why"},
     "export": READS | {"_why", "sigrec"},
     "cli": ACTS | {"sigrec", "_why", "_doctor", "export"},
     "__main__": {"cli"},
