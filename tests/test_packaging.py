@@ -28,7 +28,7 @@ def test_every_package_and_folder_is_listed():
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert sorted(config["packages"]) == sorted(".".join(folder.parts) for folder in python)
     others = {str(s.relative_to("sigrec")) for s in sources() if s.parts[0] == "sigrec"}
-    others = {name for name in others if not name.endswith((".py", ".pyx", ".pxd"))}
+    others = {name for name in others if not name.endswith((".py", ".pyx", ".pxd", ".pxi"))}
     assert set(config["package-data"]["sigrec"]) == others
 
 
