@@ -28,3 +28,12 @@ def booted_ns() -> int:
             return next(int(line.split()[1]) for line in file if line.startswith(b"btime ")) * 10**9
     except (OSError, StopIteration, ValueError):
         return 0
+
+
+def machine_id() -> str:
+    """machine-id(5); "": it has none, as in many containers."""
+    try:
+        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""

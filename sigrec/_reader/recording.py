@@ -118,6 +118,10 @@ class Recording:
         """
         return state.state(self._source, self._header)
 
+    def _is_of_this_machine(self) -> bool | None:
+        """None: that is not known."""
+        return state.is_of_this_machine(self._source, self._header)
+
     def _pid_here(self) -> int | None:
         """Its PID here, where it may be in another namespace; 0: it is gone; None: not to be seen."""
         return state.pid_here(self._header)

@@ -9,7 +9,7 @@ from sigrec._proc import host, namespace
 from sigrec._proc.maps import maps_writable, shared_maps
 from sigrec._proc.process import start_ticks
 from sigrec._reader import places
-from sigrec._reader.format import EXITED, LEAVES, STATE_AT, Ending
+from sigrec._reader.format import EXITED, IDENTITY_ENTRY, LEAVES, STATE_AT, Ending
 from sigrec._reader.source import open_file
 
 TYPE_CHECKING = False
@@ -60,13 +60,26 @@ def state(source: Source, header: Header) -> str:
     return gone
 
 
+def is_of_this_machine(source: Source, header: Header) -> bool | None:
+    """By machine-id(5), which a recording has since version 3; None: that is not known."""
+    if header.identity is None or not header.identity.entries:
+        return None
+    raw = source.bytes(header.identity.at, IDENTITY_ENTRY.size)
+    machine = IDENTITY_ENTRY.unpack(raw)[-3].split(b"\0")[0].decode("ascii", "replace")
+    here = host.machine_id()
+    return machine == here if machine and here else None
+
+
 def _is_of_an_earlier_boot(source: Source, header: Header) -> bool:
     """Of this machine, and so of a process that is gone. That it is another boot's does not say
     so: the file may be a copy from another machine, where the process lives. But who publishes
     here, does it in these directories."""
     if header.boot_id == host.boot_id() or header.started_ns >= host.booted_ns():
         return False
-    return os.path.dirname(os.path.abspath(source.path or "")) in places.directories()
+    is_ours = is_of_this_machine(source, header)
+    if is_ours is None:
+        return os.path.dirname(os.path.abspath(source.path or "")) in places.directories()
+    return is_ours
 
 
 def _is_copy(source: Source, pid: int) -> bool:

@@ -84,7 +84,9 @@ class _Why:
         """Without a word of its own, and where nobody here can look."""
         recording = self.recording
         if recording.boot_id != boot_id():
-            before = recording.started_ns < booted_ns()
+            before = (
+                recording.started_ns < booted_ns() and recording._is_of_this_machine() is not False
+            )
             where = "of another machine" + (
                 ", or of this one before it was last started" if before else ""
             )

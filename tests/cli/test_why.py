@@ -11,11 +11,12 @@ import textwrap
 import pytest
 
 import sigrec
+from sigrec._proc import host
 from sigrec._times import rounded_duration
 from sigrec._why.sentence import why
 from sigrec.cli import main
 from tests.conftest import wait_until
-from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
+from tests.reader.builder import IDENTITY_AT, MONOTONIC, REALTIME, RecordingBuilder, event
 
 ME = os.getpid()
 COMM = open("/proc/self/comm").read().strip()
@@ -447,7 +448,7 @@ def sentence_of(builder, tmp_path):
         return why(recording)
 
 
-def test_of_another_boot_or_another_machine(tmp_path, run_directory):
+def test_of_another_boot_or_another_machine(tmp_path, run_directory, monkeypatch):
     """Which of both, the boot's number does not say; but where a file lies and when it began may."""
     assert (
         "is of another machine, or of this one before it was last started, and cannot be seen from "
@@ -465,6 +466,17 @@ def test_of_another_boot_or_another_machine(tmp_path, run_directory):
     )
     with sigrec.open_recording(run_directory / "a.sigrec") as recording:
         assert recording.state == "ended"
+    # Where both machines have a number, that tells.
+    monkeypatch.setattr(host, "machine_id", lambda: "a" * 32)
+    for number, words in (
+        (b"a" * 32, "this machine has been started anew"),
+        (b"b" * 32, "is of another machine, and"),
+    ):
+        builder = RecordingBuilder()
+        at = IDENTITY_AT + 136
+        builder.raw[at : at + 32] = number
+        for place in (tmp_path, run_directory):
+            assert words in sentence_of(builder, place)
     said = RecordingBuilder().set(leave=1, status=3, leave_ns=MONOTONIC)
     assert "exited by itself with status 3 at" in sentence_of(said, tmp_path)
 
