@@ -23,6 +23,7 @@ CORE = [
     "wake",
     "kick",
     "action",
+    "filter",
     "registry",
     "handler",
     "install",

@@ -20,12 +20,15 @@
  *   mremap             where someone truncated the recording's file: sigbus.c
  *   openat, read,      the sender's name: of a signal that is about to end the
  *   close              process, and of a new sender at most four times a second
- * and those of the course that a recorded signal takes: passive.c.
+ * and those of the course that a recorded signal takes: passive.c. Each may be
+ * refused: then the signal is counted all the same, and what it was for is left
+ * out. One that would end the program is not made: filter.h.
  */
 #define _GNU_SOURCE
 #include "handler.h"
 
 #include "clock.h"
+#include "filter.h"
 #include "kick.h"
 #include "passive.h"
 #include "process.h"
@@ -60,17 +63,36 @@
 extern char __libc_single_threaded __attribute__((weak));
 #endif
 
+#ifdef __linux__
+/* Where one of the two system calls is refused, or must not be made: filter.h. */
+static uint32_t thread_id_if_any(int32_t pid) {
+    long tid = filter_allows(FILTERED_GETTID) ? syscall(SYS_gettid) : -1;
+    long now = filter_allows(FILTERED_GETPID) ? syscall(SYS_getpid) : -1;
+    if (pid && now > 0 && now != pid)
+        return 0;
+    return (uint32_t)(tid > 0 ? tid : now > 0 ? now : pid ? pid : -1);
+}
+#endif
+
 /* The thread that runs this, or 0 in a vfork child of ours: it has our memory
- * until it execs, and is told from us by its pid alone. */
+ * until it execs, and is told from us by its pid alone. A child that has its own
+ * memory has not our pid either, but 0 until a fork hook ran. */
 static uint32_t thread_id(const siginfo_t *info, int32_t pid) {
 #ifdef __linux__
     /* Sent by ourselves (kill and tgkill cannot be forged: rt_sigqueueinfo(2)).
      * With one thread that is us too: the parent of a vfork child is asleep. */
-    if ((info->si_code == SI_TKILL || info->si_code == SI_USER) && info->si_pid == pid &&
+    if ((info->si_code == SI_TKILL || info->si_code == SI_USER) && info->si_pid == pid && pid &&
         &__libc_single_threaded && __libc_single_threaded)
         return (uint32_t)pid;
+    if (atomic_load_explicit(&filter_denied, memory_order_relaxed))
+        return thread_id_if_any(pid);
     uint32_t tid = (uint32_t)syscall(SYS_gettid);
-    return pid && (uint32_t)pid != tid && getpid() != pid ? 0 : tid;
+    if ((uint32_t)pid == tid)
+        return tid;
+    if ((int32_t)tid <= 0)
+        return thread_id_if_any(pid);
+    pid_t now = pid ? getpid() : 0;
+    return now > 0 && now != pid ? 0 : tid;
 #else
     (void)info;
     return (uint32_t)pid;
@@ -191,6 +213,8 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
     }
     uint64_t blocked; /* the kernel's sigset_t; only so much of ucontext_t's is written */
     memcpy(&blocked, &context->uc_sigmask, sizeof blocked);
+    if (!filter_allows(FILTERED_SIGTIMEDWAIT) || !filter_allows(FILTERED_SIGACTION))
+        return now;
     uint64_t set = still_ours(signal_bit(signum) & registry_signals() & ~blocked);
     uint64_t until = now + BATCH_NS;
     /* The kernel gives the lowest number first, and looks for it in one list of
@@ -242,7 +266,9 @@ static void in_vfork_child(int signum) {
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
     sigaction(signum, &action, NULL);
-    kill(getpid(), signum); /* blocked until we return */
+    pid_t pid = getpid();
+    if (pid > 0)           /* refused, it is -1, which kill(2) takes for everybody */
+        kill(pid, signum); /* blocked until we return */
 }
 #endif
 
@@ -255,6 +281,7 @@ static void anchor(uint64_t now) {
         return;
     recording_anchor(process_recording());
     atomic_store_explicit(&self->anchored_ns, now, memory_order_relaxed);
+    passive_goes_on(now);
     atomic_store_explicit(&self->anchoring, 0, memory_order_release);
 }
 
@@ -263,7 +290,8 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
         kick_arrived(); /* on its way when the program began to have a use for this signal */
         return;
     }
-    if (sigbus_repair(signum, info))
+    if (signal_is_fault(signum) &&
+        (sigbus_repair(signum, info) || passive_fault_again(signum, info, context)))
         return;
     int saved_errno = errno;
     struct process *self = process_self;

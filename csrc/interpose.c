@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "interpose.h"
 
+#include "filter.h"
 #include "got.h"
 #include "install.h"
 #include "passive.h"
@@ -16,6 +17,10 @@
 #include <unistd.h>
 
 #ifdef __linux__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 /* siginterrupt: the program's choice. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -107,6 +112,43 @@ static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
     return exec_failed(fexecve(fd, argv, environment));
 }
 
+/* --- what forbids it system calls: filter.h --------------------------------- */
+
+typedef unsigned long word;
+
+/* The program that comes with it, or NULL; false: there is none, and no filter. */
+static bool has_filter(bool filter, word argument, const struct sock_fprog **program) {
+    *program = filter ? (const struct sock_fprog *)argument : NULL;
+    return !filter || (*program && (*program)->filter);
+}
+
+static bool notes(void) { return process_self && !process_is_vfork_child(); }
+
+static int our_prctl(int option, word a, word b, word c, word d) {
+    const struct sock_fprog *program;
+    if (option != PR_SET_SECCOMP || !notes() || !has_filter(a == SECCOMP_MODE_FILTER, b, &program))
+        return prctl(option, a, b, c, d);
+    uint32_t before = filter_add(program);
+    int result = prctl(option, a, b, c, d);
+    if (result != 0)
+        filter_undo(before);
+    return result;
+}
+
+static long our_syscall(long number, word a, word b, word c, word d, word e, word f) {
+    const struct sock_fprog *program;
+    if (number == SYS_prctl && a == PR_SET_SECCOMP)
+        return our_prctl((int)a, b, c, d, e);
+    if (number != SYS_seccomp || a > SECCOMP_SET_MODE_FILTER || !notes() ||
+        !has_filter(a == SECCOMP_SET_MODE_FILTER, c, &program))
+        return syscall(number, a, b, c, d, e, f);
+    uint32_t before = filter_add(program);
+    long result = syscall(number, a, b, c, d, e, f);
+    if (result < 0)
+        filter_undo(before);
+    return result;
+}
+
 #define OF(function) (void (*)(void))(function)
 
 bool interpose_install(void) {
@@ -126,6 +168,8 @@ bool interpose_install(void) {
         {"execv", OF(execv), OF(our_execv)},
         {"execve", OF(execve), OF(our_execve)},
         {"fexecve", OF(fexecve), OF(our_fexecve)},
+        {"prctl", OF(prctl), OF(our_prctl)},
+        {"syscall", OF(syscall), OF(our_syscall)},
         {NULL, NULL, NULL},
     };
     static bool done, worked;

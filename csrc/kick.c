@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "kick.h"
 
+#include "filter.h"
 #include "registry.h"
 
 #include <errno.h>
@@ -43,6 +44,8 @@ bool kick_is(const struct sigaction *action) {
 
 static bool ready(int signum) {
     struct sigaction now;
+    if (!filter_allows(FILTERED_SIGACTION))
+        return false;
     if (sigaction(signum, NULL, &now) != 0)
         return false;
     if (kick_is(&now))
@@ -71,7 +74,6 @@ static void send_kick(int32_t pid, int signum) {
     info.si_signo = signum;
     info.si_code = KICK_CODE;
     info.si_pid = pid;
-    info.si_uid = getuid();
     syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)pid, signum, &info);
 }
 
@@ -79,7 +81,7 @@ void kick_main(int32_t pid, uint32_t tid) {
     if (!pid || (uint32_t)pid == tid)
         return;
     int saved_errno = errno;
-    int signum = usable();
+    int signum = filter_allows(FILTERED_QUEUE) ? usable() : 0;
     if (signum)
         send_kick(pid, signum);
     errno = saved_errno;
@@ -107,7 +109,7 @@ bool kick_is_sent(int signum, const siginfo_t *info) {
 
 static bool set_again(long every_ns) {
     struct itimerspec when = {{0, every_ns}, {0, every_ns}};
-    return timer_settime(again.timer, 0, &when, NULL) == 0;
+    return filter_allows(FILTERED_TIMER_SETTIME) && timer_settime(again.timer, 0, &when, NULL) == 0;
 }
 
 static bool make_timer(int32_t pid, int signum) {

@@ -3,6 +3,7 @@
 #include "owner.h"
 
 #include "clock.h"
+#include "filter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #include <sys/random.h>
 
 static size_t read_file(const char *path, char *buffer, size_t size) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = filter_allows(FILTERED_OPEN) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
         return 0;
     size_t n = 0;
@@ -44,7 +45,7 @@ static void read_line(const char *path, char *buffer, size_t size) {
 
 static uint64_t inode_of(const char *path) {
     struct stat st;
-    return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+    return filter_allows(FILTERED_STAT) && stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
 }
 
 /* The number after "\nkey" in a text of lines; fallback: there is none. */
@@ -103,6 +104,8 @@ static void describe_identity(struct owner_identity *identity, const char *statu
     identity->ignored = number_after(status, "\nSigIgn:", 16, 0);
     gethostname(identity->host_name, sizeof identity->host_name - 1);
     read_line("/etc/machine-id", identity->machine_id, sizeof identity->machine_id);
+    if (!filter_allows(FILTERED_OPEN)) /* a sandbox without files */
+        return;
     ssize_t n = readlink("/proc/self/exe", identity->executable, sizeof identity->executable - 1);
     identity->executable[n < 0 ? 0 : n] = 0;
     bool version_1 = find_cgroup(read_text("/proc/self/cgroup", text, sizeof text),

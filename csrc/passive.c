@@ -5,15 +5,21 @@
  * (signal-safety(7)) or raw:
  *   rt_sigaction         to take the default action's place, and ours again
  *   rt_tgsigqueueinfo    the signal once more, with its siginfo, for that action
- *   tgkill               the same without siginfo, where the kernel refused that
+ *   tgkill, kill         the same without siginfo, where the kernel refused that
+ *   timer_create,        where it refused these too
+ *   timer_settime
+ *   exit_group           and these
  *   rt_sigprocmask       to let it in; and before a handler of the program's whose
  *                        mask has SIGBUS, which ours has not
+ *   rt_sigpending        whether a SIGCONT came, before it stops
  *   getpid, gettid
  */
 #define _GNU_SOURCE
 #include "passive.h"
 
 #include "action.h"
+#include "clock.h"
+#include "filter.h"
 #include "process.h"
 
 #include <errno.h>
@@ -23,6 +29,8 @@
 
 #ifdef __linux__
 #include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
 
 /* Bit n-1 for signal n. */
 static _Atomic uint64_t watched;
@@ -98,6 +106,37 @@ void passive_apply(int signum) {
     }
 }
 
+/* --- a fault whose handler gives up ------------------------------------------------ */
+
+#define DEEP (UINT64_C(64) << 10) /* what a handler has on the stack, at most */
+
+/* Whether this is called from within the handler that was called for the fault. It
+ * may have left by siglongjmp(3), which tells nobody; then the stack is shorter. */
+static bool within_handler(void) {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t frame = atomic_load_explicit(&process_self->fault_frame, memory_order_relaxed);
+    return here < frame && frame - here < DEEP;
+}
+
+/* The program sets the disposition, and not the handler: what comes is a new one. */
+static void forget_fault(int signum) {
+    if (atomic_load_explicit(&process_self->fault_signal, memory_order_relaxed) ==
+            (uint32_t)signum &&
+        !within_handler())
+        atomic_store_explicit(&process_self->fault_signal, 0, memory_order_relaxed);
+}
+
+static uint64_t interrupted_at(const void *context) {
+#if defined(__x86_64__)
+    return (uint64_t)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    return ((const ucontext_t *)context)->uc_mcontext.pc;
+#else
+    (void)context;
+    return 0;
+#endif
+}
+
 int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
     if (!passive_records(signum)) {
         int result = sigaction(signum, next, previous);
@@ -119,16 +158,8 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
             return -1;
         }
         registry_replaced(signum);
-        if (signal_is_fault(signum) && next->sa_handler == SIG_DFL &&
-            atomic_load_explicit(&process_self->faulting_tid, memory_order_relaxed) ==
-                (uint32_t)syscall(SYS_gettid)) {
-            /* The handler of a fault gives up: it will raise it again or return
-             * to it. It is recorded; the simplest way down is the best. */
-            process_ending(signum, process_self->ordinal[signum] - 1);
-            sigaction(signum, next, NULL);
-        } else {
-            passive_apply(signum);
-        }
+        forget_fault(signum);
+        passive_apply(signum);
     }
     if (previous)
         *previous = now;
@@ -200,36 +231,137 @@ static bool comes_again(int signum, const siginfo_t *info) {
 }
 
 /* Of this thread's mask, until the handler returns. */
-static void change_mask(int how, int signum) {
+static bool change_mask(int how, int signum) {
     uint64_t set = signal_bit(signum);
-    syscall(SYS_rt_sigprocmask, how, &set, NULL, sizeof set);
+    return filter_allows(FILTERED_SIGPROCMASK) &&
+           syscall(SYS_rt_sigprocmask, how, &set, NULL, sizeof set) == 0;
 }
 
-static void take_default_action(int signum, siginfo_t *info, uint32_t tid, uint64_t ordinal) {
+static bool set_default(int signum) {
+    struct sigaction by_default;
+    memset(&by_default, 0, sizeof by_default);
+    by_default.sa_handler = SIG_DFL;
+    return filter_allows(FILTERED_SIGACTION) && sigaction(signum, &by_default, NULL) == 0;
+}
+
+/* The signal once more, while it is blocked. False: nobody may send it. */
+static bool send_again(int signum, const siginfo_t *info, uint32_t tid) {
+    long pid = process_pid();
+    if (!pid && filter_allows(FILTERED_GETPID))
+        pid = getpid();
+    if (pid <= 0)
+        return false; /* kill(2) would take -1 for everybody */
+    /* To ourselves with any si_code: rt_sigqueueinfo(2). */
+    return (filter_allows(FILTERED_QUEUE) &&
+            syscall(SYS_rt_tgsigqueueinfo, pid, (long)tid, signum, info) == 0) ||
+           (filter_allows(FILTERED_TGKILL) && syscall(SYS_tgkill, pid, (long)tid, signum) == 0) ||
+           (filter_allows(FILTERED_KILL) && syscall(SYS_kill, pid, signum) == 0);
+}
+
+/* By the kernel's own hand, where the process may send nothing: a timer that
+ * expires at once. It is not there at once, and until then there is no more to do. */
+static bool send_by_timer(int signum) {
+    struct sigevent event;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = signum;
+    struct itimerspec soon = {{0, 0}, {0, 1}};
+    int timer;
+    if (!filter_allows(FILTERED_TIMER_CREATE) || !filter_allows(FILTERED_TIMER_SETTIME) ||
+        syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0 ||
+        syscall(SYS_timer_settime, timer, 0, &soon, NULL) != 0)
+        return false;
+    for (uint64_t until = monotonic_ns() + UINT64_C(5000000); monotonic_ns() < until;)
+        ;
+    return true;
+}
+
+/* A SIGCONT that came since cancels the stop (POSIX, 2.4.1), and to stop again would
+ * be for ever. It is pending: our mask has it, and the kernel throws a pending one
+ * away when a stop signal is generated, which is also why this is asked last. */
+static bool was_continued(void) {
+    uint64_t pending = 0;
+    return filter_allows(FILTERED_SIGPENDING) &&
+           syscall(SYS_rt_sigpending, &pending, sizeof pending) == 0 &&
+           (pending & signal_bit(SIGCONT));
+}
+
+static void take_default_action(int signum, const siginfo_t *info, void *context, uint32_t tid,
+                                uint64_t ordinal) {
     enum default_action action = default_action(signum);
     if (action == NOTHING)
         return;
     int saved_errno = errno;
     if (action == ENDS)
         process_ending(signum, ordinal);
-    struct sigaction by_default;
-    memset(&by_default, 0, sizeof by_default);
-    by_default.sa_handler = SIG_DFL;
-    sigaction(signum, &by_default, NULL);
-    if (comes_again(signum, info))
-        return; /* with its own registers in the core dump */
-    long pid = getpid();
-    /* To ourselves with any si_code: rt_sigqueueinfo(2). */
-    if (syscall(SYS_rt_tgsigqueueinfo, pid, (long)tid, signum, info) != 0)
-        syscall(SYS_tgkill, pid, (long)tid, signum);
-    change_mask(SIG_UNBLOCK, signum);
-    /* Here it ends, or stops until SIGCONT. Or nothing happened: PID 1 of a
-     * namespace, a stop signal in an orphaned process group, a debugger. */
-    change_mask(SIG_BLOCK, signum);
+    bool by_default = set_default(signum);
+    if (comes_again(signum, info)) { /* with its own registers in the core dump */
+        if (!by_default) {           /* blocked, it kills all the same: sigprocmask(2) */
+            uint64_t blocked;
+            memcpy(&blocked, &((ucontext_t *)context)->uc_sigmask, sizeof blocked);
+            blocked |= signal_bit(signum);
+            memcpy(&((ucontext_t *)context)->uc_sigmask, &blocked, sizeof blocked);
+        }
+        atomic_store_explicit(&process_self->ending_ns, monotonic_ns(), memory_order_relaxed);
+        errno = saved_errno;
+        return;
+    }
+    if (by_default && !(action == STOPS && was_continued())) {
+        bool sent = send_again(signum, info, tid) || (action == ENDS && send_by_timer(signum));
+        if (!change_mask(SIG_UNBLOCK, signum) && sent)
+            return; /* it comes when our handler returns, and this stays as it is */
+        if (action == ENDS && !sent)
+            syscall(SYS_exit_group, 128 + signum); /* as a shell says it */
+        /* Here it ends, or stops until SIGCONT. Or nothing happened: PID 1 of a
+         * namespace, a stop signal in an orphaned process group, a debugger. */
+        change_mask(SIG_BLOCK, signum);
+    } else if (action == ENDS) {
+        syscall(SYS_exit_group, 128 + signum);
+    }
     if (action == ENDS)
         process_ending(0, 0);
     passive_apply(signum);
     errno = saved_errno;
+}
+
+bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
+    struct process *self = process_self;
+    struct sigaction program;
+    if (atomic_load_explicit(&self->fault_signal, memory_order_relaxed) != (uint32_t)signum ||
+        !passive_records(signum) || registry_has(signum))
+        return false;
+    action_get(signum, &program);
+    uint32_t tid = atomic_load_explicit(&self->fault_tid, memory_order_relaxed);
+    if (program.sa_handler != SIG_DFL ||
+        (filter_allows(FILTERED_GETTID) && (uint32_t)syscall(SYS_gettid) != tid))
+        return false;
+    /* At the same instruction: it came again, or was raised and let in at the end. */
+    bool same =
+        interrupted_at(context) == atomic_load_explicit(&self->fault_pc, memory_order_relaxed);
+    if (info->si_code > 0)
+        same = same && (uintptr_t)info->si_addr ==
+                           atomic_load_explicit(&self->fault_address, memory_order_relaxed);
+    else
+        same = info->si_pid == process_pid() && (same || within_handler());
+    atomic_store_explicit(&self->fault_signal, 0, memory_order_relaxed);
+    if (same)
+        take_default_action(signum, info, context, tid,
+                            atomic_load_explicit(&self->fault_ordinal, memory_order_relaxed));
+    return same;
+}
+
+void passive_goes_on(uint64_t now) {
+    /* A fault was left to its default action, and did not come again: another thread
+     * has mended what it came of, say. */
+    uint64_t then = atomic_load_explicit(&process_self->ending_ns, memory_order_relaxed);
+    if (!then || now - then < UINT64_C(1000000000))
+        return;
+    atomic_store_explicit(&process_self->ending_ns, 0, memory_order_relaxed);
+    uint32_t signum =
+        atomic_load_explicit(&process_recording()->header->ending_signal, memory_order_relaxed);
+    process_ending(0, 0);
+    if (signum > 0 && signum < SIGREC_NSIG && passive_records((int)signum))
+        passive_apply((int)signum);
 }
 
 void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
@@ -250,7 +382,7 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     if (program.sa_handler == SIG_IGN)
         return;
     if (program.sa_handler == SIG_DFL) {
-        take_default_action(signum, info, tid, ordinal);
+        take_default_action(signum, info, context, tid, ordinal);
         return;
     }
     if (sigismember(&program.sa_mask, SIGBUS) == 1)
@@ -260,9 +392,16 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
         program.sa_sigaction(signum, info, context);
         return;
     }
-    atomic_store_explicit(&process_self->faulting_tid, tid, memory_order_relaxed);
+    struct process *self = process_self;
+    atomic_store_explicit(&self->fault_tid, tid, memory_order_relaxed);
+    atomic_store_explicit(&self->fault_ordinal, ordinal, memory_order_relaxed);
+    atomic_store_explicit(&self->fault_address, (uintptr_t)info->si_addr, memory_order_relaxed);
+    atomic_store_explicit(&self->fault_pc, interrupted_at(context), memory_order_relaxed);
+    atomic_store_explicit(&self->fault_frame, (uintptr_t)__builtin_frame_address(0),
+                          memory_order_relaxed);
+    atomic_store_explicit(&self->fault_signal, (uint32_t)signum, memory_order_relaxed);
     program.sa_sigaction(signum, info, context);
-    atomic_store_explicit(&process_self->faulting_tid, 0, memory_order_relaxed);
+    atomic_store_explicit(&self->fault_frame, 0, memory_order_relaxed);
 }
 
 /* --- beginning and end -------------------------------------------------------------- */

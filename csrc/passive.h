@@ -46,6 +46,14 @@ bool passive_ignores(int signum);
 /* Signal context. Whether the signal's course is to end the process. */
 bool passive_ends(int signum);
 
+/* Signal context, before the signal is counted. The handler of a fault gave up: it
+ * set the default action, and raised it again or returned to it. That is no signal
+ * more: then it takes that action, by the ordinal that it had, and this is true. */
+bool passive_fault_again(int signum, const siginfo_t *info, void *context);
+
+/* Signal context, now and then: what was thought to end the process did not. */
+void passive_goes_on(uint64_t now_ns);
+
 /* Signal context, the last thing that our handler does, with errno as it was
  * when the signal came: the signal takes its course. */
 void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal);

@@ -3,6 +3,7 @@
 #include "process.h"
 
 #include "clock.h"
+#include "filter.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -166,7 +167,10 @@ int32_t process_pid(void) {
 
 bool process_is_vfork_child(void) {
     int32_t pid = process_pid();
-    return pid && pid != getpid();
+    if (!pid || !filter_allows(FILTERED_GETPID))
+        return false;
+    pid_t now = getpid();
+    return now > 0 && now != pid; /* -1: refused, seccomp(2) */
 }
 
 void process_ending(int signum, uint64_t ordinal) {
@@ -189,6 +193,8 @@ void process_leaving(enum recording_leave how, int status, const char *reason) {
     struct recording_header *header = process_recording()->header;
     if (reason)
         process_set_reason(reason);
+    if (how != LEAVE_NONE)
+        process_ending(0, 0); /* whatever was thought to end it did not */
     atomic_store_explicit(&header->leave_ns, monotonic_ns(), memory_order_relaxed);
     atomic_store_explicit(&header->status, status, memory_order_relaxed);
     /* Release: whoever sees it sees the status. */
@@ -231,7 +237,8 @@ __attribute__((destructor)) void process_say_goodbye(void) {
         return;
     atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
     struct stat st;
-    if (!file.keep && !is_of_interest(own) && lstat(file.path, &st) == 0 &&
-        st.st_dev == file.device && st.st_ino == file.inode)
+    if (!file.keep && !is_of_interest(own) && filter_allows(FILTERED_STAT) &&
+        filter_allows(FILTERED_UNLINK) && lstat(file.path, &st) == 0 && st.st_dev == file.device &&
+        st.st_ino == file.inode)
         unlink(file.path);
 }

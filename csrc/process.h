@@ -27,9 +27,13 @@ struct process {
     _Atomic uint32_t backoff;
     _Atomic uint64_t anchored_ns;
     _Atomic uint32_t anchoring;
-    _Atomic uint32_t wake;         /* wake.h */
-    _Atomic uint64_t named_ns;     /* when a sender's name was read last */
-    _Atomic uint32_t faulting_tid; /* the thread in the program's handler of a fault; 0: none */
+    _Atomic uint32_t wake;     /* wake.h */
+    _Atomic uint64_t named_ns; /* when a sender's name was read last */
+    /* The last fault that a handler of the program's was called for: passive.c. */
+    _Atomic uint32_t fault_signal, fault_tid;
+    _Atomic uint64_t fault_ordinal, fault_address, fault_pc;
+    _Atomic uintptr_t fault_frame; /* of the call; 0: it returned */
+    _Atomic uint64_t ending_ns;    /* when a fault was left to its default action */
 };
 
 /* NULL until process_start. */

@@ -3,6 +3,7 @@
 #include "recording.h"
 
 #include "clock.h"
+#include "filter.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -220,7 +221,7 @@ bool recording_repair(struct recording *recording, const void *address,
 #ifdef __linux__
     static char taken;
     void *spare = atomic_exchange(&recording->spare, &taken);
-    if (!spare)
+    if (!spare || !filter_allows(FILTERED_MREMAP))
         return false;
     if (spare == &taken)
         return true; /* another thread is doing it */

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "sender.h"
 
+#include "filter.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,6 +64,15 @@ struct sender_entry *sender_count(struct sender_entry *table, const struct event
 }
 
 #ifdef __linux__
+/* A descriptor that could not be closed: no more of these. */
+static _Atomic bool cannot_close;
+
+static bool may_look(void) {
+    return filter_allows(FILTERED_OPEN) && filter_allows(FILTERED_READ) &&
+           filter_allows(FILTERED_CLOSE) &&
+           !atomic_load_explicit(&cannot_close, memory_order_relaxed);
+}
+
 /* The raw calls: glibc's open, read and close are cancellation points. */
 static size_t read_comm(uint32_t pid, char name[16]) {
     char path[32] = "/proc/", digits[10];
@@ -76,7 +87,8 @@ static size_t read_comm(uint32_t pid, char name[16]) {
     if (fd < 0)
         return 0;
     long got = syscall(SYS_read, fd, name, 16);
-    syscall(SYS_close, fd);
+    if (syscall(SYS_close, fd) != 0)
+        atomic_store_explicit(&cannot_close, true, memory_order_relaxed);
     return got > 0 ? (size_t)got : 0;
 }
 #endif
@@ -85,7 +97,7 @@ void sender_name(struct sender_entry *entry, uint64_t now_ns) {
 #ifdef __linux__
     uint64_t key = atomic_load_explicit(&entry->key, memory_order_relaxed);
     char name[16] = {0};
-    if ((key >> 40 & 0xff) != SENDER_PROCESS || !(uint32_t)key)
+    if ((key >> 40 & 0xff) != SENDER_PROCESS || !(uint32_t)key || !may_look())
         return;
     size_t n = read_comm((uint32_t)key, name);
     if (!n)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "wake.h"
 
+#include "filter.h"
 #include "process.h"
 
 #ifdef __linux__
@@ -21,6 +22,8 @@ void wake_post(void) {
     /* Release: whoever takes the 1 sees the work. */
     if (atomic_exchange_explicit(word, 1, memory_order_release))
         return;
+    if (!filter_allows(FILTERED_FUTEX))
+        return; /* the thread cannot have waited without it */
     int saved_errno = errno;
     /* One system call, futex(2) with FUTEX_WAKE: it takes no lock of ours and
      * never waits. */

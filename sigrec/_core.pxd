@@ -103,6 +103,11 @@ cdef extern from "registry.h" nogil:
     bint registry_has(int signum)
     queue *registry_queue(int signum)
 
+cdef extern from "filter.h" nogil:
+    enum filtered:
+        FILTERED_OPEN
+    bint filter_allows(filtered call)
+
 cdef extern from "handler.h" nogil:
     void handler_start()
     uint64_t handler_last_ns()

@@ -630,6 +630,11 @@ def go_private(uint64_t capacity) -> None:
     refresh_modes()
 
 
+def may_open() -> bool:
+    """Whether the program may still open files: it may have forbidden itself to."""
+    return filter_allows(FILTERED_OPEN)
+
+
 def adopted() -> bool:
     return process_adopted() is not NULL
 

@@ -99,6 +99,7 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
             return UNTOUCHED
         before = get_python_handler(signum)
         if not taken:
+            interpose_install()  # what is forbidden the handler: filter.h
             check(install_prepare(signum, queue_capacity))
         # Of the dispatcher thread until now, say: other threads go on taking it.
         if taken and interpose_install():
@@ -126,6 +127,7 @@ cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except
         put_handler(signum, one, one.thread)
     else:
         if found is UNTOUCHED:
+            interpose_install()  # what is forbidden the handler: filter.h
             check(install_prepare(signum, queue_capacity))
         if before is None:
             abandon(signum)  # see refresh_modes

@@ -57,6 +57,7 @@ LAYERS = [
         "ledger",
         "owner",
         "action",
+        "filter",
     },
     {"recording", "process"},
     {"registry", "trip", "wake"},

@@ -98,6 +98,9 @@ def _adopt() -> None:
     Never raises for want of a place: recording must not break the program.
     """
     notes: list[str] = []
+    if not _core.may_open():  # a sandbox, made since: to look for a place could end it
+        _core.go_private(_settings.history)
+        return
     named = _settings.recording if _settings.pid == os.getpid() else None
     if named is not None:
         reason = retention.in_the_way(named)

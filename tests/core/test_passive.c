@@ -11,17 +11,25 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static struct ledger_entry *ledger(int signum) { return &process_recording()->ledger[signum]; }
 
 static volatile int one_more; /* comes when our handler was put back, while it still runs */
 static volatile bool coming, nested;
+static volatile int continued_by; /* whose default action is about to be taken */
 
 /* In the place of the C library's. */
 int sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
@@ -31,6 +39,8 @@ int sigaction(int signum, const struct sigaction *next, struct sigaction *previo
     int result = real(signum, next, previous);
     if (coming && next)
         nested = true;
+    if (continued_by == signum && next && next->sa_handler == SIG_DFL)
+        kill(getpid(), SIGCONT);
     if (one_more == signum && next && next->sa_sigaction == handler_on_signal) {
         one_more = 0;
         coming = true;
@@ -197,25 +207,139 @@ static void once(void) {
     _exit(99);
 }
 
+static bool raises;
+
 static void gives_up_in_a_fault(int signum, siginfo_t *info, void *context) {
     (void)info, (void)context;
     struct sigaction by_default;
     memset(&by_default, 0, sizeof by_default);
     passive_sigaction(signum, &by_default, NULL);
     /* It was recorded, and is what ends it: not once more. */
-    struct sigaction now;
-    CHECK_EQ(sigaction(signum, NULL, &now), 0);
-    CHECK(now.sa_handler == SIG_DFL);
-    CHECK_EQ(process_recording()->header->ending_signal, signum);
-    CHECK_EQ(process_recording()->header->ending_ordinal, 0);
-    raise(signum);
+    CHECK_EQ(ledger(signum)->delivered, 1);
+    CHECK_EQ(process_recording()->header->ending_signal, 0); /* it may leave by siglongjmp(3) */
+    if (raises)
+        raise(signum);
 }
 
+static char directory[] = "/tmp/sigrec-test-XXXXXX";
+
+static void publish(void) { CHECK_EQ(process_publish(directory, "file", false, true, 64), 0); }
+
 static void as_faulthandler_does(void) {
+    publish();
     record(SIGSEGV);
     set(SIGSEGV, gives_up_in_a_fault, SA_NODEFER, 0);
     *nowhere = 1;
     _exit(99);
+}
+
+/* Of the process that published it: ended by its only SIGSEGV. */
+static void one_fault_ended_it(void) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/file", directory);
+    int fd = open(path, O_RDONLY);
+    CHECK(fd >= 0);
+    struct recording_header header;
+    struct ledger_entry entry;
+    CHECK_EQ(pread(fd, &header, sizeof header, 0), sizeof header);
+    CHECK_EQ(pread(fd, &entry, sizeof entry,
+                   (off_t)(header.sections[SECTION_LEDGER - 1].offset + SIGSEGV * sizeof entry)),
+             sizeof entry);
+    close(fd);
+    unlink(path);
+    CHECK_EQ(entry.delivered, 1);
+    CHECK_EQ(header.ending_signal, SIGSEGV);
+    CHECK_EQ(header.ending_ordinal, 0);
+}
+
+static sigjmp_buf elsewhere;
+
+static void leaves_a_fault(int signum, siginfo_t *info, void *context) {
+    (void)info, (void)context;
+    struct sigaction by_default;
+    memset(&by_default, 0, sizeof by_default);
+    if (raises) /* before, and not after */
+        passive_sigaction(signum, &by_default, NULL);
+    siglongjmp(elsewhere, 1);
+}
+
+static void probe(void) {
+    struct sigaction by_default;
+    memset(&by_default, 0, sizeof by_default);
+    set(SIGSEGV, leaves_a_fault, 0, 0);
+    if (sigsetjmp(elsewhere, 1) == 0)
+        *nowhere = 1;
+    CHECK_EQ(passive_sigaction(SIGSEGV, &by_default, NULL), 0);
+}
+
+static void probes_memory(void) {
+    record(SIGSEGV);
+    for (int i = 0; i < 4; i++) {
+        raises = i % 2;
+        probe();
+        CHECK_EQ(ledger(SIGSEGV)->delivered, i + 1);
+        CHECK_EQ(process_recording()->header->ending_signal, 0);
+    }
+}
+
+static void probes_and_crashes_elsewhere(void) {
+    publish();
+    record(SIGSEGV);
+    probe();
+    ledger(SIGSEGV)->delivered = 0; /* for one_fault_ended_it */
+    process_self->ordinal[SIGSEGV] = 0;
+    *(nowhere + 1) = 2;
+}
+
+static void probes_and_raises(void) {
+    publish();
+    record(SIGSEGV);
+    probe();
+    ledger(SIGSEGV)->delivered = 0;
+    process_self->ordinal[SIGSEGV] = 0;
+    raise(SIGSEGV);
+}
+
+/* Another thread makes the address good, say: what was to end it does not. */
+static void a_fault_that_does_not_come_again(void) {
+    record(SIGSEGV);
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_code = SEGV_MAPERR;
+    ucontext_t context;
+    memset(&context, 0, sizeof context);
+    handler_on_signal(SIGSEGV, &info, &context);
+    CHECK_EQ(process_recording()->header->ending_signal, SIGSEGV);
+    struct sigaction now;
+    passive_goes_on(process_self->ending_ns + 1000);
+    CHECK_EQ(process_recording()->header->ending_signal, SIGSEGV);
+    passive_goes_on(process_self->ending_ns + 2000000000);
+    CHECK_EQ(process_recording()->header->ending_signal, 0);
+    CHECK_EQ(sigaction(SIGSEGV, NULL, &now), 0);
+    CHECK(now.sa_sigaction == handler_on_signal);
+    handler_on_signal(SIGSEGV, &info, &context);
+    process_leaving(LEAVE_EXIT, 0, NULL);
+    CHECK_EQ(process_recording()->header->ending_signal, 0);
+}
+
+static void stops_if_not_continued(void) {
+    record(SIGTSTP);
+    raise(SIGTSTP); /* one_more sends SIGCONT, from within the handler */
+}
+
+/* SIGCONT cancels a stop that was taken, and not yet done. */
+static void a_stop_that_was_cancelled(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        continued_by = SIGTSTP;
+        stops_if_not_continued();
+        _exit((int)ledger(SIGTSTP)->delivered);
+    }
+    int status;
+    CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 1);
 }
 
 static void reaped_at_once(void) {
@@ -334,6 +458,46 @@ static void survived(void) {
     CHECK(!nested); /* one after the other, or a flood uses up the stack */
 }
 
+/* --- where the kernel refuses what it needs: seccomp(2) --------------------------------------- */
+
+static const int needed[] = {SYS_rt_tgsigqueueinfo, SYS_tgkill, SYS_kill, SYS_rt_sigprocmask,
+                             SYS_rt_sigpending};
+#define REFUSALS ((int)(sizeof needed / sizeof *needed))
+
+static void refuse(int number) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static int refused;
+
+static void refused_everything_before(void) {
+    pid_t parent = getpid();
+    record(SIGTERM);
+    int ready[2];
+    char c;
+    CHECK_EQ(pipe(ready), 0);
+    pid_t sender = fork();
+    if (sender == 0) { /* raise(3) is tgkill */
+        close(ready[1]);
+        CHECK_EQ(read(ready[0], &c, 1), 0);
+        kill(parent, SIGTERM);
+        _exit(0);
+    }
+    for (int i = 0; i <= refused; i++)
+        refuse(needed[i]);
+    close(ready[1]);
+    for (;;)
+        pause();
+}
+
 static void ok(void (*body)(void)) { CHECK_EQ(status_of(body), 0); }
 
 static void dies(void (*body)(void), int signum) {
@@ -343,6 +507,7 @@ static void dies(void (*body)(void), int signum) {
 }
 
 int main(void) {
+    CHECK(mkdtemp(directory));
     CHECK_EQ(process_start(), 0);
     handler_start();
     CHECK_EQ(install_record(SIGKILL, true), EINVAL);
@@ -355,7 +520,24 @@ int main(void) {
     stops_and_continues();
     ok(a_handler_gets_what_it_asked_for);
     dies(once, SIGUSR1);
-    dies(as_faulthandler_does, SIGSEGV);
+    for (int i = 0; i < 2; i++) {
+        raises = i;
+        dies(as_faulthandler_does, SIGSEGV);
+        one_fault_ended_it();
+    }
+    raises = false;
+    ok(probes_memory);
+    dies(probes_and_crashes_elsewhere, SIGSEGV);
+    one_fault_ended_it();
+    dies(probes_and_raises, SIGSEGV);
+    one_fault_ended_it();
+    ok(a_fault_that_does_not_come_again);
+    a_stop_that_was_cancelled();
+    for (int i = 0; i < REFUSALS; i++) {
+        refused = i;
+        dies(refused_everything_before, SIGTERM);
+    }
+    CHECK_EQ(rmdir(directory), 0);
     ok(reaped_at_once);
     ok(stop_gives_back_what_the_program_set);
     ok(in_a_vfork_child_the_table_is_its_parents);
