@@ -98,3 +98,14 @@ def test_a_hang_is_seen_and_the_rest_goes_on(planted):
     assert row.tests == 6
     assert "planted 2x hung for 2 s" in differences["test_a_hang"]
     assert "test_dies" in differences
+
+
+CPYTHONS = foreign.cpython(
+    "test_threading.InterruptMainTests", "test_asyncio.test_runners.RunTests"
+)
+
+
+def test_cpythons_own_tests_that_interrupt_the_main_thread(compare):
+    row = compare(CPYTHONS, "compat")
+    assert row.tests > 5
+    assert not row.differences, row.details()
