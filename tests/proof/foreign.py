@@ -20,6 +20,7 @@ and each run's log and output, is kept in --workspace.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -165,7 +166,18 @@ class Workspace:
         """With this checkout's sigrec, and the suites and what they need from PyPI."""
         environment = directory / "packages"
         directory.mkdir(parents=True, exist_ok=True)
-        pip = [str(environment / "bin/python"), "-m", "pip", "-q", "--disable-pip-version-check"]
+        with (directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be making it just now
+            cls._install(environment, python)
+            (packages,) = environment.glob("lib/python*/site-packages")
+            workspace = cls(directory, python, packages)
+            for source in SOURCES:
+                workspace._download(source, environment)
+        return workspace
+
+    @staticmethod
+    def _install(environment: Path, python: str) -> None:
+        pip = _pip(environment)
         done = environment / "done.json"
         had = json.loads(done.read_text()) if done.exists() else {}
         want = {"requirements": REQUIREMENTS, "sigrec": _fingerprint()}
@@ -185,18 +197,13 @@ class Workspace:
                 subprocess.run([*pip, "install", *options, copy], check=True)
         if had != want:
             done.write_text(json.dumps(want))
-        (packages,) = environment.glob("lib/python*/site-packages")
-        workspace = cls(directory, python, packages)
-        for source in SOURCES:
-            workspace._download(source, pip)
-        return workspace
 
-    def _download(self, source: str, pip: list[str]) -> None:
+    def _download(self, source: str, environment: Path) -> None:
         name = source.split("==")[0]
         if self.source(name) is None:
             to = self.directory / "sources"
             options = ["--no-deps", "--no-binary", name, "-d", str(to)]
-            subprocess.run([*pip, "download", *options, source], check=True)
+            subprocess.run([*_pip(environment), "download", *options, source], check=True)
             with tarfile.open(to / (source.replace("==", "-") + ".tar.gz")) as tar:
                 tar.extractall(to, filter="data")
 
@@ -212,11 +219,15 @@ class Workspace:
         return [str(self.directory / kind / "bin/python"), *options.get(mode, [])]
 
 
+def _pip(environment: Path) -> list[str]:
+    return [str(environment / "bin/python"), "-m", "pip", "-q", "--disable-pip-version-check"]
+
+
 def _fingerprint() -> str:
     """Of what sigrec is built from, so that it is built anew when it has changed."""
-    files = [*ROOT.glob("sigrec/**/*.p[yx]*"), *ROOT.glob("csrc/*.[ch]"), *ROOT.glob("*.*")]
+    files = [*ROOT.glob("sigrec/**/*.p[yx]*"), *ROOT.glob("csrc/*.[ch]")]
     digest = hashlib.sha256()
-    for file in sorted(file for file in files if file.is_file()):
+    for file in sorted([*files, ROOT / "setup.py", ROOT / "pyproject.toml"]):
         digest.update(str(file).encode() + file.read_bytes())
     return digest.hexdigest()
 
