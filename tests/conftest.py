@@ -13,6 +13,8 @@ import pytest
 
 import sigrec
 from sigrec import _core
+from sigrec._proc import host
+from sigrec._reader import places
 from tests.distributions import built  # noqa: F401
 
 
@@ -49,6 +51,8 @@ PRELUDE = """
 import os, signal, sys, threading, time
 import sigrec
 from sigrec import _core
+from sigrec._proc import host
+from sigrec._reader import places
 RT = signal.SIGRTMIN + 2
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # one write: whole lines
@@ -165,6 +169,11 @@ def with_room(call, *args, **options):
 
 def sigqueue(*args, **options):
     with_room(sigrec.sigqueue, *args, **options)
+
+
+def file_name(pid, number=1):
+    """Of the recording of a process of this PID namespace, which may not be the first."""
+    return str(places.Name(pid, host.pid_namespace(), number))
 
 
 def wait_until(condition, timeout=60):

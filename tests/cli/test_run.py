@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
+from tests.conftest import file_name
 
 SHOW = """
 import json, os, site, sys
@@ -120,7 +121,7 @@ def test_the_recording(place, run_directory):
     pid = int(done.stdout.split()[-1])
     # It stays after a clean exit: someone asked for it.
     with sigrec.open_recording(pid) as recording:
-        assert recording.path == str(run_directory / f"{pid}.sigrec")
+        assert recording.path == str(run_directory / file_name(pid))
         assert recording.state == "exited"
         assert recording.signals[10].delivered == 1
         assert recording.argv[-1] == code

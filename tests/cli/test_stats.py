@@ -12,7 +12,7 @@ import pytest
 
 from sigrec._reader import places
 from sigrec.cli import main
-from tests.conftest import RT, sigqueue
+from tests.conftest import RT, file_name, sigqueue
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
 USR1 = int(signal.SIGUSR1)
@@ -236,7 +236,7 @@ def test_terminal_and_a_hostile_name(tmp_path):
 
 def test_all(only_here):
     for pid in (1 << 30, (1 << 30) + 1):
-        RecordingBuilder(pid=pid).write(only_here / f"{pid}.sigrec")
+        RecordingBuilder(pid=pid).write(only_here / file_name(pid))
     found = json.loads(cli("stats", "--json").stdout)
     assert {1 << 30, (1 << 30) + 1} <= {process["pid"] for process in found["processes"]}
     text = cli("stats").stdout.decode()
@@ -282,7 +282,7 @@ def test_an_empty_file_of_a_process_that_is_gone_is_no_failure(only_here, child)
     done = cli("stats")
     assert str((1 << 30) + 7).encode() not in done.stdout + done.stderr
     p = child("hear()")
-    (only_here / f"{p.pid}.sigrec").touch()  # truncated, of one that lives: worth a word
+    (only_here / file_name(p.pid)).touch()  # truncated, of one that lives: worth a word
     assert f"{p.pid}.sigrec: is empty" in cli("stats").stderr.decode()
 
 

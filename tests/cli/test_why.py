@@ -15,7 +15,7 @@ from sigrec._proc import host
 from sigrec._times import rounded_duration
 from sigrec._why.sentence import why
 from sigrec.cli import main
-from tests.conftest import wait_until
+from tests.conftest import file_name, wait_until
 from tests.reader.builder import IDENTITY_AT, MONOTONIC, REALTIME, RecordingBuilder, event
 
 ME = os.getpid()
@@ -289,7 +289,7 @@ def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     killed, other = map(int, parent.stdout.readline().split())
-    wait_until(lambda: all((run_directory / f"{pid}.sigrec").exists() for pid in (killed, other)))
+    wait_until(lambda: all((run_directory / file_name(pid)).exists() for pid in (killed, other)))
     os.kill(killed, signal.SIGKILL)
     with sigrec.open_recording(parent.pid) as recording:
         wait_until(lambda: recording.signals[signal.SIGCHLD].delivered)
@@ -430,7 +430,7 @@ def test_a_parent_whose_recording_has_a_name(run_directory, tmp_path):
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     killed, other = map(int, parent.stdout.readline().split())
-    wait_until(lambda: all((run_directory / f"{pid}.sigrec").exists() for pid in (killed, other)))
+    wait_until(lambda: all((run_directory / file_name(pid)).exists() for pid in (killed, other)))
     os.kill(killed, signal.SIGKILL)
     with sigrec.open_recording(parent.pid) as recording:
         assert recording.path == str(tmp_path / "out")

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tracemalloc
 from html.parser import HTMLParser
 
@@ -225,6 +226,21 @@ def test_what_was_before_since_is_not_called_missing():
     builder.ledger(USR1, delivered=10, recorded=10)
     text = built(builder, since=list(Recording(Bytes(builder.read)).events())[5].time_ns)
     assert "All 5 events" in text and "no detail" not in text and "Only events since" in text
+
+
+def test_all_times_are_utc(monkeypatch, tmp_path):
+    """Those of the sentence, too, wherever the page is made."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        last = event(15, MONOTONIC)
+        builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+        with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
+            text = written(Source(recording))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert re.search(r"terminated by SIGTERM, .*, at 2026-01-02 03:04:05 UTC\.", text)
 
 
 def test_no_events_and_no_signals():

@@ -118,6 +118,13 @@ MUTANTS = [
     Mutant("any-directory", "csrc/recording.c",
            "(!any && (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))))", "0",
            "another user's directory is written to", "test_recording"),
+    Mutant("place-of-another", "csrc/recording.c",
+           "? linkat(directory, temporary, directory, name, 0)\n"
+           "               : linkat(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW)) == 0)",
+           "? linkat(directory, temporary, directory, name, 0)\n"
+           "               : (unlinkat(directory, name, 0), linkat(AT_FDCWD, self, directory, name,"
+           " AT_SYMLINK_FOLLOW))) == 0)",
+           "a recording of an earlier process is lost", "test_recording"),
     Mutant("overwritten-not-counted", "csrc/recording.c",
            "ledger_add(&recording->ledger[signo].overwritten, 1);\n    return true;",
            "return true;", "what the history lost cannot be told", "test_recording"),

@@ -13,6 +13,7 @@ from sigrec._proc import host, process
 from sigrec._reader import places
 from sigrec._recorder import retention
 from sigrec._why.sentence import why
+from tests.conftest import file_name
 from tests.reader.builder import BOOT, REALTIME, RecordingBuilder, event
 
 UID = os.geteuid()
@@ -282,7 +283,7 @@ def test_clean_keep(place):
 def test_clean_keeps_a_long_life_that_ended_just_now(place):
     """Of its file the time is that of its beginning: a tmpfs has no other."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    mine = RecordingBuilder(pid=process.pid).write(place / f"{process.pid}.sigrec")
+    mine = RecordingBuilder(pid=process.pid).write(place / file_name(process.pid))
     os.utime(mine, ns=(0, 0))
     fill(place, 16)
     retention.clean(str(place))

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import sigrec
-from tests.conftest import RT, sigqueue, wait_until
+from tests.conftest import RT, file_name, sigqueue, wait_until
 
 
 def test_parent_and_child_count_apart(child, run_directory):
@@ -240,7 +240,7 @@ def test_a_childs_recording_appears_with_its_first_signal(child, run_directory):
     )
     lines = {p.line(), p.line()}
     pid = int((lines - {"parent"}).pop())
-    path = run_directory / f"{pid}.sigrec"
+    path = run_directory / file_name(pid)
     assert not path.exists()
     sigqueue(pid, RT, 5)
     wait_until(path.exists)

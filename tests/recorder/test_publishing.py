@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import sigrec
+from tests.conftest import file_name
 from tests.reader.builder import RecordingBuilder
 
 REGISTER = """
@@ -114,7 +115,7 @@ def test_the_warning_is_about_the_callers_line(tmp_path):
 def test_what_an_earlier_process_of_the_same_pid_left_is_kept(child, run_directory):
     """Both are there, and the newest begun is meant."""
     p = child("hear(); sigrec.register(RT, print); say('ready'); hear()")
-    earlier = RecordingBuilder(pid=p.pid).write(run_directory / f"{p.pid}.sigrec")
+    earlier = RecordingBuilder(pid=p.pid).write(run_directory / file_name(p.pid))
     before = earlier.read_bytes()
     assert sigrec.open_recording(p.pid).state != "alive"
     p.tell()
@@ -122,7 +123,7 @@ def test_what_an_earlier_process_of_the_same_pid_left_is_kept(child, run_directo
     assert sigrec.open_recording(p.pid).state == "alive"
     assert earlier.read_bytes() == before
     assert {path.name for path in run_directory.iterdir()} == {
-        f"{p.pid}.sigrec", f"{p.pid}+2.sigrec"
+        file_name(p.pid), file_name(p.pid, 2)
     }  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def test_an_exec_in_the_same_pid_overwrites_nothing(run_directory):
     assert process.wait(60) == -1
     with sigrec.open_recording(process.pid) as recording:  # the newest begun
         assert recording.ending == (1, 0)
-    with sigrec.open_recording(run_directory / f"{process.pid}.sigrec") as recording:
+    with sigrec.open_recording(run_directory / file_name(process.pid)) as recording:
         assert recording.leave == "exec" and recording.signals[10].delivered == 1
 
 
