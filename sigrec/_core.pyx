@@ -45,6 +45,8 @@ cdef extern from "Python.h":
     unsigned long PyThread_get_thread_native_id() noexcept nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
     int PyErr_CheckSignals() except -1
+    PyObject *PySys_GetObject(const char *name)
+    int PySys_SetObject(const char *name, object value) except -1
     int PyGC_Enable()
     int PyGC_Disable()
     ctypedef void *PyThread_type_lock
@@ -379,6 +381,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                uint64_t since) except -1:
     """Calls handlers for what waits, of every signal of `mine`. Counts those of `only`.
     since: it began after this, which is not long ago; 0: it begins now."""
+    global failures, failed_in_thread
     cdef event e
     memset(&e, 0, sizeof(e))
     cdef int kind = QUEUE_NONE
@@ -406,6 +409,8 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                 arm(mine, mine == &in_thread or b.calls > SLOW)
             elif mine == &in_main:
                 kick_rest()
+                if others_wait and not reporting and frame is not None:
+                    end_watch()  # it was caught
             return 0
         if mine == &in_main:
             set_handling(handler.signum)
@@ -418,13 +423,20 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                 handler.function(handler.number, make_info(&e, offset), frame)
             else:
                 handler.function(handler.number, None, frame)
-        except:
+        except BaseException as error:
             mine.depth[handler.signum] -= 1
             if mine == &in_thread:
                 note_return(handler.signum)
+                failed_in_thread = handler.signum
+            elif isinstance(error, Exception) and (reporting or (others_wait and frame is None)):
+                failures += 1
+                if process_pid() == pid:
+                    continue
             leave_handling(mine, outer)
             if process_pid() == pid:
                 arm(mine)  # the exception surfaces now, the rest is handled next
+                if mine == &in_main and not is_idle(mine):
+                    watch_report()
             raise
         mine.depth[handler.signum] -= 1
         if mine == &in_thread:
@@ -432,6 +444,9 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
         if process_pid() != pid:
             leave_handling(mine, 0)
             return 0  # the handler forked: what waits is the parent's
+
+
+include "_core_failures.pxi"
 
 
 def dispatch(signum, frame):

@@ -247,6 +247,7 @@ def stop(double seconds) -> None:
     """At exit: handles what was delivered to the main thread, for so long at most. What comes from
     then on is counted, and not handled: CPython tears down its own table of handlers, which a trip
     reads."""
+    global failures
     cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
     cdef uint64_t calls, ignored = 0
     cdef list errors = []
@@ -260,6 +261,9 @@ def stop(double seconds) -> None:
         if in_main.calls == calls:
             break
     trip_set(NULL)
+    if len(errors) > 1:
+        failures += len(errors) - 1
+    tell_failures()
     if errors:
         raise errors[0]
 

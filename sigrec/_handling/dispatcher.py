@@ -44,12 +44,24 @@ def _run() -> None:
         sys.settrace(trace)
     if profile is not None:
         sys.setprofile(profile)
+    more: dict[int, int] = {}  # exceptions of the same backlog, by signal, after the first
     while True:
         try:
-            if not _core.dispatch_in_thread(LOOK_NS):
-                return
+            goes_on = _core.dispatch_in_thread(LOOK_NS)
         except BaseException as error:
-            _report(error)
+            signum = _core.failed_signal()
+            if signum in more:
+                more[signum] += 1
+            else:
+                more[signum] = 0
+                _report(error)
+            continue
+        if more:
+            if any(more.values()):
+                _core.tell(sum(more.values()))
+            more.clear()
+        if not goes_on:
+            return
 
 
 def _report(error: BaseException) -> None:

@@ -715,3 +715,90 @@ def test_what_a_thread_without_python_took_is_handled_in_a_loop(child):
         """
     )
     assert lines(p, 5) == ["1"] * 5
+
+
+# --- handlers that fail ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [2, 200])
+@pytest.mark.parametrize("hook", ["standard", "own", "stdout waits"])
+def test_the_first_exception_is_reported_and_the_others_are_counted(child, hook, n):
+    p = child(
+        """
+        import atexit
+        hook, n = sys.argv[1], int(sys.argv[2])
+        def own(kind, value, traceback):
+            for _ in range(1000): pass  # the others' handlers run here
+            print("HOOK", value, file=sys.stderr)
+        if hook == "own":
+            sys.excepthook = own
+        elif hook == "stdout waits":
+            print("x" * 1000)  # written when the program has ended
+        calls = 0
+        def handler(signum, frame):
+            global calls
+            calls += 1
+            raise RuntimeError("number %d" % calls)
+        sigrec.register(RT, handler)
+        atexit.register(lambda: os.write(2, ("LEDGER %d %s\\n" % (calls, ledger(RT))).encode()))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
+        for value in range(n): sigrec.sigqueue(os.getpid(), RT, value)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
+        """,
+        hook,
+        n,
+    )
+    errors = p.process.communicate(timeout=60)[1].decode()
+    assert errors.count("number 1\n") == 1 and "number 2" not in errors, errors
+    assert ("HOOK" if hook == "own" else "Traceback (most recent call last)") in errors
+    assert f"and {n - 1} more exception" in errors and "lost sys.stderr" not in errors
+    assert f"LEDGER {n} ({n}, {n}, {n}, 0)" in errors
+    assert p.process.returncode == 1
+
+
+def test_the_hook_is_the_programs_again_when_the_exception_was_caught(child):
+    p = child(
+        """
+        calls = 0
+        def handler(signum, frame):
+            global calls
+            calls += 1
+            if calls == 1: raise RuntimeError(calls)
+        hook = sys.excepthook
+        sigrec.register(RT, handler)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
+        for value in range(5): sigrec.sigqueue(os.getpid(), RT, value)
+        caught = []
+        for _ in range(3):
+            try:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
+                for _ in range(1000): pass
+            except RuntimeError as error:
+                caught.append(str(error))
+        say(*caught, calls, sys.excepthook is hook, *ledger(RT))
+        """
+    )
+    assert p.line() == "1 5 True 5 5 5 0"
+    assert p.process.communicate(timeout=60)[1] == b""
+
+
+def test_in_the_dispatcher_thread_the_first_one_gets_the_hook(child):
+    p = child(
+        """
+        seen = []
+        threading.excepthook = lambda arguments: seen.append(str(arguments.exc_value))
+        calls = 0
+        def handler(signum, frame):
+            global calls
+            calls += 1
+            raise RuntimeError(calls)
+        sigrec.register(RT, handler, deliver="thread")
+        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
+        for value in range(200): sigrec.sigqueue(os.getpid(), RT, value)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
+        sigrec.unregister(RT)
+        say(calls, seen[0], *ledger(RT))
+        """
+    )
+    assert p.line() == "200 1 200 200 200 0"
+    assert b" more exception" in p.process.communicate(timeout=60)[1]
