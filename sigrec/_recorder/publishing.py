@@ -190,12 +190,25 @@ def _leave_cleanly() -> None:
 
 
 def _worker_leaves() -> None:
-    error = sys.exc_info()[1]  # that its work ended with
-    if isinstance(error, SystemExit) and error.code:
+    error = sys.exc_info()[1]  # that its work ended with; since 3.13 only the status is left of it
+    if (isinstance(error, SystemExit) and error.code) or _worker_status():
         return  # no clean exit: os._exit comes next, with that status
     if error is not None and not isinstance(error, SystemExit):
         _set_reason(type(error))
     _core.say_goodbye()
+
+
+def _worker_status() -> int:
+    """Since 3.13 its finalizers run when it is known: a local of who calls os._exit with it."""
+    frame = sys._getframe() if sys.version_info >= (3, 13) else None
+    while frame is not None:
+        if frame.f_globals.get("__name__") in (
+            "multiprocessing.popen_fork", "multiprocessing.forkserver"
+        ):  # fmt: skip
+            code = frame.f_locals.get("code")
+            return code if isinstance(code, int) else 0
+        frame = frame.f_back
+    return 0
 
 
 def _note_exception() -> None:

@@ -153,7 +153,9 @@ def test_how_a_worker_of_multiprocessing_ended(child, run_directory):
     with sigrec.open_recording(status) as recording:
         assert recording.state == "ended"
     with sigrec.open_recording(failed) as recording:
-        assert (recording.state, recording.reason) == ("exited", "ValueError")
+        known = sys.version_info < (3, 13)  # since then only its status
+        expected = ("exited", "ValueError") if known else ("ended", None)
+        assert (recording.state, recording.reason) == expected
 
 
 def test_a_file_that_the_user_named_stays(child, tmp_path):
