@@ -9,6 +9,7 @@
 #include "filter.h"
 #include "got.h"
 #include "install.h"
+#include "interpose_send.h"
 #include "passive.h"
 #include "process.h"
 
@@ -135,11 +136,12 @@ static int our_prctl(int option, word a, word b, word c, word d) {
     return result;
 }
 
-static long our_syscall(long number, word a, word b, word c, word d, word e, word f) {
+static __attribute__((noinline)) long seccomp_by_number(long number, word a, word b, word c, word d,
+                                                        word e, word f) {
     const struct sock_fprog *program;
-    if (number == SYS_prctl && a == PR_SET_SECCOMP)
+    if (number == SYS_prctl)
         return our_prctl((int)a, b, c, d, e);
-    if (number != SYS_seccomp || a > SECCOMP_SET_MODE_FILTER || !notes() ||
+    if (a > SECCOMP_SET_MODE_FILTER || !notes() ||
         !has_filter(a == SECCOMP_SET_MODE_FILTER, c, &program))
         return syscall(number, a, b, c, d, e, f);
     uint32_t before = filter_add(program);
@@ -147,6 +149,21 @@ static long our_syscall(long number, word a, word b, word c, word d, word e, wor
     if (result < 0)
         filter_undo(before);
     return result;
+}
+
+/* syscall(2) has as many arguments as the call that it makes; by the ABIs that
+ * got.c knows the rest is not looked at. Whatever is not ours is a jump to the
+ * original, so that the stack is the caller's own: a raw clone(2) needs that. */
+#if defined(__GNUC__) && !defined(__clang__)
+__attribute__((optimize("optimize-sibling-calls")))
+#endif
+static long our_syscall(long number, word a, word b, word c, word d, word e, word f) {
+    if (number == SYS_seccomp || (number == SYS_prctl && a == PR_SET_SECCOMP))
+        return seccomp_by_number(number, a, b, c, d, e, f);
+    if (interpose_send_is(number))
+        return interpose_send_by_number(number, (long)a, (long)b, (long)c, (long)d, (long)e,
+                                        (long)f);
+    return syscall(number, a, b, c, d, e, f);
 }
 
 #define OF(function) (void (*)(void))(function)
@@ -172,10 +189,17 @@ bool interpose_install(void) {
         {"syscall", OF(syscall), OF(our_syscall)},
         {NULL, NULL, NULL},
     };
+    /* One table of both, since it has to outlive the process. */
+    static struct interposition all[sizeof table / sizeof *table + INTERPOSE_SEND_MOST];
     static bool done, worked;
     if (!done) {
         done = true;
-        worked = got_patch(table);
+        size_t n = 0;
+        for (const struct interposition *one = table; one->name; one++)
+            all[n++] = *one;
+        for (const struct interposition *one = interpose_send; one->name; one++)
+            all[n++] = *one;
+        worked = got_patch(all);
     }
     return worked;
 }

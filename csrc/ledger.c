@@ -39,6 +39,7 @@ void ledger_fold(struct ledger_entry *from, const struct recent *from_recent,
     fold(&from->abandoned, &to->abandoned);
     fold(&from->overruns, &to->overruns);
     fold(&from->unattributed, &to->unattributed);
+    fold(&from->sent, &to->sent);
     struct ledger_to there = {to, to_recent};
     struct event event;
     if (keep_read(&from->first, &event))

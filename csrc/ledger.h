@@ -32,7 +32,8 @@ struct ledger_entry {
     _Atomic uint32_t
         recent; /* the block of its newest events, from 1; 0: none yet; UINT32_MAX: none left */
     uint32_t reserved0;
-    uint64_t reserved1[4];
+    _Atomic uint64_t sent; /* by this process, to whomever: sent.h */
+    uint64_t reserved1[3];
     struct slot first; /* sequence 2 once written */
     struct slot last;  /* the newest, where the signal has no block: 2*ordinal+2 once written */
 };

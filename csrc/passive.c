@@ -64,6 +64,8 @@ static bool is_ignored(int signum, const struct sigaction *action) {
            (action->sa_handler == SIG_DFL && default_action(signum) == NOTHING);
 }
 
+bool passive_any(void) { return atomic_load_explicit(&watched, memory_order_relaxed) != 0; }
+
 bool passive_records(int signum) {
     return signum > 0 && signum < SIGREC_NSIG &&
            (atomic_load_explicit(&watched, memory_order_acquire) & signal_bit(signum));

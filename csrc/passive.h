@@ -29,6 +29,9 @@ void passive_stop(int signum);
 /* Any context. */
 bool passive_records(int signum);
 
+/* Any context. Whether any signal is recorded. */
+bool passive_any(void);
+
 /* Any context. sigaction(2), as the program means it. */
 int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous);
 

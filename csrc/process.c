@@ -144,7 +144,7 @@ int process_go_private(uint64_t capacity) {
 void process_fold(void) {
     const struct recording *own = process_adopted();
     if (own)
-        recording_fold(&nursery, own, &process_self->nursery_next);
+        recording_fold(&nursery, own, process_self->nursery_next);
 }
 
 void process_handled(int signum, uint64_t n) {

@@ -16,7 +16,7 @@
 struct process {
     _Atomic(const struct recording *) recording; /* NULL: nothing adopted yet */
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
-    uint64_t nursery_next;                       /* first nursery ticket that was not folded */
+    uint64_t nursery_next[RECORDING_RINGS];      /* first nursery tickets that were not folded */
     _Atomic uint64_t ordinal[SIGREC_NSIG];       /* signals taken by this process */
     _Atomic uint64_t trip_ns[SIGREC_NSIG];       /* trip.h, as the three below */
     _Atomic uint32_t again_begun[SIGREC_NSIG], again_done[SIGREC_NSIG];

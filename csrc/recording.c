@@ -19,7 +19,7 @@
 #define PAGE 4096
 
 struct layout {
-    uint64_t argv, ledger, senders, recent, identity, ring, size;
+    uint64_t argv, ledger, senders, recent, identity, sent, endings, children, ring, size;
 };
 
 static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
@@ -31,7 +31,10 @@ static struct layout layout_for(uint64_t capacity) {
     at.senders = at.ledger + round_up(SIGREC_NSIG * sizeof(struct ledger_entry));
     at.recent = at.senders + round_up(SENDER_ENTRIES * sizeof(struct sender_entry));
     at.identity = at.recent + round_up(RECENT_BLOCKS * RECENT_SLOTS * sizeof(struct slot));
-    at.ring = at.identity + round_up(sizeof(struct owner_identity));
+    at.sent = at.identity + round_up(sizeof(struct owner_identity));
+    at.endings = at.sent + round_up(RECORDING_SENT * sizeof(struct slot));
+    at.children = at.endings + round_up(RECORDING_ENDINGS * sizeof(struct slot));
+    at.ring = at.children + round_up(RECORDING_CHILDREN * sizeof(struct slot));
     at.size = at.ring + round_up(capacity * sizeof(struct slot));
     return at;
 }
@@ -57,6 +60,9 @@ static void write_header(struct recording_header *header, uint64_t capacity,
         {SECTION_HISTORY, SECTION_ESSENTIAL, at.ring, sizeof(struct slot), 0, capacity},
         {SECTION_RECENT, 0, at.recent, sizeof(struct slot), 0, RECENT_BLOCKS * RECENT_SLOTS},
         {SECTION_IDENTITY, 0, at.identity, sizeof(struct owner_identity), 0, 1},
+        {SECTION_SENT, 0, at.sent, sizeof(struct slot), 0, RECORDING_SENT},
+        {SECTION_ENDINGS, 0, at.endings, sizeof(struct slot), 0, RECORDING_ENDINGS},
+        {SECTION_CHILDREN, 0, at.children, sizeof(struct slot), 0, RECORDING_CHILDREN},
     };
     memcpy(header->sections, sections, sizeof sections);
     memcpy(header->id, owner->id, sizeof header->id);
@@ -74,16 +80,22 @@ static void write_header(struct recording_header *header, uint64_t capacity,
     memcpy((char *)header + at.identity, &owner->identity, sizeof owner->identity);
 }
 
+static struct ring ring_at(void *slots, uint64_t capacity, _Atomic uint64_t *head) {
+    return (struct ring){slots, capacity, head, NULL};
+}
+
 static void attach(struct recording *recording, void *base, uint64_t capacity, bool published) {
     struct layout at = layout_for(capacity);
     char *bytes = base;
     recording->header = base;
     recording->ledger = (struct ledger_entry *)(void *)(bytes + at.ledger);
     recording->senders = (struct sender_entry *)(void *)(bytes + at.senders);
-    recording->history.slots = (struct slot *)(void *)(bytes + at.ring);
-    recording->history.capacity = capacity;
-    recording->history.head = &recording->header->head;
-    recording->history.tail = NULL;
+    recording->history = ring_at(bytes + at.ring, capacity, &recording->header->head);
+    recording->sent = ring_at(bytes + at.sent, RECORDING_SENT, &recording->header->sent_head);
+    recording->endings =
+        ring_at(bytes + at.endings, RECORDING_ENDINGS, &recording->header->endings_head);
+    recording->children =
+        ring_at(bytes + at.children, RECORDING_CHILDREN, &recording->header->children_head);
     recording->recent.slots = (struct slot *)(void *)(bytes + at.recent);
     recording->recent.owner = recording->header->recent_owner;
     recording->size = at.size;
@@ -270,19 +282,48 @@ struct sender_entry *recording_write(const struct recording *recording, const st
     return sender;
 }
 
-void recording_fold(const struct recording *from, const struct recording *to, uint64_t *next) {
+/* Returns how many of the ring's tickets have been moved. */
+static uint64_t fold_ring(const struct ring *from, uint64_t next,
+                          void (*to)(const struct recording *, const struct event *),
+                          const struct recording *recording) {
+    uint64_t head = atomic_load_explicit(from->head, memory_order_relaxed);
+    if (head - next > from->capacity)
+        next = head - from->capacity;
+    for (; next < head; next++) {
+        struct event event;
+        if (ring_read(from, next, &event))
+            to(recording, &event);
+    }
+    return next;
+}
+
+static void to_history(const struct recording *to, const struct event *event) {
+    /* Its `recorded` was folded before: what does not fit counts as overwritten. */
+    if (!write_history(to, event))
+        ledger_add(&to->ledger[event->signo].overwritten, 1);
+}
+
+static void to_sent(const struct recording *to, const struct event *event) {
+    ring_push(&to->sent, event, &(uint64_t){0});
+}
+
+static void to_endings(const struct recording *to, const struct event *event) {
+    ring_push(&to->endings, event, &(uint64_t){0});
+}
+
+static void to_children(const struct recording *to, const struct event *event) {
+    ring_push(&to->children, event, &(uint64_t){0});
+}
+
+void recording_fold(const struct recording *from, const struct recording *to,
+                    uint64_t next[RECORDING_RINGS]) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
         ledger_fold(&from->ledger[signum], &from->recent, &to->ledger[signum], &to->recent);
     sender_fold(from->senders, to->senders);
-    uint64_t head = atomic_load_explicit(from->history.head, memory_order_relaxed);
-    if (head - *next > from->history.capacity)
-        *next = head - from->history.capacity;
-    for (; *next < head; ++*next) {
-        struct event event;
-        /* Its `recorded` was folded above: what does not fit counts as overwritten. */
-        if (ring_read(&from->history, *next, &event) && !write_history(to, &event))
-            ledger_add(&to->ledger[event.signo].overwritten, 1);
-    }
+    next[RING_HISTORY] = fold_ring(&from->history, next[RING_HISTORY], to_history, to);
+    next[RING_SENT] = fold_ring(&from->sent, next[RING_SENT], to_sent, to);
+    next[RING_ENDINGS] = fold_ring(&from->endings, next[RING_ENDINGS], to_endings, to);
+    next[RING_CHILDREN] = fold_ring(&from->children, next[RING_CHILDREN], to_children, to);
 }
 
 void recording_anchor(const struct recording *recording) {

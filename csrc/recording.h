@@ -49,8 +49,17 @@ enum recording_section_type {
     SECTION_HISTORY = 4,  /* struct slot: the ring */
     SECTION_RECENT = 5,   /* struct slot: blocks of RECENT_SLOTS; recent.h */
     SECTION_IDENTITY = 6, /* struct owner_identity, one */
+    SECTION_SENT = 7,     /* struct slot: a ring of what this process sent; sent.h */
+    SECTION_ENDINGS = 8,  /* struct slot: another, of what ends or stops others */
+    SECTION_CHILDREN = 9, /* struct slot: another, of what became of its children */
 };
-#define RECORDING_SECTIONS 6
+#define RECORDING_SECTIONS 9
+
+/* The rings: the history, and those of sent.h. */
+enum recording_ring { RING_HISTORY, RING_SENT, RING_ENDINGS, RING_CHILDREN, RECORDING_RINGS };
+#define RECORDING_SENT 256 /* slots, as of the next two a power of two */
+#define RECORDING_ENDINGS 64
+#define RECORDING_CHILDREN 256
 
 /* In `flags`: who does not know this type must not read the file. */
 #define SECTION_ESSENTIAL 1
@@ -103,7 +112,10 @@ struct recording_header {
     char reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
                                            the program that it exec'ed */
     _Atomic uint32_t recent_owner[RECENT_BLOCKS]; /* 736: the signal of each block; 0: free */
-    uint64_t reserved7[28];                       /* 800 */
+    _Atomic uint64_t sent_head;                   /* 800: the next tickets of these three */
+    _Atomic uint64_t endings_head;                /* 808 */
+    _Atomic uint64_t children_head;               /* 816 */
+    uint64_t reserved7[25];                       /* 824 */
     struct recording_section sections[RECORDING_SECTIONS]; /* 1024: at sections_offset */
 };
 
@@ -112,6 +124,7 @@ _Static_assert(offsetof(struct recording_header, anchor_count) == 256, "anchor_c
 _Static_assert(offsetof(struct recording_header, anchors) == 320, "anchors");
 _Static_assert(offsetof(struct recording_header, reason) == 608, "reason");
 _Static_assert(offsetof(struct recording_header, recent_owner) == 736, "recent_owner");
+_Static_assert(offsetof(struct recording_header, sent_head) == 800, "sent_head");
 _Static_assert(offsetof(struct recording_header, sections) == 1024, "sections");
 _Static_assert(sizeof(struct recording_header) <= 4096, "the header is one page");
 
@@ -120,6 +133,7 @@ struct recording {
     struct ledger_entry *ledger;  /* SIGREC_NSIG entries */
     struct sender_entry *senders; /* SENDER_ENTRIES */
     struct ring history;
+    struct ring sent, endings, children; /* sent.h */
     struct recent recent;
     size_t size;
     _Atomic bool published; /* a file that others can read */
@@ -152,8 +166,9 @@ void recording_unmap(struct recording *recording);
 struct sender_entry *recording_write(const struct recording *recording, const struct event *event);
 
 /* Interpreter context, one caller at a time. Moves counts and events of `from`
- * to `to`; `*next` is the first ticket of `from` that was not moved yet. */
-void recording_fold(const struct recording *from, const struct recording *to, uint64_t *next);
+ * to `to`; next: of each ring of `from` the first ticket that was not moved yet. */
+void recording_fold(const struct recording *from, const struct recording *to,
+                    uint64_t next[RECORDING_RINGS]);
 
 /* Signal context; at most one caller at a time. Notes how the clocks stand, if
  * they moved against each other by more than a millisecond. */

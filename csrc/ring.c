@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "ring.h"
 
+#include <stddef.h>
+
 /* Marks in a queue slot's sequence; a sequence never grows into them.
  * ABANDONED  with 2t+1: ticket t was given up, and its producer (or an older
  *            one) may still be writing here: nobody else may.
@@ -29,7 +31,7 @@ static void write_payload(struct slot *slot, const struct event *event) {
     event_store(slot, event);
 }
 
-bool ring_push(const struct ring *ring, const struct event *event, uint64_t *replaced) {
+struct slot *ring_push(const struct ring *ring, const struct event *event, uint64_t *replaced) {
     *replaced = 0;
     for (int i = 0; i < PUSH_TRIES; i++) {
         uint64_t t = atomic_fetch_add_explicit(ring->head, 1, memory_order_relaxed);
@@ -47,9 +49,9 @@ bool ring_push(const struct ring *ring, const struct event *event, uint64_t *rep
         write_payload(slot, event);
         /* Release: whoever sees 2t+2 sees the whole payload. */
         atomic_store_explicit(&slot->sequence, PUBLISHED(t), memory_order_release);
-        return true;
+        return slot;
     }
-    return false;
+    return NULL;
 }
 
 bool ring_read(const struct ring *ring, uint64_t ticket, struct event *event) {

@@ -29,10 +29,10 @@ struct ring {
 
 enum ring_peek { RING_NONE, RING_READY, RING_UNFINISHED };
 
-/* Signal context. False: not written, a slower producer holds each slot that
- * was tried. `*replaced` gets the tag word of the event that was overwritten,
- * or 0. */
-bool ring_push(const struct ring *ring, const struct event *event, uint64_t *replaced);
+/* Signal context. The slot that it was written to; NULL: not written, a slower
+ * producer holds each slot that was tried. `*replaced` gets the tag word of the
+ * event that was overwritten, or 0. */
+struct slot *ring_push(const struct ring *ring, const struct event *event, uint64_t *replaced);
 
 /* Signal context. False: not written, the queue is full (or the consumer gave
  * this ticket up in the meantime). */

@@ -28,6 +28,7 @@ int passive_record(int signum, bool even_ignored, const struct sigaction *progra
     return ENOSYS;
 }
 void passive_stop(int signum) { (void)signum; }
+bool passive_any(void) { return false; }
 bool passive_records(int signum) {
     (void)signum;
     return false;

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sigrec._signals.missed import Missed
     from sigrec._signals.names import signal_name, signal_number
     from sigrec._signals.sender import Sender
+    from sigrec._signals.sent import SentSignal
     from sigrec._signals.siginfo import SignalInfo
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "RecordingError",
     "Registration",
     "Sender",
+    "SentSignal",
     "SignalInfo",
     "SignalManager",
     "SignalStats",
@@ -75,6 +77,7 @@ _MODULES = {
     "Recording": "_reader.recording",
     "RecordingError": "_errors",
     "Registration": "_handling.registration",
+    "SentSignal": "_signals.sent",
     "Sender": "_signals.sender",
     "SignalInfo": "_signals.siginfo",
     "SignalManager": "_handling.manager",

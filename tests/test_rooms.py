@@ -59,12 +59,12 @@ LAYERS = [
         "action",
         "filter",
     },
-    {"recording", "process"},
+    {"recording", "process", "sent"},
     {"registry", "trip", "wake"},
     {"passive"},
     {"kick", "sigbus"},
     {"handler", "install"},
-    {"interpose", "got"},
+    {"interpose", "interpose_send", "got"},
     {"send", "timer", "flood"},
     {"unsupported"},  # what stands in for the others where there is no Linux
 ]

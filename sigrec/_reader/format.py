@@ -21,6 +21,7 @@ RECENT_BLOCKS = 16
 LARGEST_ENTRY = 1 << 16  # bytes
 LARGEST_SECTIONS = 64
 LARGEST_SENDERS = 1 << 16
+LARGEST_SENT = 1 << 16  # slots
 LARGEST_RING = 1 << 24  # slots: what configure() allows
 LARGEST_ARGV = 4096
 LARGEST_FILE = (LARGEST_RING + 4096) * SLOT_SIZE
@@ -36,10 +37,11 @@ _VERSION_3 = struct.Struct("=IIQII16s")
 _PARTS_AT = 16
 _SECTION = struct.Struct("=IIQIIQ")  # type, flags, offset, entry size, reserved, count
 _ESSENTIAL = 1
-ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY = range(1, 7)  # the types
+ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY, SENT, ENDINGS, CHILDREN = range(1, 10)  # types
 _SECTION_NAMES = {
     ARGV: "command line", LEDGER: "ledger", SENDERS: "table of senders", HISTORY: "ring",
-    RECENT: "newest events", IDENTITY: "identity",
+    RECENT: "newest events", IDENTITY: "identity", SENT: "signals that it sent",
+    ENDINGS: "signals that it sent to end others", CHILDREN: "children",
 }  # fmt: skip
 STATE_AT = 160
 HEAD_AT = 192
@@ -48,6 +50,7 @@ ANCHORS_AT = 320
 _SENDERS_2 = struct.Struct("=QII")  # of version 2
 _SENDERS_2_AT = 576
 RECENT_OWNERS_AT = 736
+SENT_HEADS_AT = 800  # of the sections SENT, ENDINGS and CHILDREN
 ENDING = struct.Struct("=IQIiI")  # from ENDING_AT: signal, ordinal, leave, status, handling
 ENDING_AT = 164
 LEAVE_NS_AT = 592
@@ -62,13 +65,13 @@ SLOT_FIELDS = (
     ("si_code", "i4"), ("si_pid", "i4"), ("si_uid", "u4"), ("datum", "u8"), ("tid", "u4"),
     ("si_errno", "i4"), ("detail", "i4"), ("si_timerid", "i4"),
 )  # fmt: skip
-COUNTERS = struct.Struct("=9Q2IQ")
+COUNTERS = struct.Struct("=9Q2IQ8xQ")
 FIRST_AT, LAST_AT = 128, 192
 # Of a sender, csrc/sender.h: key, count, last_ns, uid, code, named_ns, name, since_ns.
 SENDER = struct.Struct("=QQQIiQ16sQ")
 # Of the identity, csrc/owner.h: pgid, sid, ppid, time and mount namespace, ignored and blocked,
 # OOM kills; then the texts: host name, machine id, executable, cgroup.
-IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
+IDENTITY_ENTRY = struct.Struct("=iii4xQQQQq8x72s56s512s512s")
 SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
 MODES = {0: "released", 1: "registered", 2: "unregistered", 3: "recorded"}
 
@@ -112,6 +115,7 @@ class Header:
     capacity: int
     recent: Section | None
     identity: Section | None
+    rings: dict[int, Section]  # of what it sent and was told, by type
 
     def __init__(self, source: Source) -> None:
         raw = source.start(HEADER_SIZE)
@@ -142,6 +146,7 @@ class Header:
         self.ledger = sections[LEDGER]
         self.ring_at, self.capacity = sections[HISTORY].at, sections[HISTORY].entries
         self.recent, self.identity = sections.get(RECENT), sections.get(IDENTITY)
+        self.rings = {k: sections[k] for k in (SENT, ENDINGS, CHILDREN) if k in sections}
         (
             self.pid, self.uid, self.start_ticks, self.namespace, self.sigrtmin, _, boot_id,
             self.started_ns,
@@ -158,11 +163,12 @@ class Header:
                 raise source.bad(f"is corrupt: it has no {_SECTION_NAMES[kind]}")
         for kind, least in (
             (ARGV, 1), (LEDGER, LEDGER_ENTRY), (SENDERS, SENDER_ENTRY), (HISTORY, SLOT_SIZE),
-            (RECENT, SLOT_SIZE), (IDENTITY, IDENTITY_ENTRY.size),
+            (RECENT, SLOT_SIZE), (IDENTITY, IDENTITY_ENTRY.size), (SENT, SLOT_SIZE),
+            (ENDINGS, SLOT_SIZE), (CHILDREN, SLOT_SIZE),
         ):  # fmt: skip
             entry = sections[kind].entry if kind in sections else least
             # Of events one slot follows another, for those who read them as an array.
-            most = least if kind in (ARGV, HISTORY, RECENT) else LARGEST_ENTRY
+            most = LARGEST_ENTRY if kind in (LEDGER, SENDERS, IDENTITY) else least
             if not least <= entry <= most:
                 raise source.bad(
                     f"is corrupt: {entry} bytes in an entry of its {_SECTION_NAMES[kind]}"
@@ -177,7 +183,8 @@ class Header:
             raise source.bad(f"is corrupt: {count} entries in its ledger, not {LEDGER_COUNT}")
         for kind, largest in (
             (ARGV, LARGEST_ARGV), (SENDERS, LARGEST_SENDERS),
-            (RECENT, RECENT_BLOCKS * RECENT_SLOTS),
+            (RECENT, RECENT_BLOCKS * RECENT_SLOTS), (SENT, LARGEST_SENT),
+            (ENDINGS, LARGEST_SENT), (CHILDREN, LARGEST_SENT),
         ):  # fmt: skip
             if kind in sections and sections[kind].entries > largest:
                 raise source.bad(

@@ -54,6 +54,7 @@ class SignalStats(Value):
         "undetailed": "How many were handled or are pending without their siginfo.",
         "abandoned": "How many a cancel inside the signal's own handler left unhandled.",
         "overruns": "How many more expirations of a POSIX timer these signals stood for.",
+        "sent": "How many of this signal the process sent, to whomever. Known where it records.",
         "first": "The first event, a :class:`SignalInfo`; None where it is not known.",
         "last": "The newest event; None where it is not known.",
         "senders": "(:class:`Sender`, how many it sent), the most frequent first.",
@@ -73,6 +74,7 @@ class SignalStats(Value):
     undetailed: int
     abandoned: int
     overruns: int
+    sent: int
     first: SignalInfo | None
     last: SignalInfo | None
     senders: list[tuple[Sender, int]]
@@ -111,8 +113,8 @@ class Ledger:
             at = number * ledger.entry
             counters = COUNTERS.unpack_from(copies[1], at)
             (delivered, recorded, dropped, overwritten, queued, undetailed, handled, abandoned,
-             overruns, mode, replaced, unattributed) = counters  # fmt: skip
-            if not delivered and not mode:
+             overruns, mode, replaced, unattributed, sent) = counters  # fmt: skip
+            if not delivered and not mode and not sent:
                 continue
             stats = SignalStats()
             stats.signal = name(number, self._header.sigrtmin)
@@ -126,6 +128,7 @@ class Ledger:
             # In flight a signal may be handled before it is seen as queued.
             stats.pending = max(0, queued + undetailed - handled - abandoned)
             stats.undetailed, stats.abandoned, stats.overruns = undetailed, abandoned, overruns
+            stats.sent = sent
             stats.first = self._kept(copies, at + FIRST_AT, number, infos, names)
             if number in newest:
                 stats.last = infos.of(newest[number], names)

@@ -17,9 +17,11 @@ from sigrec._reader.format import (
     Header,
 )
 from sigrec._reader.history import PIECE, History
+from sigrec._reader.identity import identity
 from sigrec._reader.infos import Infos
 from sigrec._reader.ledger import Ledger
 from sigrec._reader.recent import Recent
+from sigrec._reader.sent import Sent
 from sigrec._signals.names import name
 from sigrec._times import aware, nanoseconds
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.source import Source
+    from sigrec._signals.sent import SentSignal
     from sigrec._signals.siginfo import SignalInfo
 
 
@@ -47,6 +50,8 @@ class Recording:
         self._recent = Recent(source, header)
         self._ledger = Ledger(source, header, self._recent, self._here)
         self._history = History(source, header)
+        self._sent = Sent(source, header, self._here)
+        self._identity = identity(source, header)
 
     # --- the header ----------------------------------------------------------------
 
@@ -61,6 +66,10 @@ class Recording:
         """When a process that began to record saw this one alive, as the file's time says."""
         status = self._source.status
         return 0 if status is None else status.st_mtime_ns
+
+    def _began_ns(self) -> int | None:
+        """When the recording was made, as CLOCK_MONOTONIC; None: it has no anchor."""
+        return Infos(self._source, self._here).began_ns
 
     def _same_pids(self, other: Recording) -> bool:
         """Whether a pid means the same process in both, as one user says."""
@@ -256,6 +265,12 @@ class Recording:
                 yield missing.pop()
             yield event
         yield from reversed(missing)
+
+    def sent(self) -> list[SentSignal]:
+        """What is kept of the signals that the process sent, in order: the newest 256, and of those
+        that end or stop others (SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT, SIGSTOP) the
+        newest 64. Written where the process records (record(), ``sigrec run``)."""
+        return self._sent.signals()
 
     def __iter__(self) -> Iterator[SignalInfo]:
         return self.events()

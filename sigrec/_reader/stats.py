@@ -123,6 +123,7 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
         "undetailed": stats.undetailed,
         "abandoned": stats.abandoned,
         "overruns": stats.overruns,
+        "sent": stats.sent,
         "first": _when(stats.first),
         "last": _when(stats.last),
         "senders": [{**sender_fields(s), "count": count} for s, count in stats.senders],

@@ -9,19 +9,20 @@ from sigrec._why.cause import cause, records_all
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
-    from sigrec._why.parents import Parents
+    from sigrec._why.witnesses import Witnesses
 
 
-def state_words(recording: Recording, parents: Parents | None = None) -> str:
+def state_words(recording: Recording, witnesses: Witnesses | None = None) -> str:
     """Its state, and where it is known what ended it: that. (``sigrec why`` says it whole.)"""
-    found = cause(recording, parents)
+    found = cause(recording, witnesses)
     told = ", as its parent was told" if found.told else ""
     status_words = "" if found.status is None else f" with status {found.status}"
     if found.kind == "alive":
         return "alive"
     if found.kind == "signal":
-        how = "killed" if found.told else "ended"
-        return f"{how} by {recording.name(found.signal or 0)}{told}"
+        how = "killed" if found.told or found.sent_by else "ended"
+        by = f", sent by PID {found.sent_by.sender.pid}" if found.sent_by else told
+        return f"{how} by {recording.name(found.signal or 0)}{by}"
     if found.kind == "exec":
         became = f": {printable(found.reason)}" if found.reason else ""
         return f"replaced by another program (exec){became}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from typing import NamedTuple
 
 from sigrec._signals.codes import CLD_EXITED
-from sigrec._why.parents import Parents, Told
+from sigrec._why.witnesses import Witnesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
+    from sigrec._why.parents import Told
+    from sigrec._why.senders import SentBy
 
 
 class Cause(NamedTuple):
@@ -17,7 +20,8 @@ class Cause(NamedTuple):
 
     signal, ordinal: what ended it. status: what it exited with, where that is known. reason: the
     exception, or the program that it became. at_once: by os._exit. told: by whom this is known,
-    where the process itself did not record it.
+    where the process itself did not record it. sent_by: who sent the signal, where the process
+    could not record that and the sender did.
     """
 
     kind: str
@@ -27,9 +31,10 @@ class Cause(NamedTuple):
     reason: str | None = None
     at_once: bool = False
     told: Told | None = None
+    sent_by: SentBy | None = None
 
 
-def cause(recording: Recording, parents: Parents | None = None) -> Cause:
+def cause(recording: Recording, witnesses: Witnesses | None = None) -> Cause:
     state = recording.state
     if state == "alive":
         return Cause("alive")
@@ -42,11 +47,18 @@ def cause(recording: Recording, parents: Parents | None = None) -> Cause:
         reason = None if at_once else recording.reason
         kind = "exit" if reason is None else "exception"
         return Cause(kind, status=recording.status, reason=reason, at_once=at_once)
-    told = (parents or Parents()).told_of(recording)
-    if told is not None and told.info.si_code == CLD_EXITED:
-        return Cause("exit", status=told.info.si_status, told=told)
+    witnesses = witnesses or Witnesses()
+    told = witnesses.parents.told_of(recording)
+    if told is not None and told.info.code == CLD_EXITED:
+        return Cause("exit", status=told.info.status, told=told)
     if told is not None:
-        return Cause("signal", told.info.si_status, told=told)
+        until_ns = told.info.monotonic_ns
+        sent_by = witnesses.senders.sent_by(recording, told.info.status, until_ns)
+        return Cause("signal", told.info.status, told=told, sent_by=sent_by)
+    if state == "ended":
+        sent_by = witnesses.senders.sent_by(recording, signal.SIGKILL)
+        if sent_by is not None:
+            return Cause("signal", signal.SIGKILL, sent_by=sent_by)
     return Cause("unknown")
 
 

@@ -7,7 +7,7 @@ import math
 from sigrec._errors import NoRecordingError
 from sigrec._reader import index, places
 from sigrec._why.cause import cause
-from sigrec._why.parents import Parents
+from sigrec._why.witnesses import Witnesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def newest() -> Recording:
         raise NoRecordingError(
             f"no process of this user has a recording{f' in {where} (SIGREC_DIR)' if where else ''}"
         )
-    parents = Parents()
-    causes = {id(recording): cause(recording, parents) for recording in found}
+    witnesses = Witnesses()
+    causes = {id(recording): cause(recording, witnesses) for recording in found}
     begun = sorted(recording.started_ns for recording in found)
 
     def rank(recording: Recording) -> tuple[bool, float]:
@@ -47,7 +47,10 @@ def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
     if recording.leave_time_ns is not None:
         return recording.leave_time_ns
     if what.told is not None:
-        return what.told.info.time_ns
+        told_ns: int = what.told.info.time_ns
+        return told_ns
+    if what.sent_by is not None:
+        return what.sent_by.sent.time_ns
     if what.kind == "signal":
         info = recording.signals[what.signal or 0].last
         if info is not None:

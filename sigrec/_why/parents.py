@@ -1,4 +1,4 @@
-"""What parents were told of their children."""
+"""What parents were told of their children: by SIGCHLD, and by wait(2)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from sigrec._errors import RecordingError
 from sigrec._reader import index, places
+from sigrec._reader.sent import ChildTold
 from sigrec._signals.codes import CLD_CONTINUED, CLD_STOPPED
 from sigrec._signals.words import CHILD_ENDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
-    from sigrec._signals.siginfo import SignalInfo
 
 
 class Told(NamedTuple):
@@ -22,16 +22,17 @@ class Told(NamedTuple):
     nobody continued it."""
 
     parent: Recording
-    info: SignalInfo
-    stop: SignalInfo | None
+    info: ChildTold
+    stop: ChildTold | None
 
 
 class Parents:
-    """What processes were told of their children, by SIGCHLD, where they handled and recorded that:
-    it has wait(2)'s status, which is not the child's to write."""
+    """What processes were told of their children, where they recorded that. It has wait(2)'s
+    status, which is not the child's to write. SIGCHLD comes first, but is recorded only where it
+    is handled, and several merge into one; wait(2) tells of each."""
 
     def __init__(self) -> None:
-        self._read: dict[str, tuple[Recording, list[SignalInfo]] | None] = {}
+        self._read: dict[str, tuple[Recording, list[ChildTold]] | None] = {}
 
     def told_of(self, child: Recording) -> Told | None:
         stats = child.signals.values()
@@ -43,21 +44,26 @@ class Parents:
             if changes and child._same_pids(parent):
                 stop = None
                 for info in changes:
-                    if info.si_pid != child.pid or info.time_ns < child.started_ns:
+                    if info.pid != child.pid or info.time_ns < child.started_ns:
                         continue
-                    if info.si_code in CHILD_ENDED:
+                    if info.code in CHILD_ENDED:
                         if info.time_ns >= last:
                             return Told(parent, info, stop)
                         stop = None  # of another process that had this PID
                     else:
-                        stop = info if info.si_code == CLD_STOPPED else None
+                        stop = info if info.code == CLD_STOPPED else None
         return None
 
     @staticmethod
-    def _changes(path: str) -> tuple[Recording, list[SignalInfo]] | None:
-        wanted = {*CHILD_ENDED, CLD_STOPPED, CLD_CONTINUED}
+    def _changes(path: str) -> tuple[Recording, list[ChildTold]] | None:
         for parent in index.opened([path]):
             with suppress(RecordingError):  # cut short just now
-                events = parent.events(signal.SIGCHLD)
-                return parent, [info for info in events if info.si_code in wanted]
+                changes = parent._sent.children() + [
+                    ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
+                    for e in parent.events(signal.SIGCHLD)
+                    if e.si_pid is not None
+                ]
+                wanted = {*CHILD_ENDED, CLD_STOPPED, CLD_CONTINUED}
+                changes = [change for change in changes if change.code in wanted]
+                return parent, sorted(changes, key=lambda change: change.monotonic_ns)
         return None

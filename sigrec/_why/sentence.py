@@ -1,7 +1,7 @@
 """One sentence about what ended a process, who sent that, when, and what came before it.
 
-No more than recordings and /proc tell. A process cannot see its own SIGKILL: its parent is told, and
-if that was recorded, this says it.
+No more than recordings and /proc tell. A process cannot see its own SIGKILL: its parent is told, its
+sender knows, and where these recorded it, this says it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.parents import Told
+    from sigrec._why.senders import SentBy
 
 
+_REASON_NS = 60_000_000_000  # what a sender got longer ago is hardly why it sent
 _ENDS_WHAT_IS_NOT_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV)
 
 
@@ -59,7 +61,9 @@ class _Why:
         if found.kind == "alive":
             return self._alive()
         if found.told is not None:
-            return self._as_its_parent_was_told(found.told)
+            return self._as_its_parent_was_told(found.told, found.sent_by)
+        if found.sent_by is not None:
+            return self._as_its_sender_says(found.sent_by)
         if found.kind == "signal":
             return self._by_signal(found.signal or 0, found.ordinal or 0)
         if found.kind == "exec":
@@ -191,22 +195,59 @@ class _Why:
             f"nothing more is known{self._handling(', but that it was')}{last}."
         )
 
-    def _as_its_parent_was_told(self, told: Told) -> str:
+    def _as_its_parent_was_told(self, told: Told, by: SentBy | None) -> str:
         parent, info, stop = told
-        status = info.si_status or 0
-        what = parent.name(status) if info.si_code != CLD_EXITED else str(status)
+        status = info.status
+        what = parent.name(status) if info.code != CLD_EXITED else str(status)
         command = shortened(_command(parent), 40)
         stopped = ""
         if stop is not None:
             after = rounded_duration(max(0, info.monotonic_ns - stop.monotonic_ns))
-            stopped = f", {after} after it was stopped by {parent.name(stop.si_status or 0)}"
-        who = "" if info.si_code == CLD_EXITED else "; who sent that, nobody is told"
+            stopped = f", {after} after it was stopped by {parent.name(stop.status)}"
         last = self._last_signal("the last that it received was") if self._newest() else ""
+        if by is not None:
+            return (
+                f"{self.who} {CHILD_ENDED[info.code]} {what}{self._sent_by(by, parent)}{stopped}"
+                f"{self._handling()}{last}."
+            )
+        who = "" if info.code == CLD_EXITED else "; who sent that, nobody is told"
         return (
-            f"{self.who} {CHILD_ENDED[info.si_code]} {what}{stopped}, as its parent, PID "
+            f"{self.who} {CHILD_ENDED[info.code]} {what}{stopped}, as its parent, PID "
             f"{parent.pid} ({command}), was told at {self._clock(info.time_ns)}{who}"
             f"{self._handling()}{last}."
         )
+
+    def _as_its_sender_says(self, by: SentBy) -> str:
+        last = self._last_signal("the last that it received was") if self._newest() else ""
+        return (
+            f"{self.who} was killed by {by.sent.signal_name}{self._sent_by(by)}{self._handling()}"
+            f"{last}."
+        )
+
+    def _sent_by(self, by: SentBy, parent: Recording | None = None) -> str:
+        """As the sender wrote it down, and what that had got before, if it had."""
+        sender, sent = by
+        is_parent = sender.pid == (parent.pid if parent else self.recording._identity.ppid)
+        child = "its parent, " if is_parent else ""
+        text = (
+            f", sent by {child}PID {sender.pid} ({shortened(_command(sender), 40)}) at "
+            f"{self._clock(sent.time_ns)}, as that process recorded"
+        )
+        reason = max(
+            (
+                stats.last
+                for number, stats in sender.signals.items()
+                if stats.last and number not in HARMLESS
+                if stats.last.monotonic_ns <= sent.monotonic_ns
+            ),
+            key=lambda info: info.monotonic_ns,
+            default=None,
+        )
+        if reason is None or sent.monotonic_ns - reason.monotonic_ns > _REASON_NS:
+            return text
+        after = rounded_duration(sent.monotonic_ns - reason.monotonic_ns)
+        theirs = _Why(sender, self._clock is _utc_clock)
+        return f"{text}, {after} after that had got {theirs._from(reason)}"
 
     # --- the parts ---------------------------------------------------------------------------
 

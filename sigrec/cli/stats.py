@@ -21,7 +21,7 @@ from sigrec._reader.stats import Stats
 from sigrec._text import number, printable, shortened
 from sigrec._times import local_date, local_time
 from sigrec._why.brief import pending_words, state_words
-from sigrec._why.parents import Parents
+from sigrec._why.witnesses import Witnesses
 from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
 
@@ -78,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
     elif not stats.processes:
         print("No process of this user publishes a recording.")
     else:
-        parents = Parents()
-        words = (state_words(recording, parents) for recording in recordings)
+        witnesses = Witnesses()
+        words = (state_words(recording, witnesses) for recording in recordings)
         waits = map(pending_words, recordings)
         print("\n".join(map(_show, stats.processes, words, waits)), end="")
     for recording in recordings:
@@ -136,6 +136,7 @@ def _counters(signals: list[SignalStats]) -> str:
         "overwritten>": [_unless_0(s.overwritten) for s in signals],
         "no detail>": [_unless_0(s.undetailed) for s in signals],
         "dropped>": [_unless_0(s.dropped) for s in signals],
+        "sent>": [_unless_0(s.sent) for s in signals],
     }
     columns = {
         "signal": [s.signal for s in signals],
@@ -147,6 +148,7 @@ def _counters(signals: list[SignalStats]) -> str:
         "pending>": [number(s.pending) if s.ever_registered else "-" for s in signals],
         "no detail>": [number(s.undetailed) for s in signals],
         "dropped>": [number(s.dropped) for s in signals],
+        "sent>": [number(s.sent) for s in signals],
         "last": [_last(s) for s in signals],
     }
     for title, cells in more.items():

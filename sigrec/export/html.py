@@ -180,8 +180,10 @@ def _gap_in_words(lane: Lane) -> str:
     if lane.seen:
         text += f" ({', '.join(f'{number(n)} {place}' for place, n in places.items() if n)})"
     text += "."
-    if lane.stats is not None and lane.stats.overwritten:
-        text += f" Overwritten by newer ones: {number(lane.stats.overwritten)}."
+    # What the history has lost can still be among the newest of its signal, and shown.
+    overwritten = 0 if lane.stats is None else min(lane.stats.overwritten, lane.missing)
+    if overwritten:
+        text += f" Overwritten by newer ones: {number(overwritten)}."
     if lane.stats is not None and lane.stats.dropped:
         text += f" Dropped (counted, but never recorded): {number(lane.stats.dropped)}."
     return text

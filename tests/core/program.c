@@ -3,8 +3,11 @@
  * bound at once and read-only after that, and once bound lazily. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef int (*sigaction_function)(int, const struct sigaction *, struct sigaction *);
@@ -44,3 +47,26 @@ void (*by_signal(int signum, void (*handler)(int)))(int) { return signal(signum,
 void leave(int status) { _exit(status); }
 
 int become(const char *path, char *const argv[]) { return execv(path, argv); }
+
+int send_by_kill(pid_t pid, int signum) { return kill(pid, signum); }
+int send_by_killpg(pid_t group, int signum) { return killpg(group, signum); }
+int send_by_raise(int signum) { return raise(signum); }
+int send_to_thread(pthread_t thread, int signum) { return pthread_kill(thread, signum); }
+int send_by_sigqueue(pid_t pid, int signum, union sigval value) {
+    return sigqueue(pid, signum, value);
+}
+long by_number(long number, long a, long b, long c) { return syscall(number, a, b, c, 0, 0, 0); }
+pid_t wait_for(pid_t pid, int *status, int options) { return waitpid(pid, status, options); }
+int wait_by_id(pid_t pid, siginfo_t *info, int options) {
+    return waitid(P_PID, (id_t)pid, info, options);
+}
+
+/* What a vfork child sends is not its parent's. */
+pid_t vfork_and_kill(pid_t pid, int signum) {
+    pid_t child = vfork();
+    if (child == 0) {
+        kill(pid, signum);
+        _exit(0);
+    }
+    return child;
+}

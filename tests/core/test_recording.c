@@ -152,11 +152,11 @@ static void fold_moves_counts_and_events(void) {
     CHECK(recording_private(&from, 16, &owner) == 0);
     CHECK(recording_private(&to, 64, &owner) == 0);
     write_n(&from, 10, 20);
-    uint64_t next = 0;
-    recording_fold(&from, &to, &next);
+    uint64_t next[RECORDING_RINGS] = {0};
+    recording_fold(&from, &to, next);
     write_n(&from, 10, 2); /* a straggler */
-    recording_fold(&from, &to, &next);
-    recording_fold(&from, &to, &next);
+    recording_fold(&from, &to, next);
+    recording_fold(&from, &to, next);
     CHECK_EQ(to.ledger[10].delivered, 22);
     CHECK_EQ(to.ledger[10].recorded, 22);
     CHECK_EQ(*to.history.head, 18); /* 16 that were still there, and 2 */

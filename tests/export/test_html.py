@@ -186,13 +186,16 @@ def test_it_is_self_contained_and_semantic(target):
 def test_what_is_not_kept_is_shown_as_a_gap_and_said(forgetful):
     page = Page(export(forgetful.pid))
     text = page.text()
-    assert "SIGUSR1: no detail of 1 of 1. Overwritten by newer ones: 1." in text
+    assert (
+        "SIGUSR1: no detail of 36 of 100 (36 before the first that is shown). Overwritten by newer "
+        "ones: 36."
+    ) in text
     assert (
         "SIGRTMIN+2: no detail of 936 of 1,000 (936 before the first that is shown). "
         "Overwritten by newer ones: 936." in text
     )
     gaps = [text for _, text in page.all("rect", **{"class": "gap"}) if text]
-    assert gaps == ["1 before", "936 before"]
+    assert gaps == ["36 before", "936 before"]
 
 
 def data(text):

@@ -14,10 +14,14 @@ SENDERS = 512
 BLOCKS, BLOCK = 16, 64  # of the newest events; slots in one
 RECENT_AT = SENDERS_AT + SENDERS * SLOT
 IDENTITY_AT = RECENT_AT + BLOCKS * BLOCK * SLOT
-RING_AT = IDENTITY_AT + PAGE
+SENT_AT = IDENTITY_AT + PAGE
+ENDINGS_AT = SENT_AT + 256 * SLOT
+CHILDREN_AT = ENDINGS_AT + 64 * SLOT
+RING_AT = CHILDREN_AT + 256 * SLOT
+SENT_HEAD_AT = 800  # of the three, one after another
 SECTIONS_AT = 1024
 OWNERS_AT = 736
-IDENTITY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
+IDENTITY = struct.Struct("=iii4xQQQQq8x72s56s512s512s")
 
 BOOT = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -81,6 +85,9 @@ FIELDS = {
     **section(3, "ring_offset", "event_size", "ring_capacity"),
     **section(4, "recent_offset", "recent_entry", "recent_count"),
     **section(5, "identity_offset", "identity_entry", "identity_count"),
+    **section(6, "sent_offset", "sent_entry", "sent_count"),
+    **section(7, "endings_offset", "endings_entry", "endings_count"),
+    **section(8, "children_offset", "children_entry", "children_count"),
 }
 
 COUNTERS = (
@@ -131,12 +138,21 @@ class RecordingBuilder:
         )  # fmt: skip
         if version != 2:
             self.set(
-                sections_offset=SECTIONS_AT, sections_count=6, sections_entry=32,
+                sections_offset=SECTIONS_AT, sections_count=9, sections_entry=32,
                 id=bytes(range(16)), argv_entry=1, recent_offset=RECENT_AT, recent_entry=SLOT,
                 recent_count=BLOCKS * BLOCK, identity_offset=IDENTITY_AT,
                 identity_entry=IDENTITY.size, identity_count=1,
+                sent_offset=SENT_AT,
+                sent_entry=SLOT,
+                sent_count=256,
+                endings_offset=ENDINGS_AT,
+                endings_entry=SLOT,
+                endings_count=64,
+                children_offset=CHILDREN_AT,
+                children_entry=SLOT,
+                children_count=256,
             )  # fmt: skip
-            for n, flags in enumerate((0, 1, 0, 1, 0, 0)):
+            for n, flags in enumerate((0, 1, 0, 1, 0, 0, 0, 0, 0)):
                 self.section(n, n + 1, flags)
         self.anchors((MONOTONIC, REALTIME))
 
@@ -199,6 +215,32 @@ class RecordingBuilder:
         struct.pack_into(
             "=QQQIiQ16sQ", self.raw, at, key, count, last_ns, uid, code, named_ns, name, since_ns
         )
+        return self
+
+    def identity(self, pgid=0, sid=0, ppid=0, time_namespace=0, mount_namespace=0, ignored=0,
+                 blocked=0, oom_kills=-1, host_name=b"", machine_id=b"", executable=b"",
+                 cgroup=b""):  # fmt: skip
+        IDENTITY.pack_into(
+            self.raw, IDENTITY_AT, pgid, sid, ppid, time_namespace, mount_namespace, ignored,
+            blocked, oom_kills, host_name, machine_id, executable, cgroup,
+        )  # fmt: skip
+        return self
+
+    def sent(self, ticket, signum, target, monotonic_ns=MONOTONIC, how=1, result=0, ending=True):
+        """What the process sent; ending: in the ring of what ends others, too."""
+        payload = event(signum, monotonic_ns, ticket, how, target, detail=result)
+        for n, (at, size) in enumerate(((SENT_AT, 256), (ENDINGS_AT, 64))[: 1 + ending]):
+            slot = at + ticket % size * SLOT
+            self.raw[slot : slot + SLOT] = struct.pack("=Q", 2 * ticket + 2) + payload
+            struct.pack_into("=Q", self.raw, SENT_HEAD_AT + 8 * n, ticket + 1)
+        return self
+
+    def child(self, ticket, pid, code, status, monotonic_ns=MONOTONIC):
+        """What the process was told of a child."""
+        slot = CHILDREN_AT + ticket % 256 * SLOT
+        payload = event(17, monotonic_ns, 0, code, pid, detail=status)
+        self.raw[slot : slot + SLOT] = struct.pack("=Q", 2 * ticket + 2) + payload
+        struct.pack_into("=Q", self.raw, SENT_HEAD_AT + 16, ticket + 1)
         return self
 
     def read(self, offset, size):

@@ -24,6 +24,7 @@ from sigrec.cli import tail
 from sigrec.export import Source, writer
 from tests.reader.builder import (
     ARGV_AT,
+    CHILDREN_AT,
     COUNTERS,
     ENTRY,
     FIELDS,
@@ -34,6 +35,8 @@ from tests.reader.builder import (
     RECENT_AT,
     SECTIONS_AT,
     SENDERS_AT,
+    SENT_AT,
+    SENT_HEAD_AT,
     SLOT,
     RecordingBuilder,
     event,
@@ -73,6 +76,8 @@ def base(random):
         if builder.version == 3:
             block, ordinal = random.randrange(16), random.randrange(200)
             builder.recent(block, signum, ordinal, event(signum, MONOTONIC, ordinal, code, 77))
+            builder.sent(ordinal, signum, random.choice((4242, 0, -1, -77)), how=block)
+            builder.child(ordinal, random.choice((4242, 77)), random.randrange(8), signum)
         builder.sender(
             random.randrange(64), signum, 77, ticket + 1, random.choice(("process", "kernel", "child")),
             named_ns=1, name=random.choice(HOSTILE)[:16],
@@ -97,9 +102,13 @@ def change(random, raw):
 
     kind = random.randrange(10)
     if kind == 8:
-        put(SECTIONS_AT + 4 * random.randrange(6 * 8), random.choice((4, 8)))
+        put(SECTIONS_AT + 4 * random.randrange(9 * 8), random.choice((4, 8)))
     elif kind == 9:
-        put(random.choice((OWNERS_AT, RECENT_AT)) + 4 * random.randrange(64), 4)
+        put(
+            random.choice((OWNERS_AT, RECENT_AT, SENT_AT, CHILDREN_AT, SENT_HEAD_AT))
+            + 4 * random.randrange(64),
+            4,
+        )
     elif kind == 0:
         at, form = FIELDS[random.choice([name for name in FIELDS if name != "magic"])]
         put(at, {"H": 2, "I": 4, "i": 4, "Q": 8}.get(form, 4))

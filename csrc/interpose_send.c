@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Any context: a handler may call kill(2), wait(2) and waitpid(2)
+ * (signal-safety(7)), and so may what is between vfork(2) and exec. So these
+ * hold nothing while the original runs, keep errno, allocate nothing, read no
+ * names, and write nothing in a vfork child, which has our memory.
+ *
+ * The system calls that they add: getpid, to know a vfork child; clock_gettime
+ * (vDSO); of a signal that goes through a pidfd openat, read and close.
+ */
+#define _GNU_SOURCE
+#include "interpose_send.h"
+
+#include "filter.h"
+#include "passive.h"
+#include "process.h"
+#include "sent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+
+/* --- sending ------------------------------------------------------------------------ */
+
+static bool recorded(int signum) {
+    return signum > 0 && signum < SIGREC_NSIG && passive_any() && !process_is_vfork_child();
+}
+
+static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t tid, uint64_t value) {
+    struct sent_call call = {{NULL, NULL}, 0};
+    if (!recorded(signum))
+        return call;
+    struct event event;
+    memset(&event, 0, sizeof event);
+    event.signo = (uint32_t)signum;
+    event.code = (int32_t)how;
+    event.pid = pid;
+    event.uid = (uint32_t)tid;
+    event.datum = value;
+    event.tid = filter_allows(FILTERED_GETTID) ? (uint32_t)syscall(SYS_gettid) : 0;
+    return sent_begin(process_recording(), &event);
+}
+
+/* result: as the C library has it, -1 with errno; or an error number. */
+static int end_call(const struct sent_call *call, int result) {
+    int saved_errno = errno;
+    sent_end(call, result == 0 ? 0 : saved_errno);
+    errno = saved_errno;
+    return result;
+}
+
+static int end_number(const struct sent_call *call, int error) {
+    sent_end(call, error);
+    return error;
+}
+
+static int our_kill(pid_t pid, int signum) {
+    struct sent_call call = begin(SENT_KILL, signum, pid, 0, 0);
+    return end_call(&call, kill(pid, signum));
+}
+
+static int our_killpg(pid_t group, int signum) {
+    struct sent_call call = begin(SENT_KILLPG, signum, -group, 0, 0);
+    return end_call(&call, killpg(group, signum));
+}
+
+static int our_raise(int signum) {
+    struct sent_call call = begin(SENT_RAISE, signum, process_pid(), 0, 0);
+    int error = raise(signum);
+    if (call.written[0])
+        end_number(&call, error == 0 ? 0 : errno);
+    return error;
+}
+
+static void our_abort(void) {
+    begin(SENT_RAISE, SIGABRT, process_pid(), 0, 0);
+    abort();
+}
+
+static int our_pthread_kill(pthread_t thread, int signum) {
+    /* glibc tells a thread's id to nobody: pthread_gettid_np(3) is newer than it. */
+    struct sent_call call = begin(SENT_THREAD, signum, process_pid(), 0, 0);
+    return end_number(&call, pthread_kill(thread, signum));
+}
+
+static int our_sigqueue(pid_t pid, int signum, const union sigval value) {
+    struct sent_call call = begin(SENT_QUEUE, signum, pid, 0, (uint64_t)(uintptr_t)value.sival_ptr);
+    return end_call(&call, sigqueue(pid, signum, value));
+}
+
+#ifdef __GLIBC__
+static int our_tgkill(pid_t pid, pid_t tid, int signum) {
+    struct sent_call call = begin(SENT_THREAD, signum, pid, tid, 0);
+    return end_call(&call, tgkill(pid, tid, signum));
+}
+
+static int our_pthread_sigqueue(pthread_t thread, int signum, const union sigval value) {
+    struct sent_call call =
+        begin(SENT_QUEUE, signum, process_pid(), 0, (uint64_t)(uintptr_t)value.sival_ptr);
+    return end_number(&call, pthread_sigqueue(thread, signum, value));
+}
+#endif
+
+/* Whose pidfd it is: proc_pid_fdinfo(5). 0: not known. The raw calls: glibc's
+ * open, read and close are cancellation points. */
+static pid_t pid_of(int pidfd) {
+    char path[40] = "/proc/self/fdinfo/", text[512], digits[10];
+    size_t n = 0, at = strlen(path);
+    unsigned rest = (unsigned)pidfd;
+    do
+        digits[n++] = (char)('0' + rest % 10);
+    while (rest /= 10);
+    while (n)
+        path[at++] = digits[--n];
+    path[at] = 0;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    long got = syscall(SYS_read, fd, text, sizeof text - 1);
+    syscall(SYS_close, fd);
+    text[got > 0 ? got : 0] = 0;
+    const char *line = strstr(text, "\nPid:\t");
+    int pid = 0;
+    for (const char *c = line ? line + 6 : ""; *c >= '0' && *c <= '9'; c++)
+        pid = 10 * pid + (*c - '0');
+    return pid;
+}
+
+static struct sent_call begin_pidfd(int pidfd, int signum) {
+    int saved_errno = errno;
+    bool may_look = filter_allows(FILTERED_OPEN) && filter_allows(FILTERED_READ) &&
+                    filter_allows(FILTERED_CLOSE);
+    pid_t pid = pidfd >= 0 && may_look && recorded(signum) ? pid_of(pidfd) : 0;
+    errno = saved_errno;
+    return begin(SENT_PIDFD, signum, pid, 0, 0);
+}
+
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+
+bool interpose_send_is(long number) {
+    return number == SYS_kill || number == SYS_tkill || number == SYS_tgkill ||
+           number == SYS_rt_sigqueueinfo || number == SYS_rt_tgsigqueueinfo ||
+           number == SYS_pidfd_send_signal;
+}
+
+long interpose_send_by_number(long number, long a, long b, long c, long d, long e, long f) {
+    struct sent_call call;
+    switch (number) {
+    case SYS_kill: call = begin(SENT_KILL, (int)b, (pid_t)a, 0, 0); break;
+    case SYS_tkill: call = begin(SENT_THREAD, (int)b, 0, (pid_t)a, 0); break;
+    case SYS_tgkill: call = begin(SENT_THREAD, (int)c, (pid_t)a, (pid_t)b, 0); break;
+    case SYS_rt_sigqueueinfo: call = begin(SENT_QUEUE, (int)b, (pid_t)a, 0, 0); break;
+    case SYS_rt_tgsigqueueinfo: call = begin(SENT_QUEUE, (int)c, (pid_t)a, (pid_t)b, 0); break;
+    default: call = begin_pidfd((int)a, (int)b); break;
+    }
+    long result = syscall(number, a, b, c, d, e, f);
+    end_call(&call, result == 0 ? 0 : -1);
+    return result;
+}
+
+/* --- what waiting tells -------------------------------------------------------------- */
+
+static pid_t told(pid_t pid, const int *status) {
+    if (pid <= 0 || !passive_any())
+        return pid;
+    int saved_errno = errno;
+    if (!process_is_vfork_child()) {
+        const struct recording *recording = process_recording();
+        if (WIFEXITED(*status))
+            sent_child(recording, pid, CLD_EXITED, WEXITSTATUS(*status));
+        else if (WIFSIGNALED(*status))
+            sent_child(recording, pid, WCOREDUMP(*status) ? CLD_DUMPED : CLD_KILLED,
+                       WTERMSIG(*status));
+        else if (WIFSTOPPED(*status))
+            sent_child(recording, pid, CLD_STOPPED, WSTOPSIG(*status));
+        else if (WIFCONTINUED(*status))
+            sent_child(recording, pid, CLD_CONTINUED, SIGCONT);
+    }
+    errno = saved_errno;
+    return pid;
+}
+
+static pid_t our_wait(int *status) {
+    int ours;
+    status = status ? status : &ours;
+    return told(wait(status), status);
+}
+
+static pid_t our_waitpid(pid_t pid, int *status, int options) {
+    int ours;
+    status = status ? status : &ours;
+    return told(waitpid(pid, status, options), status);
+}
+
+static pid_t our_wait3(int *status, int options, struct rusage *usage) {
+    int ours;
+    status = status ? status : &ours;
+    return told(wait3(status, options, usage), status);
+}
+
+static pid_t our_wait4(pid_t pid, int *status, int options, struct rusage *usage) {
+    int ours;
+    status = status ? status : &ours;
+    return told(wait4(pid, status, options, usage), status);
+}
+
+static int our_waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
+    siginfo_t child;
+    child.si_pid = 0; /* and stays so where WNOHANG found none: waitid(2) */
+    int result = waitid(type, id, &child, options);
+    if (result != 0)
+        return result;
+    if (info)
+        *info = child;
+    if (child.si_pid > 0 && !(options & WNOWAIT) && passive_any() && !process_is_vfork_child())
+        sent_child(process_recording(), child.si_pid, child.si_code, child.si_status);
+    return result;
+}
+
+#define OF(function) (void (*)(void))(function)
+
+const struct interposition interpose_send[] = {
+    {"kill", OF(kill), OF(our_kill)},
+    {"killpg", OF(killpg), OF(our_killpg)},
+    {"raise", OF(raise), OF(our_raise)},
+    {"abort", OF(abort), OF(our_abort)},
+    {"pthread_kill", OF(pthread_kill), OF(our_pthread_kill)},
+    {"sigqueue", OF(sigqueue), OF(our_sigqueue)},
+#ifdef __GLIBC__
+    {"tgkill", OF(tgkill), OF(our_tgkill)},
+    {"pthread_sigqueue", OF(pthread_sigqueue), OF(our_pthread_sigqueue)},
+#endif
+    {"wait", OF(wait), OF(our_wait)},
+    {"waitpid", OF(waitpid), OF(our_waitpid)},
+    {"wait3", OF(wait3), OF(our_wait3)},
+    {"wait4", OF(wait4), OF(our_wait4)},
+    {"waitid", OF(waitid), OF(our_waitid)},
+    {NULL, NULL, NULL},
+};
+_Static_assert(sizeof interpose_send / sizeof *interpose_send <= INTERPOSE_SEND_MOST + 1, "most");
+
+#endif

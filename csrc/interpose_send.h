@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * interpose_send: what the program calls in the place of the C library's
+ * functions that send signals or wait for children, while its signals are
+ * recorded. Each calls the original, and writes down what was sent, before,
+ * and how it went, after; or what wait(2) told (sent.h).
+ *
+ * Not interposed, and so not seen: static code, system calls that are made
+ * without syscall(2), the C library's own (popen's child; posix_spawn).
+ */
+#ifndef SIGREC_INTERPOSE_SEND_H
+#define SIGREC_INTERPOSE_SEND_H
+
+#include "got.h"
+
+#define INTERPOSE_SEND_MOST 16 /* entries, at most */
+
+/* Any context. Whether a call of syscall(2) sends a signal; and that call, in its place. */
+bool interpose_send_is(long number);
+long interpose_send_by_number(long number, long a, long b, long c, long d, long e, long f);
+
+/* Ends with a NULL name. */
+extern const struct interposition interpose_send[];
+
+#endif

@@ -1,0 +1,82 @@
+"""What a process sent, and what it was told of its children: the rings of csrc/sent.h."""
+
+from __future__ import annotations
+
+from collections import namedtuple  # typing's takes ten times as long to import
+
+from sigrec._reader.format import CHILDREN, ENDINGS, SENT, SENT_HEADS_AT, SLOT, SLOT_SIZE
+from sigrec._reader.infos import Infos
+from sigrec._reader.source import Source
+from sigrec._signals.names import name
+from sigrec._signals.sent import HOW, SentSignal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._reader.format import Header
+
+    _Event = tuple[int, ...]
+
+_UNKNOWN = (1 << 31) - 1
+
+
+# What wait(2) told a process of its child: its pid; CLD_EXITED and the like; the exit status, or
+# the signal; when.
+ChildTold = namedtuple("ChildTold", "pid code status monotonic_ns time_ns")
+
+
+class Sent:
+    """Nothing, in a recording that an older sigrec made."""
+
+    def __init__(self, source: Source, header: Header, here: bool) -> None:
+        self._source = source
+        self._header = header
+        self._here = here
+
+    def signals(self, endings_only: bool = False) -> list[SentSignal]:
+        """What is kept of what it sent, in order, each once: the newest, and of what ends or stops
+        others the newest."""
+        infos = Infos(self._source, self._here)
+        found = {(event[2], event[1]): event for event in self._events(ENDINGS)}
+        if not endings_only:
+            found.update({(event[2], event[1]): event for event in self._events(SENT)})
+        return [self._signal(event, infos) for event in sorted(found.values())]
+
+    def children(self) -> list[ChildTold]:
+        """What is kept of what it was told, in order."""
+        infos = Infos(self._source, self._here)
+        return [
+            ChildTold(pid, code, status, at, at + infos.offset_at(at))
+            for at, _, _, code, pid, _, _, _, _, status, _ in self._events(CHILDREN)
+        ]
+
+    def _signal(self, event: _Event, infos: Infos) -> SentSignal:
+        at, ordinal, signum, how, target, thread, value, tid, _, result, _ = event
+        sent = SentSignal()
+        sent.si_signo, sent.signal_name = signum, name(signum, self._header.sigrtmin)
+        sent.how = HOW.get(how, f"call {how}")
+        sent.target, sent.target_tid, sent.value = target, thread or None, value
+        sent.error = None if result == _UNKNOWN else result
+        sent.tid, sent.ordinal = tid, ordinal
+        sent.monotonic_ns, sent.time_ns = at, at + infos.offset_at(at)
+        return sent
+
+    def _events(self, kind: int) -> list[_Event]:
+        section = self._header.rings.get(kind)
+        if section is None or not section.entries:
+            return []
+        head = self._source.word(SENT_HEADS_AT + 8 * (kind - SENT))
+        before, copy, after = (self._source.bytes(section.at, section.size) for _ in range(3))
+        events = []
+        for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):
+            at = n * SLOT_SIZE
+            ticket = sequence // 2 - 1
+            if (
+                sequence
+                and not sequence & 1
+                and ticket < head
+                and ticket % section.entries == n
+                and 1 <= event[2] <= 64
+                and before[at : at + 8] == copy[at : at + 8] == after[at : at + 8]
+            ):
+                events.append(tuple(event))
+        return sorted(events)

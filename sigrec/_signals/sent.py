@@ -1,0 +1,65 @@
+"""SentSignal: a signal that a process sent, as that process wrote it down."""
+
+from __future__ import annotations
+
+import errno
+
+from sigrec._signals.value import Value
+from sigrec._times import aware
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
+# By the number in the recording: csrc/sent.h.
+HOW = {
+    1: "kill", 2: "killpg", 3: "pthread_kill", 4: "raise", 5: "sigqueue", 6: "pidfd_send_signal",
+}  # fmt: skip
+
+
+class SentSignal(Value):
+    """One signal that a recorded process sent to another, or to itself."""
+
+    __slots__ = {  # noqa: RUF023 - as one reads them
+        "si_signo": "The signal's number.",
+        "signal_name": 'The signal\'s name, as ``"SIGKILL"``.',
+        "how": 'By which call: ``"kill"``, ``"killpg"``, ``"pthread_kill"`` (tgkill(2) as well), '
+        '``"raise"`` (abort(3) as well), ``"sigqueue"``, ``"pidfd_send_signal"``.',
+        "target": "As the call had it, after kill(2): a process id; a process group, where it is "
+        "negative; 0: the sender's own group, or, through a pidfd, not known; -1: every process.",
+        "target_tid": "The thread that it was sent to; None: not to one, or not known.",
+        "value": "The value that was sent along, as a pointer; 0: none.",
+        "error": "What the kernel said: 0 (it was sent), an errno; None: the call had not come "
+        "back, as when it ended the sender.",
+        "tid": "The thread that sent it.",
+        "time_ns": "When it was sent, in ns since 1970.",
+        "monotonic_ns": "The same, as CLOCK_MONOTONIC.",
+        "ordinal": "How many of this signal the process had sent before.",
+    }
+    _fields = tuple(__slots__)
+
+    si_signo: int
+    signal_name: str
+    how: str
+    target: int
+    target_tid: int | None
+    value: int
+    error: int | None
+    tid: int
+    time_ns: int
+    monotonic_ns: int
+    ordinal: int
+
+    @property
+    def time(self) -> datetime:
+        """When it was sent, aware, in UTC."""
+        return aware(self.time_ns)
+
+    def __repr__(self) -> str:
+        went = {None: " (result unknown)", 0: ""}.get(
+            self.error, f" ({errno.errorcode.get(self.error or 0, self.error)})"
+        )
+        return f"<SentSignal {self.signal_name} to {self.target} by {self.how}{went}>"
+
+
+SentSignal.__module__ = "sigrec"

@@ -1,0 +1,268 @@
+"""Who sent a SIGKILL: as the sender wrote it down, and joined only where that is certain."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import sigrec
+from sigrec._why.cause import cause
+from sigrec._why.sentence import why
+from tests.conftest import wait_until
+from tests.reader.builder import MONOTONIC, RecordingBuilder
+
+KILL, TERM = int(signal.SIGKILL), int(signal.SIGTERM)
+SECOND = 10**9
+
+# --- real processes ----------------------------------------------------------------------
+
+PARENT = """
+import multiprocessing, os, signal, subprocess, sys
+how = sys.argv[1]
+if how == "multiprocessing":
+    import time
+    up = multiprocessing.Event()
+    def work():
+        up.set()
+        time.sleep(100)
+    p = multiprocessing.get_context("fork").Process(target=work)
+    p.start()
+    up.wait()
+    p.kill()
+    p.join()
+    print(p.pid, flush=True)
+    sys.exit()
+code = "print(1, flush=True); import time; time.sleep(100)"
+p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=how == "killpg")
+p.stdout.readline()
+if how == "kill":
+    os.kill(p.pid, signal.SIGKILL)
+elif how == "killpg":
+    os.killpg(p.pid, signal.SIGKILL)
+elif how == "pidfd":
+    signal.pidfd_send_signal(os.pidfd_open(p.pid), signal.SIGKILL)
+elif how == "subprocess":
+    p.kill()
+elif how == "not waited for":
+    os.kill(p.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOWAIT)
+    print(p.pid, flush=True)
+    os._exit(0)
+p.wait()
+print(p.pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "how", ["kill", "killpg", "pidfd", "subprocess", "multiprocessing", "not waited for"]
+)
+def test_a_recorded_parent_that_kills_its_child(how, tmp_path):
+    (tmp_path / "master.py").write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "sigrec", "run", "--children", "master.py", how],
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    pid = int(parent.communicate(timeout=60)[0])
+    done = subprocess.run(
+        [sys.executable, "-m", "sigrec", "why", str(pid)], capture_output=True, text=True
+    )
+    assert re.match(
+        rf"PID {pid} \(.*\) was killed by SIGKILL, sent by its parent, PID {parent.pid} "
+        r"\(python\S* master\.py .*\) at \d\d:\d\d:\d\d, as that process recorded",
+        done.stdout,
+    ), done
+    stats = subprocess.run(
+        [sys.executable, "-m", "sigrec", "stats", "--json", str(parent.pid)], capture_output=True
+    )
+    if stats.returncode == 0:  # a parent that exits with 0 leaves no recording, else this is there
+        (process,) = json.loads(stats.stdout)["processes"]
+        assert {s["signal"]: s["sent"] for s in process["signals"]}.get("SIGKILL", 1) == 1
+
+
+def test_the_sender_was_told_to(child):
+    """Its own reason is followed one step."""
+    victim = child("sigrec.record(); say('up'); hear()")
+    victim.line()
+    sender = child(
+        """
+        signal.signal(signal.SIGINT, lambda s, f: os.kill(int(sys.argv[1]), signal.SIGKILL))
+        sigrec.record()
+        say("up")
+        hear()
+        """,
+        victim.pid,
+    )
+    sender.line()
+    os.kill(sender.pid, signal.SIGINT)
+    victim.process.wait(60)
+    with sigrec.open_recording(victim.pid) as recording:
+        wait_until(lambda: cause(recording).sent_by is not None)
+        text = why(recording)
+    assert re.search(
+        rf"sent by PID {sender.pid} \(.*\) at \d\d:\d\d:\d\d, as that process recorded, .* after "
+        rf"that had got SIGINT from PID {os.getpid()} ",
+        text,
+    ), text
+
+
+def test_what_it_sent(child):
+    p = child(
+        """
+        recorder = sigrec.record()
+        try:
+            os.kill(1 << 22, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        signal.signal(RT, lambda s, f: None)
+        sigqueue(os.getpid(), RT, 4711)
+        signal.raise_signal(RT)
+        say("sent")
+        hear()
+        """
+    )
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        sent = recording.sent()
+        counts = {number: stats.sent for number, stats in recording.signals.items() if stats.sent}
+    # (sigrec.sigqueue() makes its system call itself: it is ours, and not interposed.)
+    kill, raised = sent[0], sent[-1]
+    assert (kill.signal_name, kill.how, kill.target, kill.error) == ("SIGKILL", "kill", 1 << 22, 3)
+    assert (raised.how, raised.target, raised.error, raised.tid) == ("raise", p.pid, 0, p.pid)
+    assert raised.time_ns > kill.time_ns and counts[KILL] == 1
+    assert "ESRCH" in repr(kill)
+
+
+def test_a_process_that_only_registers_is_left_alone(child):
+    p = child(
+        """
+        sigrec.register(RT, lambda s, f: None)
+        signal.raise_signal(RT)
+        os.kill(os.getpid(), RT)
+        say("sent")
+        hear()
+        """
+    )
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        assert recording.sent() == []
+
+
+# --- joining -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def joined(tmp_path, monkeypatch):
+    """Who is found to have sent a SIGKILL to the victim; the victim began at MONOTONIC."""
+    monkeypatch.setenv("SIGREC_DIR", str(tmp_path))
+
+    def join(*others, victim=None):
+        victim = victim or RecordingBuilder(pid=4242).identity(pgid=4200)
+        path = victim.write(tmp_path / "4242.sigrec")
+        for n, other in enumerate(others):
+            other.write(tmp_path / f"{70 + n}.sigrec")
+        with sigrec.open_recording(path) as recording:
+            found = cause(recording)
+            assert why(recording)
+        return None if found.sent_by is None else found.sent_by.sender.path.rpartition("/")[2]
+
+    return join
+
+
+def sender(pid=70, **fields):
+    return RecordingBuilder(pid=pid).set(**fields)
+
+
+LATER = MONOTONIC + SECOND
+
+
+@pytest.mark.parametrize(
+    ("target", "how", "group", "reaches"),
+    [
+        (4242, 1, 1, True), (4243, 1, 1, False), (-4200, 1, 1, True), (-4200, 2, 1, True),
+        (-4242, 1, 1, False), (0, 1, 4200, True), (0, 1, 4201, False), (0, 6, 4200, False),
+        (-1, 1, 1, True), (4242, 6, 1, True),
+    ],
+)  # fmt: skip
+def test_whom_it_was_for(joined, target, how, group, reaches):
+    other = sender().identity(pgid=group).sent(0, KILL, target, LATER, how)
+    assert joined(other) == ("70.sigrec" if reaches else None)
+
+
+def test_no_group_is_known_of_version_2(joined):
+    other = sender().identity(pgid=0).sent(0, KILL, 0, LATER)
+    assert joined(other, victim=RecordingBuilder(pid=4242, version=2)) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "reaches"), [(0, True), (3, False), (1, False), ((1 << 31) - 1, True)]
+)
+def test_what_was_refused_ended_nobody(joined, result, reaches):
+    other = sender().sent(0, KILL, 4242, LATER, result=result)
+    assert joined(other) == ("70.sigrec" if reaches else None)
+
+
+def test_another_signal_is_not_it(joined):
+    assert joined(sender().sent(0, TERM, 4242, LATER)) is None
+
+
+def test_before_it_began_it_was_another_process(joined):
+    assert joined(sender().sent(0, KILL, 4242, MONOTONIC - 1)) is None
+
+
+def test_the_first_is_the_one(joined):
+    late, early = sender(70).sent(0, KILL, 4242, LATER + 1), sender(71).sent(0, KILL, 4242, LATER)
+    assert joined(late, early) == "71.sigrec"
+
+
+def test_a_pid_that_was_used_again(joined):
+    """What was sent after another process had the PID was for that."""
+    again = RecordingBuilder(pid=4242).anchors((LATER, 1))
+    assert joined(sender().sent(0, KILL, 4242, LATER + 1), again) is None
+    assert joined(sender().sent(0, KILL, 4242, LATER - 1), again) == "70.sigrec"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"boot_id": b"another boot"}, {"pid_namespace": 2}], ids=lambda f: next(iter(f))
+)
+def test_pids_of_elsewhere_mean_others(joined, fields):
+    assert joined(sender(**fields).sent(0, KILL, 4242, LATER)) is None
+
+
+def test_times_of_another_time_namespace_mean_others(joined):
+    assert joined(sender().identity(time_namespace=7).sent(0, KILL, 4242, LATER)) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_another_user_says_is_not_believed(joined, tmp_path):
+    other = sender().sent(0, KILL, 4242, LATER)
+    assert joined(other) == "70.sigrec"
+    os.chown(tmp_path / "4242.sigrec", 65534, 65534)
+    with sigrec.open_recording(tmp_path / "4242.sigrec") as recording:
+        assert cause(recording).sent_by is not None  # root may signal anyone
+    os.chown(tmp_path / "70.sigrec", 65533, 65533)
+    with sigrec.open_recording(tmp_path / "4242.sigrec") as recording:
+        assert cause(recording).sent_by is None
+
+
+# --- what a parent is told by wait(2) ----------------------------------------------------------
+
+
+def test_the_end_that_wait_told(joined):
+    parent = sender().child(0, 4242, 2, TERM, LATER)  # CLD_KILLED
+    other = sender(71).sent(0, KILL, 4242, LATER - 2).sent(1, TERM, 4242, LATER - 1)
+    assert joined(parent, other) == "71.sigrec"
+
+
+def test_what_was_sent_after_the_end_is_not_it(joined):
+    parent = sender().child(0, 4242, 2, KILL, LATER)
+    assert joined(parent, sender(71).sent(0, KILL, 4242, LATER + 1)) is None
+
+
+def test_a_child_that_exited_was_killed_by_nobody(joined):
+    parent = sender().child(0, 4242, 1, 3, LATER)  # CLD_EXITED
+    assert joined(parent, sender(71).sent(0, KILL, 4242, LATER - 1)) is None
