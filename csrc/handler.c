@@ -11,8 +11,8 @@
  *   clock_gettime      always; vDSO on the machines we care for
  *   rt_sigtimedwait    in a flood, with a zero timeout: never blocks. The raw
  *                      call: glibc's wrapper is a cancellation point.
- *   rt_sigaction       in a flood, once for each signal in a batch; and in a
- *                      vfork child, with kill
+ *   rt_sigaction       in a flood, once for each signal in a batch; in a vfork
+ *                      child, with kill; and for a signal that we have left
  *   write              from the trip, where the program set a wakeup fd
  *   futex              to wake the dispatcher thread: wake.c
  *   rt_sigaction,      off the main thread, from the trip: kick.c
@@ -153,16 +153,17 @@ static void name_sender(struct sender_entry *sender, uint64_t now, bool at_any_c
 
 /* After unregister someone may still call us: whoever was installed above us, or
  * the kernel, in a thread that was on its way. */
-static void pass_on(int signum, siginfo_t *info, void *context) {
+static void pass_on(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
     /* It was delivered to a signal of ours, and will not be handled. */
     struct ledger_entry *ledger = &process_recording()->ledger[signum];
     ledger_add(&ledger->undetailed, 1);
     ledger_add(&ledger->abandoned, 1);
-    const struct sigaction *previous = &registry[signum].previous;
-    if (previous->sa_flags & SA_SIGINFO)
-        previous->sa_sigaction(signum, info, context);
-    else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
-        previous->sa_handler(signum);
+    struct sigaction beneath;
+    registry_beneath(signum, &beneath);
+    if (beneath.sa_handler == SIG_DFL)
+        passive_default(signum, info, context, tid, ordinal);
+    else if (beneath.sa_handler != SIG_IGN)
+        beneath.sa_sigaction(signum, info, context); /* three arguments in any case: passive.c */
 }
 
 /* One that was not taken for our own dispatch, and that has been counted. */
@@ -171,7 +172,7 @@ static void leave_to_others(int signum, siginfo_t *info, void *context, uint32_t
     if (passive_records(signum) || taken.mode == MODE_NONE)
         passive_course(signum, info, context, tid, taken.ordinal);
     else if (taken.mode == MODE_UNREGISTERED)
-        pass_on(signum, info, context);
+        pass_on(signum, info, context, tid, taken.ordinal);
 }
 
 #ifndef SI_TKILL /* Linux's: tkill(2) */

@@ -24,6 +24,32 @@ static void without_helpers(struct sigaction *action) {
     sigbus_underlying(action);
 }
 
+/* Whether it calls nobody: where it stands, nobody is beneath it any more. */
+static bool ends_there(const struct sigaction *action) {
+    if (action->sa_flags & SA_SIGINFO)
+        return false;
+    return action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN ||
+           (interpreter && action->sa_handler == interpreter);
+}
+
+/* We come over what is there now: registry.h. */
+static void take_place(int signum, const struct sigaction *now) {
+    struct registered *entry = &registry[signum];
+    int place = 0;
+    if (!ends_there(now)) { /* its place, if we stood on it before; else the next */
+        while (place < entry->places && entry->found[place].sa_handler != now->sa_handler)
+            place++;
+        if (place == REGISTRY_PLACES)
+            place--;
+    }
+    entry->found[place] = *now;
+    entry->place = place;
+    if (place == 0)
+        atomic_store(&entry->spent, false);
+    if (place >= entry->places)
+        entry->places = place + 1;
+}
+
 int install_prepare(int signum, uint64_t queue_capacity) {
     if (signum < 1 || signum >= SIGREC_NSIG || signum == SIGKILL || signum == SIGSTOP)
         return EINVAL;
@@ -37,8 +63,10 @@ int install_prepare(int signum, uint64_t queue_capacity) {
         if (error)
             return error;
     }
-    if (!registry_is_ours(&now) && !(passive_records(signum) && registry_has(signum)))
-        entry->previous = now;
+    if (registry_is_ours(&now))
+        entry->place = registry_place(signum, &now);
+    else if (!(passive_records(signum) && registry_has(signum)))
+        take_place(signum, &now);
     return 0;
 }
 
@@ -52,6 +80,7 @@ int install_handler(int signum, bool restart) {
     atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
     struct sigaction action;
     registry_action(&action, SA_ONSTACK | (restart ? SA_RESTART : 0));
+    registry_mark(signum, &action);
     if (sigaction(signum, &action, NULL) != 0) {
         int error = errno;
         registry_release(signum);
@@ -71,11 +100,21 @@ bool install_keeps(int signum, const struct sigaction *next) {
     return true;
 }
 
+void install_note_place(int signum) {
+    struct sigaction now;
+    if (sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now))
+        registry[signum].place = registry_place(signum, &now);
+}
+
 bool install_restore(int signum, bool force) {
     struct sigaction now;
     if (!force && !(sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now)))
         return false;
-    return passive_sigaction(signum, &registry[signum].previous, NULL) == 0;
+    struct registered *entry = &registry[signum];
+    if (passive_sigaction(signum, &entry->found[entry->place], NULL) != 0)
+        return false;
+    entry->places = entry->place; /* nobody stands above it */
+    return true;
 }
 
 void install_note_interpreter(int signum) {
@@ -98,7 +137,8 @@ int install_underlying(int signum, struct sigaction *action) {
         return -1;
     without_helpers(action);
     if (registry_is_ours(action))
-        *action = registry_has(signum) ? registry[signum].underlying : registry[signum].previous;
+        *action = registry_has(signum) ? registry[signum].underlying
+                                       : registry[signum].found[registry_place(signum, action)];
     return 0;
 }
 

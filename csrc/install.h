@@ -18,6 +18,10 @@ int install_prepare(int signum, uint64_t queue_capacity);
  * errno. */
 int install_handler(int signum, bool restart);
 
+/* Interpreter context, before anything else changes the disposition in order to
+ * give it back: at which place we are now, for someone above us may have gone. */
+void install_note_place(int signum);
+
 /* Interpreter context: puts back what install_prepare found. `force`: even
  * where the handler in place is not ours. False: it was not, and stays. */
 bool install_restore(int signum, bool force);

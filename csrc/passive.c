@@ -322,8 +322,19 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
     }
     if (action == ENDS)
         process_ending(0, 0);
-    passive_apply(signum);
+    if (passive_records(signum))
+        passive_apply(signum);
     errno = saved_errno;
+}
+
+void passive_default(int signum, const siginfo_t *info, void *context, uint32_t tid,
+                     uint64_t ordinal) {
+    struct sigaction now;
+    bool known = filter_allows(FILTERED_SIGACTION) && sigaction(signum, NULL, &now) == 0;
+    take_default_action(signum, info, context, tid, ordinal);
+    if (known && !passive_records(signum) && default_action(signum) != NOTHING &&
+        !comes_again(signum, info))
+        sigaction(signum, &now, NULL);
 }
 
 bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
@@ -381,6 +392,8 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
             break; /* no place to write it: it stays */
         version = action_get(signum, &program);
     }
+    if (registry_is_ours(&program)) /* a library above us has put back what it found */
+        registry_beneath(signum, &program);
     if (program.sa_handler == SIG_IGN)
         return;
     if (program.sa_handler == SIG_DFL) {

@@ -57,6 +57,11 @@ bool passive_fault_again(int signum, const siginfo_t *info, void *context);
 /* Signal context, now and then: what was thought to end the process did not. */
 void passive_goes_on(uint64_t now_ns);
 
+/* Signal context: the default action of a signal, recorded or not, and then the
+ * disposition is again as it was. */
+void passive_default(int signum, const siginfo_t *info, void *context, uint32_t tid,
+                     uint64_t ordinal);
+
 /* Signal context, the last thing that our handler does, with errno as it was
  * when the signal came: the signal takes its course. */
 void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal);

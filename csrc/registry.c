@@ -28,6 +28,39 @@ bool registry_is_ours(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == atomic_load(&entry);
 }
 
+/* The kernel keeps them, and they mean something for SIGCHLD alone: sigaction(2). */
+#define PLACE_FLAGS (SA_NOCLDSTOP | SA_NOCLDWAIT)
+
+void registry_mark(int signum, struct sigaction *action) {
+    int place = registry[signum].place;
+    if (signum != SIGCHLD)
+        action->sa_flags |= (place & 1 ? SA_NOCLDSTOP : 0) | (place & 2 ? SA_NOCLDWAIT : 0);
+}
+
+int registry_place(int signum, const struct sigaction *action) {
+    int flags = action->sa_flags;
+    if (signum == SIGCHLD)
+        return registry[signum].place;
+    return (flags & SA_NOCLDSTOP ? 1 : 0) | (flags & SA_NOCLDWAIT ? 2 : 0);
+}
+
+void registry_beneath(int signum, struct sigaction *action) {
+    struct registered *entry = &registry[signum];
+    struct sigaction now;
+    int place = 0;
+    if (sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now))
+        place = registry_place(signum, &now);
+    if (place > 0) { /* a library above put it back after we had left: it leaves now */
+        *action = entry->found[place];
+        sigaction(signum, action, NULL);
+        return;
+    }
+    *action = entry->found[0];
+    if ((action->sa_flags & (int)SA_RESETHAND) && action->sa_handler != SIG_IGN &&
+        atomic_exchange(&entry->spent, true))
+        action->sa_handler = SIG_DFL;
+}
+
 void registry_mask(sigset_t *mask) {
     sigfillset(mask);
     for (int signum = 1; signum < SIGREC_NSIG; signum++)

@@ -3,6 +3,20 @@
  * registry: which signals are registered, and what our handler looks like as a
  * disposition. Everything that installs, recognises or steps around our handler
  * asks here; only handler.c knows what the handler does.
+ *
+ * What is beneath us. A signal may be taken more than once: a C library puts its
+ * handler over ours and calls ours from there, and then the program registers the
+ * signal again, over that. So there are places, the lowest first, and what was found
+ * at each when we came: that is put back when the registration ends at that place.
+ * Which place a disposition of ours is, stands in it: two flags that only SIGCHLD
+ * has a use for. So it is known, too, when the library above has gone and has put
+ * ours back. Where the kernel calls our handler after we have left, what was found
+ * at that place is put there, and called. Whoever else calls it gets what was found
+ * at the lowest place: whatever stands between has ours beneath it, and would come
+ * back here for ever.
+ *
+ * While a signal is registered or recorded, what the program's own calls show and
+ * set is a different thing: underlying, or action.h.
  */
 #ifndef SIGREC_REGISTRY_H
 #define SIGREC_REGISTRY_H
@@ -10,12 +24,17 @@
 #include "ledger.h"
 #include "queue.h"
 
+#define REGISTRY_PLACES 4
+
 /* Indexed by signal number; static, never freed. */
 extern struct registered {
     struct queue queue;
-    struct sigaction previous;   /* to restore; written before the handler can run */
-    struct sigaction underlying; /* what registration put in place: CPython's handler */
-    _Atomic uint32_t mode;       /* enum ledger_mode */
+    struct sigaction found[REGISTRY_PLACES]; /* written before the handler can run there */
+    int places;                              /* that are used */
+    int place;                               /* where we are, or were last */
+    _Atomic bool spent;                      /* the lowest was to be called once: SA_RESETHAND */
+    struct sigaction underlying;             /* what registration put in place: CPython's handler */
+    _Atomic uint32_t mode;                   /* enum ledger_mode */
 } registry[SIGREC_NSIG];
 
 typedef void (*registry_handler)(int signum, siginfo_t *info, void *context);
@@ -30,6 +49,13 @@ void registry_deliver(int signum, siginfo_t *info, void *context);
  * with where no handler of the program's own says otherwise. */
 void registry_action(struct sigaction *action, int flags);
 bool registry_is_ours(const struct sigaction *action);
+
+/* Any context. An action of ours with its place, and which that is. */
+void registry_mark(int signum, struct sigaction *action);
+int registry_place(int signum, const struct sigaction *action);
+
+/* Signal context. What to call in our place after we have left. */
+void registry_beneath(int signum, struct sigaction *action);
 void registry_mask(sigset_t *mask);
 
 /* The bit of a signal in a 64-bit set, as in the kernel's sigset_t. */

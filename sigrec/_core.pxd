@@ -117,6 +117,7 @@ cdef extern from "install.h" nogil:
     int install_handler(int signum, bint restart)
     bint install_restore(int signum, bint force)
     void install_keep(int signum)
+    void install_note_place(int signum)
     void install_note_interpreter(int signum)
     bint install_again(int signum, bint restart)
     int install_record(int signum, bint even_ignored)

@@ -202,6 +202,7 @@ cdef int undo(Handler one) except -1:
     if len(<list>stacks[one.signum]) > 1:
         step_out(one)
     else:
+        install_note_place(one.signum)
         give_back(one, registry_in_place(one.signum))
     return 0
 
@@ -253,6 +254,7 @@ cdef int leave(Handler one, list errors) except -1:
             if len(<list>stacks[signum]) > 1:
                 return step_out(one)
             ours = registry_in_place(signum)
+            install_note_place(signum)
             if not ours or given[signum] is UNTOUCHED:
                 return give_back(one, ours)
             # None: a C handler that Python knows nothing of; the core puts it back.

@@ -802,3 +802,41 @@ def test_in_the_dispatcher_thread_the_first_one_gets_the_hook(child):
     )
     assert p.line() == "200 1 200 200 200 0"
     assert b" more exception" in p.process.communicate(timeout=60)[1]
+
+
+# --- what is beneath ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps, dumps", [
+    ("r1 fh r2 -r2 -r1", 1), ("r1 fh r2 -r1 -r2", 1), ("r1 fh -r1", 1), ("fh r1 -r1", 1),
+    ("r1 fh r2 -fh -r2 -r1", 0), ("r1 fh -fh -r1", 0), ("r1 fh -r1 -fh", 0), ("fh r1 -fh -r1", 0),
+    ("r1 fh -r1 -fh r2 -r2", 0), ("fh r1 -r1 r2 -r2", 1), ("r1 fh r2 -r2 -r1 fork", 1),
+    ("r1 fh r2 -r2 -r1 r1 -r1 r2 -r2 r1 -r1 r2 -r2 r1 -r1", 1),
+])  # fmt: skip
+def test_a_chain_of_handlers_ends_once_at_what_was_first(child, tmp_path, steps, dumps):
+    """fh: faulthandler, which dumps, and then calls what it found."""
+    p = child(
+        """
+        import faulthandler, resource
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        out = open(sys.argv[1], "w+")
+        made = {}
+        for step in sys.argv[2].split():
+            if step == "fh": faulthandler.register(10, chain=True, file=out, all_threads=False)
+            elif step == "-fh": faulthandler.unregister(10)
+            elif step == "fork":
+                if pid := os.fork():
+                    status = os.waitpid(pid, 0)[1]
+                    os.kill(os.getpid(), os.WTERMSIG(status) or 9)
+            elif step[0] == "r": made[step] = sigrec.register(10, lambda s, f: say("called"))
+            else: made[step[1:]].cancel()
+        os.kill(os.getpid(), 10)
+        say("came back")
+        """,
+        tmp_path / "dump",
+        steps,
+    )
+    said, errors = p.process.communicate(timeout=60)
+    found = (tmp_path / "dump").read_text().count("most recent")
+    assert (said, p.process.returncode) == (b"", -10), errors
+    assert found == dumps * (2 if "fork" in steps else 1)
