@@ -116,7 +116,7 @@ class Signals:
 
         ledger = stats()
         return (
-            signum in self._recorder.signals
+            signum in self._recorder.signums
             and signum in ledger
             and ledger[signum].mode in ("recorded", "registered")
         )

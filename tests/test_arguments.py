@@ -158,7 +158,7 @@ CALLS = {
     "Recording.events": (
         of_recording("events"), {}, {"signums": SIGNAL, "since": TIME, "until": TIME},
     ),
-    "Recording.name": (of_recording("name"), {}, {"signum": [*NO_INT, None]}),
+    "Recording.signal_name": (of_recording("signal_name"), {}, {"signum": [*NO_INT, None]}),
     "signal_name": (sigrec.signal_name, {}, {"signum": SIGNAL}),
     "signal_number": (
         sigrec.signal_number, {},
@@ -193,7 +193,7 @@ CALLS = {
 
 def state():
     handlers = {n: signal.getsignal(n) for n in range(1, 32) if n not in (9, 19)}
-    ledger = {s.number: (s.mode, s.delivered) for s in sigrec.stats() if s.mode == "registered"}
+    ledger = {s.signum: (s.mode, s.delivered) for s in sigrec.stats() if s.mode == "registered"}
     return handlers, ledger, signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
@@ -272,7 +272,7 @@ def test_subclasses_of_the_right_types_are_right(tmp_path):
         with own_recording() as recording:
             path = recording.path
             assert list(recording.events(Int(RT), since=Int(0))) == []
-            assert recording.name(Int(10)) == sigrec.signal_name(Int(10)) == "SIGUSR1"
+            assert recording.signal_name(Int(10)) == sigrec.signal_name(Int(10)) == "SIGUSR1"
     sigrec.open_recording(Str(path)).close()
     assert sigrec.signal_number(Str("term")) == signal.SIGTERM
     with sigrec.stream(signal.SIGUSR2, backlog=Int(16)) as stream:

@@ -166,16 +166,16 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             )  # fmt: skip
             return
         signals = recording.signals.values()
-        registered = [s.number for s in signals if s.mode == "registered"]
-        passive = [s.number for s in signals if s.mode == "recorded"]
+        registered = [s.signum for s in signals if s.mode == "registered"]
+        passive = [s.signum for s in signals if s.mode == "recorded"]
         yield Finding(
             "recording", "ok", f"{printable(recording.path or '')}: registered: "
             f"{names(registered) or 'none'}; recorded: {len(passive) or 'none'}",
         )  # fmt: skip
         lost = [
-            s.number
+            s.signum
             for s in signals
-            if s.mode == "registered" and (s.replaced or s.number not in now.caught)
+            if s.mode == "registered" and (s.replaced or s.signum not in now.caught)
         ]
         if lost:
             yield Finding(
@@ -211,14 +211,14 @@ def _handling(pid: int, recording: Recording) -> Iterator[Finding]:
     look = f"py-spy dump --pid {pid} shows where it is"
     if busy is not None and recording.handling == busy:
         yield Finding(
-            "handling", "problem", f"its handler of {recording.name(busy)} has been running for at least "
+            "handling", "problem", f"its handler of {recording.signal_name(busy)} has been running for at least "
             f"{LOOK_S:g} s, and has not returned", f"{look}; a handler should only note what is to be done",
         )  # fmt: skip
     now = recording.signals
     stuck: list[SignalStats] = []
     slow: list[SignalStats] = []
     for s in waiting:
-        later = now.get(s.number, s)
+        later = now.get(s.signum, s)
         if later.pending:
             (stuck if later.handled == s.handled else slow).append(later)
     for those, verdict, says, advice in (
@@ -229,5 +229,5 @@ def _handling(pid: int, recording: Recording) -> Iterator[Finding]:
          "they come as fast as its handlers run; look again"),
     ):  # fmt: skip
         if those:
-            each = ", ".join(f"{number(s.pending)} {s.signal}" for s in those)
+            each = ", ".join(f"{number(s.pending)} {s.signal_name}" for s in those)
             yield Finding("handling", verdict, says + each, advice)

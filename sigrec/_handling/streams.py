@@ -38,7 +38,7 @@ class Stream(_core.Mailbox):
     close = _core.Mailbox.close
 
     @property
-    def signals(self) -> frozenset[int]:
+    def signums(self) -> frozenset[int]:
         """The numbers of the signals that it is open for."""
         return frozenset(self._numbers)
 

@@ -51,12 +51,12 @@ _SENDERS_2 = struct.Struct("=QII")  # of version 2
 _SENDERS_2_AT = 576
 RECENT_OWNERS_AT = 736
 SENT_HEADS_AT = 800  # of the sections SENT, ENDINGS and CHILDREN
-ENDING = struct.Struct("=IQIiI")  # from ENDING_AT: signal, ordinal, leave, status, handling
+ENDING = struct.Struct("=IQIiI")  # from ENDING_AT: signal, ordinal, exit kind and status, handling
 ENDING_AT = 164
-LEAVE_NS_AT = 592
+EXIT_NS_AT = 592
 REASON_AT, REASON_SIZE = 608, 128
 EXITED = 1
-LEAVES = {1: "exit", 2: "_exit", 3: "exec"}
+EXIT_KINDS = {1: "exit", 2: "_exit", 3: "exec"}
 
 # Of a slot, csrc/event.h: sequence, then the members of struct event.
 SLOT = struct.Struct("=QQQIiiIQIiii")
@@ -244,4 +244,6 @@ class Ending:
 
     def __init__(self, source: Source) -> None:
         raw = source.bytes(ENDING_AT, ENDING.size)
-        self.signum, self.ordinal, self.leave, self.status, self.handling = ENDING.unpack(raw)
+        self.signum, self.ordinal, self.exit_kind, self.exit_status, self.handling = ENDING.unpack(
+            raw
+        )

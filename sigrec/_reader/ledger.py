@@ -40,8 +40,8 @@ class SignalStats(Value):
     to record; ``delivered == recorded + dropped`` when nothing is in flight."""
 
     __slots__ = {  # noqa: RUF023 - as one reads them
-        "signal": 'The signal\'s name, as ``"SIGUSR1"``.',
-        "number": "The signal's number.",
+        "signal_name": 'The signal\'s name, as ``"SIGUSR1"``.',
+        "signum": "The signal's number.",
         "mode": '``"registered"`` (it has a handler of sigrec\'s), ``"unregistered"`` (it had one), '
         '``"recorded"`` (its handling is the program\'s own), ``"released"`` (it was recorded once).',
         "replaced": "Whether somebody else's handler has taken the place of sigrec's.",
@@ -61,8 +61,8 @@ class SignalStats(Value):
     }
     _fields = tuple(__slots__)
 
-    signal: str
-    number: int
+    signal_name: str
+    signum: int
     mode: str
     replaced: bool
     delivered: int
@@ -89,7 +89,7 @@ class SignalStats(Value):
     def __repr__(self) -> str:
         counts = ("delivered", "recorded", "dropped", "handled", "pending")
         shown = " ".join(f"{count}={getattr(self, count)}" for count in counts)
-        return f"<SignalStats {self.signal} {self.mode} {shown}>"
+        return f"<SignalStats {self.signal_name} {self.mode} {shown}>"
 
 
 class Ledger:
@@ -117,8 +117,8 @@ class Ledger:
             if not delivered and not mode and not sent:
                 continue
             stats = SignalStats()
-            stats.signal = name(number, self._header.sigrtmin)
-            stats.number = number
+            stats.signal_name = name(number, self._header.sigrtmin)
+            stats.signum = number
             stats.mode = MODES.get(mode, f"mode {mode}")
             stats.replaced = bool(replaced)
             if pid and mode == 1 and catches(pid, number) is False:

@@ -8,8 +8,8 @@ from collections import deque
 from sigrec import _check
 from sigrec._reader import state
 from sigrec._reader.format import (
-    LEAVE_NS_AT,
-    LEAVES,
+    EXIT_KINDS,
+    EXIT_NS_AT,
     LEDGER_COUNT,
     REASON_AT,
     REASON_SIZE,
@@ -135,7 +135,7 @@ class Recording:
         """Its PID here, where it may be in another namespace; 0: it is gone; None: not to be seen."""
         return state.pid_here(self._header)
 
-    def name(self, signum: int) -> str:
+    def signal_name(self, signum: int) -> str:
         """The signal's name in that process: its C library may have another SIGRTMIN.
         ``"signal 99"`` for a number that is no signal's."""
         if not _check.is_int(signum):
@@ -143,40 +143,44 @@ class Recording:
         return name(signum, self._header.sigrtmin)
 
     @property
-    def ending(self) -> tuple[int, int] | None:
-        """The signal whose default action was ending the process when it last wrote, and which
-        of that signal (its ordinal); None: no such signal was recorded."""
-        end = Ending(self._source)
-        signum, ordinal = end.signum, end.ordinal
-        return (signum, ordinal) if 1 <= signum < LEDGER_COUNT else None
+    def fatal_signal(self) -> int | None:
+        """The number of the signal whose default action was ending the process when it last
+        wrote; None: no such signal was recorded."""
+        signum = Ending(self._source).signum
+        return signum if 1 <= signum < LEDGER_COUNT else None
 
     @property
-    def leave(self) -> str | None:
-        """What the process said that it would do last: ``"exit"`` (exit(3)), ``"_exit"``
-        (os._exit), ``"exec"``; None: nothing."""
-        return LEAVES.get(Ending(self._source).leave)
+    def fatal_ordinal(self) -> int | None:
+        """Which of that signal it was: :attr:`SignalInfo.ordinal`; None: no such was recorded."""
+        return None if self.fatal_signal is None else Ending(self._source).ordinal
 
     @property
-    def leave_time_ns(self) -> int | None:
-        """When it said so, in ns since 1970."""
-        monotonic_ns = self.leave_monotonic_ns
+    def exit_kind(self) -> str | None:
+        """How the process wrote last that it ends: ``"exit"`` (exit(3)), ``"_exit"`` (os._exit),
+        ``"exec"``; None: it wrote nothing."""
+        return EXIT_KINDS.get(Ending(self._source).exit_kind)
+
+    @property
+    def exit_time_ns(self) -> int | None:
+        """When it wrote that, in ns since 1970."""
+        monotonic_ns = self.exit_monotonic_ns
         if monotonic_ns is None:
             return None
         return monotonic_ns + Infos(self._source, self._here).offset_at(monotonic_ns)
 
     @property
-    def leave_monotonic_ns(self) -> int | None:
+    def exit_monotonic_ns(self) -> int | None:
         """The same, as CLOCK_MONOTONIC."""
-        return self._source.word(LEAVE_NS_AT) if self.leave else None
+        return self._source.word(EXIT_NS_AT) if self.exit_kind else None
 
     @property
-    def status(self) -> int | None:
-        """The exit status that it said; None: it said none, or the C library does not tell."""
-        status = Ending(self._source).status
-        return status if self.leave in ("exit", "_exit") and 0 <= status <= 255 else None
+    def exit_status(self) -> int | None:
+        """The exit status that it wrote; None: it wrote none, or the C library does not tell."""
+        status = Ending(self._source).exit_status
+        return status if self.exit_kind in ("exit", "_exit") and 0 <= status <= 255 else None
 
     @property
-    def reason(self) -> str | None:
+    def exit_reason(self) -> str | None:
         """The type of the exception that nobody caught, or the program that was exec'ed."""
         text = self._source.bytes(REASON_AT, REASON_SIZE).split(b"\0")[0]
         return os.fsdecode(text) or None

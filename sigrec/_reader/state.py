@@ -9,7 +9,7 @@ from sigrec._proc import host, namespace
 from sigrec._proc.maps import maps_writable, shared_maps
 from sigrec._proc.process import start_ticks
 from sigrec._reader import places
-from sigrec._reader.format import EXITED, IDENTITY_ENTRY, LEAVES, STATE_AT, Ending
+from sigrec._reader.format import EXIT_KINDS, EXITED, IDENTITY_ENTRY, STATE_AT, Ending
 from sigrec._reader.source import open_file
 
 TYPE_CHECKING = False
@@ -40,10 +40,10 @@ def state(source: Source, header: Header) -> str:
     if source.word(STATE_AT) & 0xFFFFFFFF == EXITED:
         return "exited"
     last = Ending(source)
-    gone = "replaced" if LEAVES.get(last.leave) == "exec" else "ended"
+    gone = "replaced" if EXIT_KINDS.get(last.exit_kind) == "exec" else "ended"
     pid = pid_here(header)
     if pid is None:
-        said = last.signum or last.leave or _is_of_an_earlier_boot(source, header)
+        said = last.signum or last.exit_kind or _is_of_an_earlier_boot(source, header)
         return gone if said else "unknown"
     # Neither the pid nor the start time is proof: a pid is used again, exec keeps both.
     mapped = pid != 0 and maps_writable(

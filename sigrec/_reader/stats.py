@@ -39,8 +39,8 @@ class ProcessStats(Value):
     def __init__(self, recording: Recording | None) -> None:
         self.pid: int = recording.pid if recording else os.getpid()
         self.state: str = recording.state if recording else "alive"
-        ending = recording.ending if recording and self.state == "ended" else None
-        self.ended_by: str | None = recording.name(ending[0]) if recording and ending else None
+        fatal = recording.fatal_signal if recording and self.state == "ended" else None
+        self.ended_by: str | None = recording.signal_name(fatal) if recording and fatal else None
         self.argv: list[str] | None = recording.argv if recording else None
         self.started_ns: int | None = recording.started_ns if recording else None
         self.path: str | None = recording.path if recording else None
@@ -48,10 +48,6 @@ class ProcessStats(Value):
 
     def __repr__(self) -> str:
         return f"<ProcessStats of PID {self.pid}, {self.state}>"
-
-    def worth_showing(self) -> list[SignalStats]:
-        """Without those that are merely recorded and never came: that may be 60."""
-        return [s for s in self.signals.values() if s.delivered or s.mode != "recorded"]
 
     def to_dict(self) -> dict[str, Any]:
         """Its part of the JSON of ``sigrec stats --json``."""
@@ -108,10 +104,15 @@ class Stats(Value):
         return f"<Stats of {', '.join(f'PID {process.pid}' for process in self.processes)}>"
 
 
+def worth_showing(process: ProcessStats) -> list[SignalStats]:
+    """Its signals without those that are merely recorded and never came: that may be 60."""
+    return [s for s in process.signals.values() if s.delivered or s.mode != "recorded"]
+
+
 def _signal(stats: SignalStats) -> dict[str, Any]:
     return {
-        "signal": stats.signal,
-        "number": stats.number,
+        "signal": stats.signal_name,
+        "number": stats.signum,
         "mode": stats.mode,
         "replaced": stats.replaced,
         "delivered": stats.delivered,

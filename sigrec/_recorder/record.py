@@ -39,8 +39,8 @@ class Recorder:
                 self._before = {n: s.delivered for n, s in recording.signals.items()}
 
     @property
-    def signals(self) -> frozenset[int]:
-        """The signals that it records, those included that the program ignores."""
+    def signums(self) -> frozenset[int]:
+        """The numbers of the signals that it records, those included that the program ignores."""
         return frozenset(self._signums)
 
     @property

@@ -154,7 +154,11 @@ def _kind(recording: Recording) -> str:
         # What is of another boot, and lies where this user publishes, is of an earlier one.
         if recording.boot_id == boot_id() or recording.started_ns >= booted_ns():
             return "unknown"
-    went_well = recording.leave == "exit" and not recording.status and recording.reason is None
+    went_well = (
+        recording.exit_kind == "exit"
+        and not recording.exit_status
+        and recording.exit_reason is None
+    )
     asked = recording._any_delivered(ASK_TO_END)
     return "clean" if state == "exited" and went_well and not asked else "of interest"
 

@@ -22,7 +22,7 @@ def state_words(recording: Recording, witnesses: Witnesses | None = None) -> str
     if found.kind == "signal":
         how = "killed" if found.told or found.sent_by else "ended"
         by = f", sent by PID {found.sent_by.sender.pid}" if found.sent_by else told
-        return f"{how} by {recording.name(found.signal or 0)}{by}"
+        return f"{how} by {recording.signal_name(found.signal or 0)}{by}"
     if found.kind == "exec":
         became = f": {printable(found.reason)}" if found.reason else ""
         return f"replaced by another program (exec){became}"
@@ -51,7 +51,10 @@ def pending_words(recording: Recording) -> str | None:
         (now.pending - everywhere if now.state == "T" else (), "until it is continued"),
     ):
         # Of a standard signal one can be pending, of a real-time one the kernel does not say how many.
-        names = [f"1 {recording.name(n)}" if n < 32 else recording.name(n) for n in sorted(signums)]
+        names = [
+            f"1 {recording.signal_name(n)}" if n < 32 else recording.signal_name(n)
+            for n in sorted(signums)
+        ]
         if names:
             parts.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} pending, {why}")
     return "; ".join(parts) or None

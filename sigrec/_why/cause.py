@@ -38,15 +38,17 @@ def cause(recording: Recording, witnesses: Witnesses | None = None) -> Cause:
     state = recording.state
     if state == "alive":
         return Cause("alive")
-    if recording.ending is not None:
-        return Cause("signal", *recording.ending)
-    if state == "replaced" or recording.leave == "exec":
-        return Cause("exec", reason=recording.reason if recording.leave == "exec" else None)
-    if recording.leave is not None or state == "exited":
-        at_once = recording.leave == "_exit"
-        reason = None if at_once else recording.reason
+    if recording.fatal_signal is not None:
+        return Cause("signal", recording.fatal_signal, recording.fatal_ordinal)
+    if state == "replaced" or recording.exit_kind == "exec":
+        return Cause(
+            "exec", reason=recording.exit_reason if recording.exit_kind == "exec" else None
+        )
+    if recording.exit_kind is not None or state == "exited":
+        at_once = recording.exit_kind == "_exit"
+        reason = None if at_once else recording.exit_reason
         kind = "exit" if reason is None else "exception"
-        return Cause(kind, status=recording.status, reason=reason, at_once=at_once)
+        return Cause(kind, status=recording.exit_status, reason=reason, at_once=at_once)
     witnesses = witnesses or Witnesses()
     told = witnesses.parents.told_of(recording)
     if told is not None and told.info.code == CLD_EXITED:

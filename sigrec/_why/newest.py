@@ -44,8 +44,8 @@ def newest() -> Recording:
 def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
     """As late as it can have been: of an end without a word no time is known. But whoever begins to
     record touches the files of those who are alive (sigrec/_recorder/retention.py)."""
-    if recording.leave_time_ns is not None:
-        return recording.leave_time_ns
+    if recording.exit_time_ns is not None:
+        return recording.exit_time_ns
     if what.told is not None:
         told_ns: int = what.told.info.time_ns
         return told_ns

@@ -113,7 +113,7 @@ class _Why:
 
     def _by_signal(self, signum: int, ordinal: int) -> str:
         info = self._find(signum, ordinal)
-        number = self.recording.name(signum)
+        number = self.recording.signal_name(signum)
         if self._keyboard_interrupt(signum, info):
             return self._by_keyboard_interrupt(info)
         how = "terminated by" if signum not in FAULTS_IN_CODE else "ended by"
@@ -130,7 +130,7 @@ class _Why:
         return (
             signum == signal.SIGINT
             and by_itself
-            and (self.recording.reason or "").rpartition(".")[2] == "KeyboardInterrupt"
+            and (self.recording.exit_reason or "").rpartition(".")[2] == "KeyboardInterrupt"
         )
 
     def _by_keyboard_interrupt(self, info: SignalInfo | None) -> str:
@@ -168,7 +168,7 @@ class _Why:
         how = f"exited by itself{status}"
         if found.at_once:
             how = f"ended itself at once, by os._exit or _exit(2){status}"
-        elif self.recording.leave is None:
+        elif self.recording.exit_kind is None:
             how += "; its recording does not say with which status"
         return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
 
@@ -198,12 +198,12 @@ class _Why:
     def _as_its_parent_was_told(self, told: Told, by: SentBy | None) -> str:
         parent, info, stop = told
         status = info.status
-        what = parent.name(status) if info.code != CLD_EXITED else str(status)
+        what = parent.signal_name(status) if info.code != CLD_EXITED else str(status)
         command = shortened(_command(parent), 40)
         stopped = ""
         if stop is not None:
             after = rounded_duration(max(0, info.monotonic_ns - stop.monotonic_ns))
-            stopped = f", {after} after it was stopped by {parent.name(stop.status)}"
+            stopped = f", {after} after it was stopped by {parent.signal_name(stop.status)}"
         last = self._last_signal("the last that it received was") if self._newest() else ""
         if by is not None:
             return (
@@ -296,21 +296,21 @@ class _Why:
     def _from(self, info: SignalInfo) -> str:
         key = KEYS.get(info.si_signo) if info.si_code == SI_KERNEL else None
         who = f"the terminal ({key})" if key else self._sender(info)
-        return f"{self.recording.name(info.si_signo)} from {who}"
+        return f"{self.recording.signal_name(info.si_signo)} from {who}"
 
     def _handling(self, but: str = ", while it was still") -> str:
         """The handler that was running, if one was."""
         signum = self.recording.handling
         if signum is None:
             return ""
-        return f"{but} handling {self.recording.name(signum)}"
+        return f"{but} handling {self.recording.signal_name(signum)}"
 
     def _left_at(self) -> str:
-        time_ns = self.recording.leave_time_ns
+        time_ns = self.recording.exit_time_ns
         return "" if time_ns is None else f" at {self._clock(time_ns)}"
 
     def _lead_up(self) -> str:
-        monotonic_ns = self.recording.leave_monotonic_ns
+        monotonic_ns = self.recording.exit_monotonic_ns
         return "" if monotonic_ns is None else self._before(monotonic_ns)
 
     def _newest(self, but: SignalInfo | None = None) -> list[SignalInfo]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from sigrec._errors import RecordingError
 from sigrec._reader import index
-from sigrec._reader.stats import ProcessStats
+from sigrec._reader.stats import ProcessStats, worth_showing
 from sigrec._text import number, printable
 from sigrec._why.brief import state_words
 from sigrec.cli import _arguments
@@ -103,7 +103,7 @@ class _Rates:
         counts, self._rates = {}, {}
         for process in processes:
             key = (process.pid, process.started_ns)
-            counts[key] = {s.number: s.delivered for s in process.signals.values()}
+            counts[key] = {s.signum: s.delivered for s in process.signals.values()}
             if key in self._counts:
                 for signum, delivered in counts[key].items():
                     new = delivered - self._counts[key].get(signum, 0)
@@ -139,14 +139,16 @@ def _lines(processes: list[_Process], rates: _Rates, head: str, width: int) -> I
         yield [(f"PID {process.pid}", BOLD if alive else DIM), (f"  {argv}", "" if alive else DIM)]
         if not alive:
             yield [(f"  {process.words}", YELLOW)]
-        signals = process.worth_showing()
+        signals = worth_showing(process)
         if not signals:
             yield [("  no signals yet", "")]
         for stats in signals:
-            rate = rates.of(process, stats.number) if alive else None
+            rate = rates.of(process, stats.signum) if alive else None
             handled = number(stats.handled) if stats.ever_registered else "-"
             pending = number(stats.pending) if stats.ever_registered else "-"
-            line = [(f"  {stats.signal:<11}{number(stats.delivered):>13}{_rate(rate):>10}", "")]
+            line = [
+                (f"  {stats.signal_name:<11}{number(stats.delivered):>13}{_rate(rate):>10}", "")
+            ]
             if bars:
                 line.append((" " + _bar(rate or 0.0, highest, bars), GREEN))
             line.append((f"{handled:>13}", ""))

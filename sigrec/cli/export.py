@@ -91,7 +91,7 @@ class _Watched(Source):
 
     def __iter__(self) -> Iterator[SignalInfo]:
         ledger = self.recording.signals.values()
-        kept = sum(max(0, s.recorded - s.overwritten) for s in ledger if self.wants(s.number))
+        kept = sum(max(0, s.recorded - s.overwritten) for s in ledger if self.wants(s.signum))
         each = max(1, min(kept, self.recording.capacity) // STEPS)
         done = 0
         for done, info in enumerate(super().__iter__(), 1):

@@ -17,7 +17,7 @@ import sys
 
 from sigrec._errors import RecordingError
 from sigrec._reader import index
-from sigrec._reader.stats import Stats
+from sigrec._reader.stats import Stats, worth_showing
 from sigrec._text import number, printable, shortened
 from sigrec._times import local_date, local_time
 from sigrec._why.brief import pending_words, state_words
@@ -111,7 +111,7 @@ def _show(process: ProcessStats, state: str, pending: str | None = None) -> str:
         head += f"  recording since {local_date(process.started_ns)}\n"
     if pending:
         head += f"  {pending}\n"
-    signals = process.worth_showing()
+    signals = worth_showing(process)
     if not signals:
         return head + "  no signals yet\n"
     text = head + _counters(signals)
@@ -121,9 +121,11 @@ def _show(process: ProcessStats, state: str, pending: str | None = None) -> str:
         )
         if senders:
             more = len(stats.senders) - 3
-            text += f"  {stats.signal} from {senders}{f', and {more} more' if more > 0 else ''}\n"
+            text += (
+                f"  {stats.signal_name} from {senders}{f', and {more} more' if more > 0 else ''}\n"
+            )
         if stats.replaced:
-            text += f"  {stats.signal}: another handler has replaced sigrec's\n"
+            text += f"  {stats.signal_name}: another handler has replaced sigrec's\n"
     return text
 
 
@@ -139,7 +141,7 @@ def _counters(signals: list[SignalStats]) -> str:
         "sent>": [_unless_0(s.sent) for s in signals],
     }
     columns = {
-        "signal": [s.signal for s in signals],
+        "signal": [s.signal_name for s in signals],
         "mode": [s.mode for s in signals],
         "delivered>": [number(s.delivered) for s in signals],
         "recorded>": [number(s.recorded) for s in signals],
@@ -165,7 +167,7 @@ def _counters(signals: list[SignalStats]) -> str:
                 if cells[n]
             ]
             if said:
-                notes += f"  {stats.signal}: {', '.join(said)}\n"
+                notes += f"  {stats.signal_name}: {', '.join(said)}\n"
     return table(list(columns), list(zip(*columns.values(), strict=True))) + notes
 
 

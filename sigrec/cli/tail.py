@@ -115,7 +115,7 @@ def _unrecorded(recording: Recording, signums: list[int]) -> str | None:
     missing = [n for n in signums if n not in signals]
     if not missing:
         return None
-    names = ", ".join(map(recording.name, missing))
+    names = ", ".join(map(recording.signal_name, missing))
     verb = "is" if len(missing) == 1 else "are"
     return (
         f"{names} {verb} not recorded in PID {recording.pid}: the program ignores it, or was never "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sigrec._reader.ordinals import Ordinals
+from sigrec._reader.stats import worth_showing
 from sigrec._signals.names import name
 from sigrec._times import exact_duration, utc
 
@@ -25,7 +26,7 @@ class Lane:
 
     def __init__(self, signum: int, stats: SignalStats | None) -> None:
         self.signum = signum
-        self.name = stats.signal if stats else name(signum)
+        self.name = stats.signal_name if stats else name(signum)
         self.stats = stats
         self.seen = 0
         self.before = 0  # without detail before the first that was seen
@@ -48,7 +49,7 @@ class Timeline:
     def __init__(self, source: Source, process: ProcessStats) -> None:
         self.since = source.since
         self.lanes = {
-            s.number: Lane(s.number, s) for s in process.worth_showing() if source.wants(s.number)
+            s.signum: Lane(s.signum, s) for s in worth_showing(process) if source.wants(s.signum)
         }
         self.total = 0
         self.origin = 0

@@ -163,7 +163,7 @@ def test_children_are_left_alone_unless_asked(place, run_directory):
         assert recording.signals[15].delivered == 0
     for pid in (exec_ed, forked):
         with sigrec.open_recording(pid) as recording:
-            assert recording.ending == (15, 0)
+            assert (recording.fatal_signal, recording.fatal_ordinal) == (15, 0)
             assert recording.signals[15].senders[0][0].pid == pid
 
 
@@ -327,7 +327,7 @@ def test_what_is_there_already(place):
     assert [run("-o", "r", "-c", f"raise SystemExit({n})").returncode for n in (5, 6)] == [5, 6]
     for path, status in (("r", 6), ("r.1", 5)):
         with sigrec.open_recording(place / path) as recording:
-            assert recording.status == status
+            assert recording.exit_status == status
     code = "import sys; print('ready', flush=True); sys.stdin.read()"
     alive = subprocess.Popen(
         [sys.executable, "-m", "sigrec", "run", "-o", "r", "-c", code],
@@ -439,6 +439,6 @@ def test_ctrl_c_at_a_terminal(place):
     os.close(leader)
     assert os.WTERMSIG(status) == signal.SIGINT
     with sigrec.open_recording(pid) as recording:
-        assert recording.reason == "KeyboardInterrupt"
+        assert recording.exit_reason == "KeyboardInterrupt"
         kinds = [(str(sender), count) for sender, count in recording.signals[2].senders]
         assert ("the terminal", 1) in kinds

@@ -36,7 +36,7 @@ def test_for():
         found = [next(stream) for _ in range(4)]
         assert values(found) == [1, 2, 3, None]
         assert [info.si_signo for info in found] == [RT, RT, RT, USR1]
-        assert stream.signals == {RT, USR1}
+        assert stream.signums == {RT, USR1}
     assert list(stream) == [] and stream.unread == [] and stream.closed
     assert signal.getsignal(RT) == signal.SIG_DFL
 

@@ -99,7 +99,7 @@ def test_counters(built):
     )  # fmt: skip
     assert list(recording.signals) == [USR1, int(signal.SIGUSR2), 36]
     stats = recording.signals[USR1]
-    assert (stats.signal, stats.number, stats.mode, stats.replaced) == (
+    assert (stats.signal_name, stats.signum, stats.mode, stats.replaced) == (
         "SIGUSR1", USR1, "registered", True)  # fmt: skip
     assert (stats.delivered, stats.recorded, stats.dropped, stats.overwritten) == (100, 97, 3, 81)
     assert (stats.handled, stats.undetailed, stats.abandoned, stats.overruns) == (60, 10, 15, 7)
@@ -126,7 +126,7 @@ def test_pending_is_never_negative(built):
 
 def test_real_time_names_are_those_of_the_recorded_process(built):
     recording = built(RecordingBuilder().set(sigrtmin=35).ledger(35, mode=1).ledger(37, mode=1))
-    assert [stats.signal for stats in recording.signals.values()] == ["SIGRTMIN", "SIGRTMIN+2"]
+    assert [stats.signal_name for stats in recording.signals.values()] == ["SIGRTMIN", "SIGRTMIN+2"]
 
 
 def test_events_are_in_the_order_of_recording(built):
@@ -454,7 +454,7 @@ def test_version_2_is_read_as_ever(built):
         19,
     )
     assert [count for _, count in stats.senders] == [20]
-    assert (recording.ending[0], recording.leave, recording.status) == (15, "exit", 3)
+    assert (recording.fatal_signal, recording.exit_kind, recording.exit_status) == (15, "exit", 3)
     assert recording.argv == ["python3", "worker.py"]
 
 
@@ -761,19 +761,26 @@ def test_a_table_of_senders_that_cannot_be(built, field, value):
 
 def test_how_it_left(built):
     recording = built(RecordingBuilder())
-    assert (recording.ending, recording.leave, recording.status) == (None, None, None)
-    assert (recording.reason, recording.handling, recording.leave_time_ns) == (None, None, None)
+    assert (recording.fatal_signal, recording.exit_kind, recording.exit_status) == (
+        None,
+        None,
+        None,
+    )
+    assert recording.fatal_ordinal is None
+    assert (recording.exit_reason, recording.handling, recording.exit_time_ns) == (None, None, None)
     recording = built(RecordingBuilder().set(
         ending_signal=15, ending_ordinal=3, leave=1, status=7, handling=2,
         leave_ns=MONOTONIC + 5, reason=b"KeyError",
     ))  # fmt: skip
-    assert (recording.ending, recording.leave, recording.status) == ((15, 3), "exit", 7)
-    assert (recording.reason, recording.handling) == ("KeyError", 2)
-    assert recording.leave_time_ns == REALTIME + 5
+    assert (recording.fatal_signal, recording.fatal_ordinal) == (15, 3)
+    assert (recording.exit_kind, recording.exit_status) == ("exit", 7)
+    assert (recording.exit_reason, recording.handling) == ("KeyError", 2)
+    assert recording.exit_time_ns == REALTIME + 5
     hostile = built(RecordingBuilder().set(
         ending_signal=99, leave=99, status=-7, handling=99, reason=b"\x1b[31m" + 123 * b"x"
     ))  # fmt: skip
-    assert (hostile.ending, hostile.leave, hostile.status, hostile.handling) == (None,) * 4
+    assert (hostile.fatal_signal, hostile.fatal_ordinal, hostile.handling) == (None,) * 3
+    assert (hostile.exit_kind, hostile.exit_status) == (None, None)
 
 
 # --- light enough for every program ------------------------------------------------------

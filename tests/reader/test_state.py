@@ -118,8 +118,8 @@ def test_an_end_that_someone_may_ask_about_leaves_its_recording(child, ending, s
     p.line()
     p.process.wait()
     with sigrec.open_recording(p.pid) as recording:
-        assert (recording.state, recording.status) == ("exited", status)
-        assert recording.reason == ("ZeroDivisionError" if status == 1 else None)
+        assert (recording.state, recording.exit_status) == ("exited", status)
+        assert recording.exit_reason == ("ZeroDivisionError" if status == 1 else None)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_how_a_worker_of_multiprocessing_ended(child, run_directory):
     with sigrec.open_recording(failed) as recording:
         known = sys.version_info < (3, 13)  # since then only its status
         expected = ("exited", "ValueError") if known else ("ended", None)
-        assert (recording.state, recording.reason) == expected
+        assert (recording.state, recording.exit_reason) == expected
 
 
 def test_a_file_that_the_user_named_stays(child, tmp_path):

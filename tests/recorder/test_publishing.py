@@ -136,9 +136,9 @@ def test_an_exec_in_the_same_pid_overwrites_nothing(run_directory):
     process = subprocess.Popen([sys.executable, "-m", "sigrec", "run", "--children", "-c", code])
     assert process.wait(60) == -1
     with sigrec.open_recording(process.pid) as recording:  # the newest begun
-        assert recording.ending == (1, 0)
+        assert (recording.fatal_signal, recording.fatal_ordinal) == (1, 0)
     with sigrec.open_recording(run_directory / file_name(process.pid)) as recording:
-        assert recording.leave == "exec" and recording.signals[10].delivered == 1
+        assert recording.exit_kind == "exec" and recording.signals[10].delivered == 1
 
 
 def test_a_file_size_limit(child):

@@ -38,7 +38,7 @@ def test_counts_events_and_equality(handled):
         assert [(e.si_signo, e.si_pid, e.si_value) for e in recorder] == [
             (USR1, ME, None)] * 3 + [(RT, ME, 7)]  # fmt: skip
         assert events == list(recorder)
-        assert recorder.signals == {USR1, RT}
+        assert recorder.signums == {USR1, RT}
         assert repr(recorder) == "<Recorder: SIGUSR1=3 SIGRTMIN+2=1>"
     os.kill(ME, USR1)
     assert recorder.counts == {USR1: 3, RT: 1}  # as it was when it ended
