@@ -327,4 +327,7 @@ uint64_t handler_last_ns(void) {
     return atomic_load_explicit(&process_self->last_ns, memory_order_relaxed);
 }
 
-void handler_start(void) { registry_start(handler_on_signal); }
+void handler_start(void) {
+    registry_start(handler_on_signal);
+    sigbus_start();
+}

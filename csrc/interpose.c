@@ -12,6 +12,7 @@
 #include "interpose_send.h"
 #include "passive.h"
 #include "process.h"
+#include "sigbus.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,7 +33,12 @@ static _Atomic uint64_t interrupting;
 static int our_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
     if (install_keeps(signum, next))
         next = NULL;
-    return passive_sigaction(signum, next, previous);
+    int result = passive_sigaction(signum, next, previous);
+    /* Who only asks, as subprocess does in its child, sees none of ours. Who saves it to put
+     * it back later puts ours back. */
+    if (result == 0 && signum == SIGBUS && previous && !next)
+        sigbus_underlying(previous);
+    return result;
 }
 
 typedef void (*function)(int);
@@ -88,12 +94,18 @@ static void our_exit_at_once(int status) {
 static void before_exec(const char *path) {
     process_leaving(LEAVE_EXEC, 0, path);
     passive_before_exec();
+    sigbus_before_exec();
 }
 
 static int exec_failed(int result) {
     int error = errno;
-    process_leaving(LEAVE_NONE, 0, "");
-    passive_exec_failed();
+    /* A vfork child has given up, and its parent never had the change. */
+    if (!process_is_vfork_child()) {
+        sigbus_exec_failed();
+        process_leaving(LEAVE_NONE, 0, "");
+        passive_exec_failed();
+        sigbus_give_back();
+    }
     errno = error;
     return result;
 }
@@ -106,6 +118,16 @@ static int our_execv(const char *path, char *const argv[]) {
 static int our_execve(const char *path, char *const argv[], char *const environment[]) {
     before_exec(path);
     return exec_failed(execve(path, argv, environment));
+}
+
+static int our_execvp(const char *file, char *const argv[]) {
+    before_exec(file);
+    return exec_failed(execvp(file, argv));
+}
+
+static int our_execvpe(const char *file, char *const argv[], char *const environment[]) {
+    before_exec(file);
+    return exec_failed(execvpe(file, argv, environment));
 }
 
 static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
@@ -184,6 +206,8 @@ bool interpose_install(void) {
         {"_Exit", OF(_exit), OF(our_exit_at_once)},
         {"execv", OF(execv), OF(our_execv)},
         {"execve", OF(execve), OF(our_execve)},
+        {"execvp", OF(execvp), OF(our_execvp)},
+        {"execvpe", OF(execvpe), OF(our_execvpe)},
         {"fexecve", OF(fexecve), OF(our_fexecve)},
         {"prctl", OF(prctl), OF(our_prctl)},
         {"syscall", OF(syscall), OF(our_syscall)},

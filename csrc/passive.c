@@ -198,9 +198,6 @@ void passive_before_exec(void) {
 }
 
 void passive_exec_failed(void) {
-    /* A vfork child has given up, and its parent never had the change. */
-    if (process_is_vfork_child())
-        return;
     for (uint64_t rest = named_and_ignored(); rest; rest &= rest - 1)
         passive_apply(__builtin_ctzll(rest) + 1);
 }

@@ -29,6 +29,16 @@ static struct {
     bool keep;
 } file;
 
+static _Atomic(void (*)(void)) guard;
+
+void process_guard(void (*before_a_write)(void)) { atomic_store(&guard, before_a_write); }
+
+static void about_to_write(void) {
+    void (*function)(void) = atomic_load_explicit(&guard, memory_order_relaxed);
+    if (function)
+        function();
+}
+
 static void after_fork_in_child(void) {
 #ifndef __linux__
     /* No kernel help: clear by hand. A signal between fork and here would be
@@ -143,19 +153,23 @@ int process_go_private(uint64_t capacity) {
 
 void process_fold(void) {
     const struct recording *own = process_adopted();
+    about_to_write();
     if (own)
         recording_fold(&nursery, own, process_self->nursery_next);
 }
 
 void process_handled(int signum, uint64_t n) {
+    about_to_write();
     ledger_add(&process_recording()->ledger[signum].handled, n);
 }
 
 void process_abandoned(int signum, uint64_t n) {
+    about_to_write();
     ledger_add(&process_recording()->ledger[signum].abandoned, n);
 }
 
 void process_set_mode(int signum, enum ledger_mode mode, bool replaced) {
+    about_to_write();
     struct ledger_entry *entry = &process_recording()->ledger[signum];
     atomic_store_explicit(&entry->mode, mode, memory_order_relaxed);
     atomic_store_explicit(&entry->replaced, replaced, memory_order_relaxed);
@@ -181,6 +195,7 @@ void process_ending(int signum, uint64_t ordinal) {
 }
 
 void process_set_reason(const char *reason) {
+    about_to_write();
     char *to = process_recording()->header->reason;
     size_t n = strnlen(reason, RECORDING_REASON_SIZE - 1);
     memcpy(to, reason, n);
@@ -190,6 +205,7 @@ void process_set_reason(const char *reason) {
 void process_leaving(enum recording_leave how, int status, const char *reason) {
     if (!process_self || process_is_vfork_child())
         return;
+    about_to_write();
     struct recording_header *header = process_recording()->header;
     if (reason)
         process_set_reason(reason);
@@ -202,6 +218,7 @@ void process_leaving(enum recording_leave how, int status, const char *reason) {
 }
 
 void process_set_handling(int signum) {
+    about_to_write();
     atomic_store_explicit(&process_recording()->header->handling, (uint32_t)signum,
                           memory_order_relaxed);
 }
@@ -235,6 +252,7 @@ __attribute__((destructor)) void process_say_goodbye(void) {
     const struct recording *own = process_adopted();
     if (!own || !file.path[0])
         return;
+    about_to_write();
     atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
     struct stat st;
     if (!file.keep && !is_of_interest(own) && filter_allows(FILTERED_STAT) &&

@@ -42,6 +42,10 @@ extern struct process *process_self;
 /* Interpreter context. Idempotent. 0 or an errno. */
 int process_start(void);
 
+/* Interpreter context, once: what is called before each write to the recording that is not
+ * the handler's own. */
+void process_guard(void (*before_a_write)(void));
+
 /* Signal context. Where this process counts now. */
 const struct recording *process_recording(void);
 

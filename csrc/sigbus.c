@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "sigbus.h"
 
+#include "filter.h"
 #include "passive.h"
 #include "process.h"
 #include "registry.h"
@@ -14,6 +15,8 @@
 #include <sys/syscall.h>
 
 static struct sigaction before; /* written while SIGBUS has another handler than on_bus */
+
+static _Atomic bool taken; /* and not given back; the program may have replaced us since */
 
 /* A fault comes again by itself; one that was sent, or that the kernel found on
  * its own (BUS_MCEERR_AO: sigaction(2)), is sent again, as it was. */
@@ -36,17 +39,54 @@ static bool is_ours(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_bus;
 }
 
-void sigbus_start(void) {
-    struct sigaction now, action;
-    if (sigaction(SIGBUS, NULL, &now) != 0 || is_ours(&now) || registry_is_ours(&now))
-        return;
-    before = now;
+static bool kernel_has(struct sigaction *now) {
+    return filter_allows(FILTERED_SIGACTION) && sigaction(SIGBUS, NULL, now) == 0;
+}
+
+static void put_on_bus(void) {
+    struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_bus;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     registry_mask(&action.sa_mask);
     sigaction(SIGBUS, &action, NULL);
 }
+
+void sigbus_take(void) {
+    struct sigaction now;
+    if (registry_has(SIGBUS) || passive_records(SIGBUS)) {
+        taken = false; /* by the handler of all signals, which repairs as well */
+    } else if (!taken && process_path()[0] && kernel_has(&now) && !registry_is_ours(&now)) {
+        if (!is_ours(&now)) {
+            before = now;
+            put_on_bus();
+        }
+        taken = true;
+    }
+}
+
+void sigbus_give_back(void) {
+    struct sigaction now;
+    if (!taken || registry_signals() || passive_any() || !kernel_has(&now))
+        return;
+    taken = false;
+    if (is_ours(&now))
+        sigaction(SIGBUS, &before, NULL);
+}
+
+void sigbus_before_exec(void) {
+    struct sigaction now;
+    if (taken && before.sa_handler == SIG_IGN && kernel_has(&now) && is_ours(&now))
+        sigaction(SIGBUS, &before, NULL);
+}
+
+void sigbus_exec_failed(void) {
+    struct sigaction now;
+    if (taken && before.sa_handler == SIG_IGN && kernel_has(&now) && now.sa_handler == SIG_IGN)
+        put_on_bus();
+}
+
+void sigbus_start(void) { process_guard(sigbus_take); }
 
 /* The ledger, as far as it can be told from private memory. */
 static void recount(struct ledger_entry *ledger) {

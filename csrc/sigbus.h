@@ -3,12 +3,15 @@
  * sigbus: the program goes on when someone truncates the file of its recording.
  *
  * A write to a page that the file does not have any more raises SIGBUS
- * (mmap(2)), which kills, for a recorder's sake. So from when a recording is
- * published, SIGBUS has a handler of ours, unless the program has one that we
- * do not see (it then goes there), and a fault inside our own mapping is
+ * (mmap(2)), which kills, for a recorder's sake. So while a recording is published
+ * and a signal is taken for it, SIGBUS has a handler of ours, unless the program has
+ * one that we do not see (it then goes there), and a fault inside our own mapping is
  * repaired: private memory takes the file's place, and the instruction is done
  * again. Any other SIGBUS is the program's: what it had comes back for good,
  * and the signal or the fault comes again.
+ *
+ * When the last signal was given back, so is SIGBUS. What is written after that (the
+ * last counts, how the process leaves) takes it again for as long: process_guard().
  */
 #ifndef SIGREC_SIGBUS_H
 #define SIGREC_SIGBUS_H
@@ -16,9 +19,20 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Interpreter context. Idempotent; where SIGBUS is recorded or registered there
- * is nothing to do. */
+/* Interpreter context, before anything else here. */
 void sigbus_start(void);
+
+/* Any context, before the recording is written to. Idempotent; where SIGBUS is recorded
+ * or registered, or no recording is published, there is nothing to do. */
+void sigbus_take(void);
+
+/* Interpreter context, now and then: gives SIGBUS back, if no signal is taken any more.
+ * (A thread that is still in the handler of the last one then writes unprotected.) */
+void sigbus_give_back(void);
+
+/* Any context. execve(2) keeps what is ignored, and resets what has a handler. */
+void sigbus_before_exec(void);
+void sigbus_exec_failed(void);
 
 /* Signal context. Was this a fault in our own recording? Then it is repaired.
  * System calls: mremap; it reads and writes private memory only. */

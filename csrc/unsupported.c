@@ -71,6 +71,10 @@ void kick_rest(void) {}
 /* --- sigbus.h */
 
 void sigbus_start(void) {}
+void sigbus_take(void) {}
+void sigbus_give_back(void) {}
+void sigbus_before_exec(void) {}
+void sigbus_exec_failed(void) {}
 bool sigbus_repair(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
 void sigbus_underlying(struct sigaction *action) { (void)action; }
 

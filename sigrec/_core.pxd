@@ -93,7 +93,8 @@ cdef extern from "wake.h" nogil:
     bint wake_wait(uint64_t timeout_ns)
 
 cdef extern from "sigbus.h" nogil:
-    void sigbus_start()
+    void sigbus_take()
+    void sigbus_give_back()
 
 cdef extern from "registry.h" nogil:
     void registry_mask(sigset_t *mask)

@@ -131,6 +131,7 @@ cdef inline int depth_of(int signum) noexcept:
 cdef inline void leave_handling(const roster *mine, int outer) noexcept:
     if mine == &in_main:
         set_handling(outer)
+    sigbus_give_back()  # if what returned has cancelled itself
 
 # Gives this process a recording: set by the policy module.
 cdef object adopt = None
@@ -559,6 +560,7 @@ def refresh_modes() -> None:
     for signum in range(1, SIGREC_NSIG):
         if handlers[signum] is None and registry_queue(signum) is not NULL:
             abandon(signum)
+    sigbus_give_back()
 
 
 # --- recording without registering ---------------------------------------------------
@@ -582,6 +584,7 @@ def record(tuple signums, bint named) -> None:
     cdef int begun = 0
     begin_change()
     try:
+        sigbus_take()  # before the first is recorded
         for signum in signums:
             error = install_record(signum, named or named_recorders[signum] > 0)
             if error:
@@ -606,8 +609,6 @@ cdef int record_less(tuple signums, bint named) except -1:
         if not recorders[signum]:
             # The kernel has again what the program set.
             passive_stop(signum)
-            if signum == SIGBUS and process_path()[0]:
-                sigbus_start()
         elif named and not named_recorders[signum]:
             check(install_record(signum, False))
     return 0
@@ -635,7 +636,6 @@ def publish(bytes directory, bytes name, bint any_directory, bint keep,
             uint64_t capacity) -> None:
     """Makes the file and counts there. OSError if it cannot be made."""
     check(process_publish(directory, name, any_directory, keep, capacity))
-    sigbus_start()
     refresh_modes()
 
 
@@ -666,6 +666,7 @@ def say_goodbye() -> None:
 
 def fold() -> None:
     process_fold()
+    sigbus_give_back()
 
 
 def read(size_t offset, size_t size) -> bytes:

@@ -37,6 +37,7 @@ cdef void begin_change() noexcept:
 
 cdef void end_change() noexcept:
     cdef bint enabled = collecting
+    sigbus_give_back()
     PyThread_release_lock(changing)
     if enabled:
         PyGC_Enable()
@@ -132,6 +133,7 @@ cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except
         if before is None:
             abandon(signum)  # see refresh_modes
         put_handler(signum, one, one.thread)
+        sigbus_take()
         error = install_handler(signum, one.thread)
         if error:
             put_handler(signum, before, thread_before)

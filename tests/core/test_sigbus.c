@@ -34,7 +34,7 @@ static int status_of(void (*body)(void)) {
         snprintf(path, sizeof path, "%s/file", directory);
         unlink(path); /* the one before it */
         CHECK_EQ(process_publish(directory, "file", false, false, 64), 0);
-        sigbus_start();
+        sigbus_take();
         body();
         _exit(0);
     }
@@ -142,7 +142,8 @@ static void another_fault_is_the_programs(void) {
     action.sa_sigaction = repair_theirs;
     action.sa_flags = SA_SIGINFO;
     CHECK_EQ(sigaction(SIGBUS, &action, NULL), 0);
-    sigbus_start(); /* above it */
+    sigbus_give_back(); /* which the program did already */
+    sigbus_take();      /* above it */
     break_another();
     *broken = 1;
     CHECK_EQ(*broken, 1);
@@ -164,10 +165,12 @@ static void one_that_is_sent_is_the_programs(void) {
     action.sa_sigaction = on_sent;
     action.sa_flags = SA_SIGINFO;
     CHECK_EQ(sigaction(SIGBUS, &action, NULL), 0);
-    sigbus_start();
+    sigbus_give_back();
+    sigbus_take();
     raise(SIGBUS);
     CHECK_EQ(sent, 1);
-    sigbus_start();
+    sigbus_give_back();
+    sigbus_take();
     signal(SIGBUS, SIG_IGN); /* the program changes its mind, and we are gone */
     raise(SIGBUS);
     CHECK_EQ(sent, 1);
@@ -187,6 +190,48 @@ static void with_sigbus_recorded(void) {
     passive_stop(SIGBUS);
     CHECK_EQ(sigaction(SIGBUS, NULL, &seen), 0);
     CHECK(seen.sa_handler == SIG_DFL && !(seen.sa_flags & SA_SIGINFO));
+}
+
+static bool ignored(void) {
+    struct sigaction now;
+    CHECK_EQ(sigaction(SIGBUS, NULL, &now), 0);
+    return now.sa_handler == SIG_IGN;
+}
+
+static void given_back_with_the_last_signal(void) {
+    sigbus_give_back(); /* status_of took it */
+    CHECK(signal(SIGBUS, SIG_IGN) != SIG_ERR);
+    sigbus_take();
+    CHECK(!ignored());
+    take(SIGUSR1);
+    CHECK_EQ(install_record(SIGUSR2, false), 0);
+    CHECK(install_restore(SIGUSR1, false));
+    registry_release(SIGUSR1);
+    sigbus_give_back();
+    CHECK(!ignored());
+    passive_stop(SIGUSR2);
+    CHECK(!ignored());
+    sigbus_give_back();
+    CHECK(ignored());
+    truncate_it(); /* each write takes it again, for as long */
+    process_handled(SIGUSR1, 1);
+    CHECK_EQ(ledger(SIGUSR1)->handled, 1);
+    sigbus_give_back();
+    CHECK(ignored());
+}
+
+static void ignored_before_an_exec(void) {
+    sigbus_give_back();
+    CHECK(signal(SIGBUS, SIG_IGN) != SIG_ERR);
+    take(SIGUSR1);
+    sigbus_take();
+    sigbus_before_exec();
+    CHECK(ignored());
+    sigbus_exec_failed();
+    CHECK(!ignored());
+    truncate_it();
+    raise(SIGUSR1);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, 1);
 }
 
 static void on_user(int signum, siginfo_t *info, void *context) {
@@ -243,6 +288,8 @@ int main(void) {
     CHECK(killed_by(status_of(one_that_is_sent_kills_as_before), SIGBUS));
     CHECK_EQ(status_of(one_that_is_sent_is_the_programs), 0);
     CHECK_EQ(status_of(with_sigbus_recorded), 0);
+    CHECK_EQ(status_of(given_back_with_the_last_signal), 0);
+    CHECK_EQ(status_of(ignored_before_an_exec), 0);
     CHECK_EQ(status_of(beside_a_handler_that_blocks_all), 0);
     CHECK_EQ(status_of(other_addresses_are_not_ours), 0);
     char path[64];

@@ -155,6 +155,65 @@ def test_recorded_and_truncated(child):
     p.end()
 
 
+HAS_SIGBUS = """
+def bus():  # caught, ignored
+    status = open("/proc/self/status").read()
+    return [int(status.split(f"Sig{word}:")[1].split()[0], 16) >> 6 & 1 for word in ("Cgt", "Ign")]
+signal.signal(signal.SIGBUS, signal.SIG_IGN)
+"""
+
+
+def test_sigbus_is_given_back_when_the_last_user_stops(child):
+    p = child(
+        HAS_SIGBUS
+        + """
+registration = sigrec.register(RT, print)
+recorder = sigrec.record(signal.SIGUSR1)
+registration.cancel()
+say(*bus())
+recorder.stop()
+say(*bus())
+def handler(signum, frame):
+    r.cancel()
+    say("cancelled")
+r = sigrec.register(RT, handler)
+say(*bus())
+with_room(signal.raise_signal, RT)
+say(*bus())
+sigrec.stats()
+say(*bus())
+os.truncate(_core.path(), 0)  # what is written at the end takes it again
+sys.exit(3)
+"""
+    )
+    assert [p.line() for _ in range(6)] == ["1 0", "0 1", "1 0", "cancelled", "0 1", "0 1"]
+    p.end(3)
+
+
+@pytest.mark.parametrize("how", ["register(RT, print)", "record()", "record(signal.SIGBUS)"])
+@pytest.mark.parametrize(
+    "exec", ["os.execvp('grep', ['grep', *ARGV])", "subprocess.run(['grep', *ARGV])"]
+)
+def test_an_ignored_sigbus_is_ignored_after_an_exec(child, how, exec):
+    p = child(
+        HAS_SIGBUS
+        + f"""
+import subprocess
+ARGV = ["SigIgn", "/proc/self/status"]
+one = sigrec.{how}
+try:
+    os.execv("/nonexistent", ["x"])
+except FileNotFoundError:
+    pass
+say(*bus())
+{exec}
+"""
+    )
+    assert p.line() == ("0 1" if how == "record()" else "1 0")
+    assert int(p.line().split()[1], 16) >> 6 & 1
+    p.end()
+
+
 def test_a_forked_child_of_one_that_was_truncated(child):
     p = child(
         """
