@@ -30,6 +30,25 @@ def parent(pid: int) -> int | None:
     return (int(fields[1]) or None) if fields else None
 
 
+def comm(pid: int) -> str | None:
+    """Its short name, as it is now; None: it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read().rstrip(b"\n").decode(errors="replace")
+    except OSError:
+        return None
+
+
+def command_line(pid: int) -> list[str] | None:
+    """As it is now; None: it is gone. Empty: it is a kernel thread, or a zombie."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            raw = file.read()
+    except OSError:
+        return None
+    return [os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")] if raw else []
+
+
 def start_ticks(pid: int) -> int | None:
     """When it started, in clock ticks since boot (field 22), if it is not a zombie."""
     fields = stat_fields(pid)
@@ -54,11 +73,7 @@ def process_at(pid: int, time_ns: int) -> tuple[str, list[str]] | None:
         # btime has whole seconds.
         if started_ns > time_ns + 10**9:
             return None
-        with open(f"/proc/{pid}/comm", "rb") as file:
-            comm = file.read().rstrip(b"\n").decode(errors="replace")
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            raw = file.read()
-        argv = [os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")] if raw else []
-        return comm, argv
+        name, argv = comm(pid), command_line(pid)
+        return None if name is None or argv is None else (name, argv)
     except (OSError, ValueError, StopIteration):
         return None

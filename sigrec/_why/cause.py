@@ -11,6 +11,7 @@ from sigrec._why.witnesses import Witnesses
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.parents import Told
     from sigrec._why.senders import SentBy
 
@@ -62,6 +63,42 @@ def cause(recording: Recording, witnesses: Witnesses | None = None) -> Cause:
         if sent_by is not None:
             return Cause("signal", signal.SIGKILL, sent_by=sent_by)
     return Cause("unknown")
+
+
+def find(recording: Recording, signum: int, ordinal: int) -> SignalInfo | None:
+    """That event, where it is kept."""
+    stats = recording.signals.get(signum)
+    if stats and stats.last and stats.last.ordinal == ordinal:
+        return stats.last
+    return next((e for e in recording.events(signum) if e.ordinal == ordinal), None)
+
+
+def is_keyboard_interrupt(recording: Recording, signum: int, event: SignalInfo | None) -> bool:
+    """Python ends itself by SIGINT after a KeyboardInterrupt that nobody caught."""
+    by_itself = event is None or event.si_pid == recording.pid
+    name = (recording.exit_reason or "").rpartition(".")[2]
+    return signum == signal.SIGINT and by_itself and name == "KeyboardInterrupt"
+
+
+def before_a_keyboard_interrupt(
+    recording: Recording, event: SignalInfo | None
+) -> SignalInfo | None:
+    """The SIGINT that became the KeyboardInterrupt, and not the one that Python sent itself."""
+    earlier = None
+    for info in recording.events(signal.SIGINT):
+        if event is None or info.ordinal < event.ordinal:
+            earlier = info
+    return earlier
+
+
+def event_of(recording: Recording, found: Cause) -> SignalInfo | None:
+    """The signal that ended it, as it received that; None: that is not kept, or there was none."""
+    if found.signal is None or found.ordinal is None:
+        return None
+    event = find(recording, found.signal, found.ordinal)
+    if is_keyboard_interrupt(recording, found.signal, event):
+        return before_a_keyboard_interrupt(recording, event) or event
+    return event
 
 
 def records_all(recording: Recording) -> bool:

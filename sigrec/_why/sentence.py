@@ -21,11 +21,19 @@ from sigrec._signals.words import (
     HARMLESS,
     KEYS,
     MEANS,
+    vouched,
 )
 from sigrec._text import printable, shortened
 from sigrec._times import local_time, rounded_duration, utc
 from sigrec._why.brief import pending_words
-from sigrec._why.cause import Cause, cause, records_all
+from sigrec._why.cause import (
+    Cause,
+    before_a_keyboard_interrupt,
+    cause,
+    find,
+    is_keyboard_interrupt,
+    records_all,
+)
 from sigrec._why.newest import successor
 
 TYPE_CHECKING = False
@@ -40,9 +48,12 @@ _REASON_NS = 60_000_000_000  # what a sender got longer ago is hardly why it sen
 _ENDS_WHAT_IS_NOT_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV)
 
 
-def why(recording: Recording, *, in_utc: bool = False) -> str:
-    """One sentence about what ended the process, and what led up to it. Safe for a terminal."""
-    return _Why(recording, in_utc).sentence()
+def why(recording: Recording, *, in_utc: bool = False, found: Cause | None = None) -> str:
+    """One sentence about what ended the process, and what led up to it. Safe for a terminal.
+
+    found: what ended it, where that was asked already.
+    """
+    return _Why(recording, in_utc).sentence(found or cause(recording))
 
 
 class _Why:
@@ -56,8 +67,7 @@ class _Why:
         what = ", ".join(filter(None, (command, user)))
         self.who = f"PID {recording.pid}" + (f" ({what})" if what else "")
 
-    def sentence(self) -> str:
-        found = cause(self.recording)
+    def sentence(self, found: Cause) -> str:
         if found.kind == "alive":
             return self._alive()
         if found.told is not None:
@@ -112,10 +122,11 @@ class _Why:
         )
 
     def _by_signal(self, signum: int, ordinal: int) -> str:
-        info = self._find(signum, ordinal)
+        info = find(self.recording, signum, ordinal)
         number = self.recording.signal_name(signum)
-        if self._keyboard_interrupt(signum, info):
-            return self._by_keyboard_interrupt(info)
+        if is_keyboard_interrupt(self.recording, signum, info):
+            first = before_a_keyboard_interrupt(self.recording, info)
+            return self._by_keyboard_interrupt(info, first)
         how = "terminated by" if signum not in FAULTS_IN_CODE else "ended by"
         if info is None:
             return f"{self.who} was {how} {number}; who sent it is not recorded{self._handling()}."
@@ -124,21 +135,8 @@ class _Why:
             f"{self._handling()}{self._before(info.monotonic_ns, info)}."
         )
 
-    def _keyboard_interrupt(self, signum: int, info: SignalInfo | None) -> bool:
-        """Python ends itself by SIGINT after a KeyboardInterrupt that nobody caught."""
-        by_itself = info is None or info.si_pid == self.recording.pid
-        return (
-            signum == signal.SIGINT
-            and by_itself
-            and (self.recording.exit_reason or "").rpartition(".")[2] == "KeyboardInterrupt"
-        )
-
-    def _by_keyboard_interrupt(self, info: SignalInfo | None) -> str:
+    def _by_keyboard_interrupt(self, info: SignalInfo | None, first: SignalInfo | None) -> str:
         text = f"{self.who} was ended by a KeyboardInterrupt that nobody caught"
-        first = None
-        for event in self.recording.events(signal.SIGINT):
-            if info is None or event.ordinal < info.ordinal:
-                first = event
         if first is None:
             return f"{text}{f', at {self._clock(info.time_ns)}' if info else ''}."
         return (
@@ -251,15 +249,6 @@ class _Why:
 
     # --- the parts ---------------------------------------------------------------------------
 
-    def _find(self, signum: int, ordinal: int) -> SignalInfo | None:
-        stats = self.signals.get(signum)
-        if stats and stats.last and stats.last.ordinal == ordinal:
-            return stats.last
-        for info in self.recording.events(signum):
-            if info.ordinal == ordinal:
-                return info
-        return None
-
     def _cause(self, info: SignalInfo) -> str:
         """``, sent by PID 1 (user root, called systemd just after)``, ``: ...``"""
         signum, code = info.si_signo, info.si_code
@@ -273,14 +262,14 @@ class _Why:
                 return f", a fault{at}{f' ({fault})' if fault else ''}"
             meaning = MEANS.get(signum)
             return f", from {sender}{f' ({meaning})' if meaning else ''}"
-        if sender.kind == "process" and sender.pid == self.recording.pid and _vouched(info):
+        if sender.kind == "process" and sender.pid == self.recording.pid and vouched(info):
             meaning = BY_ITSELF.get(signum) if code in (SI_USER, SI_TKILL) else None
             return f", sent by itself{f' ({meaning})' if meaning else ''}"
         return f", sent by {self._sender(info)}"
 
     def _sender(self, info: SignalInfo) -> str:
         sender = info.sender
-        claims = "" if _vouched(info) else "a process that says it is "
+        claims = "" if vouched(info) else "a process that says it is "
         if sender.pid == self.recording.pid:
             return f"{claims}itself"
         if sender.pid is None:
@@ -322,7 +311,7 @@ class _Why:
         """``, 0.4 s after SIGHUP from PID 977 (user root, ...)``: the two that came last."""
         earlier = [i for i in self._newest(ending) if i.monotonic_ns <= monotonic_ns]
         if ending is not None and ending.ordinal:
-            again = self._find(ending.si_signo, ending.ordinal - 1)
+            again = find(self.recording, ending.si_signo, ending.ordinal - 1)
             if again is not None:
                 earlier.append(again)
         earlier.sort(key=lambda info: (info.si_signo in HARMLESS, -info.monotonic_ns))
@@ -347,12 +336,6 @@ def _command(recording: Recording) -> str:
     argv = list(map(printable, recording.argv))
     argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
     return " ".join(argv)
-
-
-def _vouched(info: SignalInfo) -> bool:
-    """Whether the kernel says who sent it. With another si_code than those of kill(2) and tgkill(2)
-    the sender itself does: rt_sigqueueinfo(2), which sigqueue(3) uses honestly."""
-    return info.si_code >= 0 or info.si_code == SI_TKILL
 
 
 def _utc_clock(time_ns: int) -> str:

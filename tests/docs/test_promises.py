@@ -11,7 +11,6 @@ import pytest
 
 import sigrec
 from sigrec._proc import host
-from sigrec.cli import why
 from tests.conftest import wait_until
 from tests.docs.test_docs import DOCS, ROOT, matches
 from tests.proof.__main__ import PROOFS
@@ -79,7 +78,7 @@ def test_sentences_of_why_that_a_page_names(run_directory, tmp_path, capsys):
     )
     said = ""
     for path in (killed, sent.write(tmp_path / "b.sigrec")):
-        assert why.run(type("Arguments", (), {"what": str(path)})) == 0
+        assert sigrec.cli.main(["why", str(path)]) == 0
         said += capsys.readouterr().out
     assert named and all(words in said for words in named), said
 

@@ -1,0 +1,122 @@
+"""The whole answer about one process, as ``sigrec why --json`` prints it."""
+
+from __future__ import annotations
+
+from sigrec._proc import process
+from sigrec._signals.fields import VERSION as EVENT_VERSION
+from sigrec._signals.fields import Senders, fields, sender_fields
+from sigrec._signals.sender import Sender
+from sigrec._signals.words import vouched
+from sigrec._text import json_text
+from sigrec._times import rfc3339
+from sigrec._why.cause import cause, event_of, find, is_keyboard_interrupt
+from sigrec._why.evidence import evidence
+from sigrec._why.sentence import why
+from sigrec._why.witnesses import Witnesses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sigrec._reader.recording import Recording
+
+VERSION = 1
+BEFORE = 10  # events
+
+
+class Answer:
+    """Everything about one end. The sentence, the cause and the evidence are of one look."""
+
+    def __init__(self, recording: Recording, witnesses: Witnesses | None = None) -> None:
+        self.recording = recording
+        witnesses = witnesses or Witnesses()
+        self.cause = cause(recording, witnesses)
+        self.event = event_of(recording, self.cause)
+        self.sentence = why(recording, found=self.cause)
+        self.evidence = evidence(recording, self.cause, self.event)
+
+    @property
+    def time_ns(self) -> int | None:
+        """When it ended, or when what ended it was sent, in ns since 1970; None: not known."""
+        found = self.cause
+        if found.kind == "alive":
+            return None
+        if found.told is not None:
+            told_ns: int = found.told.info.time_ns
+            return told_ns
+        if found.sent_by is not None:
+            return found.sent_by.sent.time_ns
+        if self.event is not None:
+            return self.event.time_ns
+        return self.recording.exit_time_ns
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of ``sigrec why --json``."""
+        recording, found = self.recording, self.cause
+        signum = found.signal if found.kind == "signal" else None
+        return {
+            "version": VERSION,
+            "pid": recording.pid,
+            "host": json_text(recording._identity.host_name) or None,
+            "argv": [json_text(part) for part in recording.argv],
+            "state": recording.state,
+            "sentence": json_text(self.sentence),
+            "time": None if self.time_ns is None else rfc3339(self.time_ns),
+            "cause": {
+                "kind": found.kind,
+                "signal": None if signum is None else recording.signal_name(signum),
+                "status": found.status,
+                "exception": _text(self._exception()),
+                "oom": False,
+                "program": _text(found.reason if found.kind == "exec" else None),
+            },
+            "sender": self._sender(),
+            "evidence": [one._asdict() for one in self.evidence],
+            "before": self._before(),
+        }
+
+    def _exception(self) -> str | None:
+        """Also a KeyboardInterrupt, after which Python ends itself by SIGINT."""
+        found = self.cause
+        if found.kind == "signal" and found.ordinal is not None:
+            own = find(self.recording, found.signal or 0, found.ordinal)
+            interrupt = is_keyboard_interrupt(self.recording, found.signal or 0, own)
+            return self.recording.exit_reason if interrupt else None
+        return found.reason if found.kind == "exception" else None
+
+    def _sender(self) -> dict[str, Any] | None:
+        """None: it was not ended by a signal."""
+        if self.cause.kind != "signal":
+            return None
+        if self.cause.sent_by is not None:
+            return _from_its_recording(self.cause.sent_by.sender)
+        sender = self.event.sender if self.event is not None else Sender("unknown")
+        known = {**sender_fields(sender), "parent": None}
+        if self.event is None:
+            return known
+        if sender.kind == "process" and sender.pid == self.recording.pid and vouched(self.event):
+            argv = [json_text(part) for part in self.recording.argv]
+            return {**known, "kind": "itself", "argv": argv}
+        if sender.argv is not None:
+            known["parent"] = _parent(process.parent(sender.pid or 0))
+        return known
+
+    def _before(self) -> list[dict[str, Any]]:
+        senders = Senders()
+        newest = self.recording._newest(BEFORE + 1)
+        events = [info for info in newest if info != self.event][-BEFORE:]
+        return [{"version": EVENT_VERSION, **fields(i, senders.fields(i))} for i in events]
+
+
+def _from_its_recording(sender: Recording) -> dict[str, Any]:
+    known = sender_fields(Sender("process", sender.pid, sender.uid, None, sender.argv))
+    return {**known, "parent": _parent(sender._identity.ppid)}
+
+
+def _parent(pid: int | None) -> dict[str, Any] | None:
+    """With the name that it has now."""
+    return {"pid": pid, "comm": _text(process.comm(pid))} if pid else None
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else json_text(text)

@@ -1,0 +1,76 @@
+"""What each source said of an end, and how sure it can be."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sigrec._signals.words import CHILD_ENDED, vouched
+from sigrec._text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
+    from sigrec._why.cause import Cause
+
+
+class Evidence(NamedTuple):
+    """source: ``"recording"`` (its own), ``"sender"`` (that process's recording), ``"parent"`` (its
+    parent's), ``"pidfd"`` (who waited for its end), ``"cgroup"`` (counters of the OOM killer),
+    ``"proc"`` (what the system says of it now).
+
+    certainty: ``"seen"`` (it was there), ``"told"`` (by the kernel, to a parent; by the sender, of
+    itself), ``"inferred"``.
+    """
+
+    source: str
+    certainty: str
+    says: str
+
+
+def evidence(recording: Recording, found: Cause, event: SignalInfo | None) -> list[Evidence]:
+    """Of each source that spoke. event: of the signal that ended it, where that was recorded."""
+    return [*_its_own(recording, found, event), *_of_others(found)]
+
+
+def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> Iterator[Evidence]:
+    def own(says: str, certainty: str = "seen") -> Evidence:
+        return Evidence("recording", certainty, says)
+
+    if found.kind == "alive":
+        yield Evidence("proc", "seen", "the process runs, and maps its recording")
+    elif found.kind == "unknown" and recording.state == "unknown":
+        yield Evidence("proc", "seen", "the process cannot be seen from here")
+    if recording.fatal_signal is not None:
+        name = recording.signal_name(recording.fatal_signal)
+        yield own(f"{name} was about to end it, by that signal's default action")
+    elif recording.exit_kind == "exec":
+        yield own(f"it became {printable(recording.exit_reason or 'another program')} by exec")
+    elif recording.exit_kind is not None or recording.state == "exited":
+        how = "by os._exit or _exit(2)" if recording.exit_kind == "_exit" else "by exit(3)"
+        status = "" if recording.exit_status is None else f" with status {recording.exit_status}"
+        yield own(f"it exited {how}{status}")
+        if recording.exit_reason is not None:
+            yield own(f"nobody caught {printable(recording.exit_reason)}")
+    elif found.kind != "alive":
+        yield own("it ends without a signal and without an exit")
+    if event is not None:
+        says = f"{event.signal_name} came from {printable(str(event.sender))}"
+        yield own(says) if vouched(event) else own(f"{says}, as its sender said", "told")
+
+
+def _of_others(found: Cause) -> Iterator[Evidence]:
+    if found.told is not None:
+        parent, info, _ = found.told
+        what = parent.signal_name(info.status) if found.kind == "signal" else str(info.status)
+        yield Evidence(
+            "parent", "told", f"PID {parent.pid} was told that it {CHILD_ENDED[info.code]} {what}"
+        )
+    if found.sent_by is not None:
+        sender, sent = found.sent_by
+        result = "" if sent.error == 0 else ", and did not come back from that call"
+        yield Evidence(
+            "sender", "seen", f"PID {sender.pid} sent it {sent.signal_name} by {sent.how}{result}"
+        )
