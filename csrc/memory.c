@@ -2,21 +2,104 @@
 #define _GNU_SOURCE
 #include "memory.h"
 
+#include "filter.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #ifndef MAP_ANONYMOUS
 #define MAP_ANONYMOUS MAP_ANON
 #endif
 
+/* --- where the kernel does not wipe ------------------------------------------ */
+
+#define MOST 128 /* a queue for each signal, and a few recordings */
+
+/* free: start is NULL. */
+static struct region {
+    _Atomic(void *) start;
+    size_t size; /* written while it is claimed, and not in use yet */
+} regions[MOST];
+
+static char claimed;                /* the start of one that is not whole yet */
+static _Thread_local sigset_t mask; /* of the thread that forks */
+
+static bool may_block(void) { return filter_allows(FILTERED_SIGPROCMASK); }
+
+static void before_fork(void) {
+    sigset_t all;
+    sigfillset(&all);
+    if (may_block())
+        pthread_sigmask(SIG_BLOCK, &all, &mask);
+}
+
+static void let_in(void) {
+    if (may_block())
+        pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+static void in_child(void) {
+    for (int i = 0; i < MOST; i++) {
+        void *start = atomic_load(&regions[i].start);
+        if (start && start != &claimed)
+            memset(start, 0, regions[i].size);
+    }
+    let_in();
+}
+
+/* Hooks of a child run in the order that they were set in: that of process.c finds it wiped. */
+static int hook(void) {
+    static _Atomic int hooked;
+    int before = 0;
+    if (!atomic_compare_exchange_strong(&hooked, &before, 1))
+        return 0;
+    int error = pthread_atfork(before_fork, let_in, in_child);
+    if (error)
+        atomic_store(&hooked, 0);
+    return error;
+}
+
+static int note(void *start, size_t size) {
+    int error = hook();
+    for (int i = 0; i < MOST && !error; i++) {
+        void *nobody = NULL;
+        if (!atomic_compare_exchange_strong(&regions[i].start, &nobody, (void *)&claimed))
+            continue;
+        regions[i].size = size;
+        atomic_store(&regions[i].start, start);
+        return 0;
+    }
+    return error ? error : ENOMEM;
+}
+
+/* ------------------------------------------------------------------------------ */
+
 void *memory_wiped(size_t size) {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
 #ifdef MADV_WIPEONFORK
-    if (madvise(p, size, MADV_WIPEONFORK) != 0) {
-        munmap(p, size);
-        return NULL;
-    }
+    if (madvise(p, size, MADV_WIPEONFORK) == 0)
+        return p;
 #endif
-    return p;
+    int error = note(p, size);
+    if (!error)
+        return p;
+    munmap(p, size);
+    errno = error;
+    return NULL;
+}
+
+void memory_leave(const void *start) {
+    for (int i = 0; i < MOST; i++)
+        if (atomic_load(&regions[i].start) == start)
+            atomic_store(&regions[i].start, NULL);
+}
+
+void memory_free(void *start, size_t size) {
+    memory_leave(start);
+    munmap(start, size);
 }

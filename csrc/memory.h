@@ -3,14 +3,24 @@
  * memory: private pages that a forked child finds all zero (madvise(2),
  * MADV_WIPEONFORK, Linux 4.14). What the core must not share with a child,
  * from the child's first instruction on, lives in such pages.
+ *
+ * Where the kernel cannot wipe, fork(3) does: pthread_atfork(3). Signals are blocked
+ * meanwhile, so that none finds in the child what is its parent's. A child that is made
+ * without these hooks, by clone(2) or _Fork(3), is not told from its parent then.
  */
 #ifndef SIGREC_MEMORY_H
 #define SIGREC_MEMORY_H
 
 #include <stddef.h>
 
-/* Interpreter context. NULL, with errno set, when there is no memory. Where
- * the kernel cannot wipe, process.c clears in the child after fork. */
+/* Interpreter context. NULL, with errno set, when there is no memory. */
 void *memory_wiped(size_t size);
+
+/* Interpreter context. */
+void memory_free(void *start, size_t size);
+
+/* Signal context. It goes elsewhere, mremap(2), where a child has nothing that points to
+ * it. The kernel still wipes it. */
+void memory_leave(const void *start);
 
 #endif

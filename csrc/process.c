@@ -40,11 +40,6 @@ static void about_to_write(void) {
 }
 
 static void after_fork_in_child(void) {
-#ifndef __linux__
-    /* No kernel help: clear by hand. A signal between fork and here would be
-     * counted where the parent counts. */
-    memset(process_self, 0, sizeof *process_self);
-#endif
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
 }
 

@@ -241,6 +241,7 @@ bool recording_repair(struct recording *recording, const void *address,
     size_t ledger_at = (size_t)((char *)recording->ledger - (char *)recording->header);
     recount((struct ledger_entry *)(void *)((char *)spare + ledger_at));
     atomic_store(&recording->published, false);
+    memory_leave(spare);
     /* One step, for all threads: mremap(2). The private memory keeps its
      * MADV_WIPEONFORK. */
     return mremap(spare, recording->size, recording->size, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -253,8 +254,8 @@ bool recording_repair(struct recording *recording, const void *address,
 
 void recording_unmap(struct recording *recording) {
     if (recording->spare)
-        munmap(recording->spare, recording->size);
-    munmap(recording->header, recording->size);
+        memory_free(recording->spare, recording->size);
+    memory_free(recording->header, recording->size);
     memset(recording, 0, sizeof *recording);
 }
 

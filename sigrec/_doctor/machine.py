@@ -186,8 +186,10 @@ def _kernel() -> Iterator[Finding]:
             page.madvise(MADV_WIPEONFORK)
         except OSError as error:
             yield Finding(
-                "MADV_WIPEONFORK", "problem", f"{error.strerror}: a forked child could not tell that it is one",
-                "Linux 4.14 or later; emulators and sandboxes may lack it",
+                "MADV_WIPEONFORK", "note", f"{error.strerror}: fork() itself clears what a child must not "
+                "have of its parent, with signals blocked; a child that clone(2) or _Fork() makes is not told "
+                "from its parent, and must take no signal",
+                "nothing, if no such child is made; else Linux 4.14 or later: emulators and sandboxes may lack it",
             )  # fmt: skip
         else:
             yield Finding(
