@@ -237,6 +237,11 @@ def elsewhere(pid: int) -> list[str]:
     return found
 
 
+def of_others() -> list[str]:
+    """Paths of other users' recordings, for root."""
+    return [path for directory in _of_others() for path in _within(directory)]
+
+
 def _of_others() -> list[str]:
     found = []
     for base in ("/dev/shm", os.environ.get("TMPDIR") or "/tmp", "/run/user"):

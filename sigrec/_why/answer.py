@@ -9,10 +9,9 @@ from sigrec._signals.sender import Sender
 from sigrec._signals.words import vouched
 from sigrec._text import json_text
 from sigrec._times import rfc3339
-from sigrec._why.cause import cause, event_of, find, is_keyboard_interrupt
+from sigrec._why.cause import Cause, cause, event_of, find, is_keyboard_interrupt
 from sigrec._why.evidence import evidence
 from sigrec._why.sentence import why
-from sigrec._why.witnesses import Witnesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +26,9 @@ BEFORE = 10  # events
 class Answer:
     """Everything about one end. The sentence, the cause and the evidence are of one look."""
 
-    def __init__(self, recording: Recording, witnesses: Witnesses | None = None) -> None:
+    def __init__(self, recording: Recording, found: Cause | None = None) -> None:
         self.recording = recording
-        witnesses = witnesses or Witnesses()
-        self.cause = cause(recording, witnesses)
+        self.cause = found or cause(recording)
         self.event = event_of(recording, self.cause)
         self.sentence = why(recording, found=self.cause)
         self.evidence = evidence(recording, self.cause, self.event)
@@ -89,7 +87,7 @@ class Answer:
         if self.cause.kind != "signal":
             return None
         if self.cause.sent_by is not None:
-            return _from_its_recording(self.cause.sent_by.sender)
+            return self._from_its_recording(self.cause.sent_by.sender)
         sender = self.event.sender if self.event is not None else Sender("unknown")
         known = {**sender_fields(sender), "parent": None}
         if self.event is None:
@@ -101,16 +99,17 @@ class Answer:
             known["parent"] = _parent(process.parent(sender.pid or 0))
         return known
 
+    def _from_its_recording(self, sender: Recording) -> dict[str, Any]:
+        known = sender_fields(Sender("process", sender.pid, sender.uid, None, sender.argv))
+        if sender.path == self.recording.path:
+            known["kind"] = "itself"
+        return {**known, "parent": _parent(sender._identity.ppid)}
+
     def _before(self) -> list[dict[str, Any]]:
         senders = Senders()
         newest = self.recording._newest(BEFORE + 1)
         events = [info for info in newest if info != self.event][-BEFORE:]
         return [{"version": EVENT_VERSION, **fields(i, senders.fields(i))} for i in events]
-
-
-def _from_its_recording(sender: Recording) -> dict[str, Any]:
-    known = sender_fields(Sender("process", sender.pid, sender.uid, None, sender.argv))
-    return {**known, "parent": _parent(sender._identity.ppid)}
 
 
 def _parent(pid: int | None) -> dict[str, Any] | None:

@@ -21,7 +21,10 @@ def state_words(recording: Recording, witnesses: Witnesses | None = None) -> str
         return "alive"
     if found.kind == "signal":
         how = "killed" if found.told or found.sent_by else "ended"
-        by = f", sent by PID {found.sent_by.sender.pid}" if found.sent_by else told
+        by = told
+        if found.sent_by is not None:
+            itself = found.sent_by.sender.path == recording.path
+            by = f", sent by {'itself' if itself else f'PID {found.sent_by.sender.pid}'}"
         return f"{how} by {recording.signal_name(found.signal or 0)}{by}"
     if found.kind == "exec":
         became = f": {printable(found.reason)}" if found.reason else ""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from sigrec._errors import NoRecordingError
 from sigrec._reader import index, places
-from sigrec._why.cause import cause
+from sigrec._why.cause import Cause, cause
 from sigrec._why.witnesses import Witnesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
-    from sigrec._why.cause import Cause
 
 
 def newest() -> Recording:
@@ -24,21 +24,33 @@ def newest() -> Recording:
         raise NoRecordingError(
             f"no process of this user has a recording{f' in {where} (SIGREC_DIR)' if where else ''}"
         )
-    witnesses = Witnesses()
-    causes = {id(recording): cause(recording, witnesses) for recording in found}
+    return in_order(found, Witnesses(found))[0].recording
+
+
+class Ranked(NamedTuple):
+    """ended: whether it has, as far as can be told; then at_ns is when, else when it began."""
+
+    recording: Recording
+    cause: Cause
+    ended: bool
+    at_ns: float
+
+
+def in_order(found: list[Recording], witnesses: Witnesses) -> list[Ranked]:
+    """Those that ended, the newest end first; then the others, the newest begun first."""
     begun = sorted(recording.started_ns for recording in found)
 
-    def rank(recording: Recording) -> tuple[bool, float]:
-        what = causes[id(recording)]
+    def ranked(recording: Recording) -> Ranked:
+        what = cause(recording, witnesses)
         if what.kind == "unknown" and recording.state == "unknown":
             again = successor(recording, found)
             if again is not None:
-                return True, again.started_ns
+                return Ranked(recording, what, True, again.started_ns)
         elif what.kind != "alive":
-            return True, _ended_ns(recording, what, begun)
-        return False, recording.started_ns
+            return Ranked(recording, what, True, _ended_ns(recording, what, begun))
+        return Ranked(recording, what, False, recording.started_ns)
 
-    return max(found, key=rank)
+    return sorted(map(ranked, found), key=lambda one: (one.ended, one.at_ns), reverse=True)
 
 
 def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from sigrec._errors import RecordingError
-from sigrec._reader import index, places
 from sigrec._reader.sent import ChildTold
 from sigrec._signals.codes import CLD_CONTINUED, CLD_STOPPED
 from sigrec._signals.words import CHILD_ENDED
@@ -15,6 +14,9 @@ from sigrec._signals.words import CHILD_ENDED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
+    from sigrec._why.recordings import Recordings
+
+    _OfPid = dict[int, list[ChildTold]]
 
 
 class Told(NamedTuple):
@@ -31,20 +33,19 @@ class Parents:
     status, which is not the child's to write. SIGCHLD comes first, but is recorded only where it
     is handled, and several merge into one; wait(2) tells of each."""
 
-    def __init__(self) -> None:
-        self._read: dict[str, tuple[Recording, list[ChildTold]] | None] = {}
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+        self._told: dict[str, _OfPid] = {}  # by a recording's path: what its process was told
 
     def told_of(self, child: Recording) -> Told | None:
         stats = child.signals.values()
         last = max((s.last.time_ns for s in stats if s.last), default=child.started_ns)
-        for path in places.beside(child.path) if child.path else ():
-            if path not in self._read:
-                self._read[path] = self._changes(path)
-            parent, changes = self._read[path] or (child, [])
-            if changes and child._same_pids(parent):
+        for parent in self._recordings.beside(child.path) if child.path else ():
+            changes = self._changes(parent).get(child.pid, ())
+            if changes and child._same_pids(parent) and parent.path != child.path:
                 stop = None
                 for info in changes:
-                    if info.pid != child.pid or info.time_ns < child.started_ns:
+                    if info.time_ns < child.started_ns:
                         continue
                     if info.code in CHILD_ENDED:
                         if info.time_ns >= last:
@@ -54,16 +55,23 @@ class Parents:
                         stop = info if info.code == CLD_STOPPED else None
         return None
 
-    @staticmethod
-    def _changes(path: str) -> tuple[Recording, list[ChildTold]] | None:
-        for parent in index.opened([path]):
+    def _changes(self, parent: Recording) -> _OfPid:
+        path = parent.path or ""
+        if path not in self._told:
+            self._told[path] = {}
             with suppress(RecordingError):  # cut short just now
-                changes = parent._sent.children() + [
-                    ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
-                    for e in parent.events(signal.SIGCHLD)
-                    if e.si_pid is not None
-                ]
-                wanted = {*CHILD_ENDED, CLD_STOPPED, CLD_CONTINUED}
-                changes = [change for change in changes if change.code in wanted]
-                return parent, sorted(changes, key=lambda change: change.monotonic_ns)
-        return None
+                self._told[path] = self._read(parent)
+        return self._told[path]
+
+    @staticmethod
+    def _read(parent: Recording) -> _OfPid:
+        changes = parent._sent.children() + [
+            ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
+            for e in parent.events(signal.SIGCHLD)
+            if e.si_pid is not None
+        ]
+        found: _OfPid = {}
+        for change in sorted(changes, key=lambda change: change.monotonic_ns):
+            if change.code in CHILD_ENDED or change.code in (CLD_STOPPED, CLD_CONTINUED):
+                found.setdefault(change.pid, []).append(change)
+        return found

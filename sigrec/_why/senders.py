@@ -6,12 +6,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from sigrec._errors import RecordingError
-from sigrec._reader import index, places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._signals.sent import SentSignal
+    from sigrec._why.recordings import Recordings
 
 
 class SentBy(NamedTuple):
@@ -24,8 +24,9 @@ class SentBy(NamedTuple):
 class Senders:
     """What recorded processes sent to end others. Each recording is read once, for many answers."""
 
-    def __init__(self) -> None:
-        self._read: dict[str, tuple[Recording, int | None, list[SentSignal]] | None] = {}
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+        self._read: dict[str, tuple[int | None, list[SentSignal]]] = {}  # by path
 
     def sent_by(self, victim: Recording, signum: int, until_ns: int | None = None) -> SentBy | None:
         """The first that sent the signal to that process while it lived, and was not refused; None:
@@ -38,12 +39,10 @@ class Senders:
         if not victim.path or not victim.boot_id or began_ns is None:
             return None
         found: list[SentBy] = []
-        for path in places.beside(victim.path):
-            if path not in self._read:
-                self._read[path] = self._endings(path)
-            other, other_began_ns, sent = self._read[path] or (victim, None, [])
-            if other is victim or not _may_speak_of(other, victim):
+        for other in self._recordings.beside(victim.path):
+            if not _may_speak_of(other, victim):
                 continue
+            other_began_ns, sent = self._endings(other)
             if other.pid == victim.pid and other_began_ns is not None and other_began_ns > began_ns:
                 # The PID was used again: what came after that was not for the victim.
                 until_ns = min(until_ns or other_began_ns, other_began_ns)
@@ -63,12 +62,14 @@ class Senders:
             default=None,
         )
 
-    @staticmethod
-    def _endings(path: str) -> tuple[Recording, int | None, list[SentSignal]] | None:
-        for other in index.opened([path]):
+    def _endings(self, other: Recording) -> tuple[int | None, list[SentSignal]]:
+        path = other.path or ""
+        if path not in self._read:
+            self._read[path] = None, []
             with suppress(RecordingError):  # cut short just now
-                return other, other._began_ns(), other._sent.signals(endings_only=True)
-        return None
+                sent = other._sent.signals(endings_only=True)
+                self._read[path] = other._began_ns(), sent
+        return self._read[path]
 
 
 def _may_speak_of(other: Recording, victim: Recording) -> bool:

@@ -225,6 +225,8 @@ class _Why:
     def _sent_by(self, by: SentBy, parent: Recording | None = None) -> str:
         """As the sender wrote it down, and what that had got before, if it had."""
         sender, sent = by
+        if sender.path == self.recording.path:
+            return f", sent by itself at {self._clock(sent.time_ns)}"
         is_parent = sender.pid == (parent.pid if parent else self.recording._identity.ppid)
         child = "its parent, " if is_parent else ""
         text = (

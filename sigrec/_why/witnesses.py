@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from sigrec._why.parents import Parents
+from sigrec._why.recordings import Recordings
 from sigrec._why.senders import Senders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sigrec._reader.recording import Recording
 
 
 class Witnesses:
-    """Each recording is read once, for the answers about many processes."""
+    """Each recording is read once, for the answers about many processes.
 
-    def __init__(self) -> None:
-        self.parents = Parents()
-        self.senders = Senders()
+    opened: those that are open already.
+    """
+
+    def __init__(self, opened: Iterable[Recording] = ()) -> None:
+        recordings = Recordings(opened)
+        self.parents = Parents(recordings)
+        self.senders = Senders(recordings)

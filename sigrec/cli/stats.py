@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     elif not stats.processes:
         print("No process of this user publishes a recording.")
     else:
-        witnesses = Witnesses()
+        witnesses = Witnesses(recordings)
         words = (state_words(recording, witnesses) for recording in recordings)
         waits = map(pending_words, recordings)
         print("\n".join(map(_show, stats.processes, words, waits)), end="")

@@ -5,6 +5,7 @@ before it.
   sigrec why run.sigrec   a recording's file
   sigrec why              the process of this user that ended last
   sigrec why --json 4242  for programs: the cause, the sender, each source
+  sigrec why --all        every process that ended, the newest first
 
 The answer comes from recordings and from /proc. A process cannot see its own
 SIGKILL, but its parent is told of it: where the parent was recorded as well,
@@ -14,33 +15,59 @@ what that usually means.
 
 from __future__ import annotations
 
+import resource
 import sys
+from contextlib import suppress
 
-from sigrec._why.answer import Answer
-from sigrec._why.newest import newest
+from sigrec._reader import index, places
+from sigrec._why.answer import VERSION, Answer
+from sigrec._why.newest import in_order, newest
+from sigrec._why.witnesses import Witnesses
 from sigrec.cli import _arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", metavar="PID|FILE", help="default: what ended last")
     parser.add_argument("--json", action="store_true", help="JSON on stdout, with a version")
+    parser.add_argument(
+        "--all", action="store_true", help="every process that ended, the newest first"
+    )
+    parser.set_defaults(usage_error=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.all:
+        if args.what is not None:
+            args.usage_error("--all is of every process, and not of one")
+        return _all(args.json)
     with newest() if args.what is None else _arguments.recording(args.what) as recording:
-        _print(Answer(recording), args.json)
+        answer = Answer(recording)
+        _json(answer.to_dict()) if args.json else print(answer.sentence)
     return 0
 
 
-def _print(answer: Answer, as_json: bool) -> None:
-    if not as_json:
-        print(answer.sentence)
-        return
+def _all(as_json: bool) -> int:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # each of them is open
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    found = list(index.opened(places.meant()))
+    ranked = in_order(found, Witnesses(found))
+    answers = (Answer(one.recording, one.cause) for one in ranked if one.ended)
+    if as_json:
+        _json({"version": VERSION, "processes": [answer.to_dict() for answer in answers]})
+    else:
+        for answer in answers:
+            print(answer.sentence)
+    return 0
+
+
+def _json(document: dict[str, Any]) -> None:
     import json
 
-    json.dump(answer.to_dict(), sys.stdout, indent=2)
+    json.dump(document, sys.stdout, indent=2)
     print()

@@ -169,6 +169,8 @@ def test_ctrl_c_in_a_terminal(run):
     ("import resource, signal; signal.signal(signal.SIGXFSZ, 0); resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9)); open('f', 'w').write('x' * 99)",
      r"was terminated by SIGXFSZ, sent by itself \(it wrote past its file size limit, RLIMIT_FSIZE\), at TIME\."),
     ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+     r"was killed by SIGKILL, sent by itself at TIME\."),
+    ("import os; os.system(f'kill -9 {os.getpid()}')",
      r"ends without a signal and without an exit, which usually means SIGKILL: .*; "
      r"nothing more is known\."),
     ("pass", r"exited by itself with status 0 at TIME\."),
@@ -388,7 +390,7 @@ def test_what_is_blocked_and_pending(run, capsys):
 
 def test_what_is_ignored_did_not_end_it(run):
     code = (
-        "import os, signal; signal.signal(2, signal.SIG_IGN); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal; signal.signal(2, signal.SIG_IGN); os.system(f'kill -9 {os.getpid()}')"
     )
     sentence = run(code).why()
     assert "usually means SIGKILL" in sentence
@@ -402,7 +404,9 @@ def test_what_is_ignored_did_not_end_it(run):
     ("import os; os._exit(7)", "ended by os._exit with status 7"),
     ("import os; os.execv('/bin/true', ['true'])", "replaced by another program (exec): /bin/true"),
     ("import os; os.kill(os.getpid(), 15)", "ended by SIGTERM"),
-    ("import os; os.kill(os.getpid(), 9)", "ended without recording a cause (SIGKILL, most often)"),
+    ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL, sent by itself"),
+    ("import os; os.system(f'kill -9 {os.getpid()}')",
+     "ended without recording a cause (SIGKILL, most often)"),
 ])  # fmt: skip
 def test_stats_and_tail_say_the_same_in_short(run, capsys, code, short):
     program = run(code)

@@ -159,3 +159,51 @@ def test_of_the_last_one(ask, run_directory):
     pid = ended("import sys; sys.exit(3)")
     wait_until(lambda: os.listdir(run_directory))
     assert ask(None)["pid"] == pid
+
+
+def test_all_that_ended_the_newest_first(child, run_directory, capsys):
+    pids = [ended(f"import sys; sys.exit({n})") for n in (3, 4)]
+    p = child("sigrec.record(); say('ready'); hear()")
+    p.line()
+    assert main(["why", "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [int(line.split()[1]) for line in lines] == pids[::-1]  # and none that runs
+    assert main(["why", "--all", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["version"] == 1
+    assert [one["sentence"] for one in document["processes"]] == lines
+    assert set(document["processes"][0]) == KEYS
+
+
+def test_all_of_none(run_directory, capsys):
+    assert main(["why", "--all"]) == 0
+    assert capsys.readouterr().out == ""
+    with pytest.raises(SystemExit) as error:
+        main(["why", "--all", "42"])
+    assert error.value.code == 2
+
+
+def test_each_recording_is_opened_once(tmp_path, run_directory, monkeypatch, capsys):
+    """However many are asked about; and each knows of its neighbour's end."""
+    from sigrec._reader import opening, places
+
+    monkeypatch.setattr(places, "directories", lambda: [str(run_directory)])
+    monkeypatch.setattr(places, "of_others", list)
+    for pid in range(100, 120):
+        end = event(17, MONOTONIC + SECOND, code=2, pid=pid + 1, detail=9)
+        RecordingBuilder(pid=pid).slot(0, end).write(run_directory / f"{pid}.sigrec")
+    opened = []
+    really = opening.open_file
+    monkeypatch.setattr(
+        opening, "open_file", lambda path, *a: opened.append(path) or really(path, *a)
+    )
+    assert main(["why", "--all"]) == 0
+    assert capsys.readouterr().out.count("was killed by SIGKILL, as its parent, PID") == 19
+    assert len(opened) == len(set(opened)) == 20
+
+
+def test_what_it_sent_itself(ask):
+    answer = ask(ended("import os; os.kill(os.getpid(), 9)"))
+    assert answer["cause"]["signal"] == "SIGKILL"
+    assert answer["sender"]["kind"] == "itself" and answer["sender"]["pid"] == answer["pid"]
+    assert sources(answer) == [("recording", "seen"), ("sender", "seen")]

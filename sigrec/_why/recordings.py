@@ -1,0 +1,42 @@
+"""The recordings that are looked into for an answer: each is found, opened and read once."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+from sigrec._reader import index, places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sigrec._reader.recording import Recording
+
+
+class Recordings:
+    """opened: those that are open already."""
+
+    def __init__(self, opened: Iterable[Recording] = ()) -> None:
+        self._open: dict[str, Recording | None] = {
+            os.path.abspath(one.path): one for one in opened if one.path
+        }
+        self._in: dict[str, list[Recording]] = {}
+
+    @cached_property
+    def _ours(self) -> list[str]:
+        return places.recordings() + (places.of_others() if os.geteuid() == 0 else [])
+
+    def beside(self, path: str) -> list[Recording]:
+        """That recording, those in its directory, and those that this user can find (root: those of
+        all users)."""
+        directory = os.path.dirname(os.path.abspath(path))
+        if directory not in self._in:
+            paths = dict.fromkeys([*self._ours, *places.beside(path), os.path.abspath(path)])
+            self._in[directory] = [one for one in map(self._at, paths) if one is not None]
+        return self._in[directory]
+
+    def _at(self, path: str) -> Recording | None:
+        if path not in self._open:
+            self._open[path] = next(index.opened([path]), None)
+        return self._open[path]
