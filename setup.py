@@ -49,6 +49,11 @@ if os.environ.get("SIGREC_WERROR"):  # for us, not for a user's compiler
         "-Wno-missing-field-initializers",
     ]
 
+link_args = ["-flto"]
+if sys.platform == "linux":
+    # A first call would else be bound in a signal handler, which takes 3 KiB of its stack.
+    link_args.append("-Wl,-z,now")
+
 setup(
     ext_modules=cythonize(
         Extension(
@@ -57,7 +62,7 @@ setup(
             include_dirs=["csrc"],
             depends=[f"csrc/{name}.h" for name in ({*CORE, "clock"} - {"unsupported"})],
             extra_compile_args=compile_args,
-            extra_link_args=["-flto"],
+            extra_link_args=link_args,
         )
     )
 )

@@ -11,6 +11,13 @@
 #include <errno.h>
 #include <string.h>
 
+#ifdef __linux__
+#include <sys/auxv.h>
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51 /* <linux/auxvec.h>; in x86's since 5.14 */
+#endif
+#endif
+
 static _Atomic int kept; /* a signal, or 0 */
 
 static void (*interpreter)(int); /* its C handler, the same for all signals; NULL: not seen yet */
@@ -156,4 +163,15 @@ int install_record(int signum, bool even_ignored) {
     if (install_underlying(signum, &program) != 0)
         return errno;
     return passive_record(signum, even_ignored, &program);
+}
+
+void install_alternate_stack(uint64_t *size, uint64_t *needed) {
+    uint64_t least = MINSIGSTKSZ;
+#ifdef __linux__
+    uint64_t told = getauxval(AT_MINSIGSTKSZ);
+    least = told ? told : least;
+#endif
+    stack_t stack;
+    *needed = least + INSTALL_STACK;
+    *size = sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE) ? stack.ss_size : 0;
 }

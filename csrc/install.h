@@ -50,6 +50,14 @@ int install_underlying(int signum, struct sigaction *action);
 /* Interpreter context. Records a signal that is the program's own: passive.h. */
 int install_record(int signum, bool even_ignored);
 
+/* Of a signal's stack, beside what the kernel itself writes there: 2 KiB for us, and the rest
+ * for the interpreter, whose first call may bind a function. */
+#define INSTALL_STACK 4096
+
+/* Interpreter context. How large the calling thread's alternate stack is (0: it has none),
+ * and should be, or a signal runs over its end: sigaltstack(2), getauxval(3). */
+void install_alternate_stack(uint64_t *size, uint64_t *needed);
+
 /* Interpreter context. Brings the recording's modes up to date. */
 void install_refresh_modes(void);
 

@@ -123,6 +123,7 @@ cdef extern from "install.h" nogil:
     bint install_again(int signum, bint restart)
     int install_record(int signum, bint even_ignored)
     void install_refresh_modes()
+    void install_alternate_stack(uint64_t *size, uint64_t *needed)
 
 cdef extern from "passive.h" nogil:
     void passive_stop(int signum)

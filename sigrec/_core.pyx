@@ -547,6 +547,13 @@ def in_place(int signum) -> bool:
     return registry_in_place(signum)
 
 
+def alternate_stack() -> tuple:
+    """(size, needed) of the calling thread's; the size is 0 where it has none."""
+    cdef uint64_t size, needed
+    install_alternate_stack(&size, &needed)
+    return size, needed
+
+
 def has_thread_handlers() -> bool:
     """Whether the dispatcher thread has anything to do."""
     return in_thread.count > 0

@@ -25,6 +25,7 @@ class _Settings:
     pid = 0  # the process that named `recording`: a forked child has no claim on it
     started = False
     warned = False
+    small_stack = False  # said already
     published = 0  # the pid of the process whose recording is a file
 
 
@@ -89,6 +90,13 @@ def start() -> int:
         os.register_at_fork(after_in_child=_core.after_fork_in_child)
         _settings.started = True
     _core.adopt_now(END_S)
+    size, needed = _core.alternate_stack()
+    if 0 < size < needed and not _settings.small_stack:
+        _settings.small_stack = True
+        _say(
+            f"sigrec: this thread's alternate signal stack has {size} bytes, and a signal that is "
+            f"registered or recorded needs {needed} (sigaltstack(2)): it runs over its end"
+        )
     return _settings.queue
 
 
@@ -228,9 +236,12 @@ def _warn(notes: list[str], outcome: str) -> None:
     if not notes or _settings.warned:
         return
     _settings.warned = True
+    _say(f"sigrec: {'; '.join(notes)}; {outcome}")
+
+
+def _say(text: str) -> None:
     import warnings
 
-    text = f"sigrec: {'; '.join(notes)}; {outcome}"
     # Whose line it is about: the caller's, not one of ours.
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):

@@ -237,6 +237,11 @@ MUTANTS = [
            "        ledger_add(&to->delivered, taken);\n        ledger_add(&to->recorded",
            "        ledger_add(&to->recorded",
            "what was counted before the file was truncated is lost", "test_sigbus"),
+    Mutant("much-of-the-stack", "csrc/passive.c",
+           "    if (program.sa_handler == SIG_DFL) {\n        take_default",
+           "    char volatile much[4096];\n    much[0] = 0;\n"
+           "    if (program.sa_handler == SIG_DFL) {\n        take_default",
+           "a signal runs over the end of a small alternate stack", "test_stack"),
     Mutant("sigbus-kept", "csrc/sigbus.c",
            "    taken = false;\n    if (is_ours(&now))\n        sigaction(SIGBUS, &before, NULL);", "",
            "the program's SIGBUS is never given back", "test_sigbus"),

@@ -25,6 +25,10 @@ from .build import CC, REQUIREMENTS, ROOT, Kind, run_c_tests
 # What a tool makes of signals is its own: these C tests ask for what it does not give.
 LATE_SIGNALS = "it delivers signals later than the kernel does"
 EXCLUDED = {
+    **{
+        (kind, "test_stack"): "its code needs more of the stack"
+        for kind in ("asan", "tsan", "memcheck")
+    },
     ("tsan", "test_flood"): LATE_SIGNALS,
     ("tsan", "test_sigbus"): "its sigaction(2) blocks faults in every handler",
     ("tsan", "test_handler"): "its sigaction(2) changes the mask",
