@@ -7,27 +7,26 @@ there, and of any other signal each one is a call. :func:`install` puts both fun
 standard module, for programs and libraries that import that.
 
 What differs: the descriptor of ``set_wakeup_fd`` gets a byte whenever there is something to
-handle, and not one for each signal of a burst.
+handle, and not one for each signal of a burst. A handler that could not be called, or would not run
+(an async def), is a ValueError when it is set.
 """
 
 from __future__ import annotations
 
 import signal as _standard
-from signal import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 from sigrec import _core
 from sigrec._handling.registration import prepared, put_in_force
 from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-    from typing import Any
-
+if not TYPE_CHECKING:  # mypy takes the first of two with one name: see the end
+    from signal import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
+else:
+    from sigrec._handling.handlers import PlainHandler
     from sigrec._handling.registration import Registration
 
-    _Handler = Callable[[int, FrameType | None], Any] | int | _standard.Handlers | None
+    _Handler = PlainHandler | int | _standard.Handlers | None
 
 _standard_signal = _standard.signal
 _standard_getsignal = _standard.getsignal
@@ -35,7 +34,7 @@ _standard_getsignal = _standard.getsignal
 _registrations: dict[int, list[Registration]] = {}
 
 
-def signal(signalnum: int, handler: _Handler) -> _Handler:  # type: ignore[no-redef]
+def signal(signalnum: int, handler: _Handler) -> _Handler:
     """As signal.signal(): sets the handler and returns the one before; SIG_DFL and SIG_IGN too.
 
     Raises as that does: ValueError off the main thread and for what is not a signal number,
@@ -60,7 +59,7 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:  # type: ignore[no-re
     return before
 
 
-def getsignal(signalnum: int) -> _Handler:  # type: ignore[no-redef]
+def getsignal(signalnum: int) -> _Handler:
     """As signal.getsignal(): the handler, SIG_DFL, SIG_IGN, or None for one of C.
 
     Raises ValueError for what is not a signal number.
@@ -114,3 +113,7 @@ def uninstall() -> None:
     """The standard module is as it was. Handlers that were set meanwhile stay as they are."""
     _standard.signal = _standard_signal
     _standard.getsignal = _standard_getsignal
+
+
+if TYPE_CHECKING:
+    from signal import *  # noqa: F403  # pyright: ignore

@@ -59,6 +59,14 @@ class Str(str):
     pass
 
 
+async def awaited(*arguments):
+    pass
+
+
+def yields(*arguments):
+    yield
+
+
 OBJECTS = [[], {}, (), object(), 1j, Decimal(1), Fraction(1), Indexed(), Unfriendly(), int, print]
 NO_INT = [True, False, 1.0, 10.5, math.nan, math.inf, -math.inf, "10", "", b"10", *OBJECTS]
 BEYOND = [HUGE, -HUGE, DIGITS, -DIGITS, 1 << 63, -(1 << 63) - 1]
@@ -69,7 +77,19 @@ NO_SIGNAL = [*NO_INT, *BEYOND, -1, 65]
 SIGNAL = [*NO_SIGNAL, *NONE, 0]
 CATCHABLE = [*SIGNAL, signal.SIGKILL, 19, 32, 33]
 FLAG = [0, 1, 2.0, "yes", b"", *OBJECTS]
-HANDLER = [None, 5, "print", b"", 0, True, signal.SIG_DFL, signal.SIG_IGN, Unfriendly()]
+HANDLER = [
+    None,
+    5,
+    "print",
+    b"",
+    0,
+    True,
+    signal.SIG_DFL,
+    signal.SIG_IGN,
+    Unfriendly(),
+    awaited,
+    yields,
+]
 TIMEOUT = [*NO_NUMBER, -1, -0.001, math.nan, -math.inf, -HUGE, -DIGITS]
 INTERVAL = [*NO_NUMBER, 0, -1, 0.0, 1e-10, math.nan, math.inf, -math.inf, HUGE, DIGITS, -DIGITS]
 ID = [*NO_INT, *BEYOND, *NONE, 0, -1, 1 << 31]
@@ -81,7 +101,7 @@ DELIVER = [None, "", "both", b"main", 1, True, *OBJECTS]
 
 REGISTER = {
     "signum": CATCHABLE,
-    "handler": HANDLER,
+    "handler": [*HANDLER, lambda info: None, lambda signum, info, frame: None],
     "siginfo": [*FLAG, None],
     "deliver": DELIVER,
     "reentrant": FLAG,
@@ -175,7 +195,7 @@ CALLS = {
     "timer": (
         sigrec.timer, {"interval": 60},
         {
-            "interval": [*INTERVAL, None], "first": INTERVAL, "handler": [v for v in HANDLER if v is not None],
+            "interval": [*INTERVAL, None], "first": INTERVAL, "handler": [*HANDLER[1:], lambda: None, lambda signum, frame: None],
             "signum": [v for v in CATCHABLE if v is not None], "clock": [*NO_INT, *BEYOND, None, 1 << 40, 99],
             "thread": [*[v for v in ID if v is not None], 1], "value": WORD,
         },

@@ -10,8 +10,10 @@ from sigrec._signals.names import catchable, name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal, overload
 
-    from sigrec._handling.registration import Handler, Registration
+    from sigrec._handling.handlers import Handler, InfoHandler, PlainHandler
+    from sigrec._handling.registration import Registration
 
 
 class SignalManager:
@@ -27,19 +29,46 @@ class SignalManager:
     def __init__(self) -> None:
         self._registrations: dict[int, list[Registration]] = {}
 
+    if TYPE_CHECKING:
+
+        @overload
+        def register(
+            self,
+            signum: int,
+            handler: PlainHandler,
+            *,
+            siginfo: Literal[False] = False,
+            deliver: Literal["main", "thread"] = "main",
+            reentrant: bool | None = None,
+            coalesce: bool | None = None,
+            propagate: type[BaseException] | None = None,
+        ) -> Registration: ...
+        @overload
+        def register(
+            self,
+            signum: int,
+            handler: InfoHandler,
+            *,
+            siginfo: Literal[True],
+            deliver: Literal["main", "thread"] = "main",
+            reentrant: bool | None = None,
+            coalesce: bool | None = None,
+            propagate: type[BaseException] | None = None,
+        ) -> Registration: ...
+
     def register(
         self,
         signum: int,
         handler: Handler,
         *,
         siginfo: bool = False,
-        deliver: str = "main",
+        deliver: Literal["main", "thread"] = "main",
         reentrant: bool | None = None,
         coalesce: bool | None = None,
         propagate: type[BaseException] | None = None,
     ) -> Registration:
         """As :func:`sigrec.register`; raises ValueError for a signum that is not an int or
-        not a signal that can be caught, and for a handler that is not callable."""
+        not a signal that can be caught, and for a handler that cannot be called so."""
         registration = prepared(
             signum,
             handler,

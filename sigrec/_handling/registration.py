@@ -11,20 +11,15 @@ import signal
 import sys
 
 from sigrec import _check, _core
+from sigrec._handling import handlers
 from sigrec._recorder import publishing
 from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-    from typing import Any
+    from typing import Any, Literal, overload
 
-    from sigrec._signals.siginfo import SignalInfo
-
-    PlainHandler = Callable[[int, FrameType | None], object]
-    InfoHandler = Callable[[int, SignalInfo | None, FrameType | None], object]
-    Handler = PlainHandler | InfoHandler
+    from sigrec._handling.handlers import Handler, InfoHandler, PlainHandler
 
 # A second Ctrl-C must reach a slow shutdown; a flood of anything else must not
 # nest handlers until the stack is used up.
@@ -84,12 +79,38 @@ class Registration:
         return f"<Registration {_describe(self.signum)} -> {self.handler!r}{state}>"
 
 
+if TYPE_CHECKING:
+
+    @overload
+    def register(
+        signum: int,
+        handler: PlainHandler,
+        *,
+        siginfo: Literal[False] = False,
+        deliver: Literal["main", "thread"] = "main",
+        reentrant: bool | None = None,
+        coalesce: bool | None = None,
+        propagate: type[BaseException] | None = None,
+    ) -> Registration: ...
+    @overload
+    def register(
+        signum: int,
+        handler: InfoHandler,
+        *,
+        siginfo: Literal[True],
+        deliver: Literal["main", "thread"] = "main",
+        reentrant: bool | None = None,
+        coalesce: bool | None = None,
+        propagate: type[BaseException] | None = None,
+    ) -> Registration: ...
+
+
 def register(
     signum: int,
     handler: Handler,
     *,
     siginfo: bool = False,
-    deliver: str = "main",
+    deliver: Literal["main", "thread"] = "main",
     reentrant: bool | None = None,
     coalesce: bool | None = None,
     propagate: type[BaseException] | None = None,
@@ -118,7 +139,7 @@ def register(
 
     Raises ValueError, with nothing changed, for a signum that is not an int or not a signal that
     can be caught (SIGKILL, SIGSTOP, the C library's own), for a handler that is not callable,
-    and for another bad argument; WrongThreadError (a ValueError too) off the main thread.
+    does not take these arguments, is an async def or has a yield in it, and for another bad argument; WrongThreadError (a ValueError too) off the main thread.
     """
     registration = prepared(
         signum,
@@ -138,7 +159,7 @@ def prepared(
     handler: Handler,
     *,
     siginfo: bool = False,
-    deliver: str = "main",
+    deliver: Literal["main", "thread"] = "main",
     reentrant: bool | None = None,
     coalesce: bool | None = None,
     propagate: type[BaseException] | None = None,
@@ -146,14 +167,13 @@ def prepared(
     """As register(), but nothing has changed yet: whoever is to know of the registration can be
     told before it is put in force."""
     number = catchable(signum)
-    if not callable(handler):
-        _check.bad("handler must be callable", handler)
     if not isinstance(deliver, str) or deliver not in ("main", "thread"):
         _check.bad('deliver must be "main" or "thread"', deliver)
     for name, value in (("reentrant", reentrant), ("coalesce", coalesce)):
         if value is not None and not isinstance(value, bool):
             _check.bad(f"{name} must be True, False or None", value)
     _check.flag("siginfo", siginfo)
+    handlers.check_form(handler, siginfo)
     if propagate is not None and not (
         isinstance(propagate, type) and issubclass(propagate, BaseException)
     ):
@@ -173,22 +193,22 @@ def prepared(
 def put_in_force(registrations: list[Registration], instead_of: Registration | None = None) -> None:
     """All of them, or none: one of the main thread, or any of the dispatcher thread. instead_of: one
     of the same signal, which ends in the same moment."""
-    handlers = tuple(registration._core_handler for registration in registrations)
-    if handlers[0].thread:
+    ours = tuple(registration._core_handler for registration in registrations)
+    if ours[0].thread:
         from sigrec._handling import dispatcher
 
         dispatcher.start()
     capacity = publishing.start()
     before = None if instead_of is None else instead_of._core_handler
-    _core.register(handlers, capacity, before)
+    _core.register(ours, capacity, before)
 
 
 def end(registrations: list[Registration]) -> None:
     end_handlers(tuple(registration._core_handler for registration in registrations))
 
 
-def end_handlers(handlers: tuple[_core.Handler, ...]) -> None:
-    if not _core.cancel(handlers):
+def end_handlers(ours: tuple[_core.Handler, ...]) -> None:
+    if not _core.cancel(ours):
         _core.say_that_it_takes_long()
 
 
@@ -197,13 +217,13 @@ def unregister(signum: int) -> bool:
 
     Raises as :func:`register` does for a bad signum, and as :meth:`Registration.cancel`.
     """
-    handlers = _core.registered(catchable(signum))
-    end_handlers(handlers)
-    return bool(handlers)
+    ours = _core.registered(catchable(signum))
+    end_handlers(ours)
+    return bool(ours)
 
 
 def _propagating(exception: type[BaseException], handler: Handler) -> Handler:
-    def call(*arguments: Any) -> object:
+    def call(*arguments: Any) -> Any:
         ours = (_core.thread_ident(), _core.dispatcher_ident())
         # Of all threads, those that threading knows nothing of too.
         for ident in sys._current_frames():

@@ -9,7 +9,7 @@ import time
 
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
-from sigrec._handling import dispatcher
+from sigrec._handling import dispatcher, handlers
 from sigrec._recorder import publishing
 from sigrec._recorder.own import stats
 from sigrec._signals.names import catchable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from sigrec._handling.handlers import Returned
     from sigrec._signals.siginfo import SignalInfo
 
 LONGEST_S = 1 << 33  # what timer_settime(2) takes in nanoseconds, and a century more than enough
@@ -82,7 +83,7 @@ class Timer:
 
 def timer(
     interval: float,
-    handler: Callable[[SignalInfo | None], object] | None = None,
+    handler: Callable[[SignalInfo | None], Returned] | None = None,
     *,
     first: float | None = None,
     signum: int | None = None,
@@ -105,8 +106,8 @@ def timer(
     """
     interval_ns = _nanoseconds("interval", interval)
     first_ns = interval_ns if first is None else _nanoseconds("first", first)
-    if handler is not None and not callable(handler):
-        _check.bad("handler must be callable", handler)
+    if handler is not None:
+        handlers.check(handler, ("info",))
     # Of a process's or a thread's CPU time: a negative one, clock_getcpuclockid(3).
     _check.integer("clock must be a clock's number", clock, -(1 << 31), _check.INT_MAX)
     if thread is not None:
