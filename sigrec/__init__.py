@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sigrec._reader.opening import open_recording
     from sigrec._reader.recording import Recording
     from sigrec._reader.stats import ProcessStats, Stats
+    from sigrec._recorder.fixture import SignalsFixture
     from sigrec._recorder.own import stats
     from sigrec._recorder.publishing import configure
     from sigrec._recorder.record import Recorder, record
@@ -45,6 +46,7 @@ __all__ = [
     "SignalInfo",
     "SignalManager",
     "SignalStats",
+    "SignalsFixture",
     "SigrecError",
     "Stats",
     "Stream",
@@ -82,6 +84,7 @@ _MODULES = {
     "SignalInfo": "_signals.siginfo",
     "SignalManager": "_handling.manager",
     "SignalStats": "_reader.ledger",
+    "SignalsFixture": "_recorder.fixture",
     "SigrecError": "_errors",
     "Stats": "_reader.stats",
     "Stream": "_handling.streams",

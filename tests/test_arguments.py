@@ -13,7 +13,6 @@ from fractions import Fraction
 import pytest
 
 import sigrec
-from sigrec._pytest_plugin import Signals
 
 RT = signal.SIGRTMIN + 7
 HUGE = 1 << 70
@@ -139,7 +138,7 @@ def of_recording(method):
 
 def of_signals(method):
     def call(*signums, **arguments):
-        signals = Signals()
+        signals = sigrec.SignalsFixture()
         try:
             getattr(signals, method)(*signums, **arguments)
         finally:
@@ -200,8 +199,8 @@ CALLS = {
             "thread": [*[v for v in ID if v is not None], 1], "value": WORD,
         },
     ),
-    "signals.record": (of_signals("record"), {}, {"signums": CATCHABLE}),
-    "signals.expect": (
+    "SignalsFixture.record": (of_signals("record"), {}, {"signums": CATCHABLE}),
+    "SignalsFixture.expect": (
         of_signals("expect"), {"counts": {}},
         {
             "counts": [None, 5, "x", [(10, 1)], {0: 1}, {"TERM": 1}, {10: -1}, {10: 1.5}, {10: "1"}, {True: 1}, {10: True}, Unfriendly()],

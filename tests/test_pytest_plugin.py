@@ -236,9 +236,10 @@ def test(signals):
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, value):
-    from sigrec._pytest_plugin import Signals
-
-    names = {"signals": object.__new__(Signals), "signal": __import__("signal")}  # looked at first
+    names = {
+        "signals": object.__new__(sigrec.SignalsFixture),
+        "signal": __import__("signal"),
+    }  # looked at first
     with pytest.raises(ValueError) as caught:
         eval(f"signals.expect({arguments})", names)
     assert value in str(caught.value)

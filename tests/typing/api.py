@@ -99,6 +99,13 @@ def reads() -> None:
     print(info and info.sender.comm, sigrec.stats()[USR1].delivered)
 
 
+def test_of_a_user(signals: sigrec.SignalsFixture) -> None:
+    signals.record(USR1)
+    signals.expect({USR1: 1}, timeout=1)
+    print(signals.counts[USR1], signals.events[0].sender)
+    signals.expect([USR1])  # type: ignore[arg-type]
+
+
 async def streams() -> None:
     async with sigrec.stream(USR1) as stream:
         async for one in stream:
