@@ -148,9 +148,9 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
     }
     struct sigaction now;
     action_get(signum, &now);
-    if (process_is_vfork_child()) {
+    if (next && process_is_vfork_child()) {
         /* Its dispositions are its own, but the table of them is its parent's. */
-        if (next && sigaction(signum, next, NULL) != 0)
+        if (sigaction(signum, next, NULL) != 0)
             return -1;
     } else if (next) {
         struct sigaction shown = *next;

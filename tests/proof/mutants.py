@@ -237,6 +237,10 @@ MUTANTS = [
            "        ledger_add(&to->delivered, taken);\n        ledger_add(&to->recorded",
            "        ledger_add(&to->recorded",
            "what was counted before the file was truncated is lost", "test_sigbus"),
+    Mutant("who-am-i-each-time", "csrc/passive.c",
+           "    if (next && process_is_vfork_child()) {", "    if (process_is_vfork_child() && next) {",
+           "asking for a disposition costs a system call",
+           "tests/recorder/test_record.py::test_what_changes_signals_or_processes_asks_who_it_is"),
     Mutant("much-of-the-stack", "csrc/passive.c",
            "    if (program.sa_handler == SIG_DFL) {\n        take_default",
            "    char volatile much[4096];\n    much[0] = 0;\n"
