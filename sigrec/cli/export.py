@@ -38,7 +38,7 @@ STEPS = 100  # of the progress bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", metavar="PID|FILE")
+    parser.add_argument("what", metavar="PID|FILE", help="a process, or a recording's file")
     parser.add_argument(
         "--format",
         required=True,

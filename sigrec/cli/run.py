@@ -28,7 +28,7 @@ USAGE = "sigrec run [-o FILE] [--children] [-m MODULE | -c CODE | SCRIPT] ARGS..
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = USAGE
-    parser.add_argument("-o", dest="output", metavar="FILE", help="write the recording here")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the recording here")
     parser.add_argument(
         "--children",
         action="store_true",

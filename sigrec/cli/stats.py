@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--live", action="store_true", help="refresh in place, on a terminal")
     parser.add_argument(
         "-n",
+        "--interval",
         type=_seconds,
         metavar="SECONDS",
         help="with --live: the time between two looks (default 1)",
@@ -60,8 +61,8 @@ def _seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.n is not None and not args.live:
-        args.usage_error("-n goes with --live")
+    if args.interval is not None and not args.live:
+        args.usage_error("-n/--interval goes with --live")
     if args.live:
         if args.json:
             args.usage_error("--live is for people; for a program: sigrec tail -f --json")
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             args.usage_error("--live needs a terminal; elsewhere: sigrec stats, sigrec tail -f")
         from sigrec.cli._live import live
 
-        return live(args.what, args.n or 1.0)
+        return live(args.what, args.interval or 1.0)
     recordings, status = _recordings(args.what)
     stats = Stats(recordings)
     if args.json:

@@ -267,7 +267,7 @@ def cli(*args):
     [
         (["--live"], "needs a terminal"),
         (["--live", "--json"], "tail -f --json"),
-        (["-n", "1"], "--live"),
+        (["--interval", "1"], "--live"),
         (["--live", "-n", "0"], "'0'"),
         (["--live", "-n", "nan"], "'nan'"),
         (["--live", "-n", "x"], "'x'"),

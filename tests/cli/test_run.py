@@ -133,7 +133,7 @@ def test_the_recording(place, run_directory):
     with sigrec.open_recording(pid) as recording:  # found by its PID as well
         assert recording.path == str(place / "here.sigrec")
     # Once more, over the first.
-    run("-o", "here.sigrec", "-c", "pass")
+    run("--output", "here.sigrec", "-c", "pass")
     with sigrec.open_recording("here.sigrec") as recording:
         assert recording.signals[10].delivered == 0
 
