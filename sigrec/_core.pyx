@@ -301,6 +301,10 @@ cdef void arm(const roster *mine, bint at_once=True) noexcept:
     global left, left_since
     cdef int i, signum
     cdef event ignored
+    if mine == &in_thread:
+        if not is_idle(mine):
+            wake_post()
+        return
     for i in range(mine.count):
         signum = mine.signums[i]
         # Not one that is given back: CPython has another handler for it, or none.
@@ -429,15 +433,15 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
             if mine == &in_thread:
                 note_return(handler.signum)
                 failed_in_thread = handler.signum
-            elif isinstance(error, Exception) and (reporting or (others_wait and frame is None)):
-                failures += 1
+            elif is_counted(error, handler.signum, &e if kind == QUEUE_EVENT else NULL, frame):
+                failures += isinstance(error, Exception)
                 if process_pid() == pid:
                     continue
             leave_handling(mine, outer)
             if process_pid() == pid:
                 arm(mine)  # the exception surfaces now, the rest is handled next
                 if mine == &in_main and not is_idle(mine):
-                    watch_report()
+                    watch_report(error, handler.signum)
             raise
         mine.depth[handler.signum] -= 1
         if mine == &in_thread:

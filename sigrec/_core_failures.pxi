@@ -2,7 +2,9 @@
 # nobody catches it, it is reported by sys.excepthook. The others' handlers would run inside that,
 # and raise there, and the report would be lost. So as long as others wait, the hook is ours, and
 # while it runs, or where no frame is left for an exception to surface in, exceptions of handlers
-# are counted.
+# are counted. So are those for what had been delivered to the same signal before its exception
+# surfaced: signal.signal's handler is called once for all of that, and code that catches one
+# exception of it, or an event loop that ends by one, is not made for the next at each bytecode.
 
 cdef bint others_wait = False  # behind an exception that has surfaced: the hook is ours
 cdef int reporting = 0  # sys.excepthook runs
@@ -14,9 +16,35 @@ cdef enum:
     REPORT_NS = 5_000_000_000  # what handlers may add to a report
 
 
-cdef int watch_report() except -1:
+# Indexed by signal number, while others wait: its exception that surfaced, and when.
+cdef list surfaced = [None] * SIGREC_NSIG
+cdef uint64_t surfaced_ns[65]
+
+
+cdef bint is_counted(error, int signum, const event *e, frame):
+    """Of the main thread: whether an exception does not surface. e: NULL, for what has no time."""
+    if reporting and isinstance(error, Exception):
+        return True
+    if not others_wait:
+        return False
+    if frame is None and isinstance(error, Exception):
+        return True
+    first = surfaced[signum]
+    if first is None or depth_of(signum):
+        return False
+    if e is not NULL and e.monotonic_ns > surfaced_ns[signum]:
+        return False
+    # (What surfaced in this handler was raised by another one, and goes on its way.)
+    return ((isinstance(error, Exception) or type(error) is type(first))
+            and not any([error is one for one in surfaced]))
+
+
+cdef int watch_report(error, int signum) except -1:
     """No bytecode: no handler runs in here."""
     global others_wait, program_hook
+    if not depth_of(signum):
+        surfaced[signum] = error
+        surfaced_ns[signum] = monotonic_ns()
     hook = <object>PySys_GetObject(b"excepthook") if PySys_GetObject(b"excepthook") else None
     others_wait = True
     if hook is not None and hook is not report:
@@ -26,7 +54,9 @@ cdef int watch_report() except -1:
 
 
 cdef int end_watch() except -1:
-    global others_wait, program_hook
+    global others_wait, program_hook, surfaced
+    cdef list _ended = surfaced  # their end may run Python code
+    surfaced = [None] * SIGREC_NSIG
     others_wait = False
     if program_hook is not None:
         if PySys_GetObject(b"excepthook") == <PyObject *>report:

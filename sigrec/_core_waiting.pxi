@@ -226,9 +226,15 @@ cdef bint is_idle(const roster *mine) noexcept:
     cdef int i
     cdef event ignored
     for i in range(mine.count):
-        if queue_next(registry_queue(mine.signums[i]), &ignored) != QUEUE_NONE:
+        if (simulated[mine.signums[i]]
+                or queue_next(registry_queue(mine.signums[i]), &ignored) != QUEUE_NONE):
             return False
     return True
+
+
+def is_thread_idle() -> bool:
+    """Whether nothing waits for the dispatcher thread."""
+    return is_idle(&in_thread)
 
 
 def end_dispatcher(double seconds) -> None:

@@ -45,6 +45,7 @@ def _run() -> None:
     if profile is not None:
         sys.setprofile(profile)
     more: dict[int, int] = {}  # exceptions of the same backlog, by signal, after the first
+    goes_on = True
     while True:
         try:
             goes_on = _core.dispatch_in_thread(LOOK_NS)
@@ -55,7 +56,8 @@ def _run() -> None:
             else:
                 more[signum] = 0
                 _report(error)
-            continue
+            if not _core.is_thread_idle():
+                continue
         if more:
             if any(more.values()):
                 _core.tell(sum(more.values()))

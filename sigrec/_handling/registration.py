@@ -135,7 +135,8 @@ def register(
         surface anywhere, inside a ``finally`` too. A thread that does not catch it ends.
 
     An exception from the handler surfaces where signal.signal's would; what is not handled yet
-    is handled next.
+    is handled next. What handlers raise for the rest of what had been delivered to that signal does
+    not surface as well: it is told on stderr, as a count.
 
     Raises ValueError, with nothing changed, for a signum that is not an int or not a signal that
     can be caught (SIGKILL, SIGSTOP, the C library's own), for a handler that is not callable,

@@ -782,6 +782,61 @@ def test_the_hook_is_the_programs_again_when_the_exception_was_caught(child):
     assert p.process.communicate(timeout=60)[1] == b""
 
 
+@pytest.mark.parametrize("n", [2, 200])
+@pytest.mark.parametrize("how", ["caught", "asyncio", "KeyboardInterrupt"])
+def test_what_waited_for_the_same_signal_does_not_raise_again(child, how, n):
+    """Nor does what waits for another signal go without its own exception."""
+    p = child(
+        """
+        how, n = sys.argv[1], int(sys.argv[2])
+        kind = KeyboardInterrupt if how == "KeyboardInterrupt" else RuntimeError
+        calls = 0
+        def handler(signum, frame):
+            global calls
+            calls += 1
+            raise kind("number %d" % calls)
+        def other(signum, frame):
+            raise LookupError("another signal's")
+        sigrec.register(RT, handler)
+        sigrec.register(signal.SIGUSR1, other)
+        def come(*signums):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {RT, signal.SIGUSR1})
+            for value in range(n): sigrec.sigqueue(os.getpid(), RT, value)
+            for signum in signums: os.kill(os.getpid(), signum)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT, signal.SIGUSR1})
+            for _ in range(1000): pass
+        caught = []
+        if how == "asyncio":
+            import asyncio
+            async def main():
+                come()
+            try: asyncio.run(main())
+            except kind as error: caught.append(error)
+            n += 1
+            try: come()  # another backlog, another exception
+            except kind as error: caught.append(error)
+        else:
+            both = (kind, LookupError)
+            try:
+                try: come(signal.SIGUSR1)
+                except both:
+                    for _ in range(1000): pass
+            except both as error:
+                caught += sorted([error, error.__context__], key=str, reverse=True)
+        say(*caught, calls, *ledger(RT))
+        """,
+        how,
+        n,
+    )
+    calls, second = n, "another signal's"
+    if how == "asyncio":
+        calls, second = 2 * n + 1, f"number {n + 1}"
+    assert p.line() == f"number 1 {second} {calls} {calls} {calls} {calls} 0"
+    errors = p.process.communicate(timeout=60)[1].decode()
+    told = {"KeyboardInterrupt": [], "caught": [n - 1], "asyncio": [n - 1, n]}[how]
+    assert [int(line.split()[2]) for line in errors.splitlines()] == told, errors
+
+
 def test_in_the_dispatcher_thread_the_first_one_gets_the_hook(child):
     p = child(
         """

@@ -291,3 +291,26 @@ def test_bad_deliver():
     for bad in ("threads", None, 1, True):
         with pytest.raises(ValueError, match="deliver"):
             sigrec.register(USR1, print, deliver=bad)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_who_cancels_does_not_wait_for_a_clock_after_each_batch(child, fails):
+    """A batch ends at an exception, and after 5 ms."""
+    p = child(
+        """
+        fails, at = sys.argv[1] == "True", []
+        threading.excepthook = lambda arguments: None
+        def handler(signum, frame):
+            while registration.active: time.sleep(0.001)
+            at.append(time.monotonic())
+            if fails: raise RuntimeError
+            time.sleep(0.002)
+        registration = sigrec.register(RT, handler, deliver="thread")
+        for value in range(100): sigrec.sigqueue(os.getpid(), RT, value)
+        registration.cancel()
+        say(len(at), sum(after - before > 0.03 for before, after in zip(at, at[1:])))
+        """,
+        fails,
+    )
+    calls, idle = map(int, p.line().split())
+    assert calls == 100 and idle < 10
