@@ -21,6 +21,14 @@ def pid_namespace() -> int:
         return 0
 
 
+def mount_namespace() -> int:
+    """The inode of this process's mount namespace; 0: not known."""
+    try:
+        return os.stat("/proc/self/ns/mnt").st_ino
+    except OSError:
+        return 0
+
+
 def booted_ns() -> int:
     """When it was started, in ns since 1970, to the second; 0: not known."""
     try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import select
 import time
-from contextlib import suppress
 
 from sigrec._reader.ordinals import Ordinals
 
@@ -13,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sigrec._proc.pidfd import Bystander
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
 
@@ -122,40 +121,37 @@ def _explained(recording: Recording, position: Position, missed: dict[int, int])
 
 
 def follow(
-    recording: Recording, position: Position, output: int = -1
+    recording: Recording,
+    position: Position,
+    output: int = -1,
+    bystander: Bystander | None = None,
 ) -> Iterator[tuple[Missed, list[SignalInfo]]]:
     """What is new, again and again, until the process ends. Sleeps between looks: this must not
     disturb.
 
     output: a descriptor to watch; BrokenPipeError when the reader of that pipe leaves.
+    bystander: of that process; None: the looks at its state notice its end.
     """
     poll = select.poll()
     if output >= 0:
         poll.register(output, 0)  # POLLERR
-    pidfd = -1
-    try:
-        if recording.state == "alive":
-            # Where there is none, and where it ends just now, the looks at its state notice.
-            with suppress(OSError, AttributeError):
-                pidfd = os.pidfd_open(recording.pid)
-                poll.register(pidfd, select.POLLIN)
-        looked = -LOOK_S
-        pause = POLL_S
-        ended = False
-        while not ended:
-            if time.monotonic() - looked >= LOOK_S:
-                looked = time.monotonic()
-                ended = recording.state in _OVER
-            if not ended:
-                ready = dict(poll.poll(pause * 1000))
-                if ready.keys() - {pidfd}:
-                    raise BrokenPipeError
-                ended = pidfd in ready
-            began = time.monotonic()
-            yield new_events(recording, position)
-            # A look at a busy process is not free: a fifth of our time at most.
-            pause = max(POLL_S, 4 * (time.monotonic() - began))
-        yield new_events(recording, position, last=True)
-    finally:
-        if pidfd >= 0:
-            os.close(pidfd)
+    pidfd = -1 if bystander is None else bystander.fd
+    if pidfd >= 0:
+        poll.register(pidfd, select.POLLIN)
+    looked = -LOOK_S
+    pause = POLL_S
+    ended = False
+    while not ended:
+        if time.monotonic() - looked >= LOOK_S:
+            looked = time.monotonic()
+            ended = recording.state in _OVER
+        if not ended:
+            ready = dict(poll.poll(pause * 1000))
+            if ready.keys() - {pidfd}:
+                raise BrokenPipeError
+            ended = pidfd in ready
+        began = time.monotonic()
+        yield new_events(recording, position)
+        # A look at a busy process is not free: a fifth of our time at most.
+        pause = max(POLL_S, 4 * (time.monotonic() - began))
+    yield new_events(recording, position, last=True)

@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sigrec._proc.pidfd import Ended
     from sigrec._signals.siginfo import SignalInfo
 
 
@@ -101,3 +102,11 @@ def vouched(info: SignalInfo) -> bool:
     """Whether the kernel says who sent it. With another si_code than those of kill(2) and tgkill(2)
     the sender itself does: rt_sigqueueinfo(2), which sigqueue(3) uses honestly."""
     return info.si_code >= 0 or info.si_code == SI_TKILL
+
+
+def ended_words(seen: Ended) -> str:
+    """What a bystander saw: ``was killed by SIGKILL``."""
+    if seen.signal is not None:
+        core = ", and dumped core," if seen.core else ""
+        return f"was killed{core} by {name(seen.signal)}"
+    return "ended" if seen.status is None else f"exited with status {seen.status}"

@@ -46,6 +46,8 @@ class Answer:
             return found.sent_by.sent.time_ns
         if self.event is not None:
             return self.event.time_ns
+        if found.seen is not None:
+            return found.seen.time_ns
         return self.recording.exit_time_ns
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class Answer:
                 "signal": None if signum is None else recording.signal_name(signum),
                 "status": found.status,
                 "exception": _text(self._exception()),
-                "oom": False,
+                "oom": found.oom is not None and found.oom.probably,
                 "program": _text(found.reason if found.kind == "exec" else None),
             },
             "sender": self._sender(),
@@ -88,7 +90,7 @@ class Answer:
             return None
         if self.cause.sent_by is not None:
             return self._from_its_recording(self.cause.sent_by.sender)
-        sender = self.event.sender if self.event is not None else Sender("unknown")
+        sender = self.event.sender if self.event is not None else self._nobody()
         known = {**sender_fields(sender), "parent": None}
         if self.event is None:
             return known
@@ -98,6 +100,10 @@ class Answer:
         if sender.argv is not None:
             known["parent"] = _parent(process.parent(sender.pid or 0))
         return known
+
+    def _nobody(self) -> Sender:
+        oom = self.cause.oom
+        return Sender("kernel" if oom is not None and oom.probably else "unknown")
 
     def _from_its_recording(self, sender: Recording) -> dict[str, Any]:
         known = sender_fields(Sender("process", sender.pid, sender.uid, None, sender.argv))

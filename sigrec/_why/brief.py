@@ -8,19 +8,29 @@ from sigrec._why.cause import cause, records_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sigrec._proc.pidfd import Ended
     from sigrec._reader.recording import Recording
     from sigrec._why.witnesses import Witnesses
 
 
-def state_words(recording: Recording, witnesses: Witnesses | None = None) -> str:
+def state_words(
+    recording: Recording, witnesses: Witnesses | None = None, seen: Ended | None = None
+) -> str:
     """Its state, and where it is known what ended it: that. (``sigrec why`` says it whole.)"""
-    found = cause(recording, witnesses)
-    told = ", as its parent was told" if found.told else ""
+    found = cause(recording, witnesses, seen)
+    told = ""
+    if found.told is not None:
+        told = ", as its parent was told"
+    elif (
+        found.seen is not None
+        and (found.own or recording.exit_kind or recording.fatal_signal) is None
+    ):
+        told = ", as was seen"
     status_words = "" if found.status is None else f" with status {found.status}"
     if found.kind == "alive":
         return "alive"
     if found.kind == "signal":
-        how = "killed" if found.told or found.sent_by else "ended"
+        how = "killed" if told or found.sent_by else "ended"
         by = told
         if found.sent_by is not None:
             itself = found.sent_by.sender.path == recording.path

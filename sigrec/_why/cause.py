@@ -6,10 +6,12 @@ import signal
 from typing import NamedTuple
 
 from sigrec._signals.codes import CLD_EXITED
+from sigrec._why.oom import Oom, since_it_began
 from sigrec._why.witnesses import Witnesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sigrec._proc.pidfd import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.parents import Told
@@ -23,6 +25,10 @@ class Cause(NamedTuple):
     exception, or the program that it became. at_once: by os._exit. told: by whom this is known,
     where the process itself did not record it. sent_by: who sent the signal, where the process
     could not record that and the sender did.
+
+    seen: how a bystander saw it end, if one did. heard: what its parent was told, if that is
+    recorded. own: what the process itself recorded, where these say otherwise. oom: what the OOM
+    killer did in its cgroup, where that may have been it.
     """
 
     kind: str
@@ -33,9 +39,46 @@ class Cause(NamedTuple):
     at_once: bool = False
     told: Told | None = None
     sent_by: SentBy | None = None
+    seen: Ended | None = None
+    heard: Told | None = None
+    own: Cause | None = None
+    oom: Oom | None = None
 
 
-def cause(recording: Recording, witnesses: Witnesses | None = None) -> Cause:
+_OVERTAKEN_NS = 10_000_000_000  # between its own record of its end, and another end
+
+
+def cause(
+    recording: Recording,
+    witnesses: Witnesses | None = None,
+    seen: Ended | None = None,
+    oom: Oom | None = None,
+) -> Cause:
+    """seen, oom: of a bystander, who waited for its end."""
+    own = _recorded(recording)
+    if own.kind == "alive" or (own.kind == "exec" and seen is None):
+        return own
+    witnesses = witnesses or Witnesses()
+    heard = witnesses.parents.told_of(recording)
+    if own.kind == "exec":
+        heard = None  # that is of another program
+    found = _outside(recording, own, heard, seen)._replace(seen=seen, heard=heard)
+    if found.ordinal is not None or found.kind not in ("signal", "unknown"):
+        return found
+    # The process could not record the signal: who else knows of it?
+    until_ns = heard.info.monotonic_ns if heard else seen.monotonic_ns if seen else None
+    signum = found.signal or signal.SIGKILL
+    if found.signal is not None or recording.state == "ended":
+        sent_by = witnesses.senders.sent_by(recording, signum, until_ns)
+        if sent_by is not None:
+            return found._replace(kind="signal", signal=signum, sent_by=sent_by)
+    if signum != signal.SIGKILL or recording.state == "unknown":
+        return found
+    return found._replace(oom=oom or since_it_began(recording))
+
+
+def _recorded(recording: Recording) -> Cause:
+    """As the process itself did."""
     state = recording.state
     if state == "alive":
         return Cause("alive")
@@ -50,19 +93,30 @@ def cause(recording: Recording, witnesses: Witnesses | None = None) -> Cause:
         reason = None if at_once else recording.exit_reason
         kind = "exit" if reason is None else "exception"
         return Cause(kind, status=recording.exit_status, reason=reason, at_once=at_once)
-    witnesses = witnesses or Witnesses()
-    told = witnesses.parents.told_of(recording)
-    if told is not None and told.info.code == CLD_EXITED:
-        return Cause("exit", status=told.info.status, told=told)
-    if told is not None:
-        until_ns = told.info.monotonic_ns
-        sent_by = witnesses.senders.sent_by(recording, told.info.status, until_ns)
-        return Cause("signal", told.info.status, told=told, sent_by=sent_by)
-    if state == "ended":
-        sent_by = witnesses.senders.sent_by(recording, signal.SIGKILL)
-        if sent_by is not None:
-            return Cause("signal", signal.SIGKILL, sent_by=sent_by)
     return Cause("unknown")
+
+
+def _outside(recording: Recording, own: Cause, heard: Told | None, seen: Ended | None) -> Cause:
+    """How it ended: the kernel's word, to its parent or to a bystander, goes before its own, which
+    it writes before it ends: a SIGKILL may come in between."""
+    if heard is not None:
+        exited = heard.info.code == CLD_EXITED
+        says = Cause("exit" if exited else "signal", told=heard)
+        says = says._replace(**{"status" if exited else "signal": heard.info.status})
+    elif seen is not None and seen.source is not None:
+        says = Cause("exit" if seen.signal is None else "signal", seen.signal, status=seen.status)
+    else:
+        return own
+    if own.kind == "unknown":
+        return says
+    if own.signal == says.signal and own.status in (None, says.status) and own.kind != "exec":
+        return own._replace(status=says.status)
+    wrote_ns = recording.exit_monotonic_ns
+    if seen is None and heard is not None and wrote_ns is not None:
+        # So much later it was another process, which had got this PID.
+        if heard.info.monotonic_ns - wrote_ns > _OVERTAKEN_NS:
+            return own
+    return says._replace(own=own)
 
 
 def find(recording: Recording, signum: int, ordinal: int) -> SignalInfo | None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sigrec._signals.words import CHILD_ENDED, vouched
+from sigrec._signals.codes import CLD_EXITED
+from sigrec._signals.words import CHILD_ENDED, ended_words, vouched
 from sigrec._text import printable
+from sigrec._times import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sigrec._proc.pidfd import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.cause import Cause
+    from sigrec._why.oom import Oom
 
 
 class Evidence(NamedTuple):
@@ -62,15 +66,34 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
 
 
 def _of_others(found: Cause) -> Iterator[Evidence]:
-    if found.told is not None:
-        parent, info, _ = found.told
-        what = parent.signal_name(info.status) if found.kind == "signal" else str(info.status)
+    if found.heard is not None:
+        parent, info, _ = found.heard
+        exited = info.code == CLD_EXITED
+        what = str(info.status) if exited else parent.signal_name(info.status)
         yield Evidence(
             "parent", "told", f"PID {parent.pid} was told that it {CHILD_ENDED[info.code]} {what}"
         )
+    if found.seen is not None:
+        yield by_bystander(found.seen)
     if found.sent_by is not None:
         sender, sent = found.sent_by
         result = "" if sent.error == 0 else ", and did not come back from that call"
         yield Evidence(
             "sender", "seen", f"PID {sender.pid} sent it {sent.signal_name} by {sent.how}{result}"
         )
+    if found.oom is not None:
+        yield by_cgroup(found.oom)
+
+
+def by_bystander(seen: Ended) -> Evidence:
+    """Also of a process that has no recording."""
+    return Evidence(seen.source or "pidfd", "seen", f"it {ended_words(seen)}")
+
+
+def by_cgroup(oom: Oom) -> Evidence:
+    says = (
+        "the OOM killer ended a process of its cgroup at that moment, and nothing else did"
+        if oom.probably
+        else f"the OOM killer was active in its cgroup, {oom.kills} times since {rfc3339(oom.since_ns)}"
+    )
+    return Evidence("cgroup", "inferred", says)

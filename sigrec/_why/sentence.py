@@ -21,6 +21,7 @@ from sigrec._signals.words import (
     HARMLESS,
     KEYS,
     MEANS,
+    ended_words,
     vouched,
 )
 from sigrec._text import printable, shortened
@@ -35,12 +36,14 @@ from sigrec._why.cause import (
     records_all,
 )
 from sigrec._why.newest import successor
+from sigrec._why.oom import words as oom_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sigrec._proc.pidfd import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
-    from sigrec._why.parents import Told
+    from sigrec._why.oom import Oom
     from sigrec._why.senders import SentBy
 
 
@@ -71,7 +74,9 @@ class _Why:
         if found.kind == "alive":
             return self._alive()
         if found.told is not None:
-            return self._as_its_parent_was_told(found.told, found.sent_by)
+            return self._as_its_parent_was_told(found)
+        if found.seen is not None and found.seen.source is not None and not self._agrees(found):
+            return self._as_was_seen(found.seen, found)
         if found.sent_by is not None:
             return self._as_its_sender_says(found.sent_by)
         if found.kind == "signal":
@@ -82,7 +87,7 @@ class _Why:
             return self._by_itself(found)
         if self.recording.state == "unknown":
             return self._unseen()
-        return self._without_a_word()
+        return self._without_a_word(found.oom)
 
     # --- the cases -------------------------------------------------------------------------
 
@@ -170,7 +175,7 @@ class _Why:
             how += "; its recording does not say with which status"
         return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
 
-    def _without_a_word(self) -> str:
+    def _without_a_word(self, oom: Oom | None) -> str:
         last = self._last_signal("the last that it received was") if self._newest() else ""
         if self.recording.boot_id != boot_id():
             means = "which may be what ended it: this machine has been started anew since"
@@ -190,11 +195,49 @@ class _Why:
             means += f"; or {what if unseen else 'os._exit'}"
         return (
             f"The record of {self.who} ends without a signal and without an exit, {means}; "
-            f"nothing more is known{self._handling(', but that it was')}{last}."
+            f"nothing more is known{self._handling(', but that it was')}{self._oom(oom, '')}{last}."
         )
 
-    def _as_its_parent_was_told(self, told: Told, by: SentBy | None) -> str:
-        parent, info, stop = told
+    def _as_was_seen(self, seen: Ended, found: Cause) -> str:
+        """By a bystander, and not by the process itself."""
+        at = f", as was seen at {self._clock(seen.time_ns)}"
+        if found.sent_by is not None:
+            at = self._sent_by(found.sent_by)
+        elif found.kind == "signal":
+            at += self._oom(found.oom, "; who sent that is not recorded")
+        last = self._last_signal("the last that it received was") if self._newest() else ""
+        return f"{self.who} {ended_words(seen)}{at}{self._own(found)}{self._handling()}{last}."
+
+    def _agrees(self, found: Cause) -> bool:
+        """Whether it is what the process itself recorded."""
+        recording = self.recording
+        wrote = recording.exit_kind or recording.fatal_signal or recording.state == "exited"
+        return bool(wrote) and found.own is None
+
+    def _oom(self, oom: Oom | None, otherwise: str) -> str:
+        if oom is None:
+            return otherwise
+        return ("" if oom.probably else otherwise) + oom_words(oom, self._clock(oom.since_ns))
+
+    def _own(self, found: Cause) -> str:
+        """What the process itself recorded, where that is not how it ended."""
+        own = found.own
+        if own is None:
+            return ""
+        if own.kind == "signal":
+            says = f"{self.recording.signal_name(own.signal or 0)} was about to end it"
+        elif own.kind == "exec":
+            says = f"it had become {printable(own.reason or 'another program')} by exec"
+        else:
+            says = "it was about to exit" + (
+                "" if own.status is None else f" with status {own.status}"
+            )
+        return f"; by its own record, {says}"
+
+    def _as_its_parent_was_told(self, found: Cause) -> str:
+        assert found.told is not None
+        parent, info, stop = found.told
+        by = found.sent_by
         status = info.status
         what = parent.signal_name(status) if info.code != CLD_EXITED else str(status)
         command = shortened(_command(parent), 40)
@@ -206,13 +249,17 @@ class _Why:
         if by is not None:
             return (
                 f"{self.who} {CHILD_ENDED[info.code]} {what}{self._sent_by(by, parent)}{stopped}"
-                f"{self._handling()}{last}."
+                f"{self._own(found)}{self._handling()}{last}."
             )
-        who = "" if info.code == CLD_EXITED else "; who sent that, nobody is told"
+        who = (
+            ""
+            if info.code == CLD_EXITED
+            else self._oom(found.oom, "; who sent that, nobody is told")
+        )
         return (
             f"{self.who} {CHILD_ENDED[info.code]} {what}{stopped}, as its parent, PID "
             f"{parent.pid} ({command}), was told at {self._clock(info.time_ns)}{who}"
-            f"{self._handling()}{last}."
+            f"{self._own(found)}{self._handling()}{last}."
         )
 
     def _as_its_sender_says(self, by: SentBy) -> str:

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 from sigrec._errors import RecordingError
+from sigrec._proc.pidfd import bystander
 from sigrec._reader import index
 from sigrec._reader.stats import ProcessStats, worth_showing
 from sigrec._text import number, printable
@@ -18,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sigrec._proc.pidfd import Bystander
     from sigrec._reader.recording import Recording
     from sigrec.cli._screen import Line
 
@@ -52,9 +54,10 @@ def live(what: str | None, interval: float) -> int:
 class _Process(ProcessStats):
     """And in words, what became of it."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, beside: Bystander | None) -> None:
         super().__init__(recording)
-        self.words = "alive" if self.state == "alive" else state_words(recording)
+        seen = beside.wait(0) if beside is not None else None
+        self.words = "alive" if self.state == "alive" else state_words(recording, seen=seen)
 
 
 class _One:
@@ -62,9 +65,11 @@ class _One:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
+        alive = recording.state == "alive"
+        self._beside = bystander(recording._pid_here()) if alive else None
 
     def read(self) -> list[_Process]:
-        return [_Process(self._recording)]
+        return [_Process(self._recording, self._beside)]
 
     def close(self) -> None:
         self._recording.close()
@@ -74,16 +79,17 @@ class _All:
     """All living processes of this user, and those that were seen alive and left a recording."""
 
     def __init__(self) -> None:
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: dict[tuple[int, int], Bystander | None] = {}
 
     def read(self) -> list[_Process]:
         found = []
         for recording in index.opened():
             with recording, suppress(RecordingError):  # cut short just now
                 key = (recording.pid, recording.started_ns)
-                if key in self._seen or recording.state == "alive":
-                    self._seen.add(key)
-                    found.append(_Process(recording))
+                if key not in self._seen and recording.state == "alive":
+                    self._seen[key] = bystander(recording._pid_here())
+                if key in self._seen:
+                    found.append(_Process(recording, self._seen[key]))
         return sorted(found, key=lambda process: (process.state != "alive", process.pid))
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ import argparse
 import sys
 from collections import Counter
 
+from sigrec._proc.pidfd import bystander
 from sigrec._reader import index, places
 from sigrec._reader.follow import Position, follow, new_events
 from sigrec._signals.fields import VERSION, Senders, fields
@@ -29,6 +30,7 @@ from sigrec._signals.words import carried
 from sigrec._text import number, printable, shortened, whole
 from sigrec._times import local_time
 from sigrec._why.brief import state_words
+from sigrec._why.cause import cause
 from sigrec.cli import _arguments
 
 TYPE_CHECKING = False
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from sigrec._proc.pidfd import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
 
@@ -79,7 +82,10 @@ def run(args: argparse.Namespace) -> int:
     with recording:
         out = _Output(recording, args.json)
         position = Position(args.signal)
+        beside = None
         if args.follow:
+            if recording.state == "alive":
+                beside = bystander(recording._pid_here())
             position.begin(recording)
         unrecorded = _unrecorded(recording, args.signal or [])
         if unrecorded:
@@ -89,9 +95,9 @@ def run(args: argparse.Namespace) -> int:
         # Where all that is kept is shown, and more was asked for: what is not kept any more.
         out.write(_gone(recording, position, kept) if len(kept) == len(past) < lines else {}, past)
         if args.follow:
-            for missed, events in follow(recording, position, _stdout()):
+            for missed, events in follow(recording, position, _stdout(), beside):
                 out.write(missed, events)
-            out.end(recording.state)
+            out.end(recording.state, beside.wait(0) if beside is not None else None)
     return 0
 
 
@@ -174,11 +180,17 @@ class _Output:
                 print(self._line(info))
         sys.stdout.flush()
 
-    def end(self, state: str) -> None:
+    def end(self, state: str, seen: Ended | None) -> None:
         if self._json:
-            self._object({"end": {"pid": self._recording.pid, "state": state}})
+            found = cause(self._recording, seen=seen)
+            signum = found.signal if found.kind == "signal" else None
+            how = {
+                "signal": None if signum is None else self._recording.signal_name(signum),
+                "status": found.status,
+            }
+            self._object({"end": {"pid": self._recording.pid, "state": state, **how}})
         else:
-            print(f"PID {self._recording.pid} {state_words(self._recording)}")
+            print(f"PID {self._recording.pid} {state_words(self._recording, seen=seen)}")
         sys.stdout.flush()
 
     def _object(self, fields: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ before it.
   sigrec why              the process of this user that ended last
   sigrec why --json 4242  for programs: the cause, the sender, each source
   sigrec why --all        every process that ended, the newest first
+  sigrec why --wait 4242  wait until it has ended, and say how; it may be any
+                          process, of any user, and needs no recording
 
 The answer comes from recordings and from /proc. A process cannot see its own
 SIGKILL, but its parent is told of it: where the parent was recorded as well,
@@ -19,9 +21,12 @@ import resource
 import sys
 from contextlib import suppress
 
+from sigrec import _check
 from sigrec._reader import index, places
+from sigrec._text import whole
 from sigrec._why.answer import VERSION, Answer
 from sigrec._why.newest import in_order, newest
+from sigrec._why.waiting import answer_after
 from sigrec._why.witnesses import Witnesses
 from sigrec.cli import _arguments
 
@@ -37,14 +42,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="every process that ended, the newest first"
     )
+    parser.add_argument(
+        "--wait", action="store_true", help="until the process has ended; it needs no recording"
+    )
     parser.set_defaults(usage_error=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.all:
-        if args.what is not None:
-            args.usage_error("--all is of every process, and not of one")
+        if args.what is not None or args.wait:
+            args.usage_error("--all is of every process that ended, and not of one")
         return _all(args.json)
+    if args.wait:
+        pid = whole(args.what or "")
+        if pid is None:
+            args.usage_error("--wait is for a process: give its PID")
+        after = answer_after(_check.integer("a PID", pid, 1, _check.INT_MAX))
+        _json(after.to_dict()) if args.json else print(after.sentence)
+        return 0
     with newest() if args.what is None else _arguments.recording(args.what) as recording:
         answer = Answer(recording)
         _json(answer.to_dict()) if args.json else print(answer.sentence)

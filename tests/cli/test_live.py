@@ -104,7 +104,7 @@ def test_processes_come_and_go(child, terminal):
     killed.process.wait()
     t.until(lambda text: f"PID {ends.pid}" not in text)  # a clean exit removes its recording
     t.until(
-        lambda text: re.search(rf"PID {killed.pid}  .*\n  ended without recording a cause", text)
+        lambda text: re.search(rf"PID {killed.pid}  .*\n  killed by SIGKILL, as was seen", text)
     )
     assert f"PID {stays.pid}" in t.text()
 

@@ -199,7 +199,8 @@ def test_follow_until_it_is_killed(child, command):
     assert json.loads(tail.line())["si_value"] == 5
     p.process.kill()
     p.process.wait()
-    assert json.loads(tail.line()) == {"version": 1, "end": {"pid": p.pid, "state": "ended"}}
+    end = {"pid": p.pid, "state": "ended", "signal": "SIGKILL", "status": None}
+    assert json.loads(tail.line()) == {"version": 1, "end": end}
     assert tail.end() == ("", "")
 
 

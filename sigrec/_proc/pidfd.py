@@ -1,0 +1,154 @@
+"""How a process ended that is not a child of this one: pidfd_open(2), as any user."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import struct
+import time
+from collections import namedtuple  # typing's takes ten times as long to import
+
+from sigrec._proc.process import stat_fields
+
+# From <linux/pidfd.h>: PIDFD_GET_INFO, which Linux has since 6.13, and its exit code since 6.15.
+# _IOWR(0xFF, 11, struct pidfd_info), and the size of that struct, which grows: 6.13, 6.16.
+_SIZES = (72, 64)
+_EXIT = 1 << 3
+_ANSWER = struct.Struct("=Q52xi")
+_CORE = 1 << 7
+_AT_ONCE_S = 0.1  # while its parent is just asking, neither of the two places tells
+_REAPED_S = 2.0  # for what only a zombie's end tells: its parent may never ask
+_EXIT_CODE = 49  # of stat_fields: field 52 of proc_pid_stat(5)
+
+
+class Ended(namedtuple("Ended", "signal status core time_ns monotonic_ns source")):
+    """How a process ended, as a bystander saw it.
+
+    signal: which one killed it; None: it exited, or nothing is known. status: what it exited with.
+    core: whether it dumped core. source: ``"pidfd"``, ``"proc"``; None: it is gone, and how is not
+    known. The times are of when this process noticed.
+    """
+
+    __slots__ = ()
+
+    signal: int | None
+    status: int | None
+    core: bool
+    time_ns: int
+    monotonic_ns: int
+    source: str | None
+
+
+class Bystander:
+    """Waits for the end of a process. ProcessLookupError: there is no such process.
+
+    fd: ready to read, in poll(2), once the process has ended.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.ended: Ended | None = None
+        self.fd = -1
+        self.fd = os.pidfd_open(pid)  # of whoever has that PID now; the PID may be used again later
+        fields = stat_fields(pid)
+        self.start_ticks = int(fields[19]) if fields else None
+
+    def wait(self, timeout: float | None = None) -> Ended | None:
+        """Until it has ended, or so many seconds; None: it has not. With 0, where how it ended is
+        not to be known before its parent asked for that, ``source`` is None for now."""
+        if self.ended is None and _ready(self.fd, timeout):
+            ended = self._look(_AT_ONCE_S if timeout == 0 else _REAPED_S)
+            if timeout == 0 and ended.source is None:
+                return ended
+            self.ended = ended
+        return self.ended
+
+    def _look(self, patience: float) -> Ended:
+        """The kernel keeps the status in two places. Whoever may trace the process reads it while it
+        is a zombie; anybody, of the pidfd, after that."""
+        now = time.time_ns(), time.monotonic_ns()
+        code, source = self._zombie(), "proc"
+        if code is None:
+            code, source = _of_pidfd(self.fd), "pidfd"
+            deadline = time.monotonic() + patience
+            while code is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+                if _reaped(self.fd):
+                    code = _of_pidfd(self.fd)
+                    break
+        if code is None:
+            return Ended(None, None, False, *now, None)
+        signum = code & 0x7F
+        status = None if signum else code >> 8 & 0xFF
+        return Ended(signum or None, status, bool(code & _CORE), *now, source)
+
+    def _zombie(self) -> int | None:
+        """proc(5) shows 0 to whoever may not know: so whether this process may is asked as well."""
+        fields = stat_fields(self.pid)
+        try:
+            os.readlink(f"/proc/{self.pid}/ns/pid")
+        except OSError:
+            return None
+        ours = (
+            fields is not None and int(fields[19]) == self.start_ticks and fields[0] in (b"Z", b"X")
+        )
+        return int(fields[_EXIT_CODE]) if fields is not None and ours else None
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+    __del__ = close
+
+    def __enter__(self) -> Bystander:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _ready(fd: int, timeout: float | None) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else timeout * 1000))
+
+
+def _reaped(fd: int) -> bool:
+    """Since Linux 6.10 a pidfd says so; before, the kernel knows no such process any more."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    if any(events & select.POLLHUP for _, events in poll.poll(0)):
+        return True
+    try:
+        signal.pidfd_send_signal(fd, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _of_pidfd(fd: int) -> int | None:
+    """What wait(2) would have said; None: this kernel does not tell, or does not tell yet."""
+    import fcntl
+
+    for size in _SIZES:
+        info = bytearray(size)
+        struct.pack_into("=Q", info, 0, _EXIT)
+        try:
+            fcntl.ioctl(fd, 3 << 30 | size << 16 | 0xFF << 8 | 11, info)
+        except OSError:
+            continue
+        mask, code = _ANSWER.unpack_from(info)
+        return int(code) if mask & _EXIT else None
+    return None
+
+
+def bystander(pid: int | None) -> Bystander | None:
+    """None: there is no such process, or this system has no pidfds."""
+    try:
+        return Bystander(pid) if pid else None
+    except (OSError, AttributeError):
+        return None

@@ -1,0 +1,63 @@
+"""An end that is waited for: ``sigrec why --wait``. The bystander knows what is not recorded."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import NamedTuple
+
+from sigrec._errors import NoRecordingError, RecordingError
+from sigrec._proc import process
+from sigrec._proc.pidfd import Bystander
+from sigrec._reader.opening import open_recording
+from sigrec._why.answer import Answer
+from sigrec._why.cause import cause
+from sigrec._why.oom import OomWatch
+from sigrec._why.unrecorded import Unrecorded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._proc.pidfd import Ended
+    from sigrec._reader.recording import Recording
+    from sigrec._why.oom import Oom
+
+_LOOK_S = 0.25  # between looks at the OOM killer's counter, which must be a second old at most
+
+
+class Seen(NamedTuple):
+    """oom: what the OOM killer did in its cgroup meanwhile."""
+
+    ended: Ended
+    oom: Oom | None
+
+
+def wait(bystander: Bystander) -> Seen:
+    """Until the process has ended."""
+    watch = OomWatch(bystander.pid)
+    while (ended := bystander.wait(_LOOK_S)) is None:
+        watch.look()
+    return Seen(ended, watch.after(ended))
+
+
+def answer_after(pid: int) -> Answer | Unrecorded:
+    """Of a process, once it has ended; NoRecordingError: there is none, and no recording."""
+    try:
+        bystander = Bystander(pid)
+    except ProcessLookupError:
+        return Answer(open_recording(pid))
+    with bystander:
+        argv, uid = process.command_line(pid) or [], process.owner(pid)
+        recording = _recording_of(bystander)  # now, since a clean end removes the file
+        seen = wait(bystander)
+        recording = recording or _recording_of(bystander)  # it may have begun meanwhile
+        if recording is None:
+            return Unrecorded(pid, argv, uid, seen.ended, seen.oom)
+        return Answer(recording, cause(recording, seen=seen.ended, oom=seen.oom))
+
+
+def _recording_of(bystander: Bystander) -> Recording | None:
+    with suppress(NoRecordingError, RecordingError):
+        recording = open_recording(bystander.pid)
+        if recording._header.start_ticks == bystander.start_ticks:
+            return recording
+        recording.close()  # of an earlier process with that PID
+    return None

@@ -1,0 +1,117 @@
+"""``sigrec why --wait``: of a process that has a recording, and of one that has none."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import sigrec
+from sigrec.cli import main
+from tests.cli.conftest import Command
+from tests.conftest import wait_until
+from tests.reader.builder import MONOTONIC, RecordingBuilder
+
+
+def waits(command):
+    """Until it sleeps, and has a pidfd: then it knows all that it must know before the end."""
+
+    def there():
+        try:
+            links = [
+                os.readlink(f"/proc/{command.pid}/fd/{fd}")
+                for fd in os.listdir(f"/proc/{command.pid}/fd")
+            ]
+            sleeps = "State:\tS" in open(f"/proc/{command.pid}/status").read()
+        except OSError:
+            return False
+        return sleeps and any("pidfd" in link for link in links)
+
+    wait_until(there)
+    return command
+
+
+@pytest.mark.parametrize(("code", "words", "cause"), [
+    ("input(); raise SystemExit(3)", "exited with status 3, as was seen at TIME.",
+     {"kind": "exit", "status": 3}),
+    ("import os; input(); os.kill(os.getpid(), 15)",
+     "was killed by SIGTERM, as was seen at TIME; who sent that is not known: it has no recording.",
+     {"kind": "signal", "signal": "SIGTERM"}),
+])  # fmt: skip
+def test_of_a_process_without_a_recording(command, code, words, cause):
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
+        plain = waits(command("why", "--wait", process.pid))
+        as_json = waits(command("why", "--wait", "--json", process.pid))
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        sentence = plain.line()
+        answer = json.loads(as_json.end()[0])
+    assert sentence.startswith(f"PID {process.pid} (python")
+    assert re.sub(r"\d\d:\d\d:\d\d", "TIME", sentence).endswith(f") {words}")
+    assert {k: v for k, v in answer["cause"].items() if v} == cause
+    assert [one["certainty"] for one in answer["evidence"]] == ["seen"]
+    assert answer["argv"] == [sys.executable, "-c", code]
+
+
+def test_of_a_recorded_process_that_is_killed(child, command):
+    p = child("sigrec.record(); say('ready'); hear()")
+    p.line()
+    wait = waits(command("why", "--wait", "--json", p.pid))
+    os.kill(p.pid, signal.SIGKILL)
+    p.process.wait()
+    answer = json.loads(wait.end()[0])
+    assert answer["cause"]["signal"] == "SIGKILL" and answer["state"] == "ended"
+    assert answer["sender"]["kind"] == "unknown"
+    said = [(one["source"], one["certainty"]) for one in answer["evidence"]]
+    assert said[0] == ("recording", "seen") and said[1][0] in ("pidfd", "proc")
+    assert "was killed by SIGKILL, as was seen at" in answer["sentence"]
+
+
+def test_of_a_recorded_process_that_leaves_no_recording(child, command):
+    """A clean end removes the file; whoever waits has it open."""
+    p = child("sigrec.record(); say('ready'); hear()")
+    p.line()
+    wait = waits(command("why", "--wait", p.pid))
+    p.tell()
+    p.end()
+    assert "exited by itself with status 0 at" in wait.line()
+
+
+def test_its_own_record_and_the_kernels_word(tmp_path):
+    """It was about to exit, and then a SIGKILL came: both are said."""
+    from sigrec._proc.pidfd import Ended
+    from sigrec._why.answer import Answer
+    from sigrec._why.cause import cause
+
+    builder = RecordingBuilder().set(leave=1, status=0, leave_ns=MONOTONIC)
+    path = builder.write(tmp_path / "a.sigrec")
+    with sigrec.open_recording(path) as recording:
+        agrees = Answer(recording, cause(recording, seen=Ended(None, 0, False, 0, 0, "proc")))
+        other = Answer(recording, cause(recording, seen=Ended(9, None, False, 0, 0, "proc")))
+    assert agrees.cause.kind == "exit" and "exited by itself with status 0" in agrees.sentence
+    assert other.cause.signal == signal.SIGKILL
+    assert "was killed by SIGKILL, as was seen at" in other.sentence
+    assert "; by its own record, it was about to exit with status 0" in other.sentence
+    assert [one.source for one in other.evidence] == ["recording", "proc"]
+
+
+def test_of_none(capsys):
+    with subprocess.Popen(["true"]) as process:
+        pass
+    assert main(["why", "--wait", str(process.pid)]) == 1
+    assert f"there is no process {process.pid}" in capsys.readouterr().err
+    for args in (["--wait"], ["--wait", "x.sigrec"], ["--wait", "--all"]):
+        with pytest.raises(SystemExit) as error:
+            main(["why", *args])
+        assert error.value.code == 2
+
+
+def test_ctrl_c(command):
+    with subprocess.Popen(["sleep", "600"]) as process:
+        wait: Command = waits(command("why", "--wait", process.pid))
+        wait.process.send_signal(signal.SIGINT)
+        assert wait.end(130) == ("", "")
+        process.kill()
