@@ -11,6 +11,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _thread import RLock
+
     from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
     from sigrec._handling.flag import Flag
     from sigrec._handling.manager import SignalManager
@@ -113,10 +115,39 @@ def __getattr__(name: str) -> object:
         return _import_core()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Not by importlib, which is one more file to open, where there may be no descriptor left.
-    value: object = getattr(__import__(f"sigrec.{_MODULES[name]}", fromlist=[name]), name)
+    with _importing():
+        # Not by importlib, which is one more file to open, where there may be no descriptor left.
+        value: object = getattr(__import__(f"sigrec.{_MODULES[name]}", fromlist=[name]), name)
     globals()[name] = value
     return value
+
+
+_FORK_WAITS_S = 1.0
+_lock: RLock | None = None
+
+
+def _importing() -> RLock:
+    """Held while a module is imported because of a name, and by os.fork(): a child that is forked
+    while another thread imports finds that module locked for ever. fork() waits no longer than
+    _FORK_WAITS_S: it may be called in a handler, which must not wait for what it interrupts."""
+    global _lock
+    if _lock is None:
+        import _thread
+        import os
+
+        lock = _thread.RLock()
+        forking: dict[int, bool] = {}  # by thread: whether it got the lock
+
+        def before() -> None:
+            forking[_thread.get_ident()] = lock.acquire(timeout=_FORK_WAITS_S)
+
+        def after() -> None:
+            if forking.pop(_thread.get_ident(), False):
+                lock.release()
+
+        _lock = lock
+        os.register_at_fork(before=before, after_in_parent=after, after_in_child=after)
+    return _lock
 
 
 def _import_core() -> object:

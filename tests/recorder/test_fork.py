@@ -100,7 +100,7 @@ def test_fork_inside_a_handler_with_more_pending(child):
         me = os.getpid()
         sigrec.register(RT, handler)
         _core.flood(me, RT, 20, True, 0)
-        for _ in range(1000): pass
+        settle(RT)  # (here or in the child)
         if os.getpid() != me:
             say("child", calls.count(os.getpid()), RT in sigrec.stats() and sigrec.stats()[RT].delivered)
             sigqueue(os.getpid(), RT)
@@ -326,6 +326,34 @@ def test_a_fork_while_the_dispatcher_thread_is_in_a_handler(child):
     )
     assert p.line() == "1 1 1 0"
     assert p.line() == "1 1 1 0"
+    p.end()
+
+
+def test_a_fork_while_another_thread_imports(child):
+    """A name of sigrec is imported when it is first used; the child has it all the same."""
+    p = child(
+        """
+        import builtins
+        imported = builtins.__import__
+        inside, go = threading.Event(), threading.Event()  # go is never set
+        def slow(name, *args, **options):
+            # What that module imports itself, while it is locked.
+            if not inside.is_set() and args and args[0].get("__name__") == "sigrec._handling.streams":
+                inside.set()
+                go.wait(0.5)  # time enough for a fork() that does not wait
+            return imported(name, *args, **options)
+        builtins.__import__ = slow
+        thread = threading.Thread(target=lambda: sigrec.stream)
+        thread.start()
+        inside.wait()
+        pid = os.fork()
+        if not pid:
+            sigrec.stream
+            os._exit(0)
+        say(os.waitpid(pid, 0)[1])
+        """
+    )
+    assert p.line() == "0"
     p.end()
 
 
