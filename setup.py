@@ -17,6 +17,7 @@ CORE = [
     "memory",
     "sender",
     "recording",
+    "spare",
     "sent",
     "queue",
     "process",

@@ -59,6 +59,8 @@ static const struct {
 #else
     {FILTERED_UNLINK, SYS_unlinkat, {(uint64_t)AT_FDCWD}},
 #endif
+    {FILTERED_CREATE, SYS_openat, {0, 0, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC}},
+    {FILTERED_RENAME, SYS_renameat2, {(uint64_t)AT_FDCWD, 0, (uint64_t)AT_FDCWD}},
 };
 
 static uint32_t arithmetic(uint16_t operation, uint32_t a, uint32_t b) {

@@ -37,6 +37,8 @@ enum filtered {
     FILTERED_TIMER_SETTIME,
     FILTERED_STAT, /* newfstatat */
     FILTERED_UNLINK,
+    FILTERED_CREATE, /* openat */
+    FILTERED_RENAME, /* renameat2 */
     FILTERED_COUNT,
 };
 

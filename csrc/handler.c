@@ -18,6 +18,10 @@
  *   rt_sigaction,      off the main thread, from the trip: kick.c
  *   rt_tgsigqueueinfo
  *   mremap             where someone truncated the recording's file: sigbus.c
+ *   getpid, newfstatat, a recording for a forked child that has none yet, at its
+ *   openat, read,      first signal: spare.c
+ *   close, renameat2,
+ *   rt_sigprocmask
  *   openat, read,      the sender's name: of a signal that is about to end the
  *   close              process, and of a new sender at most four times a second
  * and those of the course that a recorded signal takes: passive.c. Each may be
@@ -109,7 +113,7 @@ struct taken {
 
 /* Counts, records and queues one signal. */
 static struct taken take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid) {
-    const struct recording *recording = process_recording();
+    const struct recording *recording = process_recording_of_signal();
     struct ledger_entry *ledger = &recording->ledger[signum];
     ledger_add(&ledger->delivered, 1); /* first, whatever happens next */
 

@@ -5,9 +5,11 @@
 #include "clock.h"
 #include "filter.h"
 #include "memory.h"
+#include "spare.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,11 @@
 struct process *process_self;
 
 static struct recording nursery;
+
+/* Of this process, where its state says so; else an ancestor's. */
+static struct recording spare;
+static bool spares_outlive; /* a clean exit */
+enum spare_state { SPARE_NONE = 0, SPARE_WANTED = 1, SPARE_TAKEN = 2, SPARE_MISSED = 3 };
 
 /* Of the recording that this process, or an ancestor, adopted last. Valid for
  * this process only while process_adopted() is not NULL. */
@@ -83,7 +90,37 @@ const struct recording *process_recording(void) {
     /* Acquire: pairs with the release in adopt(). */
     const struct recording *own =
         atomic_load_explicit(&process_self->recording, memory_order_acquire);
-    return own ? own : &nursery;
+    if (own)
+        return own;
+    /* Acquire: pairs with the release in take_spare(). */
+    return atomic_load_explicit(&process_self->spare, memory_order_acquire) == SPARE_TAKEN
+               ? &spare
+               : &nursery;
+}
+
+/* From state `from`; another thread that comes in between counts in the nursery. */
+static bool take_spare(uint32_t from) {
+    _Atomic uint32_t *state = &process_self->spare;
+    if (!spare_kept() ||
+        !atomic_compare_exchange_strong_explicit(state, &from, SPARE_WANTED, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return false;
+    /* A signal that ends us comes after this, and is written there. */
+    sigset_t all, before;
+    sigfillset(&all);
+    bool blocked =
+        filter_allows(FILTERED_SIGPROCMASK) && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
+    bool taken = spare_take(&spare);
+    /* Release: whoever sees it taken sees it whole. */
+    atomic_store_explicit(state, taken ? SPARE_TAKEN : SPARE_MISSED, memory_order_release);
+    if (blocked)
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return taken;
+}
+
+const struct recording *process_recording_of_signal(void) {
+    const struct recording *recording = process_recording();
+    return recording == &nursery && take_spare(SPARE_NONE) ? &spare : recording;
 }
 
 const struct recording *process_adopted(void) {
@@ -143,6 +180,32 @@ int process_go_private(uint64_t capacity) {
     }
     file.path[0] = 0;
     adopt(recording);
+    return 0;
+}
+
+int process_keep_spares(const char *directory, bool keep, uint64_t capacity) {
+    spares_outlive = keep;
+    return spare_keep(directory, capacity);
+}
+
+int process_adopt_spare(void) {
+    if (process_adopted())
+        return 0;
+    if (process_recording() != &spare && !take_spare(SPARE_NONE) && !take_spare(SPARE_MISSED))
+        return ENOENT;
+    struct owner owner;
+    struct stat st;
+    owner_describe(&owner);
+    recording_set_owner(&spare, &owner);
+    snprintf(file.path, sizeof file.path, "%s", spare_path());
+    if (filter_allows(FILTERED_STAT) && stat(file.path, &st) == 0) {
+        file.device = st.st_dev;
+        file.inode = st.st_ino;
+    } else {
+        file.inode = 0; /* somebody was faster to remove it */
+    }
+    file.keep = spares_outlive;
+    adopt(&spare);
     return 0;
 }
 
@@ -244,6 +307,9 @@ static bool is_of_interest(const struct recording *recording) {
 /* exit(3) runs this; _exit, exec and death by a signal do not. A child that
  * has adopted nothing has no recording to say goodbye to. */
 __attribute__((destructor)) void process_say_goodbye(void) {
+    spare_discard();
+    if (process_self && process_recording() == &spare)
+        process_adopt_spare();
     const struct recording *own = process_adopted();
     if (!own || !file.path[0])
         return;

@@ -6,7 +6,9 @@
  * on: `struct process` is in memory that the kernel wipes at fork, so the
  * child finds no recording, no pid, no ordinals and no trips. Until the child
  * adopts a recording of its own (at its first dispatch or query, not for each
- * short-lived child) it counts in the nursery, which is wiped as well.
+ * short-lived child) it counts in the nursery, which is wiped as well; or, where
+ * children are to be recorded and there are spares, in one of these, which its first
+ * signal takes: spare.h. To adopt, then, is to tell there whose it is.
  */
 #ifndef SIGREC_PROCESS_H
 #define SIGREC_PROCESS_H
@@ -16,6 +18,7 @@
 struct process {
     _Atomic(const struct recording *) recording; /* NULL: nothing adopted yet */
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
+    _Atomic uint32_t spare;                      /* process.c: enum spare_state */
     uint64_t nursery_next[RECORDING_RINGS];      /* first nursery tickets that were not folded */
     _Atomic uint64_t ordinal[SIGREC_NSIG];       /* signals taken by this process */
     _Atomic uint64_t trip_ns[SIGREC_NSIG];       /* trip.h, as the three below */
@@ -49,6 +52,9 @@ void process_guard(void (*before_a_write)(void));
 /* Signal context. Where this process counts now. */
 const struct recording *process_recording(void);
 
+/* Signal context: the same, for a signal that was delivered. */
+const struct recording *process_recording_of_signal(void);
+
 /* Interpreter context. NULL: nothing adopted. */
 const struct recording *process_adopted(void);
 
@@ -58,6 +64,13 @@ const struct recording *process_adopted(void);
 int process_publish(const char *directory, const char *name, bool any_directory, bool keep,
                     uint64_t capacity);
 int process_go_private(uint64_t capacity);
+
+/* Interpreter context. The same, with a spare: the one that a signal took, or another.
+ * ENOENT: there is none. */
+int process_adopt_spare(void);
+
+/* Interpreter context. Children forked from now on find spares there. 0 or an errno. */
+int process_keep_spares(const char *directory, bool keep, uint64_t capacity);
 
 /* Interpreter context; exit(3) does it too. Marks the recording as left
  * by itself, and removes its file, unless it is to be kept, or the process ended by an

@@ -16,7 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#endif
+
 #define PAGE 4096
+#define ROOM 64 /* recordings of a size, for which there is to be room */
 
 struct layout {
     uint64_t argv, ledger, senders, recent, identity, sent, endings, children, ring, size;
@@ -41,6 +47,16 @@ static struct layout layout_for(uint64_t capacity) {
 
 /* --- making one ------------------------------------------------------------ */
 
+static void write_owner(struct recording_header *header, const struct layout *at,
+                        const struct owner *owner) {
+    header->uid = geteuid();
+    header->start_ticks = owner->start_ticks;
+    header->pid_namespace = owner->pid_namespace;
+    memcpy((char *)header + at->argv, owner->argv, owner->argv_size);
+    memcpy((char *)header + at->identity, &owner->identity, sizeof owner->identity);
+}
+
+/* All but the pid: 0. */
 static void write_header(struct recording_header *header, uint64_t capacity,
                          const struct owner *owner) {
     struct layout at = layout_for(capacity);
@@ -66,18 +82,13 @@ static void write_header(struct recording_header *header, uint64_t capacity,
     };
     memcpy(header->sections, sections, sizeof sections);
     memcpy(header->id, owner->id, sizeof header->id);
-    header->pid = getpid();
-    header->uid = geteuid();
-    header->start_ticks = owner->start_ticks;
-    header->pid_namespace = owner->pid_namespace;
 #ifdef SIGRTMIN
     header->sigrtmin = SIGRTMIN;
     header->sigrtmax = SIGRTMAX;
 #endif
     memcpy(header->boot_id, owner->boot_id, sizeof header->boot_id);
     header->started_ns = clock_ns(CLOCK_REALTIME);
-    memcpy((char *)header + at.argv, owner->argv, owner->argv_size);
-    memcpy((char *)header + at.identity, &owner->identity, sizeof owner->identity);
+    write_owner(header, &at, owner);
 }
 
 static struct ring ring_at(void *slots, uint64_t capacity, _Atomic uint64_t *head) {
@@ -90,6 +101,7 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
     recording->header = base;
     recording->ledger = (struct ledger_entry *)(void *)(bytes + at.ledger);
     recording->senders = (struct sender_entry *)(void *)(bytes + at.senders);
+    recording->identity = (struct owner_identity *)(void *)(bytes + at.identity);
     recording->history = ring_at(bytes + at.ring, capacity, &recording->header->head);
     recording->sent = ring_at(bytes + at.sent, RECORDING_SENT, &recording->header->sent_head);
     recording->endings =
@@ -109,6 +121,7 @@ int recording_private(struct recording *recording, uint64_t capacity, const stru
         return errno;
     write_header(base, capacity, owner);
     attach(recording, base, capacity, false);
+    atomic_store_explicit(&recording->header->pid, getpid(), memory_order_relaxed);
     recording_anchor(recording);
     return 0;
 }
@@ -180,6 +193,18 @@ static int give_name(int directory, int fd, const char *temporary, bool named, c
     return renameat(directory, temporary, directory, name) != 0 ? errno : 0;
 }
 
+/* Its pages are touched, and so there, when they are needed. */
+static void have_private(struct recording *recording, const struct owner *owner) {
+#ifdef __linux__
+    struct recording spare;
+    if (recording_private(&spare, recording->history.capacity, owner) == 0)
+        recording->spare = spare.header;
+#else
+    (void)recording;
+    (void)owner;
+#endif
+}
+
 int recording_publish(struct recording *recording, const char *directory, const char *name,
                       bool any_directory, uint64_t capacity, const struct owner *owner) {
     uint64_t size = layout_for(capacity).size;
@@ -207,12 +232,9 @@ int recording_publish(struct recording *recording, const char *directory, const 
 #endif
     write_header(base, capacity, owner);
     attach(recording, base, capacity, true);
+    atomic_store_explicit(&recording->header->pid, getpid(), memory_order_relaxed);
     recording_anchor(recording);
-#ifdef __linux__
-    struct recording spare; /* its pages are touched, and so there, when they are needed */
-    if (recording_private(&spare, capacity, owner) == 0)
-        recording->spare = spare.header;
-#endif
+    have_private(recording, owner);
     error = give_name(dir, fd, temporary, named, name);
 out:
     if (error && base != MAP_FAILED)
@@ -223,6 +245,57 @@ out:
         close(fd); /* the mapping stays, and no descriptor of ours that a program could close */
     close(dir);
     return error;
+}
+
+/* In memory, where there is room enough, pages are made as they are written: most of
+ * a spare's never are. */
+static int reserve(int fd, uint64_t size) {
+#ifdef __linux__
+    struct statfs fs;
+    if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
+        (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / ROOM >= size)
+        return ftruncate(fd, (off_t)size) != 0 ? errno : 0;
+#endif
+    return fill(fd, size);
+}
+
+int recording_spare(struct recording *recording, const char *directory, const char *name,
+                    uint64_t capacity, const struct owner *owner) {
+    uint64_t size = layout_for(capacity).size;
+    int dir, error = open_directory(directory, false, &dir);
+    if (error)
+        return error;
+    int fd = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
+    error = fd < 0 ? errno : reserve(fd, size);
+    void *base = MAP_FAILED;
+    if (!error) {
+        base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        error = base == MAP_FAILED ? errno : 0;
+    }
+    if (!error) {
+        write_header(base, capacity, owner);
+        attach(recording, base, capacity, true);
+        recording_anchor(recording);
+    }
+    if (error && fd >= 0)
+        unlinkat(dir, name, 0);
+    if (fd >= 0)
+        close(fd);
+    close(dir);
+    return error;
+}
+
+void recording_set_owner(struct recording *recording, const struct owner *owner) {
+    struct recording_header *header = recording->header;
+    struct layout at = layout_for(recording->history.capacity);
+    write_owner(header, &at, owner);
+    for (int n = 0; n < RECORDING_SECTIONS; n++)
+        if (header->sections[n].type == SECTION_ARGV)
+            header->sections[n].count = owner->argv_size;
+#ifdef MADV_DONTFORK
+    madvise(header, recording->size, MADV_DONTFORK);
+#endif
+    have_private(recording, owner);
 }
 
 bool recording_repair(struct recording *recording, const void *address,

@@ -87,7 +87,7 @@ struct recording_header {
     uint32_t sections_entry;            /*  36: bytes in one entry of the table */
     uint8_t id[16];                     /*  40: random: no other recording has the same */
     uint64_t reserved0[3];              /*  56 */
-    int32_t pid;                        /*  80 */
+    _Atomic int32_t pid;                /*  80: in a spare 0: nobody's yet; -1: for nobody */
     uint32_t uid;                       /*  84 */
     uint64_t start_ticks;               /*  88: field 22 of /proc/<pid>/stat */
     uint64_t pid_namespace;             /*  96: inode of /proc/self/ns/pid */
@@ -132,6 +132,7 @@ struct recording {
     struct recording_header *header;
     struct ledger_entry *ledger;  /* SIGREC_NSIG entries */
     struct sender_entry *senders; /* SENDER_ENTRIES */
+    struct owner_identity *identity;
     struct ring history;
     struct ring sent, endings, children; /* sent.h */
     struct recent recent;
@@ -150,6 +151,16 @@ int recording_private(struct recording *recording, uint64_t capacity, const stru
  * EPERM for such a directory, EEXIST where something has the name. */
 int recording_publish(struct recording *recording, const char *directory, const char *name,
                       bool any_directory, uint64_t capacity, const struct owner *owner);
+
+/* Async-signal-safe. Makes a recording in a new file `name` in `directory`, as above, that
+ * nobody owns yet (its pid is 0) and that children forked from now on have mapped, too.
+ * spare.h. 0 or an errno. */
+int recording_spare(struct recording *recording, const char *directory, const char *name,
+                    uint64_t capacity, const struct owner *owner);
+
+/* Interpreter context. All that is known of the owner of what was a spare; its children
+ * have no mapping of it from now on. */
+void recording_set_owner(struct recording *recording, const struct owner *owner);
 
 /* Signal context. A page of it is not there any more, since someone truncated the
  * file: private memory takes its place, with what recount() puts into the ledger.

@@ -64,6 +64,8 @@ cdef extern from "process.h" nogil:
     int process_publish(const char *directory, const char *name, bint any_directory, bint keep,
                         uint64_t capacity)
     int process_go_private(uint64_t capacity)
+    int process_adopt_spare()
+    int process_keep_spares(const char *directory, bint keep, uint64_t capacity)
     void process_fold()
     void process_say_goodbye()
     void process_handled(int signum, uint64_t n)

@@ -650,6 +650,20 @@ def publish(bytes directory, bytes name, bint any_directory, bint keep,
     refresh_modes()
 
 
+def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:
+    """Forked children have a recording there from their first signal on."""
+    check(process_keep_spares(directory, keep, capacity))
+
+
+def adopt_spare() -> bool:
+    """Counts in such a recording, if there is one."""
+    if process_adopt_spare():
+        return False
+    sigbus_start()
+    refresh_modes()
+    return True
+
+
 def go_private(uint64_t capacity) -> None:
     """Counts in memory that nobody else can read."""
     check(process_go_private(capacity))

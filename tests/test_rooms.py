@@ -59,7 +59,7 @@ LAYERS = [
         "action",
         "filter",
     },
-    {"recording", "process", "sent"},
+    {"recording", "spare", "process", "sent"},
     {"registry", "trip", "wake"},
     {"passive"},
     {"kick", "sigbus"},

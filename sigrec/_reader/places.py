@@ -109,6 +109,15 @@ def name(text: str) -> Name | None:
     return found if found.pid and found.number and str(found) == text else None
 
 
+def spare(text: str) -> Name | None:
+    """Of ``.4242.7.spare``, which is for a child of PID 4242 (csrc/spare.h): the name of that one's
+    recording. None: it is no such thing."""
+    stem, _, number = text.removesuffix(".spare")[1:].partition(".")
+    maker = name(f"{stem}.sigrec")
+    found = maker is not None and number.isdecimal() and text == f".{stem}.{int(number)}.spare"
+    return maker if found else None
+
+
 def free_names(directory: str, suffix: str = "sigrec") -> Iterator[str]:
     """For this process's recording, the first one first: names that nothing has there now."""
     for number in range(1, 1 << 20):

@@ -14,6 +14,7 @@ HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
 END_S = 5.0  # for what is handled at exit, and for another thread that makes the recording
 LARGEST = 1 << 24  # events: 1 GiB
+FORKS = 64  # children that are recorded, between two looks at what they left
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of sigrec, not of this room
 
 
@@ -27,6 +28,8 @@ class _Settings:
     warned = False
     small_stack = False  # said already
     published = 0  # the pid of the process whose recording is a file
+    cleaner = 0  # the pid of the process that removes what its children leave
+    forks = 0
 
 
 _settings = _Settings()
@@ -106,6 +109,11 @@ def _adopt() -> None:
     Never raises for want of a place: recording must not break the program.
     """
     notes: list[str] = []
+    in_child = _settings.cleaner not in (0, os.getpid())
+    if in_child and _core.adopt_spare():
+        _settings.published = os.getpid()
+        _leave_cleanly()
+        return
     if not _core.may_open():  # a sandbox, made since: to look for a place could end it
         _core.go_private(_settings.history)
         return
@@ -123,13 +131,37 @@ def _adopt() -> None:
             notes.append(reason)
         elif _publish_in(directory, notes):
             path = os.fsdecode(_core.path())
-            retention.clean(directory, own=path)
+            if not in_child:
+                retention.clean(directory, own=path)
             _leave_cleanly()
             _warn(notes, f"recording to {path}")
             return
     _core.go_private(_settings.history)
     if notes or not places.publishing_off():
         _warn(notes or ["no directory to publish in"], "recording in private memory")
+
+
+def start_children() -> None:
+    """From now on forked children record, too, from their first instruction on."""
+    if _settings.cleaner:
+        return
+    directory = next((d for d in places.candidates() if places.prepare(d) is None), None)
+    if directory is not None:
+        try:
+            _core.keep_spares(os.fsencode(directory), _settings.keep, _settings.history)
+        except OSError:
+            pass  # not on this platform: they record from the hook on
+    _settings.cleaner = os.getpid()
+    os.register_at_fork(after_in_child=start, after_in_parent=_after_fork)
+
+
+def _after_fork() -> None:
+    """Children do not clean, so that a fork is not slow."""
+    _settings.forks += 1
+    if _settings.forks % FORKS == 0 and _settings.published == os.getpid() and _core.may_open():
+        directory = next((d for d in places.candidates() if places.unusable(d) is None), None)
+        if directory is not None:
+            retention.clean(directory, own=os.fsdecode(_core.path()) or None)
 
 
 def _publish_in(directory: str, notes: list[str]) -> bool:

@@ -135,10 +135,10 @@ def record(*signums: int, children: bool = False) -> Recorder:
     if not named:
         numbers = tuple(sorted(int(n) for n in signal.valid_signals() - UNCATCHABLE))
     _prepare()
-    if children:
-        _record_children()
     counted = publishing.started()
     publishing.start()
+    if children:
+        publishing.start_children()
     recorder = Recorder(numbers, named, counted)
     try:
         _core.record(numbers, named)
@@ -158,16 +158,6 @@ def _prepare() -> None:
             f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: register() works here"
         )
     _prepared = True
-
-
-_children = False
-
-
-def _record_children() -> None:
-    global _children
-    if not _children:
-        os.register_at_fork(after_in_child=publishing.start)
-        _children = True
 
 
 for _public in (Recorder, record):

@@ -78,15 +78,23 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
         texts = os.listdir(directory)
     except OSError:
         return
+    here = pid_namespace() or namespace.FIRST
     for text in texts:
         # .<pid>.<something>.tmp: recording_publish() in csrc/recording.c
         pid = text[1:].partition(".")[0]
+        path = os.path.join(directory, text)
         if text.startswith(".") and text.endswith(".tmp") and pid.isdigit():
-            path = os.path.join(directory, text)
             # An hour: a process of another PID namespace may be making it just now.
             if not os.path.exists(f"/proc/{pid}") and _age_s(path) > 3600:
                 _remove(path)
-    here = pid_namespace() or namespace.FIRST
+        # .<pid>.<number>.spare: csrc/spare.c. A child that has it keeps it, without the name.
+        maker = places.spare(text)
+        if maker is not None and (
+            not os.path.exists(f"/proc/{maker.pid}")
+            if maker.namespace == here
+            else _age_s(path) > 86400
+        ):
+            _remove(path)
     named = sorted(found for text in texts if (found := places.name(text)) is not None)
     of_pid = Counter(name[:2] for name in named if name.suffix == "sigrec")
     gone, links = [], []

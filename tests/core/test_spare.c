@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ * A forked child has a recording from its first instruction on: of its own, and no other's. */
+#define _GNU_SOURCE
+#include "spare.h"
+
+#include "check.h"
+#include "filter.h"
+#include "handler.h"
+#include "install.h"
+#include "passive.h"
+#include "process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CAPACITY 64
+#define MANY 64
+
+static char directory[] = "/tmp/sigrec-spare-XXXXXX";
+static char within[32]; /* the PID namespace, where it is not the machine's first */
+
+static const struct recording_section *section(const struct recording_header *header, int type) {
+    return &header->sections[type - 1]; /* in the order of types */
+}
+
+/* Of that process, as a reader maps it; NULL: it has none. */
+static const struct recording_header *left_by(pid_t pid, const char *again) {
+    char path[128];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%d%s%s.sigrec", directory, (int)pid, within, again);
+    int fd = open(path, O_RDONLY);
+    if (fd < 0)
+        return NULL;
+    CHECK(fstat(fd, &st) == 0);
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(p != MAP_FAILED);
+    close(fd);
+    return p;
+}
+
+static const struct ledger_entry *entry(const struct recording_header *header, int signum) {
+    return (const void *)((const char *)header + section(header, SECTION_LEDGER)->offset +
+                          (size_t)signum * sizeof(struct ledger_entry));
+}
+
+static int spares_left(void) {
+    int n = 0;
+    DIR *d = opendir(directory);
+    for (struct dirent *one; (one = readdir(d));)
+        n += strstr(one->d_name, ".spare") != NULL;
+    closedir(d);
+    return n;
+}
+
+static void remove_all(const char *ending) {
+    DIR *d = opendir(directory);
+    for (struct dirent *one; (one = readdir(d));)
+        if (strcmp(one->d_name, ".") != 0 && strcmp(one->d_name, "..") != 0 &&
+            strstr(one->d_name, ending))
+            CHECK(unlinkat(dirfd(d), one->d_name, 0) == 0);
+    closedir(d);
+}
+
+static int wait_for(pid_t pid) {
+    int status;
+    while (waitpid(pid, &status, 0) != pid)
+        CHECK_EQ(errno, EINTR);
+    return status;
+}
+
+static pid_t sleeper(void) {
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    while (pid == 0)
+        pause();
+    return pid;
+}
+
+/* It has all of one child, and nothing of another. */
+static bool tells_of_the_end(pid_t pid, pid_t parent) {
+    const struct recording_header *header = left_by(pid, "");
+    if (!header)
+        return false;
+    CHECK_EQ(header->pid, pid);
+    CHECK(header->start_ticks > 0);
+    CHECK_EQ(header->ending_signal, SIGTERM);
+    CHECK_EQ(header->ending_ordinal, 0);
+    CHECK_EQ(entry(header, SIGTERM)->delivered, 1);
+    CHECK_EQ(entry(header, SIGTERM)->recorded, 1);
+    CHECK_EQ(entry(header, SIGUSR1)->delivered, 0);
+    CHECK_EQ(header->head, 1);
+    const struct owner_identity *identity =
+        (const void *)((const char *)header + section(header, SECTION_IDENTITY)->offset);
+    CHECK_EQ(identity->ppid, parent);
+    CHECK_EQ(identity->pgid, getpgid(0));
+    CHECK_EQ(identity->oom_kills, -1);
+    CHECK_EQ(identity->cgroup[0], 0);
+    return true;
+}
+
+static int recorded_of(int burst) {
+    pid_t pids[MANY];
+    int recorded = 0;
+    for (int i = 0; i < burst; i++)
+        pids[i] = sleeper();
+    for (int i = 0; i < burst; i++)
+        CHECK_EQ(kill(pids[i], SIGTERM), 0);
+    for (int i = 0; i < burst; i++) {
+        int status = wait_for(pids[i]);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+        recorded += tells_of_the_end(pids[i], getpid());
+    }
+    return recorded;
+}
+
+static void all_or_at_least_eight(void) {
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(recorded_of(1), 1);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(recorded_of(8), 8);
+    for (int i = 0; i < 5; i++)
+        CHECK(recorded_of(MANY) >= 8);
+}
+
+static void parent_and_child_count_apart(void) {
+    const struct recording *mine = process_recording();
+    uint64_t before = mine->ledger[SIGUSR1].delivered, head = *mine->history.head;
+    pid_t pid = fork();
+    if (pid == 0) {
+        raise(SIGUSR1); /* takes a spare */
+        CHECK(process_adopted() == NULL);
+        const struct recording *first = process_recording();
+        CHECK(first != mine);
+        raise(SIGUSR1);
+        CHECK_EQ(process_adopt_spare(), 0); /* the same */
+        CHECK(process_adopted() == first && process_recording() == first);
+        CHECK(strstr(process_path(), ".sigrec"));
+        raise(SIGUSR1);
+        CHECK_EQ(first->ledger[SIGUSR1].delivered, 3);
+        struct event e;
+        CHECK(ring_read(&first->history, 2, &e));
+        CHECK_EQ(e.ordinal, 2);
+        CHECK(first->identity->oom_kills == -1 || first->identity->cgroup[0]);
+        _exit(0);
+    }
+    raise(SIGUSR1);
+    CHECK_EQ(wait_for(pid), 0);
+    raise(SIGUSR1);
+    CHECK_EQ(mine->ledger[SIGUSR1].delivered, before + 2);
+    CHECK_EQ(*mine->history.head, head + 2);
+    const struct recording_header *header = left_by(pid, "");
+    CHECK(header);
+    CHECK_EQ(header->pid, pid);
+    CHECK_EQ(entry(header, SIGUSR1)->delivered, 3);
+    CHECK_EQ(header->sections_count, RECORDING_SECTIONS);
+    CHECK(section(header, SECTION_ARGV)->count > 0);
+    CHECK(memcmp(header->id, mine->header->id, sizeof header->id) != 0);
+}
+
+static void a_hook_takes_one_without_a_signal(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK_EQ(process_adopt_spare(), 0);
+        raise(SIGTERM);
+    }
+    CHECK(WIFSIGNALED(wait_for(pid)));
+    const struct recording_header *header = left_by(pid, "");
+    CHECK(header && header->pid == pid);
+    CHECK_EQ(entry(header, SIGTERM)->delivered, 1);
+}
+
+static void a_name_that_is_taken_is_left(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%d%s.sigrec", directory, (int)getpid(), within);
+        CHECK(close(open(path, O_CREAT | O_EXCL | O_WRONLY, 0600)) == 0);
+        raise(SIGTERM);
+    }
+    CHECK(WIFSIGNALED(wait_for(pid)));
+    const struct recording_header *header = left_by(pid, "+2");
+    CHECK(header && header->pid == pid);
+}
+
+static void a_child_of_a_child_has_its_own(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        raise(SIGUSR1);
+        const struct recording *mine = process_recording();
+        CHECK_EQ(recorded_of(8), 8);
+        if (fork() == 0) { /* nor does one that was forked and has adopted share with its child */
+            CHECK(process_recording() != mine);
+            CHECK_EQ(process_adopt_spare(), 0);
+            CHECK_EQ(recorded_of(1), 1);
+            _exit(0);
+        }
+        int status;
+        CHECK(wait(&status) > 0 && status == 0);
+        CHECK_EQ(mine->ledger[SIGUSR1].delivered, 1);
+        spare_discard();
+        _exit(0);
+    }
+    CHECK_EQ(wait_for(pid), 0);
+}
+
+static void *forks(void *ignored) {
+    for (int i = 0; i < 8; i++) {
+        pid_t pid = sleeper();
+        CHECK_EQ(kill(pid, SIGTERM), 0);
+        CHECK(WIFSIGNALED(wait_for(pid)));
+        tells_of_the_end(pid, getpid()); /* or has none, where others had them all */
+    }
+    return ignored;
+}
+
+static void threads_may_fork(void) {
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, forks, NULL) == 0);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK_EQ(recorded_of(8), 8);
+}
+
+static volatile pid_t forked;
+
+static void fork_here(int signum) {
+    (void)signum;
+    forked = sleeper();
+}
+
+static void a_handler_may_fork(void) {
+    struct sigaction now = {.sa_handler = fork_here}, before;
+    CHECK(sigaction(SIGUSR2, &now, &before) == 0);
+    CHECK_EQ(install_record(SIGUSR2, false), 0);
+    raise(SIGUSR2);
+    CHECK(forked > 0);
+    CHECK_EQ(kill(forked, SIGTERM), 0);
+    CHECK(WIFSIGNALED(wait_for(forked)));
+    CHECK(tells_of_the_end(forked, getpid()));
+    passive_stop(SIGUSR2);
+    CHECK(sigaction(SIGUSR2, &before, NULL) == 0);
+}
+
+/* Someone removes the files: no child is harmed, and the next one's are there. */
+static void one_that_is_removed_is_for_nobody(void) {
+    pid_t pid = sleeper();
+    remove_all(".spare");
+    CHECK_EQ(kill(pid, SIGTERM), 0);
+    CHECK(WIFSIGNALED(wait_for(pid)));
+    CHECK(!left_by(pid, ""));
+    for (int i = 0; i < SPARES; i++)
+        recorded_of(1);
+    CHECK_EQ(recorded_of(8), 8);
+}
+
+/* A sandbox that would end us for the calls. */
+static void nothing_is_taken_where_it_is_forbidden(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        filter_denied |= 1u << FILTERED_RENAME;
+        raise(SIGUSR1);
+        CHECK_EQ(process_recording()->ledger[SIGUSR1].delivered, 1);
+        CHECK_EQ(process_adopt_spare(), ENOENT);
+        raise(SIGTERM);
+    }
+    CHECK(WIFSIGNALED(wait_for(pid)));
+    CHECK(!left_by(pid, ""));
+}
+
+static void ignored(int signum) { (void)signum; }
+
+int main(void) {
+    char name[32];
+    CHECK(mkdtemp(directory));
+    struct stat namespace;
+    CHECK(stat("/proc/self/ns/pid", &namespace) == 0);
+    if (namespace.st_ino != 0xEFFFFFFC)
+        snprintf(within, sizeof within, "@%llu", (unsigned long long)namespace.st_ino);
+    CHECK_EQ(process_start(), 0);
+    handler_start();
+    snprintf(name, sizeof name, "%d.sigrec", (int)getpid());
+    CHECK_EQ(process_publish(directory, name, false, false, CAPACITY), 0);
+    CHECK(signal(SIGUSR1, ignored) != SIG_ERR);
+    CHECK_EQ(install_record(SIGUSR1, false), 0);
+    CHECK_EQ(install_record(SIGTERM, false), 0);
+    CHECK(!spare_kept());
+    CHECK_EQ(process_keep_spares(directory, true, CAPACITY), 0);
+    CHECK_EQ(spares_left(), 0); /* who never forks has none */
+    all_or_at_least_eight();
+    parent_and_child_count_apart();
+    a_hook_takes_one_without_a_signal();
+    a_name_that_is_taken_is_left();
+    a_child_of_a_child_has_its_own();
+    threads_may_fork();
+    a_handler_may_fork();
+    one_that_is_removed_is_for_nobody();
+    nothing_is_taken_where_it_is_forbidden();
+    CHECK_EQ(recorded_of(1), 1);
+    CHECK(spares_left() > 0);
+    spare_discard();
+    CHECK_EQ(spares_left(), 0);
+    remove_all("");
+    CHECK(rmdir(directory) == 0);
+    return 0;
+}
