@@ -659,7 +659,6 @@ def adopt_spare() -> bool:
     """Counts in such a recording, if there is one."""
     if process_adopt_spare():
         return False
-    sigbus_start()
     refresh_modes()
     return True
 
