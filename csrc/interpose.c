@@ -86,13 +86,13 @@ static int our_siginterrupt(int signum, int flag) {
 }
 
 static void our_exit_at_once(int status) {
-    process_leaving(LEAVE_EXIT_AT_ONCE, status & 0xff, NULL);
+    process_leaving(EXIT_KIND_AT_ONCE, status & 0xff, NULL);
     _exit(status);
 }
 
 /* exec keeps what is ignored, and resets what has a handler: execve(2). */
 static void before_exec(const char *path) {
-    process_leaving(LEAVE_EXEC, 0, path);
+    process_leaving(EXIT_KIND_EXEC, 0, path);
     passive_before_exec();
     sigbus_before_exec();
 }
@@ -102,7 +102,7 @@ static int exec_failed(int result) {
     /* A vfork child has given up, and its parent never had the change. */
     if (!process_is_vfork_child()) {
         sigbus_exec_failed();
-        process_leaving(LEAVE_NONE, 0, "");
+        process_leaving(EXIT_KIND_NONE, 0, "");
         passive_exec_failed();
         sigbus_give_back();
     }

@@ -368,7 +368,7 @@ void passive_goes_on(uint64_t now) {
         return;
     atomic_store_explicit(&process_self->ending_ns, 0, memory_order_relaxed);
     uint32_t signum =
-        atomic_load_explicit(&process_recording()->header->ending_signal, memory_order_relaxed);
+        atomic_load_explicit(&process_recording()->header->fatal_signal, memory_order_relaxed);
     process_ending(0, 0);
     if (signum > 0 && signum < SIGREC_NSIG && passive_records((int)signum))
         passive_apply((int)signum);

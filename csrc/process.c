@@ -53,10 +53,10 @@ static void after_fork_in_child(void) {
 #ifdef __GLIBC__
 static void note_exit(int status, void *ignored) {
     (void)ignored;
-    process_leaving(LEAVE_EXIT, status & 0xff, NULL);
+    process_leaving(EXIT_KIND_EXIT, status & 0xff, NULL);
 }
 #else
-static void note_exit(void) { process_leaving(LEAVE_EXIT, -1, NULL); }
+static void note_exit(void) { process_leaving(EXIT_KIND_EXIT, -1, NULL); }
 #endif
 
 int process_start(void) {
@@ -247,32 +247,32 @@ bool process_is_vfork_child(void) {
 
 void process_ending(int signum, uint64_t ordinal) {
     struct recording_header *header = process_recording()->header;
-    atomic_store_explicit(&header->ending_ordinal, ordinal, memory_order_relaxed);
+    atomic_store_explicit(&header->fatal_ordinal, ordinal, memory_order_relaxed);
     /* Release: whoever sees the signal sees its ordinal. */
-    atomic_store_explicit(&header->ending_signal, (uint32_t)signum, memory_order_release);
+    atomic_store_explicit(&header->fatal_signal, (uint32_t)signum, memory_order_release);
 }
 
 void process_set_reason(const char *reason) {
     about_to_write();
-    char *to = process_recording()->header->reason;
+    char *to = process_recording()->header->exit_reason;
     size_t n = strnlen(reason, RECORDING_REASON_SIZE - 1);
     memcpy(to, reason, n);
     to[n] = 0;
 }
 
-void process_leaving(enum recording_leave how, int status, const char *reason) {
+void process_leaving(enum recording_exit_kind how, int status, const char *reason) {
     if (!process_self || process_is_vfork_child())
         return;
     about_to_write();
     struct recording_header *header = process_recording()->header;
     if (reason)
         process_set_reason(reason);
-    if (how != LEAVE_NONE)
+    if (how != EXIT_KIND_NONE)
         process_ending(0, 0); /* whatever was thought to end it did not */
-    atomic_store_explicit(&header->leave_ns, monotonic_ns(), memory_order_relaxed);
-    atomic_store_explicit(&header->status, status, memory_order_relaxed);
+    atomic_store_explicit(&header->exit_ns, monotonic_ns(), memory_order_relaxed);
+    atomic_store_explicit(&header->exit_status, status, memory_order_relaxed);
     /* Release: whoever sees it sees the status. */
-    atomic_store_explicit(&header->leave, (uint32_t)how, memory_order_release);
+    atomic_store_explicit(&header->exit_kind, (uint32_t)how, memory_order_release);
 }
 
 void process_set_handling(int signum) {
@@ -293,10 +293,10 @@ static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
  * crash, and no clean exit. */
 static bool is_of_interest(const struct recording *recording) {
     const struct recording_header *header = recording->header;
-    if (header->reason[0])
+    if (header->exit_reason[0])
         return true;
-    if (atomic_load_explicit(&header->leave, memory_order_relaxed) == LEAVE_EXIT &&
-        atomic_load_explicit(&header->status, memory_order_relaxed) > 0)
+    if (atomic_load_explicit(&header->exit_kind, memory_order_relaxed) == EXIT_KIND_EXIT &&
+        atomic_load_explicit(&header->exit_status, memory_order_relaxed) > 0)
         return true;
     for (size_t i = 0; i < sizeof ending_signals / sizeof *ending_signals; i++)
         if (ledger_get(&recording->ledger[ending_signals[i]].delivered))

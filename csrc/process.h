@@ -99,7 +99,7 @@ bool process_is_vfork_child(void);
 void process_ending(int signum, uint64_t ordinal);
 
 /* Any context. How the process is about to leave; `reason` may be NULL. */
-void process_leaving(enum recording_leave how, int status, const char *reason);
+void process_leaving(enum recording_exit_kind how, int status, const char *reason);
 
 /* Interpreter context. What ended the program: the type of an exception. */
 void process_set_reason(const char *reason);

@@ -33,11 +33,11 @@ struct anchor {
 enum recording_state { RECORDING_OPEN = 0, RECORDING_EXITED = 1 };
 
 /* What the process did, if it had the time, before it was gone. */
-enum recording_leave {
-    LEAVE_NONE = 0,
-    LEAVE_EXIT = 1,         /* exit(3), or a return from main */
-    LEAVE_EXIT_AT_ONCE = 2, /* _exit(2): os._exit */
-    LEAVE_EXEC = 3,         /* execve(2) */
+enum recording_exit_kind {
+    EXIT_KIND_NONE = 0,
+    EXIT_KIND_EXIT = 1,    /* exit(3), or a return from main */
+    EXIT_KIND_AT_ONCE = 2, /* _exit(2): os._exit */
+    EXIT_KIND_EXEC = 3,    /* execve(2) */
 };
 
 /* What the file has besides its header: a table of sections, so that a reader
@@ -96,10 +96,10 @@ struct recording_header {
     char boot_id[40];                   /* 112: NUL-terminated */
     uint64_t started_ns;                /* 152: CLOCK_REALTIME when the recording was made */
     _Atomic uint32_t state;             /* 160: enum recording_state */
-    _Atomic uint32_t ending_signal;     /* 164: whose default action is ending it; 0: none */
-    _Atomic uint64_t ending_ordinal;    /* 168: which of that signal */
-    _Atomic uint32_t leave;             /* 176: enum recording_leave */
-    _Atomic int32_t status;             /* 180: the exit status; -1: not known */
+    _Atomic uint32_t fatal_signal;      /* 164: whose default action is ending it; 0: none */
+    _Atomic uint64_t fatal_ordinal;     /* 168: which of that signal */
+    _Atomic uint32_t exit_kind;         /* 176: enum recording_exit_kind */
+    _Atomic int32_t exit_status;        /* 180: the exit status; -1: not known */
     _Atomic uint32_t handling;          /* 184: the signal whose registered handler runs; 0: none */
     uint32_t reserved2;                 /* 188 */
     _Alignas(64) _Atomic uint64_t head; /* 192: the history's next ticket */
@@ -107,9 +107,9 @@ struct recording_header {
     uint64_t reserved4[7];                      /* 264 */
     struct anchor anchors[RECORDING_ANCHORS];   /* 320: anchor n is at n mod 16 */
     uint64_t reserved5[2];                      /* 576 */
-    _Atomic uint64_t leave_ns;                  /* 592: CLOCK_MONOTONIC of `leave` */
+    _Atomic uint64_t exit_ns;                   /* 592: CLOCK_MONOTONIC of `exit_kind` */
     uint64_t reserved6;                         /* 600 */
-    char reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
+    char exit_reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
                                            the program that it exec'ed */
     _Atomic uint32_t recent_owner[RECENT_BLOCKS]; /* 736: the signal of each block; 0: free */
     _Atomic uint64_t sent_head;                   /* 800: the next tickets of these three */
@@ -122,7 +122,7 @@ struct recording_header {
 _Static_assert(offsetof(struct recording_header, head) == 192, "head");
 _Static_assert(offsetof(struct recording_header, anchor_count) == 256, "anchor_count");
 _Static_assert(offsetof(struct recording_header, anchors) == 320, "anchors");
-_Static_assert(offsetof(struct recording_header, reason) == 608, "reason");
+_Static_assert(offsetof(struct recording_header, exit_reason) == 608, "exit_reason");
 _Static_assert(offsetof(struct recording_header, recent_owner) == 736, "recent_owner");
 _Static_assert(offsetof(struct recording_header, sent_head) == 800, "sent_head");
 _Static_assert(offsetof(struct recording_header, sections) == 1024, "sections");

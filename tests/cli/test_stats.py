@@ -78,12 +78,12 @@ def test_json(tmp_path):
 
 
 def test_what_ended_it(tmp_path):
-    path = example().set(ending_signal=36).write(tmp_path / "a.sigrec")
+    path = example().set(fatal_signal=36).write(tmp_path / "a.sigrec")
     assert (
         json.loads(cli("stats", path, "--json").stdout)["processes"][0]["ended_by"] == "SIGRTMIN+2"
     )
     assert "PID 4242  ended by SIGRTMIN+2\n" in cli("stats", path).stdout.decode()
-    path = example().set(leave=2, status=3).write(tmp_path / "a.sigrec")
+    path = example().set(exit_kind=2, exit_status=3).write(tmp_path / "a.sigrec")
     assert "PID 4242  ended by os._exit with status 3\n" in cli("stats", path).stdout.decode()
 
 

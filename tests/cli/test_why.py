@@ -338,7 +338,7 @@ def test_what_ends_nothing_comes_last(tmp_path):
     """As where a server shuts down: asked to by somebody, and then its children end."""
     asked = event(15, MONOTONIC, pid=77)
     ended = event(17, MONOTONIC + SECOND, code=1, pid=78)
-    builder = RecordingBuilder().set(leave=1, status=0, leave_ns=MONOTONIC + 2 * SECOND)
+    builder = RecordingBuilder().set(exit_kind=1, exit_status=0, exit_ns=MONOTONIC + 2 * SECOND)
     builder.ledger(15, 3, delivered=1, last=asked).ledger(17, 3, delivered=1, last=ended)
     assert re.search(
         r", 2\.0 s after SIGTERM from PID 77 .* and 1\.0 s after SIGCHLD from",
@@ -420,7 +420,7 @@ def test_stats_and_tail_say_the_same_in_short(run, capsys, code, short):
 @pytest.mark.parametrize("pid", [1, 4242])
 def test_who_sent_it_is_the_senders_word_in_what_sigqueue_sends(tmp_path, pid):
     last = event(15, MONOTONIC, code=-1, pid=pid, uid=0)
-    builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+    builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
     who = "itself" if pid == 4242 else "PID 1 (user root)"
     assert f"sent by a process that says it is {who}, at" in sentence_of(builder, tmp_path)
 
@@ -481,13 +481,13 @@ def test_of_another_boot_or_another_machine(tmp_path, run_directory, monkeypatch
         builder.raw[at : at + 32] = number
         for place in (tmp_path, run_directory):
             assert words in sentence_of(builder, place)
-    said = RecordingBuilder().set(leave=1, status=3, leave_ns=MONOTONIC)
+    said = RecordingBuilder().set(exit_kind=1, exit_status=3, exit_ns=MONOTONIC)
     assert "exited by itself with status 3 at" in sentence_of(said, tmp_path)
 
 
 def test_a_sender_that_cannot_be_seen(tmp_path):
     last = event(15, MONOTONIC + SECOND, 0, code=0, pid=0, uid=0)
-    builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+    builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
     assert sentence_of(builder, tmp_path) == (
         "PID 4242 (python3 worker.py) was terminated by SIGTERM, sent by an unknown sender, at "
         "2026-01-02 03:04:06."
@@ -496,7 +496,7 @@ def test_a_sender_that_cannot_be_seen(tmp_path):
 
 def test_the_name_that_the_handler_read(tmp_path):
     last = event(15, MONOTONIC + SECOND, 0, code=0, pid=977, uid=4_000_000_001)
-    builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+    builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
     builder.sender(0, 15, 977, named_ns=MONOTONIC, name=b"systemd")
     assert "sent by PID 977 (uid 4000000001, called systemd just after), at" in sentence_of(
         builder, tmp_path
@@ -507,7 +507,7 @@ def test_a_name_that_was_read_for_one_signal_is_that_of_all(tmp_path):
     """For ten seconds: after that the PID may be another process's, and the handler reads again."""
     for later, named in ((SECOND, True), (11 * SECOND, False)):
         last = event(15, MONOTONIC + later, code=0, pid=977, uid=4_000_000_001)
-        builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+        builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
         builder.sender(0, 10, 977, named_ns=MONOTONIC, since_ns=MONOTONIC, name=b"bash")
         builder.sender(1, 15, 977, last_ns=MONOTONIC + later, uid=4_000_000_001)
         path = builder.write(tmp_path / "a.sigrec")
@@ -517,7 +517,7 @@ def test_a_name_that_was_read_for_one_signal_is_that_of_all(tmp_path):
 
 
 def test_lost_detail(tmp_path):
-    builder = RecordingBuilder().set(ending_signal=15, ending_ordinal=7).ledger(15, 3, delivered=8)
+    builder = RecordingBuilder().set(fatal_signal=15, fatal_ordinal=7).ledger(15, 3, delivered=8)
     assert "was terminated by SIGTERM; who sent it is not recorded." in sentence_of(
         builder, tmp_path
     )
@@ -529,11 +529,11 @@ def test_hostile_text_is_never_printed_raw(tmp_path, capsys):
     builder = RecordingBuilder(argv=[hostile]).ledger(15, 3, delivered=1, last=last)
     builder.sender(0, 15, 77, named_ns=MONOTONIC, name=hostile[:16])
     for fields in (
-        {"ending_signal": 15},
-        {"leave": 1, "reason": hostile},
-        {"leave": 3, "reason": hostile},
+        {"fatal_signal": 15},
+        {"exit_kind": 1, "exit_reason": hostile},
+        {"exit_kind": 3, "exit_reason": hostile},
     ):
-        path = builder.set(ending_signal=0, leave=0).set(**fields).write(tmp_path / "a.sigrec")
+        path = builder.set(fatal_signal=0, exit_kind=0).set(**fields).write(tmp_path / "a.sigrec")
         assert main(["why", str(path)]) == 0
         out = capsys.readouterr().out
         assert out.count("\n") == 1
@@ -572,7 +572,7 @@ def test_errors_are_one_line(tmp_path, capsys):
 
 
 def test_the_clock_of_the_ends_is_the_recordings(tmp_path):
-    builder = RecordingBuilder().set(leave=1, status=0, leave_ns=MONOTONIC + 60 * SECOND)
+    builder = RecordingBuilder().set(exit_kind=1, exit_status=0, exit_ns=MONOTONIC + 60 * SECOND)
     assert REALTIME // SECOND % 60 == 5
     assert sentence_of(builder, tmp_path).endswith("with status 0 at 2026-01-02 03:05:05.")
 

@@ -124,7 +124,7 @@ def test_alive(ask, child):
 
 def test_the_senders_own_word_is_no_proof(ask, tmp_path):
     last = event(15, MONOTONIC, code=-1, pid=1, uid=0)
-    builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+    builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
     answer = ask(builder.write(tmp_path / "a.sigrec"))
     assert (answer["sender"]["kind"], answer["sender"]["pid"]) == ("process", 1)
     assert sources(answer) == [("recording", "seen"), ("recording", "told")]

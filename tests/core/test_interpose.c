@@ -132,15 +132,15 @@ static void how_it_leaves(void *library) {
     errno = 0;
     CHECK_EQ(become("/nowhere", argv), -1);
     CHECK_EQ(errno, ENOENT);
-    CHECK_EQ(header->leave, LEAVE_NONE);
-    CHECK_EQ(header->reason[0], 0);
+    CHECK_EQ(header->exit_kind, EXIT_KIND_NONE);
+    CHECK_EQ(header->exit_reason[0], 0);
     pid_t pid = vfork();
     if (pid == 0)
         leave(3); /* its own end, and not its parent's */
     int status;
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(WEXITSTATUS(status), 3);
-    CHECK_EQ(header->leave, LEAVE_NONE);
+    CHECK_EQ(header->exit_kind, EXIT_KIND_NONE);
 }
 
 /* Its own definitions come first where it is loaded so; sanitizers forbid that. */

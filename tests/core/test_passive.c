@@ -216,7 +216,7 @@ static void gives_up_in_a_fault(int signum, siginfo_t *info, void *context) {
     passive_sigaction(signum, &by_default, NULL);
     /* It was recorded, and is what ends it: not once more. */
     CHECK_EQ(ledger(signum)->delivered, 1);
-    CHECK_EQ(process_recording()->header->ending_signal, 0); /* it may leave by siglongjmp(3) */
+    CHECK_EQ(process_recording()->header->fatal_signal, 0); /* it may leave by siglongjmp(3) */
     if (raises)
         raise(signum);
 }
@@ -248,8 +248,8 @@ static void one_fault_ended_it(void) {
     close(fd);
     unlink(path);
     CHECK_EQ(entry.delivered, 1);
-    CHECK_EQ(header.ending_signal, SIGSEGV);
-    CHECK_EQ(header.ending_ordinal, 0);
+    CHECK_EQ(header.fatal_signal, SIGSEGV);
+    CHECK_EQ(header.fatal_ordinal, 0);
 }
 
 static sigjmp_buf elsewhere;
@@ -278,7 +278,7 @@ static void probes_memory(void) {
         raises = i % 2;
         probe();
         CHECK_EQ(ledger(SIGSEGV)->delivered, i + 1);
-        CHECK_EQ(process_recording()->header->ending_signal, 0);
+        CHECK_EQ(process_recording()->header->fatal_signal, 0);
     }
 }
 
@@ -309,17 +309,17 @@ static void a_fault_that_does_not_come_again(void) {
     ucontext_t context;
     memset(&context, 0, sizeof context);
     handler_on_signal(SIGSEGV, &info, &context);
-    CHECK_EQ(process_recording()->header->ending_signal, SIGSEGV);
+    CHECK_EQ(process_recording()->header->fatal_signal, SIGSEGV);
     struct sigaction now;
     passive_goes_on(process_self->ending_ns + 1000);
-    CHECK_EQ(process_recording()->header->ending_signal, SIGSEGV);
+    CHECK_EQ(process_recording()->header->fatal_signal, SIGSEGV);
     passive_goes_on(process_self->ending_ns + 2000000000);
-    CHECK_EQ(process_recording()->header->ending_signal, 0);
+    CHECK_EQ(process_recording()->header->fatal_signal, 0);
     CHECK_EQ(sigaction(SIGSEGV, NULL, &now), 0);
     CHECK(now.sa_sigaction == handler_on_signal);
     handler_on_signal(SIGSEGV, &info, &context);
-    process_leaving(LEAVE_EXIT, 0, NULL);
-    CHECK_EQ(process_recording()->header->ending_signal, 0);
+    process_leaving(EXIT_KIND_EXIT, 0, NULL);
+    CHECK_EQ(process_recording()->header->fatal_signal, 0);
 }
 
 static void stops_if_not_continued(void) {
@@ -449,7 +449,7 @@ static void survived(void) {
     CHECK(setsid() > 0);
     record(SIGTTIN);
     raise(SIGTTIN);
-    CHECK_EQ(process_recording()->header->ending_signal, 0);
+    CHECK_EQ(process_recording()->header->fatal_signal, 0);
     CHECK_EQ(ledger(SIGTTIN)->delivered, 1);
     one_more = SIGTTIN;
     raise(SIGTTIN); /* and is recorded again: our handler is back */

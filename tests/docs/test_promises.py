@@ -73,7 +73,7 @@ def test_sentences_of_why_that_a_page_names(run_directory, tmp_path, capsys):
     killed = RecordingBuilder().write(run_directory / "4242.sigrec")
     sent = (
         RecordingBuilder()
-        .set(ending_signal=15)
+        .set(fatal_signal=15)
         .ledger(15, 3, delivered=1, last=event(15, pid=0, uid=0))
     )
     said = ""

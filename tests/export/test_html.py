@@ -237,7 +237,7 @@ def test_all_times_are_utc(monkeypatch, tmp_path):
     time.tzset()
     try:
         last = event(15, MONOTONIC)
-        builder = RecordingBuilder().set(ending_signal=15).ledger(15, 3, delivered=1, last=last)
+        builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
         with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
             text = written(Source(recording))
     finally:

@@ -329,7 +329,7 @@ MUTANTS = [
            "           madvise((void *)page, size, MADV_POPULATE_WRITE) != 0;", "           true;",
            "what the loader still writes to becomes read-only", "test_interpose"),
     Mutant("left-though-exec-failed", "csrc/interpose.c",
-           '    process_leaving(LEAVE_NONE, 0, "");', "",
+           '    process_leaving(EXIT_KIND_NONE, 0, "");', "",
            "a process that goes on reads as one that left", "test_interpose"),
     # --- timers
     Mutant("unmade-before-it-is-taken", "csrc/timer.c",

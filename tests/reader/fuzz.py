@@ -83,8 +83,8 @@ def base(random):
             named_ns=1, name=random.choice(HOSTILE)[:16],
         )  # fmt: skip
     return builder.set(
-        ending_signal=random.choice((0, 11, 15)), leave=random.randrange(4),
-        reason=random.choice(HOSTILE), handling=random.choice((0, 15)),
+        fatal_signal=random.choice((0, 11, 15)), exit_kind=random.randrange(4),
+        exit_reason=random.choice(HOSTILE), handling=random.choice((0, 15)),
     )  # fmt: skip
 
 

@@ -443,7 +443,9 @@ def test_version_2_is_read_as_ever(built):
         builder.slot(ticket, event(USR1, MONOTONIC + ticket, ticket, pid=77))
     builder.ledger(USR1, mode=1, delivered=20, recorded=20, overwritten=4, queued=20, handled=20,
                    first=event(USR1, MONOTONIC, 0), last=event(USR1, MONOTONIC + 19, 19))  # fmt: skip
-    builder.sender(0, USR1, 77, 20).set(ending_signal=15, leave=1, status=3, reason=b"KeyError")
+    builder.sender(0, USR1, 77, 20).set(
+        fatal_signal=15, exit_kind=1, exit_status=3, exit_reason=b"KeyError"
+    )
     recording = built(builder)
     assert [info.ordinal for info in recording.events()] == list(range(4, 20))
     stats = recording.signals[USR1]
@@ -769,15 +771,15 @@ def test_how_it_left(built):
     assert recording.fatal_ordinal is None
     assert (recording.exit_reason, recording.handling, recording.exit_time_ns) == (None, None, None)
     recording = built(RecordingBuilder().set(
-        ending_signal=15, ending_ordinal=3, leave=1, status=7, handling=2,
-        leave_ns=MONOTONIC + 5, reason=b"KeyError",
+        fatal_signal=15, fatal_ordinal=3, exit_kind=1, exit_status=7, handling=2,
+        exit_ns=MONOTONIC + 5, exit_reason=b"KeyError",
     ))  # fmt: skip
     assert (recording.fatal_signal, recording.fatal_ordinal) == (15, 3)
     assert (recording.exit_kind, recording.exit_status) == ("exit", 7)
     assert (recording.exit_reason, recording.handling) == ("KeyError", 2)
     assert recording.exit_time_ns == REALTIME + 5
     hostile = built(RecordingBuilder().set(
-        ending_signal=99, leave=99, status=-7, handling=99, reason=b"\x1b[31m" + 123 * b"x"
+        fatal_signal=99, exit_kind=99, exit_status=-7, handling=99, exit_reason=b"\x1b[31m" + 123 * b"x"
     ))  # fmt: skip
     assert (hostile.fatal_signal, hostile.fatal_ordinal, hostile.handling) == (None,) * 3
     assert (hostile.exit_kind, hostile.exit_status) == (None, None)

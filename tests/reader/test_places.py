@@ -221,7 +221,7 @@ def test_clean_looks_at_each_that_a_living_process_left(place):
     for number in range(1, 6):
         builder = RecordingBuilder(pid=os.getpid()).set(
             boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace(), start_ticks=me,
-            leave=3,
+            exit_kind=3,
         )  # fmt: skip
         path = builder.write(place / str(places.Name(os.getpid(), host.pid_namespace(), number)))
         os.utime(path, (number, number))
@@ -296,7 +296,7 @@ def test_clean_keeps_a_long_life_that_ended_just_now(place):
 def test_clean_does_not_drop_an_ending_for_many_that_went_well(place):
     fill(place, 1)
     for n in range(100, 140):
-        path = RecordingBuilder(pid=NOBODY + n).set(state=1, leave=1, status=0)
+        path = RecordingBuilder(pid=NOBODY + n).set(state=1, exit_kind=1, exit_status=0)
         path.write(place / f"{NOBODY + n}.sigrec")
     retention.clean(str(place))
     assert f"{NOBODY}.sigrec" in left(place)
