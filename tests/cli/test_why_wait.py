@@ -86,7 +86,7 @@ def test_its_own_record_and_the_kernels_word(tmp_path):
     from sigrec._why.answer import Answer
     from sigrec._why.cause import cause
 
-    builder = RecordingBuilder().set(leave=1, status=0, leave_ns=MONOTONIC)
+    builder = RecordingBuilder().set(exit_kind=1, exit_status=0, exit_ns=MONOTONIC)
     path = builder.write(tmp_path / "a.sigrec")
     with sigrec.open_recording(path) as recording:
         agrees = Answer(recording, cause(recording, seen=Ended(None, 0, False, 0, 0, "proc")))

@@ -91,8 +91,8 @@ static bool tells_of_the_end(pid_t pid, pid_t parent) {
         return false;
     CHECK_EQ(header->pid, pid);
     CHECK(header->start_ticks > 0);
-    CHECK_EQ(header->ending_signal, SIGTERM);
-    CHECK_EQ(header->ending_ordinal, 0);
+    CHECK_EQ(header->fatal_signal, SIGTERM);
+    CHECK_EQ(header->fatal_ordinal, 0);
     CHECK_EQ(entry(header, SIGTERM)->delivered, 1);
     CHECK_EQ(entry(header, SIGTERM)->recorded, 1);
     CHECK_EQ(entry(header, SIGUSR1)->delivered, 0);

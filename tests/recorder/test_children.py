@@ -42,7 +42,7 @@ def told(run_directory, pid):
     """What its recording says, of whose numbers begin at 0; the parent is its parent."""
     with sigrec.open_recording(run_directory / file_name(pid)) as recording:
         assert recording.pid == pid
-        assert recording.fatal_signal == 15
+        assert (recording.fatal_signal, recording.fatal_ordinal) == (15, 0)
         assert recording.signals[15].delivered == 1
         (event,) = recording.events(15)
         assert event.ordinal == 0
