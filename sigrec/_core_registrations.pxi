@@ -16,6 +16,7 @@ cdef list given = [UNTOUCHED] * SIGREC_NSIG  # the Python-level handler that is 
 # The C functions: no bytecodes of signal.py's, and nothing that somebody put in their place.
 cdef object set_python_handler = _signal.signal
 cdef object get_python_handler = _signal.getsignal
+cdef object default_int_handler = _signal.default_int_handler
 
 cdef enum:
     SET_TRIES = 1000  # each failure is a handler that was due just then, and raised

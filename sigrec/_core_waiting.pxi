@@ -127,9 +127,31 @@ cdef void notify() noexcept:
                 one.wake()
 
 
+cdef bint may_be_in_handler() except? True:
+    """Whether a handler of the program's may be what waits here: one that the dispatcher thread's
+    may be waiting for in turn. The program itself may wait as long as it takes, as for any thread.
+
+    Handlers run in the main thread alone. There, of ours it is known; of another, only whether
+    there is one."""
+    cdef int signum
+    if not is_main_thread():
+        return False
+    for signum in range(1, SIGREC_NSIG):
+        if in_main.depth[signum]:
+            return True
+        try:
+            other = get_python_handler(signum)
+        except ValueError:  # not a signal here
+            continue
+        if callable(other) and other is not dispatch and other is not default_int_handler:
+            return True
+    return False
+
+
 cdef bint finish(signums, list errors) except? False:
     """What was delivered to these signals before is handled when this returns. In the dispatcher
-    thread: by this, as far as it may. False: a call has taken too long; the rest comes after it."""
+    thread: by this, as far as it may. False: a call has taken too long for a handler to wait for;
+    the rest comes after it."""
     cdef Finish one
     cdef uint64_t calls, since
     cdef int32_t pid = process_pid()
@@ -164,7 +186,9 @@ cdef bint finish(signums, list errors) except? False:
             if in_thread.calls != calls:
                 calls, since = in_thread.calls, monotonic_ns()
             elif monotonic_ns() - since > patience_ns:
-                return False
+                if may_be_in_handler():
+                    return False
+                since = monotonic_ns()
     finally:
         with cython.critical_section(guard):
             if one in finishing:
@@ -556,8 +580,10 @@ cdef class Mailbox:
         """End it; a second call does nothing. Who waits is woken; what was delivered and not
         read is in ``unread``.
 
-        Raises SigrecError, the stream being closed, where a handler on the dispatcher thread has
-        not returned for five seconds, so that what was delivered before cannot be waited for.
+        Raises SigrecError, the stream being closed, in a signal handler that would wait for one on
+        the dispatcher thread that has not returned for five seconds; and in the main thread
+        wherever signal.signal has a handler, which this may be. Elsewhere it waits for what was
+        delivered.
         """
         self.end(True)
 

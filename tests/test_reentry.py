@@ -116,8 +116,9 @@ def test_the_dispatcher_thread_does_not_wait_for_itself(child, what):
     p.end()
 
 
-def test_a_wait_is_not_held_up_by_another_signals_handler(child):
-    """Nor is a call that cannot wait any longer: it says so."""
+@pytest.mark.parametrize("set_by", ["sigrec.register", "signal.signal"])
+def test_a_wait_is_not_held_up_by_another_signals_handler(child, set_by):
+    """Nor is a handler that cannot wait any longer: it says so."""
     p = child(
         """
         _core.set_patience(0.05)
@@ -128,18 +129,56 @@ def test_a_wait_is_not_held_up_by_another_signals_handler(child):
         say(sigrec.wait(signal.SIGUSR1, timeout=0.01))
         registration = sigrec.register(RT + 1, lambda s, f: say("handled later"), deliver="thread")
         sigrec.sigqueue(os.getpid(), RT + 1)
-        try:
-            registration.cancel()
-        except sigrec.SigrecError as error:
-            say(registration.active, error)
+        def handler(s, f):
+            try:
+                registration.cancel()
+            except sigrec.SigrecError as error:
+                say(registration.active, error)
+        eval(sys.argv[1])(signal.SIGUSR1, handler)
+        signal.raise_signal(signal.SIGUSR1)
         go.set()
         settle(RT + 1)
         say(*ledger(RT + 1), sigrec.stats()[RT + 1].abandoned)
-        """
+        """,
+        set_by,
     )
     assert p.line() == "None"
     assert p.line().startswith("False a handler on the dispatcher thread has not returned")
     assert [p.line(), p.line()] == ["handled later", "1 1 1 0 0"]
+    p.end()
+
+
+@pytest.mark.parametrize("where", ["main thread", "another thread"])
+def test_the_program_waits_for_a_slow_handler_as_long_as_it_takes(child, where):
+    p = child(
+        """
+        _core.set_patience(0.05)
+        inside = threading.Event()
+        def slow(s, f):
+            inside.set()
+            time.sleep(0.3)
+        if sys.argv[1] == "another thread":  # none runs there
+            signal.signal(signal.SIGUSR1, lambda s, f: None)
+        registration = sigrec.register(RT, slow, deliver="thread")
+        stream = sigrec.stream(RT + 1)
+        def end():
+            sigrec.sigqueue(os.getpid(), RT)
+            inside.wait()
+            sigrec.sigqueue(os.getpid(), RT + 1)
+            stream.close()
+            sigrec.sigqueue(os.getpid(), RT)
+            registration.cancel()
+            say(len(stream.unread), *ledger(RT), sigrec.stats()[RT].abandoned)
+        if sys.argv[1] == "main thread":
+            end()
+        else:
+            thread = threading.Thread(target=end)
+            thread.start()
+            thread.join()
+        """,
+        where,
+    )
+    assert p.line() == "1 2 2 2 0 0"
     p.end()
 
 

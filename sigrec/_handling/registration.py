@@ -63,8 +63,9 @@ class Registration:
 
         Raises WrongThreadError (a ValueError) off the main thread, unless it is of the dispatcher
         thread; what a handler raises while the rest is handled; and SigrecError, the registration
-        having ended, where a handler on the dispatcher thread does not return for five seconds,
-        so that the rest cannot be waited for. Then that is handled later.
+        having ended, in a signal handler that would wait for one on the dispatcher thread that has
+        not returned for five seconds, and in the main thread wherever signal.signal has a handler,
+        which this may be. Then the rest is handled later. Elsewhere this waits for it.
         """
         end([self])
 
