@@ -67,10 +67,14 @@
 extern char __libc_single_threaded __attribute__((weak));
 #endif
 
+/* The thread that runs this, or 0 in a vfork child of ours: it has our memory
+ * until it execs, and is told from us by its pid alone. A child that has its own
+ * memory has not our pid either, but 0 until a fork hook ran. Each of the two system
+ * calls may be refused, or must not be made: filter.h. */
 #ifdef __linux__
-/* Where one of the two system calls is refused, or must not be made: filter.h. */
-static uint32_t thread_id_if_any(int32_t pid) {
-    long tid = filter_allows(FILTERED_GETTID) ? syscall(SYS_gettid) : -1;
+static uint32_t told_apart(long tid, int32_t pid) {
+    if (tid <= 0)
+        tid = filter_allows(FILTERED_GETTID) ? syscall(SYS_gettid) : -1;
     long now = filter_allows(FILTERED_GETPID) ? syscall(SYS_getpid) : -1;
     if (pid && now > 0 && now != pid)
         return 0;
@@ -78,28 +82,24 @@ static uint32_t thread_id_if_any(int32_t pid) {
 }
 #endif
 
-/* The thread that runs this, or 0 in a vfork child of ours: it has our memory
- * until it execs, and is told from us by its pid alone. A child that has its own
- * memory has not our pid either, but 0 until a fork hook ran. */
-static uint32_t thread_id(const siginfo_t *info, int32_t pid) {
+/* The same, where that is easily said; else 0, or the thread that it is, negated: it is
+ * told_apart(). */
+static long thread_id(const siginfo_t *info, int32_t pid) {
 #ifdef __linux__
     /* Sent by ourselves (kill and tgkill cannot be forged: rt_sigqueueinfo(2)).
      * With one thread that is us too: the parent of a vfork child is asleep. */
-    if ((info->si_code == SI_TKILL || info->si_code == SI_USER) && info->si_pid == pid && pid &&
+    if ((info->si_code == SI_TKILL || info->si_code == SI_USER) && info->si_pid == pid &&
         &__libc_single_threaded && __libc_single_threaded)
-        return (uint32_t)pid;
+        return pid;
     if (atomic_load_explicit(&filter_denied, memory_order_relaxed))
-        return thread_id_if_any(pid);
-    uint32_t tid = (uint32_t)syscall(SYS_gettid);
-    if ((uint32_t)pid == tid)
+        return 0;
+    long tid = syscall(SYS_gettid);
+    if (tid == pid)
         return tid;
-    if ((int32_t)tid <= 0)
-        return thread_id_if_any(pid);
-    pid_t now = pid ? getpid() : 0;
-    return now > 0 && now != pid ? 0 : tid;
+    return tid > 0 ? -tid : 0;
 #else
     (void)info;
-    return (uint32_t)pid;
+    return pid;
 #endif
 }
 
@@ -301,9 +301,10 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
     int saved_errno = errno;
     struct process *self = process_self;
     int32_t pid = atomic_load_explicit(&self->pid, memory_order_relaxed);
-    uint32_t tid = thread_id(info, pid);
+    long self_id = thread_id(info, pid);
+    uint32_t tid = (uint32_t)self_id;
 #ifdef __linux__
-    if (!tid) {
+    if (self_id <= 0 && !(tid = told_apart(-self_id, pid))) {
         in_vfork_child(signum);
         errno = saved_errno;
         return;
