@@ -106,6 +106,7 @@ def test_fork_inside_a_handler_with_more_pending(child):
             sigqueue(os.getpid(), RT)
             say("child", calls.count(os.getpid()), *ledger(RT))
             os._exit(0)
+        settle(RT)
         say("parent", calls.count(me), *ledger(RT))
         """
     )
