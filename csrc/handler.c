@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Signal context: handler_on_signal() and all that it calls (take, dequeue,
+ * Signal context: the two handlers and all that they call (take, dequeue,
  * recording_write, queue_add, trip, passive_course, and what they call). No lock, no
  * allocation, no stdio, no Python, no thread-local storage of ours, no waiting
  * for another producer.
@@ -111,8 +111,15 @@ struct taken {
     uint32_t mode; /* of its signal then: it may be unregistered meanwhile */
 };
 
-/* Counts, records and queues one signal. */
-static struct taken take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid) {
+static inline void enqueue(int signum, const struct event *event, struct ledger_entry *ledger) {
+    ledger_add(queue_add(&registry[signum].queue, event) ? &ledger->queued : &ledger->undetailed,
+               1);
+    trip(signum, event->monotonic_ns, event->tid);
+}
+
+/* Counts and records one signal, and queues it where it is for our own dispatch. */
+static inline __attribute__((always_inline)) struct taken
+take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, bool dispatched) {
     const struct recording *recording = process_recording_of_signal();
     struct ledger_entry *ledger = &recording->ledger[signum];
     ledger_add(&ledger->delivered, 1); /* first, whatever happens next */
@@ -132,10 +139,8 @@ static struct taken take(int signum, const siginfo_t *info, uint64_t now, uint32
         ledger_add(&ledger->overruns, (uint64_t)event.detail);
 #endif
 
-    if (mode != MODE_REGISTERED)
-        return taken;
-    ledger_add(queue_add(&entry->queue, &event) ? &ledger->queued : &ledger->undetailed, 1);
-    trip(signum, now, tid);
+    if (dispatched && mode == MODE_REGISTERED)
+        enqueue(signum, &event, ledger);
     return taken;
 }
 
@@ -162,21 +167,35 @@ static void pass_on(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     struct ledger_entry *ledger = &process_recording()->ledger[signum];
     ledger_add(&ledger->undetailed, 1);
     ledger_add(&ledger->abandoned, 1);
-    struct sigaction beneath;
-    registry_beneath(signum, &beneath);
+    struct sigaction now, beneath;
+    bool known = filter_allows(FILTERED_SIGACTION) && passive_sigaction(signum, NULL, &now) == 0;
+    if (known && now.sa_handler == SIG_DFL)
+        return; /* the kernel did, before we left: nobody may die of a signal that we took */
+    bool in_place = known && registry_is_ours(&now);
+    registry_beneath(signum, in_place ? &now : NULL, &beneath);
+    if (in_place && registry_place(signum, &now) > 0)
+        passive_sigaction(signum, &beneath, NULL); /* a library above put us back: we leave */
     if (beneath.sa_handler == SIG_DFL)
         passive_default(signum, info, context, tid, ordinal);
     else if (beneath.sa_handler != SIG_IGN)
         beneath.sa_sigaction(signum, info, context); /* three arguments in any case: passive.c */
 }
 
-/* One that was not taken for our own dispatch, and that has been counted. */
-static void leave_to_others(int signum, siginfo_t *info, void *context, uint32_t tid,
-                            struct taken taken) {
-    if (passive_records(signum) || taken.mode == MODE_NONE)
-        passive_course(signum, info, context, tid, taken.ordinal);
-    else if (taken.mode == MODE_UNREGISTERED)
-        pass_on(signum, info, context, tid, taken.ordinal);
+/* One that is only recorded, and that has been counted, goes on to the program. */
+static void leave_to_program(int signum, siginfo_t *info, void *context, uint64_t now, uint32_t tid,
+                             uint64_t ordinal) {
+    if (passive_course(signum, info, context, tid, ordinal))
+        return;
+    if (!registry_has(signum)) {
+        pass_on(signum, info, context, tid, ordinal);
+        return;
+    }
+    struct event event;
+    event.monotonic_ns = now;
+    event.tid = tid;
+    event.ordinal = ordinal;
+    event_from_siginfo(&event, signum, info);
+    enqueue(signum, &event, &process_recording()->ledger[signum]);
 }
 
 #ifndef SI_TKILL /* Linux's: tkill(2) */
@@ -236,9 +255,9 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
         } else if (next > 0) {
             uint64_t before = now;
             now = monotonic_ns();
-            struct taken taken = take(next, &info, now, tid);
+            struct taken taken = take(next, &info, now, tid, true);
             if (taken.mode != MODE_REGISTERED) /* another thread unregistered it just now */
-                leave_to_others(next, &info, context, tid, taken);
+                pass_on(next, &info, context, tid, taken.ordinal);
             empty = 0;
             if (found++ == 0)
                 set |= still_ours(registry_signals() & ~blocked & ~set);
@@ -290,7 +309,8 @@ static void anchor(uint64_t now) {
     atomic_store_explicit(&self->anchoring, 0, memory_order_release);
 }
 
-void handler_on_signal(int signum, siginfo_t *info, void *context) {
+static inline __attribute__((always_inline)) void on_signal(int signum, siginfo_t *info,
+                                                            void *context, bool dispatched) {
     if (kick_sent(signum, info)) {
         kick_arrived(); /* on its way when the program began to have a use for this signal */
         return;
@@ -311,21 +331,31 @@ void handler_on_signal(int signum, siginfo_t *info, void *context) {
     }
 #endif
     uint64_t now = monotonic_ns();
-    struct taken taken = take(signum, info, now, tid);
+    struct taken taken = take(signum, info, now, tid, dispatched);
     uint32_t mode = taken.mode;
 #ifdef __linux__
     uint64_t last = atomic_load_explicit(&self->last_ns, memory_order_relaxed);
-    if (mode == MODE_REGISTERED && now - last < CLOSE_NS && from_another_process(info))
+    if (dispatched && mode == MODE_REGISTERED && now - last < CLOSE_NS &&
+        from_another_process(info))
         now = dequeue(signum, context, now, tid);
 #endif
     atomic_store_explicit(&self->last_ns, now, memory_order_relaxed);
     anchor(now);
-    bool course = mode != MODE_REGISTERED && (passive_records(signum) || mode == MODE_NONE);
     if (taken.sender && from_another_process(info))
-        name_sender(taken.sender, now, course && passive_ends(signum));
+        name_sender(taken.sender, now, !dispatched && passive_ends(signum));
     errno = saved_errno; /* what the program's handler does to it is the program's */
-    if (mode != MODE_REGISTERED)
-        leave_to_others(signum, info, context, tid, taken);
+    if (!dispatched)
+        leave_to_program(signum, info, context, now, tid, taken.ordinal);
+    else if (mode != MODE_REGISTERED)
+        pass_on(signum, info, context, tid, taken.ordinal);
+}
+
+void handler_on_signal(int signum, siginfo_t *info, void *context) {
+    on_signal(signum, info, context, true);
+}
+
+void handler_on_recorded(int signum, siginfo_t *info, void *context) {
+    on_signal(signum, info, context, false);
 }
 
 uint64_t handler_last_ns(void) {
@@ -333,6 +363,6 @@ uint64_t handler_last_ns(void) {
 }
 
 void handler_start(void) {
-    registry_start(handler_on_signal);
+    registry_start(handler_on_signal, handler_on_recorded);
     sigbus_start();
 }

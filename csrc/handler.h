@@ -11,8 +11,9 @@
 /* Interpreter context, once: before any signal is taken (install.h, passive.h). */
 void handler_start(void);
 
-/* The handler itself: the sa_sigaction of every signal that is recorded or registered. */
+/* The sa_sigaction of registered signals, and that of those that are only recorded. */
 void handler_on_signal(int signum, siginfo_t *info, void *context);
+void handler_on_recorded(int signum, siginfo_t *info, void *context);
 
 /* Any context. When the last signal was taken, by monotonic_ns. */
 uint64_t handler_last_ns(void);

@@ -72,23 +72,20 @@ int install_prepare(int signum, uint64_t queue_capacity) {
     }
     if (registry_is_ours(&now))
         entry->place = registry_place(signum, &now);
-    else if (!(passive_records(signum) && registry_has(signum)))
+    else
         take_place(signum, &now);
     return 0;
 }
 
 int install_handler(int signum, bool restart) {
     struct registered *entry = &registry[signum];
-    struct sigaction now;
-    if (passive_sigaction(signum, NULL, &now) == 0 && !registry_is_ours(&now))
-        entry->underlying = now;
     queue_start(&entry->queue, atomic_load(&process_self->ordinal[signum]));
     /* Release: the queue and the previous disposition are in place. */
     atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
     struct sigaction action;
     registry_action(&action, SA_ONSTACK | (restart ? SA_RESTART : 0));
     registry_mark(signum, &action);
-    if (sigaction(signum, &action, NULL) != 0) {
+    if (passive_sigaction(signum, &action, NULL) != 0) {
         int error = errno;
         registry_release(signum);
         return error;
@@ -102,20 +99,25 @@ void install_keep(int signum) { atomic_store(&kept, signum); }
 bool install_keeps(int signum, const struct sigaction *next) {
     if (atomic_load(&kept) != signum)
         return false;
-    if (next)
-        registry[signum].underlying = *next;
+    if (next && !(next->sa_flags & SA_SIGINFO))
+        interpreter = next->sa_handler;
     return true;
+}
+
+/* Our handler is what the program has, or seems to it to have; at which place, then. */
+static bool has_ours(int signum, struct sigaction *now) {
+    return passive_sigaction(signum, NULL, now) == 0 && registry_is_ours(now);
 }
 
 void install_note_place(int signum) {
     struct sigaction now;
-    if (sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now))
+    if (has_ours(signum, &now))
         registry[signum].place = registry_place(signum, &now);
 }
 
 bool install_restore(int signum, bool force) {
     struct sigaction now;
-    if (!force && !(sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now)))
+    if (!force && !has_ours(signum, &now))
         return false;
     struct registered *entry = &registry[signum];
     if (passive_sigaction(signum, &entry->found[entry->place], NULL) != 0)
@@ -126,9 +128,7 @@ bool install_restore(int signum, bool force) {
 
 void install_note_interpreter(int signum) {
     struct sigaction now;
-    if (passive_sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now))
-        now = registry[signum].underlying;
-    if (!(now.sa_flags & SA_SIGINFO))
+    if (passive_sigaction(signum, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO))
         interpreter = now.sa_handler;
 }
 
@@ -139,29 +139,20 @@ bool install_again(int signum, bool restart) {
            install_handler(signum, restart) == 0;
 }
 
-int install_underlying(int signum, struct sigaction *action) {
-    if (sigaction(signum, NULL, action) != 0)
-        return -1;
-    without_helpers(action);
-    if (registry_is_ours(action))
-        *action = registry_has(signum) ? registry[signum].underlying
-                                       : registry[signum].found[registry_place(signum, action)];
-    return 0;
-}
-
 void install_refresh_modes(void) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
         if (passive_records(signum))
             passive_apply(signum);
-        if (registry_has(signum))
+        else if (registry_has(signum))
             process_set_mode(signum, MODE_REGISTERED, !registry_in_place(signum));
     }
 }
 
 int install_record(int signum, bool even_ignored) {
     struct sigaction program;
-    if (install_underlying(signum, &program) != 0)
+    if (sigaction(signum, NULL, &program) != 0)
         return errno;
+    without_helpers(&program);
     return passive_record(signum, even_ignored, &program);
 }
 

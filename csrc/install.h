@@ -31,7 +31,7 @@ bool install_restore(int signum, bool force);
  * place, or what other threads take meanwhile would not be counted. 0: no more. */
 void install_keep(int signum);
 
-/* Any context. Is it kept? Then this is the disposition beneath ours. */
+/* Any context. Is it kept? Then this is the interpreter's own, or NULL. */
 bool install_keeps(int signum, const struct sigaction *next);
 
 /* Interpreter context. The disposition is the interpreter's own C handler now, which
@@ -42,10 +42,6 @@ void install_note_interpreter(int signum);
  * itself: takes it back, if its own C handler is really the disposition (the
  * program has put it back), and no other library's, which only calls it. */
 bool install_again(int signum, bool restart);
-
-/* Interpreter context. The disposition without us: what is in place, or what
- * was, where our handler is. 0 or -1 with errno, as sigaction(2). */
-int install_underlying(int signum, struct sigaction *action);
 
 /* Interpreter context. Records a signal that is the program's own: passive.h. */
 int install_record(int signum, bool even_ignored);

@@ -75,7 +75,7 @@ bool passive_records(int signum) {
 
 /* The disposition that records the signal and lets the program see no difference. */
 static void recording_form(int signum, const struct sigaction *program, struct sigaction *ours) {
-    registry_action(ours, 0);
+    registry_recording_action(ours);
     if (program->sa_handler == SIG_DFL || program->sa_handler == SIG_IGN) {
         /* The interrupted call goes on, as without a handler, where the kernel can. */
         ours->sa_flags |= SA_RESTART | SA_ONSTACK;
@@ -93,17 +93,20 @@ void passive_apply(int signum) {
     for (;;) {
         struct sigaction program, form;
         uint64_t version = action_get(signum, &program);
-        if (registry_has(signum))
-            return;
+        bool registered = registry_has(signum), ours = registry_is_ours(&program);
         bool left_alone =
             is_ignored(signum, &program) && !(atomic_load(&watched_ignored) & signal_bit(signum));
-        if (left_alone)
+        if (left_alone || ours) /* ours records it as well */
             form = program;
         else
             recording_form(signum, &program, &form);
         sigaction(signum, &form, NULL);
-        process_set_mode(signum, left_alone ? MODE_NONE : MODE_RECORDED, false);
-        if (action_version(signum) == version && !registry_has(signum))
+        process_set_mode(signum,
+                         registered && ours ? MODE_REGISTERED
+                         : left_alone       ? MODE_NONE
+                                            : MODE_RECORDED,
+                         registered && !ours);
+        if (action_version(signum) == version)
             return; /* else someone changed it meanwhile, and may have been before us */
     }
 }
@@ -159,7 +162,6 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
             errno = EAGAIN;
             return -1;
         }
-        registry_replaced(signum);
         forget_fault(signum);
         passive_apply(signum);
     }
@@ -180,9 +182,9 @@ static uint64_t named_and_ignored(void) {
     return set;
 }
 
-static bool kernel_has_ours(int signum) {
+static bool kernel_records(int signum) {
     struct sigaction now;
-    return sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now);
+    return sigaction(signum, NULL, &now) == 0 && registry_only_records(&now);
 }
 
 void passive_before_exec(void) {
@@ -192,7 +194,7 @@ void passive_before_exec(void) {
     for (uint64_t rest = named_and_ignored(); rest; rest &= rest - 1) {
         int signum = __builtin_ctzll(rest) + 1;
         /* A vfork child may have set its own. */
-        if (!registry_has(signum) && kernel_has_ours(signum))
+        if (kernel_records(signum))
             sigaction(signum, &ignore, NULL);
     }
 }
@@ -338,7 +340,7 @@ bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
     struct process *self = process_self;
     struct sigaction program;
     if (atomic_load_explicit(&self->fault_signal, memory_order_relaxed) != (uint32_t)signum ||
-        !passive_records(signum) || registry_has(signum))
+        !passive_records(signum))
         return false;
     action_get(signum, &program);
     uint32_t tid = atomic_load_explicit(&self->fault_tid, memory_order_relaxed);
@@ -374,7 +376,7 @@ void passive_goes_on(uint64_t now) {
         passive_apply((int)signum);
 }
 
-void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
+bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
     struct sigaction program;
     uint64_t version = action_get(signum, &program);
     while ((program.sa_flags & (int)SA_RESETHAND) && program.sa_handler != SIG_DFL &&
@@ -389,20 +391,20 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
             break; /* no place to write it: it stays */
         version = action_get(signum, &program);
     }
-    if (registry_is_ours(&program)) /* a library above us has put back what it found */
-        registry_beneath(signum, &program);
+    if (registry_is_ours(&program))
+        return false;
     if (program.sa_handler == SIG_IGN)
-        return;
+        return true;
     if (program.sa_handler == SIG_DFL) {
         take_default_action(signum, info, context, tid, ordinal);
-        return;
+        return true;
     }
     if (sigismember(&program.sa_mask, SIGBUS) == 1)
         change_mask(SIG_BLOCK, SIGBUS);
     /* With three arguments in any case, as the kernel calls it. */
     if (!signal_is_fault(signum)) {
         program.sa_sigaction(signum, info, context);
-        return;
+        return true;
     }
     struct process *self = process_self;
     atomic_store_explicit(&self->fault_tid, tid, memory_order_relaxed);
@@ -414,6 +416,7 @@ void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     atomic_store_explicit(&self->fault_signal, (uint32_t)signum, memory_order_relaxed);
     program.sa_sigaction(signum, info, context);
     atomic_store_explicit(&self->fault_frame, 0, memory_order_relaxed);
+    return true;
 }
 
 /* --- beginning and end -------------------------------------------------------------- */
@@ -445,17 +448,17 @@ void passive_stop(int signum) {
     /* While the bit is set, what comes still takes its course by our handler. */
     do {
         version = action_get(signum, &program);
-        if (!registry_has(signum))
-            sigaction(signum, &program, NULL);
+        sigaction(signum, &program, NULL);
     } while (action_version(signum) != version);
     atomic_fetch_and(&watched, ~signal_bit(signum));
-    if (registry_has(signum))
-        return;
     if (action_version(signum) != version) {
         action_get(signum, &program);
         sigaction(signum, &program, NULL);
     }
-    process_set_mode(signum, MODE_NONE, false);
+    if (registry_has(signum))
+        process_set_mode(signum, MODE_REGISTERED, !registry_is_ours(&program));
+    else
+        process_set_mode(signum, MODE_NONE, false);
 }
 
 #endif

@@ -20,7 +20,7 @@
 
 /* Interpreter context. Begins to record the signal, or goes on. even_ignored:
  * from now on also while the program ignores it, or no more. program: its
- * disposition now (install_underlying), used where recording begins. 0 or an errno. */
+ * disposition now, used where recording begins. 0 or an errno. */
 int passive_record(int signum, bool even_ignored, const struct sigaction *program);
 
 /* Interpreter context. The kernel has again what the program set. */
@@ -63,7 +63,8 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
                      uint64_t ordinal);
 
 /* Signal context, the last thing that our handler does, with errno as it was
- * when the signal came: the signal takes its course. */
-void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal);
+ * when the signal came: the signal takes its course. False: that is to be handled
+ * as a registered one, which is what it has become just now. */
+bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal);
 
 #endif

@@ -9,23 +9,39 @@ struct registered registry[SIGREC_NSIG];
 /* Bit n-1 for signal n. */
 static _Atomic uint64_t signals;
 
-static _Atomic(registry_handler) entry; /* set once, before the first handler is installed */
+/* Set once, before the first handler is installed. */
+static _Atomic(registry_handler) on_registered, on_recorded;
 
-void registry_start(registry_handler handler) { atomic_store(&entry, handler); }
-
-void registry_deliver(int signum, siginfo_t *info, void *context) {
-    atomic_load (&entry)(signum, info, context);
+void registry_start(registry_handler registered, registry_handler recorded) {
+    atomic_store(&on_registered, registered);
+    atomic_store(&on_recorded, recorded);
 }
 
-void registry_action(struct sigaction *action, int flags) {
+void registry_deliver(int signum, siginfo_t *info, void *context) {
+    atomic_load (&on_registered)(signum, info, context);
+}
+
+static void make_action(struct sigaction *action, registry_handler handler, int flags) {
     memset(action, 0, sizeof *action);
-    action->sa_sigaction = atomic_load(&entry);
+    action->sa_sigaction = handler;
     action->sa_flags = SA_SIGINFO | flags;
     registry_mask(&action->sa_mask);
 }
 
+void registry_action(struct sigaction *action, int flags) {
+    make_action(action, atomic_load(&on_registered), flags);
+}
+
+void registry_recording_action(struct sigaction *action) {
+    make_action(action, atomic_load(&on_recorded), 0);
+}
+
 bool registry_is_ours(const struct sigaction *action) {
-    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == atomic_load(&entry);
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == atomic_load(&on_registered);
+}
+
+bool registry_only_records(const struct sigaction *action) {
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == atomic_load(&on_recorded);
 }
 
 /* The kernel keeps them, and they mean something for SIGCHLD alone: sigaction(2). */
@@ -44,19 +60,11 @@ int registry_place(int signum, const struct sigaction *action) {
     return (flags & SA_NOCLDSTOP ? 1 : 0) | (flags & SA_NOCLDWAIT ? 2 : 0);
 }
 
-void registry_beneath(int signum, struct sigaction *action) {
+void registry_beneath(int signum, const struct sigaction *ours, struct sigaction *action) {
     struct registered *entry = &registry[signum];
-    struct sigaction now;
-    int place = 0;
-    if (sigaction(signum, NULL, &now) == 0 && registry_is_ours(&now))
-        place = registry_place(signum, &now);
-    if (place > 0) { /* a library above put it back after we had left: it leaves now */
-        *action = entry->found[place];
-        sigaction(signum, action, NULL);
-        return;
-    }
-    *action = entry->found[0];
-    if ((action->sa_flags & (int)SA_RESETHAND) && action->sa_handler != SIG_IGN &&
+    int place = ours ? registry_place(signum, ours) : 0;
+    *action = entry->found[place];
+    if (place == 0 && (action->sa_flags & (int)SA_RESETHAND) && action->sa_handler != SIG_IGN &&
         atomic_exchange(&entry->spent, true))
         action->sa_handler = SIG_DFL;
 }
@@ -72,7 +80,7 @@ uint64_t registry_signals(void) { return atomic_load(&signals); }
 void registry_add(int signum) { atomic_fetch_or(&signals, signal_bit(signum)); }
 
 bool registry_has(int signum) {
-    /* Acquire: pairs with install_handler; install_underlying reads the underlying disposition. */
+    /* Acquire: pairs with install_handler; the queue is ready. */
     return atomic_load_explicit(&registry[signum].mode, memory_order_acquire) == MODE_REGISTERED;
 }
 
@@ -85,11 +93,6 @@ void registry_release(int signum) {
     atomic_fetch_and(&signals, ~signal_bit(signum));
     /* Release: pass_on reads what was there before. */
     atomic_store_explicit(&registry[signum].mode, MODE_UNREGISTERED, memory_order_release);
-}
-
-void registry_replaced(int signum) {
-    if (registry_has(signum))
-        registry_release(signum);
 }
 
 struct queue *registry_queue(int signum) {

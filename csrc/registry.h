@@ -15,8 +15,11 @@
  * at the lowest place: whatever stands between has ours beneath it, and would come
  * back here for ever.
  *
- * While a signal is registered or recorded, what the program's own calls show and
- * set is a different thing: underlying, or action.h.
+ * What the program has set is one thing, registered or not: our handler here is what
+ * it has while a signal is registered, in the kernel, or in action.h's table where the
+ * signal is recorded too. That a signal is recorded is nothing that the program has,
+ * so the handler that only records is another: a library that calls what it found
+ * calls the registered one, and is not called back.
  */
 #ifndef SIGREC_REGISTRY_H
 #define SIGREC_REGISTRY_H
@@ -33,14 +36,14 @@ extern struct registered {
     int places;                              /* that are used */
     int place;                               /* where we are, or were last */
     _Atomic bool spent;                      /* the lowest was to be called once: SA_RESETHAND */
-    struct sigaction underlying;             /* what registration put in place: CPython's handler */
     _Atomic uint32_t mode;                   /* enum ledger_mode */
 } registry[SIGREC_NSIG];
 
 typedef void (*registry_handler)(int signum, siginfo_t *info, void *context);
 
-/* Interpreter context, once, before anything else here: the handler itself. */
-void registry_start(registry_handler handler);
+/* Interpreter context, once, before anything else here: the handler of registered
+ * signals, and that of signals that are only recorded. */
+void registry_start(registry_handler registered, registry_handler recorded);
 
 /* Signal context. The handler, for who stands in its place. */
 void registry_deliver(int signum, siginfo_t *info, void *context);
@@ -49,13 +52,15 @@ void registry_deliver(int signum, siginfo_t *info, void *context);
  * with where no handler of the program's own says otherwise. */
 void registry_action(struct sigaction *action, int flags);
 bool registry_is_ours(const struct sigaction *action);
+void registry_recording_action(struct sigaction *action);
+bool registry_only_records(const struct sigaction *action);
 
 /* Any context. An action of ours with its place, and which that is. */
 void registry_mark(int signum, struct sigaction *action);
 int registry_place(int signum, const struct sigaction *action);
 
-/* Signal context. What to call in our place after we have left. */
-void registry_beneath(int signum, struct sigaction *action);
+/* Signal context. What to call, after we have left, in place of that action of ours. */
+void registry_beneath(int signum, const struct sigaction *ours, struct sigaction *action);
 void registry_mask(sigset_t *mask);
 
 /* The bit of a signal in a 64-bit set, as in the kernel's sigset_t. */
@@ -81,9 +86,6 @@ bool registry_in_place(int signum);
 /* Interpreter context: stops queueing; from here on the handler only counts
  * and passes on. */
 void registry_release(int signum);
-
-/* Any context. Someone replaced us, knowingly or not. */
-void registry_replaced(int signum);
 
 /* NULL where the signal was never prepared. */
 struct queue *registry_queue(int signum);

@@ -51,8 +51,8 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
                      uint64_t ordinal) {
     (void)signum, (void)info, (void)context, (void)tid, (void)ordinal;
 }
-void passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
-    (void)signum, (void)info, (void)context, (void)tid, (void)ordinal;
+bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
+    return (void)signum, (void)info, (void)context, (void)tid, (void)ordinal, true;
 }
 
 bool passive_fault_again(int signum, const siginfo_t *info, void *context) {

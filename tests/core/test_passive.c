@@ -41,7 +41,7 @@ int sigaction(int signum, const struct sigaction *next, struct sigaction *previo
         nested = true;
     if (continued_by == signum && next && next->sa_handler == SIG_DFL)
         kill(getpid(), SIGCONT);
-    if (one_more == signum && next && next->sa_sigaction == handler_on_signal) {
+    if (one_more == signum && next && next->sa_sigaction == handler_on_recorded) {
         one_more = 0;
         coming = true;
         raise(signum);
@@ -308,7 +308,7 @@ static void a_fault_that_does_not_come_again(void) {
     info.si_code = SEGV_MAPERR;
     ucontext_t context;
     memset(&context, 0, sizeof context);
-    handler_on_signal(SIGSEGV, &info, &context);
+    handler_on_recorded(SIGSEGV, &info, &context);
     CHECK_EQ(process_recording()->header->fatal_signal, SIGSEGV);
     struct sigaction now;
     passive_goes_on(process_self->ending_ns + 1000);
@@ -316,8 +316,8 @@ static void a_fault_that_does_not_come_again(void) {
     passive_goes_on(process_self->ending_ns + 2000000000);
     CHECK_EQ(process_recording()->header->fatal_signal, 0);
     CHECK_EQ(sigaction(SIGSEGV, NULL, &now), 0);
-    CHECK(now.sa_sigaction == handler_on_signal);
-    handler_on_signal(SIGSEGV, &info, &context);
+    CHECK(now.sa_sigaction == handler_on_recorded);
+    handler_on_recorded(SIGSEGV, &info, &context);
     process_leaving(EXIT_KIND_EXIT, 0, NULL);
     CHECK_EQ(process_recording()->header->fatal_signal, 0);
 }

@@ -1,7 +1,9 @@
 """When handlers are called: order, exceptions, re-entry, coalescing, lost trips."""
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -868,13 +870,15 @@ def test_in_the_dispatcher_thread_the_first_one_gets_the_hook(child):
     ("r1 fh -r1 -fh r2 -r2", 0), ("fh r1 -r1 r2 -r2", 1), ("r1 fh r2 -r2 -r1 fork", 1),
     ("r1 fh r2 -r2 -r1 r1 -r1 r2 -r2 r1 -r1 r2 -r2 r1 -r1", 1),
 ])  # fmt: skip
-def test_a_chain_of_handlers_ends_once_at_what_was_first(child, tmp_path, steps, dumps):
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_chain_of_handlers_ends_once_at_what_was_first(child, tmp_path, recorded, steps, dumps):
     """fh: faulthandler, which dumps, and then calls what it found."""
     p = child(
         """
         import faulthandler, resource
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         out = open(sys.argv[1], "w+")
+        if sys.argv[3] == "True": recorder = sigrec.record()
         made = {}
         for step in sys.argv[2].split():
             if step == "fh": faulthandler.register(10, chain=True, file=out, all_threads=False)
@@ -890,8 +894,99 @@ def test_a_chain_of_handlers_ends_once_at_what_was_first(child, tmp_path, steps,
         """,
         tmp_path / "dump",
         steps,
+        recorded,
     )
     said, errors = p.process.communicate(timeout=60)
     found = (tmp_path / "dump").read_text().count("most recent")
     assert (said, p.process.returncode) == (b"", -10), errors
     assert found == dumps * (2 if "fork" in steps else 1)
+
+
+LIBRARY = r"""
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+static struct sigaction found;
+static void handler(int signum, siginfo_t *info, void *context) {
+    if (write(1, NAME, 1) != 1) _exit(9);
+    if (found.sa_flags & SA_SIGINFO) found.sa_sigaction(signum, info, context);
+    else if (found.sa_handler != SIG_DFL && found.sa_handler != SIG_IGN) found.sa_handler(signum);
+    else if (found.sa_handler == SIG_DFL && signum != SIGCHLD) _exit(8);
+}
+void take(int signum, int flags) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_SIGINFO | flags;
+    sigaction(signum, &action, &found);
+}
+void leave(int signum) { sigaction(signum, &found, NULL); }
+"""
+
+
+@pytest.fixture(scope="module")
+def two_libraries(tmp_path_factory):
+    """Each calls what it found, directly, and where that is the default, exits with 8."""
+    cc = os.environ.get("CC") or shutil.which("cc")
+    if cc is None:
+        pytest.skip("no C compiler (cc) here")
+    directory = tmp_path_factory.mktemp("libraries")
+    (directory / "library.c").write_text(LIBRARY)
+    for name in "ab":
+        command = [cc, "-shared", "-fPIC", f'-DNAME="{name}"', "library.c", "-o", f"{name}.so"]
+        subprocess.run(command, cwd=directory, check=True)
+    return directory
+
+
+DIED = -signal.SIGUSR1
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("steps, said, status", [
+    # Above us, in both orders; we leave, alone and between them; they leave, too. After that, who
+    # calls ours gets what was there first.
+    ("r1 a b !", "ba1", 0), ("r1 b a !", "ab1", 0), ("a r1 b !", "b1", 0),
+    ("r1 a b -r1 !", "ba", DIED), ("r1 b a -r1 !", "ab", DIED), ("a r1 b -r1 !", "ba", 8),
+    ("r1 a b -b !", "a1", 0), ("r1 a b -b -a !", "1", 0), ("r1 a b -b -a -r1 !", "", DIED),
+    ("r1 a r2 !", "2", 0), ("r1 a r2 b -r2 -r1 !", "b", DIED), ("r1 a r2 -r2 -r1 !", "a", DIED),
+    ("r1 a r2 b -r1 -r2 -b !", "a", DIED),
+    ("r1 a -r1 r2 ! -r2 !", "2a", DIED), ("r1 a b -r1 -b -a !", "", DIED),
+    # The program itself says so, above us.
+    ("r1 ign !", "", 0), ("r1 ign -r1 !", "", 0), ("r1 dfl -r1 !", "", DIED), ("r1 dfl !", "", DIED),
+    ("r1 ign r2 ! -r2 -r1 !", "2", 0), ("r1 a ign r2 -r2 -r1 !", "", 0), ("ign r1 a -r1 !", "a", 0),
+    # Beneath us, to be called once.
+    ("ign a1 r1 ! -r1 ! !", "1a", DIED), ("ign a1 r1 b -r1 ! !", "bab", DIED),
+    ("a1 r1 -r1 !", "a", 8),
+    # A signal whose default action is nothing.
+    ("chld r1 a ! -r1 !", "a1a", 0), ("chld r1 a r2 ! -r2 -r1 !", "2a", 0),
+    ("chld a r1 b ! -r1 !", "b1ba", 0), ("chld r1 a -r1 -a !", "", 0),
+])  # fmt: skip
+def test_a_chain_of_libraries_that_call_what_they_found(child, two_libraries, recorded, steps, said,
+                                                        status):  # fmt: skip
+    p = child(
+        """
+        import ctypes, resource
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        libraries = {name: ctypes.CDLL(f"{sys.argv[1]}/{name}.so") for name in "ab"}
+        libc = ctypes.CDLL(None)
+        if sys.argv[3] == "True": recorder = sigrec.record()
+        signum, made = signal.SIGUSR1, {}
+        for step in sys.argv[2].split():
+            if step == "chld": signum = signal.SIGCHLD
+            elif step == "!":
+                os.kill(os.getpid(), signum)
+                for _ in range(1000): pass
+            elif step == "ign": libc.signal(signum, ctypes.c_void_p(1))
+            elif step == "dfl": libc.signal(signum, None)
+            elif step[0] == "r":
+                made[step] = sigrec.register(signum, lambda s, f, name=step[1]: os.write(1, name.encode()))
+            elif step[0] == "-" and step[1] == "r": made[step[1:]].cancel()
+            elif step[0] == "-": libraries[step[1]].leave(signum)
+            else: libraries[step[0]].take(signum, 0x80000000 - (1 << 32) if step[1:] else 0)
+        """,
+        two_libraries,
+        steps,
+        recorded,
+    )
+    out, errors = p.process.communicate(timeout=60)
+    assert (out.decode(), p.process.returncode, errors) == (said, status, b"")
