@@ -31,9 +31,9 @@ def end(pid, signum=signal.SIGTERM):
 
 
 def run(code, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", PARENT + code, *arguments], capture_output=True, text=True
-    )
+    # Python's warning of a fork beside threads, since 3.12
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PARENT + code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr, done.stderr
     return [int(word) for word in done.stdout.split()]
 
