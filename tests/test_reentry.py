@@ -165,8 +165,10 @@ def test_the_program_waits_for_a_slow_handler_as_long_as_it_takes(child, where):
             sigrec.sigqueue(os.getpid(), RT)
             inside.wait()
             sigrec.sigqueue(os.getpid(), RT + 1)
+            while not ledger(RT + 1)[0]: time.sleep(0.001)
             stream.close()
             sigrec.sigqueue(os.getpid(), RT)
+            while ledger(RT)[0] < 2: time.sleep(0.001)
             registration.cancel()
             say(len(stream.unread), *ledger(RT), sigrec.stats()[RT].abandoned)
         if sys.argv[1] == "main thread":
