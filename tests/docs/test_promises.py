@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
+import sigrec.cli
 from sigrec._proc import host
 from tests.conftest import wait_until
 from tests.docs.test_docs import DOCS, ROOT, matches

@@ -1,0 +1,336 @@
+"""The OOM killer, without privilege, is an inference: who is convicted, and who is not.
+
+In cgroups of version 1 as they are here, with files that stand in for version 2.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import sigrec
+from sigrec._proc import cgroup, host
+from sigrec._proc.pidfd import Bystander, Ended
+from sigrec._why.answer import Answer
+from sigrec._why.cause import cause
+from sigrec._why.oom import Oom, OomWatch
+from sigrec._why.unrecorded import Unrecorded
+from sigrec._why.waiting import wait
+from tests.conftest import wait_until
+
+V1 = "/sys/fs/cgroup/memory"
+MB = 1 << 20
+EATS = """
+import os, sys
+for line in sys.stdin:
+    if line == "eat\\n":
+        eaten = []
+        while True:
+            eaten.append(bytearray(b"x" * (1 << 20)))
+    open(line.strip() + "/cgroup.procs", "w").write(str(os.getpid()))
+    print("in", flush=True)
+"""
+
+
+def usable():
+    try:
+        os.mkdir(f"{V1}/sigrec-probe")
+        os.rmdir(f"{V1}/sigrec-probe")
+    except OSError:
+        return False
+    return True
+
+
+real = pytest.mark.skipif(
+    sys.platform != "linux" or not usable(), reason="needs root, and memory cgroups of version 1"
+)
+
+
+@pytest.fixture
+def group():
+    """Makes cgroups with a limit, and removes them."""
+    made = []
+
+    def make(name, within="", limit=40 * MB):
+        path = f"{within or V1}/{name if within else f'sigrec-{os.getpid()}-{name}'}"
+        os.mkdir(path)
+        made.append(path)
+        with open(f"{path}/memory.limit_in_bytes", "w") as file:
+            file.write(str(limit))
+        return path
+
+    yield make
+    for path in reversed(made):
+        wait_until(lambda path=path: not open(f"{path}/cgroup.procs").read())
+        os.rmdir(path)
+
+
+class Eater:
+    def __init__(self, path):
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", "-c", EATS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self.process.pid
+        self.move(path)
+
+    def tell(self, line):
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+
+    def move(self, path):
+        self.tell(path)
+        assert self.process.stdout.readline() == "in\n"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def eater():
+    eaters = []
+
+    def start(path):
+        eaters.append(Eater(path))
+        return eaters[-1]
+
+    yield start
+    for one in eaters:
+        one.kill()
+
+
+class Waiting(threading.Thread):
+    """Somebody who waits for its end."""
+
+    def __init__(self, pid):
+        super().__init__()
+        self.bystander = Bystander(pid)
+        self.seen = None
+        self.start()
+        time.sleep(0.3)  # it has looked: what came before is not of the end
+
+    def run(self):
+        self.seen = wait(self.bystander)
+
+    def result(self):
+        self.join(60)
+        self.bystander.close()
+        return self.seen
+
+
+@real
+def test_a_process_that_eats_its_memory(group, eater):
+    path = group("own")
+    for _ in range(
+        5
+    ):  # the last look before the end is a second old at most, but on a busy machine
+        victim = eater(path)
+        waiting = Waiting(victim.pid)
+        victim.tell("eat")
+        seen = waiting.result()
+        assert seen.ended.signal == signal.SIGKILL and seen.oom.kills == 1
+        if seen.oom.probably:
+            break
+    assert seen.oom.probably
+    answer = Unrecorded(victim.pid, ["a"], 0, seen.ended, seen.oom)
+    assert "was killed by SIGKILL, as was seen at " in answer.sentence
+    assert ", probably by the kernel's OOM killer, which ended a process of its" in answer.sentence
+    found = answer.to_dict()
+    assert found["cause"]["oom"] is True and found["sender"]["kind"] == "kernel"
+    assert [(one["source"], one["certainty"]) for one in found["evidence"]][-1] == (
+        "cgroup",
+        "inferred",
+    )
+
+
+@real
+def test_a_plain_sigkill(group, eater):
+    victim = eater(group("plain"))
+    waiting = Waiting(victim.pid)
+    os.kill(victim.pid, signal.SIGKILL)
+    seen = waiting.result()
+    assert seen.ended.signal == signal.SIGKILL and seen.oom is None
+
+
+@real
+def test_a_siblings_oom_beside_a_plain_sigkill(group, eater):
+    path = group("sibling")
+    victim, sibling = eater(path), eater(path)
+    waiting = Waiting(victim.pid)
+    sibling.tell("eat")
+    sibling.process.wait()
+    os.kill(victim.pid, signal.SIGKILL)
+    seen = waiting.result()
+    assert seen.oom is not None and not seen.oom.probably and seen.oom.kills == 1
+    sentence = Unrecorded(victim.pid, [], 0, seen.ended, seen.oom).sentence
+    assert "the OOM killer was active in its cgroup once since " in sentence
+    assert "whether it ended this process is not known" in sentence
+
+
+@real
+def test_an_ancestors_limit(group, eater):
+    """What the OOM killer ends elsewhere below that limit is not counted in the victim's cgroup."""
+    above = group("above")
+    victim, other = eater(group("below", above, 1 << 30)), eater(above)
+    waiting = Waiting(victim.pid)
+    other.tell("eat")
+    other.process.wait()
+    os.kill(victim.pid, signal.SIGKILL)
+    assert waiting.result().oom is None
+
+
+@real
+def test_a_process_that_moved(group, eater):
+    path = group("before")
+    victim, sibling = eater(path), eater(path)
+    waiting = Waiting(victim.pid)
+    victim.move(group("after", limit=1 << 30))
+    time.sleep(0.6)  # two looks
+    sibling.tell("eat")
+    sibling.process.wait()
+    os.kill(victim.pid, signal.SIGKILL)
+    assert waiting.result().oom is None
+
+
+# --- version 2 --------------------------------------------------------------------------------
+
+
+class Standing:
+    """Files that stand in for a cgroup of version 2, and for what /proc says of its processes."""
+
+    def __init__(self, tmp_path, monkeypatch):
+        self.proc, self.mount = tmp_path / "proc", tmp_path / "cgroup"
+        monkeypatch.setattr(cgroup, "PROC", str(self.proc))
+        monkeypatch.setattr(cgroup, "MOUNT", str(self.mount))
+        monkeypatch.setattr(cgroup, "_ends", lambda pid: False)
+
+    def process(self, pid, path):
+        (self.proc / str(pid)).mkdir(parents=True, exist_ok=True)
+        (self.proc / str(pid) / "cgroup").write_text(f"0::{path}\n")
+
+    def group(self, path, kills, *pids):
+        directory = self.mount / path.strip("/")
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "memory.events.local").write_text(f"low 0\noom {kills}\noom_kill {kills}\n")
+        (directory / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in pids))
+
+
+@pytest.fixture
+def standing(tmp_path, monkeypatch):
+    return Standing(tmp_path, monkeypatch)
+
+
+KILLED = Ended(9, None, False, 0, 0, "proc")
+
+
+def test_version_2(standing):
+    standing.process(7, "/a/b")
+    standing.group("/a", 5)
+    standing.group("/a/b", 3, 7, 8)
+    assert cgroup.of_process(7).path == "/a/b" and cgroup.of_process(7).oom_kills() == 3
+    watch = OomWatch(7)
+    watch.look()
+    standing.group("/a/b", 4, 8)
+    found = watch.after(KILLED)
+    assert (found.path, found.kills, found.probably) == ("/a/b", 1, True)
+
+
+@pytest.mark.parametrize(
+    "what", ["none", "sibling", "ancestor", "moved", "signal", "earlier", "gone"]
+)
+def test_version_2_is_not_convicted(standing, what):
+    standing.process(7, "/a/b")
+    standing.group("/a", 5)
+    standing.group("/a/b", 3, 7, 8)
+    watch = OomWatch(7)
+    watch.look()
+    ended = KILLED
+    if what == "sibling":
+        standing.group("/a/b", 4)  # both are gone, and one was counted
+    elif what == "ancestor":
+        standing.group("/a", 6)
+        standing.group("/a/b", 3, 8)
+    elif what == "moved":
+        standing.process(7, "/a")
+        standing.group("/a/b", 4, 8)
+    elif what == "signal":
+        standing.group("/a/b", 4, 8)
+        ended = KILLED._replace(signal=15)
+    elif what == "earlier":  # it was counted when it lived still
+        standing.group("/a/b", 4, 7, 8)
+        watch.look()
+        standing.group("/a/b", 4, 8)
+    elif what == "gone":
+        (standing.mount / "a/b/memory.events.local").unlink()
+    found = watch.after(ended)
+    assert found is None or not found.probably
+    assert (found is not None) == (what in ("sibling", "moved", "earlier"))
+
+
+def test_what_a_cgroup_counted_before_it_moved_there(standing):
+    standing.process(7, "/a")
+    standing.group("/a", 0, 7)
+    standing.group("/b", 9)
+    watch = OomWatch(7)
+    standing.process(7, "/b")
+    standing.group("/b", 9, 7)
+    watch.look()
+    assert watch.after(KILLED) is None
+
+
+def test_a_cgroup_outside_of_the_namespace_is_not_looked_at(standing):
+    standing.process(7, "/../x")
+    standing.group("/x", 1, 7)
+    assert cgroup.of_process(7) is cgroup.of_process(8) is None
+    assert OomWatch(7).after(KILLED) is None
+
+
+# --- afterwards -------------------------------------------------------------------------------
+
+
+@real
+def test_afterwards_it_is_only_said_that_it_was_active(group, eater, child):
+    """No time is known of what was counted: so nobody is convicted."""
+    path = group("later")
+    p = child(
+        """
+        open(hear() + "/cgroup.procs", "w").write(str(os.getpid()))
+        sigrec.record()
+        say("ready")
+        hear()
+        """
+    )
+    p.tell(path)
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        sibling = eater(path)
+        sibling.tell("eat")
+        sibling.process.wait()
+        p.process.kill()
+        p.process.wait()
+        answer = Answer(recording)
+        assert answer.cause.oom.kills == 1
+        assert "the OOM killer was active in its cgroup once since " in answer.sentence
+        assert answer.to_dict()["cause"]["oom"] is False
+        # Nor where who sent it is known, or it ended otherwise; nor from another mount namespace.
+        oom = Oom("/x", 1, 0, True)
+        assert cause(recording, seen=KILLED._replace(signal=15), oom=oom).oom is None
+        answer = Answer(recording, cause(recording, seen=KILLED, oom=oom))
+        assert "probably by the kernel's OOM killer" in answer.sentence
+        host_is = host.mount_namespace
+        try:
+            host.mount_namespace = lambda: 1
+            assert Answer(recording).cause.oom is None
+        finally:
+            host.mount_namespace = host_is
