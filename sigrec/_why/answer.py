@@ -106,10 +106,16 @@ class Answer:
         return Sender("kernel" if oom is not None and oom.probably else "unknown")
 
     def _from_its_recording(self, sender: Recording) -> dict[str, Any]:
-        known = sender_fields(Sender("process", sender.pid, sender.uid, None, sender.argv))
-        if sender.path == self.recording.path:
-            known["kind"] = "itself"
-        return {**known, "parent": _parent(sender._identity.ppid)}
+        # Whoever has one of these PIDs here, and began later than this recording, is somebody else.
+        def name(pid: int) -> str | None:
+            found = process.process_at(pid, sender.started_ns) if sender._here else None
+            return found[0] if found is not None else None
+
+        kind = "itself" if sender.path == self.recording.path else "process"
+        known = Sender("process", sender.pid, sender.uid, name(sender.pid), sender.argv)
+        ppid = sender._identity.ppid
+        parent = {"pid": ppid, "comm": _text(name(ppid))} if ppid else None
+        return {**sender_fields(known), "kind": kind, "parent": parent}
 
     def _before(self) -> list[dict[str, Any]]:
         senders = Senders()

@@ -207,3 +207,33 @@ def test_what_it_sent_itself(ask):
     assert answer["cause"]["signal"] == "SIGKILL"
     assert answer["sender"]["kind"] == "itself" and answer["sender"]["pid"] == answer["pid"]
     assert sources(answer) == [("recording", "seen"), ("sender", "seen")]
+
+
+SENDS = """
+import os, subprocess, sys
+child = subprocess.Popen(
+    [sys.executable, "-c", "print(1, flush=True); input()"], stdin=-1, stdout=-1
+)
+child.stdout.readline()
+os.kill(child.pid, 9)
+child.wait()
+print(child.pid, flush=True)
+input()
+"""
+
+
+def test_what_its_sender_recorded(ask):
+    with subprocess.Popen(
+        [sys.executable, "-m", "sigrec", "run", "--children", "-c", SENDS],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        answer = ask(int(process.stdout.readline()))
+        comm = open(f"/proc/{process.pid}/comm").read().strip()
+        process.communicate("end\n")
+    assert answer["cause"]["signal"] == "SIGKILL"
+    sender = answer["sender"]
+    assert (sender["kind"], sender["pid"], sender["uid"]) == ("process", process.pid, os.getuid())
+    assert sender["comm"] == comm and sender["argv"][-1] == SENDS
+    mine = open("/proc/self/comm").read().strip()
+    assert sender["parent"] == {"pid": ME, "comm": mine}
+    assert sources(answer) == [("recording", "seen"), ("parent", "told"), ("sender", "seen")]
