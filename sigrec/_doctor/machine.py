@@ -10,6 +10,7 @@ import sys
 from sigrec import SigrecError, __version__
 from sigrec._doctor.finding import Finding, names
 from sigrec._doctor.limit import queue_limit
+from sigrec._proc import pidfd
 from sigrec._proc.status import Status, status
 from sigrec._signals.names import name
 from sigrec._text import printable, shortened
@@ -197,6 +198,17 @@ def _kernel() -> Iterator[Finding]:
                 "ok",
                 "a forked child counts for itself from its first instruction",
             )
+    tells = pidfd.tells_of_the_reaped()
+    if tells is True:
+        yield Finding("pidfd", "ok", "any user who waits for a process is told how it ended")
+    else:
+        known = "its kernel has none" if tells is None else "they do not tell that to other users"
+        yield Finding(
+            "pidfd", "note", f"{known}: `sigrec why --wait` knows how a process ended where its user, "
+            "or root, asks before its parent does" if tells is False
+            else f"{known}: `sigrec why --wait` does not work here",
+            "Linux 6.15 or later tells everybody" if tells is False else "Linux 5.3 or later has them",
+        )  # fmt: skip
 
 
 def _sigtimedwait() -> str | None:

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import struct
+import sys
 import time
 from collections import namedtuple  # typing's takes ten times as long to import
 
@@ -152,3 +153,15 @@ def bystander(pid: int | None) -> Bystander | None:
         return Bystander(pid) if pid else None
     except (OSError, AttributeError):
         return None
+
+
+def tells_of_the_reaped() -> bool | None:
+    """Whether this kernel tells how a process ended after its parent has asked; None: it has no
+    pidfds. Tried, with a child that ends at once."""
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-I", "-S", "-c", ""], os.environ)
+    beside = bystander(pid)
+    os.waitpid(pid, 0)
+    if beside is None:
+        return None
+    with beside:
+        return _of_pidfd(beside.fd) is not None

@@ -18,13 +18,6 @@ ENDS = {
 }  # fmt: skip
 
 
-def tells():
-    """Whether this kernel tells how one ended that was waited for: Linux 6.15."""
-    with subprocess.Popen(["true"]) as process, Bystander(process.pid) as beside:
-        process.wait()
-        return beside.wait().source is not None
-
-
 @pytest.mark.parametrize("reaped", [True, False])
 @pytest.mark.parametrize("code", ENDS)
 def test_how_it_ended(code, reaped):
@@ -37,7 +30,7 @@ def test_how_it_ended(code, reaped):
             process.wait()
         ended = beside.wait(60)
         assert ended == beside.wait()  # again, after the process is gone
-    if reaped and ended.source is None:
+    if reaped and not pidfd.tells_of_the_reaped():
         pytest.skip("this kernel does not tell of one that was waited for")
     assert (ended.signal, ended.status) == ENDS[code]
     assert ended.source == ("pidfd" if reaped else "proc")
@@ -93,7 +86,7 @@ def test_another_users_process(tmp_path, reaped):
             if reaped:
                 process.wait()
             said = other.stdout.read().split()
-    if reaped and tells():
+    if reaped and pidfd.tells_of_the_reaped():
         assert said == ["9", "None", "pidfd"]
     else:
         assert said == ["None", "None", "None"]
