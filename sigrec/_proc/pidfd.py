@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import struct
-import sys
 import time
 from collections import namedtuple  # typing's takes ten times as long to import
 
@@ -158,7 +157,9 @@ def bystander(pid: int | None) -> Bystander | None:
 def tells_of_the_reaped() -> bool | None:
     """Whether this kernel tells how a process ended after its parent has asked; None: it has no
     pidfds. Tried, with a child that ends at once."""
-    pid = os.posix_spawn(sys.executable, [sys.executable, "-I", "-S", "-c", ""], os.environ)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
     beside = bystander(pid)
     os.waitpid(pid, 0)
     if beside is None:
