@@ -297,7 +297,6 @@ os.write(2, b"MARK")
     assert set(more) <= {"getpid"}
     # 20 here, and of the child: 3 signals that Python ignores, its exec, and our wait for it.
     assert more["getpid"] <= 25
-    assert ours.total() <= plain.total()
 
 
 def test_a_sender_is_named(handled):
