@@ -167,11 +167,15 @@ static void pass_on(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     struct ledger_entry *ledger = &process_recording()->ledger[signum];
     ledger_add(&ledger->undetailed, 1);
     ledger_add(&ledger->abandoned, 1);
+    if (atomic_load(&registry[signum].leaving))
+        return; /* as below, and just now */
     struct sigaction now, beneath;
     bool known = filter_allows(FILTERED_SIGACTION) && passive_sigaction(signum, NULL, &now) == 0;
-    if (known && now.sa_handler == SIG_DFL)
-        return; /* the kernel did, before we left: nobody may die of a signal that we took */
     bool in_place = known && registry_is_ours(&now);
+    /* The kernel did, before we left, and perhaps came back: nobody may die of a signal that
+     * we took. */
+    if (known && (now.sa_handler == SIG_DFL || (in_place && registry_has(signum))))
+        return;
     registry_beneath(signum, in_place ? &now : NULL, &beneath);
     if (in_place && registry_place(signum, &now) > 0)
         passive_sigaction(signum, &beneath, NULL); /* a library above put us back: we leave */

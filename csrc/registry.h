@@ -35,6 +35,7 @@ extern struct registered {
     struct sigaction found[REGISTRY_PLACES]; /* written before the handler can run there */
     int places;                              /* that are used */
     int place;                               /* where we are, or were last */
+    _Atomic bool leaving;                    /* not registered any more, and not given back yet */
     _Atomic bool spent;                      /* the lowest was to be called once: SA_RESETHAND */
     _Atomic uint32_t mode;                   /* enum ledger_mode */
 } registry[SIGREC_NSIG];
@@ -86,6 +87,9 @@ bool registry_in_place(int signum);
 /* Interpreter context: stops queueing; from here on the handler only counts
  * and passes on. */
 void registry_release(int signum);
+
+/* Interpreter context: after that, when the disposition has been given back, or is to stay. */
+void registry_left(int signum);
 
 /* NULL where the signal was never prepared. */
 struct queue *registry_queue(int signum);

@@ -102,6 +102,7 @@ cdef extern from "registry.h" nogil:
     void registry_mask(sigset_t *mask)
     uint64_t signal_bit(int signum)
     void registry_release(int signum)
+    void registry_left(int signum)
     bint registry_in_place(int signum)
     bint registry_has(int signum)
     queue *registry_queue(int signum)

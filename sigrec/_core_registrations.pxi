@@ -169,6 +169,7 @@ cdef int give_back(Handler one, bint ours) except -1:
     registry_release(signum)
     if ours:
         install_restore(signum, True)
+    registry_left(signum)
     process_set_mode(signum, MODE_UNREGISTERED, not ours)
     stacks[signum] = None
     given[signum] = UNTOUCHED
@@ -285,21 +286,48 @@ cdef int leave(Handler one, list errors) except -1:
             pthread_sigmask(SIG_SETMASK, &mask, NULL)
 
 
+cdef enum:
+    ARRIVE_US = 200  # between two looks
+    ARRIVE_LOOKS = 50  # where it may be that every thread blocks the signal
+    ARRIVE_MOST = 5000  # where the main thread does not, and is only waiting for a processor
+
+
+cdef bint main_thread_takes(int signum):
+    """Whether the main thread would be given the signal now, or when it comes out of our handler,
+    which runs with nearly all signals blocked: as far as can be seen."""
+    try:
+        with open(f"/proc/self/task/{getpid()}/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"SigBlk:"):
+                    blocked = int(line[7:], 16)
+                    return not blocked >> (signum - 1) & 1 or blocked.bit_count() > 50
+    except (OSError, ValueError):
+        pass
+    return False
+
+
 cpdef int let_arrive(int signum) except -1:
     """Called off the main thread too, and what the process was sent before is perhaps still on its
-    way to the main thread, which the kernel prefers: it may arrive while we handle it. Not for
-    long: perhaps every thread blocks the signal."""
+    way to the main thread, which the kernel prefers: it may arrive while we handle it. A second at
+    most."""
     cdef sigset_t mask, pending
-    cdef int i
+    cdef int look = 0
+    cdef bint there = True
     hold(signum, &mask)  # sigpending(2) shows what the calling thread blocks
-    with nogil:
-        for i in range(50):
+    try:
+        while True:
             sigemptyset(&pending)
             sigpending(&pending)
-            if not sigismember(&pending, signum):
+            there = sigismember(&pending, signum)
+            if not there or look >= ARRIVE_MOST:
                 break
-            usleep(200)
-    pthread_sigmask(SIG_SETMASK, &mask, NULL)
+            if look == ARRIVE_LOOKS and not main_thread_takes(signum):
+                break
+            look += 1
+            with nogil:
+                usleep(ARRIVE_US)
+    finally:
+        pthread_sigmask(SIG_SETMASK, &mask, NULL)
     return 0
 
 

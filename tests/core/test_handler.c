@@ -39,6 +39,7 @@ long syscall(long number, ...) {
         dequeued += result > 0;
         if (result > 0 && unregistered_meanwhile) {
             registry_release(unregistered_meanwhile);
+            registry_left(unregistered_meanwhile);
             unregistered_meanwhile = 0;
         }
     }
@@ -74,6 +75,7 @@ static void take(int signum) {
 
 static void give_back(int signum) {
     registry_release(signum);
+    registry_left(signum);
     CHECK(install_restore(signum, false));
 }
 
@@ -136,6 +138,7 @@ static void restores_flags_and_mask(void) {
     take(SIGUSR2);
     signal(SIGUSR2, SIG_DFL);
     registry_release(SIGUSR2);
+    registry_left(SIGUSR2);
     CHECK(!install_restore(SIGUSR2, false));
 }
 
@@ -287,6 +290,7 @@ static void a_replaced_signal_is_not_dequeued(void) {
     drain(flooded);
     give_back(flooded);
     registry_release(theirs);
+    registry_left(theirs);
     signal(theirs, SIG_DFL);
 }
 
