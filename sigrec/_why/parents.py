@@ -65,11 +65,13 @@ class Parents:
 
     @staticmethod
     def _read(parent: Recording) -> _OfPid:
-        changes = parent._sent.children() + [
-            ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
-            for e in parent.events(signal.SIGCHLD)
-            if e.si_pid is not None
-        ]
+        changes = parent._sent.children()
+        if parent._ledger.any_delivered((signal.SIGCHLD,)):  # else its history need not be read
+            changes += [
+                ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
+                for e in parent.events(signal.SIGCHLD)
+                if e.si_pid is not None
+            ]
         found: _OfPid = {}
         for change in sorted(changes, key=lambda change: change.monotonic_ns):
             if change.code in CHILD_ENDED or change.code in (CLD_STOPPED, CLD_CONTINUED):

@@ -186,7 +186,10 @@ def test_in_a_container_without_shared_memory(tmp_path):
 def test_an_unprivileged_user(tmp_path):
     """The process drops root before it begins: its interpreter may be where others cannot read."""
     code = """
-import sigrec._core, sigrec._reader.recording, sigrec._handling.registration, sigrec._recorder.own, sigrec._recorder.retention
+import importlib, pkgutil, sigrec
+for module in pkgutil.walk_packages(sigrec.__path__, "sigrec."):
+    if not module.name.endswith(("__main__", "sitecustomize", "_pytest_plugin")):
+        importlib.import_module(module.name)
 import datetime, faulthandler, importlib.util, mmap, pwd
 from sigrec.cli import doctor, parser
 parser().parse_args(["doctor"])

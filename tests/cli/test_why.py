@@ -311,7 +311,9 @@ def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
 
 def test_whom_it_believes_to_be_the_parent(tmp_path):
     child = RecordingBuilder(pid=7).write(tmp_path / "7.sigrec")
-    builder = RecordingBuilder(pid=8).slot(0, event(17, code=2, pid=7, detail=9))
+    builder = (
+        RecordingBuilder(pid=8).ledger(17, delivered=1).slot(0, event(17, code=2, pid=7, detail=9))
+    )
 
     def told(builder):
         builder.write(tmp_path / "8.sigrec")
@@ -319,10 +321,18 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
             return "was killed by SIGKILL, as its parent, PID 8" in why(recording)
 
     assert told(builder)
-    assert not told(RecordingBuilder(pid=8).slot(0, event(17, code=2, pid=6, detail=9)))
+    assert not told(
+        RecordingBuilder(pid=8).ledger(17, delivered=1).slot(0, event(17, code=2, pid=6, detail=9))
+    )
     # A stop is no end; and what was before it began is somebody else's.
-    assert not told(RecordingBuilder(pid=8).slot(0, event(17, code=5, pid=7, detail=19)))
-    early = RecordingBuilder(pid=8).slot(0, event(17, MONOTONIC - 1, code=2, pid=7, detail=9))
+    assert not told(
+        RecordingBuilder(pid=8).ledger(17, delivered=1).slot(0, event(17, code=5, pid=7, detail=19))
+    )
+    early = (
+        RecordingBuilder(pid=8)
+        .ledger(17, delivered=1)
+        .slot(0, event(17, MONOTONIC - 1, code=2, pid=7, detail=9))
+    )
     assert not told(early)
     assert not told(builder.set(pid_namespace=2))
     assert not told(builder.set(pid_namespace=1, boot_id=b"another"))
@@ -362,13 +372,12 @@ def test_a_stop_that_came_before_the_end(tmp_path):
     stop = event(17, MONOTONIC, code=5, pid=7, detail=19)
     go_on = event(17, MONOTONIC + 1, ordinal=1, code=6, pid=7, detail=18)
     end = event(17, MONOTONIC + SECOND, ordinal=2, code=2, pid=7, detail=9)
-    RecordingBuilder(pid=8).slot(0, stop).slot(1, end).write(tmp_path / "8.sigrec")
+    parent = RecordingBuilder(pid=8).ledger(17, delivered=2).slot(0, stop).slot(1, end)
+    parent.write(tmp_path / "8.sigrec")
     words = "was killed by SIGKILL, 1.0 s after it was stopped by SIGSTOP, as its parent, PID 8"
     with sigrec.open_recording(child) as recording:
         assert words in why(recording)
-        RecordingBuilder(pid=8).slot(0, stop).slot(1, go_on).slot(2, end).write(
-            tmp_path / "8.sigrec"
-        )
+        parent.slot(1, go_on).slot(2, end).write(tmp_path / "8.sigrec")
         assert "was killed by SIGKILL, as its parent, PID 8" in why(recording)
 
 

@@ -62,6 +62,8 @@ class Failed(Exception):
 
 # CPython itself prints that of a program that ignores a signal while another thread takes it.
 RACE = re.compile(r"Traceback .*\n(?:  .*\n)*OSError: Signal \d+ ignored due to race condition\n?")
+# Of handlers that raised while others of their signal waited: the first of them surfaced.
+TOLD = re.compile(r"sigrec: and [\d,]+ more exceptions? of signal handlers\n?")
 
 # --- the plan ------------------------------------------------------------------------
 
@@ -487,7 +489,7 @@ def _play(plan, directory, target, tracer, exact, totals):
         wrong.append(f"seed {plan['seed']}: leak: {end['before']} before, {end['after']} after")
     if status:
         wrong.append(f"seed {plan['seed']}: exit status {status}: {target.stderr()}")
-    elif complaint := RACE.sub("", target.stderr()):
+    elif complaint := TOLD.sub("", RACE.sub("", target.stderr())):
         wrong.append(f"seed {plan['seed']}: on its stderr: {complaint}")
     return wrong + [f"seed {plan['seed']}: {complaint}" for complaint in target.complaints]
 

@@ -5,7 +5,7 @@ import pytest
 from tests.reader import fuzz, fuzz_coverage
 
 
-@pytest.mark.parametrize("files", [100, pytest.param(250, marks=pytest.mark.long)])
+@pytest.mark.parametrize("files", [40, pytest.param(250, marks=pytest.mark.long)])
 @pytest.mark.parametrize("part", range(4))
 def test_hostile_recordings(part, files, tmp_path, monkeypatch):
     monkeypatch.setattr(fuzz, "SECONDS", 300)  # the machine may be slow, but not that slow
