@@ -92,10 +92,8 @@ const struct recording *process_recording(void) {
         atomic_load_explicit(&process_self->recording, memory_order_acquire);
     if (own)
         return own;
-    /* Acquire: pairs with the release in take_spare(). */
-    return atomic_load_explicit(&process_self->spare, memory_order_acquire) == SPARE_TAKEN
-               ? &spare
-               : &nursery;
+    /* Pairs with the store in take_spare(). */
+    return atomic_load(&process_self->spare) == SPARE_TAKEN ? &spare : &nursery;
 }
 
 /* From state `from`; another thread that comes in between counts in the nursery. */
@@ -108,11 +106,15 @@ static bool take_spare(uint32_t from) {
     /* A signal that ends us comes after this, and is written there. */
     sigset_t all, before;
     sigfillset(&all);
+    /* But a fault whose signal is blocked kills at once: sigprocmask(2). */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        sigdelset(&all, faults[i]);
     bool blocked =
         filter_allows(FILTERED_SIGPROCMASK) && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
     bool taken = spare_take(&spare);
-    /* Release: whoever sees it taken sees it whole. */
-    atomic_store_explicit(state, taken ? SPARE_TAKEN : SPARE_MISSED, memory_order_release);
+    /* Whoever sees it taken sees it whole. */
+    atomic_store(state, taken ? SPARE_TAKEN : SPARE_MISSED);
     if (blocked)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     return taken;

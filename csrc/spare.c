@@ -87,8 +87,8 @@ static uint64_t pid_namespace(void) {
 static void drop(struct spare *spare) {
     if (!atomic_load_explicit(&spare->there, memory_order_relaxed))
         return;
-    /* Release: who is forked by another thread just now does not see it half gone. */
-    atomic_store_explicit(&spare->there, false, memory_order_release);
+    /* Who is forked by another thread just now does not see it half gone. */
+    atomic_store(&spare->there, false);
     recording_unmap(&spare->recording);
 }
 
@@ -107,8 +107,8 @@ static void make(struct spare *spare) {
         const uint64_t moment[2] = {monotonic_ns(), (uint64_t)forking.pid ^ spare->serial};
         memcpy(header->id, moment, sizeof header->id);
     }
-    /* Release: whoever sees it sees it whole. */
-    atomic_store_explicit(&spare->there, true, memory_order_release);
+    /* Whoever sees it sees it whole. */
+    atomic_store(&spare->there, true);
 }
 
 static bool is_free(const struct spare *spare) {
@@ -116,13 +116,9 @@ static bool is_free(const struct spare *spare) {
            atomic_load_explicit(&spare->recording.header->pid, memory_order_relaxed) == 0;
 }
 
-static bool hold(struct spare *spare) {
-    return !atomic_exchange_explicit(&spare->held, true, memory_order_acquire);
-}
+static bool hold(struct spare *spare) { return !atomic_exchange(&spare->held, true); }
 
-static void let_go(struct spare *spare) {
-    atomic_store_explicit(&spare->held, false, memory_order_release);
-}
+static void let_go(struct spare *spare) { atomic_store(&spare->held, false); }
 
 static void make_undisturbed(struct spare *spare) {
     int saved_errno = errno;
@@ -237,10 +233,9 @@ bool spare_take(struct recording *recording) {
         int32_t nobody = 0;
         if (!hold(next))
             continue;
-        /* Acquire: who has it has it whole. */
-        if (atomic_load_explicit(&next->there, memory_order_acquire) &&
-            atomic_compare_exchange_strong_explicit(&next->recording.header->pid, &nobody, pid,
-                                                    memory_order_acquire, memory_order_relaxed))
+        /* Who has it has it whole. */
+        if (atomic_load(&next->there) &&
+            atomic_compare_exchange_strong(&next->recording.header->pid, &nobody, pid))
             spare = next;
         else
             let_go(next);
@@ -288,7 +283,7 @@ void spare_discard(void) {
         if (!hold(spare))
             continue;
         /* A child that is faster keeps it, and has what we would remove renamed. */
-        if (atomic_load_explicit(&spare->there, memory_order_acquire) && spare->maker == pid &&
+        if (atomic_load(&spare->there) && spare->maker == pid &&
             atomic_compare_exchange_strong(&spare->recording.header->pid, &nobody, RETIRED)) {
             static char name[PATH_SIZE];
             spare_name(put_text(put_text(name, directory_path), "/"), spare);

@@ -205,8 +205,7 @@ MUTANTS = [
            "what another has mapped there is wiped", "test_memory"),
     # --- recordings for forked children
     Mutant("spare-claimed-by-plain-store", "csrc/spare.c",
-           "            atomic_compare_exchange_strong_explicit(&next->recording.header->pid, &nobody, pid,\n"
-           "                                                    memory_order_acquire, memory_order_relaxed))",
+           "            atomic_compare_exchange_strong(&next->recording.header->pid, &nobody, pid))",
            "            ((void)nobody, atomic_store(&next->recording.header->pid, pid), true))",
            "two children have one recording", "test_spare"),
     Mutant("spare-over-a-recording", "csrc/spare.c", "path, RENAME_NOREPLACE) == 0)", "path, 0) == 0)",
