@@ -115,21 +115,27 @@ def __getattr__(name: str) -> object:
         return _import_core()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    with _importing():
+    lock = _import_lock()
+    locked = lock.acquire(timeout=_LOCK_WAITS_S)
+    try:
         # Not by importlib, which is one more file to open, where there may be no descriptor left.
         value: object = getattr(__import__(f"sigrec.{_MODULES[name]}", fromlist=[name]), name)
+    finally:
+        if locked:
+            lock.release()
     globals()[name] = value
     return value
 
 
-_FORK_WAITS_S = 1.0
+_LOCK_WAITS_S = 1.0
 _lock: RLock | None = None
 
 
-def _importing() -> RLock:
+def _import_lock() -> RLock:
     """Held while a module is imported because of a name, and by os.fork(): a child that is forked
-    while another thread imports finds that module locked for ever. fork() waits no longer than
-    _FORK_WAITS_S: it may be called in a handler, which must not wait for what it interrupts."""
+    while another thread imports finds that module locked for ever. Nobody waits for it longer than
+    _LOCK_WAITS_S: a handler may be what waits, and what a handler raises can keep its holder from
+    releasing it."""
     global _lock
     if _lock is None:
         import _thread
@@ -139,7 +145,7 @@ def _importing() -> RLock:
         forking: dict[int, bool] = {}  # by thread: whether it got the lock
 
         def before() -> None:
-            forking[_thread.get_ident()] = lock.acquire(timeout=_FORK_WAITS_S)
+            forking[_thread.get_ident()] = lock.acquire(timeout=_LOCK_WAITS_S)
 
         def after() -> None:
             if forking.pop(_thread.get_ident(), False):
