@@ -127,7 +127,7 @@ def __getattr__(name: str) -> object:
     return value
 
 
-_LOCK_WAITS_S = 1.0
+_LOCK_WAITS_S = 5.0
 _lock: RLock | None = None
 
 

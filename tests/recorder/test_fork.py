@@ -349,6 +349,7 @@ def test_a_fork_while_another_thread_imports(child):
         inside.wait()
         pid = os.fork()
         if not pid:
+            signal.alarm(60)  # rather than a child that nobody ends
             sigrec.stream
             os._exit(0)
         say(os.waitpid(pid, 0)[1])
@@ -375,6 +376,7 @@ def test_a_fork_while_other_threads_register(child):
         for _ in range(50):
             pid = os.fork()
             if not pid:
+                signal.alarm(60)
                 with_room(signal.raise_signal, RT)
                 settle(RT)
                 sigrec.register(RT + 1, lambda signum, frame: None, deliver="thread")
