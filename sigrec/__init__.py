@@ -11,8 +11,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _thread import RLock
-
     from sigrec._errors import NoRecordingError, RecordingError, SigrecError, WrongThreadError
     from sigrec._handling.flag import Flag
     from sigrec._handling.manager import SignalManager
@@ -115,45 +113,10 @@ def __getattr__(name: str) -> object:
         return _import_core()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    lock = _import_lock()
-    locked = lock.acquire(timeout=_LOCK_WAITS_S)
-    try:
-        # Not by importlib, which is one more file to open, where there may be no descriptor left.
-        value: object = getattr(__import__(f"sigrec.{_MODULES[name]}", fromlist=[name]), name)
-    finally:
-        if locked:
-            lock.release()
+    # Not by importlib, which is one more file to open, where there may be no descriptor left.
+    value: object = getattr(__import__(f"sigrec.{_MODULES[name]}", fromlist=[name]), name)
     globals()[name] = value
     return value
-
-
-_LOCK_WAITS_S = 5.0
-_lock: RLock | None = None
-
-
-def _import_lock() -> RLock:
-    """Held while a module is imported because of a name, and by os.fork(): a child that is forked
-    while another thread imports finds that module locked for ever. Nobody waits for it longer than
-    _LOCK_WAITS_S: a handler may be what waits, and what a handler raises can keep its holder from
-    releasing it."""
-    global _lock
-    if _lock is None:
-        import _thread
-        import os
-
-        lock = _thread.RLock()
-        forking: dict[int, bool] = {}  # by thread: whether it got the lock
-
-        def before() -> None:
-            forking[_thread.get_ident()] = lock.acquire(timeout=_LOCK_WAITS_S)
-
-        def after() -> None:
-            if forking.pop(_thread.get_ident(), False):
-                lock.release()
-
-        _lock = lock
-        os.register_at_fork(before=before, after_in_parent=after, after_in_child=after)
-    return _lock
 
 
 def _import_core() -> object:

@@ -134,7 +134,7 @@ def test_the_senders_own_word_is_no_proof(ask, tmp_path):
 def test_what_a_parent_was_told(ask, tmp_path):
     child = RecordingBuilder(pid=7).write(tmp_path / "7.sigrec")
     end = event(17, MONOTONIC + SECOND, code=2, pid=7, detail=9)
-    RecordingBuilder(pid=8).slot(0, end).write(tmp_path / "8.sigrec")
+    RecordingBuilder(pid=8).ledger(17, delivered=1).slot(0, end).write(tmp_path / "8.sigrec")
     answer = ask(child)
     assert answer["cause"]["signal"] == "SIGKILL"
     assert answer["sender"] == {**dict.fromkeys(SENDER), "kind": "unknown"}
@@ -191,7 +191,9 @@ def test_each_recording_is_opened_once(tmp_path, run_directory, monkeypatch, cap
     monkeypatch.setattr(places, "of_others", list)
     for pid in range(100, 120):
         end = event(17, MONOTONIC + SECOND, code=2, pid=pid + 1, detail=9)
-        RecordingBuilder(pid=pid).slot(0, end).write(run_directory / f"{pid}.sigrec")
+        RecordingBuilder(pid=pid).ledger(17, delivered=1).slot(0, end).write(
+            run_directory / f"{pid}.sigrec"
+        )
     opened = []
     really = opening.open_file
     monkeypatch.setattr(
