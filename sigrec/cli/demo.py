@@ -77,6 +77,8 @@ def _round(
     library: str, name: str, queued: bool, progress: Progress, cpus: list[int]
 ) -> dict[str, int]:
     """Floods one receiver; what was sent, and what it says of it."""
+    from sigrec import _core  # the other verbs work without it
+
     receiver = subprocess.Popen(
         # -P: the installed sigrec, and not a source tree that we happen to stand in.
         [sys.executable, "-P", "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
@@ -89,8 +91,6 @@ def _round(
         _pin(receiver.pid, cpus)
         if receiver.stdout.readline() != "ready\n":
             raise SigrecError("demo: the receiving process did not start")
-        from sigrec import _core  # stats works without it
-
         sent = 0
         for _ in range(SLICES):
             count, _, _ = _core.flood(
@@ -106,11 +106,12 @@ def _round(
         receiver.wait(timeout=30)  # a clean exit removes its recording
         return {"sent": sent, "delivered": int(answer[0]), "handled": int(answer[1])}
     finally:
-        receiver.stdin.close()
-        receiver.stdout.close()
+        # Killed before its pipes close: it would complain of the end of its input.
         if receiver.poll() is None:
             receiver.kill()
             receiver.wait()
+        receiver.stdin.close()
+        receiver.stdout.close()
 
 
 def _show(results: dict[tuple[str, str], dict[str, int]]) -> str:
