@@ -15,6 +15,7 @@ CORE = [
     "ledger",
     "owner",
     "memory",
+    "proc",
     "sender",
     "recording",
     "spare",
@@ -61,7 +62,9 @@ setup(
             "sigrec._core",
             ["sigrec/_core.pyx", *(f"csrc/{name}.c" for name in CORE)],
             include_dirs=["csrc"],
-            depends=[f"csrc/{name}.h" for name in ({*CORE, "clock"} - {"unsupported"})],
+            depends=[
+                f"csrc/{name}.h" for name in ({*CORE, "clock", "signals", "text"} - {"unsupported"})
+            ],
             extra_compile_args=compile_args,
             extra_link_args=link_args,
         )

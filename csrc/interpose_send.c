@@ -13,11 +13,12 @@
 
 #include "filter.h"
 #include "passive.h"
+#include "proc.h"
 #include "process.h"
 #include "sent.h"
+#include "text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -110,36 +111,18 @@ static int our_pthread_sigqueue(pthread_t thread, int signum, const union sigval
 }
 #endif
 
-/* Whose pidfd it is: proc_pid_fdinfo(5). 0: not known. The raw calls: glibc's
- * open, read and close are cancellation points. */
+/* Whose pidfd it is: proc_pid_fdinfo(5). 0: not known. */
 static pid_t pid_of(int pidfd) {
-    char path[40] = "/proc/self/fdinfo/", text[512], digits[10];
-    size_t n = 0, at = strlen(path);
-    unsigned rest = (unsigned)pidfd;
-    do
-        digits[n++] = (char)('0' + rest % 10);
-    while (rest /= 10);
-    while (n)
-        path[at++] = digits[--n];
-    path[at] = 0;
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    long got = syscall(SYS_read, fd, text, sizeof text - 1);
-    syscall(SYS_close, fd);
-    text[got > 0 ? got : 0] = 0;
+    char path[40], text[512];
+    text_put_number(text_put(path, "/proc/self/fdinfo/"), (unsigned)pidfd);
+    proc_read(path, text, sizeof text);
     const char *line = strstr(text, "\nPid:\t");
-    int pid = 0;
-    for (const char *c = line ? line + 6 : ""; *c >= '0' && *c <= '9'; c++)
-        pid = 10 * pid + (*c - '0');
-    return pid;
+    return line ? (pid_t)text_number(line + 6) : 0; /* no number: "-1", of one that was reaped */
 }
 
 static struct sent_call begin_pidfd(int pidfd, int signum) {
     int saved_errno = errno;
-    bool may_look = filter_allows(FILTERED_OPEN) && filter_allows(FILTERED_READ) &&
-                    filter_allows(FILTERED_CLOSE);
-    pid_t pid = pidfd >= 0 && may_look && recorded(signum) ? pid_of(pidfd) : 0;
+    pid_t pid = pidfd >= 0 && recorded(signum) ? pid_of(pidfd) : 0;
     errno = saved_errno;
     return begin(SENT_PIDFD, signum, pid, 0, 0);
 }

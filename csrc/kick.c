@@ -152,7 +152,7 @@ static bool run_thread(int32_t pid) {
     if (atomic_exchange(&again.has, pid) == pid)
         return true; /* it goes on */
     sigset_t all, old;
-    registry_mask(&all); /* signals are for threads that can run Python */
+    signals_but_faults(&all); /* signals are for threads that can run Python */
     pthread_sigmask(SIG_BLOCK, &all, &old);
     pthread_t thread;
     int error = pthread_create(&thread, NULL, kick_as_a_timer, (void *)(intptr_t)pid);

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "filter.h"
 #include "memory.h"
+#include "signals.h"
 #include "spare.h"
 
 #include <errno.h>
@@ -105,11 +106,7 @@ static bool take_spare(uint32_t from) {
         return false;
     /* A signal that ends us comes after this, and is written there. */
     sigset_t all, before;
-    sigfillset(&all);
-    /* But a fault whose signal is blocked kills at once: sigprocmask(2). */
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-        sigdelset(&all, faults[i]);
+    signals_but_faults(&all);
     bool blocked =
         filter_allows(FILTERED_SIGPROCMASK) && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
     bool taken = spare_take(&spare);

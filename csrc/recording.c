@@ -356,37 +356,23 @@ struct sender_entry *recording_write(const struct recording *recording, const st
     return sender;
 }
 
-/* Returns how many of the ring's tickets have been moved. */
-static uint64_t fold_ring(const struct ring *from, uint64_t next,
-                          void (*to)(const struct recording *, const struct event *),
-                          const struct recording *recording) {
+/* Returns how many of the ring's tickets have been moved: to a ring, or, NULL, to the history. */
+static uint64_t fold_ring(const struct ring *from, uint64_t next, const struct recording *to,
+                          const struct ring *ring) {
     uint64_t head = atomic_load_explicit(from->head, memory_order_relaxed);
     if (head - next > from->capacity)
         next = head - from->capacity;
     for (; next < head; next++) {
         struct event event;
-        if (ring_read(from, next, &event))
-            to(recording, &event);
+        if (!ring_read(from, next, &event))
+            continue;
+        if (ring)
+            ring_push(ring, &event, &(uint64_t){0});
+        else if (!write_history(to, &event))
+            /* Its `recorded` was folded before: what does not fit counts as overwritten. */
+            ledger_add(&to->ledger[event.signo].overwritten, 1);
     }
     return next;
-}
-
-static void to_history(const struct recording *to, const struct event *event) {
-    /* Its `recorded` was folded before: what does not fit counts as overwritten. */
-    if (!write_history(to, event))
-        ledger_add(&to->ledger[event->signo].overwritten, 1);
-}
-
-static void to_sent(const struct recording *to, const struct event *event) {
-    ring_push(&to->sent, event, &(uint64_t){0});
-}
-
-static void to_endings(const struct recording *to, const struct event *event) {
-    ring_push(&to->endings, event, &(uint64_t){0});
-}
-
-static void to_children(const struct recording *to, const struct event *event) {
-    ring_push(&to->children, event, &(uint64_t){0});
 }
 
 void recording_fold(const struct recording *from, const struct recording *to,
@@ -394,10 +380,10 @@ void recording_fold(const struct recording *from, const struct recording *to,
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
         ledger_fold(&from->ledger[signum], &from->recent, &to->ledger[signum], &to->recent);
     sender_fold(from->senders, to->senders);
-    next[RING_HISTORY] = fold_ring(&from->history, next[RING_HISTORY], to_history, to);
-    next[RING_SENT] = fold_ring(&from->sent, next[RING_SENT], to_sent, to);
-    next[RING_ENDINGS] = fold_ring(&from->endings, next[RING_ENDINGS], to_endings, to);
-    next[RING_CHILDREN] = fold_ring(&from->children, next[RING_CHILDREN], to_children, to);
+    next[RING_HISTORY] = fold_ring(&from->history, next[RING_HISTORY], to, NULL);
+    next[RING_SENT] = fold_ring(&from->sent, next[RING_SENT], to, &to->sent);
+    next[RING_ENDINGS] = fold_ring(&from->endings, next[RING_ENDINGS], to, &to->endings);
+    next[RING_CHILDREN] = fold_ring(&from->children, next[RING_CHILDREN], to, &to->children);
 }
 
 void recording_anchor(const struct recording *recording) {

@@ -25,7 +25,7 @@ static void make_action(struct sigaction *action, registry_handler handler, int 
     memset(action, 0, sizeof *action);
     action->sa_sigaction = handler;
     action->sa_flags = SA_SIGINFO | flags;
-    registry_mask(&action->sa_mask);
+    signals_but_faults(&action->sa_mask);
 }
 
 void registry_action(struct sigaction *action, int flags) {
@@ -67,13 +67,6 @@ void registry_beneath(int signum, const struct sigaction *ours, struct sigaction
     if (place == 0 && (action->sa_flags & (int)SA_RESETHAND) && action->sa_handler != SIG_IGN &&
         atomic_exchange(&entry->spent, true))
         action->sa_handler = SIG_DFL;
-}
-
-void registry_mask(sigset_t *mask) {
-    sigfillset(mask);
-    for (int signum = 1; signum < SIGREC_NSIG; signum++)
-        if (signal_is_fault(signum))
-            sigdelset(mask, signum);
 }
 
 uint64_t registry_signals(void) { return atomic_load(&signals); }

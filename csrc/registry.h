@@ -26,6 +26,7 @@
 
 #include "ledger.h"
 #include "queue.h"
+#include "signals.h"
 
 #define REGISTRY_PLACES 4
 
@@ -49,8 +50,8 @@ void registry_start(registry_handler registered, registry_handler recorded);
 /* Signal context. The handler, for who stands in its place. */
 void registry_deliver(int signum, siginfo_t *info, void *context);
 
-/* Any context. Our handler as a disposition; is this it; the mask that it runs
- * with where no handler of the program's own says otherwise. */
+/* Any context. Our handler as a disposition; is this it. Its mask holds all but the
+ * faults, where no handler of the program's own says otherwise. */
 void registry_action(struct sigaction *action, int flags);
 bool registry_is_ours(const struct sigaction *action);
 void registry_recording_action(struct sigaction *action);
@@ -62,17 +63,6 @@ int registry_place(int signum, const struct sigaction *action);
 
 /* Signal context. What to call, after we have left, in place of that action of ours. */
 void registry_beneath(int signum, const struct sigaction *ours, struct sigaction *action);
-void registry_mask(sigset_t *mask);
-
-/* The bit of a signal in a 64-bit set, as in the kernel's sigset_t. */
-static inline uint64_t signal_bit(int signum) { return UINT64_C(1) << (signum - 1); }
-
-/* A signal that a thread brings upon itself. Blocked, it kills at once, even where
- * someone would repair the fault: sigprocmask(2). */
-static inline bool signal_is_fault(int signum) {
-    return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE || signum == SIGILL ||
-           signum == SIGABRT || signum == SIGTRAP || signum == SIGSYS;
-}
 
 /* Any context. The signals that end in our own dispatch. */
 uint64_t registry_signals(void);

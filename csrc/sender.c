@@ -2,15 +2,10 @@
 #define _GNU_SOURCE
 #include "sender.h"
 
-#include "filter.h"
+#include "proc.h"
+#include "text.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
-
-#ifdef __linux__
-#include <sys/syscall.h>
-#endif
 
 #define USED (UINT64_C(1) << 63)
 #define PROBES 16
@@ -63,43 +58,13 @@ struct sender_entry *sender_count(struct sender_entry *table, const struct event
     return entry;
 }
 
-#ifdef __linux__
-/* A descriptor that could not be closed: no more of these. */
-static _Atomic bool cannot_close;
-
-static bool may_look(void) {
-    return filter_allows(FILTERED_OPEN) && filter_allows(FILTERED_READ) &&
-           filter_allows(FILTERED_CLOSE) &&
-           !atomic_load_explicit(&cannot_close, memory_order_relaxed);
-}
-
-/* The raw calls: glibc's open, read and close are cancellation points. */
-static size_t read_comm(uint32_t pid, char name[16]) {
-    char path[32] = "/proc/", digits[10];
-    size_t n = 0, at = 6;
-    do
-        digits[n++] = (char)('0' + pid % 10);
-    while (pid /= 10);
-    while (n)
-        path[at++] = digits[--n];
-    memcpy(path + at, "/comm", 6);
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    long got = syscall(SYS_read, fd, name, 16);
-    if (syscall(SYS_close, fd) != 0)
-        atomic_store_explicit(&cannot_close, true, memory_order_relaxed);
-    return got > 0 ? (size_t)got : 0;
-}
-#endif
-
 void sender_name(struct sender_entry *entry, uint64_t now_ns) {
-#ifdef __linux__
     uint64_t key = atomic_load_explicit(&entry->key, memory_order_relaxed);
-    char name[16] = {0};
-    if ((key >> 40 & 0xff) != SENDER_PROCESS || !(uint32_t)key || !may_look())
+    char path[32], name[17] = {0}; /* 15 characters and a newline: proc_pid_comm(5) */
+    if ((key >> 40 & 0xff) != SENDER_PROCESS || !(uint32_t)key)
         return;
-    size_t n = read_comm((uint32_t)key, name);
+    text_put(text_put_number(text_put(path, "/proc/"), (uint32_t)key), "/comm");
+    size_t n = proc_read(path, name, sizeof name);
     if (!n)
         return;
     if (name[n - 1] == '\n')
@@ -114,10 +79,6 @@ void sender_name(struct sender_entry *entry, uint64_t now_ns) {
     }
     /* Release: whoever sees the time sees the name. */
     atomic_store_explicit(&entry->named_ns, now_ns, memory_order_release);
-#else
-    (void)entry;
-    (void)now_ns;
-#endif
 }
 
 void sender_fold(struct sender_entry *from, struct sender_entry *to) {

@@ -48,7 +48,7 @@ static void put_on_bus(void) {
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_bus;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    registry_mask(&action.sa_mask);
+    signals_but_faults(&action.sa_mask);
     sigaction(SIGBUS, &action, NULL);
 }
 

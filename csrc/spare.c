@@ -4,6 +4,9 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "proc.h"
+#include "signals.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,35 +49,19 @@ static struct {
 static _Atomic uint64_t serial;
 static _Atomic unsigned turn; /* which spare the child that is forked next tries first */
 
-/* --- text without stdio, which is not async-signal-safe: signal-safety(7) ---------- */
-
-static char *put_text(char *at, const char *text) {
-    size_t n = strlen(text);
-    memcpy(at, text, n + 1);
-    return at + n;
-}
-
-static char *put_number(char *at, uint64_t number) {
-    char digits[24];
-    size_t n = sizeof digits;
-    digits[--n] = 0;
-    do
-        digits[--n] = (char)('0' + number % 10);
-    while (number /= 10);
-    return put_text(at, digits + n);
-}
+/* --- names -------------------------------------------------------------------------- */
 
 /* As sigrec/_reader/places.py has it. */
 static char *put_process(char *at, int32_t pid, uint64_t namespace) {
-    at = put_number(at, (uint64_t)pid);
+    at = text_put_number(at, (uint64_t)pid);
     if (namespace && namespace != FIRST_NAMESPACE)
-        at = put_number(put_text(at, "@"), namespace);
+        at = text_put_number(text_put(at, "@"), namespace);
     return at;
 }
 
 static void spare_name(char *at, const struct spare *spare) {
-    at = put_process(put_text(at, "."), spare->maker, spare->recording.header->pid_namespace);
-    put_text(put_number(put_text(at, "."), spare->serial), ".spare");
+    at = put_process(text_put(at, "."), spare->maker, spare->recording.header->pid_namespace);
+    text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
 }
 
 /* --- before the fork ---------------------------------------------------------------- */
@@ -97,8 +84,8 @@ static void make(struct spare *spare) {
     drop(spare);
     spare->maker = forking.pid;
     spare->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed);
-    char *at = put_process(put_text(name, "."), forking.pid, forking.namespace);
-    put_text(put_number(put_text(at, "."), spare->serial), ".spare");
+    char *at = put_process(text_put(name, "."), forking.pid, forking.namespace);
+    text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
     if (recording_spare(&spare->recording, directory_path, name, capacity_wanted, &template) != 0)
         return; /* no room, say: another time */
     struct recording_header *header = spare->recording.header;
@@ -123,7 +110,7 @@ static void let_go(struct spare *spare) { atomic_store(&spare->held, false); }
 static void make_undisturbed(struct spare *spare) {
     int saved_errno = errno;
     sigset_t all, before;
-    sigfillset(&all);
+    signals_but_faults(&all);
     /* fork(2) may be called in a handler: not within this, then. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     make(spare);
@@ -176,7 +163,7 @@ int spare_keep(const char *directory, uint64_t capacity) {
             return error;
         hooked = true;
     }
-    put_text(directory_path, directory);
+    text_put(directory_path, directory);
     return 0;
 }
 
@@ -187,31 +174,20 @@ bool spare_kept(void) { return directory_path[0] != 0; }
 /* proc_pid_stat(5): field 22; the name, field 2, may hold anything. 0: unknown. */
 static uint64_t start_ticks(void) {
     static char text[1024]; /* not on the stack: it may be a small one, sigaltstack(2) */
-    if (!filter_allows(FILTERED_OPEN) || !filter_allows(FILTERED_READ) ||
-        !filter_allows(FILTERED_CLOSE))
-        return 0;
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    long n = syscall(SYS_read, fd, text, sizeof text - 1);
-    syscall(SYS_close, fd);
-    text[n < 0 ? 0 : n] = 0;
+    proc_read("/proc/self/stat", text, sizeof text);
     const char *at = strrchr(text, ')');
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
-    uint64_t ticks = 0;
-    for (at = at ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
-        ticks = 10 * ticks + (uint64_t)(*at - '0');
-    return ticks;
+    return at ? text_number(at + 1) : 0;
 }
 
 /* Never takes the place of what has a name: RENAME_NOREPLACE. */
 static bool give_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
     static char from[PATH_SIZE];
-    spare_name(put_text(put_text(from, directory_path), "/"), spare);
-    char *stem = put_process(put_text(put_text(path, directory_path), "/"), pid, namespace);
+    spare_name(text_put(text_put(from, directory_path), "/"), spare);
+    char *stem = put_process(text_put(text_put(path, directory_path), "/"), pid, namespace);
     for (uint64_t number = 1; number <= NAMES; number++) {
-        put_text(number > 1 ? put_number(put_text(stem, "+"), number) : stem, ".sigrec");
+        text_put(number > 1 ? text_put_number(text_put(stem, "+"), number) : stem, ".sigrec");
         if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
             return true;
         if (errno != EEXIST)
@@ -286,7 +262,7 @@ void spare_discard(void) {
         if (atomic_load(&spare->there) && spare->maker == pid &&
             atomic_compare_exchange_strong(&spare->recording.header->pid, &nobody, RETIRED)) {
             static char name[PATH_SIZE];
-            spare_name(put_text(put_text(name, directory_path), "/"), spare);
+            spare_name(text_put(text_put(name, directory_path), "/"), spare);
             unlink(name);
         }
         let_go(spare);

@@ -98,9 +98,11 @@ cdef extern from "sigbus.h" nogil:
     void sigbus_take()
     void sigbus_give_back()
 
-cdef extern from "registry.h" nogil:
-    void registry_mask(sigset_t *mask)
+cdef extern from "signals.h" nogil:
     uint64_t signal_bit(int signum)
+    void signals_but_faults(sigset_t *set)
+
+cdef extern from "registry.h" nogil:
     void registry_release(int signum)
     void registry_left(int signum)
     bint registry_in_place(int signum)

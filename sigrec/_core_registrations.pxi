@@ -72,7 +72,7 @@ cdef void hold(int signum, sigset_t *before) noexcept:
     """This thread does not get the signal. Others it does get: handlers may run. Nor is one of a
     fault held, which kills where it is blocked."""
     cdef sigset_t one, may_be_blocked
-    registry_mask(&may_be_blocked)
+    signals_but_faults(&may_be_blocked)
     sigemptyset(&one)
     if sigismember(&may_be_blocked, signum):
         sigaddset(&one, signum)

@@ -216,7 +216,7 @@ def start_dispatcher(run) -> None:
     if not dispatcher:
         dispatcher_ends = False
         Py_INCREF(run)
-        registry_mask(&all_signals)  # not the faults
+        signals_but_faults(&all_signals)
         pthread_sigmask(SIG_BLOCK, &all_signals, &mask)
         ident = PyThread_start_new_thread(boot, <void *>run)
         pthread_sigmask(SIG_SETMASK, &mask, NULL)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "proc.h"
+
+#include "filter.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+
+/* A descriptor that could not be closed: no more of these. */
+static _Atomic bool cannot_close;
+
+static bool may_read(void) {
+    return filter_allows(FILTERED_OPEN) && filter_allows(FILTERED_READ) &&
+           filter_allows(FILTERED_CLOSE) &&
+           !atomic_load_explicit(&cannot_close, memory_order_relaxed);
+}
+
+/* The raw calls: glibc's open, read and close are cancellation points. */
+size_t proc_read(const char *path, char *text, size_t size) {
+    text[0] = 0;
+    if (!may_read())
+        return 0;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    long n = syscall(SYS_read, fd, text, size - 1);
+    if (syscall(SYS_close, fd) != 0)
+        atomic_store_explicit(&cannot_close, true, memory_order_relaxed);
+    text[n > 0 ? n : 0] = 0;
+    return n > 0 ? (size_t)n : 0;
+}
+#endif

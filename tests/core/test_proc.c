@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ * Files of /proc, and numbers as text, without what a handler may not call. */
+#define _GNU_SOURCE
+#include "proc.h"
+
+#include "check.h"
+#include "filter.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void numbers_are_as_stdio_writes_them(void) {
+    static const uint64_t numbers[] = {0, 9, 10, 4194304, UINT32_MAX, UINT64_MAX};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        char text[64], wanted[64];
+        char *end = text_put(text_put_number(text_put(text, "<"), numbers[i]), ">");
+        snprintf(wanted, sizeof wanted, "<%llu>", (unsigned long long)numbers[i]);
+        CHECK_EQ(strcmp(text, wanted), 0);
+        CHECK_EQ(end - text, strlen(wanted));
+        CHECK_EQ(text_number(text + 1), numbers[i]);
+    }
+    CHECK_EQ(text_number("77\n"), 77);
+    CHECK_EQ(text_number("-1"), 0);
+    CHECK_EQ(text_number(""), 0);
+}
+
+static void a_file_is_a_string_of_what_fits(void) {
+    char text[64], path[64];
+    size_t n = proc_read("/proc/self/stat", text, sizeof text);
+    CHECK_EQ(n, sizeof text - 1);
+    CHECK_EQ(strlen(text), n);
+    CHECK_EQ(text_number(text), getpid());
+    text_put(text_put_number(text_put(path, "/proc/"), (uint64_t)getpid()), "/comm");
+    CHECK_EQ(proc_read(path, text, sizeof text), strlen("test_proc\n"));
+    CHECK_EQ(proc_read("/proc/self/nothing", text, sizeof text), 0);
+    CHECK_EQ(text[0], 0);
+}
+
+static void no_descriptor_is_left(void) {
+    char text[8];
+    int next = dup(0);
+    close(next);
+    for (int n = 0; n < 5; n++)
+        CHECK(proc_read("/proc/self/stat", text, sizeof text) > 0);
+    CHECK_EQ(dup(0), next);
+}
+
+static void nothing_is_read_where_a_sandbox_would_punish_it(void) {
+    static const enum filtered calls[] = {FILTERED_OPEN, FILTERED_READ, FILTERED_CLOSE};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        char text[64] = "before";
+        atomic_store(&filter_denied, UINT32_C(1) << calls[i]);
+        CHECK_EQ(proc_read("/proc/self/stat", text, sizeof text), 0);
+        CHECK_EQ(text[0], 0);
+    }
+    atomic_store(&filter_denied, 0);
+}
+
+int main(void) {
+    numbers_are_as_stdio_writes_them();
+    a_file_is_a_string_of_what_fits();
+    no_descriptor_is_left();
+    nothing_is_read_where_a_sandbox_would_punish_it();
+    return 0;
+}
