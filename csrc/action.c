@@ -45,10 +45,12 @@ uint64_t action_version(int signum) {
 uint64_t action_get(int signum, struct sigaction *action) {
     struct actions *actions = &table[signum];
     for (;;) {
+        /* proof: action-look */
         uint64_t now = atomic_load_explicit(&actions->current, memory_order_acquire);
         load(actions, (int)(now & 0xff), action);
         /* Pairs with the release fence in claim(): if any word was of a later
-         * use of the slot, the load below sees that `current` moved on. */
+         * use of the slot, the load below sees that `current` moved on.
+         * proof: action-fence */
         atomic_thread_fence(memory_order_acquire);
         if (atomic_load_explicit(&actions->current, memory_order_relaxed) == now)
             return now; /* else another thread has made progress: again */
@@ -67,7 +69,8 @@ static int claim(struct actions *actions) {
             return -1;
         int slot = __builtin_ctzll(usable);
         /* Acquire: pairs with the release in let_go(): what its last writer
-         * stored comes before what we store, and we see what it made current. */
+         * stored comes before what we store, and we see what it made current.
+         * proof: action-claim */
         if (!atomic_compare_exchange_weak_explicit(&actions->busy, &busy,
                                                    busy | UINT64_C(1) << slot, memory_order_acquire,
                                                    memory_order_relaxed))
@@ -80,13 +83,15 @@ static int claim(struct actions *actions) {
                    ~(UINT64_C(1) << slot);
             continue;
         }
-        /* Orders the change of `current` away from this slot before what we write to it. */
+        /* Orders the change of `current` away from this slot before what we write to it.
+         * proof: action-claim-fence */
         atomic_thread_fence(memory_order_release);
         return slot;
     }
 }
 
 static void let_go(struct actions *actions, int slot) {
+    /* proof: action-let-go */
     atomic_fetch_and_explicit(&actions->busy, ~(UINT64_C(1) << slot), memory_order_release);
 }
 
@@ -99,7 +104,7 @@ bool action_exchange(int signum, const struct sigaction *next, struct sigaction 
     uint64_t now;
     do {
         now = action_get(signum, previous);
-        /* Release: whoever sees it current sees its words. */
+        /* Release: whoever sees it current sees its words. proof: action-current */
     } while (!atomic_compare_exchange_weak_explicit(&actions->current, &now,
                                                     ((now >> 8) + 1) << 8 | (uint64_t)slot,
                                                     memory_order_release, memory_order_relaxed));
@@ -113,6 +118,7 @@ bool action_replace(int signum, uint64_t version, const struct sigaction *next) 
     if (slot < 0)
         return false;
     store(actions, slot, next);
+    /* proof: action-replace */
     bool done = atomic_compare_exchange_strong_explicit(&actions->current, &version,
                                                         ((version >> 8) + 1) << 8 | (uint64_t)slot,
                                                         memory_order_release, memory_order_relaxed);

@@ -131,7 +131,7 @@ take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, bool dispatc
         atomic_fetch_add_explicit(&process_self->ordinal[signum], 1, memory_order_relaxed);
     event_from_siginfo(&event, signum, info);
     struct registered *entry = &registry[signum];
-    /* Acquire: pairs with install_handler; the queue is ready. */
+    /* Acquire: pairs with install_handler; the queue is ready. proof: handler-mode */
     uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_acquire);
     struct taken taken = {event.ordinal, recording_write(recording, &event), mode};
 #ifdef __linux__
@@ -304,12 +304,14 @@ static void anchor(uint64_t now) {
     struct process *self = process_self;
     if (now - atomic_load_explicit(&self->anchored_ns, memory_order_relaxed) < 1000000000)
         return;
-    /* Acquire and release: one writer of anchors after the other, each seeing the last. */
+    /* Acquire and release: one writer of anchors after the other, each seeing the last.
+     * proof: anchoring-begins */
     if (atomic_exchange_explicit(&self->anchoring, 1, memory_order_acquire))
         return;
     recording_anchor(process_recording());
     atomic_store_explicit(&self->anchored_ns, now, memory_order_relaxed);
     passive_goes_on(now);
+    /* proof: anchoring-ends */
     atomic_store_explicit(&self->anchoring, 0, memory_order_release);
 }
 
@@ -347,7 +349,8 @@ static inline __attribute__((always_inline)) void on_signal(int signum, siginfo_
     anchor(now);
     if (taken.sender && from_another_process(info))
         name_sender(taken.sender, now, !dispatched && passive_ends(signum));
-    errno = saved_errno; /* what the program's handler does to it is the program's */
+    /* What the program's handler does to it is the program's. proof: errno-kept */
+    errno = saved_errno;
     if (!dispatched)
         leave_to_program(signum, info, context, now, tid, taken.ordinal);
     else if (mode != MODE_REGISTERED)

@@ -80,7 +80,8 @@ int install_prepare(int signum, uint64_t queue_capacity) {
 int install_handler(int signum, bool restart) {
     struct registered *entry = &registry[signum];
     queue_start(&entry->queue, atomic_load(&process_self->ordinal[signum]));
-    /* Release: the queue and the previous disposition are in place. */
+    /* Release: the queue and the previous disposition are in place.
+     * proof: install-mode */
     atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
     struct sigaction action;
     registry_action(&action, SA_ONSTACK | (restart ? SA_RESTART : 0));

@@ -67,6 +67,7 @@ static bool is_ignored(int signum, const struct sigaction *action) {
 bool passive_any(void) { return atomic_load_explicit(&watched, memory_order_relaxed) != 0; }
 
 bool passive_records(int signum) {
+    /* proof: watched-look */
     return signum > 0 && signum < SIGREC_NSIG &&
            (atomic_load_explicit(&watched, memory_order_acquire) & signal_bit(signum));
 }
@@ -432,7 +433,7 @@ int passive_record(int signum, bool even_ignored, const struct sigaction *progra
         struct sigaction before;
         if (!action_exchange(signum, program, &before))
             return EAGAIN;
-        /* Release: whoever sees the bit sees the action. */
+        /* Release: whoever sees the bit sees the action. proof: watched-set */
         atomic_fetch_or_explicit(&watched, signal_bit(signum), memory_order_release);
     }
     passive_apply(signum);

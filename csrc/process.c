@@ -88,7 +88,7 @@ int process_start(void) {
 }
 
 const struct recording *process_recording(void) {
-    /* Acquire: pairs with the release in adopt(). */
+    /* Acquire: pairs with the release in adopt(). proof: recording-look */
     const struct recording *own =
         atomic_load_explicit(&process_self->recording, memory_order_acquire);
     if (own)
@@ -123,12 +123,13 @@ const struct recording *process_recording_of_signal(void) {
 }
 
 const struct recording *process_adopted(void) {
+    /* proof: adopted-look */
     return process_self ? atomic_load_explicit(&process_self->recording, memory_order_acquire)
                         : NULL;
 }
 
 static void adopt(struct recording *recording) {
-    /* Release: whoever sees the recording sees it complete. */
+    /* Release: whoever sees the recording sees it complete. proof: recording-adopt */
     atomic_store_explicit(&process_self->recording, recording, memory_order_release);
     process_fold();
 }
@@ -247,7 +248,7 @@ bool process_is_vfork_child(void) {
 void process_ending(int signum, uint64_t ordinal) {
     struct recording_header *header = process_recording()->header;
     atomic_store_explicit(&header->fatal_ordinal, ordinal, memory_order_relaxed);
-    /* Release: whoever sees the signal sees its ordinal. */
+    /* Release: whoever sees the signal sees its ordinal. proof: fatal-signal */
     atomic_store_explicit(&header->fatal_signal, (uint32_t)signum, memory_order_release);
 }
 
@@ -270,7 +271,7 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
         process_ending(0, 0); /* whatever was thought to end it did not */
     atomic_store_explicit(&header->exit_ns, monotonic_ns(), memory_order_relaxed);
     atomic_store_explicit(&header->exit_status, status, memory_order_relaxed);
-    /* Release: whoever sees it sees the status. */
+    /* Release: whoever sees it sees the status. proof: exit-kind */
     atomic_store_explicit(&header->exit_kind, (uint32_t)how, memory_order_release);
 }
 

@@ -401,6 +401,6 @@ void recording_anchor(const struct recording *recording) {
     struct anchor *anchor = &header->anchors[n % RECORDING_ANCHORS];
     atomic_store_explicit(&anchor->monotonic_ns, mono, memory_order_relaxed);
     atomic_store_explicit(&anchor->realtime_ns, real, memory_order_relaxed);
-    /* Release: whoever sees the count sees the anchor. */
+    /* Release: whoever sees the count sees the anchor. proof: anchor-count */
     atomic_store_explicit(&header->anchor_count, n + 1, memory_order_release);
 }

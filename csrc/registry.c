@@ -73,7 +73,7 @@ uint64_t registry_signals(void) { return atomic_load(&signals); }
 void registry_add(int signum) { atomic_fetch_or(&signals, signal_bit(signum)); }
 
 bool registry_has(int signum) {
-    /* Acquire: pairs with install_handler; the queue is ready. */
+    /* Acquire: pairs with install_handler; the queue is ready. proof: registered-look */
     return atomic_load_explicit(&registry[signum].mode, memory_order_acquire) == MODE_REGISTERED;
 }
 
@@ -85,7 +85,7 @@ bool registry_in_place(int signum) {
 void registry_release(int signum) {
     atomic_fetch_and(&signals, ~signal_bit(signum));
     atomic_store(&registry[signum].leaving, true);
-    /* Release: pass_on reads what was there before. */
+    /* Release: pass_on reads what was there before. proof: registry-release */
     atomic_store_explicit(&registry[signum].mode, MODE_UNREGISTERED, memory_order_release);
 }
 

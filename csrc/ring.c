@@ -71,7 +71,8 @@ static bool take_ticket(const struct ring *ring, uint64_t *ticket) {
     uint64_t t = atomic_load_explicit(ring->head, memory_order_relaxed);
     for (int i = 0; i < OFFER_TRIES; i++) {
         /* Acquire: pairs with the release in ring_consume; the consumer has
-         * read the event of the last lap before we write over it. */
+         * read the event of the last lap before we write over it.
+         * proof: ring-tail-look */
         uint64_t tail = atomic_load_explicit(ring->tail, memory_order_acquire);
         /* Signed: a stale t may be behind tail, and then the CAS fails. */
         if ((int64_t)(t - tail) >= (int64_t)ring->capacity)
@@ -97,7 +98,7 @@ bool ring_offer(const struct ring *ring, const struct event *event) {
             return false; /* the consumer gave this ticket up before we claimed it */
         uint64_t claim = seq & ABANDONED ? WRITING(t) | ABANDONED : WRITING(t);
         /* Acquire: pairs with the release of a late producer that set the slot
-         * free, below: its payload stores come before ours. */
+         * free, below: its payload stores come before ours. proof: ring-claim */
         if (atomic_compare_exchange_strong_explicit(&slot->sequence, &seq, claim,
                                                     memory_order_acquire, memory_order_relaxed)) {
             if (claim & ABANDONED)
@@ -108,13 +109,13 @@ bool ring_offer(const struct ring *ring, const struct event *event) {
     write_payload(slot, event);
     seq = WRITING(t);
     /* Release: whoever sees 2t+2 sees the whole payload. A CAS, since the
-     * consumer may have given us up. */
+     * consumer may have given us up. proof: ring-publish */
     if (atomic_compare_exchange_strong_explicit(&slot->sequence, &seq, PUBLISHED(t),
                                                 memory_order_release, memory_order_relaxed))
         return true;
     /* Given up. We write here no longer: set the slot free, at whatever
      * ticket it stands now. Release: our payload stores come before it, and
-     * so before those of whoever claims it next. */
+     * so before those of whoever claims it next. proof: ring-free */
     while (!atomic_compare_exchange_weak_explicit(&slot->sequence, &seq,
                                                   ((seq & SEQUENCE) + 1) | EMPTY,
                                                   memory_order_release, memory_order_relaxed))
@@ -126,7 +127,7 @@ enum ring_peek ring_peek(const struct ring *ring, struct event *event) {
     for (;;) {
         uint64_t t = atomic_load_explicit(ring->tail, memory_order_relaxed);
         struct slot *slot = slot_of(ring, t);
-        /* Acquire: pairs with the release that published. */
+        /* Acquire: pairs with the release that published. proof: ring-peek */
         uint64_t seq = atomic_load_explicit(&slot->sequence, memory_order_acquire);
         if (seq == PUBLISHED(t)) {
             event_load(slot, event);
@@ -144,7 +145,8 @@ enum ring_peek ring_peek(const struct ring *ring, struct event *event) {
 
 void ring_consume(const struct ring *ring) {
     uint64_t t = atomic_load_explicit(ring->tail, memory_order_relaxed);
-    /* Release: our reads of the slot come before any producer's next lap. */
+    /* Release: our reads of the slot come before any producer's next lap.
+     * proof: ring-consume */
     atomic_store_explicit(ring->tail, t + 1, memory_order_release);
 }
 

@@ -77,7 +77,7 @@ void sender_name(struct sender_entry *entry, uint64_t now_ns) {
         atomic_store_explicit(&entry->name[0], word[0], memory_order_relaxed);
         atomic_store_explicit(&entry->name[1], word[1], memory_order_relaxed);
     }
-    /* Release: whoever sees the time sees the name. */
+    /* Release: whoever sees the time sees the name. proof: sender-name */
     atomic_store_explicit(&entry->named_ns, now_ns, memory_order_release);
 }
 
@@ -92,11 +92,13 @@ void sender_fold(struct sender_entry *from, struct sender_entry *to) {
         atomic_store_explicit(&entry->last_ns, from[i].last_ns, memory_order_relaxed);
         atomic_store_explicit(&entry->uid, from[i].uid, memory_order_relaxed);
         atomic_store_explicit(&entry->code, from[i].code, memory_order_relaxed);
+        /* proof: sender-name-look */
         uint64_t named = atomic_load_explicit(&from[i].named_ns, memory_order_acquire);
         if (named > atomic_load_explicit(&entry->named_ns, memory_order_relaxed)) {
             atomic_store_explicit(&entry->name[0], from[i].name[0], memory_order_relaxed);
             atomic_store_explicit(&entry->name[1], from[i].name[1], memory_order_relaxed);
             atomic_store_explicit(&entry->since_ns, from[i].since_ns, memory_order_relaxed);
+            /* proof: sender-name-moved */
             atomic_store_explicit(&entry->named_ns, named, memory_order_release);
         }
     }

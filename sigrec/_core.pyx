@@ -439,7 +439,8 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                     continue
             leave_handling(mine, outer)
             if process_pid() == pid:
-                arm(mine)  # the exception surfaces now, the rest is handled next
+                # The exception surfaces now, the rest is handled next. proof: rest-armed
+                arm(mine)
                 if mine == &in_main and not is_idle(mine):
                     watch_report(error, handler.signum)
             raise

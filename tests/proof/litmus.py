@@ -6,7 +6,7 @@ A model (orders.py) executes the program, and so a load never sees a store that 
 language allows more. Here each test is one candidate execution, a few events with the values that
 are read, which must not be allowed; it is checked against the axioms (Lahav et al., "Repairing
 sequential consistency in C/C++11", PLDI 2017, without their rule against load buffering, since
-C11 has none). The orders are looked up in the sources, so that changing one there changes the
+C11 has none). The orders are looked up in the sources, by tags, so that changing one there changes the
 test; and each of them, weakened to relaxed, must make the execution allowed.
 """
 
@@ -18,25 +18,26 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .build import ROOT
+from . import tags
 
 ORDER = r"memory_order_(relaxed|acquire|release|acq_rel|seq_cst)"
 
 
 class Place(NamedTuple):
-    """The first memory order after this text, which stands in the file once, however it is
-    broken into lines."""
+    """The first memory order after a tag."""
 
-    file: str
-    text: str
+    tag: str
 
     def _find(self) -> tuple[str, int]:
-        source = (ROOT / "csrc" / self.file).read_text()
-        here = [*re.finditer(r"\s+".join(map(re.escape, self.text.split())), source)]
-        assert len(here) == 1, f"{self.text!r} stands {len(here)} times"
-        match = re.compile(ORDER).search(source, here[0].start())
+        path, offset = tags.find(self.tag)
+        source = path.read_text()
+        match = re.compile(ORDER).search(source, offset)
         assert match
         return match[1], source.count("\n", 0, match.start()) + 1
+
+    @property
+    def file(self) -> str:
+        return tags.find(self.tag).path.name
 
     @property
     def order(self) -> str:
@@ -117,25 +118,20 @@ def overtaken(name: str, wrong: str, release: Order, claim: Order, publish: Orde
     ])  # fmt: skip
 
 
-def P(file: str, text: str) -> Place:
-    return Place(file, text)
-
-
-RING_CLAIM = P("ring.c", "seq, claim,")
-RING_FREE = P("ring.c", "((seq & SEQUENCE) + 1) | EMPTY,")
-KEEP_CLAIM = P("keep.c", "&old, place + 1,")
-KEEP_FENCE = P("keep.c", "The claim is visible before any payload word:")
-KEEP_PUBLISH = P("keep.c", "&slot->sequence, place + 2,")
-FOLD_LOOK = P("keep.c", "uint64_t seq = ")
-FOLD_FENCE = P("keep.c", "Pairs with the release fence in keep_event.")
-ACTION_LOOK = P("action.c", "uint64_t now = atomic_load_explicit(&actions->current, "
-                "memory_order_acquire);\n        load(")  # fmt: skip
-ACTION_FENCE = P("action.c", "the load below sees that `current` moved on. */")
-ACTION_CLAIM = P("action.c", "busy | UINT64_C(1) << slot,\n")
-ACTION_CLAIM_FENCE = P("action.c", "before what we write to it. */")
-ACTION_LET_GO = P("action.c", "static void let_go")
-ACTION_CURRENT = P("action.c", "&now, ((now >> 8) + 1) << 8 | (uint64_t)slot,")
-ACTION_REPLACE = P("action.c", "&version, ((version >> 8) + 1) << 8 | (uint64_t)slot,")
+RING_CLAIM = Place("ring-claim")
+RING_FREE = Place("ring-free")
+KEEP_CLAIM = Place("keep-claim")
+KEEP_FENCE = Place("keep-fence")
+KEEP_PUBLISH = Place("keep-publish")
+KEEP_LOOK = Place("keep-look")
+KEEP_READ_FENCE = Place("keep-read-fence")
+ACTION_LOOK = Place("action-look")
+ACTION_FENCE = Place("action-fence")
+ACTION_CLAIM = Place("action-claim")
+ACTION_CLAIM_FENCE = Place("action-claim-fence")
+ACTION_LET_GO = Place("action-let-go")
+ACTION_CURRENT = Place("action-current")
+ACTION_REPLACE = Place("action-replace")
 # The reader of a recording is CPython: it has no fence, and hundreds of instructions between
 # two reads. What it is given is ordered; that it sees it in order is not proven here.
 READER = "acquire"
@@ -144,20 +140,19 @@ LITMUS = [
     Litmus(
         "a slot is free only when the consumer has read it",
         "the consumer reads what the next lap writes there", [
-            [read("word", 2), write("tail", 1, P("ring.c", "ring->tail, t + 1,"))],
-            [read("tail", 1, P("ring.c", "uint64_t tail = ")), write("word", 2)],
+            [read("word", 2), write("tail", 1, Place("ring-consume"))],
+            [read("tail", 1, Place("ring-tail-look")), write("word", 2)],
         ],
     ),
     overtaken("a late producer sets its slot free", "its payload overtakes the next one's",
-              RING_FREE, RING_CLAIM, P("ring.c", "&seq, PUBLISHED(t),"),
-              P("ring.c", "Acquire: pairs with the release that published. */")),
+              RING_FREE, RING_CLAIM, Place("ring-publish"), Place("ring-peek")),
     unpublished("the ledger's last event", "its sequence is there, and its payload is not",
-                KEEP_PUBLISH, FOLD_LOOK),
+                KEEP_PUBLISH, KEEP_LOOK),
     torn("the ledger's last event, written over while it is read",
          "half of the next event is taken for this one",
-         "relaxed", KEEP_FENCE, "release", "acquire", FOLD_FENCE),
+         "relaxed", KEEP_FENCE, "release", "acquire", KEEP_READ_FENCE),
     overtaken("the ledger's last event, by two threads", "the older payload overtakes the newer",
-              KEEP_PUBLISH, KEEP_CLAIM, KEEP_PUBLISH, FOLD_LOOK),
+              KEEP_PUBLISH, KEEP_CLAIM, KEEP_PUBLISH, KEEP_LOOK),
     unpublished("the program's action", "it is current, and its words are not there",
                 ACTION_CURRENT, ACTION_LOOK),
     unpublished("the program's action, replaced", "it is current, and its words are not there",
@@ -187,42 +182,35 @@ LITMUS = [
         ],
     ),
     message("a registered signal's queue", "the handler sees the mode, and no queue",
-            P("install.c", "atomic_store_explicit(&entry->mode, MODE_REGISTERED,"),
-            P("handler.c", "uint32_t mode = atomic_load_explicit(&entry->mode,")),
+            Place("install-mode"), Place("handler-mode")),
     message("a registered signal's queue, again", "a signal that was only recorded until now has none",
-            P("install.c", "atomic_store_explicit(&entry->mode, MODE_REGISTERED,"),
-            P("registry.c", "Acquire: pairs with install_handler; the queue is ready.")),
+            Place("install-mode"), Place("registered-look")),
     message("what was below a signal that is not registered any more",
             "the handler passes on to what is not there yet",
-            P("registry.c", "Release: pass_on reads what was there before."),
-            P("handler.c", "uint32_t mode = atomic_load_explicit(&entry->mode,")),
+            Place("registry-release"), Place("handler-mode")),
     Litmus(
         "one writer of anchors after the other", "the second writes over the first", [
             [update("busy", 0, 1), write("count", 1),
-             write("busy", 2, P("handler.c", "&self->anchoring, 0,"))],
-            [update("busy", 2, 3, P("handler.c", "&self->anchoring, 1,")), read("count", 0)],
+             write("busy", 2, Place("anchoring-ends"))],
+            [update("busy", 2, 3, Place("anchoring-begins")), read("count", 0)],
         ],
     ),
     message("the process's recording", "the handler has it, and it is not complete",
-            P("process.c", "&process_self->recording, recording,"),
-            P("process.c", "const struct recording *own =\n        atomic_load_explicit(")),
+            Place("recording-adopt"), Place("recording-look")),
     message("the process's recording, outside the handler", "it is there, and not complete",
-            P("process.c", "&process_self->recording, recording,"),
-            P("process.c", "return process_self ? atomic_load_explicit(&process_self->recording")),
+            Place("recording-adopt"), Place("adopted-look")),
     message("a recorded signal's action", "the bit is there, and the action is not",
-            P("passive.c", "atomic_fetch_or_explicit(&watched,"),
-            P("passive.c", "(atomic_load_explicit(&watched,")),
+            Place("watched-set"), Place("watched-look")),
     message("which signal ends it", "a reader has the signal and another's ordinal",
-            P("process.c", "&header->fatal_signal,"), READER),
+            Place("fatal-signal"), READER),
     message("how it left", "a reader sees that it left, and no status",
-            P("process.c", "atomic_store_explicit(&header->exit_kind,"), READER),
+            Place("exit-kind"), READER),
     message("an anchor", "a reader counts it, and it is not there",
-            P("recording.c", "&header->anchor_count, n + 1,"), READER),
+            Place("anchor-count"), READER),
     message("a sender's name", "it was read, and is not there",
-            P("sender.c", "&entry->named_ns, now_ns,"),
-            P("sender.c", "uint64_t named = ")),
+            Place("sender-name"), Place("sender-name-look")),
     message("a sender's name, moved", "it was read, and is not there",
-            P("sender.c", "&entry->named_ns, named,"), READER),
+            Place("sender-name-moved"), READER),
 ]  # fmt: skip
 
 
@@ -367,7 +355,7 @@ def check(test: Litmus) -> list[str]:
     if allowed(test):
         return [f"{test.name}: {test.wrong}"]
     return [
-        f"{test.name}: holds without {place.order} at {place.file}, {place.text!r}"
+        f"{test.name}: holds without {place.order} at {place.tag!r} in {place.file}"
         for place in places(test)
         if not allowed(test, place)
     ]

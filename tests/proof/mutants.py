@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from . import tags
 from .build import ROOT
 
 CC = [os.environ.get("CC") or "cc", "-std=c11", "-w", "-O2", "-g", "-pthread"]
@@ -28,18 +30,32 @@ ENOUGH = 60  # seconds; a proof that does not end by then has caught it: it hang
 class Mutant(NamedTuple):
     name: str
     file: str
-    old: str  # stands in the file exactly once
+    old: str  # code that stands in the file once, or after the tag, however it is broken into lines
     new: str
     wrong: str  # what it breaks
     proof: str  # of tests/core, without its ending; "stepper INJECTION"; or a pytest node
+    tag: str = ""  # behind which it is planted: tags.py
 
     @property
     def is_python(self) -> bool:
         return "::" in self.proof
 
+    def places(self, root: Path) -> list[re.Match[str]]:
+        source = (root / self.file).read_text()
+        words = r"\s+".join(map(re.escape, self.old.split()))
+        start = " *" if self.old.startswith(" ") else ""
+        code = re.compile(start + words + ("\n" if self.old.endswith("\n") else ""))
+        if not self.tag:
+            return list(code.finditer(source))
+        place = tags.find(self.tag)
+        assert place.path == ROOT / self.file
+        found = code.search(source, place.offset)
+        return [found] if found else []
+
     def plant(self, root: Path) -> None:
-        path = root / self.file
-        path.write_text(path.read_text().replace(self.old, self.new, 1))
+        (place,) = self.places(root)
+        source = place.string
+        (root / self.file).write_text(source[: place.start()] + self.new + source[place.end() :])
 
 
 MUTANTS = [
@@ -130,15 +146,15 @@ MUTANTS = [
            "return true;", "what the history lost cannot be told", "test_recording"),
     # --- the handler
     Mutant("forget-errno", "csrc/handler.c",
-           "    errno = saved_errno; /* what the program's handler does to it is the program's */\n",
-           "    errno = ENOTTY;\n", "the interrupted code reads our errno", "test_handler"),
+           "errno = saved_errno;", "errno = ENOTTY;",
+           "the interrupted code reads our errno", "test_handler", tag="errno-kept"),
     Mutant("count-after-the-push", "csrc/handler.c",
-           "    ledger_add(&ledger->delivered, 1); /* first, whatever happens next */\n",
-           "    if (atomic_load(&ledger->delivered) % 97 != 96) ledger_add(&ledger->delivered, 1);\n",
+           "ledger_add(&ledger->delivered, 1);",
+           "if (atomic_load(&ledger->delivered) % 97 != 96) ledger_add(&ledger->delivered, 1);",
            "one in 97 signals is not counted", "test_handler"),
     Mutant("count-by-plain-store", "csrc/handler.c",
-           "    ledger_add(&ledger->delivered, 1); /* first, whatever happens next */\n",
-           "    atomic_store(&ledger->delivered, atomic_load(&ledger->delivered) + 1);\n",
+           "ledger_add(&ledger->delivered, 1);",
+           "atomic_store(&ledger->delivered, atomic_load(&ledger->delivered) + 1);",
            "two threads count one signal", "stepper nested"),
     Mutant("ordinal-by-plain-store", "csrc/handler.c",
            "event.ordinal =\n"
@@ -158,7 +174,7 @@ MUTANTS = [
            "        ours |= signal_bit(signum);",
            "signals of another library's handler are taken", "test_handler"),
     Mutant("full-mask", "csrc/registry.c",
-           "            sigdelset(mask, signum);", "            ;",
+           "signals_but_faults(&action->sa_mask);", "sigfillset(&action->sa_mask);",
            "a fault inside the handler kills without a handler", "test_handler"),
     Mutant("count-in-a-vfork-child", "csrc/handler.c",
            "    if (pid && now > 0 && now != pid)\n        return 0;", "",
@@ -173,7 +189,7 @@ MUTANTS = [
            "    ledger_add(&ledger->abandoned, 1);\n", "",
            "what came while a signal was unregistered is missing in the sum", "test_handler"),
     Mutant("dequeued-and-forgotten", "csrc/handler.c",
-           "            if (taken.mode != MODE_REGISTERED) /*", "            if (0) /*",
+           "if (taken.mode != MODE_REGISTERED)", "if (0)",
            "one that is unregistered while it is dequeued is swallowed", "test_handler"),
     Mutant("kept-for-ever", "csrc/install.c",
            "    if (atomic_load(&kept) != signum)\n        return false;", "",
@@ -312,7 +328,7 @@ MUTANTS = [
            "return atomic_fetch_or(&filter_denied, denied);", "return filter_denied;",
            "a sandboxed program dies of what our handler does", "test_filter"),
     Mutant("vfork-child-writes-the-table", "csrc/passive.c",
-           "    if (next && process_is_vfork_child()) {\n        /* Its", "    if (0) {\n        /* Its",
+           "    if (next && process_is_vfork_child()) {", "    if (0) {",
            "a vfork child changes its parent's dispositions", "test_passive"),
     Mutant("names-one-sender", "csrc/sender.c", "#define PROBES 16", "#define PROBES 1",
            "senders that share a place are not told apart", "test_sender"),
@@ -354,9 +370,9 @@ MUTANTS = [
            "    return spent > BATCH_NS\n", "    return False\n",
            "slow handlers leave the main thread no time", "tests/handling/test_dispatch.py::"),
     Mutant("not-armed-after-an-exception", "sigrec/_core.pyx",
-           "                arm(mine)  # the exception surfaces now, the rest is handled next",
-           "                pass",
-           "what waits behind a handler that raised is not handled", "tests/handling/test_dispatch.py::"),
+           "arm(mine)", "pass",
+           "what waits behind a handler that raised is not handled", "tests/handling/test_dispatch.py::",
+           tag="rest-armed"),
     Mutant("handled-twice", "sigrec/_core.pyx",
            "                handler.function(handler.number, frame)\n            elif kind",
            "                handler.function(handler.number, frame)\n"
