@@ -1,45 +1,27 @@
 import os
+import re
 import sys
+import zlib
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 if sys.platform == "win32":
     sys.exit("sigrec records POSIX signals; Windows has none.")
 
-CORE = [
-    "event",
-    "ring",
-    "keep",
-    "recent",
-    "ledger",
-    "owner",
-    "memory",
-    "proc",
-    "sender",
-    "recording",
-    "spare",
-    "sent",
-    "queue",
-    "process",
-    "trip",
-    "wake",
-    "kick",
-    "action",
-    "filter",
-    "registry",
-    "handler",
-    "install",
-    "sigbus",
-    "passive",
-    "got",
-    "interpose_send",
-    "interpose",
-    "send",
-    "timer",
-    "flood",
-    "unsupported",
-]
+HEADERS = sorted(Path("csrc").glob("*.h"))
+# What is in the binding itself: it looks for the rest, which is libsigrec.so.
+BINDING = ["csrc/found.c"]
+CORE = sorted({*map(str, Path("csrc").glob("*.c"))} - {*BINDING})
+
+
+def abi() -> int:
+    """Another for each change of the headers, but for comments: csrc/core.h."""
+    text = "".join(path.read_text(encoding="utf-8") for path in HEADERS)
+    return zlib.crc32(re.sub(r"/\*.*?\*/|\s+", " ", text, flags=re.DOTALL).encode())
+
 
 compile_args = ["-std=c11", "-fvisibility=hidden", "-O2", "-flto"]
 if os.environ.get("SIGREC_WERROR"):  # for us, not for a user's compiler
@@ -52,21 +34,48 @@ if os.environ.get("SIGREC_WERROR"):  # for us, not for a user's compiler
     ]
 
 link_args = ["-flto"]
+only_the_core = []
 if sys.platform == "linux":
     # A first call would else be bound in a signal handler, which takes 3 KiB of its stack.
     link_args.append("-Wl,-z,now")
+    only_the_core += [
+        "-Wl,-soname,libsigrec.so",
+        "-Wl,--version-script=csrc/libsigrec.map",
+        # Its handlers stay in place when whoever loaded it has gone.
+        "-Wl,-z,nodelete",
+    ]
 
-setup(
-    ext_modules=cythonize(
-        Extension(
-            "sigrec._core",
-            ["sigrec/_core.pyx", *(f"csrc/{name}.c" for name in CORE)],
-            include_dirs=["csrc"],
-            depends=[
-                f"csrc/{name}.h" for name in ({*CORE, "clock", "signals", "text"} - {"unsupported"})
-            ],
-            extra_compile_args=compile_args,
-            extra_link_args=link_args,
-        )
-    )
+depends = [*map(str, HEADERS), "csrc/libsigrec.map"]
+compiled = {
+    "include_dirs": ["csrc"],
+    "depends": depends,
+    "define_macros": [("SIGREC_ABI", f"UINT32_C({abi()})")],
+    "extra_compile_args": compile_args,
+}
+library = Extension(
+    "sigrec.libsigrec", CORE, **compiled, extra_link_args=[*link_args, *only_the_core]
 )
+binding = Extension(
+    "sigrec._core", ["sigrec/_core.pyx", *BINDING], **compiled, extra_link_args=link_args
+)
+
+
+class BuildLibrary(build_ext):
+    """One of them is no extension module, but a library for any program."""
+
+    def get_ext_filename(self, fullname):
+        if fullname.endswith("libsigrec"):
+            return os.path.join(*fullname.split(".")) + ".so"
+        return super().get_ext_filename(fullname)
+
+    def build_extensions(self):
+        # A Python that was built with an rpath hands it on to what is built for it.
+        linker = self.compiler.linker_so
+        self.compiler.linker_so = [one for one in linker if not one.startswith("-Wl,-rpath")]
+        super().build_extensions()
+
+    def get_export_symbols(self, ext):
+        return [] if ext is library else super().get_export_symbols(ext)
+
+
+setup(ext_modules=[library, *cythonize(binding)], cmdclass={"build_ext": BuildLibrary})

@@ -1,4 +1,5 @@
-# The C core, header by header; no logic here.
+# The C core, header by header; no logic here. Its functions are in another library, behind a table:
+# core.h.
 from libc.stdint cimport int32_t, intptr_t, uint32_t, uint64_t
 from posix.types cimport pid_t
 
@@ -13,6 +14,11 @@ cdef extern from "<signal.h>" nogil:
     int SIGBUS
     int SIG_BLOCK
     int SIG_SETMASK
+
+cdef extern from "found.h" nogil:
+    const char *found_core()
+    const char *found_other()
+    const char *found_own()
 
 cdef extern from "event.h" nogil:
     int SIGREC_NSIG
@@ -53,111 +59,114 @@ cdef extern from "queue.h" nogil:
         QUEUE_UNDETAILED
     ctypedef struct queue_place "struct queue_position":
         pass
-    queue_place queue_now(const queue *)
-    bint queue_passed(const queue *, queue_place)
-    queue_item queue_next(const queue *, event *)
-    void queue_take(const queue *, queue_item)
+    queue_place queue_now "core->queue_now"(const queue *)
+    bint queue_passed "core->queue_passed"(const queue *, queue_place)
+    queue_item queue_next "core->queue_next"(const queue *, event *)
+    void queue_take "core->queue_take"(const queue *, queue_item)
 
 cdef extern from "process.h" nogil:
-    int process_start()
-    const recording *process_adopted()
-    int process_publish(const char *directory, const char *name, bint any_directory, bint keep,
-                        uint64_t capacity)
-    int process_go_private(uint64_t capacity)
-    int process_adopt_spare()
-    int process_keep_spares(const char *directory, bint keep, uint64_t capacity)
-    void process_fold()
-    void process_say_goodbye()
-    void process_handled(int signum, uint64_t n)
-    void process_abandoned(int signum, uint64_t n)
-    void process_set_mode(int signum, ledger_mode mode, bint replaced)
-    int32_t process_pid()
-    void process_set_reason(const char *reason)
-    void process_set_handling(int signum)
-    const char *process_path()
+    int process_start "core->process_start"()
+    const recording *process_adopted "core->process_adopted"()
+    int process_publish "core->process_publish"(const char *directory, const char *name,
+                                                bint any_directory, bint keep, uint64_t capacity)
+    int process_go_private "core->process_go_private"(uint64_t capacity)
+    int process_adopt_spare "core->process_adopt_spare"()
+    int process_keep_spares "core->process_keep_spares"(const char *directory, bint keep,
+                                                        uint64_t capacity)
+    void process_fold "core->process_fold"()
+    void process_say_goodbye "core->process_say_goodbye"()
+    void process_handled "core->process_handled"(int signum, uint64_t n)
+    void process_abandoned "core->process_abandoned"(int signum, uint64_t n)
+    void process_set_mode "core->process_set_mode"(int signum, ledger_mode mode, bint replaced)
+    int32_t process_pid "core->process_pid"()
+    void process_set_reason "core->process_set_reason"(const char *reason)
+    void process_set_handling "core->process_set_handling"(int signum)
+    const char *process_path "core->process_path"()
 
 cdef extern from "trip.h" nogil:
-    void trip_set(void (*function)(int, uint32_t) noexcept nogil)
-    void trip(int signum, uint64_t now_ns, uint32_t tid)
-    void trip_again(int signum, uint64_t now_ns, uint32_t tid)
+    void trip_set "core->trip_set"(void (*function)(int, uint32_t) noexcept nogil)
+    void trip "core->trip"(int signum, uint64_t now_ns, uint32_t tid)
+    void trip_again "core->trip_again"(int signum, uint64_t now_ns, uint32_t tid)
     ctypedef enum trip_call "enum trip_call":
         TRIP_NOT_OURS
         TRIP_OURS
         TRIP_OR_TWO
-    trip_call trip_take(int signum, uint64_t *since)
-    bint trip_is_out(int signum)
-    bint trip_settled(int signum)
-    void trip_clear(const int *signums, int count)
+    trip_call trip_take "core->trip_take"(int signum, uint64_t *since)
+    bint trip_is_out "core->trip_is_out"(int signum)
+    bint trip_settled "core->trip_settled"(int signum)
+    void trip_clear "core->trip_clear"(const int *signums, int count)
 
 cdef extern from "wake.h" nogil:
-    bint wake_possible()
-    void wake_post()
-    bint wake_wait(uint64_t timeout_ns)
+    bint wake_possible "core->wake_possible"()
+    void wake_post "core->wake_post"()
+    bint wake_wait "core->wake_wait"(uint64_t timeout_ns)
 
 cdef extern from "sigbus.h" nogil:
-    void sigbus_take()
-    void sigbus_give_back()
+    void sigbus_take "core->sigbus_take"()
+    void sigbus_give_back "core->sigbus_give_back"()
 
 cdef extern from "signals.h" nogil:
     uint64_t signal_bit(int signum)
     void signals_but_faults(sigset_t *set)
 
 cdef extern from "registry.h" nogil:
-    void registry_release(int signum)
-    void registry_left(int signum)
-    bint registry_in_place(int signum)
-    bint registry_has(int signum)
-    queue *registry_queue(int signum)
+    void registry_release "core->registry_release"(int signum)
+    void registry_left "core->registry_left"(int signum)
+    bint registry_in_place "core->registry_in_place"(int signum)
+    bint registry_has "core->registry_has"(int signum)
+    queue *registry_queue "core->registry_queue"(int signum)
 
 cdef extern from "filter.h" nogil:
     enum filtered:
         FILTERED_OPEN
-    bint filter_allows(filtered call)
+    bint filter_allows "core->filter_allows"(filtered call)
 
 cdef extern from "handler.h" nogil:
-    void handler_start()
-    uint64_t handler_last_ns()
+    void handler_start "core->handler_start"()
+    uint64_t handler_last_ns "core->handler_last_ns"()
 
 cdef extern from "install.h" nogil:
-    int install_prepare(int signum, uint64_t queue_capacity)
-    int install_handler(int signum, bint restart)
-    bint install_restore(int signum, bint force)
-    void install_keep(int signum)
-    void install_note_place(int signum)
-    void install_note_interpreter(int signum)
-    bint install_again(int signum, bint restart)
-    int install_record(int signum, bint even_ignored)
-    void install_refresh_modes()
-    void install_alternate_stack(uint64_t *size, uint64_t *needed)
+    int install_prepare "core->install_prepare"(int signum, uint64_t queue_capacity)
+    int install_handler "core->install_handler"(int signum, bint restart)
+    bint install_restore "core->install_restore"(int signum, bint force)
+    void install_keep "core->install_keep"(int signum)
+    void install_note_place "core->install_note_place"(int signum)
+    void install_note_interpreter "core->install_note_interpreter"(int signum)
+    bint install_again "core->install_again"(int signum, bint restart)
+    int install_record "core->install_record"(int signum, bint even_ignored)
+    void install_refresh_modes "core->install_refresh_modes"()
+    void install_alternate_stack "core->install_alternate_stack"(uint64_t *size, uint64_t *needed)
 
 cdef extern from "passive.h" nogil:
-    void passive_stop(int signum)
-    bint passive_records(int signum)
+    void passive_stop "core->passive_stop"(int signum)
+    bint passive_records "core->passive_records"(int signum)
 
 cdef extern from "interpose.h" nogil:
-    bint interpose_install()
+    bint interpose_install "core->interpose_install"()
 
 cdef extern from "kick.h" nogil:
-    void kick_start(void (*arrived)() noexcept nogil)
-    void kick_main(int32_t pid, uint32_t tid)
-    void kick_prepare()
-    bint kick_again()
-    void kick_rest()
+    void kick_start "core->kick_start"(void (*arrived)() noexcept nogil)
+    void kick_main "core->kick_main"(int32_t pid, uint32_t tid)
+    void kick_prepare "core->kick_prepare"()
+    bint kick_again "core->kick_again"()
+    void kick_rest "core->kick_rest"()
 
 cdef extern from "send.h" nogil:
-    int send_to_process(pid_t pid, int signum, intptr_t value)
-    int send_to_thread(pid_t pid, pid_t tid, int signum, intptr_t value)
-    int send_to_pidfd(int pidfd, int signum, intptr_t value)
+    int send_to_process "core->send_to_process"(pid_t pid, int signum, intptr_t value)
+    int send_to_thread "core->send_to_thread"(pid_t pid, pid_t tid, int signum, intptr_t value)
+    int send_to_pidfd "core->send_to_pidfd"(int pidfd, int signum, intptr_t value)
 
 cdef extern from "timer.h" nogil:
     ctypedef struct timer_struct "struct timer":
         pass
-    int timer_make(timer_struct *timer, int clock, int signum, pid_t tid, intptr_t value)
-    int timer_start(timer_struct *timer, uint64_t first_ns, uint64_t interval_ns)
-    int timer_unmake(const timer_struct *timer)
-    uint64_t timer_expired(const timer_struct *timer)
-    int timer_end(const timer_struct *timer, int signum, uint64_t *taken)
-    int timer_discard(int signum)
+    int timer_make "core->timer_make"(timer_struct *timer, int clock, int signum, pid_t tid,
+                                      intptr_t value)
+    int timer_start "core->timer_start"(timer_struct *timer, uint64_t first_ns,
+                                        uint64_t interval_ns)
+    int timer_unmake "core->timer_unmake"(const timer_struct *timer)
+    uint64_t timer_expired "core->timer_expired"(const timer_struct *timer)
+    int timer_end "core->timer_end"(const timer_struct *timer, int signum, uint64_t *taken)
+    int timer_discard "core->timer_discard"(int signum)
 
 cdef extern from "clock.h" nogil:
     uint64_t monotonic_ns()
@@ -178,4 +187,4 @@ cdef extern from "flood.h" nogil:
         uint64_t sent
         uint64_t refused
         uint64_t elapsed_ns
-    int flood_send "flood"(const flood_plan *, flood_result *)
+    int flood_send "core->flood"(const flood_plan *, flood_result *)

@@ -65,6 +65,16 @@ cdef extern from "Python.h":
 
 NSIG = SIGREC_NSIG
 
+
+def _fsdecode(bytes name):
+    import os
+    return os.fsdecode(name)
+
+
+cdef const char *problem = found_core()
+if problem is not NULL:
+    raise ImportError(f"no core: {_fsdecode(problem)}")
+
 cdef enum:
     # One dispatch hands out at most so many signals, for at most so long, before
     # the interrupted code gets on: a flood must not stop the program.
@@ -531,9 +541,20 @@ def _strerror(int error):
     return os.strerror(error)
 
 
+cdef int need_the_only_core() except -1:
+    if found_other() is not NULL:
+        from sigrec._errors import SigrecError
+        raise SigrecError(
+            f"this process has a core of sigrec already, {_fsdecode(found_other())}, of another "
+            f"build than {_fsdecode(found_own())}: two cannot record its signals"
+        )
+    return 0
+
+
 def start(adopt_function) -> None:
     """Prepares the core; adopt_function() is called when a process needs a recording."""
     global adopt, tick_length
+    need_the_only_core()
     check(process_start())
     handler_start()
     adopt = adopt_function
@@ -580,6 +601,7 @@ def refresh_modes() -> None:
 def interpose() -> bool:
     """From here on the program's calls of sigaction(2) and the like come to us. False: not
     on this platform."""
+    need_the_only_core()
     return interpose_install()
 
 

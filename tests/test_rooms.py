@@ -70,6 +70,8 @@ LAYERS = [
     {"interpose", "interpose_send", "got"},
     {"send", "timer", "flood"},
     {"unsupported"},  # what stands in for the others where there is no Linux
+    {"core"},
+    {"found"},
 ]
 
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "core.h"
+
+#include <stddef.h>
+
+static const struct core core = {
+#define CORE_MEMBER(function) .function = (function),
+    CORE_FUNCTIONS(CORE_MEMBER)
+#undef CORE_MEMBER
+};
+
+__attribute__((visibility("default"))) const struct core *sigrec_core(uint32_t abi) {
+    return abi == SIGREC_ABI ? &core : NULL;
+}

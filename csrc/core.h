@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core: all that others may call of libsigrec.so, as one table. Its one symbol is
+ * sigrec_core(); what gives the table out to it is in the same process, be it the
+ * binding, which looks for a core that is there already (found.h), or what records a
+ * program that has no Python.
+ */
+#ifndef SIGREC_CORE_H
+#define SIGREC_CORE_H
+
+#include "event.h"
+#include "filter.h"
+#include "flood.h"
+#include "handler.h"
+#include "install.h"
+#include "interpose.h"
+#include "kick.h"
+#include "passive.h"
+#include "process.h"
+#include "registry.h"
+#include "send.h"
+#include "sigbus.h"
+#include "timer.h"
+#include "trip.h"
+#include "wake.h"
+
+/* A number of these headers, which setup.py makes of their text: who was compiled with others
+ * may not call us. */
+#ifndef SIGREC_ABI
+#define SIGREC_ABI 0
+#endif
+
+/* In any order; each has the type that its header says. */
+#define CORE_FUNCTIONS(F)                                                                          \
+    F(filter_allows)                                                                               \
+    F(flood)                                                                                       \
+    F(handler_last_ns)                                                                             \
+    F(handler_start)                                                                               \
+    F(install_again)                                                                               \
+    F(install_alternate_stack)                                                                     \
+    F(install_handler)                                                                             \
+    F(install_keep)                                                                                \
+    F(install_note_interpreter)                                                                    \
+    F(install_note_place)                                                                          \
+    F(install_prepare)                                                                             \
+    F(install_record)                                                                              \
+    F(install_refresh_modes)                                                                       \
+    F(install_restore)                                                                             \
+    F(interpose_install)                                                                           \
+    F(kick_again)                                                                                  \
+    F(kick_main)                                                                                   \
+    F(kick_prepare)                                                                                \
+    F(kick_rest)                                                                                   \
+    F(kick_start)                                                                                  \
+    F(passive_records)                                                                             \
+    F(passive_stop)                                                                                \
+    F(process_abandoned)                                                                           \
+    F(process_adopt_spare)                                                                         \
+    F(process_adopted)                                                                             \
+    F(process_fold)                                                                                \
+    F(process_go_private)                                                                          \
+    F(process_handled)                                                                             \
+    F(process_keep_spares)                                                                         \
+    F(process_path)                                                                                \
+    F(process_pid)                                                                                 \
+    F(process_publish)                                                                             \
+    F(process_say_goodbye)                                                                         \
+    F(process_set_handling)                                                                        \
+    F(process_set_mode)                                                                            \
+    F(process_set_reason)                                                                          \
+    F(process_start)                                                                               \
+    F(queue_next)                                                                                  \
+    F(queue_now)                                                                                   \
+    F(queue_passed)                                                                                \
+    F(queue_take)                                                                                  \
+    F(registry_has)                                                                                \
+    F(registry_in_place)                                                                           \
+    F(registry_left)                                                                               \
+    F(registry_queue)                                                                              \
+    F(registry_release)                                                                            \
+    F(send_to_pidfd)                                                                               \
+    F(send_to_process)                                                                             \
+    F(send_to_thread)                                                                              \
+    F(sigbus_give_back)                                                                            \
+    F(sigbus_take)                                                                                 \
+    F(timer_discard)                                                                               \
+    F(timer_end)                                                                                   \
+    F(timer_expired)                                                                               \
+    F(timer_make)                                                                                  \
+    F(timer_start)                                                                                 \
+    F(timer_unmake)                                                                                \
+    F(trip)                                                                                        \
+    F(trip_again)                                                                                  \
+    F(trip_clear)                                                                                  \
+    F(trip_is_out)                                                                                 \
+    F(trip_set)                                                                                    \
+    F(trip_settled)                                                                                \
+    F(trip_take)                                                                                   \
+    F(wake_possible)                                                                               \
+    F(wake_post)                                                                                   \
+    F(wake_wait)
+
+struct core {
+#define CORE_MEMBER(function) __typeof__(function) *function;
+    CORE_FUNCTIONS(CORE_MEMBER)
+#undef CORE_MEMBER
+};
+
+/* Any context. NULL: this one has another ABI. */
+const struct core *sigrec_core(uint32_t abi);
+
+#endif
