@@ -23,7 +23,7 @@ def test_the_end_of_the_block_handles_what_was_delivered_to_the_thread(child):
         calls = []
         with sigrec.register(RT, lambda s, f: (calls.append(s), time.sleep(0.001)), deliver="thread"):
             for n in range(300):
-                sigrec.sigqueue(os.getpid(), RT, n)
+                sigqueue(os.getpid(), RT, n)
         say(len(calls), *ledger(RT), sigrec.stats()[RT].abandoned)
         """
     )
@@ -38,7 +38,8 @@ def test_a_closed_stream_has_all_that_was_delivered(child):
         sigrec.configure(queue=1 << 16)
         stream = sigrec.stream(RT, backlog=1 << 16)
         fast = ctypes.PyDLL(None).sigqueue  # the GIL is held
-        for _ in range(30_000): fast(os.getpid(), RT, None)
+        for _ in range(30_000):
+            while fast(os.getpid(), RT, None): pass  # no room
         stream.close()
         say(len(stream.unread), *ledger(RT))
         """
@@ -106,7 +107,7 @@ def test_the_dispatcher_thread_does_not_wait_for_itself(child, what):
             except sigrec.SigrecError as error:
                 say(error)
         sigrec.register(RT, handler, deliver="thread")
-        sigrec.sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         hear()
         """,
         WAITS[what],
@@ -124,11 +125,11 @@ def test_a_wait_is_not_held_up_by_another_signals_handler(child, set_by):
         _core.set_patience(0.05)
         go, inside = threading.Event(), threading.Event()
         sigrec.register(RT, lambda s, f: (inside.set(), go.wait()), deliver="thread")
-        sigrec.sigqueue(os.getpid(), RT)
+        sigqueue(os.getpid(), RT)
         inside.wait()
         say(sigrec.wait(signal.SIGUSR1, timeout=0.01))
         registration = sigrec.register(RT + 1, lambda s, f: say("handled later"), deliver="thread")
-        sigrec.sigqueue(os.getpid(), RT + 1)
+        sigqueue(os.getpid(), RT + 1)
         def handler(s, f):
             try:
                 registration.cancel()
@@ -162,12 +163,12 @@ def test_the_program_waits_for_a_slow_handler_as_long_as_it_takes(child, where):
         registration = sigrec.register(RT, slow, deliver="thread")
         stream = sigrec.stream(RT + 1)
         def end():
-            sigrec.sigqueue(os.getpid(), RT)
+            sigqueue(os.getpid(), RT)
             inside.wait()
-            sigrec.sigqueue(os.getpid(), RT + 1)
+            sigqueue(os.getpid(), RT + 1)
             while not ledger(RT + 1)[0]: time.sleep(0.001)
             stream.close()
-            sigrec.sigqueue(os.getpid(), RT)
+            sigqueue(os.getpid(), RT)
             while ledger(RT)[0] < 2: time.sleep(0.001)
             registration.cancel()
             say(len(stream.unread), *ledger(RT), sigrec.stats()[RT].abandoned)

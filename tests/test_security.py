@@ -109,7 +109,7 @@ def test_a_backlog_takes_half_a_kib_an_event(child):
         stream = sigrec.stream(RT)
         def fill(count):
             for n in range(count):
-                sigrec.sigqueue(os.getpid(), RT, n + (1 << 40))
+                sigqueue(os.getpid(), RT, n + (1 << 40))
             settle(RT)
         fill(100)
         tracemalloc.start()

@@ -12,7 +12,7 @@ import pytest
 import sigrec
 import sigrec.cli
 from sigrec._proc import host
-from tests.conftest import wait_until
+from tests.conftest import sigqueue, wait_until
 from tests.docs.test_docs import DOCS, ROOT, matches
 from tests.proof.__main__ import PROOFS
 from tests.reader.builder import RecordingBuilder, event
@@ -94,7 +94,7 @@ def test_exit_statuses(child, tmp_path):
             [sys.executable, "-m", "sigrec", "tail", "-f", str(p.pid)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        sigrec.sigqueue(p.pid, sigrec.signal_number("SIGRTMIN+2"))
+        sigqueue(p.pid, sigrec.signal_number("SIGRTMIN+2"))
         assert tail.stdout.readline()
         if end is None:
             tail.stdout.close()

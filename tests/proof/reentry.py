@@ -27,6 +27,7 @@ from pathlib import Path
 import sigrec
 from sigrec import _core, compat
 from sigrec._recorder.own import own_recording
+from tests.conftest import sigqueue
 
 ROOT = Path(sigrec.__file__).parent
 A, B, C = (int(signal.SIGRTMIN) + n for n in (4, 5, 6))
@@ -103,10 +104,10 @@ def close(rounds):
         stream = sigrec.stream(A, backlog=4)
         came = later(stream.close)
         for _ in range(10):
-            sigrec.sigqueue(ME, A)
+            sigqueue(ME, A)
         for item in stream:
             seen += item.count if isinstance(item, sigrec.Missed) else 1
-            sigrec.sigqueue(ME, A) if not came else None
+            sigqueue(ME, A) if not came else None
             if not stream._items and came:
                 break
         wait_for(came)
@@ -129,8 +130,8 @@ def cancel(rounds):
         two = sigrec.register(B, handler, deliver="thread")
         came = later(lambda: (one.cancel(), two.cancel()))
         for _ in range(10):
-            sigrec.sigqueue(ME, A)
-            sigrec.sigqueue(ME, B)
+            sigqueue(ME, A)
+            sigqueue(ME, B)
         one.cancel()
         two.cancel()
         wait_for(came)
@@ -154,11 +155,11 @@ def register(rounds):
 
         came = later(both)
         both()
-        sigrec.sigqueue(ME, A)
-        sigrec.sigqueue(ME, B)
+        sigqueue(ME, A)
+        sigqueue(ME, B)
         wait_for(came)
-        sigrec.sigqueue(ME, A)
-        sigrec.sigqueue(ME, B)
+        sigqueue(ME, A)
+        sigqueue(ME, B)
         assert len(_core.registered(A)) == len(_core.registered(B)) == 2
         for one in random.sample(made, 4):
             one.cancel()
@@ -236,7 +237,7 @@ def check_whole(name, made):
         )
         if in_force:
             before = ledger(n)[1]
-            sigrec.sigqueue(ME, n)
+            sigqueue(ME, n)
             settle(n)
             assert ledger(n)[1] == before + 1, (name, n, registered)
         elif "compat" not in name and "record" not in name.lower():
