@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sigrec._handling.registration import Registration, register, unregister
     from sigrec._handling.sending import pidfd_sigqueue, sigqueue
     from sigrec._handling.streams import Stream, stream, wait
+    from sigrec._handling.timeouts import Timeout, timeout
     from sigrec._handling.timers import Timer, timer
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.opening import open_recording
@@ -50,6 +51,7 @@ __all__ = [
     "SigrecError",
     "Stats",
     "Stream",
+    "Timeout",
     "Timer",
     "WrongThreadError",
     "configure",
@@ -62,6 +64,7 @@ __all__ = [
     "sigqueue",
     "stats",
     "stream",
+    "timeout",
     "timer",
     "unregister",
     "wait",
@@ -88,6 +91,7 @@ _MODULES = {
     "SigrecError": "_errors",
     "Stats": "_reader.stats",
     "Stream": "_handling.streams",
+    "Timeout": "_handling.timeouts",
     "Timer": "_handling.timers",
     "WrongThreadError": "_errors",
     "configure": "_recorder.publishing",
@@ -100,6 +104,7 @@ _MODULES = {
     "sigqueue": "_handling.sending",
     "stats": "_recorder.own",
     "stream": "_handling.streams",
+    "timeout": "_handling.timeouts",
     "timer": "_handling.timers",
     "unregister": "_handling.registration",
     "wait": "_handling.streams",

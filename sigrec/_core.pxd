@@ -158,7 +158,7 @@ cdef extern from "send.h" nogil:
 
 cdef extern from "timer.h" nogil:
     ctypedef struct timer_struct "struct timer":
-        pass
+        int32_t pid
     int timer_make "core->timer_make"(timer_struct *timer, int clock, int signum, pid_t tid,
                                       intptr_t value)
     int timer_start "core->timer_start"(timer_struct *timer, uint64_t first_ns,
@@ -173,6 +173,7 @@ cdef extern from "clock.h" nogil:
     uint64_t monotonic_tick_ns()
     uint64_t tick_ns()
     uint64_t clock_ns(int clock)
+    int CLOCK_MONOTONIC
     int CLOCK_REALTIME
 
 cdef extern from "flood.h" nogil:

@@ -817,6 +817,122 @@ cpdef int discard_pending(int signum) except -1:
     return 0
 
 
+class TimeoutReached(BaseException):
+    """What a timeout raises where the main thread is; at the end of its block it becomes
+    TimeoutError. Not an Exception: no ``except OSError`` in the block takes it for its own."""
+
+
+cdef enum:
+    # Until on_alarm() runs: a signal that comes between the last bytecode and the system call of
+    # time.sleep() does not interrupt that, and the next one does.
+    ALARM_AGAIN_NS = 10_000_000
+
+cdef timer_struct alarm_timer  # one for all timeouts: it runs to the end that is next
+cdef bint alarm_made = False
+cdef int alarm_signum = 0  # 0: none is taken
+cdef object take_alarm_signal = None
+cdef list timeouts = []  # whose blocks the main thread is in, in the order of entry
+
+
+def start_timeouts(take_signal) -> None:
+    """take_signal() registers on_alarm() for a signal that nobody uses, and returns its number."""
+    global take_alarm_signal
+    take_alarm_signal = take_signal
+
+
+def on_alarm(signum, frame):
+    """The handler of the timeouts' signal: raises for the one that has been over for longest."""
+    cdef Timeout one, first = None
+    for one in timeouts:
+        if not one.over and (first is None or one.ends_ns < first.ends_ns):
+            first = one
+    if first is None or first.ends_ns > monotonic_ns():
+        return  # it was sent before the block ended
+    first.over = True
+    set_alarm()
+    error = TimeoutReached(f"after {first.seconds:g} s")
+    error.timeout = first
+    raise error
+
+
+cdef int set_alarm() except -1:
+    """The timer runs to the next end, or not at all. It is this process's."""
+    cdef Timeout one
+    cdef uint64_t next_ns = 0, now
+    for one in timeouts:
+        if not one.over and (next_ns == 0 or one.ends_ns < next_ns):
+            next_ns = one.ends_ns
+    if next_ns:
+        now = monotonic_ns()
+        next_ns = next_ns - now if next_ns > now else 1
+    check(timer_start(&alarm_timer, next_ns, ALARM_AGAIN_NS if next_ns else 0))
+    return 0
+
+
+def stop_alarm() -> None:
+    """At exit: the signal would end the process once it has no handler."""
+    timeouts.clear()
+    if alarm_made and alarm_timer.pid == getpid():
+        set_alarm()
+
+
+cdef class Timeout:
+    """A block's time, as made by :func:`timeout`."""
+    # Its two ends are compiled: no handler runs, and so nothing is raised, between the last
+    # instruction of the block and the moment from which on its time does not count.
+    cdef readonly double seconds
+    cdef uint64_t ends_ns  # by CLOCK_MONOTONIC
+    cdef bint over, entered
+
+    def __init__(self, double seconds):
+        self.seconds = seconds
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time was over before the block was."""
+        return self.over
+
+    def __enter__(self):
+        global alarm_made, alarm_signum
+        cdef Handler handler = None
+        if self.entered:
+            from sigrec._errors import SigrecError
+            raise SigrecError(f"{self!r} has been entered before: make one for each block")
+        if not is_main_thread():
+            from sigrec._errors import WrongThreadError
+            raise WrongThreadError("a timeout ends a block of the main thread: enter it there")
+        self.ends_ns = monotonic_ns() + <uint64_t>(self.seconds * 1e9)
+        if alarm_signum:
+            handler = <Handler>handlers[alarm_signum]
+        if handler is None or handler.function is not on_alarm:
+            if alarm_made and alarm_timer.pid == getpid():
+                timer_unmake(&alarm_timer)
+            alarm_made = False
+            alarm_signum = take_alarm_signal()
+        if alarm_made and alarm_timer.pid != getpid():
+            alarm_made = False  # a forked child has no timers, and no end of its parent's blocks
+            timeouts.clear()
+        if not alarm_made:
+            check(timer_make(&alarm_timer, CLOCK_MONOTONIC, alarm_signum, 0, 0))
+            alarm_made = True
+        self.entered = True
+        timeouts.append(self)
+        set_alarm()
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if self in timeouts:
+            timeouts.remove(self)
+            if alarm_timer.pid == getpid():
+                set_alarm()
+        if isinstance(error, TimeoutReached) and error.timeout is self:
+            raise TimeoutError(f"timed out after {self.seconds:g} s") from error
+
+    def __repr__(self) -> str:
+        state = "expired" if self.over else "entered" if self in timeouts else "not running"
+        return f"<Timeout of {self.seconds:g} s: {state}>"
+
+
 def raise_in_thread(unsigned long ident, exception) -> None:
     """PyThreadState_SetAsyncExc: it surfaces at that thread's next bytecode."""
     PyThreadState_SetAsyncExc(ident, <PyObject *>exception)

@@ -199,6 +199,7 @@ CALLS = {
             "thread": [*[v for v in ID if v is not None], 1], "value": WORD,
         },
     ),
+    "timeout": (sigrec.timeout, {}, {"seconds": [*TIMEOUT, math.inf, HUGE, DIGITS, None]}),
     "SignalsFixture.record": (of_signals("record"), {}, {"signums": CATCHABLE}),
     "SignalsFixture.expect": (
         of_signals("expect"), {"counts": {}},

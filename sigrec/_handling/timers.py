@@ -126,7 +126,7 @@ def timer(
     dispatcher.start()
     capacity = publishing.start()
     while True:
-        number = _free_signal() if signum is None else int(signum)
+        number = free_signal("name the timer's by signum=") if signum is None else int(signum)
         made = Timer(number, thread)
         core_handler = _core.Handler(number, call, True, False, 1, True)
         try:
@@ -169,12 +169,12 @@ def _is_pending_in(thread: int, signum: int) -> bool:
     return bool(int(pending.partition(":")[2], 16) >> (signum - 1) & 1)
 
 
-def _free_signal() -> int:
+def free_signal(remedy: str) -> int:
     """Another thread may be faster: see _core.Timer.begin()."""
     for number in range(signal.SIGRTMAX, signal.SIGRTMIN - 1, -1):
         if not _core.registered(number) and signal.getsignal(number) == signal.SIG_DFL:
             return number
-    raise SigrecError("every real-time signal has a handler: name the timer's by signum=")
+    raise SigrecError(f"every real-time signal has a handler: {remedy}")
 
 
 for _public in (Timer, timer):

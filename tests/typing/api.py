@@ -53,6 +53,8 @@ def right(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], name: str) 
     with sigrec.SignalManager() as manager, manager.register(USR1, plain):
         manager.register(USR1, with_info, siginfo=True, deliver="thread")
         manager.unregister(USR1)
+    with sigrec.timeout(5) as limit:
+        print(limit.expired, limit.seconds)
     with sigrec.timer(0.5, of_timer, clock=time.CLOCK_PROCESS_CPUTIME_ID) as timer:
         print(timer.expirations, timer.signum)
     sigrec.timer(1)

@@ -1,0 +1,189 @@
+"""timeout(): the block ends in time, by its own exception, and leaves nothing behind."""
+
+import random
+import threading
+import time
+
+import pytest
+
+import sigrec
+
+
+def test_a_block_that_takes_too_long():
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"timed out after 0.01 s"), sigrec.timeout(0.01) as it:
+        threading.Event().wait(60)  # a lock, as time.sleep(): PEP 475 calls them again
+    assert it.expired and "expired" in repr(it)
+    assert 0.01 <= time.monotonic() - began < 60
+
+
+def test_a_block_that_is_in_time():
+    with sigrec.timeout(0.02) as it:
+        pass
+    time.sleep(0.05)  # it does not come later
+    assert not it.expired and "not running" in repr(it)
+
+
+def test_no_time_at_all():
+    """Its signal comes before the call of sleep(), and so interrupts it with the next one."""
+    for _ in range(5):
+        with pytest.raises(TimeoutError), sigrec.timeout(0):
+            time.sleep(60)
+
+
+def test_nobody_in_the_block_takes_it_for_an_error_of_its_own():
+    with pytest.raises(TimeoutError), sigrec.timeout(0.01), sigrec.timeout(60) as inner:
+        try:
+            time.sleep(60)
+        except Exception as error:  # TimeoutError is an OSError, and so what sockets raise
+            pytest.fail(repr(error))
+    assert not inner.expired
+
+
+def test_the_outer_one_ends_first():
+    """And is not taken for the inner one's end."""
+    with pytest.raises(TimeoutError, match=r"0.01 s"), sigrec.timeout(0.01):
+        try:
+            with sigrec.timeout(60):
+                time.sleep(60)
+        except TimeoutError as error:
+            pytest.fail(repr(error))
+
+
+def test_the_inner_one_ends_first_and_the_outer_one_still_runs():
+    with pytest.raises(TimeoutError, match=r"0.1 s"), sigrec.timeout(0.1):
+        with pytest.raises(TimeoutError, match=r"0.01 s"), sigrec.timeout(0.01):
+            time.sleep(60)
+        time.sleep(60)
+
+
+def test_blocks_that_end_in_another_order():
+    first, second = sigrec.timeout(60), sigrec.timeout(0.01)
+    first.__enter__()
+    with pytest.raises(TimeoutError), second:
+        first.__exit__(None, None, None)
+        time.sleep(60)
+
+
+def test_never_after_the_block_and_never_but_as_timeout_error():
+    """Ends at any instruction of the block, and around it."""
+    chance = random.Random(5)
+    ended = in_time = 0
+    began = time.monotonic()
+    while not (ended > 50 and in_time > 50) and time.monotonic() - began < 60:
+        late = False
+        try:
+            with sigrec.timeout(chance.random() * 3e-5) as it:
+                for _ in range(chance.randrange(300)):
+                    pass
+            late = True
+            for _ in range(100):
+                pass
+            in_time += 1
+        except TimeoutError:
+            assert it.expired and not late
+            ended += 1
+    assert ended > 50 and in_time > 50
+
+
+def test_the_alarm_is_the_program_s(child):
+    p = child(
+        """
+        signal.signal(signal.SIGALRM, lambda *_: say("alarm"))
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        try:
+            with sigrec.timeout(0.2):
+                time.sleep(60)
+        except TimeoutError:
+            say("timeout", signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL)
+        """
+    )
+    assert [p.line(), p.line()] == ["alarm", "timeout True"]
+    p.end()
+
+
+def test_a_forked_child_has_no_end_of_its_parent_s_blocks(child):
+    p = child(
+        """
+        try:
+            with sigrec.timeout(0.2):
+                pid = os.fork()
+                if pid == 0:
+                    time.sleep(0.4)
+                    say("child goes on")
+                    try:
+                        with sigrec.timeout(0.01):
+                            time.sleep(60)
+                    except TimeoutError:
+                        say("child's own")
+                    os._exit(0)
+                time.sleep(60)
+        except TimeoutError:
+            say(os.waitpid(pid, 0)[1])
+        """
+    )
+    assert [p.line() for _ in range(3)] == ["child goes on", "child's own", "0"]
+    p.end()
+
+
+def test_a_block_that_the_program_never_leaves(child):
+    """At exit its signal has no handler any more, and would end the process."""
+    p = child(
+        """
+        import atexit
+        atexit.register(time.sleep, 0.05)
+        class Late:
+            def __del__(self): time.sleep(0.1)
+        late = Late()
+        late.itself = late  # the last collection of all
+        sigrec.timeout(0.1).__enter__()
+        """
+    )
+    p.end()
+
+
+def test_once_unregistered_the_next_one_takes_a_signal_again(child):
+    p = child(
+        """
+        def once():
+            try:
+                with sigrec.timeout(0.01): time.sleep(60)
+            except TimeoutError as error:
+                return str(error)
+        say(once())
+        say(sigrec.unregister(signal.SIGRTMAX))
+        say(once())
+        """
+    )
+    assert [p.line() for _ in range(3)] == [
+        "timed out after 0.01 s",
+        "True",
+        "timed out after 0.01 s",
+    ]
+    p.end()
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), True, "3", None, 1e10, 10**400])
+def test_bad_arguments(seconds):
+    with pytest.raises(ValueError, match="seconds must be from 0 to"):
+        sigrec.timeout(seconds)
+
+
+def test_where_it_cannot_work():
+    refused = []
+
+    def enter():
+        try:
+            sigrec.timeout(1).__enter__()
+        except sigrec.WrongThreadError as error:
+            refused.append(str(error))
+
+    worker = threading.Thread(target=enter)
+    worker.start()
+    worker.join()
+    assert refused == ["a timeout ends a block of the main thread: enter it there"]
+    used = sigrec.timeout(60)
+    with used:
+        pass
+    with pytest.raises(sigrec.SigrecError, match="entered before"), used:
+        pass
