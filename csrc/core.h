@@ -8,6 +8,7 @@
 #ifndef SIGREC_CORE_H
 #define SIGREC_CORE_H
 
+#include "beside.h"
 #include "event.h"
 #include "filter.h"
 #include "flood.h"
@@ -32,6 +33,8 @@
 
 /* In any order; each has the type that its header says. */
 #define CORE_FUNCTIONS(F)                                                                          \
+    F(beside_as_init)                                                                              \
+    F(beside_subreaper)                                                                            \
     F(filter_allows)                                                                               \
     F(flood)                                                                                       \
     F(handler_last_ns)                                                                             \
@@ -52,6 +55,7 @@
     F(kick_prepare)                                                                                \
     F(kick_rest)                                                                                   \
     F(kick_start)                                                                                  \
+    F(passive_as_init)                                                                             \
     F(passive_records)                                                                             \
     F(passive_stop)                                                                                \
     F(process_abandoned)                                                                           \

@@ -215,9 +215,18 @@ bool passive_ignores(int signum) {
 
 /* --- the course ---------------------------------------------------------------------- */
 
+static _Atomic int32_t init_pid; /* 0: none; a forked child has another */
+
+void passive_as_init(int32_t pid) { atomic_store_explicit(&init_pid, pid, memory_order_relaxed); }
+
+static bool as_init(void) {
+    int32_t pid = atomic_load_explicit(&init_pid, memory_order_relaxed);
+    return pid && pid == process_pid();
+}
+
 bool passive_ends(int signum) {
     struct sigaction program;
-    if (!passive_records(signum) || default_action(signum) != ENDS)
+    if (!passive_records(signum) || default_action(signum) != ENDS || as_init())
         return false;
     action_get(signum, &program);
     return program.sa_handler == SIG_DFL;
@@ -291,7 +300,7 @@ static bool was_continued(void) {
 static void take_default_action(int signum, const siginfo_t *info, void *context, uint32_t tid,
                                 uint64_t ordinal) {
     enum default_action action = default_action(signum);
-    if (action == NOTHING)
+    if (action == NOTHING || (as_init() && !(signal_is_fault(signum) && info->si_code > 0)))
         return;
     int saved_errno = errno;
     if (action == ENDS)

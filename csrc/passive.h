@@ -43,6 +43,10 @@ void passive_apply(int signum);
 void passive_before_exec(void);
 void passive_exec_failed(void);
 
+/* Any context. This process, by that pid, goes on as PID 1 of its namespace would: no
+ * default action of a signal that was sent to it ends or stops it (kill(2), notes). */
+void passive_as_init(int32_t pid);
+
 /* Signal context. Whether the program ignores it, by SIG_IGN. */
 bool passive_ignores(int signum);
 

@@ -115,7 +115,15 @@ struct recording_header {
     _Atomic uint64_t sent_head;                   /* 800: the next tickets of these three */
     _Atomic uint64_t endings_head;                /* 808 */
     _Atomic uint64_t children_head;               /* 816 */
-    uint64_t reserved7[25];                       /* 824 */
+    uint64_t reserved7[20];                       /* 824 */
+    /* How it ended, as a bystander saw it: sigrec/_recorder/beside.py. */
+    uint64_t noted_ns;           /* 984: CLOCK_MONOTONIC */
+    uint64_t noted_realtime_ns;  /* 992: CLOCK_REALTIME */
+    int32_t noted_status;        /* 1000: as of wait(2) */
+    uint32_t noted_source;       /* 1004: 0: nobody did; 1: /proc; 2: a pidfd */
+    uint32_t noted_oom_kills;    /* 1008: of its cgroup, since noted_oom_since_ns */
+    uint32_t noted_oom;          /* 1012: 1: it was probably one of these */
+    uint64_t noted_oom_since_ns; /* 1016: CLOCK_REALTIME */
     struct recording_section sections[RECORDING_SECTIONS]; /* 1024: at sections_offset */
 };
 
@@ -125,6 +133,7 @@ _Static_assert(offsetof(struct recording_header, anchors) == 320, "anchors");
 _Static_assert(offsetof(struct recording_header, exit_reason) == 608, "exit_reason");
 _Static_assert(offsetof(struct recording_header, recent_owner) == 736, "recent_owner");
 _Static_assert(offsetof(struct recording_header, sent_head) == 800, "sent_head");
+_Static_assert(offsetof(struct recording_header, noted_ns) == 984, "noted_ns");
 _Static_assert(offsetof(struct recording_header, sections) == 1024, "sections");
 _Static_assert(sizeof(struct recording_header) <= 4096, "the header is one page");
 

@@ -140,6 +140,7 @@ cdef extern from "install.h" nogil:
 cdef extern from "passive.h" nogil:
     void passive_stop "core->passive_stop"(int signum)
     bint passive_records "core->passive_records"(int signum)
+    void passive_as_init "core->passive_as_init"(int32_t pid)
 
 cdef extern from "interpose.h" nogil:
     bint interpose_install "core->interpose_install"()
@@ -155,6 +156,10 @@ cdef extern from "send.h" nogil:
     int send_to_process "core->send_to_process"(pid_t pid, int signum, intptr_t value)
     int send_to_thread "core->send_to_thread"(pid_t pid, pid_t tid, int signum, intptr_t value)
     int send_to_pidfd "core->send_to_pidfd"(int pidfd, int signum, intptr_t value)
+
+cdef extern from "beside.h" nogil:
+    int beside_subreaper "core->beside_subreaper"(int on)
+    bint beside_as_init "core->beside_as_init"(pid_t program, uint64_t timeout_ns)
 
 cdef extern from "timer.h" nogil:
     ctypedef struct timer_struct "struct timer":

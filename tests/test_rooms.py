@@ -68,7 +68,7 @@ LAYERS = [
     {"kick", "sigbus"},
     {"handler", "install"},
     {"interpose", "interpose_send", "got"},
-    {"send", "timer", "flood"},
+    {"send", "timer", "flood", "beside"},
     {"unsupported"},  # what stands in for the others where there is no Linux
     {"core"},
     {"found"},

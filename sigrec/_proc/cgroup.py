@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections import namedtuple  # typing's takes ten times as long to import
 
-from sigrec._proc.process import stat_fields
+from sigrec._proc.process import is_ending
 from sigrec._proc.status import status
 
 PROC = "/proc"
 MOUNT = "/sys/fs/cgroup"
-PF_EXITING = 0x00000004  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 _SIGKILL = 9
 
 
@@ -88,8 +87,7 @@ def _existing(path: str, directory: str, counters: str) -> Cgroup | None:
 
 def _ends(pid: int) -> bool:
     """Whether it has a SIGKILL pending, or is on its way out: freeing its memory takes a while."""
-    fields = stat_fields(pid)
-    if fields is None or fields[0] in (b"Z", b"X") or int(fields[6]) & PF_EXITING:
+    if is_ending(pid):
         return True
     now = status(pid)
     return now is None or _SIGKILL in now.pending

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+PF_EXITING = 0x00000004  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
+
 
 def stat_fields(pid: int) -> list[bytes] | None:
     """The fields of /proc/<pid>/stat from the third on (proc_pid_stat(5))."""
@@ -14,6 +16,12 @@ def stat_fields(pid: int) -> list[bytes] | None:
         return None
     # Field 2, the name, may hold anything: count from its last parenthesis.
     return text[text.rfind(b")") + 2 :].split()
+
+
+def is_ending(pid: int) -> bool:
+    """Whether it is on its way out, or has ended."""
+    fields = stat_fields(pid)
+    return fields is None or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & PF_EXITING)
 
 
 def owner(pid: int) -> int | None:

@@ -55,6 +55,11 @@ ENDING = struct.Struct("=IQIiI")  # from ENDING_AT: signal, ordinal, exit kind a
 ENDING_AT = 164
 EXIT_NS_AT = 592
 REASON_AT, REASON_SIZE = 608, 128
+# What a bystander noted of its end: CLOCK_MONOTONIC, CLOCK_REALTIME, status, source; OOM kills,
+# whether it was that, since when.
+NOTED = struct.Struct("=QQiIIIQ")
+NOTED_AT = 984
+NOTED_SOURCES = {"proc": 1, "pidfd": 2}  # 0: nobody noted anything
 EXITED = 1
 EXIT_KINDS = {1: "exit", 2: "_exit", 3: "exec"}
 

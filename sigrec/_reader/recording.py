@@ -20,6 +20,7 @@ from sigrec._reader.history import PIECE, History
 from sigrec._reader.identity import identity
 from sigrec._reader.infos import Infos
 from sigrec._reader.ledger import Ledger
+from sigrec._reader.noted import noted
 from sigrec._reader.recent import Recent
 from sigrec._reader.sent import Sent
 from sigrec._signals.names import name
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sigrec._reader.ledger import SignalStats
+    from sigrec._reader.noted import Noted
     from sigrec._reader.source import Source
     from sigrec._signals.sent import SentSignal
     from sigrec._signals.siginfo import SignalInfo
@@ -184,6 +186,11 @@ class Recording:
         """The type of the exception that nobody caught, or the program that was exec'ed."""
         text = self._source.bytes(REASON_AT, REASON_SIZE).split(b"\0")[0]
         return os.fsdecode(text) or None
+
+    @property
+    def _noted(self) -> Noted | None:
+        """How it ended, as a bystander wrote it down here; None: nobody did."""
+        return noted(self._source, self._header)
 
     @property
     def handling(self) -> int | None:

@@ -13,10 +13,12 @@ VARIABLE = "SIGREC_RUN"
 STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup")
 
 
-def environment(output: str | None, children: bool) -> dict[str, str]:
-    """Of this process, and what makes a Python that is started in it record."""
+def environment(output: str | None, children: bool, init: bool = False) -> dict[str, str]:
+    """Of this process, and what makes a Python that is started in it record. init: this process
+    stands for PID 1 of its namespace."""
     path = os.environ.get("PYTHONPATH")
-    options = {"output": output, "children": children, "path": path}
+    pid = os.getpid() if init else 0
+    options = {"output": output, "children": children, "path": path, "init": pid}
     return {
         **os.environ,
         VARIABLE: json.dumps(options),
@@ -42,6 +44,10 @@ def begin(options: dict[str, Any]) -> None:
     from sigrec._recorder import publishing
     from sigrec._recorder.record import record
 
+    if options["init"] == os.getpid():
+        from sigrec import _core
+
+        _core.stand_for_init(os.getpid())
     publishing.configure(recording=options["output"])
     publishing.keep()
     record(children=options["children"])

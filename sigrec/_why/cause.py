@@ -54,9 +54,16 @@ def cause(
     seen: Ended | None = None,
     oom: Oom | None = None,
 ) -> Cause:
-    """seen, oom: of a bystander, who waited for its end."""
+    """seen, oom: of a bystander, who waited for its end; where nobody waits now, of one who did."""
     own = _recorded(recording)
-    if own.kind == "alive" or (own.kind == "exec" and seen is None):
+    if own.kind == "alive":
+        return own
+    noted = recording._noted if seen is None else None
+    if noted is not None:
+        seen = noted.ended
+        if noted.kills:
+            oom = Oom(recording._identity.cgroup, noted.kills, noted.since_ns, noted.probably)
+    if own.kind == "exec" and seen is None:
         return own
     witnesses = witnesses or Witnesses()
     heard = witnesses.parents.told_of(recording)

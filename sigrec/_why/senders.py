@@ -90,8 +90,8 @@ def _reaches(sent: SentSignal, sender: Recording, victim: Recording) -> bool:
     if sent.target > 0:
         return sent.target == victim.pid
     group = victim._identity.pgid
-    if sent.target == 0:  # kill(2): the sender's own group
-        return sent.how == "kill" and group > 0 and sender._identity.pgid == group
+    if sent.target == 0:  # kill(2), and killpg(2) of Linux: the sender's own group
+        return sent.how in ("kill", "killpg") and group > 0 and sender._identity.pgid == group
     if sent.target == -1:
         return sent.how == "kill" and sender.pid != victim.pid
     return group == -sent.target

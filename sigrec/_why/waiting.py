@@ -16,6 +16,8 @@ from sigrec._why.unrecorded import Unrecorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sigrec._proc.pidfd import Ended
     from sigrec._reader.recording import Recording
     from sigrec._why.oom import Oom
@@ -30,11 +32,12 @@ class Seen(NamedTuple):
     oom: Oom | None
 
 
-def wait(bystander: Bystander) -> Seen:
-    """Until the process has ended."""
+def wait(bystander: Bystander, look: Callable[[], None] = lambda: None) -> Seen:
+    """Until the process has ended. look: is called now and then until it has."""
     watch = OomWatch(bystander.pid)
     while (ended := bystander.wait(_LOOK_S)) is None:
         watch.look()
+        look()
     return Seen(ended, watch.after(ended))
 
 
@@ -49,14 +52,29 @@ def answer_after(pid: int) -> Answer | Unrecorded:
         recording = _recording_of(bystander)  # now, since a clean end removes the file
         seen = wait(bystander)
         recording = recording or _recording_of(bystander)  # it may have begun meanwhile
-        if recording is None:
-            return Unrecorded(pid, argv, uid, seen.ended, seen.oom)
-        return Answer(recording, cause(recording, seen=seen.ended, oom=seen.oom))
+        return _answer(bystander, recording, seen, argv, uid)
 
 
-def _recording_of(bystander: Bystander) -> Recording | None:
+def answer_about(
+    bystander: Bystander, seen: Seen, argv: list[str], file: str | None = None
+) -> Answer | Unrecorded:
+    """Of a process whose end was seen. file: where it recorded, if that has a name of its own."""
+    recording = _recording_of(bystander, file) if file else None
+    recording = recording or _recording_of(bystander)
+    return _answer(bystander, recording, seen, argv, None)
+
+
+def _answer(
+    bystander: Bystander, recording: Recording | None, seen: Seen, argv: list[str], uid: int | None
+) -> Answer | Unrecorded:
+    if recording is None:
+        return Unrecorded(bystander.pid, argv, uid, seen.ended, seen.oom)
+    return Answer(recording, cause(recording, seen=seen.ended, oom=seen.oom))
+
+
+def _recording_of(bystander: Bystander, file: str | None = None) -> Recording | None:
     with suppress(NoRecordingError, RecordingError):
-        recording = open_recording(bystander.pid)
+        recording = open_recording(file or bystander.pid)
         if recording._header.start_ticks == bystander.start_ticks:
             return recording
         recording.close()  # of an earlier process with that PID

@@ -8,6 +8,8 @@ its behaviour does not change.
                                          the one before is kept as web.sigrec.1
   sigrec run --children -m gunicorn app  also the Python programs that it
                                          starts
+  sigrec run --report server.py          say on stderr how it ended, once it
+                                         has; --report=FILE: add that to a file
 
 While the program runs, and afterwards, you can ask from any terminal:
 sigrec why PID, or sigrec stats PID. The exit status is the program's own. If a
@@ -23,7 +25,12 @@ import sys
 from sigrec._errors import SigrecError
 from sigrec._recorder.retention import in_the_way
 
-USAGE = "sigrec run [-o FILE] [--children] [-m MODULE | -c CODE | SCRIPT] ARGS..."
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE = "sigrec run [-o FILE] [--children] [--report[=FILE]] [-m MODULE | -c CODE | SCRIPT] ARGS..."
+_ON_STDERR = ""  # --report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,12 +41,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="record the Python programs that it starts or forks, each in a recording of its own",
     )
+    parser.add_argument(
+        "--report",
+        nargs="?",
+        const=_ON_STDERR,
+        metavar="FILE",
+        help="one sentence when it has ended: on stderr, or added to that file",
+    )
+    parse = parser.parse_known_args
+    vars(parser)["parse_known_args"] = lambda args=None, of=None: parse(_with_equals(args), of)
     # Whatever comes after one of these is the program's.
     rest = argparse.REMAINDER
     parser.add_argument("-m", nargs=rest, metavar="MODULE ARGS", help="run a module, as python -m")
     parser.add_argument("-c", nargs=rest, metavar="CODE ARGS", help="run code, as python -c")
     parser.add_argument("script", nargs=rest, metavar="SCRIPT ARGS", help="run a script")
     parser.set_defaults(usage_error=parser.error)
+
+
+def _with_equals(args: Sequence[str] | None) -> list[str]:
+    """A file comes after = alone: what comes after a blank is the program."""
+    options = list(args or ())
+    n = 0
+    while n < len(options) and options[n].startswith("-") and options[n] not in ("-m", "-c", "--"):
+        option = options[n]
+        if len(option) > 2 and "--report".startswith(option):  # argparse knows it by its beginning
+            options[n] += "="
+        value = option == "-o" or (len(option) > 2 and "--output".startswith(option))
+        n += 2 if value else 1
+    return options
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,11 +91,27 @@ def run(args: argparse.Namespace) -> int:
     # Python itself runs the program, in this process: nothing of ours is in between.
     from sigrec._recorder.run import environment
 
+    command = [sys.executable, *_flags(), *program]
+    init = args.report is not None and _leave_report(command, output, args.report)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(
-        sys.executable, [sys.executable, *_flags(), *program], environment(output, args.children)
-    )
+    os.execve(sys.executable, command, environment(output, args.children, init))
+
+
+def _leave_report(command: list[str], output: str | None, file: str) -> bool:
+    """Whoever says how the program ended. Whether that is also PID 1, in its place."""
+    from sigrec._recorder import beside
+    from sigrec.cli._report import Report
+
+    report = Report(command, output, os.path.abspath(file) if file else None)
+    if beside.is_init():
+        beside.leave_below_init(report.stand_by)
+        return True
+    try:
+        beside.leave(report.stand_by)
+    except (OSError, AttributeError) as error:  # an old kernel, say: the program runs all the same
+        print(f"sigrec: no report: {error}", file=sys.stderr)
+    return False
 
 
 def _flags() -> list[str]:

@@ -436,6 +436,27 @@ static void knows_what_ends_it(void) {
     CHECK(!passive_ends(SIGCHLD));
 }
 
+static void goes_on_as_pid_1(void) {
+    passive_as_init(getpid());
+    signum_now = SIGTERM;
+    record(SIGTERM);
+    CHECK(!passive_ends(SIGTERM));
+    raise(SIGTERM);
+    record(SIGTSTP);
+    raise(SIGTSTP);
+    CHECK_EQ(ledger(SIGTERM)->delivered, 1);
+    if (!fork()) /* has another pid */
+        die_of_it();
+    int status;
+    wait(&status);
+    CHECK_EQ(WTERMSIG(status), SIGTERM);
+}
+
+static void faults_as_pid_1(void) {
+    passive_as_init(getpid());
+    fault();
+}
+
 static void survived(void) {
     /* A stop signal in an orphaned process group does nothing: tcsetpgrp(3), and
      * such a group is ours after setsid. What was noted is taken back. */
@@ -543,6 +564,8 @@ int main(void) {
     ok(in_a_vfork_child_the_table_is_its_parents);
     ok(changes_lose_nothing);
     ok(knows_what_ends_it);
+    ok(goes_on_as_pid_1);
+    dies(faults_as_pid_1, SIGSEGV);
     ok(survived);
     return 0;
 }

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * beside: what waits beside a program for its end, and, where the program would
+ * have been PID 1 of its namespace, is that in its place.
+ */
+#ifndef SIGREC_BESIDE_H
+#define SIGREC_BESIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Any context. Whether orphans among this process's descendants become its children:
+ * PR_SET_CHILD_SUBREAPER of prctl(2). Returns what that was; -1: not known. */
+int beside_subreaper(int on);
+
+/* Interpreter context, in PID 1, with all signals blocked and SIGCHLD not ignored. Reaps every
+ * child but the program, and passes on to that what it would have got as PID 1: signals
+ * that it catches, since the kernel keeps any other from PID 1 (kill(2), notes). True:
+ * the program has ended, and is still to be waited for; false: not in so many ns. */
+bool beside_as_init(pid_t program, uint64_t timeout_ns);
+
+#endif
