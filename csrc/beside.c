@@ -3,9 +3,8 @@
 #include "beside.h"
 
 #include "clock.h"
+#include "proc.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,11 +30,7 @@ int beside_subreaper(int on) {
 static bool catches(pid_t pid, int signum) {
     char path[40], text[4096];
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    text[n < 0 ? 0 : n] = 0;
+    proc_read(path, text, sizeof text);
     const char *line = strstr(text, "\nSigCgt:");
     return line && (strtoull(line + 8, NULL, 16) >> (signum - 1) & 1);
 }
