@@ -7,7 +7,6 @@ import os
 from sigrec import _check
 from sigrec._reader.ledger import SignalStats
 from sigrec._reader.recording import Recording
-from sigrec._signals.fields import sender_fields
 from sigrec._signals.value import Value
 from sigrec._text import json_text
 from sigrec._times import rfc3339
@@ -127,7 +126,7 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
         "sent": stats.sent,
         "first": _when(stats.first),
         "last": _when(stats.last),
-        "senders": [{**sender_fields(s), "count": count} for s, count in stats.senders],
+        "senders": [{**s.to_dict(), "count": count} for s, count in stats.senders],
     }
 
 

@@ -1,10 +1,6 @@
-"""An event as a dict, as it is in JSON."""
+"""Many events as dicts, as they are in JSON."""
 
 from __future__ import annotations
-
-from sigrec._signals.siginfo import FIELDS
-from sigrec._text import json_text
-from sigrec._times import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +22,8 @@ class Senders:
         return self._look(info)[0]
 
     def fields(self, info: SignalInfo) -> dict[str, Any]:
-        return self._look(info)[1]
+        """As ``info.to_dict()``."""
+        return info._to_dict(self._look(info)[1])
 
     def _look(self, info: SignalInfo) -> tuple[Sender, dict[str, Any]]:
         second = info.time_ns // 10**9  # a pid is not used again so soon
@@ -36,30 +33,5 @@ class Senders:
             if len(self._known) >= 1000:
                 self._known.clear()
             sender = info.sender
-            known = self._known[key] = sender, sender_fields(sender)
+            known = self._known[key] = sender, sender.to_dict()
         return known
-
-
-def fields(info: SignalInfo, sender: dict[str, Any]) -> dict[str, Any]:
-    """By the names of SignalInfo; what si_code does not define is None."""
-    return {
-        "signal": info.signal_name,
-        "time": rfc3339(info.time_ns),
-        "time_ns": info.time_ns,
-        "monotonic_ns": info.monotonic_ns,
-        "ordinal": info.ordinal,
-        "tid": info.tid,
-        "sender": sender,
-        **{field: getattr(info, field) for field in FIELDS},
-    }
-
-
-def sender_fields(sender: Sender) -> dict[str, Any]:
-    return {
-        "kind": sender.kind,
-        "pid": sender.pid,
-        "uid": sender.uid,
-        "user": sender.user,
-        "comm": None if sender.comm is None else json_text(sender.comm),
-        "argv": None if sender.argv is None else [json_text(part) for part in sender.argv],
-    }

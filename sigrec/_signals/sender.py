@@ -11,6 +11,10 @@ from sigrec._signals.codes import (
     TIMER_SIGNALS,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def sender_kind(signo: int, code: int, pid: int) -> str:
     """The kind of a :class:`Sender`, by what sigaction(2) says of si_code."""
@@ -78,6 +82,19 @@ class Sender:
         """Its command line, if it still lives; else None. A process can change its own, so it is
         not to be trusted."""
         return self._parts[4]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is in JSON."""
+        from sigrec._text import json_text
+
+        return {
+            "kind": self.kind,
+            "pid": self.pid,
+            "uid": self.uid,
+            "user": self.user,
+            "comm": None if self.comm is None else json_text(self.comm),
+            "argv": None if self.argv is None else [json_text(part) for part in self.argv],
+        }
 
     @property
     def user(self) -> str | None:

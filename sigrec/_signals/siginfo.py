@@ -16,6 +16,7 @@ from sigrec._signals.sender import Sender, sender_kind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
+    from typing import Any
 
 
 class Names:
@@ -230,6 +231,25 @@ class SignalInfo:
             if lives:
                 comm, argv = comm or lives[0], lives[1]
         return Sender(kind, pid, uid, comm, argv)
+
+    def to_dict(self) -> dict[str, Any]:
+        """By the names of its fields, with its sender and its time (RFC 3339, UTC), as it is in
+        JSON; what si_code does not define is None."""
+        return self._to_dict(self.sender.to_dict())
+
+    def _to_dict(self, sender: dict[str, Any]) -> dict[str, Any]:
+        from sigrec._times import rfc3339
+
+        return {
+            "signal": self.signal_name,
+            "time": rfc3339(self.time_ns),
+            "time_ns": self.time_ns,
+            "monotonic_ns": self.monotonic_ns,
+            "ordinal": self.ordinal,
+            "tid": self.tid,
+            "sender": sender,
+            **{field: getattr(self, field) for field in FIELDS},
+        }
 
     def _recorded_comm(self) -> str | None:
         """The sender's name, as the handler read it just after the signal; None: it did not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sigrec._proc import process
 from sigrec._signals.fields import VERSION as EVENT_VERSION
-from sigrec._signals.fields import Senders, fields, sender_fields
+from sigrec._signals.fields import Senders
 from sigrec._signals.sender import Sender
 from sigrec._signals.words import vouched
 from sigrec._text import json_text
@@ -91,7 +91,7 @@ class Answer:
         if self.cause.sent_by is not None:
             return self._from_its_recording(self.cause.sent_by.sender)
         sender = self.event.sender if self.event is not None else self._nobody()
-        known = {**sender_fields(sender), "parent": None}
+        known = {**sender.to_dict(), "parent": None}
         if self.event is None:
             return known
         if sender.kind == "process" and sender.pid == self.recording.pid and vouched(self.event):
@@ -115,13 +115,13 @@ class Answer:
         known = Sender("process", sender.pid, sender.uid, name(sender.pid), sender.argv)
         ppid = sender._identity.ppid
         parent = {"pid": ppid, "comm": _text(name(ppid))} if ppid else None
-        return {**sender_fields(known), "kind": kind, "parent": parent}
+        return {**known.to_dict(), "kind": kind, "parent": parent}
 
     def _before(self) -> list[dict[str, Any]]:
         senders = Senders()
         newest = self.recording._newest(BEFORE + 1)
         events = [info for info in newest if info != self.event][-BEFORE:]
-        return [{"version": EVENT_VERSION, **fields(i, senders.fields(i))} for i in events]
+        return [{"version": EVENT_VERSION, **senders.fields(i)} for i in events]
 
 
 def _parent(pid: int | None) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from sigrec._signals.fields import sender_fields
 from sigrec._signals.names import name
 from sigrec._signals.sender import Sender
 from sigrec._signals.words import ended_words
@@ -56,7 +55,7 @@ class Unrecorded:
         sender = None
         if seen.signal is not None:
             nobody = Sender("kernel" if probably else "unknown")
-            sender = {**sender_fields(nobody), "parent": None}
+            sender = {**nobody.to_dict(), "parent": None}
         kind = "exit" if seen.signal is None else "signal"
         evidence = [by_bystander(seen)] + ([by_cgroup(oom)] if oom is not None else [])
         return {

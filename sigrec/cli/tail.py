@@ -24,7 +24,7 @@ from collections import Counter
 from sigrec._proc.pidfd import bystander
 from sigrec._reader import index, places
 from sigrec._reader.follow import Position, follow, new_events
-from sigrec._signals.fields import VERSION, Senders, fields
+from sigrec._signals.fields import VERSION, Senders
 from sigrec._signals.names import name
 from sigrec._signals.words import carried
 from sigrec._text import number, printable, shortened, whole
@@ -175,7 +175,7 @@ class _Output:
             self._missed(missed)
         for info in events:
             if self._json:
-                self._object(fields(info, self._senders.fields(info)))
+                self._object(self._senders.fields(info))
             else:
                 print(self._line(info))
         sys.stdout.flush()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from sigrec._reader.stats import ProcessStats
-from sigrec._signals.fields import Senders, fields
+from sigrec._signals.fields import Senders
 from sigrec._text import json_text
 from sigrec._why.brief import state_words
 
@@ -46,7 +46,7 @@ def write(source: Source, out: TextIO) -> None:
         at = info.monotonic_ns / 1000  # the format's unit is the microsecond
         put({
             "name": info.signal_name, "cat": "signal", "ph": "i", "s": "t", "ts": at,
-            "pid": pid, "tid": info.tid, "args": fields(info, senders.fields(info)),
+            "pid": pid, "tid": info.tid, "args": senders.fields(info),
         })  # fmt: skip
         # Events of several threads may come out of order; a count never falls.
         if info.ordinal + 1 > counted.get(info.si_signo, 0):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from sigrec._signals.fields import Senders, fields
+from sigrec._signals.fields import Senders
 from sigrec._signals.siginfo import FIELDS
 from sigrec._text import printable
 
@@ -27,7 +27,7 @@ def write(source: Source, out: TextIO) -> None:
     rows.writeheader()
     senders = Senders()
     for info in source:
-        row = fields(info, senders.fields(info))
+        row = senders.fields(info)
         sender = row.pop("sender")
         for name in SENDER:
             row[f"sender_{name}"] = sender[name]

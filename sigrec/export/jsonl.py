@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sigrec._signals.fields import VERSION, Senders, fields
+from sigrec._signals.fields import VERSION, Senders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,4 +17,4 @@ def write(source: Source, out: TextIO) -> None:
     senders = Senders()
     for info in source:
         # ASCII, and so safe on a terminal too.
-        out.write(json.dumps({"version": VERSION, **fields(info, senders.fields(info))}) + "\n")
+        out.write(json.dumps({"version": VERSION, **senders.fields(info)}) + "\n")
