@@ -73,6 +73,7 @@
     F(process_set_mode)                                                                            \
     F(process_set_reason)                                                                          \
     F(process_start)                                                                               \
+    F(queue_length)                                                                                \
     F(queue_next)                                                                                  \
     F(queue_now)                                                                                   \
     F(queue_passed)                                                                                \

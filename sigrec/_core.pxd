@@ -59,6 +59,7 @@ cdef extern from "queue.h" nogil:
         QUEUE_UNDETAILED
     ctypedef struct queue_place "struct queue_position":
         pass
+    uint64_t queue_length "core->queue_length"(const queue *)
     queue_place queue_now "core->queue_now"(const queue *)
     bint queue_passed "core->queue_passed"(const queue *, queue_place)
     queue_item queue_next "core->queue_next"(const queue *, event *)

@@ -45,6 +45,10 @@ cdef extern from "Python.h":
     unsigned long PyThread_get_thread_native_id() noexcept nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
     int PyErr_CheckSignals() except -1
+    void *PyMem_RawMalloc(size_t size) noexcept
+    void PyMem_RawFree(void *memory) noexcept
+    object PyBytes_FromStringAndSize(const char *text, Py_ssize_t size)
+    char *PyBytes_AS_STRING(object text)
     PyObject *PySys_GetObject(const char *name)
     int PySys_SetObject(const char *name, object value) except -1
     int PyGC_Enable()
@@ -93,17 +97,18 @@ cdef enum:
 cdef class Handler:
     """What is called for a signal, and where. It does not change, but for its being in force."""
     cdef readonly object function
-    cdef readonly bint siginfo, coalesce, thread
+    cdef readonly bint siginfo, coalesce, thread, batch
     cdef readonly bint active  # it is registered
     cdef readonly int depth_limit, signum
     cdef object number  # the same, as the function gets it
 
     def __init__(self, int signum, function, bint siginfo, bint coalesce, int depth_limit,
-                 bint thread):
+                 bint thread, bint batch=False):
         self.thread = thread
         self.number = self.signum = signum
         self.function = function
         self.siginfo = siginfo
+        self.batch = batch
         self.coalesce = coalesce
         self.depth_limit = depth_limit
 
@@ -306,6 +311,40 @@ cdef uint64_t take_all(int signum) noexcept:
     return n
 
 
+cdef enum:
+    LARGEST_BATCH = 1 << 16
+
+
+cdef object gather(int signum, const event *first, uint64_t *handled):
+    """With the one that was claimed: all of that signal that wait, counted as handled."""
+    cdef queue *q = registry_queue(signum)
+    cdef queue_item kind
+    cdef event *at
+    cdef uint64_t size, count = 1
+    with cython.critical_section(guard):
+        size = min(queue_length(q) + 1, <uint64_t>LARGEST_BATCH)
+        raw = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(size * sizeof(event)))
+        at = <event *>PyBytes_AS_STRING(raw)
+        memset(at, 0, size * sizeof(event))
+        if first is NULL:
+            at[0].signo = signum
+        else:
+            at[0] = first[0]
+        while count < size:
+            kind = queue_next(q, &at[count])
+            if kind == QUEUE_NONE:
+                break
+            if kind == QUEUE_UNDETAILED:
+                memset(&at[count], 0, sizeof(event))
+                at[count].signo = signum
+            queue_take(q, kind)
+            count += 1
+        process_handled(signum, count - 1)
+        if handled is not NULL:
+            handled[0] += count - 1
+    return raw[:<Py_ssize_t>(count * sizeof(event))]
+
+
 cdef void arm(const roster *mine, bint at_once=True) noexcept:
     """Makes sure that dispatch comes again for whatever waits now."""
     global left, left_since
@@ -430,7 +469,14 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
         if mine == &in_main:
             set_handling(handler.signum)
         try:
-            if not handler.siginfo:
+            if type(handler.function) is Source:
+                (<Source>handler.function).hand_out(
+                    handler.signum, &e if kind == QUEUE_EVENT else NULL)
+            elif handler.batch:
+                raw = gather(handler.signum, &e if kind == QUEUE_EVENT else NULL,
+                             handled_only if handler.signum == only else NULL)
+                handler.function(handler.number, as_batch(raw), frame)
+            elif not handler.siginfo:
                 handler.function(handler.number, frame)
             elif kind == QUEUE_EVENT:
                 if not offset:

@@ -396,26 +396,39 @@ cdef class Source:
     # has any more closes itself.
     cdef tuple subscribers
 
-    def __call__(self, signum, info, frame):
+    cdef hand_out(self, int signum, const event *e):
+        """In the dispatcher thread. NULL: one without detail."""
         for reference in self.subscribers:
             subscriber = reference()
             if subscriber is not None:
-                (<Mailbox>subscriber).put(signum, info)
+                (<Mailbox>subscriber).put(signum, e)
+
+    def __call__(self, signum, info, frame):
+        """Nobody calls it: drain() hands out what it takes."""
 
 
 cdef list sources = [None] * SIGREC_NSIG
 
 
+cdef enum:
+    FEWEST_LETTERS = 64
+
+
 cdef class Mailbox:
     """What a stream is made of: events that wait, and who waits for them."""
+    # The events wait as the core has them, without a Python object for each: a ring of `room`
+    # places, a power of two. One without a time, at 0 ns, is no event: as many of its signal as
+    # its ordinal says came without detail.
+    cdef event *letters
+    cdef uint64_t room, first
+    cdef readonly uint64_t _count
     cdef object __weakref__
     cdef readonly tuple _numbers
     cdef readonly bint _closed
     cdef readonly list _unread  # what was delivered and not read when it was closed
-    cdef readonly object _items
     cdef readonly dict _overflow
     cdef readonly object _waiters  # Waiter, or a callable: False if nobody was there any more
-    cdef uint64_t waiting  # of the items, those that are not Missed
+    cdef uint64_t waiting  # of what is in the ring, the events
     cdef uint64_t backlog
     cdef int32_t pid
     cdef bint leaving
@@ -423,9 +436,11 @@ cdef class Mailbox:
     def __cinit__(self, *ignored, **also_ignored):
         self._closed = True
         self._unread = []
-        self._items = deque()
         self._overflow = {}
         self._waiters = deque()
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.letters)
 
     cpdef int check_process(self) except -1:
         if self.pid != getpid():
@@ -441,26 +456,59 @@ cdef class Mailbox:
         if not self._closed and not is_ending():
             self.end(False)
 
-    cdef put(self, signum, info):
-        """In the dispatcher thread."""
+    cdef put(self, int signum, const event *e):
         with cython.critical_section(self):
             if self._closed:
                 return
-            if info is None or self.waiting >= self.backlog:
+            if e is NULL or self.waiting >= self.backlog or not (self.flush() and self.append(e)):
                 self._overflow[signum] = self._overflow.get(signum, 0) + 1
             else:
-                if self._overflow:
-                    self.flush()
-                self._items.append(info)
                 self.waiting += 1
         if self._waiters:
             self.wake_one()
 
-    cdef flush(self):
-        cdef dict overflow = self._overflow
-        self._overflow = {}
-        for signum, count in overflow.items():
-            self._items.append(make_missed(signum, count))
+    cdef bint append(self, const event *e) noexcept:
+        """False: there is no memory for it."""
+        cdef event *wider
+        cdef uint64_t room
+        if self._count == self.room:
+            room = max(2 * self.room, <uint64_t>FEWEST_LETTERS)
+            wider = <event *>PyMem_RawMalloc(room * sizeof(event))
+            if wider is NULL:
+                return False
+            self.copy_out(wider, self._count)
+            PyMem_RawFree(self.letters)
+            self.letters, self.room, self.first = wider, room, 0
+        self.letters[(self.first + self._count) & (self.room - 1)] = e[0]
+        self._count += 1
+        return True
+
+    cdef void copy_out(self, event *to, uint64_t count) noexcept:
+        """The oldest ones."""
+        cdef uint64_t at = self.first & (self.room - 1), straight = min(count, self.room - at)
+        if count:
+            memcpy(to, self.letters + at, straight * sizeof(event))
+            memcpy(to + straight, self.letters, (count - straight) * sizeof(event))
+
+    cdef void drop(self, uint64_t count) noexcept:
+        self.first += count
+        self._count -= count
+        if not self._count and self.room > <uint64_t>FEWEST_LETTERS:
+            PyMem_RawFree(self.letters)
+            self.letters, self.room, self.first = NULL, 0, 0
+
+    cdef bint flush(self) except -1:
+        """Those without detail take their place. False: there is no memory for them."""
+        cdef event note
+        while self._overflow:
+            signum = next(iter(self._overflow))
+            memset(&note, 0, sizeof(note))
+            note.signo = signum
+            note.ordinal = self._overflow[signum]
+            if not self.append(&note):
+                return False
+            del self._overflow[signum]
+        return True
 
     cdef wake_one(self):
         cdef object one
@@ -476,25 +524,39 @@ cdef class Mailbox:
             if one():  # its event loop may have ended: then another one
                 return
 
-    cdef object take(self):
-        """None: there is nothing."""
-        cdef object item
-        if not self._items and self._overflow:
+    cdef object take(self, uint64_t at_most):
+        """None: there is nothing. 0: one, as an object; else an array of so many, or one Missed."""
+        cdef event e
+        cdef uint64_t count = 1
+        cdef object made
+        if not self._count and self._overflow:
             self.flush()
-        if not self._items:
+        if not self._count:
             return None
-        item = self._items.popleft()
-        if type(item) is not Missed:
-            self.waiting -= 1
-        return item
+        e = self.letters[self.first & (self.room - 1)]
+        if not at_most or not e.monotonic_ns:
+            # First taken: an object is made by way of the collector, which runs Python code.
+            self.waiting -= e.monotonic_ns != 0
+            self.drop(1)
+            if e.monotonic_ns:
+                return make_info(&e, realtime_offset())
+            return make_missed(e.signo, e.ordinal)
+        while (count < at_most and count < self._count
+               and self.letters[(self.first + count) & (self.room - 1)].monotonic_ns):
+            count += 1
+        made = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(count * sizeof(event)))
+        self.copy_out(<event *>PyBytes_AS_STRING(made), count)
+        self.waiting -= count
+        self.drop(count)
+        return made
 
-    def take_or_wait(self, wake):
-        """The next one; None: there is none, and wake() is called when one comes. Raises
+    def take_or_wait(self, wake, uint64_t at_most=0):
+        """The next one, or ones; None: there is none, and wake() is called when one comes. Raises
         StopAsyncIteration where it is closed."""
         cdef object item
         self.check_process()
         with cython.critical_section(self):
-            item = self.take()
+            item = self.take(at_most)
             if item is None and not self._closed:
                 self._waiters.append(wake)
         if item is None and self._closed:
@@ -508,24 +570,24 @@ cdef class Mailbox:
             if wake in self._waiters:
                 self._waiters.remove(wake)
             else:
-                more = bool(self._items or self._overflow)
+                more = bool(self._count or self._overflow)
         if more:
             self.wake_one()
 
-    cdef object next(self, uint64_t until, bint polls):
+    cdef object next(self, uint64_t until, bint polls, uint64_t at_most):
         cdef object item
         cdef Waiter one
         cdef bint woken
         while True:
             self.check_process()
             with cython.critical_section(self):
-                item = self.take()
+                item = self.take(at_most)
             if item is not None or self._closed or polls:
                 return item
             refuse_to_wait("to wait for a signal")
             one = Waiter()
             with cython.critical_section(self):
-                item = self.take()
+                item = self.take(at_most)
                 if item is None and not self._closed:
                     self._waiters.append(one)
             if item is not None or self._closed:
@@ -546,24 +608,29 @@ cdef class Mailbox:
         the dispatcher thread, which would wait for itself.
         """
         cdef uint64_t until = deadline(timeout)
-        return self.next(until, until != 0 and until <= monotonic_ns())
+        return self.next(until, until != 0 and until <= monotonic_ns(), 0)
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        cdef object item = self.next(0, False)
+        cdef object item = self.next(0, False, 0)
         if item is None:
             raise StopIteration
         return item
+
+    def batches_of(self, uint64_t at_most, timeout) -> Batches:
+        cdef Batches made = Batches()
+        made.mailbox, made.at_most, made.timeout = self, at_most, timeout
+        return made
 
     cdef shut(self):
         cdef list waiters
         with cython.critical_section(self):
             self._closed = True
-            self.flush()
-            self._unread = list(self._items)
-            self._items.clear()
+            self._unread = []
+            while self._count or self._overflow:
+                self._unread.append(self.take(0))
             waiters = list(self._waiters)
             self._waiters.clear()
         for one in waiters:
@@ -609,6 +676,45 @@ cdef class Mailbox:
         if not over:
             say_that_it_takes_long()
         return 0
+
+
+cdef object make_array = None
+
+
+def start_batches(make) -> None:
+    """make(bytes) makes what is handed out of events as the core has them; None: a list."""
+    global make_array
+    make_array = make
+
+
+cdef object as_batch(bytes raw):
+    cdef const event *at = <const event *>PyBytes_AS_STRING(raw)
+    cdef Py_ssize_t i
+    cdef uint64_t offset = realtime_offset()
+    if make_array is not None:
+        return make_array(raw)
+    return [make_info(&at[i], offset) if at[i].monotonic_ns else None
+            for i in range(len(raw) // <Py_ssize_t>sizeof(event))]
+
+
+cdef class Batches:
+    """What a stream has, many events at once, as made by :meth:`Stream.batches`."""
+    cdef Mailbox mailbox
+    cdef uint64_t at_most
+    cdef object timeout
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef uint64_t until = deadline(self.timeout)
+        cdef object item = self.mailbox.next(until, until != 0 and until <= monotonic_ns(),
+                                             self.at_most)
+        if item is None:
+            if self.mailbox._closed:
+                raise StopIteration
+            item = b""
+        return as_batch(item) if type(item) is bytes else item
 
 
 cpdef int say_that_it_takes_long() except -1:

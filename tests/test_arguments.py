@@ -102,6 +102,7 @@ REGISTER = {
     "signum": CATCHABLE,
     "handler": [*HANDLER, lambda info: None, lambda signum, info, frame: None],
     "siginfo": [*FLAG, None],
+    "batch": [*FLAG, None],
     "deliver": DELIVER,
     "reentrant": FLAG,
     "coalesce": FLAG,
@@ -199,6 +200,7 @@ CALLS = {
             "thread": [*[v for v in ID if v is not None], 1], "value": WORD,
         },
     ),
+    "Stream.batches": (of_stream("batches"), {}, {"max": [*CAPACITY[:-2], None, (1 << 24) + 1], "timeout": TIMEOUT}),
     "timeout": (sigrec.timeout, {}, {"seconds": [*TIMEOUT, math.inf, HUGE, DIGITS, None]}),
     "SignalsFixture.record": (of_signals("record"), {}, {"signums": CATCHABLE}),
     "SignalsFixture.expect": (

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Returned = int | Cancellable | None
     PlainHandler = Callable[[int, FrameType | None], Returned]
     InfoHandler = Callable[[int, SignalInfo | None, FrameType | None], Returned]
-    Handler = PlainHandler | InfoHandler
+    BatchHandler = Callable[[int, Any, FrameType | None], Returned]
+    Handler = PlainHandler | InfoHandler | BatchHandler
 
 # Of a code object's co_flags, as in inspect, which takes long to import.
 VARARGS = 0x04
@@ -56,9 +57,11 @@ def check(handler: Any, parameters: tuple[str, ...], otherwise: str = "") -> Non
         _check.bad(f"handler must take ({', '.join(parameters)}){otherwise}", handler)
 
 
-def check_form(handler: Any, siginfo: bool) -> None:
-    """As of register(): with siginfo, or without."""
-    if siginfo:
+def check_form(handler: Any, siginfo: bool, batch: bool) -> None:
+    """As of register(): with siginfo, with batch, or plain."""
+    if batch:
+        check(handler, ("signum", "events", "frame"), ", as batch=True calls it")
+    elif siginfo:
         check(handler, ("signum", "info", "frame"), ", as siginfo=True calls it")
     else:
         check(handler, ("signum", "frame"), ", or (signum, info, frame) with siginfo=True")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Literal, overload
 
-    from sigrec._handling.handlers import Handler, InfoHandler, PlainHandler
+    from sigrec._handling.handlers import BatchHandler, Handler, InfoHandler, PlainHandler
     from sigrec._handling.registration import Registration
 
 
@@ -55,6 +55,18 @@ class SignalManager:
             coalesce: bool | None = None,
             propagate: type[BaseException] | None = None,
         ) -> Registration: ...
+        @overload
+        def register(
+            self,
+            signum: int,
+            handler: BatchHandler,
+            *,
+            batch: Literal[True],
+            deliver: Literal["main", "thread"] = "main",
+            reentrant: bool | None = None,
+            coalesce: bool | None = None,
+            propagate: type[BaseException] | None = None,
+        ) -> Registration: ...
 
     def register(
         self,
@@ -62,6 +74,7 @@ class SignalManager:
         handler: Handler,
         *,
         siginfo: bool = False,
+        batch: bool = False,
         deliver: Literal["main", "thread"] = "main",
         reentrant: bool | None = None,
         coalesce: bool | None = None,
@@ -73,6 +86,7 @@ class SignalManager:
             signum,
             handler,
             siginfo=siginfo,
+            batch=batch,
             deliver=deliver,
             reentrant=reentrant,
             coalesce=coalesce,

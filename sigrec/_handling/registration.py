@@ -11,7 +11,7 @@ import signal
 import sys
 
 from sigrec import _check, _core
-from sigrec._handling import handlers
+from sigrec._handling import batches, handlers
 from sigrec._recorder import publishing
 from sigrec._signals.names import catchable
 
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, overload
 
-    from sigrec._handling.handlers import Handler, InfoHandler, PlainHandler
+    from sigrec._handling.handlers import BatchHandler, Handler, InfoHandler, PlainHandler
 
 # A second Ctrl-C must reach a slow shutdown; a flood of anything else must not
 # nest handlers until the stack is used up.
@@ -104,6 +104,17 @@ if TYPE_CHECKING:
         coalesce: bool | None = None,
         propagate: type[BaseException] | None = None,
     ) -> Registration: ...
+    @overload
+    def register(
+        signum: int,
+        handler: BatchHandler,
+        *,
+        batch: Literal[True],
+        deliver: Literal["main", "thread"] = "main",
+        reentrant: bool | None = None,
+        coalesce: bool | None = None,
+        propagate: type[BaseException] | None = None,
+    ) -> Registration: ...
 
 
 def register(
@@ -111,6 +122,7 @@ def register(
     handler: Handler,
     *,
     siginfo: bool = False,
+    batch: bool = False,
     deliver: Literal["main", "thread"] = "main",
     reentrant: bool | None = None,
     coalesce: bool | None = None,
@@ -121,6 +133,9 @@ def register(
     signum: an int or signal.Signals.
     siginfo: call ``handler(signum, info, frame)`` instead, with a :class:`SignalInfo`, as
         sigaction(2) does with SA_SIGINFO; info is None where the signal's queue was full.
+    batch: call ``handler(signum, events, frame)`` instead, with all that wait just then, 65,536 at
+        most: an array as of :meth:`Stream.batches`, or a list of SignalInfo without NumPy. One
+        whose detail was lost is there too: with monotonic_ns 0 in an array, None in a list.
     deliver: "main", or "thread": sigrec's one dispatcher thread calls the handler, with frame
         None, whatever the main thread is doing; an exception goes to threading.excepthook. Then
         register and cancel work from any thread, and signal.getsignal shows what it showed before.
@@ -147,6 +162,7 @@ def register(
         signum,
         handler,
         siginfo=siginfo,
+        batch=batch,
         deliver=deliver,
         reentrant=reentrant,
         coalesce=coalesce,
@@ -161,6 +177,7 @@ def prepared(
     handler: Handler,
     *,
     siginfo: bool = False,
+    batch: bool = False,
     deliver: Literal["main", "thread"] = "main",
     reentrant: bool | None = None,
     coalesce: bool | None = None,
@@ -175,7 +192,11 @@ def prepared(
         if value is not None and not isinstance(value, bool):
             _check.bad(f"{name} must be True, False or None", value)
     _check.flag("siginfo", siginfo)
-    handlers.check_form(handler, siginfo)
+    if _check.flag("batch", batch) and (siginfo or coalesce):
+        raise ValueError(
+            "batch=True hands out all that wait, with their siginfo: without siginfo= and coalesce="
+        )
+    handlers.check_form(handler, siginfo, batch)
     if propagate is not None and not (
         isinstance(propagate, type) and issubclass(propagate, BaseException)
     ):
@@ -183,11 +204,13 @@ def prepared(
     if reentrant is None:
         reentrant = number in REENTRANT
     if coalesce is None:
-        coalesce = handler is signal.default_int_handler or propagate is not None
+        coalesce = not batch and (handler is signal.default_int_handler or propagate is not None)
     thread = deliver == "thread"
+    if batch:
+        batches.start()
     called = handler if propagate is None else _propagating(propagate, handler)
     core_handler = _core.Handler(
-        number, called, siginfo, coalesce, DEPTH if reentrant else 1, thread
+        number, called, siginfo, coalesce, DEPTH if reentrant else 1, thread, batch
     )
     return Registration(number, handler, core_handler)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
-from sigrec._handling import dispatcher
+from sigrec._handling import batches, dispatcher
 from sigrec._handling.loops import loop
 from sigrec._recorder import publishing
 from sigrec._signals.missed import Missed
@@ -16,10 +16,12 @@ from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sigrec._core import Batches
     from sigrec._signals.siginfo import SignalInfo
 
 BACKLOG = 16384
 LARGEST_BACKLOG = 1 << 24
+LARGEST_BATCH = 1 << 16
 TURN = 64  # events that an asyncio task takes before others have their turn
 
 
@@ -73,6 +75,23 @@ class Stream(_core.Mailbox):
             finally:
                 self.leave(waiter.wake)
 
+    def batches(self, max: int = LARGEST_BATCH, timeout: float | None = None) -> Batches:
+        """What comes, many events at once: an iterator of arrays.
+
+        Each is what waits just then, ``max`` events at most and one at least, or an empty one if
+        none came within ``timeout`` seconds. It is a structured NumPy array, not to be written to,
+        with the names of SignalInfo (``batch["si_value"]``); where NumPy is not installed, a list of
+        SignalInfo. A field that si_code does not define is 0 in an array, and None in a list. Where
+        the detail of some was lost, a :class:`Missed` comes at their place. It ends when the stream
+        is closed.
+
+        Raises ValueError for a bad argument, and when it waits as :meth:`get` does.
+        """
+        must_be = f"max must be an int from 1 to {LARGEST_BACKLOG}"
+        _check.integer(must_be, max, 1, LARGEST_BACKLOG)
+        batches.start()
+        return self.batches_of(int(max), _check.timeout(timeout))
+
     def __enter__(self) -> Stream:
         return self
 
@@ -85,7 +104,7 @@ class Stream(_core.Mailbox):
     def __repr__(self) -> str:
         from sigrec._signals.names import name
 
-        state = "closed" if self.closed else f"{len(self._items)} waiting"
+        state = "closed" if self.closed else f"{self._count} waiting"
         return f"<Stream of {', '.join(map(name, self._numbers))}: {state}>"
 
 

@@ -70,7 +70,7 @@ def test_two_readers_of_one_stream_share_it():
         thread.start()
     send(*range(300))
     with sigrec.stream(RT):
-        wait_until(lambda: not stream._items)
+        wait_until(lambda: not stream._count)
     stream.close()
     for thread in threads:
         thread.join(60)
@@ -289,7 +289,7 @@ def test_a_backlog_leaves_others_their_turn(run):
     async def main():
         with sigrec.stream(RT) as stream:
             send(*range(1000))
-            wait_until(lambda: len(stream._items) == 1000)
+            wait_until(lambda: stream._count == 1000)
             if run in (run_trio, run_anyio_on_trio):
                 import trio
 

@@ -108,7 +108,7 @@ def close(rounds):
         for item in stream:
             seen += item.count if isinstance(item, sigrec.Missed) else 1
             sigqueue(ME, A) if not came else None
-            if not stream._items and came:
+            if not stream._count and came:
                 break
         wait_for(came)
         signal.signal(A, signal.SIG_DFL)

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import sigrec
 import sigrec.compat
@@ -19,6 +20,7 @@ USR1 = signal.SIGUSR1
 def plain(signum: int, frame: FrameType | None) -> None: ...
 def with_info(signum: int, info: SignalInfo | None, frame: FrameType | None) -> None: ...
 def of_timer(info: SignalInfo | None) -> None: ...
+def of_batch(signum: int, events: Any, frame: FrameType | None) -> None: ...
 def anything(*arguments: object) -> None: ...
 async def plain_async(signum: int, frame: FrameType | None) -> None: ...
 async def with_info_async(
@@ -41,6 +43,7 @@ def right(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], name: str) 
     sigrec.register(USR1, plain, siginfo=False, deliver="thread", coalesce=True)
     sigrec.register(USR1, with_info, siginfo=True, deliver="main", reentrant=False)
     sigrec.register(USR1, anything)
+    sigrec.register(USR1, of_batch, batch=True, deliver="thread")
     sigrec.register(USR1, anything, siginfo=True)
     sigrec.register(USR1, print, deliver="thread")
     sigrec.register(USR1, Server().stop)
