@@ -34,6 +34,7 @@
 #include "clock.h"
 #include "filter.h"
 #include "kick.h"
+#include "passage.h"
 #include "passive.h"
 #include "process.h"
 #include "registry.h"
@@ -80,6 +81,10 @@ static uint32_t told_apart(long tid, int32_t pid) {
         return 0;
     return (uint32_t)(tid > 0 ? tid : now > 0 ? now : pid ? pid : -1);
 }
+
+static uint32_t this_thread(void) { return told_apart(0, process_pid()); }
+#else
+static uint32_t this_thread(void) { return (uint32_t)process_pid(); }
 #endif
 
 /* The same, where that is easily said; else 0, or the thread that it is, negated: it is
@@ -160,29 +165,79 @@ static void name_sender(struct sender_entry *sender, uint64_t now, bool at_any_c
     sender_name(sender, now);
 }
 
+#define WHERE_WE_ARE -1 /* the place where the kernel would call us now */
+
+static bool calls(const struct sigaction *action) {
+    return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
+}
+
 /* After unregister someone may still call us: whoever was installed above us, or
  * the kernel, in a thread that was on its way. */
-static void pass_on(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
-    /* It was delivered to a signal of ours, and will not be handled. */
-    struct ledger_entry *ledger = &process_recording()->ledger[signum];
-    ledger_add(&ledger->undetailed, 1);
-    ledger_add(&ledger->abandoned, 1);
+static void pass_on(int signum, siginfo_t *info, void *context, struct passage passage, int place) {
     if (atomic_load(&registry[signum].leaving))
         return; /* as below, and just now */
     struct sigaction now, beneath;
     bool known = filter_allows(FILTERED_SIGACTION) && passive_sigaction(signum, NULL, &now) == 0;
-    bool in_place = known && registry_is_ours(&now);
+    int in_place = known ? registry_place(&now) : -1;
     /* The kernel did, before we left, and perhaps came back: nobody may die of a signal that
      * we took. */
-    if (known && (now.sa_handler == SIG_DFL || (in_place && registry_has(signum))))
+    if (known && (now.sa_handler == SIG_DFL || (in_place >= 0 && registry_has(signum))))
         return;
-    registry_beneath(signum, in_place ? &now : NULL, &beneath);
-    if (in_place && registry_place(signum, &now) > 0)
+    if (place == WHERE_WE_ARE)
+        place = in_place >= 0 ? in_place : 0;
+    registry_beneath(signum, place, &beneath);
+    if (place > 0 && place == in_place)
         passive_sigaction(signum, &beneath, NULL); /* a library above put us back: we leave */
-    if (beneath.sa_handler == SIG_DFL)
-        passive_default(signum, info, context, tid, ordinal);
-    else if (beneath.sa_handler != SIG_IGN)
+    /* A library that stands twice in the chain has ours beneath it both times. */
+    bool again = passage.mark & 1U << place || (known && now.sa_sigaction == beneath.sa_sigaction);
+    if (again && calls(&beneath)) {
+        beneath.sa_handler = SIG_DFL;
+        if (place > 0 && !(passage.mark & 1U))
+            registry_beneath(signum, 0, &beneath);
+        place = 0;
+    }
+    if (beneath.sa_handler == SIG_DFL) {
+        passive_default(signum, info, context, passage.tid, passage.ordinal);
+    } else if (calls(&beneath)) {
+        passage.mark |= 1U << place;
+        passage_set(info, &passage);
         beneath.sa_sigaction(signum, info, context); /* three arguments in any case: passive.c */
+        passage_end(info);
+    }
+}
+
+/* It was delivered to a signal of ours, and will not be handled. */
+static void abandon(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
+                    int place) {
+    struct ledger_entry *ledger = &process_recording()->ledger[signum];
+    ledger_add(&ledger->undetailed, 1);
+    ledger_add(&ledger->abandoned, 1);
+    struct passage passage = {PASSAGE_MARK, tid, ordinal};
+    pass_on(signum, info, context, passage, place);
+}
+
+static void enqueue_taken(int signum, const siginfo_t *info, uint64_t now, uint32_t tid,
+                          uint64_t ordinal) {
+    struct event event;
+    event.monotonic_ns = now;
+    event.tid = tid;
+    event.ordinal = ordinal;
+    event_from_siginfo(&event, signum, info);
+    enqueue(signum, &event, &process_recording()->ledger[signum]);
+}
+
+/* It has been counted, and whoever stands above us calls us. */
+static void passed_to_us(int signum, siginfo_t *info, void *context, const struct passage *passage,
+                         int place) {
+    int saved_errno = errno;
+    if (registry_has(signum)) {
+        passage_end(info); /* who calls us once more for it means one more */
+        enqueue_taken(signum, info, monotonic_ns(), passage->tid, passage->ordinal);
+    } else {
+        passage_end(info);
+        pass_on(signum, info, context, *passage, place);
+    }
+    errno = saved_errno;
 }
 
 /* One that is only recorded, and that has been counted, goes on to the program. */
@@ -190,16 +245,10 @@ static void leave_to_program(int signum, siginfo_t *info, void *context, uint64_
                              uint64_t ordinal) {
     if (passive_course(signum, info, context, tid, ordinal))
         return;
-    if (!registry_has(signum)) {
-        pass_on(signum, info, context, tid, ordinal);
-        return;
-    }
-    struct event event;
-    event.monotonic_ns = now;
-    event.tid = tid;
-    event.ordinal = ordinal;
-    event_from_siginfo(&event, signum, info);
-    enqueue(signum, &event, &process_recording()->ledger[signum]);
+    if (registry_has(signum))
+        enqueue_taken(signum, info, now, tid, ordinal);
+    else
+        abandon(signum, info, context, tid, ordinal, WHERE_WE_ARE);
 }
 
 #ifndef SI_TKILL /* Linux's: tkill(2) */
@@ -261,7 +310,7 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
             now = monotonic_ns();
             struct taken taken = take(next, &info, now, tid, true);
             if (taken.mode != MODE_REGISTERED) /* another thread unregistered it just now */
-                pass_on(next, &info, context, tid, taken.ordinal);
+                abandon(next, &info, context, tid, taken.ordinal, WHERE_WE_ARE);
             empty = 0;
             if (found++ == 0)
                 set |= still_ours(registry_signals() & ~blocked & ~set);
@@ -315,8 +364,8 @@ static void anchor(uint64_t now) {
     atomic_store_explicit(&self->anchoring, 0, memory_order_release);
 }
 
-static inline __attribute__((always_inline)) void on_signal(int signum, siginfo_t *info,
-                                                            void *context, bool dispatched) {
+static inline __attribute__((always_inline)) void
+on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place) {
     if (kick_sent(signum, info)) {
         kick_arrived(); /* on its way when the program began to have a use for this signal */
         return;
@@ -341,7 +390,7 @@ static inline __attribute__((always_inline)) void on_signal(int signum, siginfo_
     uint32_t mode = taken.mode;
 #ifdef __linux__
     uint64_t last = atomic_load_explicit(&self->last_ns, memory_order_relaxed);
-    if (dispatched && mode == MODE_REGISTERED && now - last < CLOSE_NS &&
+    if (dispatched && mode == MODE_REGISTERED && now - last < CLOSE_NS && context &&
         from_another_process(info))
         now = dequeue(signum, context, now, tid);
 #endif
@@ -354,15 +403,47 @@ static inline __attribute__((always_inline)) void on_signal(int signum, siginfo_
     if (!dispatched)
         leave_to_program(signum, info, context, now, tid, taken.ordinal);
     else if (mode != MODE_REGISTERED)
-        pass_on(signum, info, context, tid, taken.ordinal);
+        abandon(signum, info, context, tid, taken.ordinal, place);
 }
 
-void handler_on_signal(int signum, siginfo_t *info, void *context) {
-    on_signal(signum, info, context, true);
+static void without_siginfo(int signum, int place);
+
+static void on_registered(int signum, siginfo_t *info, void *context, int place) {
+    struct passage passage;
+    if (!passage_is_siginfo(signum, info))
+        without_siginfo(signum, place);
+    else if (passage_get(info, &passage))
+        passed_to_us(signum, info, context, &passage, place);
+    else
+        on_signal(signum, info, context, true, place);
 }
+
+/* A library has our handler from signal(2), and calls it with one argument. */
+static __attribute__((noinline)) void without_siginfo(int signum, int place) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info); /* SI_USER, and nobody: its sender is not known */
+    info.si_signo = signum;
+    if (passive_records(signum)) { /* counted, as which one is not known: the newest */
+        uint64_t taken = atomic_load_explicit(&process_self->ordinal[signum], memory_order_relaxed);
+        struct passage passage = {PASSAGE_MARK, this_thread(), taken - (taken > 0)};
+        passed_to_us(signum, &info, NULL, &passage, place);
+    } else {
+        on_signal(signum, &info, NULL, true, place);
+    }
+}
+
+/* One for each place: registry.h. */
+#define AT_PLACE(place)                                                                            \
+    static void at_place_##place(int signum, siginfo_t *info, void *context) {                     \
+        on_registered(signum, info, context, place);                                               \
+    }
+AT_PLACE(0)
+AT_PLACE(1)
+AT_PLACE(2)
+AT_PLACE(3)
 
 void handler_on_recorded(int signum, siginfo_t *info, void *context) {
-    on_signal(signum, info, context, false);
+    on_signal(signum, info, context, false, WHERE_WE_ARE);
 }
 
 uint64_t handler_last_ns(void) {
@@ -370,6 +451,8 @@ uint64_t handler_last_ns(void) {
 }
 
 void handler_start(void) {
-    registry_start(handler_on_signal, handler_on_recorded);
+    static const registry_handler at_place[REGISTRY_PLACES] = {at_place_0, at_place_1, at_place_2,
+                                                               at_place_3};
+    registry_start(at_place, handler_on_recorded);
     sigbus_start();
 }

@@ -11,8 +11,8 @@
 /* Interpreter context, once: before any signal is taken (install.h, passive.h). */
 void handler_start(void);
 
-/* The sa_sigaction of registered signals, and that of those that are only recorded. */
-void handler_on_signal(int signum, siginfo_t *info, void *context);
+/* The sa_sigaction of signals that are only recorded. That of registered ones has no name
+ * here: registry.h. */
 void handler_on_recorded(int signum, siginfo_t *info, void *context);
 
 /* Any context. When the last signal was taken, by monotonic_ns. */

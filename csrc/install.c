@@ -71,7 +71,7 @@ int install_prepare(int signum, uint64_t queue_capacity) {
             return error;
     }
     if (registry_is_ours(&now))
-        entry->place = registry_place(signum, &now);
+        entry->place = registry_place(&now);
     else
         take_place(signum, &now);
     return 0;
@@ -84,8 +84,7 @@ int install_handler(int signum, bool restart) {
      * proof: install-mode */
     atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
     struct sigaction action;
-    registry_action(&action, SA_ONSTACK | (restart ? SA_RESTART : 0));
-    registry_mark(signum, &action);
+    registry_action(signum, &action, SA_ONSTACK | (restart ? SA_RESTART : 0));
     if (passive_sigaction(signum, &action, NULL) != 0) {
         int error = errno;
         registry_release(signum);
@@ -114,7 +113,7 @@ static bool has_ours(int signum, struct sigaction *now) {
 void install_note_place(int signum) {
     struct sigaction now;
     if (has_ours(signum, &now))
-        registry[signum].place = registry_place(signum, &now);
+        registry[signum].place = registry_place(&now);
 }
 
 bool install_restore(int signum, bool force) {

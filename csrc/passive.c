@@ -20,6 +20,7 @@
 #include "action.h"
 #include "clock.h"
 #include "filter.h"
+#include "passage.h"
 #include "process.h"
 
 #include <errno.h>
@@ -411,6 +412,10 @@ bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     }
     if (sigismember(&program.sa_mask, SIGBUS) == 1)
         change_mask(SIG_BLOCK, SIGBUS);
+    if (registry_queue(signum)) { /* or nobody can have our handler of registered signals */
+        struct passage passage = {PASSAGE_MARK, tid, ordinal};
+        passage_set(info, &passage);
+    }
     /* With three arguments in any case, as the kernel calls it. */
     if (!signal_is_fault(signum)) {
         program.sa_sigaction(signum, info, context);

@@ -10,15 +10,16 @@ struct registered registry[SIGREC_NSIG];
 static _Atomic uint64_t signals;
 
 /* Set once, before the first handler is installed. */
-static _Atomic(registry_handler) on_registered, on_recorded;
+static _Atomic(registry_handler) on_registered[REGISTRY_PLACES], on_recorded;
 
-void registry_start(registry_handler registered, registry_handler recorded) {
-    atomic_store(&on_registered, registered);
+void registry_start(const registry_handler registered[REGISTRY_PLACES], registry_handler recorded) {
+    for (int place = 0; place < REGISTRY_PLACES; place++)
+        atomic_store(&on_registered[place], registered[place]);
     atomic_store(&on_recorded, recorded);
 }
 
 void registry_deliver(int signum, siginfo_t *info, void *context) {
-    atomic_load (&on_registered)(signum, info, context);
+    atomic_load (&on_registered[registry[signum].place])(signum, info, context);
 }
 
 static void make_action(struct sigaction *action, registry_handler handler, int flags) {
@@ -28,41 +29,29 @@ static void make_action(struct sigaction *action, registry_handler handler, int 
     signals_but_faults(&action->sa_mask);
 }
 
-void registry_action(struct sigaction *action, int flags) {
-    make_action(action, atomic_load(&on_registered), flags);
+void registry_action(int signum, struct sigaction *action, int flags) {
+    make_action(action, atomic_load(&on_registered[registry[signum].place]), flags);
 }
 
 void registry_recording_action(struct sigaction *action) {
     make_action(action, atomic_load(&on_recorded), 0);
 }
 
-bool registry_is_ours(const struct sigaction *action) {
-    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == atomic_load(&on_registered);
+int registry_place(const struct sigaction *action) {
+    for (int place = 0; (action->sa_flags & SA_SIGINFO) && place < REGISTRY_PLACES; place++)
+        if (action->sa_sigaction == atomic_load(&on_registered[place]))
+            return place;
+    return -1;
 }
+
+bool registry_is_ours(const struct sigaction *action) { return registry_place(action) >= 0; }
 
 bool registry_only_records(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == atomic_load(&on_recorded);
 }
 
-/* The kernel keeps them, and they mean something for SIGCHLD alone: sigaction(2). */
-#define PLACE_FLAGS (SA_NOCLDSTOP | SA_NOCLDWAIT)
-
-void registry_mark(int signum, struct sigaction *action) {
-    int place = registry[signum].place;
-    if (signum != SIGCHLD)
-        action->sa_flags |= (place & 1 ? SA_NOCLDSTOP : 0) | (place & 2 ? SA_NOCLDWAIT : 0);
-}
-
-int registry_place(int signum, const struct sigaction *action) {
-    int flags = action->sa_flags;
-    if (signum == SIGCHLD)
-        return registry[signum].place;
-    return (flags & SA_NOCLDSTOP ? 1 : 0) | (flags & SA_NOCLDWAIT ? 2 : 0);
-}
-
-void registry_beneath(int signum, const struct sigaction *ours, struct sigaction *action) {
+void registry_beneath(int signum, int place, struct sigaction *action) {
     struct registered *entry = &registry[signum];
-    int place = ours ? registry_place(signum, ours) : 0;
     *action = entry->found[place];
     if (place == 0 && (action->sa_flags & (int)SA_RESETHAND) && action->sa_handler != SIG_IGN &&
         atomic_exchange(&entry->spent, true))

@@ -8,12 +8,12 @@
  * handler over ours and calls ours from there, and then the program registers the
  * signal again, over that. So there are places, the lowest first, and what was found
  * at each when we came: that is put back when the registration ends at that place.
- * Which place a disposition of ours is, stands in it: two flags that only SIGCHLD
- * has a use for. So it is known, too, when the library above has gone and has put
- * ours back. Where the kernel calls our handler after we have left, what was found
- * at that place is put there, and called. Whoever else calls it gets what was found
- * at the lowest place: whatever stands between has ours beneath it, and would come
- * back here for ever.
+ * Each place has a handler of its own, so that each library calls the place that it
+ * found, and it is known, too, when the library above has gone and has put ours back.
+ * After we have left, a place calls what was found at it, and where the kernel calls
+ * it, is given up. A library that stands twice in such a chain has ours beneath
+ * it both times, and would come back for ever: siginfo_t has room to note in it which
+ * places a signal has passed, and the second time what was found at the lowest is called.
  *
  * What the program has set is one thing, registered or not: our handler here is what
  * it has while a signal is registered, in the kernel, or in action.h's table where the
@@ -35,7 +35,7 @@ extern struct registered {
     struct queue queue;
     struct sigaction found[REGISTRY_PLACES]; /* written before the handler can run there */
     int places;                              /* that are used */
-    int place;                               /* where we are, or were last */
+    _Atomic int place;                       /* where we are, or were last */
     _Atomic bool leaving;                    /* not registered any more, and not given back yet */
     _Atomic bool spent;                      /* the lowest was to be called once: SA_RESETHAND */
     _Atomic uint32_t mode;                   /* enum ledger_mode */
@@ -43,26 +43,25 @@ extern struct registered {
 
 typedef void (*registry_handler)(int signum, siginfo_t *info, void *context);
 
-/* Interpreter context, once, before anything else here: the handler of registered
- * signals, and that of signals that are only recorded. */
-void registry_start(registry_handler registered, registry_handler recorded);
+/* Interpreter context, once, before anything else here: the handlers of registered
+ * signals, one for each place, and that of signals that are only recorded. */
+void registry_start(const registry_handler registered[REGISTRY_PLACES], registry_handler recorded);
 
 /* Signal context. The handler, for who stands in its place. */
 void registry_deliver(int signum, siginfo_t *info, void *context);
 
-/* Any context. Our handler as a disposition; is this it. Its mask holds all but the
- * faults, where no handler of the program's own says otherwise. */
-void registry_action(struct sigaction *action, int flags);
+/* Any context. Our handler as a disposition, at the place where we are; is this it. Its
+ * mask holds all but the faults, where no handler of the program's own says otherwise. */
+void registry_action(int signum, struct sigaction *action, int flags);
 bool registry_is_ours(const struct sigaction *action);
 void registry_recording_action(struct sigaction *action);
 bool registry_only_records(const struct sigaction *action);
 
-/* Any context. An action of ours with its place, and which that is. */
-void registry_mark(int signum, struct sigaction *action);
-int registry_place(int signum, const struct sigaction *action);
+/* Any context. The place of an action of ours; -1: it is not ours. */
+int registry_place(const struct sigaction *action);
 
-/* Signal context. What to call, after we have left, in place of that action of ours. */
-void registry_beneath(int signum, const struct sigaction *ours, struct sigaction *action);
+/* Signal context. What to call, after we have left, in place of ours at that place. */
+void registry_beneath(int signum, int place, struct sigaction *action);
 
 /* Any context. The signals that end in our own dispatch. */
 uint64_t registry_signals(void);

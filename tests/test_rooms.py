@@ -60,6 +60,7 @@ LAYERS = [
         "ledger",
         "owner",
         "action",
+        "passage",
         "filter",
     },
     {"recording", "spare", "process", "sent"},

@@ -311,6 +311,77 @@ static void passes_on_after_unregister(void) {
     signal(SIGUSR2, SIG_DFL);
 }
 
+/* Two libraries, which call what they found when they came. */
+static struct sigaction found[2];
+static char called[8];
+
+static void library(int n, int signum, siginfo_t *info, void *context) {
+    strncat(called, n ? "b" : "a", sizeof called - strlen(called) - 1);
+    if (found[n].sa_flags & SA_SIGINFO)
+        found[n].sa_sigaction(signum, info, context);
+    else if (found[n].sa_handler != SIG_DFL)
+        found[n].sa_handler(signum);
+}
+static void library_a(int n, siginfo_t *info, void *context) { library(0, n, info, context); }
+static void library_b(int n, siginfo_t *info, void *context) { library(1, n, info, context); }
+
+static void comes_over(int n, int signum) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = n ? library_b : library_a;
+    sigaction(signum, &action, &found[n]);
+}
+
+/* Each place calls what was found at it; the second time, what was found at the lowest. */
+static void passes_on_from_place_to_place(void) {
+    int before = foreign;
+    signal(SIGUSR2, foreign_handler);
+    for (int n = 0; n < 2; n++) {
+        take(SIGUSR2);
+        comes_over(n, SIGUSR2);
+    }
+    registry_release(SIGUSR2);
+    registry_left(SIGUSR2);
+    uint64_t delivered = ledger(SIGUSR2)->delivered, abandoned = ledger(SIGUSR2)->abandoned;
+    called[0] = 0;
+    raise(SIGUSR2);
+    CHECK(strcmp(called, "ba") == 0);
+    CHECK_EQ(foreign, before + 1);
+    CHECK_EQ(ledger(SIGUSR2)->delivered, delivered + 1);
+    CHECK_EQ(ledger(SIGUSR2)->abandoned, abandoned + 1);
+    signal(SIGUSR2, foreign_handler);
+    for (int twice = 0; twice < 2; twice++) {
+        take(SIGUSR2);
+        comes_over(0, SIGUSR2);
+    }
+    comes_over(1, SIGUSR2);
+    registry_release(SIGUSR2);
+    registry_left(SIGUSR2);
+    called[0] = 0;
+    raise(SIGUSR2);
+    CHECK(strcmp(called, "baa") == 0);
+    CHECK_EQ(foreign, before + 2);
+    signal(SIGUSR2, SIG_DFL);
+}
+
+/* As who was given our handler by signal(2): the other registers hold whatever they do. */
+static void one_argument(int signum) {
+    ((void (*)(int, uintptr_t, uintptr_t))found[0].sa_handler)(signum, 16, 16);
+}
+
+static void called_with_one_argument(void) {
+    take(SIGUSR1);
+    uint64_t delivered = ledger(SIGUSR1)->delivered;
+    sigaction(SIGUSR1, NULL, &found[0]);
+    signal(SIGUSR1, one_argument);
+    raise(SIGUSR1);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, delivered + 1);
+    CHECK_EQ(drain(SIGUSR1), 1);
+    sigaction(SIGUSR1, &found[0], NULL);
+    give_back(SIGUSR1);
+}
+
 /* Dequeued while it was registered, and counted when it was so no more. */
 static void unregistered_while_it_is_dequeued(void) {
     int rt = SIGRTMIN + 2;
@@ -422,6 +493,8 @@ int main(void) {
     the_handler_blocks_all_but_faults();
     a_replaced_signal_is_not_dequeued();
     passes_on_after_unregister();
+    passes_on_from_place_to_place();
+    called_with_one_argument();
     unregistered_while_it_is_dequeued();
     signals_of_many_threads_are_exact();
     a_child_starts_from_zero_and_adopts_its_own();

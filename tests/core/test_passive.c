@@ -457,6 +457,31 @@ static void faults_as_pid_1(void) {
     fault();
 }
 
+/* A library above a registered signal that is recorded: what it passes on has been counted. */
+static struct sigaction found;
+static void chains(int signum, siginfo_t *info, void *context) {
+    found.sa_sigaction(signum, info, context);
+}
+
+static void passed_on_and_counted_once(void) {
+    record(SIGUSR1);
+    CHECK_EQ(install_prepare(SIGUSR1, 16), 0);
+    CHECK_EQ(install_handler(SIGUSR1, false), 0);
+    CHECK_EQ(passive_sigaction(SIGUSR1, NULL, &found), 0);
+    set(SIGUSR1, chains, 0, 0);
+    for (int i = 0; i < 3; i++)
+        raise(SIGUSR1);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, 3);
+    CHECK_EQ(ledger(SIGUSR1)->queued, 3);
+    struct event event;
+    for (uint64_t i = 0; i < 3; i++) {
+        enum queue_item item = queue_next(registry_queue(SIGUSR1), &event);
+        CHECK_EQ(event.ordinal, i);
+        CHECK_EQ(event.pid, getpid());
+        queue_take(registry_queue(SIGUSR1), item);
+    }
+}
+
 static void survived(void) {
     /* A stop signal in an orphaned process group does nothing: tcsetpgrp(3), and
      * such a group is ours after setsid. What was noted is taken back. */
@@ -566,6 +591,7 @@ int main(void) {
     ok(knows_what_ends_it);
     ok(goes_on_as_pid_1);
     dies(faults_as_pid_1, SIGSEGV);
+    ok(passed_on_and_counted_once);
     ok(survived);
     return 0;
 }

@@ -944,13 +944,17 @@ DIED = -signal.SIGUSR1
 @pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("steps, said, status", [
     # Above us, in both orders; we leave, alone and between them; they leave, too. After that, who
-    # calls ours gets what was there first.
+    # calls ours gets what was beneath it there.
     ("r1 a b !", "ba1", 0), ("r1 b a !", "ab1", 0), ("a r1 b !", "b1", 0),
     ("r1 a b -r1 !", "ba", DIED), ("r1 b a -r1 !", "ab", DIED), ("a r1 b -r1 !", "ba", 8),
     ("r1 a b -b !", "a1", 0), ("r1 a b -b -a !", "1", 0), ("r1 a b -b -a -r1 !", "", DIED),
-    ("r1 a r2 !", "2", 0), ("r1 a r2 b -r2 -r1 !", "b", DIED), ("r1 a r2 -r2 -r1 !", "a", DIED),
+    ("r1 a r2 !", "2", 0), ("r1 a r2 b -r2 -r1 !", "ba", DIED), ("r1 a r2 -r2 -r1 !", "a", DIED),
     ("r1 a r2 b -r1 -r2 -b !", "a", DIED),
     ("r1 a -r1 r2 ! -r2 !", "2a", DIED), ("r1 a b -r1 -b -a !", "", DIED),
+    ("r1 a r2 b r3 ! -r3 -r2 -r1 !", "3ba", DIED), ("chld r1 a r2 b -r2 -r1 ! !", "baba", 0),
+    # One that stands in it twice has forgotten what it found first, and is not called for ever.
+    ("r1 a r2 a ! -r2 -r1 !", "a2a", DIED), ("r1 a r2 a b -r2 -r1 !", "baa", DIED), ("a r1 a -r1 !", "a", DIED),
+    ("r1 a r2 b r3 a -r3 -r2 -r1 !", "ab", DIED), ("r1 b r2 a r3 b a -r3 -r2 -r1 !", "ab", DIED),
     # The program itself says so, above us.
     ("r1 ign !", "", 0), ("r1 ign -r1 !", "", 0), ("r1 dfl -r1 !", "", DIED), ("r1 dfl !", "", DIED),
     ("r1 ign r2 ! -r2 -r1 !", "2", 0), ("r1 a ign r2 -r2 -r1 !", "", 0), ("ign r1 a -r1 !", "a", 0),
@@ -990,3 +994,95 @@ def test_a_chain_of_libraries_that_call_what_they_found(child, two_libraries, re
     )
     out, errors = p.process.communicate(timeout=60)
     assert (out.decode(), p.process.returncode, errors) == (said, status, b"")
+
+
+CARELESS = r"""
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+static void (*found)(int);
+static struct sigaction action;
+static void one_argument(int signum) {
+    if (write(1, "", 0) == 0) /* and what the registers held is gone */
+        found(signum);
+}
+static void nothing_more(int signum) { ((void (*)(int, siginfo_t *, void *))found)(signum, NULL, NULL); }
+static void a_copy(int signum, siginfo_t *info, void *context) {
+    siginfo_t copy = *info;
+    ((void (*)(int, siginfo_t *, void *))found)(signum, &copy, context);
+}
+static void raises(int signum) {
+    struct sigaction mine;
+    sigaction(signum, &action, &mine);
+    sigset_t set, old;
+    sigemptyset(&set);
+    sigaddset(&set, signum);
+    sigprocmask(SIG_UNBLOCK, &set, &old);
+    raise(signum);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    sigaction(signum, &mine, NULL);
+}
+static void twice(int signum, siginfo_t *info, void *context) {
+    for (int i = 0; i < 2; i++)
+        ((void (*)(int, siginfo_t *, void *))found)(signum, info, context);
+}
+void take(int signum, const char *how) {
+    struct sigaction three = {.sa_flags = SA_SIGINFO};
+    sigaction(signum, NULL, &action);
+    if (!strcmp(how, "one argument"))
+        found = signal(signum, one_argument);
+    else if (!strcmp(how, "NULL"))
+        found = signal(signum, nothing_more);
+    else if (!strcmp(how, "raises"))
+        found = signal(signum, raises);
+    else {
+        three.sa_sigaction = strcmp(how, "twice") ? a_copy : twice;
+        sigaction(signum, &three, NULL);
+        found = action.sa_handler;
+    }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def careless_library(tmp_path_factory):
+    cc = os.environ.get("CC") or shutil.which("cc")
+    if cc is None:
+        pytest.skip("no C compiler (cc) here")
+    directory = tmp_path_factory.mktemp("careless")
+    (directory / "library.c").write_text(CARELESS)
+    command = [cc, "-O1", "-shared", "-fPIC", "library.c", "-o", "library.so"]
+    subprocess.run(command, cwd=directory, check=True)
+    return directory / "library.so"
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("how", ["a copy", "one argument", "NULL", "raises", "twice"])
+def test_what_a_library_above_passes_on_is_counted_once(child, careless_library, recorded, how):
+    """However it calls us. Who raises the signal again, or calls us twice, means one more."""
+    p = child(
+        """
+        import ctypes
+        how, recorded = sys.argv[2], sys.argv[3] == "True"
+        library = ctypes.CDLL(sys.argv[1])
+        if recorded: recorder = sigrec.record()
+        pids = []
+        for signum in (signal.SIGUSR1, signal.SIGINT):
+            kept = sigrec.register(signum, lambda s, info, f: pids.append(info.si_pid), siginfo=True)
+            library.take(signum, how.encode())
+            for _ in range(3):
+                os.kill(os.getpid(), signum)
+                for _ in range(1000): pass
+            say(len(pids), *ledger(signum), *{pid == os.getpid() for pid in pids})
+            pids.clear()
+            kept.cancel()
+        """,
+        careless_library,
+        how,
+        recorded,
+    )
+    calls = 6 if how == "twice" else 3
+    delivered = 6 if how == "twice" or (how == "raises" and recorded) else 3
+    known = how not in ("one argument", "NULL")
+    for _ in range(2):
+        assert p.line() == f"{calls} {delivered} {delivered} {calls} 0 {known}"
