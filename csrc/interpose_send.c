@@ -6,7 +6,7 @@
  * names, and write nothing in a vfork child, which has our memory.
  *
  * The system calls that they add: getpid, to know a vfork child; clock_gettime
- * (vDSO); of a signal that goes through a pidfd openat, read and close.
+ * (vDSO); of a SIGKILL, and of what goes through a pidfd, openat, read and close.
  */
 #define _GNU_SOURCE
 #include "interpose_send.h"
@@ -47,6 +47,13 @@ static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t ti
     event.pid = pid;
     event.uid = (uint32_t)tid;
     event.datum = value;
+    if (signum == SIGKILL) {
+        char text[400];
+        int saved_errno = errno;
+        bool another = pid > 0 && pid != process_pid();
+        event.datum = another ? proc_start_ticks(pid, text, sizeof text) : 0;
+        errno = saved_errno;
+    }
     event.tid = filter_allows(FILTERED_GETTID) ? (uint32_t)syscall(SYS_gettid) : 0;
     return sent_begin(process_recording(), &event);
 }

@@ -3,10 +3,12 @@
 #include "proc.h"
 
 #include "filter.h"
+#include "text.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -34,5 +36,17 @@ size_t proc_read(const char *path, char *text, size_t size) {
         atomic_store_explicit(&cannot_close, true, memory_order_relaxed);
     text[n > 0 ? n : 0] = 0;
     return n > 0 ? (size_t)n : 0;
+}
+
+uint64_t proc_start_ticks(int32_t pid, char *text, size_t size) {
+    char path[32], *at = text_put(path, "/proc/");
+    at = pid ? text_put_number(at, (uint64_t)pid) : text_put(at, "self");
+    text_put(at, "/stat");
+    proc_read(path, text, size);
+    /* Field 2, the name, may hold anything. */
+    const char *field = strrchr(text, ')');
+    for (int n = 2; field && n < 22; n++)
+        field = strchr(field + 1, ' ');
+    return field ? text_number(field + 1) : 0;
 }
 #endif

@@ -6,11 +6,17 @@
 #define SIGREC_PROC_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Signal context; openat, read and close, where the program has not forbidden itself one of
  * them. Reads what one read(2) gives, and ends it with a 0. Returns its length: 0 where it
  * cannot be read. Meanwhile there is a descriptor, which another thread's close_range(2)
  * could close. Changes errno. */
 size_t proc_read(const char *path, char *text, size_t size);
+
+/* Signal context; calls proc_read. When a process began, in clock ticks since the boot, which
+ * no later one with its pid has: proc_pid_stat(5), field 22. pid 0: this process. text: room, of
+ * 400 bytes at least. 0: not known. */
+uint64_t proc_start_ticks(int32_t pid, char *text, size_t size);
 
 #endif

@@ -9,7 +9,8 @@
  *   sent, endings        signo; code: enum sent_how; pid: the target as it was
  *                        given, a group where it is negative, 0 the own group;
  *                        tid: the thread that sent; uid: the target's thread, or
- *                        0; datum: the value of a sigqueue(3); detail: the errno,
+ *                        0; datum: the value of a sigqueue(3), of a SIGKILL when
+ *                        its target began (proc_start_ticks); detail: the errno,
  *                        0 where it went well, SENT_UNKNOWN while nobody knows;
  *                        timerid: the low half of the ordinal
  *   children             signo SIGCHLD; code: CLD_EXITED and the like; pid: the

@@ -171,16 +171,6 @@ bool spare_kept(void) { return directory_path[0] != 0; }
 
 /* --- in the child ------------------------------------------------------------------- */
 
-/* proc_pid_stat(5): field 22; the name, field 2, may hold anything. 0: unknown. */
-static uint64_t start_ticks(void) {
-    static char text[1024]; /* not on the stack: it may be a small one, sigaltstack(2) */
-    proc_read("/proc/self/stat", text, sizeof text);
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at ? text_number(at + 1) : 0;
-}
-
 /* Never takes the place of what has a name: RENAME_NOREPLACE. */
 static bool give_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
     static char from[PATH_SIZE];
@@ -227,7 +217,8 @@ bool spare_take(struct recording *recording) {
     identity->ppid = forking.pid;
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
-    header->start_ticks = start_ticks();
+    static char text[1024]; /* not on the stack: it may be a small one, sigaltstack(2) */
+    header->start_ticks = proc_start_ticks(0, text, sizeof text);
     header->started_ns = clock_ns(CLOCK_REALTIME);
     recording_anchor(recording);
     bool named = give_name(spare, pid, namespace);

@@ -27,7 +27,7 @@ class Ended(namedtuple("Ended", "signal status core time_ns monotonic_ns source"
 
     signal: which one killed it; None: it exited, or nothing is known. status: what it exited with.
     core: whether it dumped core. source: ``"pidfd"``, ``"proc"``; None: it is gone, and how is not
-    known. The times are of when this process noticed.
+    known. The times are of when this process noticed; None: it had ended long before, perhaps.
     """
 
     __slots__ = ()
@@ -35,8 +35,8 @@ class Ended(namedtuple("Ended", "signal status core time_ns monotonic_ns source"
     signal: int | None
     status: int | None
     core: bool
-    time_ns: int
-    monotonic_ns: int
+    time_ns: int | None
+    monotonic_ns: int | None
     source: str | None
 
 
@@ -68,7 +68,7 @@ class Bystander:
         """The kernel keeps the status in two places. Whoever may trace the process reads it while it
         is a zombie; anybody, of the pidfd, after that."""
         now = time.time_ns(), time.monotonic_ns()
-        code, source = self._zombie(), "proc"
+        code, source = _zombie(self.pid, self.start_ticks), "proc"
         if code is None:
             code, source = _of_pidfd(self.fd), "pidfd"
             deadline = time.monotonic() + patience
@@ -77,23 +77,7 @@ class Bystander:
                 if _reaped(self.fd):
                     code = _of_pidfd(self.fd)
                     break
-        if code is None:
-            return Ended(None, None, False, *now, None)
-        signum = code & 0x7F
-        status = None if signum else code >> 8 & 0xFF
-        return Ended(signum or None, status, bool(code & _CORE), *now, source)
-
-    def _zombie(self) -> int | None:
-        """proc(5) shows 0 to whoever may not know: so whether this process may is asked as well."""
-        fields = stat_fields(self.pid)
-        try:
-            os.readlink(f"/proc/{self.pid}/ns/pid")
-        except OSError:
-            return None
-        ours = (
-            fields is not None and int(fields[19]) == self.start_ticks and fields[0] in (b"Z", b"X")
-        )
-        return int(fields[_EXIT_CODE]) if fields is not None and ours else None
+        return _ended(code, source, *now)
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -107,6 +91,34 @@ class Bystander:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def zombie(pid: int, start_ticks: int) -> Ended | None:
+    """Of a process that has ended, and that nobody has waited for; None: it is no such, or that may
+    not be known."""
+    code = _zombie(pid, start_ticks)
+    return None if code is None else _ended(code, "proc", None, None)
+
+
+def _zombie(pid: int, start_ticks: int | None) -> int | None:
+    """proc(5) shows 0 to whoever may not know: so whether this process may is asked as well."""
+    fields = stat_fields(pid)
+    if fields is None or fields[0] not in (b"Z", b"X") or int(fields[19]) != start_ticks:
+        return None
+    try:
+        os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
+    return int(fields[_EXIT_CODE])
+
+
+def _ended(code: int | None, source: str, time_ns: int | None, monotonic_ns: int | None) -> Ended:
+    """code: as wait(2) has it."""
+    if code is None:
+        return Ended(None, None, False, time_ns, monotonic_ns, None)
+    signum = code & 0x7F
+    status = None if signum else code >> 8 & 0xFF
+    return Ended(signum or None, status, bool(code & _CORE), time_ns, monotonic_ns, source)
 
 
 def _ready(fd: int, timeout: float | None) -> bool:

@@ -73,12 +73,6 @@ class Recording:
         """When the recording was made, as CLOCK_MONOTONIC; None: it has no anchor."""
         return Infos(self._source, self._here).began_ns
 
-    def _same_pids(self, other: Recording) -> bool:
-        """Whether a pid means the same process in both, as one user says."""
-        return (self._owner, self.boot_id, self._header.namespace) == (
-            other._owner, other.boot_id, other._header.namespace
-        )  # fmt: skip
-
     @property
     def path(self) -> str | None:
         """Its file; None: it is in memory."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import namedtuple  # typing's takes ten times as long to import
 
 from sigrec._reader.format import CHILDREN, ENDINGS, SENT, SENT_HEADS_AT, SLOT, SLOT_SIZE
@@ -54,7 +55,9 @@ class Sent:
         sent = SentSignal()
         sent.si_signo, sent.signal_name = signum, name(signum, self._header.sigrtmin)
         sent.how = HOW.get(how, f"call {how}")
-        sent.target, sent.target_tid, sent.value = target, thread or None, value
+        kill = signum == signal.SIGKILL
+        sent.target, sent.target_tid, sent.value = target, thread or None, 0 if kill else value
+        sent.target_start = value or None if kill else None
         sent.error = None if result == _UNKNOWN else result
         sent.tid, sent.ordinal = tid, ordinal
         sent.monotonic_ns, sent.time_ns = at, at + infos.offset_at(at)

@@ -29,6 +29,9 @@ class SentSignal(Value):
         "negative; 0: the sender's own group, or, through a pidfd, not known; -1: every process.",
         "target_tid": "The thread that it was sent to; None: not to one, or not known.",
         "value": "The value that was sent along, as a pointer; 0: none.",
+        "target_start": "Of a SIGKILL: when its target began, in clock ticks since the boot "
+        "(proc_pid_stat(5), field 22), which tells it from another process that had its PID later; "
+        "None: not known.",
         "error": "What the kernel said: 0 (it was sent), an errno; None: the call had not come "
         "back, as when it ended the sender.",
         "tid": "The thread that sent it.",
@@ -44,6 +47,7 @@ class SentSignal(Value):
     target: int
     target_tid: int | None
     value: int
+    target_start: int | None
     error: int | None
     tid: int
     time_ns: int

@@ -78,8 +78,9 @@ class Answer:
     def _exception(self) -> str | None:
         """Also a KeyboardInterrupt, after which Python ends itself by SIGINT."""
         found = self.cause
-        if found.kind == "signal" and found.ordinal is not None:
-            own = find(self.recording, found.signal or 0, found.ordinal)
+        if found.kind == "signal":
+            at = found.ordinal
+            own = None if at is None else find(self.recording, found.signal or 0, at)
             interrupt = is_keyboard_interrupt(self.recording, found.signal or 0, own)
             return self.recording.exit_reason if interrupt else None
         return found.reason if found.kind == "exception" else None

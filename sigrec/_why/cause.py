@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 from typing import NamedTuple
 
+from sigrec._proc.pidfd import zombie
 from sigrec._signals.codes import CLD_EXITED
+from sigrec._signals.words import ASK_TO_END
 from sigrec._why.oom import Oom, since_it_began
 from sigrec._why.witnesses import Witnesses
 
@@ -26,7 +28,9 @@ class Cause(NamedTuple):
     where the process itself did not record it. sent_by: who sent the signal, where the process
     could not record that and the sender did.
 
-    seen: how a bystander saw it end, if one did. heard: what its parent was told, if that is
+    asked_by: who sent another signal, where nobody knows how it ended, and that may have been it.
+
+    seen: how a bystander saw it end, if one did, or the system says it now of a zombie. heard: what its parent was told, if that is
     recorded. own: what the process itself recorded, where these say otherwise. oom: what the OOM
     killer did in its cgroup, where that may have been it.
     """
@@ -39,6 +43,7 @@ class Cause(NamedTuple):
     at_once: bool = False
     told: Told | None = None
     sent_by: SentBy | None = None
+    asked_by: SentBy | None = None
     seen: Ended | None = None
     heard: Told | None = None
     own: Cause | None = None
@@ -66,6 +71,7 @@ def cause(
     if own.kind == "exec" and seen is None:
         return own
     witnesses = witnesses or Witnesses()
+    seen = seen or _of_zombie(recording)
     heard = witnesses.parents.told_of(recording)
     if own.kind == "exec":
         heard = None  # that is of another program
@@ -81,7 +87,22 @@ def cause(
             return found._replace(kind="signal", signal=signum, sent_by=sent_by)
     if signum != signal.SIGKILL or recording.state == "unknown":
         return found
-    return found._replace(oom=oom or since_it_began(recording))
+    found = found._replace(oom=oom or since_it_began(recording))
+    if found.kind == "unknown":
+        unseen = {int(n) for n in ASK_TO_END if is_unseen(recording, n)}
+        found = found._replace(asked_by=witnesses.senders.asked_by(recording, unseen))
+    return found
+
+
+def is_unseen(recording: Recording, signum: int) -> bool:
+    """Whether it may have got that signal, and does not record it."""
+    stats = recording.signals.get(signum)
+    return stats is None or stats.mode in ("released", "unregistered")
+
+
+def _of_zombie(recording: Recording) -> Ended | None:
+    pid = recording._pid_here()
+    return zombie(pid, recording._header.start_ticks) if pid else None
 
 
 def _recorded(recording: Recording) -> Cause:
@@ -100,6 +121,8 @@ def _recorded(recording: Recording) -> Cause:
         reason = None if at_once else recording.exit_reason
         kind = "exit" if reason is None else "exception"
         return Cause(kind, status=recording.exit_status, reason=reason, at_once=at_once)
+    if is_keyboard_interrupt(recording, signal.SIGINT, None):
+        return Cause("signal", signal.SIGINT)  # one that is not recorded
     return Cause("unknown")
 
 

@@ -75,8 +75,9 @@ def _of_others(found: Cause) -> Iterator[Evidence]:
         )
     if found.seen is not None:
         yield by_bystander(found.seen)
-    if found.sent_by is not None:
-        sender, sent = found.sent_by
+    by = found.sent_by or found.asked_by
+    if by is not None:
+        sender, sent = by
         result = "" if sent.error == 0 else ", and did not come back from that call"
         yield Evidence(
             "sender", "seen", f"PID {sender.pid} sent it {sent.signal_name} by {sent.how}{result}"

@@ -10,6 +10,7 @@ from sigrec._errors import RecordingError
 from sigrec._reader.sent import ChildTold
 from sigrec._signals.codes import CLD_CONTINUED, CLD_STOPPED
 from sigrec._signals.words import CHILD_ENDED
+from sigrec._why.joining import life, may_speak_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,21 +39,26 @@ class Parents:
         self._told: dict[str, _OfPid] = {}  # by a recording's path: what its process was told
 
     def told_of(self, child: Recording) -> Told | None:
+        others = self._recordings.beside(child.path) if child.path else []
+        lived = life(child, others)
+        if lived is None:
+            return None
         stats = child.signals.values()
-        last = max((s.last.time_ns for s in stats if s.last), default=child.started_ns)
-        for parent in self._recordings.beside(child.path) if child.path else ():
+        last_ns = max((s.last.monotonic_ns for s in stats if s.last), default=lived.began_ns)
+        for parent in others:
             changes = self._changes(parent).get(child.pid, ())
-            if changes and child._same_pids(parent) and parent.path != child.path:
-                stop = None
-                for info in changes:
-                    if info.time_ns < child.started_ns:
-                        continue
-                    if info.code in CHILD_ENDED:
-                        if info.time_ns >= last:
-                            return Told(parent, info, stop)
-                        stop = None  # of another process that had this PID
-                    else:
-                        stop = info if info.code == CLD_STOPPED else None
+            if not changes or not may_speak_of(parent, child) or not _can_be_parent(parent, child):
+                continue
+            stop = None
+            for info in changes:
+                if not lived.has(info.monotonic_ns):
+                    continue
+                if info.code in CHILD_ENDED:
+                    if info.monotonic_ns >= last_ns:
+                        return Told(parent, info, stop)
+                    stop = None  # of another process that had this PID
+                else:
+                    stop = info if info.code == CLD_STOPPED else None
         return None
 
     def _changes(self, parent: Recording) -> _OfPid:
@@ -77,3 +83,10 @@ class Parents:
             if change.code in CHILD_ENDED or change.code in (CLD_STOPPED, CLD_CONTINUED):
                 found.setdefault(change.pid, []).append(change)
         return found
+
+
+def _can_be_parent(parent: Recording, child: Recording) -> bool:
+    """Who was its parent when it began; or PID 1, which inherits orphans. Anybody else was told of another
+    process that had this PID. (A subreaper is left out: nobody writes down who is one.)"""
+    ppid = child._identity.ppid
+    return parent.path != child.path and (ppid in (0, parent.pid) or parent.pid == 1)

@@ -6,9 +6,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from sigrec._errors import RecordingError
+from sigrec._why.joining import life, may_speak_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sigrec._reader.recording import Recording
     from sigrec._signals.sent import SentSignal
     from sigrec._why.recordings import Recordings
@@ -26,60 +29,45 @@ class Senders:
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
-        self._read: dict[str, tuple[int | None, list[SentSignal]]] = {}  # by path
+        self._read: dict[str, list[SentSignal]] = {}  # by path
 
     def sent_by(self, victim: Recording, signum: int, until_ns: int | None = None) -> SentBy | None:
         """The first that sent the signal to that process while it lived, and was not refused; None:
         no recording that can be read here says so.
 
-        until_ns: when the victim had ended, as CLOCK_MONOTONIC; None: that is not known. Times are
-        compared as CLOCK_MONOTONIC, which no clock that is set can move.
+        until_ns: when the victim had ended, as CLOCK_MONOTONIC; None: that is not known.
         """
-        began_ns = victim._began_ns()
-        if not victim.path or not victim.boot_id or began_ns is None:
-            return None
-        found: list[SentBy] = []
-        for other in self._recordings.beside(victim.path):
-            if not _may_speak_of(other, victim):
-                continue
-            other_began_ns, sent = self._endings(other)
-            if other.pid == victim.pid and other_began_ns is not None and other_began_ns > began_ns:
-                # The PID was used again: what came after that was not for the victim.
-                until_ns = min(until_ns or other_began_ns, other_began_ns)
-            found += [
-                SentBy(other, one)
-                for one in sent
-                if one.si_signo == signum and _reaches(one, other, victim)
-            ]
-        return min(
-            (
-                one
-                for one in found
-                if began_ns <= one.sent.monotonic_ns
-                and (until_ns is None or one.sent.monotonic_ns <= until_ns)
-            ),
-            key=lambda one: one.sent.monotonic_ns,
-            default=None,
-        )
+        found = (one for one in self._to(victim, until_ns) if one.sent.si_signo == signum)
+        return min(found, key=_when, default=None)
 
-    def _endings(self, other: Recording) -> tuple[int | None, list[SentSignal]]:
+    def asked_by(self, victim: Recording, signums: set[int]) -> SentBy | None:
+        """The last that sent one of those signals to that process while it lived."""
+        found = (one for one in self._to(victim, None) if one.sent.si_signo in signums)
+        return max(found, key=_when, default=None)
+
+    def _to(self, victim: Recording, until_ns: int | None) -> Iterator[SentBy]:
+        others = self._recordings.beside(victim.path) if victim.path else []
+        lived = life(victim, others)
+        if lived is None:
+            return
+        for other in others:
+            if may_speak_of(other, victim):
+                for one in self._endings(other):
+                    after = until_ns is not None and one.monotonic_ns > until_ns
+                    if lived.has(one.monotonic_ns) and not after and _reaches(one, other, victim):
+                        yield SentBy(other, one)
+
+    def _endings(self, other: Recording) -> list[SentSignal]:
         path = other.path or ""
         if path not in self._read:
-            self._read[path] = None, []
+            self._read[path] = []
             with suppress(RecordingError):  # cut short just now
-                sent = other._sent.signals(endings_only=True)
-                self._read[path] = other._began_ns(), sent
+                self._read[path] = other._sent.signals(endings_only=True)
         return self._read[path]
 
 
-def _may_speak_of(other: Recording, victim: Recording) -> bool:
-    """Only of pids that mean the same in both; and what a file says counts for what its owner could
-    have done: the victim's user, and root, may signal it (kill(2))."""
-    return (
-        (other.boot_id, other._header.namespace) == (victim.boot_id, victim._header.namespace)
-        and other._identity.time_namespace == victim._identity.time_namespace
-        and other._owner in (0, victim._owner)
-    )
+def _when(one: SentBy) -> int:
+    return one.sent.monotonic_ns
 
 
 def _reaches(sent: SentSignal, sender: Recording, victim: Recording) -> bool:
@@ -88,7 +76,9 @@ def _reaches(sent: SentSignal, sender: Recording, victim: Recording) -> bool:
     if sent.error not in (0, None):
         return False
     if sent.target > 0:
-        return sent.target == victim.pid
+        began = victim._header.start_ticks
+        same = not sent.target_start or not began or sent.target_start == began
+        return sent.target == victim.pid and same
     group = victim._identity.pgid
     if sent.target == 0:  # kill(2), and killpg(2) of Linux: the sender's own group
         return sent.how in ("kill", "killpg") and group > 0 and sender._identity.pgid == group

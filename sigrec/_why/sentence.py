@@ -11,6 +11,7 @@ import signal
 
 from sigrec._proc.host import boot_id, booted_ns
 from sigrec._proc.process import start_ticks, stat_fields
+from sigrec._reader import places
 from sigrec._signals.codes import CLD_EXITED, SI_KERNEL, SI_TKILL, SI_USER
 from sigrec._signals.names import name
 from sigrec._signals.words import (
@@ -33,6 +34,7 @@ from sigrec._why.cause import (
     cause,
     find,
     is_keyboard_interrupt,
+    is_unseen,
     records_all,
 )
 from sigrec._why.newest import successor
@@ -87,7 +89,7 @@ class _Why:
             return self._by_itself(found)
         if self.recording.state == "unknown":
             return self._unseen()
-        return self._without_a_word(found.oom)
+        return self._without_a_word(found)
 
     # --- the cases -------------------------------------------------------------------------
 
@@ -175,7 +177,7 @@ class _Why:
             how += "; its recording does not say with which status"
         return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
 
-    def _without_a_word(self, oom: Oom | None) -> str:
+    def _without_a_word(self, found: Cause) -> str:
         last = self._last_signal("the last that it received was") if self._newest() else ""
         if self.recording.boot_id != boot_id():
             means = "which may be what ended it: this machine has been started anew since"
@@ -184,27 +186,32 @@ class _Why:
                 "which usually means SIGKILL: kill -9, the kernel's OOM killer, a container's end"
             )
         if not records_all(self.recording):
-            unseen = [
-                signum
-                for signum in _ENDS_WHAT_IS_NOT_CAUGHT
-                if signum not in self.signals
-                or self.signals[signum].mode in ("released", "unregistered")
-            ]
+            unseen = [n for n in _ENDS_WHAT_IS_NOT_CAUGHT if is_unseen(self.recording, n)]
             some = ", ".join(name(signum) for signum in unseen[:3])
             what = f"a signal that was not recorded here ({some}, ...), or os._exit"
             means += f"; or {what if unseen else 'os._exit'}"
         return (
             f"The record of {self.who} ends without a signal and without an exit, {means}; "
-            f"nothing more is known{self._handling(', but that it was')}{self._oom(oom, '')}{last}."
+            f"{self._asked(found)}nothing more is known{_or_root()}{self._handling(', but that it was')}"
+            f"{self._oom(found.oom, '')}{last}."
         )
+
+    def _asked(self, found: Cause) -> str:
+        by = found.asked_by
+        if by is None:
+            return ""
+        sent = self._sent_by(by).removeprefix(", sent")
+        return f"it was sent {by.sent.signal_name}{sent}; "
 
     def _as_was_seen(self, seen: Ended, found: Cause) -> str:
         """By a bystander, and not by the process itself."""
-        at = f", as was seen at {self._clock(seen.time_ns)}"
+        at = ", as the system says of it, since nobody has waited for it yet"
+        if seen.time_ns is not None:
+            at = f", as was seen at {self._clock(seen.time_ns)}"
         if found.sent_by is not None:
             at = self._sent_by(found.sent_by)
         elif found.kind == "signal":
-            at += self._oom(found.oom, "; who sent that is not recorded")
+            at += self._oom(found.oom, f"; who sent that is not recorded{_or_root()}")
         last = self._last_signal("the last that it received was") if self._newest() else ""
         return f"{self.who} {ended_words(seen)}{at}{self._own(found)}{self._handling()}{last}."
 
@@ -254,7 +261,7 @@ class _Why:
         who = (
             ""
             if info.code == CLD_EXITED
-            else self._oom(found.oom, "; who sent that, nobody is told")
+            else self._oom(found.oom, f"; who sent that, nobody is told{_or_root()}")
         )
         return (
             f"{self.who} {CHILD_ENDED[info.code]} {what}{stopped}, as its parent, PID "
@@ -379,6 +386,10 @@ class _Why:
         if not newest:
             return "; no signal is recorded"
         return f"; {words} {self._from(newest[0])}, at {self._clock(newest[0].time_ns)}"
+
+
+def _or_root() -> str:
+    return "; root has recordings as well: ask as root" if places.closed_to_us() else ""
 
 
 def _command(recording: Recording) -> str:

@@ -37,9 +37,14 @@ class Unrecorded:
         self._who = f"PID {pid}" + (f" ({', '.join(what)})" if what else "")
 
     @property
+    def _time_ns(self) -> int:
+        assert self.seen.time_ns is not None  # of a bystander
+        return self.seen.time_ns
+
+    @property
     def sentence(self) -> str:
         seen, oom = self.seen, self.oom
-        text = f"{self._who} {ended_words(seen)}, as was seen at {_clock(seen.time_ns)}"
+        text = f"{self._who} {ended_words(seen)}, as was seen at {_clock(self._time_ns)}"
         if oom is None or not oom.probably:
             more = "how it ended" if seen.source is None else "who sent that"
             if seen.status is None:
@@ -65,7 +70,7 @@ class Unrecorded:
             "argv": [json_text(part) for part in self.argv],
             "state": "ended",
             "sentence": json_text(self.sentence),
-            "time": rfc3339(seen.time_ns),
+            "time": rfc3339(self._time_ns),
             "cause": {
                 "kind": "unknown" if seen.source is None else kind,
                 "signal": None if seen.signal is None else name(seen.signal),

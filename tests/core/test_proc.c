@@ -7,7 +7,10 @@
 #include "filter.h"
 #include "text.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void numbers_are_as_stdio_writes_them(void) {
@@ -57,10 +60,30 @@ static void nothing_is_read_where_a_sandbox_would_punish_it(void) {
     atomic_store(&filter_denied, 0);
 }
 
+static void when_a_process_began(void) {
+    char text[400];
+    uint64_t ours = proc_start_ticks(0, text, sizeof text);
+    CHECK(ours > 0);
+    CHECK_EQ(proc_start_ticks(getpid(), text, sizeof text), ours);
+    pid_t child = fork();
+    if (child == 0)
+        for (;;)
+            pause();
+    CHECK(proc_start_ticks(child, text, sizeof text) >= ours);
+    kill(child, SIGKILL);
+    waitid(P_PID, (id_t)child, NULL, WEXITED | WNOWAIT);
+    CHECK(proc_start_ticks(child, text, sizeof text) >= ours); /* a zombie */
+    waitpid(child, NULL, 0);
+    CHECK_EQ(proc_start_ticks(child, text, sizeof text), 0);
+    prctl(PR_SET_NAME, ") (R 1 2");
+    CHECK_EQ(proc_start_ticks(0, text, sizeof text), ours);
+}
+
 int main(void) {
     numbers_are_as_stdio_writes_them();
     a_file_is_a_string_of_what_fits();
     no_descriptor_is_left();
     nothing_is_read_where_a_sandbox_would_punish_it();
+    when_a_process_began();
     return 0;
 }

@@ -226,9 +226,11 @@ class RecordingBuilder:
         )  # fmt: skip
         return self
 
-    def sent(self, ticket, signum, target, monotonic_ns=MONOTONIC, how=1, result=0, ending=True):
+    def sent(
+        self, ticket, signum, target, monotonic_ns=MONOTONIC, how=1, result=0, ending=True, start=0
+    ):
         """What the process sent; ending: in the ring of what ends others, too."""
-        payload = event(signum, monotonic_ns, ticket, how, target, detail=result)
+        payload = event(signum, monotonic_ns, ticket, how, target, detail=result, datum=start)
         for n, (at, size) in enumerate(((SENT_AT, 256), (ENDINGS_AT, 64))[: 1 + ending]):
             slot = at + ticket % size * SLOT
             self.raw[slot : slot + SLOT] = struct.pack("=Q", 2 * ticket + 2) + payload

@@ -10,10 +10,13 @@ import sys
 import pytest
 
 import sigrec
+from sigrec._proc.host import boot_id, pid_namespace
+from sigrec._reader import places
+from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
 from sigrec._why.sentence import why
 from tests.conftest import wait_until
-from tests.reader.builder import MONOTONIC, RecordingBuilder
+from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder
 
 KILL, TERM = int(signal.SIGKILL), int(signal.SIGTERM)
 SECOND = 10**9
@@ -118,22 +121,28 @@ def test_what_it_sent(child):
             os.kill(1 << 22, signal.SIGKILL)
         except ProcessLookupError:
             pass
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], os.environ)
+        began = open(f"/proc/{pid}/stat").read().split()[21]
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
         signal.signal(RT, lambda s, f: None)
         sigqueue(os.getpid(), RT, 4711)
         signal.raise_signal(RT)
-        say("sent")
+        say(began)
         hear()
         """
     )
-    p.line()
+    began = p.line()
     with sigrec.open_recording(p.pid) as recording:
         sent = recording.sent()
         counts = {number: stats.sent for number, stats in recording.signals.items() if stats.sent}
     # (sigrec.sigqueue() makes its system call itself: it is ours, and not interposed.)
-    kill, raised = sent[0], sent[-1]
+    kill, killed, raised = sent[0], sent[1], sent[-1]
     assert (kill.signal_name, kill.how, kill.target, kill.error) == ("SIGKILL", "kill", 1 << 22, 3)
     assert (raised.how, raised.target, raised.error, raised.tid) == ("raise", p.pid, 0, p.pid)
-    assert raised.time_ns > kill.time_ns and counts[KILL] == 1
+    assert (killed.target_start, killed.value) == (int(began), 0)
+    assert kill.target_start is None and raised.target_start is None
+    assert raised.time_ns > kill.time_ns and counts[KILL] == 2
     assert "ESRCH" in repr(kill)
 
 
@@ -184,7 +193,7 @@ LATER = MONOTONIC + SECOND
     ("target", "how", "group", "reaches"),
     [
         (4242, 1, 1, True), (4243, 1, 1, False), (-4200, 1, 1, True), (-4200, 2, 1, True),
-        (-4242, 1, 1, False), (0, 1, 4200, True), (0, 1, 4201, False), (0, 6, 4200, False),
+        (-4242, 1, 1, False), (0, 1, 4200, True), (0, 1, 4201, False), (0, 2, 4200, True), (0, 6, 4200, False),
         (-1, 1, 1, True), (4242, 6, 1, True),
     ],
 )  # fmt: skip
@@ -226,6 +235,13 @@ def test_a_pid_that_was_used_again(joined):
     assert joined(sender().sent(0, KILL, 4242, LATER - 1), again) == "70.sigrec"
 
 
+@pytest.mark.parametrize(("start", "reaches"), [(1, True), (0, True), (2, False)])
+def test_a_pid_that_was_used_again_by_who_is_not_recorded(joined, start, reaches):
+    """The sender wrote down when its target began; 0: it could not."""
+    other = sender().sent(0, KILL, 4242, LATER, start=start)
+    assert joined(other) == ("70.sigrec" if reaches else None)
+
+
 @pytest.mark.parametrize(
     "fields", [{"boot_id": b"another boot"}, {"pid_namespace": 2}], ids=lambda f: next(iter(f))
 )
@@ -249,7 +265,51 @@ def test_what_another_user_says_is_not_believed(joined, tmp_path):
         assert cause(recording).sent_by is None
 
 
+# --- what only the sender knows ----------------------------------------------------------------
+
+
+def answer_of(tmp_path, monkeypatch, *builders):
+    monkeypatch.setenv("SIGREC_DIR", str(tmp_path))
+    paths = [one.write(tmp_path / f"{n}.sigrec") for n, one in enumerate(builders)]
+    with sigrec.open_recording(paths[0]) as recording:
+        return Answer(recording, cause(recording))
+
+
+def said(answer):
+    return [(one.source, one.certainty) for one in answer.evidence]
+
+
+def ended():  # and its end is known to be one: this user's
+    return RecordingBuilder(pid=4242).set(boot_id=boot_id().encode(), pid_namespace=pid_namespace())
+
+
+@pytest.mark.parametrize(("mode", "told"), [(None, True), (3, False), (1, False)])
+def test_another_signal_that_may_have_ended_it(tmp_path, monkeypatch, mode, told):
+    """Where the victim would not have recorded it. How it ended is unknown all the same."""
+    victim = ended().set(pid=1 << 22)
+    if mode is not None:
+        victim.ledger(TERM, mode)
+    other = sender(boot_id=boot_id().encode(), pid_namespace=pid_namespace())
+    answer = answer_of(tmp_path, monkeypatch, victim, other.sent(0, TERM, 1 << 22, LATER))
+    assert answer.cause.kind == "unknown"
+    assert (("sender", "seen") in said(answer)) is told
+    words = "; it was sent SIGTERM by PID 70 (python3 worker.py) at "
+    assert (words in answer.sentence) is told
+
+
 # --- what a parent is told by wait(2) ----------------------------------------------------------
+
+
+@pytest.fixture
+def told(joined, tmp_path):
+    """Whether a parent was told of the victim's end."""
+
+    def told(*others, victim=None):
+        joined(*others, victim=victim)
+        with sigrec.open_recording(tmp_path / "4242.sigrec") as recording:
+            return cause(recording).heard is not None
+
+    return told
 
 
 def test_the_end_that_wait_told(joined):
@@ -266,3 +326,83 @@ def test_what_was_sent_after_the_end_is_not_it(joined):
 def test_a_child_that_exited_was_killed_by_nobody(joined):
     parent = sender().child(0, 4242, 1, 3, LATER)  # CLD_EXITED
     assert joined(parent, sender(71).sent(0, KILL, 4242, LATER - 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("ppid", "pid", "is_told"),
+    [(0, 70, True), (70, 70, True), (71, 70, False), (71, 1, True)],
+)
+def test_who_was_its_parent(told, ppid, pid, is_told):
+    """Another's child had that PID later; PID 1 inherits orphans."""
+    victim = RecordingBuilder(pid=4242).identity(ppid=ppid)
+    assert told(sender(pid).child(0, 4242, 1, 3, LATER), victim=victim) is is_told
+
+
+def test_a_child_that_had_its_pid_later(told):
+    again = RecordingBuilder(pid=4242).anchors((LATER, 1))
+    assert told(sender().child(0, 4242, 1, 3, LATER + 1), again) is False
+    assert told(sender().child(0, 4242, 1, 3, LATER - 1), again) is True
+
+
+@pytest.mark.parametrize("step", [-3600 * SECOND, 3600 * SECOND], ids=["back", "forward"])
+def test_a_clock_that_is_set_and_a_suspend_join_nobody_else(told, joined, step):
+    """The parent looked at the wall clock after it was set (or after a suspend, in which CLOCK_MONOTONIC
+    stands still), its child before."""
+    set_clock = sender().anchors((MONOTONIC, REALTIME), (MONOTONIC + 1, REALTIME + step))
+    assert told(set_clock.child(0, 4242, 1, 3, LATER)) is True
+    assert told(set_clock.child(0, 4242, 1, 3, MONOTONIC - 1)) is False
+    assert joined(set_clock.sent(0, KILL, 4242, LATER).child(0, 1, 1, 0)) == "70.sigrec"
+    assert joined(set_clock.sent(0, KILL, 4242, MONOTONIC - 1).child(0, 1, 1, 0)) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_may_be_anybodys_parent_and_others_may_not(told, tmp_path):
+    parent = sender().child(0, 4242, 1, 3, LATER)
+    assert told(parent) is True
+    path = tmp_path / "4242.sigrec"
+    os.chown(path, 65534, 65534)
+    with sigrec.open_recording(path) as recording:
+        assert cause(recording).heard is not None
+    os.chown(tmp_path / "70.sigrec", 65533, 65533)
+    with sigrec.open_recording(path) as recording:
+        assert cause(recording).heard is None
+
+
+# --- what the system says ------------------------------------------------------------------------
+
+
+def test_of_a_zombie_the_system_knows(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-m", "sigrec", "run", "-c", "print(flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        process.stdout.readline()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with sigrec.open_recording(process.pid) as recording:
+            zombie = Answer(recording, cause(recording))
+            process.wait()
+            gone = Answer(recording, cause(recording))
+    assert (zombie.cause.signal, zombie.time_ns) == (KILL, None)
+    assert said(zombie) == [("recording", "seen"), ("proc", "seen")]
+    assert "was killed by SIGKILL, as the system says of it, since nobody has" in zombie.sentence
+    assert gone.cause.kind == "unknown"
+
+
+def test_a_keyboard_interrupt_where_sigint_is_not_recorded(child):
+    p = child("sigrec.register(RT, lambda s, f: None); say('up'); hear()")
+    p.line()
+    os.kill(p.pid, signal.SIGINT)
+    p.end(-signal.SIGINT)
+    with sigrec.open_recording(p.pid) as recording:
+        answer = Answer(recording, cause(recording))
+        found = answer.to_dict()["cause"]
+    assert (found["signal"], found["exception"]) == ("SIGINT", "KeyboardInterrupt")
+    assert answer.sentence.endswith("was ended by a KeyboardInterrupt that nobody caught.")
+
+
+def test_who_may_not_read_what_root_recorded_is_told_so(tmp_path, monkeypatch):
+    victim = ended().set(pid=1 << 22)
+    monkeypatch.setattr(places, "closed_to_us", lambda: True)
+    answer = answer_of(tmp_path, monkeypatch, victim)
+    assert "; nothing more is known; root has recordings as well: ask as root" in answer.sentence

@@ -1,0 +1,48 @@
+"""Whether what one process wrote down is about the process that another recording is of."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sigrec._reader.recording import Recording
+
+
+def may_speak_of(other: Recording, victim: Recording) -> bool:
+    """Only of pids and times that mean the same in both; and what a file says counts for what its
+    owner could have done: the victim's user, and root, may signal it (kill(2)), and be its parent."""
+    return (
+        (other.boot_id, other._header.namespace) == (victim.boot_id, victim._header.namespace)
+        and other._identity.time_namespace == victim._identity.time_namespace
+        and other._owner in (0, victim._owner)
+    )
+
+
+class Life:
+    """When a PID was this process's, as CLOCK_MONOTONIC, which no clock that is set can move and
+    which is not shown to people. until_ns: another process had the PID then; None: that is not known.
+    """
+
+    def __init__(self, victim: Recording, began_ns: int, others: Iterable[Recording]) -> None:
+        self.began_ns = began_ns
+        later = [
+            other_ns
+            for other in others
+            if other.pid == victim.pid and may_speak_of(other, victim)
+            if (other_ns := other._began_ns()) is not None and other_ns > began_ns
+        ]
+        self.until_ns = min(later, default=None)
+
+    def has(self, monotonic_ns: int) -> bool:
+        return self.began_ns <= monotonic_ns and (
+            self.until_ns is None or monotonic_ns <= self.until_ns
+        )
+
+
+def life(victim: Recording, others: Iterable[Recording]) -> Life | None:
+    """None: its recording does not say when it began, or is of no machine's boot."""
+    began_ns = victim._began_ns()
+    if not victim.path or not victim.boot_id or began_ns is None:
+        return None
+    return Life(victim, began_ns, others)
