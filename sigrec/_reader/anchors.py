@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Anchors:
     """As they are now."""
 
-    __slots__ = ("_offsets", "began_ns")
+    __slots__ = ("began_ns", "offsets")
 
     def __init__(self, source: Source) -> None:
         count, raw = 0, b""
@@ -26,15 +26,15 @@ class Anchors:
         pairs = list(struct.iter_unpack("=QQ", raw))
         newest_first = [pairs[n % ANCHORS] for n in range(count - 1, max(-1, count - ANCHORS), -1)]
         # (MONOTONIC, REALTIME minus MONOTONIC), the newest first.
-        self._offsets = [(monotonic, realtime - monotonic) for monotonic, realtime in newest_first]
+        self.offsets = [(monotonic, realtime - monotonic) for monotonic, realtime in newest_first]
 
         # The first is made with the recording; where 16 newer ones took its place the oldest left
         # is later than that, which a reader of times may take for the same.
-        self.began_ns: int | None = self._offsets[-1][0] if self._offsets else None
+        self.began_ns: int | None = self.offsets[-1][0] if self.offsets else None
 
     def offset_at(self, monotonic_ns: int) -> int:
         """REALTIME minus MONOTONIC, as it was then."""
         # The newest anchor that is not younger; the first event of a process may be
         # older than all.
-        oldest = self._offsets[-1][1] if self._offsets else 0
-        return next((offset for at, offset in self._offsets if at <= monotonic_ns), oldest)
+        oldest = self.offsets[-1][1] if self.offsets else 0
+        return next((offset for at, offset in self.offsets if at <= monotonic_ns), oldest)

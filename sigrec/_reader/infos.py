@@ -17,11 +17,12 @@ class Infos:
     """By the anchors as they are now. here: the recording's pids are those of this machine, boot
     and PID namespace."""
 
-    __slots__ = ("_make", "began_ns", "offset_at")
+    __slots__ = ("_make", "began_ns", "offset_at", "offsets")
 
     def __init__(self, source: Source, here: bool) -> None:
         anchors = Anchors(source)
         self.offset_at, self.began_ns = anchors.offset_at, anchors.began_ns
+        self.offsets = anchors.offsets
         self._make = (SignalInfo if here else SignalInfoFromElsewhere)._make
 
     def of(self, event: Sequence[int], names: Names) -> SignalInfo:
