@@ -8,6 +8,7 @@
 #ifndef SIGREC_CORE_H
 #define SIGREC_CORE_H
 
+#include "begin.h"
 #include "beside.h"
 #include "event.h"
 #include "filter.h"
@@ -33,6 +34,8 @@
 
 /* In any order; each has the type that its header says. */
 #define CORE_FUNCTIONS(F)                                                                          \
+    F(begin)                                                                                       \
+    F(begun)                                                                                       \
     F(beside_as_init)                                                                              \
     F(beside_subreaper)                                                                            \
     F(filter_allows)                                                                               \

@@ -90,9 +90,11 @@ static void patch_relocations(const struct object *object, const ElfW(Rela) *rel
     }
 }
 
-static uintptr_t base_of(void (*function)(void)) {
-    Dl_info info;
-    return dladdr((void *)(uintptr_t)function, &info) ? (uintptr_t)info.dli_fbase : 0;
+/* Whether the function is in the object from `first` to `end`. (dladdr(3) would look through the
+ * names of that, for each.) */
+static bool is_within(void (*function)(void), uintptr_t first, uintptr_t end) {
+    uintptr_t at = (uintptr_t)function;
+    return at >= first && at < end;
 }
 
 static int patch_object(struct dl_phdr_info *info, size_t size, void *context) {
@@ -101,7 +103,7 @@ static int patch_object(struct dl_phdr_info *info, size_t size, void *context) {
     *adds = info->dlpi_adds;
     struct object object = {.base = info->dlpi_addr};
     const ElfW(Dyn) *dynamic = NULL;
-    uintptr_t first = UINTPTR_MAX;
+    uintptr_t first = UINTPTR_MAX, end = 0;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[i];
         if (header->p_type == PT_DYNAMIC) {
@@ -109,17 +111,17 @@ static int patch_object(struct dl_phdr_info *info, size_t size, void *context) {
         } else if (header->p_type == PT_GNU_RELRO) {
             object.protected_from = object.base + header->p_vaddr;
             object.protected_to = object.protected_from + header->p_memsz;
-        } else if (header->p_type == PT_LOAD && object.base + header->p_vaddr < first) {
-            first = object.base + header->p_vaddr;
+        } else if (header->p_type == PT_LOAD) {
+            uintptr_t from = object.base + header->p_vaddr, to = from + header->p_memsz;
+            first = from < first ? from : first;
+            end = to > end ? to : end;
         }
     }
     /* Not ourselves, who mean the originals, and not who provides them. */
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    first &= ~(page - 1);
-    if (!dynamic || first == base_of((void (*)(void))got_patch))
+    if (!dynamic || is_within((void (*)(void))got_patch, first, end))
         return 0;
     for (const struct interposition *r = interpositions; r->name; r++)
-        if (r->original && first == base_of(r->original))
+        if (is_within(r->original, first, end))
             return 0;
     const ElfW(Rela) *rela = NULL, *calls = NULL;
     size_t rela_size = 0, calls_size = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Any context: sigaction(2), signal(2), _exit(2) and execve(2) are
+ * Any context: sigaction(2), signal(2) and _exit(2) are
  * async-signal-safe (signal-safety(7)), and so are these.
  */
 #define _GNU_SOURCE
@@ -9,6 +9,7 @@
 #include "filter.h"
 #include "got.h"
 #include "install.h"
+#include "interpose_exec.h"
 #include "interpose_send.h"
 #include "passive.h"
 #include "process.h"
@@ -86,53 +87,8 @@ static int our_siginterrupt(int signum, int flag) {
 }
 
 static void our_exit_at_once(int status) {
-    process_leaving(EXIT_KIND_AT_ONCE, status & 0xff, NULL);
+    process_exit_at_once(status);
     _exit(status);
-}
-
-/* exec keeps what is ignored, and resets what has a handler: execve(2). */
-static void before_exec(const char *path) {
-    process_leaving(EXIT_KIND_EXEC, 0, path);
-    passive_before_exec();
-    sigbus_before_exec();
-}
-
-static int exec_failed(int result) {
-    int error = errno;
-    /* A vfork child has given up, and its parent never had the change. */
-    if (!process_is_vfork_child()) {
-        sigbus_exec_failed();
-        process_leaving(EXIT_KIND_NONE, 0, "");
-        passive_exec_failed();
-        sigbus_give_back();
-    }
-    errno = error;
-    return result;
-}
-
-static int our_execv(const char *path, char *const argv[]) {
-    before_exec(path);
-    return exec_failed(execv(path, argv));
-}
-
-static int our_execve(const char *path, char *const argv[], char *const environment[]) {
-    before_exec(path);
-    return exec_failed(execve(path, argv, environment));
-}
-
-static int our_execvp(const char *file, char *const argv[]) {
-    before_exec(file);
-    return exec_failed(execvp(file, argv));
-}
-
-static int our_execvpe(const char *file, char *const argv[], char *const environment[]) {
-    before_exec(file);
-    return exec_failed(execvpe(file, argv, environment));
-}
-
-static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
-    before_exec(argv && argv[0] ? argv[0] : "");
-    return exec_failed(fexecve(fd, argv, environment));
 }
 
 /* --- what forbids it system calls: filter.h --------------------------------- */
@@ -204,17 +160,13 @@ bool interpose_install(void) {
         {"siginterrupt", OF(siginterrupt), OF(our_siginterrupt)},
         {"_exit", OF(_exit), OF(our_exit_at_once)},
         {"_Exit", OF(_exit), OF(our_exit_at_once)},
-        {"execv", OF(execv), OF(our_execv)},
-        {"execve", OF(execve), OF(our_execve)},
-        {"execvp", OF(execvp), OF(our_execvp)},
-        {"execvpe", OF(execvpe), OF(our_execvpe)},
-        {"fexecve", OF(fexecve), OF(our_fexecve)},
         {"prctl", OF(prctl), OF(our_prctl)},
         {"syscall", OF(syscall), OF(our_syscall)},
         {NULL, NULL, NULL},
     };
-    /* One table of both, since it has to outlive the process. */
-    static struct interposition all[sizeof table / sizeof *table + INTERPOSE_SEND_MOST];
+    /* One table of all, since it has to outlive the process. */
+    static struct interposition
+        all[sizeof table / sizeof *table + INTERPOSE_SEND_MOST + INTERPOSE_EXEC_MOST];
     static bool done, worked;
     if (!done) {
         done = true;
@@ -222,6 +174,8 @@ bool interpose_install(void) {
         for (const struct interposition *one = table; one->name; one++)
             all[n++] = *one;
         for (const struct interposition *one = interpose_send; one->name; one++)
+            all[n++] = *one;
+        for (const struct interposition *one = interpose_exec; one->name; one++)
             all[n++] = *one;
         worked = got_patch(all);
     }

@@ -6,8 +6,7 @@
  * (passive.h), and notes what the recording should tell.
  *
  * Not interposed, and seen as "replaced" or not at all: sigset(3), sigignore(3),
- * raw system calls, what a library's constructors do before its calls are patched,
- * execl(3) and posix_spawn(3), which do their work within the C library.
+ * raw system calls, what a library's constructors do before its calls are patched.
  */
 #ifndef SIGREC_INTERPOSE_H
 #define SIGREC_INTERPOSE_H

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +38,11 @@ static struct {
     bool keep;
 } file;
 
+/* Of the process that made that. */
+static struct owner owner;
+
+static bool short_lived; /* process_is_short_lived() */
+
 static _Atomic(void (*)(void)) guard;
 
 void process_guard(void (*before_a_write)(void)) { atomic_store(&guard, before_a_write); }
@@ -51,13 +57,22 @@ static void after_fork_in_child(void) {
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
 }
 
+/* Who is loaded before the program begins ends after this: at_end(). */
+static bool ended_before;
+
+static void leave(int status) {
+    process_leaving(EXIT_KIND_EXIT, status, NULL);
+    if (ended_before)
+        process_say_goodbye();
+}
+
 #ifdef __GLIBC__
 static void note_exit(int status, void *ignored) {
     (void)ignored;
-    process_leaving(EXIT_KIND_EXIT, status & 0xff, NULL);
+    leave(status & 0xff);
 }
 #else
-static void note_exit(void) { process_leaving(EXIT_KIND_EXIT, -1, NULL); }
+static void note_exit(void) { leave(-1); }
 #endif
 
 int process_start(void) {
@@ -128,6 +143,13 @@ const struct recording *process_adopted(void) {
                         : NULL;
 }
 
+/* Not by malloc(3): a program that looks for leaks of its own would find this one. */
+static struct recording *new_recording(void) {
+    void *page = mmap(NULL, sizeof(struct recording), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return page == MAP_FAILED ? NULL : page;
+}
+
 static void adopt(struct recording *recording) {
     /* Release: whoever sees the recording sees it complete. proof: recording-adopt */
     atomic_store_explicit(&process_self->recording, recording, memory_order_release);
@@ -138,11 +160,10 @@ int process_publish(const char *directory, const char *name, bool any_directory,
                     uint64_t capacity) {
     if (process_adopted())
         return 0;
-    struct owner owner;
     owner_describe(&owner);
-    struct recording *recording = malloc(sizeof *recording);
+    struct recording *recording = new_recording();
     if (!recording)
-        return ENOMEM;
+        return errno;
     int n = snprintf(file.path, sizeof file.path, "%s/%s", directory, name);
     int error =
         n < 0 || (size_t)n >= sizeof file.path
@@ -154,7 +175,7 @@ int process_publish(const char *directory, const char *name, bool any_directory,
         recording_unmap(recording);
     }
     if (error) {
-        free(recording);
+        munmap(recording, sizeof *recording);
         file.path[0] = 0;
         return error;
     }
@@ -168,14 +189,13 @@ int process_publish(const char *directory, const char *name, bool any_directory,
 int process_go_private(uint64_t capacity) {
     if (process_adopted())
         return 0;
-    struct owner owner;
     owner_describe(&owner);
-    struct recording *recording = malloc(sizeof *recording);
+    struct recording *recording = new_recording();
     if (!recording)
-        return ENOMEM;
+        return errno;
     int error = recording_private(recording, capacity, &owner);
     if (error) {
-        free(recording);
+        munmap(recording, sizeof *recording);
         return error;
     }
     file.path[0] = 0;
@@ -185,7 +205,9 @@ int process_go_private(uint64_t capacity) {
 
 int process_keep_spares(const char *directory, bool keep, uint64_t capacity) {
     spares_outlive = keep;
-    return spare_keep(directory, capacity);
+    if (!process_adopted())
+        owner_describe(&owner);
+    return spare_keep(directory, capacity, &owner);
 }
 
 int process_adopt_spare(void) {
@@ -193,7 +215,6 @@ int process_adopt_spare(void) {
         return 0;
     if (process_recording() != &spare && !take_spare(SPARE_NONE) && !take_spare(SPARE_MISSED))
         return ENOENT;
-    struct owner owner;
     struct stat st;
     owner_describe(&owner);
     recording_set_owner(&spare, &owner);
@@ -304,9 +325,19 @@ static bool is_of_interest(const struct recording *recording) {
     return false;
 }
 
-/* exit(3) runs this; _exit, exec and death by a signal do not. A child that
- * has adopted nothing has no recording to say goodbye to. */
-__attribute__((destructor)) void process_say_goodbye(void) {
+static bool is_file(void) {
+    struct stat st;
+    return filter_allows(FILTERED_STAT) && lstat(file.path, &st) == 0 && st.st_dev == file.device &&
+           st.st_ino == file.inode;
+}
+
+static void remove_file(const struct recording *own) {
+    if (!file.keep && !is_of_interest(own) && filter_allows(FILTERED_UNLINK) && is_file())
+        unlink(file.path);
+}
+
+/* A child that has adopted nothing has no recording to say goodbye to. */
+void process_say_goodbye(void) {
     spare_discard();
     if (process_self && process_recording() == &spare)
         process_adopt_spare();
@@ -315,9 +346,29 @@ __attribute__((destructor)) void process_say_goodbye(void) {
         return;
     about_to_write();
     atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
-    struct stat st;
-    if (!file.keep && !is_of_interest(own) && filter_allows(FILTERED_STAT) &&
-        filter_allows(FILTERED_UNLINK) && lstat(file.path, &st) == 0 && st.st_dev == file.device &&
-        st.st_ino == file.inode)
-        unlink(file.path);
+    remove_file(own);
 }
+
+/* exit(3) runs this; _exit, exec and death by a signal do not. How the process exits is written
+ * down before it, or, where on_exit(3) was called before the program's own start, after it. */
+__attribute__((destructor)) static void at_end(void) {
+    const struct recording *own = process_adopted();
+    if (own &&
+        atomic_load_explicit(&own->header->exit_kind, memory_order_relaxed) == EXIT_KIND_NONE) {
+        ended_before = true;
+        return;
+    }
+    process_say_goodbye();
+}
+
+void process_exit_at_once(int status) {
+    process_leaving(EXIT_KIND_AT_ONCE, status & 0xff, NULL);
+    const struct recording *own = process_adopted();
+    if (!short_lived || !own || process_is_vfork_child())
+        return;
+    spare_discard();
+    if (file.path[0] && !(status & 0xff))
+        remove_file(own);
+}
+
+void process_is_short_lived(void) { short_lived = true; }

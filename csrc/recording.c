@@ -134,6 +134,16 @@ static int fill(int fd, uint64_t size) {
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
         size > limit.rlim_cur)
         return EFBIG;
+#ifdef __linux__
+    /* In memory a page that is there will not go away, and need not be written for that. */
+    struct statfs fs;
+    if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC) {
+        while (fallocate(fd, 0, 0, (off_t)size) != 0)
+            if (errno != EINTR)
+                return errno;
+        return 0;
+    }
+#endif
     static const char zeros[16 * PAGE];
     for (uint64_t done = 0; done < size;) {
         size_t n = size - done < sizeof zeros ? (size_t)(size - done) : sizeof zeros;

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "places.h"
 #include "proc.h"
 #include "signals.h"
 #include "text.h"
@@ -24,10 +25,9 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #endif
-#define RETIRED (-1)                         /* a pid: nobody is to take it */
-#define FIRST_NAMESPACE UINT64_C(0xEFFFFFFC) /* PROC_PID_INIT_INO: <linux/proc_ns.h> */
-#define NAMES 64                             /* 4242.sigrec, 4242+2.sigrec, and so on */
-#define NAME_SIZE 96                         /* of the longest, with a slash */
+#define RETIRED (-1) /* a pid: nobody is to take it */
+#define NAMES 64     /* 4242.sigrec, 4242+2.sigrec, and so on */
+#define NAME_SIZE 96 /* of the longest, with a slash */
 #define PATH_SIZE (sizeof directory_path + NAME_SIZE)
 
 /* All this is plain memory, so that a child has it as it was at the fork. */
@@ -51,25 +51,13 @@ static _Atomic unsigned turn; /* which spare the child that is forked next tries
 
 /* --- names -------------------------------------------------------------------------- */
 
-/* As sigrec/_reader/places.py has it. */
-static char *put_process(char *at, int32_t pid, uint64_t namespace) {
-    at = text_put_number(at, (uint64_t)pid);
-    if (namespace && namespace != FIRST_NAMESPACE)
-        at = text_put_number(text_put(at, "@"), namespace);
-    return at;
-}
-
 static void spare_name(char *at, const struct spare *spare) {
-    at = put_process(text_put(at, "."), spare->maker, spare->recording.header->pid_namespace);
+    at =
+        places_put_process(text_put(at, "."), spare->maker, spare->recording.header->pid_namespace);
     text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
 }
 
 /* --- before the fork ---------------------------------------------------------------- */
-
-static uint64_t pid_namespace(void) {
-    struct stat st;
-    return stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t)st.st_ino : 0;
-}
 
 static void drop(struct spare *spare) {
     if (!atomic_load_explicit(&spare->there, memory_order_relaxed))
@@ -84,7 +72,7 @@ static void make(struct spare *spare) {
     drop(spare);
     spare->maker = forking.pid;
     spare->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed);
-    char *at = put_process(text_put(name, "."), forking.pid, forking.namespace);
+    char *at = places_put_process(text_put(name, "."), forking.pid, forking.namespace);
     text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
     if (recording_spare(&spare->recording, directory_path, name, capacity_wanted, &template) != 0)
         return; /* no room, say: another time */
@@ -125,7 +113,7 @@ static void before_fork(void) {
         return;
     int32_t pid = getpid();
     if (forking.pid != pid) {
-        forking.namespace = pid_namespace();
+        forking.namespace = places_namespace();
         forking.pid = pid;
     }
     forking.pgid = getpgid(0);
@@ -145,13 +133,13 @@ static void in_child(void) {
         let_go(&spares[n]);
 }
 
-int spare_keep(const char *directory, uint64_t capacity) {
+int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner) {
     static bool hooked;
     if (directory_path[0])
         return 0;
     if (strlen(directory) >= sizeof directory_path)
         return ENAMETOOLONG;
-    owner_describe(&template);
+    template = *owner;
     template.start_ticks = 0;
     template.identity.ignored = template.identity.blocked = 0;
     template.identity.oom_kills = -1;
@@ -175,7 +163,7 @@ bool spare_kept(void) { return directory_path[0] != 0; }
 static bool give_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
     static char from[PATH_SIZE];
     spare_name(text_put(text_put(from, directory_path), "/"), spare);
-    char *stem = put_process(text_put(text_put(path, directory_path), "/"), pid, namespace);
+    char *stem = places_put_process(text_put(text_put(path, directory_path), "/"), pid, namespace);
     for (uint64_t number = 1; number <= NAMES; number++) {
         text_put(number > 1 ? text_put_number(text_put(stem, "+"), number) : stem, ".sigrec");
         if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
@@ -213,7 +201,7 @@ bool spare_take(struct recording *recording) {
     *recording = spare->recording;
     struct recording_header *header = recording->header;
     struct owner_identity *identity = recording->identity;
-    uint64_t namespace = pid_namespace();
+    uint64_t namespace = places_namespace();
     identity->ppid = forking.pid;
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
@@ -262,7 +250,8 @@ void spare_discard(void) {
 
 #else /* no memory there that a forked child finds wiped: memory.h */
 
-int spare_keep(const char *directory, uint64_t capacity) {
+int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner) {
+    (void)owner;
     (void)directory;
     (void)capacity;
     return ENOSYS;

@@ -143,6 +143,9 @@ cdef extern from "passive.h" nogil:
     bint passive_records "core->passive_records"(int signum)
     void passive_as_init "core->passive_as_init"(int32_t pid)
 
+cdef extern from "begin.h" nogil:
+    bint begun "core->begun"()
+
 cdef extern from "interpose.h" nogil:
     bint interpose_install "core->interpose_install"()
 

@@ -600,9 +600,14 @@ cdef int need_the_only_core() except -1:
 def start(adopt_function) -> None:
     """Prepares the core; adopt_function() is called when a process needs a recording."""
     global adopt, tick_length
+    cdef int signum
     need_the_only_core()
     check(process_start())
-    handler_start()
+    if begun():  # before Python, by what was loaded with the program: it does not end
+        for signum in range(1, SIGREC_NSIG):
+            recorders[signum] = passive_records(signum)
+    else:
+        handler_start()
     adopt = adopt_function
     tick_length = tick_ns()
     note_interpreter_of_signals()

@@ -88,6 +88,9 @@ def start() -> int:
         import atexit
 
         _core.start(_adopt)
+        if _core.adopted():  # before Python, by what was loaded with the program
+            _settings.published = os.getpid()
+            _leave_cleanly()
         atexit.register(_core.stop, END_S)
         atexit.register(_note_exception)
         os.register_at_fork(after_in_child=_core.after_fork_in_child)

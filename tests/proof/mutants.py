@@ -294,7 +294,7 @@ MUTANTS = [
     Mutant("sigbus-kept", "csrc/sigbus.c",
            "    taken = false;\n    if (is_ours(&now))\n        sigaction(SIGBUS, &before, NULL);", "",
            "the program's SIGBUS is never given back", "test_sigbus"),
-    Mutant("sigbus-caught-through-exec", "csrc/interpose.c",
+    Mutant("sigbus-caught-through-exec", "csrc/interpose_exec.c",
            "    sigbus_before_exec();\n", "",
            "what the program execs does not ignore what it ignores",
            "tests/recorder/test_faults.py::test_an_ignored_sigbus_is_ignored_after_an_exec"),
@@ -355,7 +355,7 @@ MUTANTS = [
     Mutant("read-only-though-writable", "csrc/got.c",
            "           madvise((void *)page, size, MADV_POPULATE_WRITE) != 0;", "           true;",
            "what the loader still writes to becomes read-only", "test_interpose"),
-    Mutant("left-though-exec-failed", "csrc/interpose.c",
+    Mutant("left-though-exec-failed", "csrc/interpose_exec.c",
            '    process_leaving(EXIT_KIND_NONE, 0, "");', "",
            "a process that goes on reads as one that left", "test_interpose"),
     # --- timers

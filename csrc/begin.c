@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "begin.h"
+
+#include "environment.h"
+#include "handler.h"
+#include "install.h"
+#include "interpose.h"
+#include "places.h"
+#include "process.h"
+#include "publish.h"
+#include "sigbus.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint64_t history = BEGIN_HISTORY;
+static _Atomic bool all_recorded;
+
+bool begun(void) { return atomic_load(&all_recorded); }
+
+/* A forked child counts in a recording of its own: a spare, which takes no more than a new name.
+ * (Where there is none, in memory that nobody sees, until it becomes another program.) */
+static void in_child(void) {
+    process_adopt_spare();
+    install_refresh_modes();
+}
+
+static void record_children(void) {
+    char directory[PLACES_SIZE], reason[PLACES_REASON];
+    for (int n = 0; places_candidate(n, directory); n++) {
+        if (places_prepare(directory, reason))
+            continue;
+        if (process_keep_spares(directory, false, history) == 0)
+            pthread_atfork(NULL, NULL, in_child);
+        return;
+    }
+}
+
+static bool is_on(const char *name) {
+    const char *value = getenv(name);
+    return value && strcmp(value, "1") == 0;
+}
+
+static void record_all(void) {
+    sigbus_take(); /* before the first is recorded */
+    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+        bool of_the_c_library = signum >= 32 && signum < SIGRTMIN;
+        if (signum != SIGKILL && signum != SIGSTOP && !of_the_c_library && signum <= SIGRTMAX)
+            install_record(signum, false);
+    }
+}
+
+int begin(void) {
+    static bool once;
+    if (once)
+        return 0;
+    once = true;
+    int saved_errno = errno;
+    const char *keep = getenv("SIGREC_KEEP"), *wanted = getenv("SIGREC_HISTORY");
+    char notes[1024], file[PLACES_SIZE] = "";
+    struct publish_options options = {NULL, keep && atol(keep) == (long)getpid(), history};
+    if (wanted && publish_capacity(wanted))
+        options.capacity = history = publish_capacity(wanted);
+    const char *named = getenv("SIGREC_RECORDING");
+    if (named && strlen(named) < sizeof file)
+        options.file = strcpy(file, named);
+    bool children = is_on("SIGREC_CHILDREN");
+    if (children)
+        environment_forget_one(environ, "SIGREC_RECORDING"); /* it is ours */
+    else
+        environment_forget(environ);
+    int error = process_start();
+    if (!error) {
+        handler_start();
+        process_is_short_lived();
+        error = publish(&options, notes, sizeof notes);
+    }
+    if (!error && interpose_install()) {
+        if (children)
+            record_children();
+        record_all();
+        atomic_store(&all_recorded, true);
+    }
+    errno = saved_errno;
+    return error;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "environment.h"
+
+#include <string.h>
+
+static const char *const ours[] = {"SIGREC_CHILDREN", "SIGREC_RECORDING", "SIGREC_KEEP"};
+
+/* What stands behind "NAME=", or NULL. */
+static const char *value_of(const char *entry, const char *name) {
+    size_t n = strlen(name);
+    return strncmp(entry, name, n) == 0 && entry[n] == '=' ? entry + n + 1 : NULL;
+}
+
+static bool is_ours(const char *entry) {
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (value_of(entry, ours[i]))
+            return true;
+    return false;
+}
+
+/* The next of a list of libraries, separated by spaces and colons: ld.so(8). */
+static const char *next_library(const char *list, size_t *size) {
+    list += strspn(list, " :");
+    *size = strcspn(list, " :");
+    return *size ? list : NULL;
+}
+
+static bool is_library(const char *path, size_t size) {
+    size_t n = strlen(ENVIRONMENT_LIBRARY);
+    return size > n && path[size - n - 1] == '/' &&
+           memcmp(path + size - n, ENVIRONMENT_LIBRARY, n) == 0;
+}
+
+const char *environment_library(char *const environment[], size_t *size) {
+    for (; environment && *environment; environment++) {
+        const char *at = value_of(*environment, "LD_PRELOAD");
+        for (; at && (at = next_library(at, size)); at += *size)
+            if (is_library(at, *size))
+                return at;
+    }
+    return NULL;
+}
+
+/* Copies the list without our library; to may be where the list is. Whether any is left. */
+static bool cut(char *to, const char *list) {
+    char *begin = to;
+    size_t size;
+    for (const char *at = list; (at = next_library(at, &size)); at += size) {
+        if (is_library(at, size))
+            continue;
+        if (to != begin)
+            *to++ = ' ';
+        memmove(to, at, size);
+        to += size;
+    }
+    *to = 0;
+    return to != begin;
+}
+
+size_t environment_room(char *const environment[]) {
+    size_t room = 0, found;
+    if (!environment_library(environment, &found))
+        return 0;
+    for (; *environment; environment++)
+        room += sizeof *environment +
+                (value_of(*environment, "LD_PRELOAD") ? strlen(*environment) + 1 : 0);
+    return room + sizeof *environment;
+}
+
+char **environment_without(char *const environment[], void *room) {
+    char **to = room;
+    size_t n = 0;
+    while (environment[n])
+        n++;
+    char *text = (char *)(to + n + 1);
+    char **at = to;
+    for (; *environment; environment++) {
+        const char *list = value_of(*environment, "LD_PRELOAD");
+        if (list) {
+            size_t head = (size_t)(list - *environment);
+            memcpy(text, *environment, head);
+            if (!cut(text + head, list))
+                continue;
+            *at++ = text;
+            text += head + strlen(text + head) + 1;
+        } else if (!is_ours(*environment)) {
+            *at++ = *environment;
+        }
+    }
+    *at = NULL;
+    return to;
+}
+
+void environment_forget(char **environment) {
+    char **to = environment;
+    for (; *environment; environment++) {
+        char *list = (char *)value_of(*environment, "LD_PRELOAD");
+        if (is_ours(*environment) || (list && !cut(list, list)))
+            continue;
+        *to++ = *environment;
+    }
+    *to = NULL;
+}
+
+void environment_forget_one(char **environment, const char *name) {
+    char **to = environment;
+    for (; *environment; environment++)
+        if (!value_of(*environment, name))
+            *to++ = *environment;
+    *to = NULL;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * environment: the variables by which a program is recorded from its start
+ * (begin.h), and how they are taken out again.
+ *
+ *   LD_PRELOAD         has the library's path, among others
+ *   SIGREC_CHILDREN    1: what the program starts is recorded, too
+ *   SIGREC_RECORDING   the file of the recording, of the first program alone
+ *   SIGREC_KEEP        the PID of a process whose recording outlives a clean exit
+ */
+#ifndef SIGREC_ENVIRONMENT_H
+#define SIGREC_ENVIRONMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ENVIRONMENT_LIBRARY "libsigrec-preload.so"
+
+/* Any context. The path of our library in it, which ends where `size` says; NULL: none. */
+const char *environment_library(char *const environment[], size_t *size);
+
+/* Any context. What environment_without needs: bytes; 0: nothing of ours is in there. */
+size_t environment_room(char *const environment[]);
+
+/* Any context. The same without what is ours, made in that room, which may not move. */
+char **environment_without(char *const environment[], void *room);
+
+/* Interpreter context, before the program begins: takes that out of its own environment, where it
+ * stands: main() has been given it. */
+void environment_forget(char **environment);
+
+/* Ditto, of one variable. */
+void environment_forget_one(char **environment, const char *name);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Any context: execve(2) and execv(3) are async-signal-safe (signal-safety(7)), and
+ * so are these, and what is between vfork(2) and exec may call them: they allocate
+ * nothing, and what they need is on the stack.
+ */
+#define _GNU_SOURCE
+#include "interpose_exec.h"
+
+#include "environment.h"
+#include "passive.h"
+#include "process.h"
+#include "sigbus.h"
+#include "spare.h"
+#include "target.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef __linux__
+
+#define ROOM (128 * 1024) /* of the stack, for an environment without what is ours */
+
+/* --- with which environment ---------------------------------------------------------- */
+
+/* How much room without_ours needs; 0: the environment is right as it is. file: NULL: it is fd. */
+static size_t room_for(const char *file, int fd, char *const environment[]) {
+    size_t size;
+    const char *library = environment_library(environment, &size);
+    if (!library)
+        return 0;
+    enum target target = file ? target_of(file, library, size) : target_of_fd(fd, library, size);
+    /* That it is no ELF file is the C library's or a shell's business: they run sh(1). */
+    if (target == TARGET_FINE || target == TARGET_NO_ELF)
+        return 0;
+    size_t room = environment_room(environment);
+    return room <= ROOM ? room : 0;
+}
+
+static char *const *without_ours(char *const environment[], size_t room, void *space) {
+    return room ? environment_without(environment, space) : environment;
+}
+
+/* Where it is found by PATH. */
+static size_t room_by_search(const char *file, char *const environment[]) {
+    char path[4096];
+    size_t size;
+    if (!file || !environment_library(environment, &size))
+        return 0;
+    const char *found = target_search(file, path);
+    return found ? room_for(found, -1, environment) : 0;
+}
+
+/* --- exec ------------------------------------------------------------------------------ */
+
+/* exec keeps what is ignored, and resets what has a handler: execve(2). */
+static void before_exec(const char *path) {
+    process_leaving(EXIT_KIND_EXEC, 0, path);
+    spare_discard();
+    passive_before_exec();
+    sigbus_before_exec();
+}
+
+static int exec_failed(int result) {
+    int error = errno;
+    /* A vfork child has given up, and its parent never had the change. */
+    if (!process_is_vfork_child()) {
+        sigbus_exec_failed();
+        process_leaving(EXIT_KIND_NONE, 0, "");
+        passive_exec_failed();
+        sigbus_give_back();
+    }
+    errno = error;
+    return result;
+}
+
+static int our_execve(const char *path, char *const argv[], char *const environment[]) {
+    size_t room = room_for(path, -1, environment);
+    char *space[room / sizeof(char *) + 1];
+    char *const *passed = without_ours(environment, room, space);
+    before_exec(path);
+    return exec_failed(execve(path, argv, passed));
+}
+
+static int our_execv(const char *path, char *const argv[]) {
+    return our_execve(path, argv, environ);
+}
+
+static int our_execvpe(const char *file, char *const argv[], char *const environment[]) {
+    size_t room = room_by_search(file, environment);
+    char *space[room / sizeof(char *) + 1];
+    char *const *passed = without_ours(environment, room, space);
+    before_exec(file);
+    return exec_failed(execvpe(file, argv, passed));
+}
+
+static int our_execvp(const char *file, char *const argv[]) {
+    return our_execvpe(file, argv, environ);
+}
+
+static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
+    size_t room = room_for(NULL, fd, environment);
+    char *space[room / sizeof(char *) + 1];
+    char *const *passed = without_ours(environment, room, space);
+    before_exec(argv && argv[0] ? argv[0] : "");
+    return exec_failed(fexecve(fd, argv, passed));
+}
+
+/* Those that take a list. */
+
+static size_t count(va_list *rest) {
+    size_t n = 1;
+    while (va_arg(*rest, char *))
+        n++;
+    return n;
+}
+
+static void collect(char **argv, const char *first, va_list *rest) {
+    *argv = (char *)(uintptr_t)first;
+    while (*argv)
+        *++argv = va_arg(*rest, char *);
+}
+
+#define LIST(argv, first)                                                                          \
+    va_list list;                                                                                  \
+    va_start(list, first);                                                                         \
+    char *argv[(first) ? count(&list) + 1 : 1];                                                    \
+    va_end(list);                                                                                  \
+    va_start(list, first);                                                                         \
+    collect(argv, first, &list)
+
+static int our_execl(const char *path, const char *first, ...) {
+    LIST(argv, first);
+    va_end(list);
+    return our_execve(path, argv, environ);
+}
+
+static int our_execlp(const char *file, const char *first, ...) {
+    LIST(argv, first);
+    va_end(list);
+    return our_execvpe(file, argv, environ);
+}
+
+static int our_execle(const char *path, const char *first, ...) {
+    LIST(argv, first);
+    char *const *environment = va_arg(list, char *const *);
+    va_end(list);
+    return our_execve(path, argv, environment);
+}
+
+/* --- spawn ----------------------------------------------------------------------------- */
+
+static int our_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *attributes, char *const argv[],
+                           char *const environment[]) {
+    size_t room = room_for(path, -1, environment);
+    char *space[room / sizeof(char *) + 1];
+    return posix_spawn(pid, path, actions, attributes, argv,
+                       without_ours(environment, room, space));
+}
+
+static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                            const posix_spawnattr_t *attributes, char *const argv[],
+                            char *const environment[]) {
+    size_t room = room_by_search(file, environment);
+    char *space[room / sizeof(char *) + 1];
+    return posix_spawnp(pid, file, actions, attributes, argv,
+                        without_ours(environment, room, space));
+}
+
+#define OF(function) (void (*)(void))(function)
+
+const struct interposition interpose_exec[] = {
+    {"execv", OF(execv), OF(our_execv)},
+    {"execve", OF(execve), OF(our_execve)},
+    {"execvp", OF(execvp), OF(our_execvp)},
+    {"execvpe", OF(execvpe), OF(our_execvpe)},
+    {"fexecve", OF(fexecve), OF(our_fexecve)},
+    {"execl", OF(execl), OF(our_execl)},
+    {"execlp", OF(execlp), OF(our_execlp)},
+    {"execle", OF(execle), OF(our_execle)},
+    {"posix_spawn", OF(posix_spawn), OF(our_posix_spawn)},
+    {"posix_spawnp", OF(posix_spawnp), OF(our_posix_spawnp)},
+    {NULL, NULL, NULL},
+};
+_Static_assert(sizeof interpose_exec / sizeof *interpose_exec <= INTERPOSE_EXEC_MOST + 1, "most");
+
+#endif

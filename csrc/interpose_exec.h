@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * interpose_exec: what the program calls in the place of the C library's functions
+ * that start other programs, while its signals are recorded. Each says so in the
+ * recording; gives the kernel back what is to be inherited; and where the other
+ * program cannot be recorded (target.h), it starts as it would without us.
+ */
+#ifndef SIGREC_INTERPOSE_EXEC_H
+#define SIGREC_INTERPOSE_EXEC_H
+
+#include "got.h"
+
+#define INTERPOSE_EXEC_MOST 10 /* entries, at most */
+
+/* Ends with a NULL name. */
+extern const struct interposition interpose_exec[];
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * libsigrec-preload.so: the constructor that records a program from its start, and no
+ * more. libsigrec.so has none, or who only imports sigrec would be recorded.
+ */
+#define _GNU_SOURCE
+#include "core.h"
+
+#include <stddef.h>
+
+#ifdef __linux__
+#include <sys/auxv.h>
+
+__attribute__((constructor)) static void record_this_program(void) {
+    if (getauxval(AT_SECURE))
+        return; /* it has more rights than who started it: ld.so(8) */
+    const struct core *core = sigrec_core(SIGREC_ABI);
+    if (core)
+        core->begin();
+}
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "publish.h"
+
+#include "places.h"
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAMES (1 << 20)
+#define NAME_SIZE 64
+#define PATH_SIZE (PLACES_SIZE + NAME_SIZE)
+
+uint64_t publish_capacity(const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long long wanted = strtoull(text, &end, 10);
+    if (errno || end == text || *end || wanted < PUBLISH_LEAST || wanted > PUBLISH_MOST)
+        return 0;
+    uint64_t capacity = PUBLISH_LEAST;
+    while (capacity < wanted)
+        capacity *= 2;
+    return capacity;
+}
+
+static void note(char *notes, size_t size, const char *path, const char *reason) {
+    size_t n = strlen(notes);
+    if (n < size)
+        snprintf(notes + n, size - n, "%s%s: %s", n ? "; " : "", path, reason);
+}
+
+/* --- what is in the way ------------------------------------------------------------- */
+
+static const struct recording_section *ledger_of(const struct recording_header *header,
+                                                 uint64_t size) {
+    if (memcmp(header->magic, RECORDING_MAGIC, sizeof header->magic) != 0 ||
+        header->endian != RECORDING_ENDIAN || header->version != RECORDING_VERSION ||
+        header->sections_offset != offsetof(struct recording_header, sections))
+        return NULL;
+    for (int n = 0; n < RECORDING_SECTIONS; n++) {
+        const struct recording_section *one = &header->sections[n];
+        if (one->type == SECTION_LEDGER && one->entry_size == sizeof(struct ledger_entry) &&
+            one->offset < size && one->count <= SIGREC_NSIG &&
+            one->count * one->entry_size <= size - one->offset)
+            return one;
+    }
+    return NULL;
+}
+
+/* That it exec'ed another program, and had children before, is all that can be said of it. */
+static bool is_only_exec(const struct recording_header *header, uint64_t size) {
+    const struct recording_section *section = ledger_of(header, size);
+    if (!section || header->pid != getpid() || header->exit_kind != EXIT_KIND_EXEC)
+        return false;
+    const struct ledger_entry *ledger =
+        (const struct ledger_entry *)(const void *)((const char *)header + section->offset);
+    for (uint64_t signum = 0; signum < section->count; signum++)
+        if ((ledger_get(&ledger[signum].delivered) && signum != SIGCHLD) ||
+            ledger_get(&ledger[signum].sent))
+            return false;
+    return true;
+}
+
+/* Whether it is of the program that this process was before it exec'ed ours, and no signal came
+ * in its time: nobody will ask for it, and a shell leaves one for each command. */
+static bool is_former(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    bool former = false;
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+        (uint64_t)st.st_size >= sizeof(struct recording_header)) {
+        size_t size = (size_t)st.st_size;
+        void *header = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        former = header != MAP_FAILED && is_only_exec(header, size);
+        if (header != MAP_FAILED)
+            munmap(header, size);
+    }
+    close(fd);
+    return former;
+}
+
+/* ------------------------------------------------------------------------------------ */
+
+static bool is_taken(const char *directory, uint64_t n, char *name, char path[PATH_SIZE]) {
+    struct stat st;
+    places_name(name, n);
+    snprintf(path, PATH_SIZE, "%s/%s", directory, name);
+    return lstat(path, &st) == 0;
+}
+
+/* Under the first name that is free: what is there tells of an earlier process. */
+static int publish_in(const char *directory, const struct publish_options *options) {
+    char name[NAME_SIZE], path[PATH_SIZE], former[PATH_SIZE] = "";
+    int error = EEXIST;
+    uint64_t n = 0;
+    while (error == EEXIST && ++n < NAMES) {
+        if (!is_taken(directory, n, name, path))
+            error = process_publish(directory, name, false, options->keep, options->capacity);
+        else if (is_former(path))
+            strcpy(former, path);
+    }
+    if (!*former && is_taken(directory, n + 1, name, path) && is_former(path))
+        strcpy(former, path); /* it found its own former under the name that is ours now */
+    if (!error && *former)
+        unlink(former); /* not before: in between we may be killed */
+    return error;
+}
+
+static int publish_named(const struct publish_options *options) {
+    char directory[PLACES_SIZE];
+    const char *slash = strrchr(options->file, '/');
+    if (!slash || (size_t)(slash - options->file) >= sizeof directory)
+        return EINVAL;
+    snprintf(directory, sizeof directory, "%.*s", (int)(slash - options->file), options->file);
+    return process_publish(*directory ? directory : "/", slash + 1, true, true, options->capacity);
+}
+
+int publish(const struct publish_options *options, char *notes, size_t size) {
+    char directory[PLACES_SIZE], reason[PLACES_REASON];
+    notes[0] = 0;
+    if (options->file) {
+        int error = publish_named(options);
+        if (!error)
+            return 0;
+        note(notes, size, options->file, strerror(error));
+    }
+    int n = 0;
+    for (; places_candidate(n, directory); n++) {
+        const char *why = places_prepare(directory, reason);
+        int error = why ? 0 : publish_in(directory, options);
+        if (!why && !error)
+            return 0;
+        note(notes, size, directory, why ? why : strerror(error));
+    }
+    return process_go_private(options->capacity);
+}

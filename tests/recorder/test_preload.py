@@ -1,0 +1,154 @@
+"""Any dynamically linked program, recorded from its start: libsigrec-preload.so."""
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sigrec
+
+HERE = Path(__file__).parent
+LIBRARY = Path(sigrec.__file__).parent / "libsigrec-preload.so"
+CC = os.environ.get("CC") or shutil.which("cc")
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
+    reason="interposition needs Linux on x86-64 or aarch64",
+)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "recordings"
+
+
+def environment(directory, *, children=False, **more):
+    """Of a program that is recorded there, and, with children, of all that it starts."""
+    recorded = {"LD_PRELOAD": str(LIBRARY), "SIGREC_DIR": str(directory), **more}
+    return {**os.environ, **recorded, **({"SIGREC_CHILDREN": "1"} if children else {})}
+
+
+def run(*command, **how):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **how)
+
+
+def begin(directory, *command, **more):
+    """A program that prints a line when it is ready."""
+    process = subprocess.Popen(command, env=environment(directory, **more), stdout=subprocess.PIPE)
+    process.stdout.readline()
+    return process
+
+
+def why(pid, directory):
+    done = run(sys.executable, "-m", "sigrec", "why", str(pid),
+               env={**os.environ, "SIGREC_DIR": str(directory)})  # fmt: skip
+    return done.stdout
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGSEGV, signal.SIGRTMIN])
+def test_what_ended_a_shell_is_known(directory, signum):
+    process = begin(directory, "sh", "-c", "echo; while :; do read line; done < /dev/zero")
+    process.send_signal(signum)
+    assert process.wait() == -signum
+    process.stdout.close()
+    with sigrec.open_recording(next(directory.iterdir())) as recording:
+        assert recording.pid == process.pid
+        (event,) = recording.events(signum)
+        assert event.si_pid == os.getpid()
+    assert signal.Signals(signum).name in why(process.pid, directory)
+
+
+def test_a_killed_child_of_a_shell_is_the_deed_of_that_shell(directory):
+    script = "sleep 100 & echo $!; read line; kill -9 $!; wait; exit 3"
+    shell = subprocess.Popen(
+        ["bash", "-c", script], env=environment(directory, children=True), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    child = int(shell.stdout.readline())
+    while not any("sleep" in sigrec.open_recording(f).argv for f in directory.glob("*.sigrec")):
+        pass  # it is bash still
+    shell.communicate("\n")
+    assert shell.returncode == 3
+    sentence = why(child, directory)
+    assert "SIGKILL" in sentence and f"its parent, PID {shell.pid}" in sentence
+
+
+def test_clean_ends_leave_no_file(directory):
+    loop = "for i in 1 2 3 4 5; do /bin/true; (exit 0); env true; done"
+    for shell in filter(shutil.which, ["bash", "dash"]):
+        done = run(shell, "-c", f"{loop}; /bin/true", env=environment(directory, children=True))
+        assert (done.returncode, done.stderr) == (0, "")
+    assert list(directory.iterdir()) == []
+    run("sh", "-c", "exit 1", env=environment(directory))
+    assert len(list(directory.iterdir())) == 1
+
+
+def test_a_program_finds_nothing_of_ours(directory):
+    plain = {**os.environ, "SIGREC_DIR": str(directory)}
+    directory.mkdir(0o700)
+    ours = environment(directory, SIGREC_KEEP="1", SIGREC_RECORDING=str(directory / "a.sigrec"))
+    assert run("env", env=ours).stdout == run("env", env=plain).stdout
+    assert [file.name for file in directory.iterdir()] == ["a.sigrec"]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """starts.c, and shows.c in several forms, by name."""
+    if CC is None:
+        pytest.skip("no C compiler (cc) on this machine")
+    made = tmp_path_factory.mktemp("programs")
+    forms = {"plain": (), "static": ("-static",), "asan": ("-fsanitize=address",)}
+    for name, flags in forms.items():
+        subprocess.run([CC, *flags, "-o", made / name, HERE / "shows.c"], stderr=subprocess.DEVNULL)
+    subprocess.run([CC, "-o", made / "starts", HERE / "starts.c"], check=True)
+    return made
+
+
+WAYS = ["execv", "execve", "execvp", "execvpe", "fexecve", "execl", "execlp", "execle",
+        "posix_spawn", "posix_spawnp"]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_what_cannot_be_recorded_starts_as_without_us(directory, programs, how):
+    env = environment(directory, children=True, PATH=f"{programs}:{os.environ['PATH']}")
+    search = how.endswith("p") or how == "execvpe"
+    for name in "plain", "static", "asan":
+        if not (programs / name).exists():
+            continue
+        target = name if search else str(programs / name)
+        for vfork in [[]] if how.startswith("posix") else [[], ["vfork"]]:
+            done = run(programs / "starts", how, *vfork, target, env=env)
+            ours = " SIGREC_CHILDREN LD_PRELOAD" if name == "plain" else ""
+            assert sorted(done.stdout.split()) == sorted(f"<a b><>{ours}".split())
+            assert (done.returncode, done.stderr) == (5, "")
+
+
+ONE_LEDGER = """
+import os, signal, sigrec
+os.kill(os.getpid(), signal.SIGURG)
+with sigrec.register(signal.SIGUSR1, lambda *_: None), sigrec.record(signal.SIGUSR2, signal.SIGWINCH):
+    signal.signal(signal.SIGUSR2, lambda *_: None)
+    for _ in range(3):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR2)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+os.kill(os.getpid(), signal.SIGUSR1)
+os.kill(os.getpid(), signal.SIGUSR2)
+for one in sigrec.stats():
+    if one.delivered:
+        print(one.signal_name, one.mode, one.delivered, one.recorded, one.handled)
+raise KeyError
+"""
+
+
+def test_a_python_goes_on_with_what_was_begun_before_it(directory):
+    done = run(sys.executable, "-c", ONE_LEDGER, env=environment(directory))
+    assert done.stdout.splitlines() == ["SIGUSR1 recorded 4 4 3", "SIGUSR2 recorded 4 4 0"]
+    (path,) = directory.iterdir()
+    with sigrec.open_recording(path) as recording:
+        assert recording.exit_reason == "KeyError"
