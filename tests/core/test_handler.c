@@ -367,7 +367,8 @@ static void passes_on_from_place_to_place(void) {
 
 /* As who was given our handler by signal(2): the other registers hold whatever they do. */
 static void one_argument(int signum) {
-    ((void (*)(int, uintptr_t, uintptr_t))found[0].sa_handler)(signum, 16, 16);
+    void (*handler)(void) = (void (*)(void))found[0].sa_handler;
+    ((void (*)(int, uintptr_t, uintptr_t))handler)(signum, 16, 16);
 }
 
 static void called_with_one_argument(void) {
