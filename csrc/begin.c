@@ -52,8 +52,9 @@ static void record_all(void) {
     sigbus_take(); /* before the first is recorded */
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
         bool of_the_c_library = signum >= 32 && signum < SIGRTMIN;
-        if (signum != SIGKILL && signum != SIGSTOP && !of_the_c_library && signum <= SIGRTMAX)
-            install_record(signum, false);
+        if (signum != SIGKILL && signum != SIGSTOP && !of_the_c_library && signum <= SIGRTMAX &&
+            install_record(signum, false) == 0)
+            install_note_start(signum, true);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "begin.h"
 #include "beside.h"
+#include "caller.h"
 #include "event.h"
 #include "filter.h"
 #include "flood.h"
@@ -38,6 +39,7 @@
     F(begun)                                                                                       \
     F(beside_as_init)                                                                              \
     F(beside_subreaper)                                                                            \
+    F(caller_set_python)                                                                           \
     F(filter_allows)                                                                               \
     F(flood)                                                                                       \
     F(handler_last_ns)                                                                             \
@@ -48,6 +50,8 @@
     F(install_keep)                                                                                \
     F(install_note_interpreter)                                                                    \
     F(install_note_place)                                                                          \
+    F(install_note_start)                                                                          \
+    F(install_on_behalf)                                                                           \
     F(install_prepare)                                                                             \
     F(install_record)                                                                              \
     F(install_refresh_modes)                                                                       \

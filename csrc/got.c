@@ -4,6 +4,8 @@
 
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 
+#include "caller.h"
+
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
@@ -117,6 +119,7 @@ static int patch_object(struct dl_phdr_info *info, size_t size, void *context) {
             end = to > end ? to : end;
         }
     }
+    caller_object(first, end, info->dlpi_name);
     /* Not ourselves, who mean the originals, and not who provides them. */
     if (!dynamic || is_within((void (*)(void))got_patch, first, end))
         return 0;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "install.h"
 
+#include "caller.h"
 #include "kick.h"
 #include "passive.h"
 #include "process.h"
@@ -18,7 +19,7 @@
 #endif
 #endif
 
-static _Atomic int kept; /* a signal, or 0 */
+static _Atomic int kept, on_behalf; /* a signal, or 0 */
 
 static void (*interpreter)(int); /* its C handler, the same for all signals; NULL: not seen yet */
 
@@ -77,6 +78,14 @@ int install_prepare(int signum, uint64_t queue_capacity) {
     return 0;
 }
 
+/* What the program has had us do, and where that was. */
+static void note(int signum, const struct sigaction *action) {
+    if (!passive_records(signum))
+        return;
+    uint32_t place = caller_line();
+    passive_note(signum, DISPOSITION_REGISTER, action, place == CALLER_NO_PYTHON ? 0 : place);
+}
+
 int install_handler(int signum, bool restart) {
     struct registered *entry = &registry[signum];
     queue_start(&entry->queue, atomic_load(&process_self->ordinal[signum]));
@@ -91,6 +100,7 @@ int install_handler(int signum, bool restart) {
         registry_left(signum);
         return error;
     }
+    note(signum, &action);
     registry_add(signum);
     return 0;
 }
@@ -123,6 +133,7 @@ bool install_restore(int signum, bool force) {
     struct registered *entry = &registry[signum];
     if (passive_sigaction(signum, &entry->found[entry->place], NULL) != 0)
         return false;
+    note(signum, &entry->found[entry->place]);
     entry->places = entry->place; /* nobody stands above it */
     return true;
 }
@@ -156,6 +167,23 @@ int install_record(int signum, bool even_ignored) {
     without_helpers(&program);
     return passive_record(signum, even_ignored, &program);
 }
+
+void install_note_start(int signum, bool inherited) {
+    struct sigaction program;
+    if (passive_sigaction(signum, NULL, &program) != 0)
+        return;
+    bool called = program.sa_handler != SIG_DFL && program.sa_handler != SIG_IGN;
+    const void *code;
+    memcpy(&code, &program.sa_handler, sizeof code);
+    passive_note(signum,
+                 inherited && program.sa_handler == SIG_IGN ? DISPOSITION_INHERITED
+                                                            : DISPOSITION_BEFORE,
+                 &program, called && !registry_is_ours(&program) ? caller_library(code) : 0);
+}
+
+void install_on_behalf(int signum) { atomic_store(&on_behalf, signum); }
+
+bool install_is_on_behalf(int signum) { return atomic_load(&on_behalf) == signum; }
 
 void install_alternate_stack(uint64_t *size, uint64_t *needed) {
     uint64_t least = MINSIGSTKSZ;

@@ -46,6 +46,17 @@ bool install_again(int signum, bool restart);
 /* Interpreter context. Records a signal that is the program's own: passive.h. */
 int install_record(int signum, bool even_ignored);
 
+/* Interpreter context, after that, where recording began with it: writes down what the program
+ * had. inherited: where it ignores the signal, it has done so from the start. */
+void install_note_start(int signum, bool inherited);
+
+/* Interpreter context. The interpreter sets its handler of this signal on our behalf: that is
+ * no change that the program has made. 0: no more. */
+void install_on_behalf(int signum);
+
+/* Any context. */
+bool install_is_on_behalf(int signum);
+
 /* Of a signal's stack, beside what the kernel itself writes there: 2 KiB for us, and the rest
  * for the interpreter, whose first call may bind a function. */
 #define INSTALL_STACK 4096

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "interpose.h"
 
+#include "caller.h"
 #include "filter.h"
 #include "got.h"
 #include "install.h"
@@ -31,10 +32,41 @@
 /* Signals that siginterrupt(3) told to interrupt: bit n-1 for signal n. */
 static _Atomic uint64_t interrupting;
 
+/* Whether the interpreter may be asked for the line: it is not in the middle of something.
+ * It sets dispositions in a handler of its own, too (faulthandler), which its signal may
+ * interrupt; any other has its signal blocked. */
+static bool may_ask(int signum, int flags) {
+    sigset_t blocked;
+    return !(flags & (int)SA_NODEFER) && filter_allows(FILTERED_SIGPROCMASK) &&
+           pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, signum) == 0;
+}
+
+static void note(int signum, enum disposition_how how, const struct sigaction *next,
+                 const struct sigaction *before, const void *caller) {
+    if (install_is_on_behalf(signum))
+        return;
+    int saved_errno = errno;
+    uint32_t place = 0;
+    if (caller_is_interpreter(caller) && may_ask(signum, next->sa_flags | before->sa_flags))
+        place = caller_line();
+    if (place == CALLER_NO_PYTHON)
+        return; /* as the interpreter ends it takes its handlers back: no change of the program's */
+    passive_note(signum, how, next, place ? place : caller_library(caller));
+    errno = saved_errno;
+}
+
 static int our_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
     if (install_keeps(signum, next))
         next = NULL;
-    int result = passive_sigaction(signum, next, previous);
+    struct sigaction before, set;
+    if (next)
+        set = *next; /* previous may be the same */
+    memset(&before, 0, sizeof before);
+    bool changed;
+    int result = passive_change(signum, next, previous ? previous : &before, &changed);
+    if (changed)
+        note(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,
+             __builtin_return_address(0));
     /* Who only asks, as subprocess does in its child, sees none of ours. Who saves it to put
      * it back later puts ours back. */
     if (result == 0 && signum == SIGBUS && previous && !next)
@@ -44,14 +76,20 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
 
 typedef void (*function)(int);
 
-static function set(int signum, function handler, int flags, bool block_itself) {
+static function set(int signum, function handler, int flags, bool block_itself,
+                    const void *caller) {
     struct sigaction next, previous;
     memset(&next, 0, sizeof next);
     next.sa_handler = handler;
     next.sa_flags = flags;
     if (block_itself)
         sigaddset(&next.sa_mask, signum);
-    return passive_sigaction(signum, &next, &previous) == 0 ? previous.sa_handler : SIG_ERR;
+    bool changed;
+    if (passive_change(signum, &next, &previous, &changed) != 0)
+        return SIG_ERR;
+    if (changed)
+        note(signum, DISPOSITION_SIGNAL, &next, &previous, caller);
+    return previous.sa_handler;
 }
 
 /* BSD semantics, as signal(2) has them. */
@@ -59,7 +97,7 @@ static function our_signal(int signum, function handler) {
     if (!passive_records(signum))
         return signal(signum, handler);
     bool interrupts = atomic_load(&interrupting) & UINT64_C(1) << (signum - 1);
-    return set(signum, handler, interrupts ? 0 : SA_RESTART, true);
+    return set(signum, handler, interrupts ? 0 : SA_RESTART, true, __builtin_return_address(0));
 }
 
 #ifdef __GLIBC__
@@ -67,7 +105,7 @@ static function our_signal(int signum, function handler) {
 static function our_sysv_signal(int signum, function handler) {
     if (!passive_records(signum))
         return sysv_signal(signum, handler);
-    return set(signum, handler, SA_RESETHAND | SA_NODEFER, false);
+    return set(signum, handler, SA_RESETHAND | SA_NODEFER, false, __builtin_return_address(0));
 }
 #endif
 

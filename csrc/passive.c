@@ -144,7 +144,9 @@ static uint64_t interrupted_at(const void *context) {
 #endif
 }
 
-int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
+int passive_change(int signum, const struct sigaction *next, struct sigaction *previous,
+                   bool *changed) {
+    *changed = false;
     if (!passive_records(signum)) {
         int result = sigaction(signum, next, previous);
         if (result != 0 || !next || !passive_records(signum) || process_is_vfork_child())
@@ -166,10 +168,27 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
         }
         forget_fault(signum);
         passive_apply(signum);
+        *changed = true;
     }
     if (previous)
         *previous = now;
     return 0;
+}
+
+int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
+    bool ignored;
+    return passive_change(signum, next, previous, &ignored);
+}
+
+void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
+                  uint32_t place) {
+    if (!passive_records(signum))
+        return;
+    enum disposition_kind kind = action->sa_handler == SIG_DFL   ? DISPOSITION_DEFAULT
+                                 : action->sa_handler == SIG_IGN ? DISPOSITION_IGNORE
+                                 : registry_is_ours(action)      ? DISPOSITION_OURS
+                                                                 : DISPOSITION_HANDLER;
+    process_disposition(&(struct disposition){signum, how, kind, action, place});
 }
 
 /* The signals that are recorded although the program ignores them. */
@@ -396,6 +415,7 @@ bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
         once.sa_handler = SIG_DFL;
         if (action_replace(signum, version, &once)) {
             passive_apply(signum);
+            passive_note(signum, DISPOSITION_RESET, &once, 0);
             break;
         }
         if (action_version(signum) == version)
@@ -466,6 +486,7 @@ void passive_stop(int signum) {
         sigaction(signum, &program, NULL);
     } while (action_version(signum) != version);
     atomic_fetch_and(&watched, ~signal_bit(signum));
+    disposition_forget(signum);
     if (action_version(signum) != version) {
         action_get(signum, &program);
         sigaction(signum, &program, NULL);

@@ -16,6 +16,7 @@
 #ifndef SIGREC_PASSIVE_H
 #define SIGREC_PASSIVE_H
 
+#include "disposition.h"
 #include "registry.h"
 
 /* Interpreter context. Begins to record the signal, or goes on. even_ignored:
@@ -34,6 +35,16 @@ bool passive_any(void);
 
 /* Any context. sigaction(2), as the program means it. */
 int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous);
+
+/* Any context. The same; *changed: the disposition of a signal that is recorded, and not that
+ * of a vfork child. */
+int passive_change(int signum, const struct sigaction *next, struct sigaction *previous,
+                   bool *changed);
+
+/* Any context, but not in a vfork child. The program has set this for the signal, from that place
+ * (place.h): where it is recorded, that is written down. */
+void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
+                  uint32_t place);
 
 /* Any context. Gives the kernel what it should have for this signal now. */
 void passive_apply(int signum);

@@ -154,6 +154,7 @@ static void adopt(struct recording *recording) {
     /* Release: whoever sees the recording sees it complete. proof: recording-adopt */
     atomic_store_explicit(&process_self->recording, recording, memory_order_release);
     process_fold();
+    disposition_inherit(&recording->dispositions, process_self->changes);
 }
 
 int process_publish(const char *directory, const char *name, bool any_directory, bool keep,
@@ -252,6 +253,11 @@ void process_set_mode(int signum, enum ledger_mode mode, bool replaced) {
     struct ledger_entry *entry = &process_recording()->ledger[signum];
     atomic_store_explicit(&entry->mode, mode, memory_order_relaxed);
     atomic_store_explicit(&entry->replaced, replaced, memory_order_relaxed);
+}
+
+void process_disposition(const struct disposition *change) {
+    about_to_write();
+    disposition_note(&process_recording()->dispositions, process_self->changes, change);
 }
 
 int32_t process_pid(void) {

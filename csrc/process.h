@@ -21,6 +21,7 @@ struct process {
     _Atomic uint32_t spare;                      /* process.c: enum spare_state */
     uint64_t nursery_next[RECORDING_RINGS];      /* first nursery tickets that were not folded */
     _Atomic uint64_t ordinal[SIGREC_NSIG];       /* signals taken by this process */
+    _Atomic uint64_t changes[SIGREC_NSIG];       /* of dispositions: disposition.h */
     _Atomic uint64_t trip_ns[SIGREC_NSIG];       /* trip.h, as the three below */
     _Atomic uint32_t again_begun[SIGREC_NSIG], again_done[SIGREC_NSIG];
     uint32_t again_seen[SIGREC_NSIG]; /* by the dispatcher */
@@ -94,6 +95,9 @@ void process_abandoned(int signum, uint64_t n);
 
 /* Interpreter context: what the readers show. */
 void process_set_mode(int signum, enum ledger_mode mode, bool replaced);
+
+/* Any context, but not in a vfork child. The program's disposition of a recorded signal. */
+void process_disposition(const struct disposition *change);
 
 /* Any context. The pid, or 0 in a child that no fork hook has seen yet. */
 int32_t process_pid(void);

@@ -25,7 +25,8 @@
 #define ROOM 64 /* recordings of a size, for which there is to be room */
 
 struct layout {
-    uint64_t argv, ledger, senders, recent, identity, sent, endings, children, ring, size;
+    uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, places,
+        ring, size;
 };
 
 static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
@@ -40,7 +41,9 @@ static struct layout layout_for(uint64_t capacity) {
     at.sent = at.identity + round_up(sizeof(struct owner_identity));
     at.endings = at.sent + round_up(RECORDING_SENT * sizeof(struct slot));
     at.children = at.endings + round_up(RECORDING_ENDINGS * sizeof(struct slot));
-    at.ring = at.children + round_up(RECORDING_CHILDREN * sizeof(struct slot));
+    at.dispositions = at.children + round_up(RECORDING_CHILDREN * sizeof(struct slot));
+    at.places = at.dispositions + round_up(SIGREC_NSIG * DISPOSITION_SLOTS * sizeof(struct slot));
+    at.ring = at.places + round_up(PLACE_ENTRIES * sizeof(struct place));
     at.size = at.ring + round_up(capacity * sizeof(struct slot));
     return at;
 }
@@ -79,6 +82,9 @@ static void write_header(struct recording_header *header, uint64_t capacity,
         {SECTION_SENT, 0, at.sent, sizeof(struct slot), 0, RECORDING_SENT},
         {SECTION_ENDINGS, 0, at.endings, sizeof(struct slot), 0, RECORDING_ENDINGS},
         {SECTION_CHILDREN, 0, at.children, sizeof(struct slot), 0, RECORDING_CHILDREN},
+        {SECTION_DISPOSITIONS, 0, at.dispositions, sizeof(struct slot), 0,
+         SIGREC_NSIG * DISPOSITION_SLOTS},
+        {SECTION_PLACES, 0, at.places, sizeof(struct place), 0, PLACE_ENTRIES},
     };
     memcpy(header->sections, sections, sizeof sections);
     memcpy(header->id, owner->id, sizeof header->id);
@@ -110,6 +116,8 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
         ring_at(bytes + at.children, RECORDING_CHILDREN, &recording->header->children_head);
     recording->recent.slots = (struct slot *)(void *)(bytes + at.recent);
     recording->recent.owner = recording->header->recent_owner;
+    recording->dispositions.slots = (struct slot *)(void *)(bytes + at.dispositions);
+    recording->dispositions.places = (struct place *)(void *)(bytes + at.places);
     recording->size = at.size;
     recording->published = published;
     recording->spare = NULL;
@@ -390,6 +398,7 @@ void recording_fold(const struct recording *from, const struct recording *to,
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
         ledger_fold(&from->ledger[signum], &from->recent, &to->ledger[signum], &to->recent);
     sender_fold(from->senders, to->senders);
+    disposition_fold(&from->dispositions, &to->dispositions);
     next[RING_HISTORY] = fold_ring(&from->history, next[RING_HISTORY], to, NULL);
     next[RING_SENT] = fold_ring(&from->sent, next[RING_SENT], to, &to->sent);
     next[RING_ENDINGS] = fold_ring(&from->endings, next[RING_ENDINGS], to, &to->endings);

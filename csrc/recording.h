@@ -7,6 +7,7 @@
 #ifndef SIGREC_RECORDING_H
 #define SIGREC_RECORDING_H
 
+#include "disposition.h"
 #include "ledger.h"
 #include "owner.h"
 #include "ring.h"
@@ -43,17 +44,19 @@ enum recording_exit_kind {
 /* What the file has besides its header: a table of sections, so that a reader
  * skips what it does not know, and takes larger entries than it knows. */
 enum recording_section_type {
-    SECTION_ARGV = 1,     /* NUL-terminated strings, one after another */
-    SECTION_LEDGER = 2,   /* struct ledger_entry, indexed by signal number */
-    SECTION_SENDERS = 3,  /* struct sender_entry */
-    SECTION_HISTORY = 4,  /* struct slot: the ring */
-    SECTION_RECENT = 5,   /* struct slot: blocks of RECENT_SLOTS; recent.h */
-    SECTION_IDENTITY = 6, /* struct owner_identity, one */
-    SECTION_SENT = 7,     /* struct slot: a ring of what this process sent; sent.h */
-    SECTION_ENDINGS = 8,  /* struct slot: another, of what ends or stops others */
-    SECTION_CHILDREN = 9, /* struct slot: another, of what became of its children */
+    SECTION_ARGV = 1,          /* NUL-terminated strings, one after another */
+    SECTION_LEDGER = 2,        /* struct ledger_entry, indexed by signal number */
+    SECTION_SENDERS = 3,       /* struct sender_entry */
+    SECTION_HISTORY = 4,       /* struct slot: the ring */
+    SECTION_RECENT = 5,        /* struct slot: blocks of RECENT_SLOTS; recent.h */
+    SECTION_IDENTITY = 6,      /* struct owner_identity, one */
+    SECTION_SENT = 7,          /* struct slot: a ring of what this process sent; sent.h */
+    SECTION_ENDINGS = 8,       /* struct slot: another, of what ends or stops others */
+    SECTION_CHILDREN = 9,      /* struct slot: another, of what became of its children */
+    SECTION_DISPOSITIONS = 10, /* struct slot: DISPOSITION_SLOTS of each signal; disposition.h */
+    SECTION_PLACES = 11,       /* struct place */
 };
-#define RECORDING_SECTIONS 9
+#define RECORDING_SECTIONS 11
 
 /* The rings: the history, and those of sent.h. */
 enum recording_ring { RING_HISTORY, RING_SENT, RING_ENDINGS, RING_CHILDREN, RECORDING_RINGS };
@@ -145,6 +148,7 @@ struct recording {
     struct ring history;
     struct ring sent, endings, children; /* sent.h */
     struct recent recent;
+    struct dispositions dispositions;
     size_t size;
     _Atomic bool published; /* a file that others can read */
     _Atomic(void *) spare;  /* private memory, to take the file's place; NULL: none */

@@ -58,6 +58,15 @@ bool passive_records(int signum) {
 int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
     return sigaction(signum, next, previous);
 }
+int passive_change(int signum, const struct sigaction *next, struct sigaction *previous,
+                   bool *changed) {
+    *changed = false;
+    return sigaction(signum, next, previous);
+}
+void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
+                  uint32_t place) {
+    (void)signum, (void)how, (void)action, (void)place;
+}
 void passive_apply(int signum) { (void)signum; }
 void passive_before_exec(void) {}
 void passive_exec_failed(void) {}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sigrec._recorder.own import stats
     from sigrec._recorder.publishing import configure
     from sigrec._recorder.record import Recorder, record
+    from sigrec._signals.disposition import Disposition
     from sigrec._signals.missed import Missed
     from sigrec._signals.names import signal_name, signal_number
     from sigrec._signals.sender import Sender
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
 
 __all__ = [
+    "Disposition",
     "Flag",
     "Missed",
     "NoRecordingError",
@@ -74,6 +76,7 @@ __version__ = "0.1.0"
 
 # A name's module is imported when the name is first used: `import sigrec` costs next to nothing.
 _MODULES = {
+    "Disposition": "_signals.disposition",
     "Flag": "_handling.flag",
     "Missed": "_signals.missed",
     "NoRecordingError": "_errors",

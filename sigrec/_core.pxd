@@ -12,6 +12,8 @@ cdef extern from "<signal.h>" nogil:
     int sigpending(sigset_t *)
     int pthread_sigmask(int how, const sigset_t *, sigset_t *)
     int SIGBUS
+    int SIGPIPE
+    int SIGXFSZ
     int SIG_BLOCK
     int SIG_SETMASK
 
@@ -135,6 +137,8 @@ cdef extern from "install.h" nogil:
     void install_note_interpreter "core->install_note_interpreter"(int signum)
     bint install_again "core->install_again"(int signum, bint restart)
     int install_record "core->install_record"(int signum, bint even_ignored)
+    void install_note_start "core->install_note_start"(int signum, bint inherited)
+    void install_on_behalf "core->install_on_behalf"(int signum)
     void install_refresh_modes "core->install_refresh_modes"()
     void install_alternate_stack "core->install_alternate_stack"(uint64_t *size, uint64_t *needed)
 

@@ -617,6 +617,7 @@ def start(adopt_function) -> None:
 
 include "_core_registrations.pxi"
 include "_core_waiting.pxi"
+include "_core_caller.pxi"
 
 
 def in_place(int signum) -> bool:
@@ -649,11 +650,15 @@ def refresh_modes() -> None:
 
 # --- recording without registering ---------------------------------------------------
 
-def interpose() -> bool:
+def interpose(bytes package, bytes signal_module) -> bool:
     """From here on the program's calls of sigaction(2) and the like come to us. False: not
-    on this platform."""
+    on this platform. In these files (the beginning of their names; a name) it is not the program
+    that calls."""
     need_the_only_core()
-    return interpose_install()
+    if not interpose_install():
+        return False
+    ask_python(package, signal_module)
+    return True
 
 
 # Indexed by signal number: how many recorders have it, and how many of these by name, and so even
@@ -662,19 +667,23 @@ cdef int recorders[65]
 cdef int named_recorders[65]
 
 
-def record(tuple signums, bint named) -> None:
+def record(tuple signums, bint named, bint inherited) -> None:
     """Records signals whose handling is the program's: all, or none. OSError, with the signal for
-    its file name, if one is refused."""
+    its file name, if one is refused. inherited: what is ignored now has been from the start."""
     cdef int signum, error
     cdef int begun = 0
+    cdef bint goes_on
     begin_change()
     try:
         sigbus_take()  # before the first is recorded
         for signum in signums:
+            goes_on = passive_records(signum)
             error = install_record(signum, named or named_recorders[signum] > 0)
             if error:
                 record_less(signums[:begun], named)
                 check_signal(signum, error)
+            if not goes_on:  # Python itself ignores these two
+                install_note_start(signum, inherited and signum not in (SIGPIPE, SIGXFSZ))
             recorders[signum] += 1
             named_recorders[signum] += named
             begun += 1

@@ -82,12 +82,16 @@ cdef void hold(int signum, sigset_t *before) noexcept:
 cdef int set_surely(int signum, handler, list errors) except -1:
     """signal.signal(); what handlers raise that were due before goes to errors."""
     cdef int i
-    for i in range(SET_TRIES):
-        try:
-            set_python_handler(signum, handler)
-            return 0
-        except BaseException as error:
-            errors.append(error)
+    install_on_behalf(signum)
+    try:
+        for i in range(SET_TRIES):
+            try:
+                set_python_handler(signum, handler)
+                return 0
+            except BaseException as error:
+                errors.append(error)
+    finally:
+        install_on_behalf(0)
     raise errors[0]
 
 
@@ -106,10 +110,12 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
         # Of the dispatcher thread until now, say: other threads go on taking it.
         if taken and interpose_install():
             install_keep(signum)
+        install_on_behalf(signum)
         try:
             found = set_python_handler(signum, dispatch)
             install_note_interpreter(signum)
         finally:
+            install_on_behalf(0)
             install_keep(0)
         if found is before or found is dispatch or found is None:
             return found

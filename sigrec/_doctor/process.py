@@ -13,6 +13,7 @@ from sigrec._proc.process import owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
 from sigrec._text import number, printable
+from sigrec._why.dispositions import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             "recording", "ok", f"{printable(recording.path or '')}: registered: "
             f"{names(registered) or 'none'}; recorded: {len(passive) or 'none'}",
         )  # fmt: skip
+        yield from _dispositions(recording, now)
         lost = [
             s.signum
             for s in signals
@@ -191,6 +193,33 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             )  # fmt: skip
         if now.state != "T":
             yield from _handling(pid, recording)
+
+
+def _dispositions(recording: Recording, now: Status) -> Iterator[Finding]:
+    """Who made the signals do what they do."""
+    changes = recording.dispositions()
+    said = lines(changes)
+    known = {one.si_signo for one in changes}
+    before = {
+        n for n in now.ignored - known - {signal.SIGPIPE, signal.SIGXFSZ}
+        if recording._identity.ignored >> (n - 1) & 1
+    }  # fmt: skip
+    if before:
+        said.append(f"{names(before)}: ignored since before its recording began")
+    if said:
+        advice = []
+        if any(one.ordinal for one in changes):
+            advice.append(
+                "whoever sets a signal's handler last has the signal: set yours later, or call the "
+                "one before from it"
+            )
+        if before or any(one.how == "inherited" for one in changes):
+            advice.append(
+                "what is ignored when a program starts stays ignored until it sets something else"
+            )
+        yield Finding(
+            "dispositions", "note" if advice else "ok", "; ".join(said), "; ".join(advice) or None
+        )
 
 
 def _handling(pid: int, recording: Recording) -> Iterator[Finding]:

@@ -22,6 +22,8 @@ LARGEST_ENTRY = 1 << 16  # bytes
 LARGEST_SECTIONS = 64
 LARGEST_SENDERS = 1 << 16
 LARGEST_SENT = 1 << 16  # slots
+LARGEST_PLACES = 1 << 12
+PLACE_ENTRY = 128
 LARGEST_RING = 1 << 24  # slots: what configure() allows
 LARGEST_ARGV = 4096
 LARGEST_FILE = (LARGEST_RING + 4096) * SLOT_SIZE
@@ -37,11 +39,14 @@ _VERSION_3 = struct.Struct("=IIQII16s")
 _PARTS_AT = 16
 _SECTION = struct.Struct("=IIQIIQ")  # type, flags, offset, entry size, reserved, count
 _ESSENTIAL = 1
-ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY, SENT, ENDINGS, CHILDREN = range(1, 10)  # types
+(
+    ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY, SENT, ENDINGS, CHILDREN, DISPOSITIONS, PLACES,
+) = range(1, 12)  # types  # fmt: skip
 _SECTION_NAMES = {
     ARGV: "command line", LEDGER: "ledger", SENDERS: "table of senders", HISTORY: "ring",
     RECENT: "newest events", IDENTITY: "identity", SENT: "signals that it sent",
     ENDINGS: "signals that it sent to end others", CHILDREN: "children",
+    DISPOSITIONS: "dispositions", PLACES: "table of places",
 }  # fmt: skip
 STATE_AT = 160
 HEAD_AT = 192
@@ -121,6 +126,8 @@ class Header:
     recent: Section | None
     identity: Section | None
     rings: dict[int, Section]  # of what it sent and was told, by type
+    dispositions: Section | None
+    places: Section | None
 
     def __init__(self, source: Source) -> None:
         raw = source.start(HEADER_SIZE)
@@ -151,6 +158,7 @@ class Header:
         self.ledger = sections[LEDGER]
         self.ring_at, self.capacity = sections[HISTORY].at, sections[HISTORY].entries
         self.recent, self.identity = sections.get(RECENT), sections.get(IDENTITY)
+        self.dispositions, self.places = sections.get(DISPOSITIONS), sections.get(PLACES)
         self.rings = {k: sections[k] for k in (SENT, ENDINGS, CHILDREN) if k in sections}
         (
             self.pid, self.uid, self.start_ticks, self.namespace, self.sigrtmin, _, boot_id,
@@ -169,11 +177,12 @@ class Header:
         for kind, least in (
             (ARGV, 1), (LEDGER, LEDGER_ENTRY), (SENDERS, SENDER_ENTRY), (HISTORY, SLOT_SIZE),
             (RECENT, SLOT_SIZE), (IDENTITY, IDENTITY_ENTRY.size), (SENT, SLOT_SIZE),
-            (ENDINGS, SLOT_SIZE), (CHILDREN, SLOT_SIZE),
+            (ENDINGS, SLOT_SIZE), (CHILDREN, SLOT_SIZE), (DISPOSITIONS, SLOT_SIZE),
+            (PLACES, PLACE_ENTRY),
         ):  # fmt: skip
             entry = sections[kind].entry if kind in sections else least
             # Of events one slot follows another, for those who read them as an array.
-            most = LARGEST_ENTRY if kind in (LEDGER, SENDERS, IDENTITY) else least
+            most = LARGEST_ENTRY if kind in (LEDGER, SENDERS, IDENTITY, PLACES) else least
             if not least <= entry <= most:
                 raise source.bad(
                     f"is corrupt: {entry} bytes in an entry of its {_SECTION_NAMES[kind]}"
@@ -190,6 +199,7 @@ class Header:
             (ARGV, LARGEST_ARGV), (SENDERS, LARGEST_SENDERS),
             (RECENT, RECENT_BLOCKS * RECENT_SLOTS), (SENT, LARGEST_SENT),
             (ENDINGS, LARGEST_SENT), (CHILDREN, LARGEST_SENT),
+            (DISPOSITIONS, LEDGER_COUNT * RECENT_SLOTS), (PLACES, LARGEST_PLACES),
         ):  # fmt: skip
             if kind in sections and sections[kind].entries > largest:
                 raise source.bad(

@@ -7,6 +7,7 @@ from collections import deque
 
 from sigrec import _check
 from sigrec._reader import state
+from sigrec._reader.dispositions import Dispositions
 from sigrec._reader.format import (
     EXIT_KINDS,
     EXIT_NS_AT,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.noted import Noted
     from sigrec._reader.source import Source
+    from sigrec._signals.disposition import Disposition
     from sigrec._signals.sent import SentSignal
     from sigrec._signals.siginfo import SignalInfo
 
@@ -55,6 +57,7 @@ class Recording:
         self._history = History(source, header)
         self._sent = Sent(source, header, self._here)
         self._identity = identity(source, header)
+        self._dispositions = Dispositions(source, header, self._identity, self._here)
 
     # --- the header ----------------------------------------------------------------
 
@@ -321,6 +324,16 @@ class Recording:
         that end or stop others (SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT, SIGSTOP) the
         newest 64. Written where the process records (record(), ``sigrec run``)."""
         return self._sent.signals()
+
+    def dispositions(self, *signums: int) -> list[Disposition]:
+        """What the process had its signals do, and who made it so, in order: of each signal the newest
+        eight changes, and what was other than the default at first. Written where the process
+        records (record(), ``sigrec run``).
+
+        signums: only these signals. Raises ValueError for what is not a signal number.
+        """
+        wanted = frozenset(map(_check.signal, signums))
+        return [one for one in self._dispositions.all() if not wanted or one.si_signo in wanted]
 
     def __iter__(self) -> Iterator[SignalInfo]:
         return self.events()

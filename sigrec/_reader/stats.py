@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from sigrec._signals.disposition import Disposition
     from sigrec._signals.siginfo import SignalInfo
 
 VERSION = 1
@@ -32,6 +33,8 @@ class ProcessStats(Value):
         "started_ns": "When the recording was made, in ns since 1970; None: it has none.",
         "path": "The recording's file; None: it is in memory, or there is none.",
         "signals": "Its :class:`SignalStats` by signal number.",
+        "dispositions": "What it had its signals do, and who made it so: "
+        ":meth:`Recording.dispositions`.",
     }
     _fields = tuple(__slots__)
 
@@ -44,6 +47,7 @@ class ProcessStats(Value):
         self.started_ns: int | None = recording.started_ns if recording else None
         self.path: str | None = recording.path if recording else None
         self.signals: dict[int, SignalStats] = recording.signals if recording else {}
+        self.dispositions: list[Disposition] = recording.dispositions() if recording else []
 
     def __repr__(self) -> str:
         return f"<ProcessStats of PID {self.pid}, {self.state}>"
@@ -58,6 +62,7 @@ class ProcessStats(Value):
             "started": None if self.started_ns is None else rfc3339(self.started_ns),
             "recording": None if self.path is None else json_text(self.path),
             "signals": [_signal(stats) for stats in self.signals.values()],
+            "dispositions": [_disposition(one) for one in self.dispositions],
         }
 
 
@@ -127,6 +132,21 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
         "first": _when(stats.first),
         "last": _when(stats.last),
         "senders": [{**s.to_dict(), "count": count} for s, count in stats.senders],
+    }
+
+
+def _disposition(one: Disposition) -> dict[str, Any]:
+    return {
+        "signal": one.signal_name,
+        "number": one.si_signo,
+        "ordinal": one.ordinal,
+        "action": one.action,
+        "how": one.how,
+        "file": None if one.file is None else json_text(one.file),
+        "line": one.line,
+        "library": None if one.library is None else json_text(one.library),
+        "flags": one.flags,
+        "time": rfc3339(one.time_ns),
     }
 
 

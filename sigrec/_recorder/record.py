@@ -129,8 +129,13 @@ def record(*signums: int, children: bool = False) -> Recorder:
     Raises ValueError, with nothing changed, for a bad argument or a signal that cannot be caught
     (SIGKILL, SIGSTOP, the C library's own); SigrecError where the platform cannot do it.
     """
-    numbers = tuple(sorted({catchable(signum) for signum in signums}))
     _check.flag("children", children)
+    return begin(signums, children)
+
+
+def begin(signums: tuple[int, ...], children: bool, from_start: bool = False) -> Recorder:
+    """As record(). from_start: before the program itself has done anything."""
+    numbers = tuple(sorted({catchable(signum) for signum in signums}))
     named = bool(numbers)
     if not named:
         numbers = tuple(sorted(int(n) for n in signal.valid_signals() - UNCATCHABLE))
@@ -141,7 +146,7 @@ def record(*signums: int, children: bool = False) -> Recorder:
         publishing.start_children()
     recorder = Recorder(numbers, named, counted)
     try:
-        _core.record(numbers, named)
+        _core.record(numbers, named, from_start)
     except OSError as error:
         from sigrec._signals.names import name
 
@@ -153,7 +158,8 @@ def _prepare() -> None:
     global _prepared
     if _prepared:
         return
-    if not _core.interpose():
+    package = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+    if not _core.interpose(os.fsencode(package), os.fsencode(signal.__file__)):
         raise SigrecError(
             f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: register() works here"
         )

@@ -41,8 +41,7 @@ def begin(options: dict[str, Any]) -> None:
         else:
             os.environ["PYTHONPATH"] = options["path"]
 
-    from sigrec._recorder import publishing
-    from sigrec._recorder.record import record
+    from sigrec._recorder import publishing, record
 
     if options["init"] == os.getpid():
         from sigrec import _core
@@ -50,4 +49,4 @@ def begin(options: dict[str, Any]) -> None:
         _core.stand_for_init(os.getpid())
     publishing.configure(recording=options["output"])
     publishing.keep()
-    record(children=options["children"])
+    record.begin((), options["children"], from_start=True)

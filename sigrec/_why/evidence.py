@@ -8,6 +8,7 @@ from sigrec._signals.codes import CLD_EXITED
 from sigrec._signals.words import CHILD_ENDED, ended_words, vouched
 from sigrec._text import printable
 from sigrec._times import rfc3339
+from sigrec._why.dispositions import explaining
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
     if event is not None:
         says = f"{event.signal_name} came from {printable(str(event.sender))}"
         yield own(says) if vouched(event) else own(f"{says}, as its sender said", "told")
+    for says in explaining(recording, found, event):
+        yield own(says)
 
 
 def _of_others(found: Cause) -> Iterator[Evidence]:

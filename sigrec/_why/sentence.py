@@ -37,6 +37,7 @@ from sigrec._why.cause import (
     is_unseen,
     records_all,
 )
+from sigrec._why.dispositions import explaining
 from sigrec._why.newest import successor
 from sigrec._why.oom import words as oom_words
 
@@ -74,7 +75,7 @@ class _Why:
 
     def sentence(self, found: Cause) -> str:
         if found.kind == "alive":
-            return self._alive()
+            return self._alive(found)
         if found.told is not None:
             return self._as_its_parent_was_told(found)
         if found.seen is not None and found.seen.source is not None and not self._agrees(found):
@@ -82,7 +83,7 @@ class _Why:
         if found.sent_by is not None:
             return self._as_its_sender_says(found.sent_by)
         if found.kind == "signal":
-            return self._by_signal(found.signal or 0, found.ordinal or 0)
+            return self._by_signal(found)
         if found.kind == "exec":
             return self._by_exec(found.reason)
         if found.kind in ("exit", "exception"):
@@ -93,13 +94,20 @@ class _Why:
 
     # --- the cases -------------------------------------------------------------------------
 
-    def _alive(self) -> str:
+    def _alive(self, found: Cause) -> str:
         fields = stat_fields(self.recording._pid_here() or 0)
         stopped = bool(fields) and fields[0] in (b"T", b"t")  # type: ignore[index]
         doing = "stopped, and not ended" if stopped else "still running"
         pending = pending_words(self.recording)
         waits = f"; {pending}" if pending else ""
-        return f"{self.who} is {doing}{self._handling()}{self._last_signal()}{waits}."
+        return (
+            f"{self.who} is {doing}{self._handling()}{self._last_signal()}{waits}"
+            f"{self._explained(found)}."
+        )
+
+    def _explained(self, found: Cause, info: SignalInfo | None = None) -> str:
+        """By its dispositions, where they explain something."""
+        return "".join(f"; {text}" for text in explaining(self.recording, found, info))
 
     def _unseen(self) -> str:
         """Without a word of its own, and where nobody here can look."""
@@ -128,8 +136,9 @@ class _Why:
             f"{self._last_signal()}."
         )
 
-    def _by_signal(self, signum: int, ordinal: int) -> str:
-        info = find(self.recording, signum, ordinal)
+    def _by_signal(self, found: Cause) -> str:
+        signum = found.signal or 0
+        info = find(self.recording, signum, found.ordinal or 0)
         number = self.recording.signal_name(signum)
         if is_keyboard_interrupt(self.recording, signum, info):
             first = before_a_keyboard_interrupt(self.recording, info)
@@ -139,7 +148,7 @@ class _Why:
             return f"{self.who} was {how} {number}; who sent it is not recorded{self._handling()}."
         return (
             f"{self.who} was {how} {number}{self._cause(info)}, at {self._clock(info.time_ns)}"
-            f"{self._handling()}{self._before(info.monotonic_ns, info)}."
+            f"{self._handling()}{self._before(info.monotonic_ns, info)}{self._explained(found, info)}."
         )
 
     def _by_keyboard_interrupt(self, info: SignalInfo | None, first: SignalInfo | None) -> str:

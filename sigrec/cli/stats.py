@@ -21,6 +21,7 @@ from sigrec._reader.stats import Stats, worth_showing
 from sigrec._text import number, printable, shortened
 from sigrec._times import local_date, local_time
 from sigrec._why.brief import pending_words, state_words
+from sigrec._why.dispositions import lines
 from sigrec._why.witnesses import Witnesses
 from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
@@ -114,7 +115,7 @@ def _show(process: ProcessStats, state: str, pending: str | None = None) -> str:
         head += f"  {pending}\n"
     signals = worth_showing(process)
     if not signals:
-        return head + "  no signals yet\n"
+        return head + "  no signals yet\n" + _dispositions(process)
     text = head + _counters(signals)
     for stats in signals:
         senders = ", ".join(
@@ -127,7 +128,12 @@ def _show(process: ProcessStats, state: str, pending: str | None = None) -> str:
             )
         if stats.replaced:
             text += f"  {stats.signal_name}: another handler has replaced sigrec's\n"
-    return text
+    return text + _dispositions(process)
+
+
+def _dispositions(process: ProcessStats) -> str:
+    """Where its handlers are from: a line a signal, or for those of which the same is to be said."""
+    return "".join(f"  {line}\n" for line in lines(process.dispositions))
 
 
 def _counters(signals: list[SignalStats]) -> str:

@@ -299,6 +299,44 @@ def test_a_program_that_is_not_recorded():
     assert "sigrec run" in findings["recording"][0]["advice"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="recording needs Linux")
+def test_who_made_a_recorded_process_what_it_is(tmp_path):
+    framework, app = tmp_path / "framework.py", tmp_path / "app.py"
+    framework.write_text("import signal\nsignal.signal(15, lambda *_: None)\n")
+    app.write_text(
+        "import signal, time\nsignal.signal(15, print)\ntime.sleep(0.1)\nimport framework\n"
+        "print(1, flush=True)\nsignal.pause()\n"
+    )
+
+    def nohup():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    command = [sys.executable, "-m", "sigrec", "run", app]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=nohup) as process:
+        process.stdout.readline()
+        status, findings, _ = doctor(process.pid)
+        process.kill()
+    (finding,) = findings["dispositions"]
+    assert status == 0 and finding["verdict"] == "note"
+    first, *_, last = finding["found"].split("; ")
+    assert first == "SIGHUP: ignored since the start: nohup, or another that started it"
+    assert re.fullmatch(
+        r"SIGTERM: handler set by app\.py:2, replaced .* later by framework\.py:2", last
+    )
+
+
+def test_what_a_registered_process_ignored_before(child):
+    p = child("""
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        sigrec.register(signal.SIGUSR1, print)
+        say("ready"); hear()
+        """)
+    p.line()
+    _, findings, _ = doctor(p.pid)
+    (finding,) = findings["dispositions"]
+    assert finding["found"].endswith("SIGHUP: ignored since before its recording began")
+
+
 @pytest.mark.skipif(not ROOT, reason="needs root, to be somebody else")
 def test_somebody_elses_process():
     code = """

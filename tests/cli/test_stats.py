@@ -48,6 +48,27 @@ def only_here(run_directory, monkeypatch, tmp_path):
     return run_directory
 
 
+def test_where_the_handlers_are_from(tmp_path):
+    builder = example().place(1, b"/srv/app.py", 12).place(2, b"/srv/\x1b[31m.so")
+    builder.disposition(1, 0, 1, 1).disposition(USR1, 0, 2, 3, 1)
+    builder.disposition(USR1, 1, 2, 3, 2, MONOTONIC + 10**8)
+    path = builder.write(tmp_path / "a.sigrec")
+    shown = cli("stats", path).stdout.decode().splitlines()
+    assert shown[-2:] == [
+        "  SIGHUP: ignored since the start: nohup, or another that started it",
+        "  SIGUSR1: handler set by app.py:12, replaced 0.1 s later by \\x1b[31m.so",
+    ]
+    (process,) = json.loads(cli("stats", path, "--json").stdout)["processes"]
+    assert process["dispositions"][1:] == [
+        {"signal": "SIGUSR1", "number": USR1, "ordinal": 0, "action": "handler", "how": "sigaction",
+         "file": "/srv/app.py", "line": 12, "library": None, "flags": 0,
+         "time": "2026-01-02T03:04:05.000006Z"},
+        {"signal": "SIGUSR1", "number": USR1, "ordinal": 1, "action": "handler", "how": "sigaction",
+         "file": None, "line": None, "library": "/srv/\x1b[31m.so", "flags": 0,
+         "time": "2026-01-02T03:04:05.100006Z"},
+    ]  # fmt: skip
+
+
 # --- the JSON, pinned ----------------------------------------------------------------------
 
 
@@ -66,6 +87,7 @@ def test_json(tmp_path):
         "argv": ["python3", "worker.py"],
         "started": "2026-01-02T03:04:05.000006Z",
         "recording": str(path),
+        "dispositions": [],
     }
     (sender,) = stats.pop("senders")
     assert {"pid": SENDER, "uid": 1, "comm": None, "count": 5}.items() <= sender.items()

@@ -13,6 +13,7 @@ import pytest
 import sigrec
 from sigrec._proc import host
 from sigrec._times import rounded_duration
+from sigrec._why.answer import Answer
 from sigrec._why.sentence import why
 from sigrec.cli import main
 from tests.conftest import file_name, wait_until
@@ -404,6 +405,30 @@ def test_what_is_ignored_did_not_end_it(run):
     sentence = run(code).why()
     assert "usually means SIGKILL" in sentence
     assert "SIGINT" not in sentence and "not recorded" not in sentence
+
+
+def test_a_handler_that_was_gone(tmp_path):
+    """A signal ended it by default, and it had had a handler."""
+    last = event(15, MONOTONIC + 2 * SECOND, 0, pid=(1 << 30) + 5, uid=1)
+    builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
+    builder.place(1, b"/srv/app.py", 12).place(2, b"/srv/framework.py", 8)
+    builder.disposition(15, 0, 2, 3, 1, MONOTONIC)
+    assert "app.py" not in sentence_of(builder, tmp_path)
+    builder.disposition(15, 1, 0, 3, 2, MONOTONIC + SECOND)
+    builder.disposition(15, 2, 2, 3, 1, MONOTONIC + 3 * SECOND)  # too late
+    assert sentence_of(builder, tmp_path).endswith(
+        "; SIGTERM: handler set by app.py:12, set to its default 1.0 s later by framework.py:8."
+    )
+    with sigrec.open_recording(tmp_path / "a.sigrec") as recording:
+        said = [one.says for one in Answer(recording).evidence if "app.py" in one.says]
+    assert len(said) == 1 and said[0].startswith("SIGTERM: handler set by app.py:12")
+
+
+def test_what_it_ignores_is_why_it_still_runs(run):
+    code = f"import signal; signal.signal(15, signal.SIG_IGN)\n{WAIT}"
+    program = run(code).ready()
+    with sigrec.open_recording(program.pid) as recording:
+        assert "; SIGTERM: set to be ignored by <string>:" in why(recording)
 
 
 @pytest.mark.parametrize(("code", "short"), [

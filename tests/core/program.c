@@ -61,6 +61,18 @@ int wait_by_id(pid_t pid, siginfo_t *info, int options) {
     return waitid(P_PID, (id_t)pid, info, options);
 }
 
+/* What a vfork child sets is not its parent's. */
+pid_t vfork_and_set(int signum) {
+    pid_t child = vfork();
+    if (child == 0) {
+        signal(signum, SIG_IGN);
+        struct sigaction action = {.sa_handler = SIG_IGN};
+        sigaction(signum, &action, NULL);
+        _exit(0);
+    }
+    return child;
+}
+
 /* What a vfork child sends is not its parent's. */
 pid_t vfork_and_kill(pid_t pid, int signum) {
     pid_t child = vfork();

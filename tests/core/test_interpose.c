@@ -7,6 +7,7 @@
 #include "check.h"
 #include "handler.h"
 #include "install.h"
+#include "keep.h"
 #include "passive.h"
 #include "process.h"
 
@@ -30,6 +31,24 @@ static void *find(void *library, const char *name) {
     return found;
 }
 
+/* The newest change of the signal's disposition is this, by that library; "": by the program. */
+static void was_set(int signum, enum disposition_how how, enum disposition_kind kind,
+                    const char *library) {
+    const struct dispositions *in = &process_recording()->dispositions;
+    uint64_t ordinal = process_self->changes[signum] - 1;
+    struct event event;
+    CHECK(keep_read(&in->slots[signum * DISPOSITION_SLOTS + (int)(ordinal % DISPOSITION_SLOTS)],
+                    &event));
+    CHECK_EQ(event.ordinal, ordinal);
+    CHECK_EQ(event.code, how);
+    CHECK_EQ(event.pid, kind);
+    CHECK(event.uid > 0);
+    char text[PLACE_TEXT + 1] = "";
+    memcpy(text, (const char *)in->places[event.uid - 1].text, PLACE_TEXT);
+    const char *base = strrchr(text, '/');
+    CHECK_EQ(strcmp(base ? base + 1 : text, library), 0);
+}
+
 static volatile int calls;
 static void handler(int signum) {
     (void)signum;
@@ -42,7 +61,7 @@ static bool kernel_has_ours(int signum) {
     return now.sa_sigaction == handler_on_recorded;
 }
 
-static void goes_through(sigaction_function set, int signum) {
+static void goes_through(sigaction_function set, int signum, const char *name) {
     struct sigaction action, previous;
     memset(&action, 0, sizeof action);
     action.sa_handler = handler;
@@ -51,12 +70,14 @@ static void goes_through(sigaction_function set, int signum) {
     CHECK_EQ(set(signum, NULL, &previous), 0);
     CHECK(previous.sa_handler == handler);
     CHECK(kernel_has_ours(signum));
+    was_set(signum, DISPOSITION_SIGACTION, DISPOSITION_HANDLER, name);
     raise(signum);
     CHECK_EQ(calls, before + 1);
     action.sa_handler = SIG_DFL;
     CHECK_EQ(set(signum, &action, &previous), 0);
     CHECK(previous.sa_handler == handler);
     CHECK(kernel_has_ours(signum));
+    was_set(signum, DISPOSITION_SIGACTION, DISPOSITION_DEFAULT, name);
 }
 
 /* They have functions of their own, before the C library's. */
@@ -72,13 +93,13 @@ static void goes_through(sigaction_function set, int signum) {
 #define LIBC_IS_BEFORE true /* musl: of what is loaded later, RTLD_NEXT does not find it */
 #endif
 
-static void every_way(void *library) {
+static void every_way(void *library, const char *name) {
     sigaction_function call;
     *(void **)&call = find(library, "by_call");
-    goes_through(call, SIGUSR1);
+    goes_through(call, SIGUSR1, name);
     *(void **)&call = find(library, "by_lookup");
-    goes_through(call, SIGUSR1);
-    goes_through(*(sigaction_function *)find(library, "in_data"), SIGUSR1);
+    goes_through(call, SIGUSR1, name);
+    goes_through(*(sigaction_function *)find(library, "in_data"), SIGUSR1, "");
     CHECK_EQ((*(sigaction_function *)find(library, "of_its_own"))(0, NULL, NULL), 4711);
     void *(*next)(void);
     *(void **)&next = find(library, "next_malloc");
@@ -90,12 +111,19 @@ static void every_way(void *library) {
     void (*(*set)(int, void (*)(int)))(int);
     *(void **)&set = find(library, "by_signal");
     CHECK(set(SIGUSR2, handler) == SIG_DFL);
+    was_set(SIGUSR2, DISPOSITION_SIGNAL, DISPOSITION_HANDLER, name);
     CHECK(kernel_has_ours(SIGUSR2));
     CHECK(set(SIGUSR2, SIG_DFL) == handler);
     CHECK(set(SIGHUP, handler) == SIG_DFL); /* it is not recorded: the C library's own */
     CHECK(!kernel_has_ours(SIGHUP));
+    CHECK_EQ(process_self->changes[SIGHUP], 0);
     CHECK(set(SIGHUP, SIG_DFL) == handler);
     CHECK(set(SIGKILL, handler) == SIG_ERR);
+    uint64_t changes = process_self->changes[SIGUSR2];
+    pid_t (*vfork_and_set)(int);
+    *(void **)&vfork_and_set = find(library, "vfork_and_set");
+    CHECK(waitpid(vfork_and_set(SIGUSR2), NULL, 0) > 0);
+    CHECK_EQ(process_self->changes[SIGUSR2], changes);
 }
 
 /* A registered signal whose interpreter-level handler changes. */
@@ -224,7 +252,7 @@ int main(int argc, char **argv) {
 #endif
     CHECK_EQ(install_record(SIGUSR1, true), 0);
     CHECK_EQ(install_record(SIGUSR2, true), 0);
-    every_way(early);
+    every_way(early, "now.so");
     its_own_stays(early);
     void *late = dlopen(argv[2], RTLD_LAZY);
     CHECK(late);
@@ -240,10 +268,10 @@ int main(int argc, char **argv) {
 #ifdef __linux__
     can_be_written(&shared);
 #endif
-    every_way(late);
+    every_way(late, "lazy.so");
     is_kept(early);
     how_it_leaves(early);
     CHECK(interpose_install()); /* once more changes nothing */
-    every_way(early);
+    every_way(early, "now.so");
     return 0;
 }

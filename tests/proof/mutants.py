@@ -33,7 +33,7 @@ class Mutant(NamedTuple):
     old: str  # code that stands in the file once, or after the tag, however it is broken into lines
     new: str
     wrong: str  # what it breaks
-    proof: str  # of tests/core, without its ending; "stepper INJECTION"; or a pytest node
+    proof: str  # of tests/core, without its ending; "stepper [PATH] INJECTION [STRIDE]"; or a pytest node
     tag: str = ""  # behind which it is planted: tags.py
 
     @property
@@ -106,6 +106,36 @@ MUTANTS = [
            "two threads that claim at once use up two blocks", "test_recent"),
     Mutant("recent-in-one-slot", "csrc/recent.h", "event->ordinal % RECENT_SLOTS", "0",
            "only the newest event of a signal is kept", "test_recent"),
+    Mutant("place-of-nothing-yet", "csrc/disposition.c",
+           "    place_copy(event->uid, to->places);\n"
+           "    keep_event(&slots[event->ordinal % DISPOSITION_SLOTS], 2 * event->ordinal, event);",
+           "    keep_event(&slots[event->ordinal % DISPOSITION_SLOTS], 2 * event->ordinal, event);\n"
+           "    place_copy(event->uid, to->places);",
+           "a process that is killed in between has a change from nowhere", "stepper sets kill 3"),
+    Mutant("place-whole-early", "csrc/place.c",
+           "    const struct place *from = &places[number - 1];\n"
+           "    struct place *to = &table[number - 1];\n",
+           "    const struct place *from = &places[number - 1];\n"
+           "    struct place *to = &table[number - 1];\n"
+           "    atomic_store(&to->whole, atomic_load(&to->key) != 0 || number);\n",
+           "a reader takes a place that has no text yet", "stepper sets kill 3"),
+    Mutant("place-shared", "csrc/place.c", "        else if (now != key)\n            continue;\n", "",
+           "two lines have one place", "test_place"),
+    Mutant("each-call-is-a-change", "csrc/disposition.c", "    if (is_known(last, change))",
+           "    if (0)", "a loop pushes out who set the signal before", "test_disposition"),
+    Mutant("inherit-over-its-own", "csrc/disposition.c",
+           "            !atomic_compare_exchange_strong_explicit(&ordinals[signum], &none, 1,\n"
+           "                                                     memory_order_relaxed,"
+           " memory_order_relaxed))",
+           "            (atomic_store(&ordinals[signum], 1), none))",
+           "a child that has changed a disposition has its parent's", "test_disposition"),
+    Mutant("note-in-a-vfork-child", "csrc/interpose.c",
+           "    if (changed)\n        note(signum, DISPOSITION_SIGNAL,",
+           "    note(signum, DISPOSITION_SIGNAL,",
+           "what a vfork child sets is written as its parent's", "test_interpose"),
+    Mutant("ask-in-a-handler", "csrc/interpose.c", "    return !(flags & (int)SA_NODEFER) &&",
+           "    return", "Python is asked for its frames in the middle of anything",
+           "tests/recorder/test_dispositions.py::test_of_a_recording_that_began_late"),
     Mutant("keep-what-is-older", "csrc/keep.c", "    if ((old & 1) || old > place)", "    if (old & 1)",
            "a late thread replaces what is newer", "test_keep"),
     Mutant("keep-over-the-unfinished", "csrc/keep.c",
@@ -451,13 +481,13 @@ class Lab:
             objects = [
                 str(changed.get(o.stem, o)) for o in sorted((self.directory / "o").glob("*.o"))
             ]
-            test, _, injection = proof.partition(" ")
-            source = f"tests/{'proof' if injection else 'core'}/{test}.c"
-            bound = ["-Wl,-z,now"] if injection else []
+            test, *how = proof.split()
+            source = f"tests/{'proof' if how else 'core'}/{test}.c"
+            bound = ["-Wl,-z,now"] if how else []
             self.run([*CC, *bound, "-I", "csrc", "-o", "test", source, *objects, "-ldl"])
             command = ["./test", "./now.so", "./lazy.so"]
-            if injection:
-                command = ["./test", ".", "alone", injection]
+            if how:
+                command = ["./test", ".", *(["alone"] if len(how) == 1 else []), *how]
         return self._outcome(command, ENOUGH if "::" not in proof else 5 * ENOUGH)
 
     def _outcome(self, command: list[str], timeout: float) -> tuple[bool, str]:

@@ -26,6 +26,7 @@
  *   batch     three are pending: two are dequeued in the handler
  *   full      the dispatch queue is full
  *   recorded  recorded only, and the program has a handler of its own
+ *   sets      the same, and that sets a disposition (what interpose.c then writes down)
  *
  * The clock is ours (clock_gettime, below): the path depends on no timing. */
 #define _GNU_SOURCE
@@ -67,7 +68,7 @@ static struct shared {
     _Atomic int tripped;      /* since the last drain began */
 } *shared;
 
-static enum path { ALONE, BATCH, FULL, RECORDED } path;
+static enum path { ALONE, BATCH, FULL, RECORDED, SETS } path;
 static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL } injection;
 static int signum;
 static char file[4096];
@@ -95,6 +96,16 @@ static void note_trip(int n, uint32_t tid) {
 static void programs_handler(int n) {
     (void)n;
     shared->course++;
+}
+
+/* By turns one of two, from one of five places. */
+static void sets_a_disposition(int n) {
+    uint64_t k = ++shared->course;
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = k % 2 ? programs_handler : sets_a_disposition;
+    passive_note(n, DISPOSITION_SIGACTION, &action,
+                 place_number("stepper.c", 9, (uint32_t)(1 + k % 5)));
 }
 
 static struct ledger_entry *ledger(void) { return &process_recording()->ledger[signum]; }
@@ -207,6 +218,34 @@ static void newest_are_there(const struct recording *recording, uint64_t lost) {
     CHECK(there <= full && there + lost >= full);
 }
 
+/* Each change of the disposition is whole, and so is its place, or that is not known; `full`: how
+ * many there must be. */
+static void changes_are_there(const struct recording *recording, uint64_t full, uint64_t lost) {
+    uint64_t there = 0;
+    full = full < DISPOSITION_SLOTS ? full : DISPOSITION_SLOTS;
+    for (uint64_t i = 0; i < DISPOSITION_SLOTS; i++) {
+        const struct slot *slot =
+            &recording->dispositions.slots[(uint64_t)signum * DISPOSITION_SLOTS + i];
+        struct event event;
+        if (!keep_read(slot, &event))
+            continue;
+        there++;
+        CHECK_EQ(event.signo, signum);
+        CHECK_EQ(event.pid, DISPOSITION_HANDLER);
+        CHECK_EQ(event.ordinal % DISPOSITION_SLOTS, i);
+        CHECK_EQ(slot->sequence, 2 * event.ordinal + 2);
+        if (!event.uid)
+            continue;
+        const struct place *place = &recording->dispositions.places[event.uid - 1];
+        CHECK_EQ(place->whole, 1);
+        if (event.code == DISPOSITION_SIGACTION) {
+            CHECK(place->line >= 1 && place->line <= 5);
+            CHECK_EQ(memcmp((const char *)place->text, "stepper.c", 10), 0);
+        }
+    }
+    CHECK(there + lost >= full);
+}
+
 /* With nothing in flight but `lost` signals of a thread that never got on. */
 static void balance(uint64_t lost) {
     const struct ledger_entry *l = ledger();
@@ -217,8 +256,9 @@ static void balance(uint64_t lost) {
     uint64_t slots = count_slots(process_recording());
     CHECK(slots + lost >= recorded - l->overwritten && slots <= recorded - l->overwritten + lost);
     newest_are_there(process_recording(), lost);
-    if (path == RECORDED) {
+    if (path >= RECORDED) {
         CHECK(shared->course + lost >= shared->sent);
+        changes_are_there(process_recording(), process_self->changes[signum], lost);
         return;
     }
     uint64_t queued = l->queued + l->undetailed;
@@ -248,7 +288,7 @@ static void raise_here(void) {
 static void child(void) {
     CHECK(process_adopted() == NULL);
     CHECK_EQ(ledger()->delivered, 0);
-    if (path != RECORDED)
+    if (path < RECORDED)
         CHECK_EQ(queue_next(registry_queue(signum), &(struct event){0}), QUEUE_NONE);
     for (int i = 0; i < LAP; i++)
         raise_here();
@@ -257,7 +297,9 @@ static void child(void) {
     raise_here();
     CHECK_EQ(ledger()->delivered, LAP + 1);
     CHECK_EQ(ledger()->recorded + ledger()->dropped, LAP + 1);
-    if (path != RECORDED) {
+    changes_are_there(process_recording(), process_self->changes[signum], 0);
+    CHECK(path != SETS || process_self->changes[signum] > LAP);
+    if (path < RECORDED) {
         CHECK_EQ(ledger()->queued + ledger()->undetailed, LAP + 1);
         CHECK_EQ(ledger()->queued, QUEUE);
         drain();
@@ -318,8 +360,8 @@ __attribute__((noreturn)) static void target(const char *directory, const char *
     handler_start();
     CHECK_EQ(process_publish(directory, name, true, true, HISTORY), 0);
     trip_set(note_trip);
-    if (path == RECORDED) {
-        CHECK(signal(signum, programs_handler) != SIG_ERR);
+    if (path >= RECORDED) {
+        CHECK(signal(signum, path == SETS ? sets_a_disposition : programs_handler) != SIG_ERR);
         CHECK_EQ(install_record(signum, false), 0);
     } else {
         CHECK_EQ(install_prepare(signum, QUEUE), 0);
@@ -407,7 +449,8 @@ static void read_what_is_left(const struct recording *left) {
     uint64_t slots = count_slots(left);
     CHECK(slots + 1 >= recorded - l->overwritten && slots <= recorded - l->overwritten + 1);
     newest_are_there(left, path == BATCH ? 3 : 1);
-    if (path != RECORDED)
+    changes_are_there(left, 0, 0);
+    if (path < RECORDED)
         CHECK(l->queued + l->undetailed <= delivered && l->queued + l->undetailed + 1 >= delivered);
 }
 
@@ -463,6 +506,8 @@ static void map(struct recording *recording) {
     recording->history = (struct ring){(void *)(p + at[SECTION_HISTORY - 1].offset), HISTORY,
                                        &recording->header->head, NULL};
     recording->recent.slots = (void *)(p + at[SECTION_RECENT - 1].offset);
+    recording->dispositions.slots = (void *)(p + at[SECTION_DISPOSITIONS - 1].offset);
+    recording->dispositions.places = (void *)(p + at[SECTION_PLACES - 1].offset);
 }
 
 static void step(int with) {
@@ -530,7 +575,7 @@ static int which(const char *word, const char *const *words) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const paths[] = {"alone", "batch", "full", "recorded", NULL};
+    static const char *const paths[] = {"alone", "batch", "full", "recorded", "sets", NULL};
     static const char *const injections[] = {"nested", "lap",  "others", "late",
                                              "fork",   "gone", "kill",   NULL};
     if (argc < 4) {

@@ -20,7 +20,7 @@ import sigrec
 
 from .build import CC, build
 
-PATHS = ("alone", "batch", "full", "recorded")
+PATHS = ("alone", "batch", "full", "recorded", "sets")
 INJECTIONS = ("nested", "lap", "others", "late", "fork", "gone", "kill")
 
 POSSIBLE = sys.platform == "linux" and platform.machine() == "x86_64" and CC is not None

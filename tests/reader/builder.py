@@ -17,7 +17,11 @@ IDENTITY_AT = RECENT_AT + BLOCKS * BLOCK * SLOT
 SENT_AT = IDENTITY_AT + PAGE
 ENDINGS_AT = SENT_AT + 256 * SLOT
 CHILDREN_AT = ENDINGS_AT + 64 * SLOT
-RING_AT = CHILDREN_AT + 256 * SLOT
+DISPOSITIONS_AT = CHILDREN_AT + 256 * SLOT
+CHANGES = 8  # of each signal
+PLACES_AT = DISPOSITIONS_AT + 9 * PAGE  # 65 signals' slots, in whole pages
+PLACES, PLACE = 256, 128
+RING_AT = PLACES_AT + PLACES * PLACE
 SENT_HEAD_AT = 800  # of the three, one after another
 SECTIONS_AT = 1024
 OWNERS_AT = 736
@@ -88,6 +92,8 @@ FIELDS = {
     **section(6, "sent_offset", "sent_entry", "sent_count"),
     **section(7, "endings_offset", "endings_entry", "endings_count"),
     **section(8, "children_offset", "children_entry", "children_count"),
+    **section(9, "dispositions_offset", "dispositions_entry", "dispositions_count"),
+    **section(10, "places_offset", "places_entry", "places_count"),
 }
 
 COUNTERS = (
@@ -138,7 +144,7 @@ class RecordingBuilder:
         )  # fmt: skip
         if version != 2:
             self.set(
-                sections_offset=SECTIONS_AT, sections_count=9, sections_entry=32,
+                sections_offset=SECTIONS_AT, sections_count=11, sections_entry=32,
                 id=bytes(range(16)), argv_entry=1, recent_offset=RECENT_AT, recent_entry=SLOT,
                 recent_count=BLOCKS * BLOCK, identity_offset=IDENTITY_AT,
                 identity_entry=IDENTITY.size, identity_count=1,
@@ -151,8 +157,14 @@ class RecordingBuilder:
                 children_offset=CHILDREN_AT,
                 children_entry=SLOT,
                 children_count=256,
+                dispositions_offset=DISPOSITIONS_AT,
+                dispositions_entry=SLOT,
+                dispositions_count=65 * CHANGES,
+                places_offset=PLACES_AT,
+                places_entry=PLACE,
+                places_count=PLACES,
             )  # fmt: skip
-            for n, flags in enumerate((0, 1, 0, 1, 0, 0, 0, 0, 0)):
+            for n, flags in enumerate((0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0)):
                 self.section(n, n + 1, flags)
         self.anchors((MONOTONIC, REALTIME))
 
@@ -243,6 +255,21 @@ class RecordingBuilder:
         payload = event(17, monotonic_ns, 0, code, pid, detail=status)
         self.raw[slot : slot + SLOT] = struct.pack("=Q", 2 * ticket + 2) + payload
         struct.pack_into("=Q", self.raw, SENT_HEAD_AT + 16, ticket + 1)
+        return self
+
+    def disposition(self, signum, ordinal, action=2, how=3, place=0, monotonic_ns=MONOTONIC,
+                    flags=0, sequence=None):  # fmt: skip
+        """A change of what the signal does."""
+        payload = event(signum, monotonic_ns, ordinal, how, action, place, flags, tid=0)
+        slot = DISPOSITIONS_AT + (signum * CHANGES + ordinal % CHANGES) * SLOT
+        sequence = 2 * ordinal + 2 if sequence is None else sequence
+        self.raw[slot : slot + SLOT] = struct.pack("=Q", sequence) + payload
+        return self
+
+    def place(self, number, text, line=0, whole=1):
+        """Where something was called, from 1."""
+        at = PLACES_AT + (number - 1) * PLACE
+        struct.pack_into("=QII112s", self.raw, at, number, whole, line, text)
         return self
 
     def read(self, offset, size):

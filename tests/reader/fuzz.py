@@ -26,12 +26,14 @@ from tests.reader.builder import (
     ARGV_AT,
     CHILDREN_AT,
     COUNTERS,
+    DISPOSITIONS_AT,
     ENTRY,
     FIELDS,
     LEDGER_AT,
     MONOTONIC,
     OWNERS_AT,
     PAGE,
+    PLACES_AT,
     RECENT_AT,
     SECTIONS_AT,
     SENDERS_AT,
@@ -77,6 +79,8 @@ def base(random):
             block, ordinal = random.randrange(16), random.randrange(200)
             builder.recent(block, signum, ordinal, event(signum, MONOTONIC, ordinal, code, 77))
             builder.sent(ordinal, signum, random.choice((4242, 0, -1, -77)), how=block)
+            builder.disposition(signum, ordinal, ordinal % 6, ordinal % 9, block + 1)
+            builder.place(block + 1, HOSTILE[ordinal % len(HOSTILE)], AWKWARD[block] & 0xFFFFFFFF)
             builder.child(ordinal, random.choice((4242, 77)), random.randrange(8), signum)
         builder.sender(
             random.randrange(64), signum, 77, ticket + 1, random.choice(("process", "kernel", "child")),
@@ -102,10 +106,20 @@ def change(random, raw):
 
     kind = random.randrange(10)
     if kind == 8:
-        put(SECTIONS_AT + 4 * random.randrange(9 * 8), random.choice((4, 8)))
+        put(SECTIONS_AT + 4 * random.randrange(11 * 8), random.choice((4, 8)))
     elif kind == 9:
         put(
-            random.choice((OWNERS_AT, RECENT_AT, SENT_AT, CHILDREN_AT, SENT_HEAD_AT))
+            random.choice(
+                (
+                    OWNERS_AT,
+                    RECENT_AT,
+                    SENT_AT,
+                    CHILDREN_AT,
+                    SENT_HEAD_AT,
+                    DISPOSITIONS_AT + 512,
+                    PLACES_AT,
+                )
+            )
             + 4 * random.randrange(64),
             4,
         )
@@ -161,6 +175,8 @@ def check(path):
 
 def look(recording):
     process = ProcessStats(recording)
+    for one in recording.dispositions():
+        repr(one), hash(one), one.time, one.by
     json.dumps(Stats([recording]).to_dict(), allow_nan=False).encode()
     safe_text(cli_stats._show(process, state_words(recording)))
     safe_text(why(recording))

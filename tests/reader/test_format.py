@@ -396,6 +396,11 @@ def test_corrupt(tmp_path, fields, words, version):
         ({"sent_count": (1 << 16) + 1}, [f"{(1 << 16) + 1} entries", "signals that it sent"]),
         ({"endings_entry": 128}, ["128 bytes"]),
         ({"children_offset": 1 << 50}, ["children at"]),
+        ({"dispositions_entry": 128}, ["128 bytes", "dispositions"]),
+        ({"dispositions_count": 1 << 20}, [f"{1 << 20} entries", "dispositions"]),
+        ({"places_entry": 64}, ["64 bytes", "places"]),
+        ({"places_count": 4097}, ["4097 entries", "places"]),
+        ({"places_offset": 1 << 50}, ["places at"]),
     ],
     ids=lambda value: next(iter(value.items())).__repr__() if isinstance(value, dict) else "",
 )
@@ -410,13 +415,13 @@ def test_a_section_twice(tmp_path):
 
 def test_what_a_newer_sigrec_added_is_skipped_or_refused_in_words(built, tmp_path):
     """Sections of types that are not known, and larger entries."""
-    builder = RecordingBuilder().set(sections_count=10)
-    builder.section(9, 99, offset=1 << 60, entry=1 << 30, count=1 << 60)
+    builder = RecordingBuilder().set(sections_count=12)
+    builder.section(11, 99, offset=1 << 60, entry=1 << 30, count=1 << 60)
     builder.slot(0, event(USR1)).ledger(USR1, delivered=1, recorded=1)
     recording = built(builder)
     assert [info.ordinal for info in recording.events()] == [0]
     assert recording.signals[USR1].delivered == 1
-    refused(builder.section(9, 99, 1).write(tmp_path / "bad.sigrec"), "type 99", "newer sigrec")
+    refused(builder.section(11, 99, 1).write(tmp_path / "bad.sigrec"), "type 99", "newer sigrec")
 
 
 @pytest.mark.parametrize("part", ["ledger", "senders", "identity"])

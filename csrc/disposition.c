@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "disposition.h"
+
+#include "clock.h"
+#include "keep.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* The newest of each signal, here so that a forked child knows it. */
+static struct newest {
+    _Atomic uint32_t known, kind, place;
+    _Atomic uint64_t flags, monotonic_ns;
+    _Atomic uintptr_t handler;
+} newest[SIGREC_NSIG];
+
+static bool is_known(const struct newest *last, const struct disposition *change) {
+    /* Relaxed, here and below: who reads it while another thread changes the disposition
+     * of the same signal may take either. */
+    return atomic_load_explicit(&last->known, memory_order_relaxed) &&
+           atomic_load_explicit(&last->place, memory_order_relaxed) == change->place &&
+           atomic_load_explicit(&last->kind, memory_order_relaxed) == change->kind &&
+           atomic_load_explicit(&last->handler, memory_order_relaxed) ==
+               (uintptr_t)change->action->sa_handler;
+}
+
+static void keep(const struct dispositions *to, const struct event *event) {
+    struct slot *slots = &to->slots[(uint64_t)event->signo * DISPOSITION_SLOTS];
+    place_copy(event->uid, to->places);
+    keep_event(&slots[event->ordinal % DISPOSITION_SLOTS], 2 * event->ordinal, event);
+}
+
+void disposition_note(const struct dispositions *to, _Atomic uint64_t *ordinals,
+                      const struct disposition *change) {
+    struct newest *last = &newest[change->signum];
+    bool began = change->how == DISPOSITION_BEFORE || change->how == DISPOSITION_INHERITED;
+    if (is_known(last, change))
+        return;
+    struct event event;
+    memset(&event, 0, sizeof event);
+    event.monotonic_ns = monotonic_ns();
+    event.signo = (uint32_t)change->signum;
+    event.code = (int32_t)change->how;
+    event.pid = (int32_t)change->kind;
+    event.uid = change->place;
+    event.datum = (uint32_t)change->action->sa_flags;
+    atomic_store_explicit(&last->place, change->place, memory_order_relaxed);
+    atomic_store_explicit(&last->kind, change->kind, memory_order_relaxed);
+    atomic_store_explicit(&last->flags, event.datum, memory_order_relaxed);
+    atomic_store_explicit(&last->monotonic_ns, event.monotonic_ns, memory_order_relaxed);
+    atomic_store_explicit(&last->handler, (uintptr_t)change->action->sa_handler,
+                          memory_order_relaxed);
+    atomic_store_explicit(&last->known, 1, memory_order_relaxed);
+    if (began && change->kind == DISPOSITION_DEFAULT)
+        return; /* as most signals are: there is nothing to say */
+    event.ordinal = atomic_fetch_add_explicit(&ordinals[change->signum], 1, memory_order_relaxed);
+    keep(to, &event);
+}
+
+void disposition_forget(int signum) {
+    atomic_store_explicit(&newest[signum].known, 0, memory_order_relaxed);
+}
+
+void disposition_fold(const struct dispositions *from, const struct dispositions *to) {
+    for (int i = 0; i < SIGREC_NSIG * DISPOSITION_SLOTS; i++) {
+        struct event event;
+        if (keep_read(&from->slots[i], &event))
+            keep(to, &event);
+    }
+}
+
+void disposition_inherit(const struct dispositions *to, _Atomic uint64_t *ordinals) {
+    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+        const struct newest *last = &newest[signum];
+        uint64_t none = 0;
+        uint32_t kind = atomic_load_explicit(&last->kind, memory_order_relaxed);
+        uint32_t place = atomic_load_explicit(&last->place, memory_order_relaxed);
+        if (!atomic_load_explicit(&last->known, memory_order_relaxed) ||
+            (kind == DISPOSITION_DEFAULT && !place) ||
+            !atomic_compare_exchange_strong_explicit(&ordinals[signum], &none, 1,
+                                                     memory_order_relaxed, memory_order_relaxed))
+            continue;
+        struct event event;
+        memset(&event, 0, sizeof event);
+        event.monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed);
+        event.signo = (uint32_t)signum;
+        event.code = DISPOSITION_FORKED;
+        event.pid = (int32_t)kind;
+        event.uid = place;
+        event.datum = atomic_load_explicit(&last->flags, memory_order_relaxed);
+        keep(to, &event);
+    }
+}

@@ -1,0 +1,60 @@
+# Who in Python made a call that has come to the core: the line that csrc/caller.h asks for.
+
+cdef extern from *:
+    """
+    #include "caller.h"
+    #include "found.h"
+
+    #if PY_VERSION_HEX < 0x030D0000
+    #define PyThreadState_GetUnchecked _PyThreadState_UncheckedGet
+    #endif
+
+    /* Files that only pass such a call on: all of our package, and signal.py. */
+    static char own_package[4096], signal_module[4096];
+
+    static int passes_on(const char *file) {
+        return strncmp(file, own_package, strlen(own_package)) == 0 ||
+               strcmp(file, signal_module) == 0;
+    }
+
+    static size_t python_caller(char *text, size_t size, uint32_t *line) {
+        size_t n = 0;
+        PyThreadState *state = PyGILState_Check() ? PyThreadState_GetUnchecked() : NULL;
+        /* Once there were subinterpreters the check is no more. */
+        if (!state || state->thread_id != PyThread_get_thread_ident() || PyErr_Occurred())
+            return 0;
+        int collects = PyGC_Disable(); /* a frame object may be made, and finalizers are code */
+        PyFrameObject *frame = PyThreadState_GetFrame(state);
+        if (!frame)
+            n = CALLER_NO_PYTHON;
+        while (frame) {
+            PyCodeObject *code = PyFrame_GetCode(frame);
+            Py_ssize_t length = 0;
+            const char *file = PyUnicode_AsUTF8AndSize(code->co_filename, &length);
+            PyFrameObject *back = NULL;
+            if (!file) {
+                PyErr_Clear(); /* a name that is no text */
+            } else if (passes_on(file)) {
+                back = PyFrame_GetBack(frame);
+            } else {
+                n = (size_t)length < size ? (size_t)length : size;
+                memcpy(text, file + length - n, n); /* the end says more than the beginning */
+                *line = (uint32_t)PyFrame_GetLineNumber(frame);
+            }
+            Py_DECREF(code);
+            Py_DECREF(frame);
+            frame = back;
+        }
+        if (collects)
+            PyGC_Enable();
+        return n;
+    }
+
+    static void ask_python(const char *package, const char *module) {
+        snprintf(own_package, sizeof own_package, "%s", package);
+        snprintf(signal_module, sizeof signal_module, "%s", module);
+        void (*interpreter)(void) = (void (*)(void))PyErr_CheckSignals;
+        core->caller_set_python(python_caller, (const void *)(uintptr_t)interpreter);
+    }
+    """
+    void ask_python(const char *package, const char *module)

@@ -1,0 +1,111 @@
+"""What a process had its signals do, in words: no more than it wrote down."""
+
+from __future__ import annotations
+
+import signal
+
+from sigrec._signals.words import ASK_TO_END
+from sigrec._text import printable
+from sigrec._times import rounded_duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.disposition import Disposition
+    from sigrec._signals.siginfo import SignalInfo
+    from sigrec._why.cause import Cause
+
+_SET = {
+    "default": "set to its default", "ignore": "set to be ignored", "handler": "handler set",
+    "sigrec": "registered with sigrec",
+}  # fmt: skip
+_WAS = {"default": "left to its default", "ignore": "ignored", "sigrec": "registered with sigrec"}
+
+
+def by_signal(changes: Iterable[Disposition]) -> dict[int, list[Disposition]]:
+    found: dict[int, list[Disposition]] = {}
+    for one in changes:
+        found.setdefault(one.si_signo, []).append(one)
+    return found
+
+
+def says_something(changes: list[Disposition]) -> bool:
+    """Somebody set it, or whoever started the process did: more than that it was so once."""
+    return any(one.how != "before" for one in changes)
+
+
+def words(changes: list[Disposition]) -> str:
+    """Of one signal, in order: ``handler set by app.py:12, replaced 0.1 s later by framework.py:8``.
+    Safe for a terminal."""
+    *earlier, last = changes
+    if not earlier:
+        return _first(last) + _others(last.ordinal)
+    before = earlier[-1]
+    after = rounded_duration(max(0, last.monotonic_ns - before.monotonic_ns))
+    return f"{_first(before)}, {_then(before, last, after)}{_others(before.ordinal)}"
+
+
+def lines(changes: Iterable[Disposition]) -> list[str]:
+    """``SIGTERM: handler set by app.py:12``, of each signal of which there is something to say.
+    Several with the same history are one line."""
+    same: dict[str, list[str]] = {}
+    for _, those in sorted(by_signal(changes).items()):
+        if says_something(those):
+            same.setdefault(words(those), []).append(those[-1].signal_name)
+    return [f"{', '.join(names)}: {text}" for text, names in same.items()]
+
+
+def _by(one: Disposition) -> str:
+    return "" if one.by is None else f" by {printable(one.by)}"
+
+
+def _first(one: Disposition) -> str:
+    if one.how == "inherited":
+        by = "nohup, or another that" if one.si_signo == signal.SIGHUP else "by whoever"
+        return f"{_WAS.get(one.action, one.action)} since the start: {by} started it"
+    if one.how == "before":
+        if one.action == "handler":
+            return f"a handler{f' of {printable(one.by)}' if one.by else ''} since before its recording began"
+        return f"{_WAS.get(one.action, one.action)} since before its recording began"
+    if one.how == "reset":
+        return "set to its default as it came (SA_RESETHAND)"
+    parent = ", in its parent" if one.how == "forked" else ""
+    return f"{_SET.get(one.action, one.action)}{_by(one)}{parent}"
+
+
+def _then(before: Disposition, one: Disposition, after: str) -> str:
+    if one.how == "reset":
+        return f"and set to its default {after} later, as it came (SA_RESETHAND)"
+    replaced = one.action == before.action and one.action in ("handler", "sigrec")
+    what = "replaced" if replaced else _SET.get(one.action, one.action)
+    return f"{what} {after} later{_by(one)}"
+
+
+def _others(count: int) -> str:
+    return f" (after {count:,} other change{'' if count == 1 else 's'})" if count else ""
+
+
+def explaining(recording: Recording, found: Cause, event: SignalInfo | None) -> list[str]:
+    """What of it explains how the process stands, or ended: that it ignores what people end
+    processes with; that a handler was gone when the signal came that ended it. event: that one."""
+    changes = by_signal(recording.dispositions())
+    if found.kind == "alive":
+        return lines(
+            one
+            for number, those in changes.items()
+            if number in ASK_TO_END and those[-1].action == "ignore"
+            # As each job that a shell starts in the background.
+            if those[-1].how != "inherited" or number not in (signal.SIGINT, signal.SIGQUIT)
+            for one in those
+        )
+    if found.kind != "signal" or event is None:
+        return []
+    until = [
+        one for one in changes.get(event.si_signo, ()) if one.monotonic_ns <= event.monotonic_ns
+    ]
+    was_set = any(one.action in ("handler", "sigrec") for one in until)
+    if not was_set or until[-1].action != "default":
+        return []
+    return [f"{until[-1].signal_name}: {words(until)}"]
