@@ -218,6 +218,31 @@ static int our_waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
     return result;
 }
 
+/* --- the own group --------------------------------------------------------------------- */
+
+/* No system call asks for it: a filter may forbid that one. session 0: as it was. */
+static void joined(pid_t group, pid_t session) {
+    if (passive_any() && !process_is_vfork_child())
+        process_in_group(group, session);
+}
+
+static pid_t our_setsid(void) {
+    pid_t session = setsid();
+    if (session > 0)
+        joined(session, session);
+    return session;
+}
+
+static int our_setpgid(pid_t pid, pid_t group) {
+    int result = setpgid(pid, group);
+    pid_t own = result == 0 ? process_own_pid() : 0;
+    if (own && (pid == 0 || pid == own))
+        joined(group ? group : own, 0);
+    return result;
+}
+
+static int our_setpgrp(void) { return our_setpgid(0, 0); }
+
 #define OF(function) (void (*)(void))(function)
 
 const struct interposition interpose_send[] = {
@@ -236,6 +261,9 @@ const struct interposition interpose_send[] = {
     {"wait3", OF(wait3), OF(our_wait3)},
     {"wait4", OF(wait4), OF(our_wait4)},
     {"waitid", OF(waitid), OF(our_waitid)},
+    {"setsid", OF(setsid), OF(our_setsid)},
+    {"setpgid", OF(setpgid), OF(our_setpgid)},
+    {"setpgrp", OF(setpgrp), OF(our_setpgrp)},
     {NULL, NULL, NULL},
 };
 _Static_assert(sizeof interpose_send / sizeof *interpose_send <= INTERPOSE_SEND_MOST + 1, "most");

@@ -3,7 +3,8 @@
  * interpose_send: what the program calls in the place of the C library's
  * functions that send signals or wait for children, while its signals are
  * recorded. Each calls the original, and writes down what was sent, before,
- * and how it went, after; or what wait(2) told (sent.h).
+ * and how it went, after; or what wait(2) told (sent.h). And those that change the
+ * own process group: what is sent to a group names no process.
  *
  * Not interposed, and so not seen: static code, system calls that are made
  * without syscall(2), the C library's own (popen's child; posix_spawn).
@@ -13,7 +14,7 @@
 
 #include "got.h"
 
-#define INTERPOSE_SEND_MOST 16 /* entries, at most */
+#define INTERPOSE_SEND_MOST 19 /* entries, at most */
 
 /* Any context. Whether a call of syscall(2) sends a signal; and that call, in its place. */
 bool interpose_send_is(long number);

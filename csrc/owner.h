@@ -13,9 +13,9 @@
 
 /* Who and where the process is; texts are NUL-terminated, and cut. */
 struct owner_identity {
-    int32_t pgid;             /*    0: process group, when the recording was made */
+    int32_t pgid;             /*    0: process group; a recorded process keeps it as it is now */
     int32_t sid;              /*    4: session, ditto */
-    int32_t ppid;             /*    8: parent, ditto */
+    int32_t ppid;             /*    8: parent, when the recording was made */
     uint32_t reserved;        /*   12 */
     uint64_t time_namespace;  /*   16: inode of /proc/self/ns/time; 0: unknown */
     uint64_t mount_namespace; /*   24 */

@@ -272,6 +272,21 @@ bool process_is_vfork_child(void) {
     return now > 0 && now != pid; /* -1: refused, seccomp(2) */
 }
 
+int32_t process_own_pid(void) {
+    int32_t pid = process_pid();
+    return pid || !filter_allows(FILTERED_GETPID) ? pid : (int32_t)getpid();
+}
+
+void process_in_group(int32_t pgid, int32_t sid) {
+    spare_in_group(pgid, sid);
+    struct owner_identity *identity = process_recording()->identity;
+    if (!identity)
+        return;
+    about_to_write();
+    identity->pgid = pgid;
+    identity->sid = sid ? sid : identity->sid;
+}
+
 void process_ending(int signum, uint64_t ordinal) {
     struct recording_header *header = process_recording()->header;
     atomic_store_explicit(&header->fatal_ordinal, ordinal, memory_order_relaxed);

@@ -102,6 +102,12 @@ void process_disposition(const struct disposition *change);
 /* Any context. The pid, or 0 in a child that no fork hook has seen yet. */
 int32_t process_pid(void);
 
+/* Any context. The same, asked of the kernel where no fork hook has; 0: a filter forbids that. */
+int32_t process_own_pid(void);
+
+/* Any context. Where the process is from now on; sid 0: as it was. */
+void process_in_group(int32_t pgid, int32_t sid);
+
 /* Any context. A vfork child of ours has our memory until it execs. */
 bool process_is_vfork_child(void);
 

@@ -155,6 +155,11 @@ int spare_keep(const char *directory, uint64_t capacity, const struct owner *own
     return 0;
 }
 
+void spare_in_group(int32_t pgid, int32_t sid) {
+    forking.pgid = pgid;
+    forking.sid = sid ? sid : forking.sid;
+}
+
 bool spare_kept(void) { return directory_path[0] != 0; }
 
 /* --- in the child ------------------------------------------------------------------- */

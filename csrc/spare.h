@@ -35,6 +35,9 @@ bool spare_take(struct recording *recording);
 /* Any context, after spare_take: the file's path. */
 const char *spare_path(void);
 
+/* Any context. Where a process that has taken none yet is from now on; sid 0: as it was. */
+void spare_in_group(int32_t pgid, int32_t sid);
+
 /* Interpreter context. Removes those that this process made, and nobody took. */
 void spare_discard(void);
 

@@ -47,6 +47,10 @@ BY_ITSELF: dict[int, str] = {
     signal.SIGXFSZ: "it wrote past its file size limit, RLIMIT_FSIZE",
     signal.SIGABRT: "it aborted itself",
 }
+# Of one from another process: gunicorn's master and systemd (WatchdogSignal=) do that.
+BY_ANOTHER: dict[int, str] = {
+    signal.SIGABRT: "as a watchdog sends it to one that has timed out",
+}
 # Of one from the kernel.
 MEANS: dict[int, str] = {
     signal.SIGXCPU: "it had used up its CPU time limit, RLIMIT_CPU",

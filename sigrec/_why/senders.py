@@ -84,4 +84,5 @@ def _reaches(sent: SentSignal, sender: Recording, victim: Recording) -> bool:
         return sent.how in ("kill", "killpg") and group > 0 and sender._identity.pgid == group
     if sent.target == -1:
         return sent.how == "kill" and sender.pid != victim.pid
-    return group == -sent.target
+    # A group has the number of the process that made it, which nobody else can have meanwhile.
+    return -sent.target in (group, victim.pid)

@@ -15,6 +15,7 @@ from sigrec._reader import places
 from sigrec._signals.codes import CLD_EXITED, SI_KERNEL, SI_TKILL, SI_USER
 from sigrec._signals.names import name
 from sigrec._signals.words import (
+    BY_ANOTHER,
     BY_ITSELF,
     CHILD_ENDED,
     FAULT_WORDS,
@@ -350,7 +351,11 @@ class _Why:
     def _from(self, info: SignalInfo) -> str:
         key = KEYS.get(info.si_signo) if info.si_code == SI_KERNEL else None
         who = f"the terminal ({key})" if key else self._sender(info)
-        return f"{self.recording.signal_name(info.si_signo)} from {who}"
+        another = info.sender.kind == "process" and info.si_pid != self.recording.pid
+        meaning = BY_ANOTHER.get(info.si_signo) if another else None
+        return f"{self.recording.signal_name(info.si_signo)} from {who}" + (
+            f", {meaning}" if meaning else ""
+        )
 
     def _handling(self, but: str = ", while it was still") -> str:
         """The handler that was running, if one was."""

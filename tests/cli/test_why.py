@@ -451,6 +451,17 @@ def test_stats_and_tail_say_the_same_in_short(run, capsys, code, short):
     assert capsys.readouterr().out.endswith(f"PID {program.pid} {short}\n")
 
 
+def test_a_watchdogs_signal_says_so(tmp_path):
+    """Of another process: who aborts itself has not timed out."""
+    for pid, is_said in ((77, True), (4242, False)):
+        last = event(6, MONOTONIC, pid=pid)
+        builder = RecordingBuilder().ledger(6, 3, delivered=1, last=last)
+        said = ", as a watchdog sends it to one that has timed out, at 2026" in sentence_of(
+            builder, tmp_path
+        )
+        assert said is is_said
+
+
 @pytest.mark.parametrize("pid", [1, 4242])
 def test_who_sent_it_is_the_senders_word_in_what_sigqueue_sends(tmp_path, pid):
     last = event(15, MONOTONIC, code=-1, pid=pid, uid=0)

@@ -57,6 +57,10 @@ int send_by_sigqueue(pid_t pid, int signum, union sigval value) {
 }
 long by_number(long number, long a, long b, long c) { return syscall(number, a, b, c, 0, 0, 0); }
 pid_t wait_for(pid_t pid, int *status, int options) { return waitpid(pid, status, options); }
+int to_group(pid_t pid, pid_t group) { return setpgid(pid, group); }
+
+pid_t to_session(void) { return setsid(); }
+
 int wait_by_id(pid_t pid, siginfo_t *info, int options) {
     return waitid(P_PID, (id_t)pid, info, options);
 }

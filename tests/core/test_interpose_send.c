@@ -9,6 +9,7 @@
 #include "install.h"
 #include "interpose.h"
 #include "passive.h"
+#include "proc.h"
 #include "process.h"
 #include "sent.h"
 
@@ -93,7 +94,15 @@ static void what_it_sends(void) {
         close(pidfd);
     }
 #endif
+    /* Of a SIGKILL alone: when its target began. */
+    CHECK_EQ(process_recording()->sent.slots[(seen - 1) % RECORDING_SENT].word[4], 0);
+    char text[400];
+    uint64_t began = proc_start_ticks(child, text, sizeof text);
+    CHECK(began > 0);
+    errno = 4711;
     CHECK_EQ(CALL(int, "send_by_kill", pid_t, int)(child, SIGKILL), 0);
+    CHECK_EQ(errno, 4711);
+    CHECK_EQ(process_recording()->sent.slots[seen % RECORDING_SENT].word[4], began);
     check_sent(SENT_KILL, SIGKILL, child, 0);
     CHECK_EQ(CALL(pid_t, "wait_for", pid_t, int *, int)(child, NULL, 0), child);
     check_told(child, CLD_KILLED, SIGKILL);
@@ -124,6 +133,29 @@ static void what_it_is_told(void) {
     errno = 0;
     CHECK_EQ(CALL(int, "wait_by_id", pid_t, siginfo_t *, int)(child, &info, WEXITED), -1);
     CHECK_EQ(errno, ECHILD);
+}
+
+static void which_group_it_is_in(void) {
+    pid_t child = fork();
+    if (child == 0) {
+        const struct owner_identity *identity = process_recording()->identity;
+        CHECK_EQ(CALL(int, "to_group", pid_t, pid_t)(1 << 30, 0), -1);
+        CHECK_EQ(CALL(int, "to_group", pid_t, pid_t)(0, 0), 0);
+        CHECK_EQ(identity->pgid, getpid());
+        _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    if ((child = fork()) == 0) {
+        const struct owner_identity *identity = process_recording()->identity;
+        CHECK_EQ(CALL(pid_t, "to_session", void)(), getpid());
+        CHECK_EQ(identity->pgid, getpid());
+        CHECK_EQ(identity->sid, getpid());
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
 }
 
 static void a_vfork_child_writes_nothing(void) {
@@ -165,6 +197,7 @@ int main(int argc, char **argv) {
         CHECK_EQ(install_record(SIGUSR1, false), 0);
         what_it_sends();
         what_it_is_told();
+        which_group_it_is_in();
         a_vfork_child_writes_nothing();
         a_forked_child_writes_its_own();
         passive_stop(SIGUSR1);
