@@ -35,6 +35,7 @@ PROOFS = {
     "fuzz-coverage": ["tests.reader.fuzz_coverage", "tests/reader/corpus", "-max_total_time=600"],
     "audit": ["tests.proof.audit", "-c", AUDITED],
     "endings": ["tests.proof.endings"],
+    "packages": ["tests.proof.packages"],
     "foreign": ["tests.proof.foreign"],
     "green": ["tests.proof.green"],
     "reentry": ["tests.proof.reentry", "--rounds", "10000"],

@@ -56,6 +56,7 @@ class Ending(NamedTuple):
     prefix: tuple[str, ...] = ()
     memory: bool = False  # in a memory cgroup of its own
     reaped: bool = True  # before anybody asks
+    modes: tuple[str, ...] = MODES
     waited: bool = False  # `why --wait` is asked before it ends
 
 
@@ -161,6 +162,13 @@ ENDINGS: dict[str, Ending] = {
     "SIGKILL by its parent's pidfd": killed(PIDFD.format(9), by="parent"),
     "SIGKILL by subprocess.run's timeout": killed(
         "try: p.communicate(timeout=0.05)\nexcept subprocess.TimeoutExpired: p.kill()", by="parent"
+    ),
+    "SIGKILL of the group that it made": killed(
+        "os.killpg(pid, 9)", "os.setpgrp() if os.getpgrp() != os.getpid() else 0; wait()", by="parent"
+    ),
+    "SIGKILL of the group that it has left": killed(
+        "os.system(f'kill -9 {pid}'); os.killpg(0, 9)", "os.setsid(); wait()", by="parent", sender=None, told=False,
+        modes=("run", "children"),  # who only registers is left alone, and its group is known as it was then
     ),
     "SIGKILL of the parent's own group": killed("os.killpg(0, 9)", by="parent", told=False),
     "SIGKILL by its parent, which does not wait": killed(
@@ -395,7 +403,7 @@ def possible(name: str) -> bool:
 def cells(names: list[str], modes: list[str]) -> list[tuple[str, str, bool]]:
     found = []
     for name in filter(possible, names):
-        for mode in modes:
+        for mode in filter(ENDINGS[name].modes.__contains__, modes):
             found.append((name, mode, False))
             if ENDINGS[name].by and ROOT_HERE:
                 found.append((name, mode, True))

@@ -120,7 +120,23 @@ class Stage:
     def popen(self, argv: list[str], uid: int, **options: Any) -> subprocess.Popen[bytes]:
         if ROOT_HERE and uid != 0:
             options |= {"user": uid, "group": uid, "extra_groups": []}
-        return subprocess.Popen(argv, cwd="/", env=self.environment, **options)
+        return subprocess.Popen(argv, env=self.environment, **{"cwd": "/", **options})
+
+    def new_home(self) -> Path:
+        """Another empty directory of that user's."""
+        home = Path(tempfile.mkdtemp(dir=self._place))
+        if ROOT_HERE:
+            os.chown(home, self.uid, self.uid)
+        return home
+
+    def kill_all(self) -> None:
+        """Whatever of that user's is still there, but for the servers here. (Its PIDs are of this namespace.)"""
+        servers = {server.pid for server in self._servers.values()}
+        for name in os.listdir("/proc") if ROOT_HERE else []:
+            with contextlib.suppress(OSError):
+                if name.isdecimal() and os.stat(f"/proc/{name}").st_uid == self.uid:
+                    if int(name) not in servers:
+                        os.kill(int(name), signal.SIGKILL)
 
     def _server(self, uid: int, code: str) -> Server:
         if (uid, code) not in self._servers:
