@@ -152,7 +152,7 @@ static int fill(int fd, uint64_t size) {
         return 0;
     }
 #endif
-    static const char zeros[16 * PAGE];
+    static char zeros[16 * PAGE]; /* not const: it would be as large in the file */
     for (uint64_t done = 0; done < size;) {
         size_t n = size - done < sizeof zeros ? (size_t)(size - done) : sizeof zeros;
         ssize_t wrote = pwrite(fd, zeros, n, (off_t)done);

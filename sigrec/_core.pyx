@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+# cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """The binding to the C core, and the dispatch loop.
 
 Everything here runs in interpreter context: under the GIL, never in a signal
@@ -17,7 +18,7 @@ import _signal
 from collections import deque
 import sys
 from sys import _getframe
-from weakref import ref as weakref
+from _weakref import ref as weakref
 
 from sigrec._check import timeout as check_timeout
 from sigrec._signals.missed import Missed

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "sigrec"
 # Tests of a wheel run beside nothing but the tests.
 pytestmark = pytest.mark.skipif(not PACKAGE.is_dir(), reason="no source tree here")
 
-LEAVES = {"_check", "_errors", "_text", "_times"}
+LEAVES = {"_check", "_errors", "_text", "_times", "_tuples"}
 READS = {"leaves", "_proc", "_signals", "_reader"}  # works in any interpreter, without the core
 ACTS = READS | {"_core", "_recorder", "_handling"}
 # From the ground up: what a room may import from, beside itself.
@@ -276,9 +276,21 @@ SLOW = {"asyncio", "datetime", "inspect", "json", "re", "subprocess", "tempfile"
 
 @pytest.mark.parametrize("name", ["register", "record", "stats", "open_recording"])
 def test_what_a_name_costs(name):
-    code = f"import sys, sigrec; sigrec.{name}; print(*sys.modules)"
+    assert SLOW.intersection(imported(f"import sigrec; sigrec.{name}")) == set()
+
+
+def test_what_the_sentence_of_why_costs(tmp_path):
+    """argparse needs re, and asks shutil for the width, which imports what unpacks archives."""
+    path = RecordingBuilder().slot(0, event(10, 1000, 0)).set(head=1).write(tmp_path / "a.sigrec")
+    code = f"from sigrec.cli import main; main(['why', {str(path)!r}])"
+    not_needed = {"contextlib", "sigrec._proc.pidfd", "shutil"}
+    assert (SLOW - {"re"} | not_needed).intersection(imported(code)) == set()
+
+
+def imported(code):
+    code += "; import sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert SLOW.intersection(done.stdout.split()) == set()
+    return done.stdout.splitlines()[-1].split()

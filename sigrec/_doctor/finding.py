@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sigrec._signals.names import name
+from sigrec._tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

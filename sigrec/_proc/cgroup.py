@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections import namedtuple  # typing's takes ten times as long to import
 
 from sigrec._proc.process import is_ending
 from sigrec._proc.status import status
+from sigrec._tuples import NamedTuple
 
 PROC = "/proc"
 MOUNT = "/sys/fs/cgroup"
 _SIGKILL = 9
 
 
-class Cgroup(namedtuple("Cgroup", "path directory counters")):
+class Cgroup(NamedTuple):
     """path: as proc_pid_cgroup(5) has it. counters: the file that counts, of this very cgroup
     and not of those below it, whom the OOM killer ended: memory.events.local of version 2,
     memory.oom_control of version 1."""
-
-    __slots__ = ()
 
     path: str
     directory: str

@@ -7,8 +7,8 @@ import select
 import signal
 import struct
 import time
-from collections import namedtuple  # typing's takes ten times as long to import
 
+from sigrec._proc.ended import Ended, ended, zombie_code
 from sigrec._proc.process import stat_fields
 
 # From <linux/pidfd.h>: PIDFD_GET_INFO, which Linux has since 6.13, and its exit code since 6.15.
@@ -16,28 +16,8 @@ from sigrec._proc.process import stat_fields
 _SIZES = (72, 64)
 _EXIT = 1 << 3
 _ANSWER = struct.Struct("=Q52xi")
-_CORE = 1 << 7
 _AT_ONCE_S = 0.1  # while its parent is just asking, neither of the two places tells
 _REAPED_S = 2.0  # for what only a zombie's end tells: its parent may never ask
-_EXIT_CODE = 49  # of stat_fields: field 52 of proc_pid_stat(5)
-
-
-class Ended(namedtuple("Ended", "signal status core time_ns monotonic_ns source")):
-    """How a process ended, as a bystander saw it.
-
-    signal: which one killed it; None: it exited, or nothing is known. status: what it exited with.
-    core: whether it dumped core. source: ``"pidfd"``, ``"proc"``; None: it is gone, and how is not
-    known. The times are of when this process noticed; None: it had ended long before, perhaps.
-    """
-
-    __slots__ = ()
-
-    signal: int | None
-    status: int | None
-    core: bool
-    time_ns: int | None
-    monotonic_ns: int | None
-    source: str | None
 
 
 class Bystander:
@@ -58,17 +38,17 @@ class Bystander:
         """Until it has ended, or so many seconds; None: it has not. With 0, where how it ended is
         not to be known before its parent asked for that, ``source`` is None for now."""
         if self.ended is None and _ready(self.fd, timeout):
-            ended = self._look(_AT_ONCE_S if timeout == 0 else _REAPED_S)
-            if timeout == 0 and ended.source is None:
-                return ended
-            self.ended = ended
+            found = self._look(_AT_ONCE_S if timeout == 0 else _REAPED_S)
+            if timeout == 0 and found.source is None:
+                return found
+            self.ended = found
         return self.ended
 
     def _look(self, patience: float) -> Ended:
         """The kernel keeps the status in two places. Whoever may trace the process reads it while it
         is a zombie; anybody, of the pidfd, after that."""
         now = time.time_ns(), time.monotonic_ns()
-        code, source = _zombie(self.pid, self.start_ticks), "proc"
+        code, source = zombie_code(self.pid, self.start_ticks), "proc"
         if code is None:
             code, source = _of_pidfd(self.fd), "pidfd"
             deadline = time.monotonic() + patience
@@ -77,7 +57,7 @@ class Bystander:
                 if _reaped(self.fd):
                     code = _of_pidfd(self.fd)
                     break
-        return _ended(code, source, *now)
+        return ended(code, source, *now)
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -91,34 +71,6 @@ class Bystander:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def zombie(pid: int, start_ticks: int) -> Ended | None:
-    """Of a process that has ended, and that nobody has waited for; None: it is no such, or that may
-    not be known."""
-    code = _zombie(pid, start_ticks)
-    return None if code is None else _ended(code, "proc", None, None)
-
-
-def _zombie(pid: int, start_ticks: int | None) -> int | None:
-    """proc(5) shows 0 to whoever may not know: so whether this process may is asked as well."""
-    fields = stat_fields(pid)
-    if fields is None or fields[0] not in (b"Z", b"X") or int(fields[19]) != start_ticks:
-        return None
-    try:
-        os.readlink(f"/proc/{pid}/ns/pid")
-    except OSError:
-        return None
-    return int(fields[_EXIT_CODE])
-
-
-def _ended(code: int | None, source: str, time_ns: int | None, monotonic_ns: int | None) -> Ended:
-    """code: as wait(2) has it."""
-    if code is None:
-        return Ended(None, None, False, time_ns, monotonic_ns, None)
-    signum = code & 0x7F
-    status = None if signum else code >> 8 & 0xFF
-    return Ended(signum or None, status, bool(code & _CORE), time_ns, monotonic_ns, source)
 
 
 def _ready(fd: int, timeout: float | None) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import namedtuple  # typing's takes ten times as long to import
-
-from sigrec._proc.pidfd import Ended
+from sigrec._proc.ended import Ended, ended
 from sigrec._reader.format import NOTED, NOTED_AT, NOTED_SOURCES
+from sigrec._tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +13,15 @@ if TYPE_CHECKING:
 
 _SOURCES = {number: name for name, number in NOTED_SOURCES.items()}
 
-# ended: how. kills: how many processes of its cgroup the OOM killer ended since since_ns; probably:
-# it was among them.
-Noted = namedtuple("Noted", "ended kills since_ns probably")
+
+class Noted(NamedTuple):
+    """ended: how. kills: how many processes of its cgroup the OOM killer ended since since_ns;
+    probably: it was among them."""
+
+    ended: Ended
+    kills: int
+    since_ns: int
+    probably: bool
 
 
 def noted(source: Source, header: Header) -> Noted | None:
@@ -28,9 +33,5 @@ def noted(source: Source, header: Header) -> Noted | None:
     )
     if number not in _SOURCES:
         return None
-    signum = code & 0x7F
-    status = None if signum else code >> 8 & 0xFF
-    ended = Ended(
-        signum or None, status, bool(code & 0x80), time_ns, monotonic_ns, _SOURCES[number]
-    )
-    return Noted(ended, kills, since_ns, bool(probably))
+    how = ended(code, _SOURCES[number], time_ns, monotonic_ns)
+    return Noted(how, kills, since_ns, bool(probably))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import namedtuple  # typing's takes ten times as long to import
 
 from sigrec._proc import namespace
 from sigrec._proc.host import pid_namespace
 from sigrec._text import whole
+from sigrec._tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def unusable(directory: str, uid: int | None = None) -> str | None:
 # --- names ----------------------------------------------------------------------------------
 
 
-class Name(namedtuple("Name", "pid namespace number suffix", defaults=(1, "sigrec"))):
+class Name(NamedTuple):
     """What sigrec itself calls a file of its own: ``4242.sigrec``, ``1@4026532345+2.sigrec``.
 
     Containers that share a directory have the same PIDs; so outside of the first PID namespace its
@@ -85,12 +85,10 @@ class Name(namedtuple("Name", "pid namespace number suffix", defaults=(1, "sigre
     on: +2. A link with .named shows where the recording is that the user gave a name.
     """
 
-    __slots__ = ()
-
     pid: int
     namespace: int
-    number: int
-    suffix: str
+    number: int = 1
+    suffix: str = "sigrec"
 
     def __str__(self) -> str:
         within = "" if self.namespace in (0, namespace.FIRST) else f"@{self.namespace}"
@@ -105,7 +103,10 @@ def name(text: str) -> Name | None:
     pid, _, within = stem.partition("@")
     if suffix not in ("sigrec", "named"):
         return None
-    found = Name(whole(pid), whole(within or str(namespace.FIRST)), whole(number or "1"), suffix)
+    numbers = whole(pid), whole(within or str(namespace.FIRST)), whole(number or "1")
+    if numbers[0] is None or numbers[1] is None or numbers[2] is None:
+        return None
+    found = Name(numbers[0], numbers[1], numbers[2], suffix)
     return found if found.pid and found.number and str(found) == text else None
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections import namedtuple  # typing's takes ten times as long to import
 
 from sigrec._reader.format import CHILDREN, ENDINGS, SENT, SENT_HEADS_AT, SLOT, SLOT_SIZE
 from sigrec._reader.infos import Infos
 from sigrec._reader.source import Source
 from sigrec._signals.names import name
 from sigrec._signals.sent import HOW, SentSignal
+from sigrec._tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 _UNKNOWN = (1 << 31) - 1
 
 
-# What wait(2) told a process of its child: its pid; CLD_EXITED and the like; the exit status, or
-# the signal; when.
-ChildTold = namedtuple("ChildTold", "pid code status monotonic_ns time_ns")
+class ChildTold(NamedTuple):
+    """What wait(2) told a process of its child: its pid; CLD_EXITED and the like; the exit status, or
+    the signal; when."""
+
+    pid: int
+    code: int
+    status: int
+    monotonic_ns: int
+    time_ns: int
 
 
 class Sent:

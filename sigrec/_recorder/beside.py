@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
 
     _StandBy = Callable[[Bystander], None]

@@ -10,7 +10,7 @@ from sigrec._proc import namespace
 from sigrec._proc.host import boot_id, booted_ns, pid_namespace
 from sigrec._reader import places
 from sigrec._reader.places import KEEP
-from sigrec._signals.words import ASK_TO_END
+from sigrec._signals.names import ASK_TO_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

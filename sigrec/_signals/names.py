@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 UNCATCHABLE = frozenset({signal.SIGKILL, signal.SIGSTOP})
+# People and service managers send these to end a process (csrc/process.c has the same).
+ASK_TO_END = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 _VALID = signal.valid_signals()
 
 

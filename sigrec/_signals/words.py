@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._signals.siginfo import SignalInfo
 
 
@@ -60,8 +60,6 @@ MEANS: dict[int, str] = {
     signal.SIGHUP: "the terminal hung up, or its session's leader ended",
     signal.SIGSYS: "it made a system call that a filter forbids: seccomp(2)",
 }
-# People and service managers send these to end a process (csrc/process.c has the same).
-ASK_TO_END = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 # The default of these is to be ignored: they end nothing.
 HARMLESS = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
 

@@ -40,8 +40,7 @@ class Answer:
         if found.kind == "alive":
             return None
         if found.told is not None:
-            told_ns: int = found.told.info.time_ns
-            return told_ns
+            return found.told.info.time_ns
         if found.sent_by is not None:
             return found.sent_by.sent.time_ns
         if self.event is not None:

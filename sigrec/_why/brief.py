@@ -8,7 +8,7 @@ from sigrec._why.cause import cause, records_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
     from sigrec._why.witnesses import Witnesses
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import signal
-from typing import NamedTuple
 
-from sigrec._proc.pidfd import zombie
+from sigrec._proc.ended import zombie
 from sigrec._signals.codes import CLD_EXITED
-from sigrec._signals.words import ASK_TO_END
+from sigrec._signals.names import ASK_TO_END
+from sigrec._tuples import NamedTuple
 from sigrec._why.oom import Oom, since_it_began
 from sigrec._why.witnesses import Witnesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.parents import Told
@@ -130,9 +130,10 @@ def _outside(recording: Recording, own: Cause, heard: Told | None, seen: Ended |
     """How it ended: the kernel's word, to its parent or to a bystander, goes before its own, which
     it writes before it ends: a SIGKILL may come in between."""
     if heard is not None:
-        exited = heard.info.code == CLD_EXITED
-        says = Cause("exit" if exited else "signal", told=heard)
-        says = says._replace(**{"status" if exited else "signal": heard.info.status})
+        if heard.info.code == CLD_EXITED:
+            says = Cause("exit", status=heard.info.status, told=heard)
+        else:
+            says = Cause("signal", heard.info.status, told=heard)
     elif seen is not None and seen.source is not None:
         says = Cause("exit" if seen.signal is None else "signal", seen.signal, status=seen.status)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from sigrec._signals.words import ASK_TO_END
+from sigrec._signals.names import ASK_TO_END
 from sigrec._text import printable
 from sigrec._times import rounded_duration
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sigrec._signals.codes import CLD_EXITED
 from sigrec._signals.words import CHILD_ENDED, ended_words, vouched
 from sigrec._text import printable
 from sigrec._times import rfc3339
+from sigrec._tuples import NamedTuple
 from sigrec._why.dispositions import explaining
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.cause import Cause

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from sigrec._errors import NoRecordingError
 from sigrec._reader import index, places
+from sigrec._tuples import NamedTuple
 from sigrec._why.cause import Cause, cause
 from sigrec._why.witnesses import Witnesses
 
@@ -59,8 +59,7 @@ def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
     if recording.exit_time_ns is not None:
         return recording.exit_time_ns
     if what.told is not None:
-        told_ns: int = what.told.info.time_ns
-        return told_ns
+        return what.told.info.time_ns
     if what.sent_by is not None:
         return what.sent_by.sent.time_ns
     if what.kind == "signal":

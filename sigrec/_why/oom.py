@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import signal
 import time
-from typing import NamedTuple
 
 from sigrec._proc import cgroup, host
 from sigrec._text import printable
+from sigrec._tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._proc.cgroup import Cgroup
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
 
 NEAR_NS = 1_000_000_000  # from the last look before the end, to the look after it

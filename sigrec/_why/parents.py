@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
-from typing import NamedTuple
 
 from sigrec._errors import RecordingError
 from sigrec._reader.sent import ChildTold
 from sigrec._signals.codes import CLD_CONTINUED, CLD_STOPPED
 from sigrec._signals.words import CHILD_ENDED
+from sigrec._tuples import NamedTuple
 from sigrec._why.joining import life, may_speak_of
 
 TYPE_CHECKING = False
@@ -65,8 +64,10 @@ class Parents:
         path = parent.path or ""
         if path not in self._told:
             self._told[path] = {}
-            with suppress(RecordingError):  # cut short just now
+            try:
                 self._told[path] = self._read(parent)
+            except RecordingError:
+                pass  # cut short just now
         return self._told[path]
 
     @staticmethod

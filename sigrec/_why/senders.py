@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import NamedTuple
-
 from sigrec._errors import RecordingError
+from sigrec._tuples import NamedTuple
 from sigrec._why.joining import life, may_speak_of
 
 TYPE_CHECKING = False
@@ -61,8 +59,10 @@ class Senders:
         path = other.path or ""
         if path not in self._read:
             self._read[path] = []
-            with suppress(RecordingError):  # cut short just now
+            try:
                 self._read[path] = other._sent.signals(endings_only=True)
+            except RecordingError:
+                pass  # cut short just now
         return self._read[path]
 
 

@@ -44,7 +44,7 @@ from sigrec._why.oom import words as oom_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.oom import Oom

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._why.oom import Oom
 
 

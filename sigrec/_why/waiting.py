@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import NamedTuple
 
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._proc import process
 from sigrec._proc.pidfd import Bystander
 from sigrec._reader.opening import open_recording
+from sigrec._tuples import NamedTuple
 from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
 from sigrec._why.oom import OomWatch
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
     from sigrec._why.oom import Oom
 

@@ -58,10 +58,22 @@ class _Completion(argparse.Action):
         of.exit()
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """For an --help as wide as the terminal. argparse would ask shutil, for each argument, and that
+    is slow to import."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size().columns
+    except (ValueError, OSError):
+        columns = 80
+    return argparse.RawDescriptionHelpFormatter(prog, width=columns - 2)
+
+
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """With the arguments of every verb, or of one."""
     top = argparse.ArgumentParser(
-        prog="sigrec", description="A flight recorder for POSIX signals in Python."
+        prog="sigrec",
+        description="A flight recorder for POSIX signals in Python.",
+        formatter_class=_formatter,
     )
     top.add_argument("--version", action="version", version=f"sigrec {__version__}")
     top.add_argument(
@@ -70,17 +82,17 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         choices=["bash", "fish", "tcsh", "zsh"],
         help="print a completion script for that shell (needs sigrec[cli])",
     )
-    verbs = top.add_subparsers(metavar="VERB", required=True)
+    verbs = top.add_subparsers(metavar="VERB", required=True, prog=top.prog)
     for name, text in VERBS.items():
         if only not in (None, name):
-            verbs.add_parser(name, help=text)
+            verbs.add_parser(name, help=text, formatter_class=_formatter)
             continue
         module = import_module(f"sigrec.cli.{name}")
         verb = verbs.add_parser(
             name,
             help=text,
             description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_formatter,
         )
         module.add_arguments(verb)
         verb.set_defaults(run=module.run)

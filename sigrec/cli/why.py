@@ -17,16 +17,13 @@ what that usually means.
 
 from __future__ import annotations
 
-import resource
 import sys
-from contextlib import suppress
 
 from sigrec import _check
 from sigrec._reader import index, places
 from sigrec._text import whole
 from sigrec._why.answer import VERSION, Answer
 from sigrec._why.newest import in_order, newest
-from sigrec._why.waiting import answer_after
 from sigrec._why.witnesses import Witnesses
 from sigrec.cli import _arguments
 
@@ -57,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
         pid = whole(args.what or "")
         if pid is None:
             args.usage_error("--wait is for a process: give its PID")
+        from sigrec._why.waiting import answer_after
+
         after = answer_after(_check.integer("a PID", pid, 1, _check.INT_MAX))
         _json(after.to_dict()) if args.json else print(after.sentence)
         return 0
@@ -67,9 +66,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _all(as_json: bool) -> int:
+    import resource
+
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # each of them is open
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each of them is open
+    except (ValueError, OSError):
+        pass
     found = list(index.opened(places.meant()))
     ranked = in_order(found, Witnesses(found))
     answers = (Answer(one.recording, one.cause) for one in ranked if one.ended)

@@ -82,7 +82,7 @@ def test_of_a_recorded_process_that_leaves_no_recording(child, command):
 
 def test_its_own_record_and_the_kernels_word(tmp_path):
     """It was about to exit, and then a SIGKILL came: both are said."""
-    from sigrec._proc.pidfd import Ended
+    from sigrec._proc.ended import Ended
     from sigrec._why.answer import Answer
     from sigrec._why.cause import cause
 
@@ -91,11 +91,11 @@ def test_its_own_record_and_the_kernels_word(tmp_path):
     with sigrec.open_recording(path) as recording:
         agrees = Answer(recording, cause(recording, seen=Ended(None, 0, False, 0, 0, "proc")))
         other = Answer(recording, cause(recording, seen=Ended(9, None, False, 0, 0, "proc")))
+        assert [one.source for one in other.evidence] == ["recording", "proc"]
     assert agrees.cause.kind == "exit" and "exited by itself with status 0" in agrees.sentence
     assert other.cause.signal == signal.SIGKILL
     assert "was killed by SIGKILL, as was seen at" in other.sentence
     assert "; by its own record, it was about to exit with status 0" in other.sentence
-    assert [one.source for one in other.evidence] == ["recording", "proc"]
 
 
 def test_of_none(capsys):

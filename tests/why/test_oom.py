@@ -15,7 +15,8 @@ import pytest
 
 import sigrec
 from sigrec._proc import cgroup, host
-from sigrec._proc.pidfd import Bystander, Ended
+from sigrec._proc.ended import Ended
+from sigrec._proc.pidfd import Bystander
 from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
 from sigrec._why.oom import Oom, OomWatch

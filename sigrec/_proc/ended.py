@@ -1,0 +1,55 @@
+"""How a process ended, as the kernel tells it."""
+
+from __future__ import annotations
+
+import os
+
+from sigrec._proc.process import stat_fields
+from sigrec._tuples import NamedTuple
+
+_CORE = 1 << 7
+_EXIT_CODE = 49  # of stat_fields: field 52 of proc_pid_stat(5)
+
+
+class Ended(NamedTuple):
+    """How a process ended, as a bystander saw it.
+
+    signal: which one killed it; None: it exited, or nothing is known. status: what it exited with.
+    core: whether it dumped core. source: ``"pidfd"``, ``"proc"``; None: it is gone, and how is not
+    known. The times are of when this process noticed; None: it had ended long before, perhaps.
+    """
+
+    signal: int | None
+    status: int | None
+    core: bool
+    time_ns: int | None
+    monotonic_ns: int | None
+    source: str | None
+
+
+def zombie(pid: int, start_ticks: int) -> Ended | None:
+    """Of a process that has ended, and that nobody has waited for; None: it is no such, or that may
+    not be known."""
+    code = zombie_code(pid, start_ticks)
+    return None if code is None else ended(code, "proc", None, None)
+
+
+def zombie_code(pid: int, start_ticks: int | None) -> int | None:
+    """proc(5) shows 0 to whoever may not know: so whether this process may is asked as well."""
+    fields = stat_fields(pid)
+    if fields is None or fields[0] not in (b"Z", b"X") or int(fields[19]) != start_ticks:
+        return None
+    try:
+        os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
+    return int(fields[_EXIT_CODE])
+
+
+def ended(code: int | None, source: str, time_ns: int | None, monotonic_ns: int | None) -> Ended:
+    """code: as wait(2) has it."""
+    if code is None:
+        return Ended(None, None, False, time_ns, monotonic_ns, None)
+    signum = code & 0x7F
+    status = None if signum else code >> 8 & 0xFF
+    return Ended(signum or None, status, bool(code & _CORE), time_ns, monotonic_ns, source)
