@@ -6,6 +6,7 @@
 #include "handler.h"
 #include "install.h"
 #include "interpose.h"
+#include "passive.h"
 #include "places.h"
 #include "process.h"
 #include "publish.h"
@@ -28,8 +29,9 @@ bool begun(void) { return atomic_load(&all_recorded); }
 /* A forked child counts in a recording of its own: a spare, which takes no more than a new name.
  * (Where there is none, in memory that nobody sees, until it becomes another program.) */
 static void in_child(void) {
-    process_adopt_spare();
-    install_refresh_modes();
+    uint64_t known, ignored = passive_ignored(&known);
+    process_adopt_spare(ignored, known);
+    install_after_fork();
 }
 
 static void record_children(void) {

@@ -23,6 +23,7 @@
 #include "registry.h"
 #include "send.h"
 #include "sigbus.h"
+#include "spare.h"
 #include "timer.h"
 #include "trip.h"
 #include "wake.h"
@@ -44,6 +45,7 @@
     F(flood)                                                                                       \
     F(handler_last_ns)                                                                             \
     F(handler_start)                                                                               \
+    F(install_after_fork)                                                                          \
     F(install_again)                                                                               \
     F(install_alternate_stack)                                                                     \
     F(install_handler)                                                                             \
@@ -63,6 +65,7 @@
     F(kick_rest)                                                                                   \
     F(kick_start)                                                                                  \
     F(passive_as_init)                                                                             \
+    F(passive_ignored)                                                                             \
     F(passive_records)                                                                             \
     F(passive_stop)                                                                                \
     F(process_abandoned)                                                                           \
@@ -95,6 +98,7 @@
     F(send_to_thread)                                                                              \
     F(sigbus_give_back)                                                                            \
     F(sigbus_take)                                                                                 \
+    F(spare_describe)                                                                              \
     F(timer_discard)                                                                               \
     F(timer_end)                                                                                   \
     F(timer_expired)                                                                               \

@@ -160,6 +160,26 @@ void install_refresh_modes(void) {
     }
 }
 
+#ifdef __linux__
+/* glibc's <sys/single_threaded.h>, since 2.32; weak, since other libraries have none. */
+extern char __libc_single_threaded __attribute__((weak));
+#endif
+
+void install_after_fork(void) {
+#ifdef __linux__
+    if (&__libc_single_threaded && __libc_single_threaded) {
+        for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+            if (passive_records(signum))
+                passive_note_mode(signum);
+            else if (registry_has(signum))
+                process_set_mode(signum, MODE_REGISTERED, !registry_in_place(signum));
+        }
+        return;
+    }
+#endif
+    install_refresh_modes();
+}
+
 int install_record(int signum, bool even_ignored) {
     struct sigaction program;
     if (sigaction(signum, NULL, &program) != 0)

@@ -68,4 +68,8 @@ void install_alternate_stack(uint64_t *size, uint64_t *needed);
 /* Interpreter context. Brings the recording's modes up to date. */
 void install_refresh_modes(void);
 
+/* Interpreter context, in a forked child. The same; where nobody can have changed a disposition
+ * during the fork, the kernel is not asked. */
+void install_after_fork(void);
+
 #endif

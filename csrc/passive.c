@@ -91,26 +91,50 @@ static void recording_form(int signum, const struct sigaction *program, struct s
     }
 }
 
+static bool left_alone(int signum, const struct sigaction *program) {
+    return is_ignored(signum, program) && !(atomic_load(&watched_ignored) & signal_bit(signum));
+}
+
+static void note_mode(int signum, const struct sigaction *program) {
+    bool registered = registry_has(signum), ours = registry_is_ours(program);
+    process_set_mode(signum,
+                     registered && ours            ? MODE_REGISTERED
+                     : left_alone(signum, program) ? MODE_NONE
+                                                   : MODE_RECORDED,
+                     registered && !ours);
+}
+
+void passive_note_mode(int signum) {
+    struct sigaction program;
+    action_get(signum, &program);
+    note_mode(signum, &program);
+}
+
 void passive_apply(int signum) {
     for (;;) {
         struct sigaction program, form;
         uint64_t version = action_get(signum, &program);
-        bool registered = registry_has(signum), ours = registry_is_ours(&program);
-        bool left_alone =
-            is_ignored(signum, &program) && !(atomic_load(&watched_ignored) & signal_bit(signum));
-        if (left_alone || ours) /* ours records it as well */
+        /* Where it is ours, that records it as well. */
+        if (left_alone(signum, &program) || registry_is_ours(&program))
             form = program;
         else
             recording_form(signum, &program, &form);
         sigaction(signum, &form, NULL);
-        process_set_mode(signum,
-                         registered && ours ? MODE_REGISTERED
-                         : left_alone       ? MODE_NONE
-                                            : MODE_RECORDED,
-                         registered && !ours);
+        note_mode(signum, &program);
         if (action_version(signum) == version)
             return; /* else someone changed it meanwhile, and may have been before us */
     }
+}
+
+uint64_t passive_ignored(uint64_t *known) {
+    uint64_t set = 0;
+    *known = atomic_load_explicit(&watched, memory_order_relaxed);
+    for (uint64_t rest = *known; rest; rest &= rest - 1) {
+        int signum = __builtin_ctzll(rest) + 1;
+        if (passive_ignores(signum))
+            set |= signal_bit(signum);
+    }
+    return set;
 }
 
 /* --- a fault whose handler gives up ------------------------------------------------ */

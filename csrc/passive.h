@@ -49,6 +49,12 @@ void passive_note(int signum, enum disposition_how how, const struct sigaction *
 /* Any context. Gives the kernel what it should have for this signal now. */
 void passive_apply(int signum);
 
+/* Any context. Notes in the recording how this signal is handled, which the kernel knows. */
+void passive_note_mode(int signum);
+
+/* Any context. Of the recorded signals, *known, those that the program ignores by SIG_IGN. */
+uint64_t passive_ignored(uint64_t *known);
+
 /* Any context. execve(2) resets handlers and keeps what is ignored: before it,
  * the kernel gets back what the program ignores, and after it failed, ours. */
 void passive_before_exec(void);

@@ -211,14 +211,19 @@ int process_keep_spares(const char *directory, bool keep, uint64_t capacity) {
     return spare_keep(directory, capacity, &owner);
 }
 
-int process_adopt_spare(void) {
+static void describe_spare(void) {
+    owner_describe(&owner);
+    recording_set_owner(&spare, &owner);
+}
+
+int process_adopt_spare(uint64_t ignored, uint64_t known) {
     if (process_adopted())
         return 0;
     if (process_recording() != &spare && !take_spare(SPARE_NONE) && !take_spare(SPARE_MISSED))
         return ENOENT;
     struct stat st;
-    owner_describe(&owner);
-    recording_set_owner(&spare, &owner);
+    if (!spare_settle(&spare, ignored, known))
+        describe_spare();
     snprintf(file.path, sizeof file.path, "%s", spare_path());
     if (filter_allows(FILTERED_STAT) && stat(file.path, &st) == 0) {
         file.device = st.st_dev;
@@ -231,10 +236,17 @@ int process_adopt_spare(void) {
     return 0;
 }
 
+/* Whoever counts there takes a ticket, too. To look at all of it is a fault a page. */
+static bool nursery_is_untouched(void) {
+    const struct recording_header *header = nursery.header;
+    return !atomic_load(&header->head) && !atomic_load(&header->sent_head) &&
+           !atomic_load(&header->endings_head) && !atomic_load(&header->children_head);
+}
+
 void process_fold(void) {
     const struct recording *own = process_adopted();
     about_to_write();
-    if (own)
+    if (own && !nursery_is_untouched())
         recording_fold(&nursery, own, process_self->nursery_next);
 }
 
@@ -361,7 +373,7 @@ static void remove_file(const struct recording *own) {
 void process_say_goodbye(void) {
     spare_discard();
     if (process_self && process_recording() == &spare)
-        process_adopt_spare();
+        process_adopt_spare(0, 0);
     const struct recording *own = process_adopted();
     if (!own || !file.path[0])
         return;

@@ -68,7 +68,7 @@ int process_go_private(uint64_t capacity);
 
 /* Interpreter context. The same, with a spare: the one that a signal took, or another.
  * ENOENT: there is none. */
-int process_adopt_spare(void);
+int process_adopt_spare(uint64_t ignored, uint64_t known);
 
 /* Interpreter context. Children forked from now on find spares there. 0 or an errno. */
 int process_keep_spares(const char *directory, bool keep, uint64_t capacity);

@@ -310,8 +310,12 @@ void recording_set_owner(struct recording *recording, const struct owner *owner)
     for (int n = 0; n < RECORDING_SECTIONS; n++)
         if (header->sections[n].type == SECTION_ARGV)
             header->sections[n].count = owner->argv_size;
+    recording_keep(recording, owner);
+}
+
+void recording_keep(struct recording *recording, const struct owner *owner) {
 #ifdef MADV_DONTFORK
-    madvise(header, recording->size, MADV_DONTFORK);
+    madvise(recording->header, recording->size, MADV_DONTFORK);
 #endif
     have_private(recording, owner);
 }

@@ -175,6 +175,9 @@ int recording_spare(struct recording *recording, const char *directory, const ch
  * have no mapping of it from now on. */
 void recording_set_owner(struct recording *recording, const struct owner *owner);
 
+/* Interpreter context. The latter alone. */
+void recording_keep(struct recording *recording, const struct owner *owner);
+
 /* Signal context. A page of it is not there any more, since someone truncated the
  * file: private memory takes its place, with what recount() puts into the ledger.
  * False: address is not in it, or there is no such memory. A thread that comes

@@ -35,17 +35,31 @@ static struct spare {
     struct recording recording;
     uint64_t serial; /* in its name, with the maker's pid and namespace */
     int32_t maker;
+    unsigned described; /* by which description */
     _Atomic bool there; /* the above is whole */
     _Atomic bool held;  /* somebody is at it: nobody waits, there are others */
 } spares[SPARES];
 static char directory_path[4096], path[PATH_SIZE];
 static uint64_t capacity_wanted;
-static struct owner template;
+/* What its children are, but for what each has of its own. One is read while the other is
+ * written, and it is that long before the first is written again. */
+static struct {
+    struct owner owner[2];
+    uint64_t ns[2]; /* CLOCK_MONOTONIC of each */
+    _Atomic unsigned newest;
+} description;
+#define AGAIN_NS UINT64_C(500000000)     /* a description is made anew after so long */
+#define FRESH_NS UINT64_C(1000000000)    /* and is as good as a child's own until then */
+#define CLOCK_TICK_NS UINT64_C(10000000) /* of field 22 of proc_pid_stat(5): USER_HZ is 100 */
 /* Of the process that forked last: in its child, the parent's. */
 static struct {
     int32_t pid, pgid, sid;
     uint64_t namespace;
+    uint64_t of_children, time_of_children; /* their namespaces */
+    uint64_t ticks;                         /* when it began to fork */
 } forking;
+static int32_t forked; /* the child, which all that is about; another one comes of a raw clone(2) */
+static const struct spare *taken;
 static _Atomic uint64_t serial;
 static _Atomic unsigned turn; /* which spare the child that is forked next tries first */
 
@@ -58,6 +72,32 @@ static void spare_name(char *at, const struct spare *spare) {
 }
 
 /* --- before the fork ---------------------------------------------------------------- */
+
+static uint64_t inode_of(const char *link) {
+    struct stat st;
+    return stat(link, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+static uint64_t ticks_now(void) { return clock_ns(CLOCK_BOOTTIME) / CLOCK_TICK_NS; }
+
+static unsigned newest(void) {
+    /* Acquire: pairs with the release in describe(). */
+    return atomic_load_explicit(&description.newest, memory_order_acquire);
+}
+
+/* By one thread at a time. */
+static void describe(void) {
+    unsigned next = newest() + 1;
+    struct owner *owner = &description.owner[next & 1];
+    owner_describe(owner);
+    owner->start_ticks = 0;
+    description.ns[next & 1] = monotonic_ns();
+    atomic_store_explicit(&description.newest, next, memory_order_release);
+}
+
+static bool is_fresh(unsigned which) {
+    return which == newest() && monotonic_ns() - description.ns[which & 1] < FRESH_NS;
+}
 
 static void drop(struct spare *spare) {
     if (!atomic_load_explicit(&spare->there, memory_order_relaxed))
@@ -74,9 +114,15 @@ static void make(struct spare *spare) {
     spare->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed);
     char *at = places_put_process(text_put(name, "."), forking.pid, forking.namespace);
     text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
-    if (recording_spare(&spare->recording, directory_path, name, capacity_wanted, &template) != 0)
+    spare->described = newest();
+    if (recording_spare(&spare->recording, directory_path, name, capacity_wanted,
+                        &description.owner[spare->described & 1]) != 0)
         return; /* no room, say: another time */
     struct recording_header *header = spare->recording.header;
+    struct owner_identity *identity = spare->recording.identity;
+    identity->ignored = identity->blocked = 0;
+    identity->oom_kills = -1;
+    memset(identity->cgroup, 0, sizeof identity->cgroup);
     header->pid_namespace = forking.namespace;
     if (getrandom(header->id, sizeof header->id, GRND_NONBLOCK) != sizeof header->id) {
         const uint64_t moment[2] = {monotonic_ns(), (uint64_t)forking.pid ^ spare->serial};
@@ -118,6 +164,9 @@ static void before_fork(void) {
     }
     forking.pgid = getpgid(0);
     forking.sid = getsid(0);
+    forking.of_children = inode_of("/proc/self/ns/pid_for_children");
+    forking.time_of_children = inode_of("/proc/self/ns/time_for_children");
+    forking.ticks = ticks_now();
     atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
     for (int n = 0; n < SPARES; n++)
         if (hold(&spares[n])) {
@@ -129,6 +178,7 @@ static void before_fork(void) {
 
 /* A thread that held some is not here. */
 static void in_child(void) {
+    forked = getpid();
     for (int n = 0; n < SPARES; n++)
         let_go(&spares[n]);
 }
@@ -139,11 +189,8 @@ int spare_keep(const char *directory, uint64_t capacity, const struct owner *own
         return 0;
     if (strlen(directory) >= sizeof directory_path)
         return ENAMETOOLONG;
-    template = *owner;
-    template.start_ticks = 0;
-    template.identity.ignored = template.identity.blocked = 0;
-    template.identity.oom_kills = -1;
-    memset(template.identity.cgroup, 0, sizeof template.identity.cgroup);
+    description.owner[newest() & 1] = *owner;
+    description.owner[newest() & 1].start_ticks = 0;
     capacity_wanted = capacity;
     if (!hooked) {
         int error = pthread_atfork(before_fork, NULL, in_child);
@@ -158,6 +205,15 @@ int spare_keep(const char *directory, uint64_t capacity, const struct owner *own
 void spare_in_group(int32_t pgid, int32_t sid) {
     forking.pgid = pgid;
     forking.sid = sid ? sid : forking.sid;
+}
+
+void spare_describe(void) {
+    static _Atomic bool busy;
+    if (!spare_kept() || monotonic_ns() - description.ns[newest() & 1] < AGAIN_NS ||
+        atomic_load_explicit(&filter_denied, memory_order_relaxed) || atomic_exchange(&busy, true))
+        return;
+    describe();
+    atomic_store(&busy, false);
 }
 
 bool spare_kept(void) { return directory_path[0] != 0; }
@@ -206,12 +262,16 @@ bool spare_take(struct recording *recording) {
     *recording = spare->recording;
     struct recording_header *header = recording->header;
     struct owner_identity *identity = recording->identity;
-    uint64_t namespace = places_namespace();
+    bool known = pid == forked;
+    uint64_t namespace = known && forking.of_children ? forking.of_children : places_namespace();
     identity->ppid = forking.pid;
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
     static char text[1024]; /* not on the stack: it may be a small one, sigaltstack(2) */
-    header->start_ticks = proc_start_ticks(0, text, sizeof text);
+    /* It began since: in the same tick, most often. */
+    header->start_ticks = known && ticks_now() == forking.ticks
+                              ? forking.ticks
+                              : proc_start_ticks(0, text, sizeof text);
     header->started_ns = clock_ns(CLOCK_REALTIME);
     recording_anchor(recording);
     bool named = give_name(spare, pid, namespace);
@@ -225,8 +285,28 @@ bool spare_take(struct recording *recording) {
         path[0] = 0;
     }
     let_go(spare);
+    taken = named ? spare : NULL;
     errno = saved_errno;
     return named;
+}
+
+bool spare_settle(struct recording *recording, uint64_t ignored, uint64_t known) {
+    int32_t pid = atomic_load_explicit(&recording->header->pid, memory_order_relaxed);
+    if (!taken || pid != forked || !is_fresh(taken->described))
+        return false;
+    const struct owner *owner = &description.owner[taken->described & 1];
+    if (owner->pid_namespace != forking.of_children ||
+        owner->identity.time_namespace != forking.time_of_children)
+        return false;
+    struct owner_identity *identity = recording->identity;
+    sigset_t blocked;
+    if (pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0)
+        memcpy(&identity->blocked, &blocked, sizeof identity->blocked);
+    identity->ignored = (owner->identity.ignored & ~known) | ignored;
+    memcpy(identity->cgroup, owner->identity.cgroup, sizeof identity->cgroup);
+    identity->oom_kills = owner->identity.oom_kills;
+    recording_keep(recording, owner);
+    return true;
 }
 
 const char *spare_path(void) { return path; }
@@ -266,6 +346,10 @@ bool spare_take(struct recording *recording) {
     (void)recording;
     return false;
 }
+bool spare_settle(struct recording *recording, uint64_t ignored, uint64_t known) {
+    return (void)recording, (void)ignored, (void)known, false;
+}
+void spare_describe(void) {}
 const char *spare_path(void) { return ""; }
 void spare_discard(void) {}
 

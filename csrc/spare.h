@@ -32,6 +32,14 @@ bool spare_kept(void);
  * control group, nor what it inherited ignored and blocked. */
 bool spare_take(struct recording *recording);
 
+/* Interpreter context, after spare_take. The rest of what is known of this process: as its
+ * parent described itself within a second, but for what may be its own. ignored: the signals
+ * that it ignores, of those that are `known`. False: it must describe itself. */
+bool spare_settle(struct recording *recording, uint64_t ignored, uint64_t known);
+
+/* Interpreter context, now and then, in who forks: that description, where it is old. */
+void spare_describe(void);
+
 /* Any context, after spare_take: the file's path. */
 const char *spare_path(void);
 

@@ -73,7 +73,7 @@ cdef extern from "process.h" nogil:
     int process_publish "core->process_publish"(const char *directory, const char *name,
                                                 bint any_directory, bint keep, uint64_t capacity)
     int process_go_private "core->process_go_private"(uint64_t capacity)
-    int process_adopt_spare "core->process_adopt_spare"()
+    int process_adopt_spare "core->process_adopt_spare"(uint64_t ignored, uint64_t known)
     int process_keep_spares "core->process_keep_spares"(const char *directory, bint keep,
                                                         uint64_t capacity)
     void process_fold "core->process_fold"()
@@ -139,12 +139,14 @@ cdef extern from "install.h" nogil:
     int install_record "core->install_record"(int signum, bint even_ignored)
     void install_note_start "core->install_note_start"(int signum, bint inherited)
     void install_on_behalf "core->install_on_behalf"(int signum)
+    void install_after_fork "core->install_after_fork"()
     void install_refresh_modes "core->install_refresh_modes"()
     void install_alternate_stack "core->install_alternate_stack"(uint64_t *size, uint64_t *needed)
 
 cdef extern from "passive.h" nogil:
     void passive_stop "core->passive_stop"(int signum)
     bint passive_records "core->passive_records"(int signum)
+    uint64_t passive_ignored "core->passive_ignored"(uint64_t *known)
     void passive_as_init "core->passive_as_init"(int32_t pid)
 
 cdef extern from "begin.h" nogil:
@@ -164,6 +166,9 @@ cdef extern from "send.h" nogil:
     int send_to_process "core->send_to_process"(pid_t pid, int signum, intptr_t value)
     int send_to_thread "core->send_to_thread"(pid_t pid, pid_t tid, int signum, intptr_t value)
     int send_to_pidfd "core->send_to_pidfd"(int pidfd, int signum, intptr_t value)
+
+cdef extern from "spare.h" nogil:
+    void spare_describe "core->spare_describe"()
 
 cdef extern from "beside.h" nogil:
     int beside_subreaper "core->beside_subreaper"(int on)

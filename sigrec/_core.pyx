@@ -641,12 +641,17 @@ def has_thread_handlers() -> bool:
 def refresh_modes() -> None:
     """Notices where someone replaced us, and what came from a thread that was still in our
     handler when the signal was unregistered."""
-    cdef int signum
     install_refresh_modes()
+    abandon_what_is_left()
+
+
+cdef int abandon_what_is_left() except -1:
+    cdef int signum
     for signum in range(1, SIGREC_NSIG):
         if handlers[signum] is None and registry_queue(signum) is not NULL:
             abandon(signum)
     sigbus_give_back()
+    return 0
 
 
 # --- recording without registering ---------------------------------------------------
@@ -741,10 +746,37 @@ def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:
 
 def adopt_spare() -> bool:
     """Counts in such a recording, if there is one."""
-    if process_adopt_spare():
+    cdef uint64_t known = 0, ignored = passive_ignored(&known)
+    if process_adopt_spare(ignored, known):
         return False
-    refresh_modes()
+    install_after_fork()
+    abandon_what_is_left()
     return True
+
+
+cdef object adopt_otherwise = None
+cdef object in_child_of_multiprocessing = None
+
+
+def adopt_in_children(otherwise, of_multiprocessing) -> None:
+    """What adopt_in_child() calls where there is no spare; in a child of multiprocessing."""
+    global adopt_otherwise, in_child_of_multiprocessing
+    adopt_otherwise = otherwise
+    in_child_of_multiprocessing = of_multiprocessing
+
+
+def adopt_in_child() -> None:
+    """The hook of a forked child; no Python code where it need not be, since each page that it
+    touches is copied."""
+    if process_adopted() is NULL and not adopt_spare():
+        adopt_otherwise()
+    elif "multiprocessing.util" in sys.modules:
+        in_child_of_multiprocessing()
+
+
+def describe() -> None:
+    """Tells children that are forked from now on what this process is."""
+    spare_describe()
 
 
 def go_private(uint64_t capacity) -> None:

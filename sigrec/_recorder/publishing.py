@@ -27,7 +27,7 @@ class _Settings:
     started = False
     warned = False
     small_stack = False  # said already
-    published = 0  # the pid of the process whose recording is a file
+    private = 0  # the pid of the process whose recording is in no file
     cleaner = 0  # the pid of the process that removes what its children leave
     forks = 0
 
@@ -114,11 +114,10 @@ def _adopt() -> None:
     notes: list[str] = []
     in_child = _settings.cleaner not in (0, os.getpid())
     if in_child and _core.adopt_spare():
-        _settings.published = os.getpid()
         _leave_cleanly()
         return
     if not _core.may_open():  # a sandbox, made since: to look for a place could end it
-        _core.go_private(_settings.history)
+        _go_private()
         return
     named = _settings.recording if _settings.pid == os.getpid() else None
     if named is not None:
@@ -139,9 +138,14 @@ def _adopt() -> None:
             _leave_cleanly()
             _warn(notes, f"recording to {path}")
             return
-    _core.go_private(_settings.history)
+    _go_private()
     if notes or not places.publishing_off():
         _warn(notes or ["no directory to publish in"], "recording in private memory")
+
+
+def _go_private() -> None:
+    _core.go_private(_settings.history)
+    _settings.private = os.getpid()
 
 
 def start_children() -> None:
@@ -155,13 +159,15 @@ def start_children() -> None:
         except OSError:
             pass  # not on this platform: they record from the hook on
     _settings.cleaner = os.getpid()
-    os.register_at_fork(after_in_child=start, after_in_parent=_after_fork)
+    _core.adopt_in_children(start, _leave_cleanly)
+    os.register_at_fork(after_in_child=_core.adopt_in_child, after_in_parent=_after_fork)
 
 
 def _after_fork() -> None:
     """Children do not clean, so that a fork is not slow."""
+    _core.describe()
     _settings.forks += 1
-    if _settings.forks % FORKS == 0 and _settings.published == os.getpid() and _core.may_open():
+    if _settings.forks % FORKS == 0 and _core.path() and _core.may_open():
         directory = next((d for d in places.candidates() if places.unusable(d) is None), None)
         if directory is not None:
             retention.clean(directory, own=os.fsdecode(_core.path()) or None)
@@ -194,7 +200,6 @@ def _publish(path: str, named_by_user: bool, notes: list[str]) -> bool:
             raise
         notes.append(f"{path}: {error.strerror}")
         return False
-    _settings.published = os.getpid()
     return True
 
 
@@ -215,8 +220,8 @@ def _point_to(path: str) -> None:
 
 def notice_loss() -> None:
     """Say once, if someone truncated the recording, that the core goes on without the file."""
-    if _settings.published == os.getpid() and not _core.path():
-        _settings.published = 0
+    if _core.adopted() and _settings.private != os.getpid() and not _core.path():
+        _settings.private = os.getpid()
         _settings.warned = False
         _warn(
             ["the recording's file was truncated by someone, and what it had of events is lost"],

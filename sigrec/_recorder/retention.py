@@ -9,12 +9,16 @@ from collections import Counter
 from sigrec._proc import namespace
 from sigrec._proc.host import boot_id, booted_ns, pid_namespace
 from sigrec._reader import places
+from sigrec._reader.glance import any_delivered, glance
 from sigrec._reader.places import KEEP
 from sigrec._signals.names import ASK_TO_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
+
+    # Of each kind: when each was written last, its inode, its path.
+    _Stale = dict[str, list[tuple[int, int, str]]]
 
 
 def in_the_way(path: str) -> str | None:
@@ -97,7 +101,10 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
             _remove(path)
     named = sorted(found for text in texts if (found := places.name(text)) is not None)
     of_pid = Counter(name[:2] for name in named if name.suffix == "sigrec")
-    gone, links = [], []
+    links: list[str] = []
+    gone: list[str] = []
+    stale: _Stale = {}
+    boot = boot_id()
     for name in named:
         path = os.path.join(directory, str(name))
         lives = name.namespace == here and os.path.exists(f"/proc/{name.pid}")
@@ -113,6 +120,8 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
                 continue
             if path == own:
                 continue
+        elif name.namespace == here and _look(path, name.pid, here, boot, stale):
+            continue
         if places.is_left_empty(path):
             _remove(path)
         else:
@@ -121,15 +130,40 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
         by_time = sorted((-_time_ns(path), path) for path in links)
         for _, path in by_time[keep:]:
             _remove(path)
-    if len(gone) > keep:
-        _clean(gone, keep, own)
+    if len(gone) + sum(map(len, stale.values())) > keep:
+        _clean(gone, stale, keep, own)
 
 
-def _clean(paths: list[str], keep: int, own: str | None) -> None:
+def _look(path: str, pid: int, here: int, boot: str, stale: _Stale) -> bool:
+    """At a process of this boot and namespace that is gone: its header has all that is asked. An
+    empty file is removed. False: it is something else."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        seen = glance(fd)
+        if seen is None:
+            return False
+        if not seen.status.st_size:
+            _remove(path, seen.status.st_ino)
+            return True
+        if (seen.pid, seen.namespace, seen.boot_id) != (pid, here, boot):
+            return False
+        clean = seen.exited and seen.went_well and not any_delivered(fd, seen, ASK_TO_END)
+        entry = seen.status.st_mtime_ns, seen.status.st_ino, path
+        stale.setdefault("clean" if clean else "of interest", []).append(entry)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _clean(paths: list[str], stale: _Stale, keep: int, own: str | None) -> None:
     from sigrec._reader.opening import open_recording
 
     program: tuple[int, list[str]] | None = None
-    stale: dict[str, list[tuple[int, int, str]]] = {}
     for path in paths:
         try:
             with open_recording(path) as recording:

@@ -196,9 +196,9 @@ def test_on_a_terminal():
             ";while", "\nwhile").encode())  # fmt: skip
         terminal.until(lambda text: "it runs" in text)
         terminal.type(b"\x1a")
-        terminal.until(lambda text: "Stopped" in text)
+        terminal.until(lambda text: "Stopped" in text and text.rstrip().endswith("bash>"))
         terminal.type(b"fg\n")
-        terminal.until(lambda text: text.count("sigrec run") >= 2)
+        terminal.until(lambda text: "fg" in text and text.count("sigrec run") >= 3)
         terminal.type(b"\x03")
         terminal.until(
             lambda text: "ended by a KeyboardInterrupt that nobody caught: SIGINT, Ctrl-C" in text

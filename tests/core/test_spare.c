@@ -140,7 +140,7 @@ static void parent_and_child_count_apart(void) {
         const struct recording *first = process_recording();
         CHECK(first != mine);
         raise(SIGUSR1);
-        CHECK_EQ(process_adopt_spare(), 0); /* the same */
+        CHECK_EQ(process_adopt_spare(0, 0), 0); /* the same */
         CHECK(process_adopted() == first && process_recording() == first);
         CHECK(strstr(process_path(), ".sigrec"));
         raise(SIGUSR1);
@@ -168,13 +168,47 @@ static void parent_and_child_count_apart(void) {
 static void a_hook_takes_one_without_a_signal(void) {
     pid_t pid = fork();
     if (pid == 0) {
-        CHECK_EQ(process_adopt_spare(), 0);
+        CHECK_EQ(process_adopt_spare(0, 0), 0);
         raise(SIGTERM);
     }
     CHECK(WIFSIGNALED(wait_for(pid)));
     const struct recording_header *header = left_by(pid, "");
     CHECK(header && header->pid == pid);
     CHECK_EQ(entry(header, SIGTERM)->delivered, 1);
+}
+
+/* Whether its parent described it, or, after a while, it did that itself. */
+static void it_is_described_as_it_is(void) {
+    signal(SIGURG, SIG_IGN);
+    for (int round = 0; round < 2; round++) {
+        sigset_t some;
+        sigemptyset(&some);
+        sigaddset(&some, SIGUSR2);
+        sigprocmask(SIG_BLOCK, &some, NULL);
+        if (round)
+            usleep(1100000); /* what the parent said of itself is too old */
+        else
+            spare_describe();
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct owner own;
+            owner_describe(&own);
+            CHECK_EQ(process_adopt_spare(UINT64_C(1) << (SIGURG - 1), UINT64_C(1) << (SIGURG - 1)),
+                     0);
+            const struct recording *mine = process_recording();
+            CHECK_EQ(mine->header->start_ticks, own.start_ticks);
+            CHECK_EQ(mine->header->pid_namespace, own.pid_namespace);
+            CHECK(strcmp(mine->header->boot_id, own.boot_id) == 0);
+            CHECK_EQ(section(mine->header, SECTION_ARGV)->count, own.argv_size);
+            CHECK(memcmp((const char *)mine->header + section(mine->header, SECTION_ARGV)->offset,
+                         own.argv, own.argv_size) == 0);
+            CHECK(memcmp(mine->identity, &own.identity, sizeof own.identity) == 0);
+            _exit(0);
+        }
+        CHECK_EQ(wait_for(pid), 0);
+        sigprocmask(SIG_UNBLOCK, &some, NULL);
+    }
+    signal(SIGURG, SIG_DFL);
 }
 
 static void a_name_that_is_taken_is_left(void) {
@@ -198,7 +232,7 @@ static void a_child_of_a_child_has_its_own(void) {
         CHECK_EQ(recorded_of(8), 8);
         if (fork() == 0) { /* nor does one that was forked and has adopted share with its child */
             CHECK(process_recording() != mine);
-            CHECK_EQ(process_adopt_spare(), 0);
+            CHECK_EQ(process_adopt_spare(0, 0), 0);
             CHECK_EQ(recorded_of(1), 1);
             _exit(0);
         }
@@ -269,7 +303,7 @@ static void nothing_is_taken_where_it_is_forbidden(void) {
         filter_denied |= 1u << FILTERED_RENAME;
         raise(SIGUSR1);
         CHECK_EQ(process_recording()->ledger[SIGUSR1].delivered, 1);
-        CHECK_EQ(process_adopt_spare(), ENOENT);
+        CHECK_EQ(process_adopt_spare(0, 0), ENOENT);
         raise(SIGTERM);
     }
     CHECK(WIFSIGNALED(wait_for(pid)));
@@ -298,6 +332,7 @@ int main(void) {
     all_or_at_least_eight();
     parent_and_child_count_apart();
     a_hook_takes_one_without_a_signal();
+    it_is_described_as_it_is();
     a_name_that_is_taken_is_left();
     a_child_of_a_child_has_its_own();
     threads_may_fork();
