@@ -89,7 +89,8 @@ def start() -> int:
 
         _core.start(_adopt)
         if _core.adopted():  # before Python, by what was loaded with the program
-            _settings.published = os.getpid()
+            if not _core.path():
+                _settings.private = os.getpid()
             _leave_cleanly()
         atexit.register(_core.stop, END_S)
         atexit.register(_note_exception)
