@@ -26,6 +26,7 @@ from pathlib import Path
 
 import sigrec
 from sigrec import _core, compat
+from sigrec._recorder import publishing
 from sigrec._recorder.own import own_recording
 from tests.conftest import sigqueue
 
@@ -195,8 +196,24 @@ def other(signum, frame):
     calls[signum] += 1
 
 
+BEFORE = {"history": 16384, "queue": 16384}
+AFTER = {"history": 32, "queue": 64}
+
+
+def not_begun():
+    publishing.start()
+    vars(publishing._settings).update(BEFORE, started=False)
+
+
+def check_configured():
+    settings = vars(publishing._settings)
+    assert {name: settings[name] for name in BEFORE} in (BEFORE, AFTER), settings
+    settings.update(BEFORE, started=True)
+
+
 # What is there before the call, and the call.
 CALLS = {
+    "configure": (not_begun, lambda _: sigrec.configure(**AFTER)),
     "register": (None, lambda _: sigrec.register(A, handler)),
     "register, once more": (made_main, lambda _: sigrec.register(A, handler)),
     "register for the thread": (None, lambda _: sigrec.register(A, handler, deliver="thread")),
@@ -227,6 +244,8 @@ TOGETHER = ("SignalManager.close", "stream", "Stream.close", "Flag", "Flag.close
 
 def check_whole(name, made):
     """Whatever happened: what is registered is in place, and works; nothing else is."""
+    if name == "configure":
+        check_configured()
     registered = {n: _core.registered(n) for n in (A, B)}
     for n in (A, B):
         in_force = _core.in_place(n)
@@ -356,6 +375,7 @@ def bytecode(rounds):
 
 
 KINDS = {f.__name__: f for f in (close, cancel, register, interrupt, bytecode)}
+LIMITS = {"bytecode": 1800}  # seconds; not by rounds, which are bytecodes left out
 
 
 def main() -> int:
@@ -369,7 +389,7 @@ def main() -> int:
     for kind in arguments.kinds or KINDS:
         rounds = arguments.stride if kind == "bytecode" else arguments.rounds
         if arguments.here:
-            faulthandler.dump_traceback_later(60 + rounds / 5, exit=True)
+            faulthandler.dump_traceback_later(LIMITS.get(kind, 60 + rounds / 5), exit=True)
             warnings.simplefilter("ignore")
             print(f"{kind}: {KINDS[kind](rounds)}: nothing hung, nothing half changed", flush=True)
             continue
