@@ -5,9 +5,11 @@
 #include "proc.h"
 #include "text.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define USED (UINT64_C(1) << 63)
+#define CLAIMED (UINT64_C(1) << 48)
 #define PROBES 16
 
 static enum sender_kind kind_of(const struct event *event) {
@@ -22,10 +24,21 @@ static enum sender_kind kind_of(const struct event *event) {
     return event->signo == SIGCHLD && event->pid ? SENDER_CHILD : SENDER_KERNEL;
 }
 
+/* The pid is the sender's own word, and not the kernel's: rt_sigqueueinfo(2). */
+static bool claimed(const struct event *event) {
+#ifdef __linux__
+    return event->code < 0 && event->code != SI_TKILL;
+#else
+    (void)event;
+    return false;
+#endif
+}
+
 /* All children are one sender: a server's workers would fill the table. */
 static uint64_t key_of(const struct event *event) {
     enum sender_kind kind = kind_of(event);
-    return USED | (uint64_t)kind << 40 | (uint64_t)event->signo << 32 |
+    uint64_t word = kind == SENDER_PROCESS && claimed(event) ? CLAIMED : 0;
+    return USED | word | (uint64_t)kind << 40 | (uint64_t)event->signo << 32 |
            (kind == SENDER_PROCESS ? (uint32_t)event->pid : 0);
 }
 

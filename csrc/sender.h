@@ -16,7 +16,8 @@
 enum sender_kind { SENDER_PROCESS = 0, SENDER_KERNEL = 1, SENDER_TIMER = 2, SENDER_CHILD = 3 };
 
 struct sender_entry {
-    _Alignas(64) _Atomic uint64_t key; /* bit 63 | kind << 40 | signo << 32 | pid; 0: free */
+    _Alignas(64) _Atomic uint64_t
+        key; /* bit 63 | claimed << 48 | kind << 40 | signo << 32 | pid; 0: free */
     _Atomic uint64_t count;
     _Atomic uint64_t last_ns;  /* CLOCK_MONOTONIC of the newest */
     _Atomic uint32_t uid;      /* of the newest */

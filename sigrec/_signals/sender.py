@@ -6,6 +6,7 @@ from sigrec._signals.codes import (
     SI_KERNEL,
     SI_SIGIO,
     SI_TIMER,
+    SI_TKILL,
     SIGCHLD,
     TERMINAL_SIGNALS,
     TIMER_SIGNALS,
@@ -29,12 +30,19 @@ def sender_kind(signo: int, code: int, pid: int) -> str:
     return "process" if pid else "unknown"  # no process has pid 0: it is of another namespace
 
 
+def vouched(code: int) -> bool:
+    """Whether the kernel says who sent it. With another si_code than those of kill(2) and tgkill(2)
+    the sender itself does: rt_sigqueueinfo(2), which sigqueue(3) uses honestly."""
+    return code >= 0 or code == SI_TKILL
+
+
 class Sender:
-    """Who sent a signal. Immutable. Two are equal where ``kind``, ``pid`` and ``uid`` are."""
+    """Who sent a signal. Immutable. Two are equal where ``kind``, ``pid``, ``uid`` and ``vouched``
+    are."""
 
     __slots__ = ("_parts",)
 
-    _parts: tuple[str, int | None, int | None, str | None, list[str] | None]
+    _parts: tuple[str, int | None, int | None, str | None, list[str] | None, bool]
 
     def __init__(
         self,
@@ -43,8 +51,9 @@ class Sender:
         uid: int | None = None,
         comm: str | None = None,
         argv: list[str] | None = None,
+        vouched: bool = True,
     ) -> None:
-        object.__setattr__(self, "_parts", (kind, pid, uid, comm, argv))
+        object.__setattr__(self, "_parts", (kind, pid, uid, comm, argv, vouched))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Sender is immutable: {name!r} cannot be set")
@@ -83,6 +92,12 @@ class Sender:
         not to be trusted."""
         return self._parts[4]
 
+    @property
+    def vouched(self) -> bool | None:
+        """True: the kernel says that it is ``pid``. False: the sender says so itself (sigqueue(3),
+        rt_sigqueueinfo(2)), and may lie. None: nobody says so."""
+        return None if self.pid is None else self._parts[5]
+
     def to_dict(self) -> dict[str, Any]:
         """As it is in JSON."""
         from sigrec._text import json_text
@@ -92,6 +107,7 @@ class Sender:
             "pid": self.pid,
             "uid": self.uid,
             "user": self.user,
+            "vouched": self.vouched,
             "comm": None if self.comm is None else json_text(self.comm),
             "argv": None if self.argv is None else [json_text(part) for part in self.argv],
         }
@@ -107,7 +123,7 @@ class Sender:
             return None
 
     def _key(self) -> tuple[object, ...]:
-        return (self.kind, self.pid, self.uid)
+        return (self.kind, self.pid, self.uid, self.vouched)
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Sender) else NotImplemented
@@ -121,7 +137,8 @@ class Sender:
         if self.pid is None:
             return _IN_WORDS.get(self.kind, self.kind)
         who = f"{self.comm}, " if self.comm else ""
-        return f"{'child ' if self.kind == 'child' else ''}PID {self.pid} ({who}uid {self.uid})"
+        claims = "claimed " if self.vouched is False else ""
+        return f"{claims}{'child ' if self.kind == 'child' else ''}PID {self.pid} ({who}uid {self.uid})"
 
     def __repr__(self) -> str:
         return f"<Sender: {self}>"

@@ -11,7 +11,7 @@ from sigrec._signals.codes import (
     SI_TKILL,
     SIGCHLD,
 )
-from sigrec._signals.sender import Sender, sender_kind
+from sigrec._signals.sender import Sender, sender_kind, vouched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class SignalInfo:
             lives = process_at(pid, self.time_ns)
             if lives:
                 comm, argv = comm or lives[0], lives[1]
-        return Sender(kind, pid, uid, comm, argv)
+        return Sender(kind, pid, uid, comm, argv, vouched(code))
 
     def to_dict(self) -> dict[str, Any]:
         """By the names of its fields, with its sender and its time (RFC 3339, UTC), as it is in

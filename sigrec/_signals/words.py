@@ -12,7 +12,6 @@ from sigrec._signals.codes import (
     CLD_STOPPED,
     CLD_TRAPPED,
     FAULTS,
-    SI_TKILL,
     SIGSYS,
 )
 from sigrec._signals.names import name
@@ -98,12 +97,6 @@ def carried(info: SignalInfo) -> Iterator[str]:
         yield f"band {info.si_band:#x}"
     if info.si_errno:
         yield f"errno {info.si_errno}"
-
-
-def vouched(info: SignalInfo) -> bool:
-    """Whether the kernel says who sent it. With another si_code than those of kill(2) and tgkill(2)
-    the sender itself does: rt_sigqueueinfo(2), which sigqueue(3) uses honestly."""
-    return info.si_code >= 0 or info.si_code == SI_TKILL
 
 
 def ended_words(seen: Ended) -> str:

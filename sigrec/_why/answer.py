@@ -5,8 +5,7 @@ from __future__ import annotations
 from sigrec._proc import process
 from sigrec._signals.fields import VERSION as EVENT_VERSION
 from sigrec._signals.fields import Senders
-from sigrec._signals.sender import Sender
-from sigrec._signals.words import vouched
+from sigrec._signals.sender import Sender, vouched
 from sigrec._text import json_text
 from sigrec._times import rfc3339
 from sigrec._why.cause import Cause, cause, event_of, find, is_keyboard_interrupt
@@ -94,7 +93,11 @@ class Answer:
         known = {**sender.to_dict(), "parent": None}
         if self.event is None:
             return known
-        if sender.kind == "process" and sender.pid == self.recording.pid and vouched(self.event):
+        if (
+            sender.kind == "process"
+            and sender.pid == self.recording.pid
+            and vouched(self.event.si_code)
+        ):
             argv = [json_text(part) for part in self.recording.argv]
             return {**known, "kind": "itself", "argv": argv}
         if sender.argv is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sigrec._signals.codes import CLD_EXITED
-from sigrec._signals.words import CHILD_ENDED, ended_words, vouched
+from sigrec._signals.sender import vouched
+from sigrec._signals.words import CHILD_ENDED, ended_words
 from sigrec._text import printable
 from sigrec._times import rfc3339
 from sigrec._tuples import NamedTuple
@@ -62,7 +63,7 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
         yield own("it ends without a signal and without an exit")
     if event is not None:
         says = f"{event.signal_name} came from {printable(str(event.sender))}"
-        yield own(says) if vouched(event) else own(f"{says}, as its sender said", "told")
+        yield own(says) if vouched(event.si_code) else own(f"{says}, as its sender said", "told")
     for says in explaining(recording, found, event):
         yield own(says)
 

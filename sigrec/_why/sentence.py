@@ -14,6 +14,7 @@ from sigrec._proc.process import start_ticks, stat_fields
 from sigrec._reader import places
 from sigrec._signals.codes import CLD_EXITED, SI_KERNEL, SI_TKILL, SI_USER
 from sigrec._signals.names import name
+from sigrec._signals.sender import vouched
 from sigrec._signals.words import (
     BY_ANOTHER,
     BY_ITSELF,
@@ -24,7 +25,6 @@ from sigrec._signals.words import (
     KEYS,
     MEANS,
     ended_words,
-    vouched,
 )
 from sigrec._text import printable, shortened
 from sigrec._times import local_time, rounded_duration, utc
@@ -328,14 +328,14 @@ class _Why:
                 return f", a fault{at}{f' ({fault})' if fault else ''}"
             meaning = MEANS.get(signum)
             return f", from {sender}{f' ({meaning})' if meaning else ''}"
-        if sender.kind == "process" and sender.pid == self.recording.pid and vouched(info):
+        if sender.kind == "process" and sender.pid == self.recording.pid and vouched(code):
             meaning = BY_ITSELF.get(signum) if code in (SI_USER, SI_TKILL) else None
             return f", sent by itself{f' ({meaning})' if meaning else ''}"
         return f", sent by {self._sender(info)}"
 
     def _sender(self, info: SignalInfo) -> str:
         sender = info.sender
-        claims = "" if vouched(info) else "a process that says it is "
+        claims = "" if vouched(info.si_code) else "a process that says it is "
         if sender.pid == self.recording.pid:
             return f"{claims}itself"
         if sender.pid is None:

@@ -389,3 +389,35 @@ def test_times_are_those_of_the_events(tmp_path):
     done = cli("stats", example().write(tmp_path / "a.sigrec"), TZ="Asia/Tokyo")
     assert b"12:04:06" in done.stdout
     assert REALTIME % 10**9 == 6000
+
+
+def test_a_pid_that_is_the_senders_word_is_not_told_as_known(child, only_here):
+    """Of kill() the kernel says who sent it; of sigqueue() the sender itself does, and may lie."""
+    p = child(
+        """
+        import ctypes, struct
+        sigrec.register(RT, lambda s, f: None)
+        if not os.fork():
+            siginfo = struct.pack("=iiiiiiQ", RT, 0, -1, 0, os.getppid(), 0, 0).ljust(128, b"\\0")
+            ctypes.CDLL(None).syscall(SYS_rt_sigqueueinfo, os.getppid(), RT, siginfo)  # in its parent's name
+            os._exit(0)
+        os.wait()
+        os.kill(os.getpid(), RT)
+        settle(RT)
+        say("ready")
+        hear()
+        """.replace("SYS_rt_sigqueueinfo", {"x86_64": "129"}.get(os.uname().machine, "138"))
+    )
+    p.line()
+    name = open(f"/proc/{p.pid}/comm").read().strip()
+    (process,) = json.loads(cli("stats", p.pid, "--json").stdout)["processes"]
+    (stats,) = process["signals"]
+    told = sorted((s["vouched"], s["pid"], s["count"]) for s in stats["senders"])
+    assert told == [(False, p.pid, 1), (True, p.pid, 1)]
+    known = f"PID {p.pid} ({name}, uid {os.getuid()})"
+    told = cli("stats", p.pid).stdout.decode()
+    assert f"claimed PID {p.pid} ({name}, uid 0) × 1" in told and f" {known} × 1" in told
+    forged, real = cli("tail", "-n", "all", p.pid).stdout.decode().splitlines()[-2:]
+    assert f"  claimed PID {p.pid} (" in forged and f"  {known}" in real, (forged, real)
+    p.tell()
+    p.end()

@@ -72,7 +72,7 @@ def test_the_newest_in_words(child, command):
     assert re.fullmatch(rf"{time}SIGCHLD +#0 +child PID \d+ .*  exit status 3", exited)
     assert re.fullmatch(rf"{time}SIGCHLD +#1 +child PID \d+ .*  killed by SIGKILL", killed)
     assert re.fullmatch(rf"{time}SIGUSR1 +#0 +PID {p.pid} .*  thread {tid}", thread)
-    assert re.fullmatch(rf"{time}SIGRTMIN\+2 +#0 +{me}  value -7", queued)
+    assert re.fullmatch(rf"{time}SIGRTMIN\+2 +#0 +claimed {me}  value -7", queued)
     assert max(map(len, out.splitlines())) <= 80
 
 

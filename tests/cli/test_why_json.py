@@ -18,7 +18,7 @@ WAIT = "import signal, os; os.write(1, b'ready\\n')\nwhile True: signal.pause()"
 
 KEYS = {"version", "pid", "host", "argv", "state", "sentence", "time", "cause", "sender", "evidence", "before"}  # fmt: skip
 CAUSE = {"kind", "signal", "status", "exception", "oom", "program"}
-SENDER = {"kind", "pid", "uid", "user", "comm", "argv", "parent"}
+SENDER = {"kind", "pid", "uid", "user", "comm", "argv", "vouched", "parent"}
 
 
 @pytest.fixture

@@ -32,10 +32,13 @@ static struct sender_entry *add(struct sender_entry *to, int signum, int code, i
 
 static void one_entry_for_each_sender_and_signal(void) {
     struct sender_entry *entry = add(table, SIGUSR1, SI_USER, 77);
-    CHECK(entry && add(table, SIGUSR1, SI_QUEUE, 77) == entry);
+    CHECK(entry && add(table, SIGUSR1, SI_TKILL, 77) == entry);
     CHECK_EQ(entry->count, 2);
-    CHECK_EQ(entry->code, (uint32_t)SI_QUEUE); /* of the newest */
+    CHECK_EQ(entry->code, (uint32_t)SI_TKILL); /* of the newest */
     CHECK_EQ(entry->key, UINT64_C(1) << 63 | (uint64_t)SIGUSR1 << 32 | 77);
+    struct sender_entry *says_so = add(table, SIGUSR1, SI_QUEUE, 77); /* and may be another */
+    CHECK(says_so && says_so != entry && add(table, SIGUSR1, SI_MESGQ, 77) == says_so);
+    CHECK_EQ(says_so->key, entry->key | UINT64_C(1) << 48);
     CHECK(add(table, SIGUSR2, SI_USER, 77) != entry);
     CHECK(add(table, SIGUSR1, SI_USER, 78) != entry);
     struct sender_entry *timer = add(table, SIGALRM, SI_TIMER, 3); /* its pid is a timer's id */

@@ -48,7 +48,10 @@ def test_jsonl_has_each_event_with_the_fields_of_signal_info(target):
         for field in (*FIELDS, "ordinal", "tid", "time_ns", "monotonic_ns"):
             assert line[field] == getattr(info, field), field
         assert line["time"] == info.time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        sender = {key: getattr(info.sender, key) for key in ("kind", "pid", "uid", "user", "comm")}
+        sender = {
+            key: getattr(info.sender, key)
+            for key in ("kind", "pid", "uid", "user", "vouched", "comm")
+        }
         sender["argv"] = [  # no lone surrogates, which JSON readers refuse
             part.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             for part in info.sender.argv
