@@ -57,6 +57,7 @@ class Recording:
         self._history = History(source, header)
         self._sent = Sent(source, header, self._here)
         self._identity = identity(source, header)
+        self._over: str | None = None  # its state, once that is the last
         self._dispositions = Dispositions(source, header, self._identity, self._here)
 
     # --- the header ----------------------------------------------------------------
@@ -125,7 +126,13 @@ class Recording:
         program was exec'ed); ``"ended"`` (gone in another way: a signal, os._exit, or without a
         word); ``"unknown"`` (another PID namespace or machine, or not ours to see).
         """
-        return state.state(self._source, self._header)
+        if self._over is not None and not self._source.closed:
+            return self._over
+        found = state.state(self._source, self._header)
+        # Whoever is gone here stays so. (What is not to be seen may only have been about to end.)
+        if found in ("replaced", "ended") and self._pid_here() is not None:
+            self._over = found
+        return found
 
     def _is_of_this_machine(self) -> bool | None:
         """None: that is not known."""

@@ -53,6 +53,10 @@ class Source:
     def bad(self, why: str) -> RecordingError:
         return RecordingError(f"{self.path or 'this process'}: {why}")
 
+    @property
+    def closed(self) -> bool:
+        return self._read is closed
+
     def close(self) -> None:
         if self._descriptor is not None:
             self.fd = -1

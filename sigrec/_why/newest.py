@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 
 from sigrec._errors import NoRecordingError
 from sigrec._reader import index, places
@@ -66,7 +67,8 @@ def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
         info = recording.signals[what.signal or 0].last
         if info is not None:
             return info.time_ns
-    return next((ns for ns in begun if ns > recording._seen_ns), math.inf)
+    at = bisect_right(begun, recording._seen_ns)
+    return begun[at] if at < len(begun) else math.inf
 
 
 def successor(recording: Recording, among: list[Recording] | None = None) -> Recording | None:

@@ -35,18 +35,19 @@ class Parents:
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
-        self._told: dict[str, _OfPid] = {}  # by a recording's path: what its process was told
+        # By the list that Recordings keeps of a directory.
+        self._told: dict[int, dict[int, list[tuple[Recording, list[ChildTold]]]]] = {}
 
     def told_of(self, child: Recording) -> Told | None:
-        others = self._recordings.beside(child.path) if child.path else []
-        lived = life(child, others)
+        if not child.path:
+            return None
+        lived = life(child, self._recordings.of_pid(child.path, child.pid))
         if lived is None:
             return None
         stats = child.signals.values()
         last_ns = max((s.last.monotonic_ns for s in stats if s.last), default=lived.began_ns)
-        for parent in others:
-            changes = self._changes(parent).get(child.pid, ())
-            if not changes or not may_speak_of(parent, child) or not _can_be_parent(parent, child):
+        for parent, changes in self._who_was_told(child.path).get(child.pid, ()):
+            if not may_speak_of(parent, child) or not _can_be_parent(parent, child):
                 continue
             stop = None
             for info in changes:
@@ -60,15 +61,19 @@ class Parents:
                     stop = info if info.code == CLD_STOPPED else None
         return None
 
-    def _changes(self, parent: Recording) -> _OfPid:
-        path = parent.path or ""
-        if path not in self._told:
-            self._told[path] = {}
-            try:
-                self._told[path] = self._read(parent)
-            except RecordingError:
-                pass  # cut short just now
-        return self._told[path]
+    def _who_was_told(self, path: str) -> dict[int, list[tuple[Recording, list[ChildTold]]]]:
+        """By a child's PID, of the recordings beside that one."""
+        others = self._recordings.beside(path)
+        if id(others) not in self._told:
+            told = self._told[id(others)] = {}
+            for parent in others:
+                try:
+                    changes = self._read(parent)
+                except RecordingError:
+                    continue  # cut short just now
+                for pid, of_pid in changes.items():
+                    told.setdefault(pid, []).append((parent, of_pid))
+        return self._told[id(others)]
 
     @staticmethod
     def _read(parent: Recording) -> _OfPid:

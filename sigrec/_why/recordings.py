@@ -22,6 +22,7 @@ class Recordings:
             os.path.abspath(one.path): one for one in opened if one.path
         }
         self._in: dict[str, list[Recording]] = {}
+        self._of_pid: dict[str, dict[int, list[Recording]]] = {}
 
     @cached_property
     def _ours(self) -> list[str]:
@@ -35,6 +36,16 @@ class Recordings:
             paths = dict.fromkeys([*self._ours, *places.beside(path), os.path.abspath(path)])
             self._in[directory] = [one for one in map(self._at, paths) if one is not None]
         return self._in[directory]
+
+    def of_pid(self, path: str, pid: int) -> list[Recording]:
+        """Of those the ones of that PID."""
+        directory = os.path.dirname(os.path.abspath(path))
+        if directory not in self._of_pid:
+            by_pid: dict[int, list[Recording]] = {}
+            for one in self.beside(path):
+                by_pid.setdefault(one.pid, []).append(one)
+            self._of_pid[directory] = by_pid
+        return self._of_pid[directory].get(pid, [])
 
     def _at(self, path: str) -> Recording | None:
         if path not in self._open:

@@ -27,7 +27,8 @@ class Senders:
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
-        self._read: dict[str, list[SentSignal]] = {}  # by path
+        # By the list that Recordings keeps of a directory.
+        self._of: dict[int, list[tuple[Recording, list[SentSignal]]]] = {}
 
     def sent_by(self, victim: Recording, signum: int, until_ns: int | None = None) -> SentBy | None:
         """The first that sent the signal to that process while it lived, and was not refused; None:
@@ -44,26 +45,32 @@ class Senders:
         return max(found, key=_when, default=None)
 
     def _to(self, victim: Recording, until_ns: int | None) -> Iterator[SentBy]:
-        others = self._recordings.beside(victim.path) if victim.path else []
-        lived = life(victim, others)
+        if not victim.path:
+            return
+        lived = life(victim, self._recordings.of_pid(victim.path, victim.pid))
         if lived is None:
             return
-        for other in others:
+        for other, endings in self._who_sent(victim.path):
             if may_speak_of(other, victim):
-                for one in self._endings(other):
+                for one in endings:
                     after = until_ns is not None and one.monotonic_ns > until_ns
                     if lived.has(one.monotonic_ns) and not after and _reaches(one, other, victim):
                         yield SentBy(other, one)
 
-    def _endings(self, other: Recording) -> list[SentSignal]:
-        path = other.path or ""
-        if path not in self._read:
-            self._read[path] = []
-            try:
-                self._read[path] = other._sent.signals(endings_only=True)
-            except RecordingError:
-                pass  # cut short just now
-        return self._read[path]
+    def _who_sent(self, path: str) -> list[tuple[Recording, list[SentSignal]]]:
+        """Of the recordings beside that one those that sent any, which most did not."""
+        others = self._recordings.beside(path)
+        if id(others) not in self._of:
+            found = ((other, self._endings(other)) for other in others)
+            self._of[id(others)] = [(other, endings) for other, endings in found if endings]
+        return self._of[id(others)]
+
+    @staticmethod
+    def _endings(other: Recording) -> list[SentSignal]:
+        try:
+            return other._sent.signals(endings_only=True)
+        except RecordingError:
+            return []  # cut short just now
 
 
 def _when(one: SentBy) -> int:

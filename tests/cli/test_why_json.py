@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
+from sigrec._proc import host
+from sigrec._why import joining, parents, senders
 from sigrec.cli import main
-from tests.conftest import wait_until
+from tests.conftest import file_name, wait_until
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
 
 SECOND = 10**9
@@ -239,3 +241,22 @@ def test_what_its_sender_recorded(ask):
     mine = open("/proc/self/comm").read().strip()
     assert sender["parent"] == {"pid": ME, "comm": mine}
     assert sources(answer) == [("recording", "seen"), ("parent", "told"), ("sender", "seen")]
+
+
+def test_each_recording_is_compared_with_few_others(run_directory, capsys, monkeypatch):
+    """However many there are: with those of its PID, and with those who sent or were told something."""
+    from sigrec._reader import places
+
+    monkeypatch.setattr(places, "directories", lambda: [str(run_directory)])
+    monkeypatch.setattr(places, "of_others", list)
+    pairs = []
+    real = joining.may_speak_of
+    for module in (joining, parents, senders):
+        monkeypatch.setattr(module, "may_speak_of", lambda a, b: pairs.append(a) or real(a, b))
+    for n in range(40):
+        built = RecordingBuilder(pid=4_000_000 + n)
+        built.set(boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace())
+        built.write(run_directory / file_name(4_000_000 + n))
+    assert main(["why", "--all"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 40
+    assert len(pairs) <= 4 * 40
