@@ -56,11 +56,6 @@ compiled = {
 library = Extension(
     "sigrec.libsigrec", CORE, **compiled, extra_link_args=[*link_args, *only_the_core]
 )
-# What Cython makes is half as large with -Os, and calls a handler as fast.
-compiled["extra_compile_args"] = [*compile_args, "-Os"]
-binding = Extension(
-    "sigrec._core", ["sigrec/_core.pyx", *BINDING], **compiled, extra_link_args=link_args
-)
 # For LD_PRELOAD, which Linux's dynamic linker has. It has the whole core in it: one file more to
 # look for and to map would be a third of what a short program costs.
 preload = Extension(
@@ -68,6 +63,11 @@ preload = Extension(
     [*CORE, *PRELOAD],
     **compiled,
     extra_link_args=[*link_args, *only_the_core, "-Wl,-soname,libsigrec-preload.so"],
+)
+# What Cython makes is half as large with -Os, and calls a handler as fast.
+compiled["extra_compile_args"] = [*compile_args, "-Os"]
+binding = Extension(
+    "sigrec._core", ["sigrec/_core.pyx", *BINDING], **compiled, extra_link_args=link_args
 )
 libraries = [library, preload] if sys.platform == "linux" else [library]
 

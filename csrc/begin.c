@@ -75,10 +75,12 @@ int begin(void) {
     if (named && strlen(named) < sizeof file)
         options.file = strcpy(file, named);
     bool children = is_on("SIGREC_CHILDREN");
-    if (children)
+    if (children) {
         environment_forget_one(environ, "SIGREC_RECORDING"); /* it is ours */
-    else
+    } else {
+        environment_note(environ);
         environment_forget(environ);
+    }
     int error = process_start();
     if (!error) {
         handler_start();

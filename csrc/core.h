@@ -24,6 +24,7 @@
 #include "send.h"
 #include "sigbus.h"
 #include "spare.h"
+#include "target.h"
 #include "timer.h"
 #include "trip.h"
 #include "wake.h"
@@ -74,6 +75,7 @@
     F(process_fold)                                                                                \
     F(process_go_private)                                                                          \
     F(process_handled)                                                                             \
+    F(process_keep)                                                                                \
     F(process_keep_spares)                                                                         \
     F(process_path)                                                                                \
     F(process_pid)                                                                                 \
@@ -99,6 +101,8 @@
     F(sigbus_give_back)                                                                            \
     F(sigbus_take)                                                                                 \
     F(spare_describe)                                                                              \
+    F(target_of)                                                                                   \
+    F(target_reason)                                                                               \
     F(timer_discard)                                                                               \
     F(timer_end)                                                                                   \
     F(timer_expired)                                                                               \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "environment.h"
 
+#include "text.h"
+
 #include <string.h>
 
 static const char *const ours[] = {"SIGREC_CHILDREN", "SIGREC_RECORDING", "SIGREC_KEEP"};
@@ -90,6 +92,54 @@ char **environment_without(char *const environment[], void *room) {
     *at = NULL;
     return to;
 }
+
+/* --- for the next program of this process --------------------------------------------- */
+
+static char noted_library[4096], noted_keep[48]; /* "SIGREC_KEEP=4242" */
+
+void environment_note(char *const environment[]) {
+    size_t size;
+    const char *library = environment_library(environment, &size);
+    if (!library || size >= sizeof noted_library)
+        return;
+    memcpy(noted_library, library, size);
+    for (; *environment; environment++)
+        if (value_of(*environment, "SIGREC_KEEP") && strlen(*environment) < sizeof noted_keep)
+            strcpy(noted_keep, *environment);
+}
+
+const char *environment_noted(void) { return *noted_library ? noted_library : NULL; }
+
+size_t environment_room_with(char *const environment[]) {
+    size_t room = 3 * sizeof *environment + sizeof "LD_PRELOAD= " + strlen(noted_library);
+    for (; environment && *environment; environment++) {
+        const char *list = value_of(*environment, "LD_PRELOAD");
+        room += sizeof *environment + (list ? strlen(list) : 0);
+    }
+    return room;
+}
+
+char **environment_with(char *const environment[], void *room) {
+    char **to = room, **at = to;
+    const char *others = "";
+    for (; environment && *environment; environment++) {
+        const char *list = value_of(*environment, "LD_PRELOAD");
+        if (list)
+            others = list; /* the first is meant: getenv(3) */
+        else
+            *at++ = *environment;
+    }
+    if (*noted_keep)
+        *at++ = noted_keep;
+    char *text = (char *)(at + 2);
+    *at++ = text;
+    *at = NULL;
+    text = text_put(text_put(text, "LD_PRELOAD="), others);
+    text_put(text_put(text, *others ? " " : ""), noted_library);
+    return to;
+}
+
+/* --------------------------------------------------------------------------------------- */
 
 void environment_forget(char **environment) {
     char **to = environment;

@@ -25,6 +25,18 @@ size_t environment_room(char *const environment[]);
 /* Any context. The same without what is ours, made in that room, which may not move. */
 char **environment_without(char *const environment[], void *room);
 
+/* Interpreter context, before the program begins, and before it is forgotten: notes what is
+ * ours, for what this process may become by exec. */
+void environment_note(char *const environment[]);
+
+/* Any context. What was noted: the library's path; NULL: nothing. */
+const char *environment_noted(void);
+
+/* Any context. How much room environment_with needs, and the environment with what was noted,
+ * made in that room, which may not move. */
+size_t environment_room_with(char *const environment[]);
+char **environment_with(char *const environment[], void *room);
+
 /* Interpreter context, before the program begins: takes that out of its own environment, where it
  * stands: main() has been given it. */
 void environment_forget(char **environment);

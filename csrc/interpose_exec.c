@@ -22,36 +22,51 @@
 
 #ifdef __linux__
 
-#define ROOM (128 * 1024) /* of the stack, for an environment without what is ours */
+#define ROOM (128 * 1024) /* of the stack, for an environment that is changed */
 
 /* --- with which environment ---------------------------------------------------------- */
 
-/* How much room without_ours needs; 0: the environment is right as it is. file: NULL: it is fd. */
-static size_t room_for(const char *file, int fd, char *const environment[]) {
-    size_t size;
-    const char *library = environment_library(environment, &size);
-    if (!library)
-        return 0;
-    enum target target = file ? target_of(file, library, size) : target_of_fd(fd, library, size);
-    /* That it is no ELF file is the C library's or a shell's business: they run sh(1). */
-    if (target == TARGET_FINE || target == TARGET_NO_ELF)
-        return 0;
-    size_t room = environment_room(environment);
-    return room <= ROOM ? room : 0;
+struct change {
+    enum { AS_IT_IS, WITHOUT_OURS, WITH_OURS } kind;
+    size_t room;
+};
+
+static enum target look(const char *file, int fd, const char *library, size_t size) {
+    return file ? target_of(file, library, size) : target_of_fd(fd, library, size);
 }
 
-static char *const *without_ours(char *const environment[], size_t room, void *space) {
-    return room ? environment_without(environment, space) : environment;
+/* file: NULL: it is fd. in_place: it takes this process's place, which is recorded although its
+ * children are not. */
+static struct change change_for(const char *file, int fd, char *const environment[],
+                                bool in_place) {
+    struct change change = {AS_IT_IS, 0};
+    size_t size;
+    const char *library = environment_library(environment, &size);
+    if (library) {
+        /* That it is no ELF file is the C library's or a shell's business: they run sh(1). */
+        enum target target = look(file, fd, library, size);
+        if (target != TARGET_FINE && target != TARGET_NO_ELF)
+            change = (struct change){WITHOUT_OURS, environment_room(environment)};
+    } else if (in_place && (library = environment_noted()) && process_is_first()) {
+        if (look(file, fd, library, strlen(library)) == TARGET_FINE)
+            change = (struct change){WITH_OURS, environment_room_with(environment)};
+    }
+    return change.room <= ROOM ? change : (struct change){AS_IT_IS, 0};
+}
+
+static char *const *changed(char *const environment[], struct change change, void *space) {
+    switch (change.kind) {
+    case WITHOUT_OURS: return environment_without(environment, space);
+    case WITH_OURS: return environment_with(environment, space);
+    default: return environment;
+    }
 }
 
 /* Where it is found by PATH. */
-static size_t room_by_search(const char *file, char *const environment[]) {
+static struct change change_by_search(const char *file, char *const environment[], bool in_place) {
     char path[4096];
-    size_t size;
-    if (!file || !environment_library(environment, &size))
-        return 0;
-    const char *found = target_search(file, path);
-    return found ? room_for(found, -1, environment) : 0;
+    const char *found = file ? target_search(file, path) : NULL;
+    return found ? change_for(found, -1, environment, in_place) : (struct change){AS_IT_IS, 0};
 }
 
 /* --- exec ------------------------------------------------------------------------------ */
@@ -78,9 +93,9 @@ static int exec_failed(int result) {
 }
 
 static int our_execve(const char *path, char *const argv[], char *const environment[]) {
-    size_t room = room_for(path, -1, environment);
-    char *space[room / sizeof(char *) + 1];
-    char *const *passed = without_ours(environment, room, space);
+    struct change change = change_for(path, -1, environment, true);
+    char *space[change.room / sizeof(char *) + 1];
+    char *const *passed = changed(environment, change, space);
     before_exec(path);
     return exec_failed(execve(path, argv, passed));
 }
@@ -90,9 +105,9 @@ static int our_execv(const char *path, char *const argv[]) {
 }
 
 static int our_execvpe(const char *file, char *const argv[], char *const environment[]) {
-    size_t room = room_by_search(file, environment);
-    char *space[room / sizeof(char *) + 1];
-    char *const *passed = without_ours(environment, room, space);
+    struct change change = change_by_search(file, environment, true);
+    char *space[change.room / sizeof(char *) + 1];
+    char *const *passed = changed(environment, change, space);
     before_exec(file);
     return exec_failed(execvpe(file, argv, passed));
 }
@@ -102,9 +117,9 @@ static int our_execvp(const char *file, char *const argv[]) {
 }
 
 static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
-    size_t room = room_for(NULL, fd, environment);
-    char *space[room / sizeof(char *) + 1];
-    char *const *passed = without_ours(environment, room, space);
+    struct change change = change_for(NULL, fd, environment, true);
+    char *space[change.room / sizeof(char *) + 1];
+    char *const *passed = changed(environment, change, space);
     before_exec(argv && argv[0] ? argv[0] : "");
     return exec_failed(fexecve(fd, argv, passed));
 }
@@ -156,19 +171,17 @@ static int our_execle(const char *path, const char *first, ...) {
 static int our_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                            const posix_spawnattr_t *attributes, char *const argv[],
                            char *const environment[]) {
-    size_t room = room_for(path, -1, environment);
-    char *space[room / sizeof(char *) + 1];
-    return posix_spawn(pid, path, actions, attributes, argv,
-                       without_ours(environment, room, space));
+    struct change change = change_for(path, -1, environment, false);
+    char *space[change.room / sizeof(char *) + 1];
+    return posix_spawn(pid, path, actions, attributes, argv, changed(environment, change, space));
 }
 
 static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                             const posix_spawnattr_t *attributes, char *const argv[],
                             char *const environment[]) {
-    size_t room = room_by_search(file, environment);
-    char *space[room / sizeof(char *) + 1];
-    return posix_spawnp(pid, file, actions, attributes, argv,
-                        without_ours(environment, room, space));
+    struct change change = change_by_search(file, environment, false);
+    char *space[change.room / sizeof(char *) + 1];
+    return posix_spawnp(pid, file, actions, attributes, argv, changed(environment, change, space));
 }
 
 #define OF(function) (void (*)(void))(function)

@@ -41,7 +41,7 @@ static struct {
 /* Of the process that made that. */
 static struct owner owner;
 
-static bool short_lived; /* process_is_short_lived() */
+static int32_t short_lived; /* the pid of who called process_is_short_lived(), or 0 */
 
 static _Atomic(void (*)(void)) guard;
 
@@ -404,4 +404,8 @@ void process_exit_at_once(int status) {
         remove_file(own);
 }
 
-void process_is_short_lived(void) { short_lived = true; }
+void process_keep(void) { file.keep = true; }
+
+void process_is_short_lived(void) { short_lived = process_pid(); }
+
+bool process_is_first(void) { return short_lived && short_lived == getpid(); }

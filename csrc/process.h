@@ -78,9 +78,15 @@ int process_keep_spares(const char *directory, bool keep, uint64_t capacity);
  * exception or with a status other than 0, or got a signal that asked it to end. */
 void process_say_goodbye(void);
 
+/* Interpreter context. The recording that there is stays after a clean exit. */
+void process_keep(void);
+
 /* Interpreter context, once. The program and its children may be many and of short life: of one
  * that calls _exit(0) no file is left either. */
 void process_is_short_lived(void);
+
+/* Any context. Whether it is the process that called that, and no child of it. */
+bool process_is_first(void);
 
 /* Any context. It is about to call _exit(2). */
 void process_exit_at_once(int status);

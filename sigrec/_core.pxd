@@ -76,6 +76,7 @@ cdef extern from "process.h" nogil:
     int process_adopt_spare "core->process_adopt_spare"(uint64_t ignored, uint64_t known)
     int process_keep_spares "core->process_keep_spares"(const char *directory, bint keep,
                                                         uint64_t capacity)
+    void process_keep "core->process_keep"()
     void process_fold "core->process_fold"()
     void process_say_goodbye "core->process_say_goodbye"()
     void process_handled "core->process_handled"(int signum, uint64_t n)
@@ -148,6 +149,12 @@ cdef extern from "passive.h" nogil:
     bint passive_records "core->passive_records"(int signum)
     uint64_t passive_ignored "core->passive_ignored"(uint64_t *known)
     void passive_as_init "core->passive_as_init"(int32_t pid)
+
+cdef extern from "target.h" nogil:
+    ctypedef enum target_kind "enum target":
+        TARGET_UNREADABLE
+    target_kind target_of "core->target_of"(const char *path, const char *library, size_t size)
+    const char *target_reason "core->target_reason"(target_kind target)
 
 cdef extern from "begin.h" nogil:
     bint begun "core->begun"()

@@ -744,6 +744,17 @@ def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:
     check(process_keep_spares(directory, keep, capacity))
 
 
+def keep() -> None:
+    """The recording that there is stays after a clean exit."""
+    process_keep()
+
+
+def unrecordable(bytes path, bytes library) -> str | None:
+    """Why that program cannot be recorded by that library, to go on "it"; None: it can."""
+    cdef const char *reason = target_reason(target_of(path, library, len(library)))
+    return None if reason is NULL else reason.decode()
+
+
 def adopt_spare() -> bool:
     """Counts in such a recording, if there is one."""
     cdef uint64_t known = 0, ignored = passive_ignored(&known)

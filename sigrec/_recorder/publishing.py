@@ -126,7 +126,7 @@ def _adopt() -> None:
         if reason is not None:
             notes.append(reason)
         elif _publish(named, True, notes):
-            _point_to(named)
+            point_to(named)
             return
     for directory in places.candidates():
         reason = places.prepare(directory)
@@ -204,7 +204,7 @@ def _publish(path: str, named_by_user: bool, notes: list[str]) -> bool:
     return True
 
 
-def _point_to(path: str) -> None:
+def point_to(path: str) -> None:
     """A link to it, where readers look for what has that PID."""
     for directory in places.candidates():
         if places.prepare(directory) is None:

@@ -41,12 +41,13 @@ def begin(options: dict[str, Any]) -> None:
         else:
             os.environ["PYTHONPATH"] = options["path"]
 
+    from sigrec import _core
     from sigrec._recorder import publishing, record
 
     if options["init"] == os.getpid():
-        from sigrec import _core
-
         _core.stand_for_init(os.getpid())
     publishing.configure(recording=options["output"])
     publishing.keep()
+    if _core.adopted():  # by what was loaded with this Python
+        _core.keep()
     record.begin((), options["children"], from_start=True)

@@ -25,7 +25,7 @@ VERBS = {
     "stats": "counters and senders of a process, a file, or all processes of this user",
     "why": "one sentence: what ended a process, who sent that, when",
     "tail": "events as they come, one line each",
-    "run": "run a Python program, unchanged, and record its signals",
+    "run": "run a program, unchanged, and record its signals",
     "export": "a recording as JSON Lines, CSV, a trace for Perfetto, or a page",
     "doctor": "what works on this machine, and what to do about what does not",
     "demo": "floods a process of its own for two seconds, and shows sigrec beside `signal`",

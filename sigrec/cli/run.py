@@ -1,13 +1,16 @@
-"""Run a Python program and record its signals. The program needs no change, and
-its behaviour does not change.
+"""Run a program and record its signals. The program needs no change, and its
+behaviour does not change.
 
   sigrec run server.py --port 8000       a script
   sigrec run -m http.server 8000         a module, as python -m
   sigrec run -c 'import time; ...'       code, as python -c
   sigrec run -o web.sigrec server.py     the recording in a file of your own;
                                          the one before is kept as web.sigrec.1
-  sigrec run --children -m gunicorn app  also the Python programs that it
-                                         starts
+  sigrec run redis-server --port 7000    any other program that is linked
+                                         dynamically
+  sigrec run --children make -j4         also what it starts, in any language
+  sigrec run --strict ./program          not at all, if it cannot be recorded;
+                                         else that is said, and it runs
   sigrec run --report server.py          say on stderr how it ended, once it
                                          has; --report=FILE: add that to a file
 
@@ -24,12 +27,16 @@ import sys
 
 from sigrec._errors import SigrecError
 from sigrec._recorder.retention import in_the_way
+from sigrec._text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-USAGE = "sigrec run [-o FILE] [--children] [--report[=FILE]] [-m MODULE | -c CODE | SCRIPT] ARGS..."
+USAGE = (
+    "sigrec run [-o FILE] [--children] [--report[=FILE]] [--strict] "
+    "[-m MODULE | -c CODE | SCRIPT | PROGRAM] ARGS..."
+)
 _ON_STDERR = ""  # --report
 
 
@@ -39,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--children",
         action="store_true",
-        help="record the Python programs that it starts or forks, each in a recording of its own",
+        help="record what it starts or forks, too, each in a recording of its own",
     )
     parser.add_argument(
         "--report",
@@ -50,11 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parse = parser.parse_known_args
     vars(parser)["parse_known_args"] = lambda args=None, of=None: parse(_with_equals(args), of)
+    parser.add_argument("--strict", action="store_true", help="do not run what cannot be recorded")
     # Whatever comes after one of these is the program's.
     rest = argparse.REMAINDER
     parser.add_argument("-m", nargs=rest, metavar="MODULE ARGS", help="run a module, as python -m")
     parser.add_argument("-c", nargs=rest, metavar="CODE ARGS", help="run code, as python -c")
-    parser.add_argument("script", nargs=rest, metavar="SCRIPT ARGS", help="run a script")
+    parser.add_argument(
+        "script", nargs=rest, metavar="SCRIPT ARGS", help="run a Python script, or any program"
+    )
     parser.set_defaults(usage_error=parser.error)
 
 
@@ -81,21 +91,57 @@ def run(args: argparse.Namespace) -> int:
         if program and program[0].startswith("-") and program == args.script:
             args.usage_error(f"not an option of run: {program[0]}")
     if not program or program in (["-m"], ["-c"]):
-        args.usage_error("which program? give a SCRIPT, -m MODULE or -c CODE")
-    if sys.flags.ignore_environment or sys.flags.no_site:
-        raise SigrecError("run works by PYTHONPATH and the site module: not with -E, -I or -S")
-    output = _output(args.output)
+        args.usage_error("which program? give a PROGRAM, a SCRIPT, -m MODULE or -c CODE")
     # It says what is wrong; the program's own process would be silent.
     from sigrec import _core as _core
+    from sigrec._recorder.program import Program, look
 
-    # Python itself runs the program, in this process: nothing of ours is in between.
-    from sigrec._recorder.run import environment
-
-    command = [sys.executable, *_flags(), *program]
+    found = Program("python", None) if args.script == [] else look(program[0])
+    output = _output(args.output)
+    if found.kind == "python":
+        path, command = sys.executable, [sys.executable, *_flags(), *program]
+    else:
+        path, command = str(found.path), program
+    # That runs in this process: nothing of ours is in between.
+    environment = _environment(found.kind, path, output, args)
     init = args.report is not None and _leave_report(command, output, args.report)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, command, environment(output, args.children, init))
+    os.execve(path, command, environment(init))
+
+
+def _environment(
+    kind: str, path: str, output: str | None, args: argparse.Namespace
+) -> Callable[[bool], dict[str, str]]:
+    """In which it is recorded; init: this process stands for PID 1 of its namespace."""
+    from sigrec._recorder import run
+    from sigrec._recorder.program import library, make_room, preloaded, unrecordable
+
+    python = kind != "other"
+    if python and (sys.flags.ignore_environment or sys.flags.no_site):
+        raise SigrecError("run works by PYTHONPATH and the site module: not with -E, -I or -S")
+    preload = library() if args.children or kind != "python" else None
+    reason = None if python and preload is None else unrecordable(path, preload)
+    if reason is not None and not python:
+        text = f"{path} is not recorded: {reason}"
+        if args.strict:
+            raise SigrecError(text)
+        print(f"sigrec: {printable(text)}", file=sys.stderr)
+        return lambda init: dict(os.environ)
+    if reason is not None:
+        preload = None
+    if preload is not None:
+        make_room(output)
+
+    def environment(init: bool) -> dict[str, str]:
+        made = run.environment(output, args.children, init) if python else dict(os.environ)
+        if preload is not None:
+            made = preloaded(made, preload, args.children)
+            if output is not None:
+                made["SIGREC_RECORDING"] = output
+        return made
+
+    return environment
 
 
 def _leave_report(command: list[str], output: str | None, file: str) -> bool:

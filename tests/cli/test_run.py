@@ -212,11 +212,12 @@ for name, command in {ways!r}.items():
     for path in run_directory.iterdir():
         with sigrec.open_recording(path) as recording:
             argvs.append(recording.argv)
-    assert sorted(argv[:3] for argv in argvs if argv[2] == code) == [[sys.executable, "-c", code]]
+    recorded = [[*command, "-c", code] for name, command in ways.items() if name != "env -i"]
+    found = [argv for argv in argvs if argv[-1] == code and argv[0] != "env"]
+    assert sorted(found) == sorted(recorded)
     page = (Path(__file__).parent.parent.parent / "docs/explanation/recording.md").read_text()
     listed = page[page.index("**`--children`**") :].partition("\n\n## ")[0]
-    for words in ("`-I`", "`-E`", "`-S`", "`env -i`", "another version"):
-        assert words in listed
+    assert "`env -i`" in listed
 
 
 def test_a_python_that_sigrec_is_not_built_for_says_nothing(place, tmp_path):
@@ -288,7 +289,7 @@ def test_usage():
         assert done.returncode == 2, arguments
         assert done.stderr.startswith("usage: sigrec ")
         assert "Traceback" not in done.stderr
-    done = run("--", "no such program")
+    done = run("--", "no such program.py")
     assert "can't open file" in done.stderr
 
 

@@ -1,0 +1,140 @@
+"""What ``sigrec run`` is asked to run: a Python program, or any other, and whether that can be
+recorded."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+from collections import namedtuple
+
+from sigrec import _core
+from sigrec._errors import SigrecError
+from sigrec._reader import places
+from sigrec._recorder import retention
+
+LIBRARY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "libsigrec-preload.so")
+
+
+class Program(namedtuple("Program", "kind path")):
+    """kind: "python", run by this interpreter; "script", a Python program that names its own in its
+    first line; "other". path: what is exec'ed; of "python": None."""
+
+    __slots__ = ()
+
+    kind: str
+    path: str | None
+
+
+def look(name: str) -> Program:
+    """By what is there: a file first, as ``python NAME`` has it, and then a program in PATH.
+    SigrecError: there is neither."""
+    import shutil
+
+    if os.path.exists(name):
+        if os.path.isdir(name) or zipfile.is_zipfile(name):
+            return Program("python", None)
+        found: str | None = name
+    elif os.sep in name or name.endswith(".py"):
+        return Program("python", None)  # which says what is wrong
+    else:
+        found = shutil.which(name)
+        if found is None:
+            raise SigrecError(_nothing_there(name))
+    assert found is not None
+    head = _head(found)
+    if head.startswith(b"\x7fELF"):
+        return Program("other", found)
+    if head.startswith(b"#!") and os.access(found, os.X_OK):
+        interpreter = head[2:].split(b"\n")[0].split()
+        named = [os.path.basename(word) for word in interpreter if not word.startswith(b"-")]
+        if named[:1] == [b"env"]:
+            named = [word for word in named[1:] if b"=" not in word]
+        if named and not named[0].startswith((b"python", b"pypy")):
+            return Program("other", found)
+        if found != name:  # the program of a package: in an environment of its own, perhaps
+            return Program("script", found)
+    elif found != name:
+        return Program("other", found)
+    return Program("python", None)
+
+
+def _nothing_there(name: str) -> str:
+    import importlib.util
+
+    text = f"{name}: there is no such file, and no program of that name in PATH"
+    try:
+        module = name.isidentifier() and importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        module = False
+    return text + (f". It is a module: sigrec run -m {name}" if module else "")
+
+
+def _head(path: str) -> bytes:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
+        with open(path, "rb") as file:
+            return file.read(256)
+    except OSError:
+        return b""
+
+
+def preloaded(environment: dict[str, str], library: str, children: bool) -> dict[str, str]:
+    """The environment in which a program is recorded by that library, from its start."""
+    others = environment.get("LD_PRELOAD")
+    return {
+        **environment,
+        # Ours comes last: another may have to come first.
+        "LD_PRELOAD": f"{others} {library}" if others else library,
+        "SIGREC_KEEP": str(os.getpid()),  # exec keeps it
+        **({"SIGREC_CHILDREN": "1"} if children else {}),
+    }
+
+
+def library() -> str | None:
+    """The library's path, as LD_PRELOAD can have it: without blanks and colons. None: there is none."""
+    if not os.path.exists(LIBRARY):
+        return None
+    if not _separates(LIBRARY):
+        return LIBRARY
+    for directory in places.candidates():
+        link = os.path.join(directory, ".library")
+        if places.prepare(directory) is not None or _separates(link):
+            continue
+        folder = os.path.dirname(LIBRARY)
+        try:
+            if os.path.lexists(link) and os.readlink(link) != folder:
+                link += str(os.stat(folder).st_ino)  # of another sigrec
+            if not os.path.lexists(link):
+                os.symlink(folder, link)
+        except OSError:
+            continue
+        return os.path.join(link, os.path.basename(LIBRARY))
+    return None
+
+
+def _separates(path: str) -> bool:
+    return any(character in path for character in " :")
+
+
+def unrecordable(path: str, library: str | None) -> str | None:
+    """Why that program cannot be recorded: "it is statically linked"; None: it can."""
+    if library is None:
+        return "sigrec has no library for that here"
+    reason = _core.unrecordable(os.fsencode(path), os.fsencode(library))
+    return None if reason is None else f"it {reason}"
+
+
+def make_room(output: str | None) -> None:
+    """Before the program is there, which has this process's PID, for the recording that it makes."""
+    from sigrec._recorder import publishing
+
+    if output is not None:
+        retention.make_way(output)
+        publishing.point_to(output)
+        return
+    for directory in places.candidates():
+        if places.prepare(directory) is None:
+            retention.clean(directory)
+            return
