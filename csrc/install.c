@@ -138,10 +138,11 @@ bool install_restore(int signum, bool force) {
     return true;
 }
 
-void install_note_interpreter(int signum) {
+void (*install_note_interpreter(int signum))(int) {
     struct sigaction now;
     if (passive_sigaction(signum, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO))
         interpreter = now.sa_handler;
+    return interpreter;
 }
 
 bool install_again(int signum, bool restart) {

@@ -35,8 +35,9 @@ void install_keep(int signum);
 bool install_keeps(int signum, const struct sigaction *next);
 
 /* Interpreter context. The disposition is the interpreter's own C handler now, which
- * it has set for a handler in Python: this is what it looks like. */
-void install_note_interpreter(int signum);
+ * it has set for a handler in Python, or would be, were ours not kept: returns it.
+ * It is the same for all signals. */
+void (*install_note_interpreter(int signum))(int);
 
 /* Interpreter context, for a registered signal that the interpreter has taken
  * itself: takes it back, if its own C handler is really the disposition (the

@@ -135,7 +135,8 @@ cdef extern from "install.h" nogil:
     bint install_restore "core->install_restore"(int signum, bint force)
     void install_keep "core->install_keep"(int signum)
     void install_note_place "core->install_note_place"(int signum)
-    void install_note_interpreter "core->install_note_interpreter"(int signum)
+    ctypedef void (*c_handler)(int) noexcept nogil
+    c_handler install_note_interpreter "core->install_note_interpreter"(int signum)
     bint install_again "core->install_again"(int signum, bint restart)
     int install_record "core->install_record"(int signum, bint even_ignored)
     void install_note_start "core->install_note_start"(int signum, bint inherited)

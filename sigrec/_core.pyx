@@ -38,10 +38,46 @@ cdef extern from "Python.h":
     static void note_interpreter_of_signals(void) {}
     static void look_for_trips(void) {}
     #endif
+
+    #include <stdatomic.h>
+
+    /* CPython's own C handler, once it was seen; and by signal: may it be called for a trip,
+     * and is that being done. */
+    static _Atomic(void (*)(int)) interpreter;
+    static _Atomic uint8_t interrupts[65];
+    static _Atomic uint32_t interrupting[65];
+
+    /* Signal context, any thread. What PyErr_SetInterruptEx does, but that this looks first
+     * whether the handler in Python is SIG_DFL or SIG_IGN, and so compares objects, which kills
+     * a thread that has no state: without the GIL, since 3.12. */
+    static void interrupt(int signum) {
+        atomic_fetch_add(&interrupting[signum], 1); /* before the look: see stop_interrupting */
+        if (atomic_load(&interrupts[signum])) {
+            void (*handler)(int) = atomic_load(&interpreter);
+            if (handler)
+                handler(signum);
+            else
+                PyErr_SetInterruptEx(signum);
+        }
+        atomic_fetch_sub(&interrupting[signum], 1);
+    }
+    static void note_interpreter(void (*handler)(int)) { atomic_store(&interpreter, handler); }
+    static int set_interrupts(int signum, int may) {
+        return atomic_exchange(&interrupts[signum], may);
+    }
+    static int is_interrupting(int signum) { return atomic_load(&interrupting[signum]) != 0; }
+    static void nobody_interrupts(void) {
+        for (int signum = 0; signum < 65; signum++)
+            atomic_store(&interrupting[signum], 0);
+    }
     """
     void note_interpreter_of_signals()
     void look_for_trips() noexcept nogil
-    int PyErr_SetInterruptEx(int signum) noexcept nogil
+    void interrupt(int signum) noexcept nogil
+    void note_interpreter(c_handler handler) noexcept nogil
+    bint set_interrupts(int signum, bint may) noexcept nogil
+    bint is_interrupting(int signum) noexcept nogil
+    void nobody_interrupts() noexcept nogil
     unsigned long PyThread_get_thread_ident() noexcept nogil
     unsigned long PyThread_get_thread_native_id() noexcept nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
@@ -184,8 +220,31 @@ cdef void on_trip(int signum, uint32_t tid) noexcept nogil:
     if to_thread[signum]:
         wake_post()
     else:
-        PyErr_SetInterruptEx(signum)
+        interrupt(signum)
         kick_main(process_pid(), tid)
+
+
+cdef enum:
+    STOP_US = 100  # between two looks
+    STOP_LOOKS = 10_000
+
+
+cdef void stop_interrupting(int signum) noexcept:
+    """Nobody trips CPython for this signal from here on, whose handler in Python is about to be
+    another than ours: what it is called for then it calls a race, on stderr. A thread that is
+    just doing so does not wait for us; a second at most, for it may be stopped."""
+    cdef int look = 0
+    set_interrupts(signum, False)
+    while is_interrupting(signum) and look < STOP_LOOKS:
+        look += 1
+        with nogil:
+            usleep(STOP_US)
+
+
+cdef void interrupt_again(int signum) noexcept:
+    """Its handler in Python is ours, and in force: from here on it is tripped for."""
+    if not set_interrupts(signum, True) and trip_is_out(signum):  # it may have led nowhere
+        make_trip(signum)
 
 
 # Signals of the main thread that are left for later by a batch of slow calls, until a kick.
@@ -557,6 +616,7 @@ def after_fork_in_child() -> None:
     if forked == getpid():
         return
     forked = getpid()
+    nobody_interrupts()
     if adopting != me:
         adopting = 0
     changing = PyThread_allocate_lock()  # another thread may have held it

@@ -113,7 +113,7 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
         install_on_behalf(signum)
         try:
             found = set_python_handler(signum, dispatch)
-            install_note_interpreter(signum)
+            note_interpreter(install_note_interpreter(signum))
         finally:
             install_on_behalf(0)
             install_keep(0)
@@ -275,8 +275,11 @@ cdef int leave(Handler one, list errors) except -1:
         try:
             # In a handler CPython may have noted that the signal came, and look at it later: it
             # would say "ignored due to race condition". Tripped once more, it looks now.
+            # (Also where a handler ends it that runs in this very look.)
+            set_interrupts(signum, True)
             trip_clear(&signum, 1)
             trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
+            stop_interrupting(signum)
             set_surely(signum, before, errors)
             begin_change()
             try:
@@ -289,6 +292,8 @@ cdef int leave(Handler one, list errors) except -1:
                 set_surely(signum, dispatch, errors)
                 check(install_handler(signum, False))
         finally:
+            if stacks[signum] is not None and not to_thread[signum]:
+                interrupt_again(signum)
             pthread_sigmask(SIG_SETMASK, &mask, NULL)
 
 
@@ -466,7 +471,9 @@ cdef void put_handler(int signum, handler, bint thread):
     with cython.critical_section(guard):
         moved = handler is not None and thread != to_thread[signum]
         handlers[signum] = handler
-        to_thread[signum] = thread
+        # (Without a handler as it was: another thread may be in ours, and about to trip.)
+        if handler is not None:
+            to_thread[signum] = thread
         in_main.count = in_thread.count = 0
         for i in range(1, SIGREC_NSIG):
             if handlers[i] is None:
@@ -477,10 +484,15 @@ cdef void put_handler(int signum, handler, bint thread):
             else:
                 in_main.signums[in_main.count] = i
                 in_main.count += 1
+    if handler is None or thread:
+        set_interrupts(signum, False)
     if moved:
         # What CPython is called for, it may be called for later; what woke the thread is no trip.
         owed[signum] = thread and trip_is_out(signum)
         trip_clear(&signum, 1)
+    if handler is not None and not thread:
+        interrupt_again(signum)
+    if moved:
         arm(&in_thread if thread else &in_main)
 
 

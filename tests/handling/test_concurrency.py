@@ -1,11 +1,12 @@
 """Many threads at once, with a GIL or without: the ledger is exact."""
 
+import signal
 import sys
 import sysconfig
 
 import pytest
 
-from tests.conftest import RT
+from tests.conftest import PRELUDE, RT
 
 
 def test_a_signal_that_changes_hands_under_a_flood(child):
@@ -120,3 +121,40 @@ def test_nothing_brings_the_gil_back(child):
     assert not sys._is_gil_enabled()
     assert p.line() == "False"
     p.end()
+
+
+def test_a_signal_without_the_gil_where_python_has_no_handler(child):
+    """As in the moment when it is given back, and another thread takes one: nobody there may look
+    at Python's handler, which is an object."""
+    p = child(
+        """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        ours = ctypes.create_string_buffer(256)
+        sigrec.register(signal.SIGWINCH, print)
+        libc.sigaction(signal.SIGWINCH, None, ours)
+        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+        libc.sigaction(signal.SIGWINCH, ours, None)
+        getattr(libc, "raise")(signal.SIGWINCH)
+        say("alive")
+        """
+    )
+    assert p.line() == "alive"
+
+
+def test_given_back_while_other_threads_take_it(child):
+    """Its default is to be ignored, so that nobody dies of it; and nobody does."""
+    p = child(
+        """
+        threading.Thread(target=lambda: time.sleep(600), daemon=True).start()
+        say("ready")
+        while not select.select([0], [], [], 0)[0]:
+            sigrec.register(signal.SIGWINCH, lambda signum, frame: None).cancel()
+        say("alive")
+        """,
+        prelude=PRELUDE + "import select\n",
+    )
+    p.line()
+    p.flood(signal.SIGWINCH, 50_000, queue=False)
+    p.tell()
+    assert p.line() == "alive"
