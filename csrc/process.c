@@ -329,10 +329,13 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
     atomic_store_explicit(&header->exit_kind, (uint32_t)how, memory_order_release);
 }
 
-void process_set_handling(int signum) {
+void process_set_handling(int signum, uint64_t since_ns) {
     about_to_write();
-    atomic_store_explicit(&process_recording()->header->handling, (uint32_t)signum,
-                          memory_order_relaxed);
+    struct recording_header *header = process_recording()->header;
+    /* Whoever sees a signal, the time and the same signal again sees the time of that. */
+    atomic_store_explicit(&header->handling, 0, memory_order_relaxed);
+    atomic_store_explicit(&header->handling_ns, since_ns, memory_order_release);
+    atomic_store_explicit(&header->handling, (uint32_t)signum, memory_order_release);
 }
 
 const char *process_path(void) {

@@ -127,8 +127,9 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
 /* Interpreter context. What ended the program: the type of an exception. */
 void process_set_reason(const char *reason);
 
-/* Interpreter context. The signal whose handler is called now; 0: none. */
-void process_set_handling(int signum);
+/* Interpreter context. The signal whose handler is called now, or goes on, and since when; 0:
+ * none. */
+void process_set_handling(int signum, uint64_t since_ns);
 
 /* The published file, or an empty string. */
 const char *process_path(void);

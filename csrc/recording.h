@@ -109,7 +109,8 @@ struct recording_header {
     _Alignas(64) _Atomic uint64_t anchor_count; /* 256: anchors ever written */
     uint64_t reserved4[7];                      /* 264 */
     struct anchor anchors[RECORDING_ANCHORS];   /* 320: anchor n is at n mod 16 */
-    uint64_t reserved5[2];                      /* 576 */
+    _Atomic uint64_t handling_ns;               /* 576: CLOCK_MONOTONIC: since when; handling */
+    uint64_t reserved5;                         /* 584 */
     _Atomic uint64_t exit_ns;                   /* 592: CLOCK_MONOTONIC of `exit_kind` */
     uint64_t reserved6;                         /* 600 */
     char exit_reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
@@ -133,6 +134,7 @@ struct recording_header {
 _Static_assert(offsetof(struct recording_header, head) == 192, "head");
 _Static_assert(offsetof(struct recording_header, anchor_count) == 256, "anchor_count");
 _Static_assert(offsetof(struct recording_header, anchors) == 320, "anchors");
+_Static_assert(offsetof(struct recording_header, handling_ns) == 576, "handling_ns");
 _Static_assert(offsetof(struct recording_header, exit_reason) == 608, "exit_reason");
 _Static_assert(offsetof(struct recording_header, recent_owner) == 736, "recent_owner");
 _Static_assert(offsetof(struct recording_header, sent_head) == 800, "sent_head");

@@ -166,23 +166,24 @@ cdef struct roster:
 
 cdef roster in_main, in_thread
 cdef int to_thread[65]  # the same, for on_trip, which runs in signal context
-# The signal whose handler was called last and has not returned, for the recording.
+# The signal whose handler was called last and has not returned, and since when, for the recording.
 cdef int handling = 0
+cdef uint64_t handling_since = 0
 
 cdef uint64_t tick_length = 0  # of the cheap clock
 
-cdef inline void set_handling(int signum) noexcept:
-    global handling
-    if handling != signum:  # not for each of many in a row
-        handling = signum
-        process_set_handling(signum)
+cdef inline void set_handling(int signum, uint64_t since) noexcept:
+    global handling, handling_since
+    if handling != signum or handling_since != since:  # not for each of many in a row
+        handling, handling_since = signum, since
+        process_set_handling(signum, since)
 
 cdef inline int depth_of(int signum) noexcept:
     return in_main.depth[signum] + in_thread.depth[signum]  # it may have changed hands
 
-cdef inline void leave_handling(const roster *mine, int outer) noexcept:
+cdef inline void leave_handling(const roster *mine, int outer, uint64_t since) noexcept:
     if mine == &in_main:
-        set_handling(outer)
+        set_handling(outer, since)
     sigbus_give_back()  # if what returned has cancelled itself
 
 # Gives this process a recording: set by the policy module.
@@ -503,6 +504,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
     cdef uint64_t offset = 0
     cdef batch b
     cdef int outer = handling
+    cdef uint64_t outer_since = handling_since
     cdef int32_t pid
     if process_adopted() is NULL and not adopting:
         adopt_once()
@@ -518,7 +520,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
     while True:
         handler = claim(mine, only, &e, &kind, handled_only, &b)
         if handler is None:
-            leave_handling(mine, outer)
+            leave_handling(mine, outer, outer_since)
             if kind != QUEUE_NONE:
                 arm(mine, mine == &in_thread or b.calls > SLOW)
             elif mine == &in_main:
@@ -527,7 +529,8 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                     end_watch()  # it was caught
             return 0
         if mine == &in_main:
-            set_handling(handler.signum)
+            # By the clock that was looked at for the batch.
+            set_handling(handler.signum, max(b.start, b.tick))
         try:
             if type(handler.function) is Source:
                 (<Source>handler.function).hand_out(
@@ -553,7 +556,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                 failures += isinstance(error, Exception)
                 if process_pid() == pid:
                     continue
-            leave_handling(mine, outer)
+            leave_handling(mine, outer, outer_since)
             if process_pid() == pid:
                 # The exception surfaces now, the rest is handled next. proof: rest-armed
                 arm(mine)
@@ -564,7 +567,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
         if mine == &in_thread:
             note_return(handler.signum)
         if process_pid() != pid:
-            leave_handling(mine, 0)
+            leave_handling(mine, 0, 0)
             return 0  # the handler forked: what waits is the parent's
 
 
@@ -611,7 +614,7 @@ cdef int32_t forked = 0  # the child that after_fork_in_child has seen
 
 def after_fork_in_child() -> None:
     """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
-    global adopting, handling, changing, dispatcher, dispatcher_ends, finishing, forked, left
+    global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends, finishing, forked, left
     cdef unsigned long me = PyThread_get_thread_ident()
     if forked == getpid():
         return
@@ -627,7 +630,7 @@ def after_fork_in_child() -> None:
     left = 0
     # What other threads were handling does not run here.
     if in_main.thread != me:
-        handling = 0
+        handling, handling_since = 0, 0
         memset(in_main.depth, 0, sizeof(in_main.depth))
     if in_thread.thread != me:
         memset(in_thread.depth, 0, sizeof(in_thread.depth))

@@ -13,6 +13,7 @@ from sigrec._proc.process import owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
 from sigrec._text import number, printable
+from sigrec._times import rounded_duration
 from sigrec._why.dispositions import lines
 
 TYPE_CHECKING = False
@@ -239,9 +240,15 @@ def _handling(pid: int, recording: Recording) -> Iterator[Finding]:
             busy = None  # they return
     look = f"py-spy dump --pid {pid} shows where it is"
     if busy is not None and recording.handling == busy:
+        since = recording.handling_time_ns
+        spent = (
+            f"at least {LOOK_S:g} s"
+            if since is None
+            else rounded_duration(max(0, time.time_ns() - since))
+        )
         yield Finding(
-            "handling", "problem", f"its handler of {recording.signal_name(busy)} has been running for at least "
-            f"{LOOK_S:g} s, and has not returned", f"{look}; a handler should only note what is to be done",
+            "handling", "problem", f"its handler of {recording.signal_name(busy)} has been running for "
+            f"{spent}, and has not returned", f"{look}; a handler should only note what is to be done",
         )  # fmt: skip
     now = recording.signals
     stuck: list[SignalStats] = []

@@ -11,6 +11,8 @@ from sigrec._reader.dispositions import Dispositions
 from sigrec._reader.format import (
     EXIT_KINDS,
     EXIT_NS_AT,
+    HANDLING_AT,
+    HANDLING_NS_AT,
     LEDGER_COUNT,
     REASON_AT,
     REASON_SIZE,
@@ -202,6 +204,23 @@ class Recording:
         """The signal whose handler (of register()) was running when it last wrote; or None."""
         number = Ending(self._source).handling
         return number if 1 <= number < LEDGER_COUNT else None
+
+    @property
+    def handling_monotonic_ns(self) -> int | None:
+        """Since when that handler had been running, to a few milliseconds, as CLOCK_MONOTONIC; None:
+        none was, or that is not known."""
+        for _ in range(3 if self._header.version > 2 else 0):
+            running = self._source.bytes(HANDLING_AT, 4)
+            since = self._source.word(HANDLING_NS_AT)
+            if running == self._source.bytes(HANDLING_AT, 4):
+                return since if since and any(running) else None
+        return None  # they come and go
+
+    @property
+    def handling_time_ns(self) -> int | None:
+        """The same, in ns since 1970."""
+        since = self.handling_monotonic_ns
+        return None if since is None else since + Infos(self._source, self._here).offset_at(since)
 
     # --- the ledger ------------------------------------------------------------------
 

@@ -362,7 +362,9 @@ class _Why:
         signum = self.recording.handling
         if signum is None:
             return ""
-        return f"{but} handling {self.recording.signal_name(signum)}"
+        since_ns = self.recording.handling_time_ns
+        since = "" if since_ns is None else f" (since {self._clock(since_ns)})"
+        return f"{but} handling {self.recording.signal_name(signum)}{since}"
 
     def _left_at(self) -> str:
         time_ns = self.recording.exit_time_ns

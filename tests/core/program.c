@@ -20,14 +20,22 @@ static int own_sigaction(int signum, const struct sigaction *next, struct sigact
 }
 sigaction_function of_its_own = own_sigaction;
 
+/* A call that is the last thing a function does may become a jump, which returns to its caller;
+ * after these something is done. */
+#define NO_JUMP() __asm__ volatile("" ::: "memory")
+
 int by_call(int signum, const struct sigaction *next, struct sigaction *previous) {
-    return sigaction(signum, next, previous);
+    int result = sigaction(signum, next, previous);
+    NO_JUMP();
+    return result;
 }
 
 int by_lookup(int signum, const struct sigaction *next, struct sigaction *previous) {
     sigaction_function found;
     *(void **)&found = dlsym(RTLD_DEFAULT, "sigaction");
-    return found ? found(signum, next, previous) : -2;
+    int result = found ? found(signum, next, previous) : -2;
+    NO_JUMP();
+    return result;
 }
 
 /* As an interposer asks for what it stands before. */
@@ -42,7 +50,11 @@ int siginterrupt(int signum, int flag) {
 }
 int by_its_own_name(void) { return siginterrupt(0, 0); }
 
-void (*by_signal(int signum, void (*handler)(int)))(int) { return signal(signum, handler); }
+void (*by_signal(int signum, void (*handler)(int)))(int) {
+    void (*before)(int) = signal(signum, handler);
+    NO_JUMP();
+    return before;
+}
 
 void leave(int status) { _exit(status); }
 

@@ -5,10 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 import sigrec
+from sigrec._recorder.own import own_recording
 from tests.conftest import RT, sigqueue, wait_until
 
 
@@ -1087,3 +1089,32 @@ def test_what_a_library_above_passes_on_is_counted_once(child, careless_library,
     known = how not in ("one argument", "NULL")
     for _ in range(2):
         assert p.line() == f"{calls} {delivered} {delivered} {calls} 0 {known}"
+
+
+def test_since_when_a_handler_has_been_running():
+    """For readers; after another signal's handler inside of it the first one goes on."""
+    seen = []
+
+    def look():
+        recording = own_recording()
+        seen.append((recording.handling, recording.handling_monotonic_ns))
+
+    def outer(signum, frame):
+        look()
+        time.sleep(0.02)  # several ticks of the cheap clock
+        signal.raise_signal(signal.SIGUSR2)
+        look()
+
+    began = time.monotonic_ns()
+    with (
+        sigrec.register(signal.SIGUSR1, outer),
+        sigrec.register(signal.SIGUSR2, lambda signum, frame: look()),
+    ):
+        signal.raise_signal(signal.SIGUSR1)
+        time.sleep(0)
+        look()
+    (first, since), (inner, inner_since), again, last = seen
+    assert (first, inner, again, last) == (
+        signal.SIGUSR1, signal.SIGUSR2, (signal.SIGUSR1, since), (None, None)
+    )  # fmt: skip
+    assert began <= since < since + 20_000_000 <= inner_since <= time.monotonic_ns()

@@ -775,13 +775,20 @@ def test_how_it_left(built):
     )
     assert recording.fatal_ordinal is None
     assert (recording.exit_reason, recording.handling, recording.exit_time_ns) == (None, None, None)
-    recording = built(RecordingBuilder().set(
+    builder = RecordingBuilder().set(
         fatal_signal=15, fatal_ordinal=3, exit_kind=1, exit_status=7, handling=2,
         exit_ns=MONOTONIC + 5, exit_reason=b"KeyError",
-    ))  # fmt: skip
+    )  # fmt: skip
+    recording = built(builder)
     assert (recording.fatal_signal, recording.fatal_ordinal) == (15, 3)
     assert (recording.exit_kind, recording.exit_status) == ("exit", 7)
     assert (recording.exit_reason, recording.handling) == ("KeyError", 2)
+    assert recording.handling_time_ns is None  # an older sigrec wrote no time
+    builder.raw[576:584] = struct.pack("=Q", MONOTONIC + 7)
+    recording = built(builder)
+    assert recording.handling_monotonic_ns == MONOTONIC + 7
+    assert recording.handling_time_ns == REALTIME + 7
+    assert built(builder.set(handling=0)).handling_monotonic_ns is None
     assert recording.exit_time_ns == REALTIME + 5
     hostile = built(RecordingBuilder().set(
         fatal_signal=99, exit_kind=99, exit_status=-7, handling=99, exit_reason=b"\x1b[31m" + 123 * b"x"
