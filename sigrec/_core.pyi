@@ -1,4 +1,3 @@
-from collections import deque
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -141,7 +140,7 @@ class Mailbox:
     @property
     def _overflow(self) -> dict[int, int]: ...
     @property
-    def _waiters(self) -> deque[object]: ...
+    def _waiters(self) -> list[object]: ...
     def check_process(self) -> int: ...
     def take_or_wait(
         self, wake: Callable[[], bool], at_most: int = 0

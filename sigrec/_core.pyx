@@ -15,7 +15,6 @@ from posix.types cimport pid_t
 from posix.unistd cimport getpid, usleep
 
 import _signal
-from collections import deque
 import sys
 from sys import _getframe
 from _weakref import ref as weakref
@@ -681,6 +680,7 @@ def start(adopt_function) -> None:
 
 include "_core_registrations.pxi"
 include "_core_waiting.pxi"
+include "_core_streams.pxi"
 include "_core_caller.pxi"
 
 

@@ -1,11 +1,11 @@
 # Who is registered for which signal: the one place that knows.
 #
-# The rule, here and in _core_waiting.pxi, for all that a handler of the program's can interrupt or
-# call: it changes the whole of its state or nothing, it never waits without a bound, and it holds
-# no lock while it waits. A handler, or an exception that it raises, comes between two bytecodes or
-# out of PyErr_CheckSignals(), and compiled code has no bytecodes. So each change is one compiled
-# function, and signal.signal(), which looks for signals first, is called while nothing has changed.
-# What cannot be done where it was asked for is a SigrecError.
+# The rule, here and in _core_waiting.pxi and _core_streams.pxi, for all that a handler of the
+# program's can interrupt or call: it changes the whole of its state or nothing, it never waits
+# without a bound, and it holds no lock while it waits. A handler, or an exception that it raises,
+# comes between two bytecodes or out of PyErr_CheckSignals(), and compiled code has no bytecodes.
+# So each change is one compiled function, and signal.signal(), which looks for signals first, is
+# called while nothing has changed. What cannot be done where it was asked for is a SigrecError.
 
 cdef object UNTOUCHED = object()  # the Python-level handler was left alone: nothing to give back
 

@@ -1,0 +1,434 @@
+# Streams: what the core hands out to whoever iterates, one by one or in batches.
+
+cdef object set_missed_signo = Missed.si_signo.__set__
+cdef object set_missed_count = Missed.count.__set__
+
+
+cdef object make_missed(signum, count):
+    """As Missed(), but no Python code runs on the way."""
+    made = new_object(Missed)
+    set_missed_signo(made, signum)
+    set_missed_count(made, count)
+    return made
+
+
+@cython.internal
+cdef class Source:
+    """A signal that has subscribers: the handler that hands out."""
+    cdef Handler handler
+    # Replaced as a whole: the dispatcher thread reads it without a lock. Weak: a stream that nobody
+    # has any more closes itself.
+    cdef tuple subscribers
+
+    cdef hand_out(self, int signum, const event *e):
+        """In the dispatcher thread. NULL: one without detail."""
+        for reference in self.subscribers:
+            subscriber = reference()
+            if subscriber is not None:
+                (<Mailbox>subscriber).put(signum, e)
+
+    def __call__(self, signum, info, frame):
+        """Nobody calls it: drain() hands out what it takes."""
+
+
+cdef list sources = [None] * SIGREC_NSIG
+
+
+cdef enum:
+    FEWEST_LETTERS = 64
+
+
+cdef class Mailbox:
+    """What a stream is made of: events that wait, and who waits for them."""
+    # The events wait as the core has them, without a Python object for each: a ring of `room`
+    # places, a power of two. One without a time, at 0 ns, is no event: as many of its signal as
+    # its ordinal says came without detail.
+    cdef event *letters
+    cdef uint64_t room, first
+    cdef readonly uint64_t _count
+    cdef object __weakref__
+    cdef readonly tuple _numbers
+    cdef readonly bint _closed
+    cdef readonly list _unread  # what was delivered and not read when it was closed
+    cdef readonly dict _overflow
+    cdef readonly list _waiters  # Waiter, or a callable: False if nobody was there any more
+    cdef uint64_t waiting  # of what is in the ring, the events
+    cdef uint64_t backlog
+    cdef int32_t pid
+    cdef bint leaving
+
+    def __cinit__(self, *ignored, **also_ignored):
+        self._closed = True
+        self._unread = []
+        self._overflow = {}
+        self._waiters = []
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.letters)
+
+    cpdef int check_process(self) except -1:
+        if self.pid != getpid():
+            from sigrec._errors import SigrecError
+            raise SigrecError(
+                f"this stream is of PID {self.pid}: open one in this process, PID {getpid()}"
+            )
+        return 0
+
+    def __del__(self):
+        """Nobody will look at what was not read, so this waits for nobody: the collector may call
+        it in any thread, and anywhere."""
+        if not self._closed and not is_ending():
+            self.end(False)
+
+    cdef put(self, int signum, const event *e):
+        with cython.critical_section(self):
+            if self._closed:
+                return
+            if e is NULL or self.waiting >= self.backlog or not (self.flush() and self.append(e)):
+                self._overflow[signum] = self._overflow.get(signum, 0) + 1
+            else:
+                self.waiting += 1
+        if self._waiters:
+            self.wake_one()
+
+    cdef bint append(self, const event *e) noexcept:
+        """False: there is no memory for it."""
+        cdef event *wider
+        cdef uint64_t room
+        if self._count == self.room:
+            room = max(2 * self.room, <uint64_t>FEWEST_LETTERS)
+            wider = <event *>PyMem_RawMalloc(room * sizeof(event))
+            if wider is NULL:
+                return False
+            self.copy_out(wider, self._count)
+            PyMem_RawFree(self.letters)
+            self.letters, self.room, self.first = wider, room, 0
+        self.letters[(self.first + self._count) & (self.room - 1)] = e[0]
+        self._count += 1
+        return True
+
+    cdef void copy_out(self, event *to, uint64_t count) noexcept:
+        """The oldest ones."""
+        cdef uint64_t at = self.first & (self.room - 1), straight = min(count, self.room - at)
+        if count:
+            memcpy(to, self.letters + at, straight * sizeof(event))
+            memcpy(to + straight, self.letters, (count - straight) * sizeof(event))
+
+    cdef void drop(self, uint64_t count) noexcept:
+        self.first += count
+        self._count -= count
+        if not self._count and self.room > <uint64_t>FEWEST_LETTERS:
+            PyMem_RawFree(self.letters)
+            self.letters, self.room, self.first = NULL, 0, 0
+
+    cdef bint flush(self) except -1:
+        """Those without detail take their place. False: there is no memory for them."""
+        cdef event note
+        while self._overflow:
+            signum = next(iter(self._overflow))
+            memset(&note, 0, sizeof(note))
+            note.signo = signum
+            note.ordinal = self._overflow[signum]
+            if not self.append(&note):
+                return False
+            del self._overflow[signum]
+        return True
+
+    cdef wake_one(self):
+        cdef object one
+        while True:
+            with cython.critical_section(self):
+                one = self._waiters.pop(0) if self._waiters else None
+            if one is None:
+                return
+            if type(one) is Waiter:
+                with cython.critical_section(self):
+                    (<Waiter>one).wake()
+                return
+            if one():  # its event loop may have ended: then another one
+                return
+
+    cdef object take(self, uint64_t at_most):
+        """None: there is nothing. 0: one, as an object; else an array of so many, or one Missed."""
+        cdef event e
+        cdef uint64_t count = 1
+        cdef object made
+        if not self._count and self._overflow:
+            self.flush()
+        if not self._count:
+            return None
+        e = self.letters[self.first & (self.room - 1)]
+        if not at_most or not e.monotonic_ns:
+            # First taken: an object is made by way of the collector, which runs Python code.
+            self.waiting -= e.monotonic_ns != 0
+            self.drop(1)
+            if e.monotonic_ns:
+                return make_info(&e, realtime_offset())
+            return make_missed(e.signo, e.ordinal)
+        while (count < at_most and count < self._count
+               and self.letters[(self.first + count) & (self.room - 1)].monotonic_ns):
+            count += 1
+        made = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(count * sizeof(event)))
+        self.copy_out(<event *>PyBytes_AS_STRING(made), count)
+        self.waiting -= count
+        self.drop(count)
+        return made
+
+    def take_or_wait(self, wake, uint64_t at_most=0):
+        """The next one, or ones; None: there is none, and wake() is called when one comes. Raises
+        StopAsyncIteration where it is closed."""
+        cdef object item
+        self.check_process()
+        with cython.critical_section(self):
+            item = self.take(at_most)
+            if item is None and not self._closed:
+                self._waiters.append(wake)
+        if item is None and self._closed:
+            raise StopAsyncIteration
+        return item
+
+    def leave(self, wake) -> None:
+        """A waiter goes, woken or not. If it was woken and takes nothing, another one must."""
+        cdef bint more = False
+        with cython.critical_section(self):
+            if not discard(self._waiters, wake):
+                more = bool(self._count or self._overflow)
+        if more:
+            self.wake_one()
+
+    cdef object next(self, uint64_t until, bint polls, uint64_t at_most):
+        cdef object item
+        cdef Waiter one
+        cdef bint woken
+        while True:
+            self.check_process()
+            with cython.critical_section(self):
+                item = self.take(at_most)
+            if item is not None or self._closed or polls:
+                return item
+            refuse_to_wait("to wait for a signal")
+            one = Waiter()
+            with cython.critical_section(self):
+                item = self.take(at_most)
+                if item is None and not self._closed:
+                    self._waiters.append(one)
+            if item is not None or self._closed:
+                return item
+            woken = False
+            try:
+                woken = one.wait(until)
+            finally:
+                self.leave(one)
+            polls = not woken and until != 0
+
+    @cython.annotation_typing(False)
+    def get(self, timeout: float | None = None) -> SignalInfo | Missed | None:
+        """The next one; waits for it, ``timeout`` seconds at most. None: none came in that time,
+        or the stream was closed meanwhile.
+
+        Raises SigrecError in a forked child, since the stream is its parent's, and in a handler on
+        the dispatcher thread, which would wait for itself.
+        """
+        cdef uint64_t until = deadline(timeout)
+        return self.next(until, until != 0 and until <= monotonic_ns(), 0)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef object item = self.next(0, False, 0)
+        if item is None:
+            raise StopIteration
+        return item
+
+    def batches_of(self, uint64_t at_most, timeout) -> Batches:
+        cdef Batches made = Batches()
+        made.mailbox, made.at_most, made.timeout = self, at_most, timeout
+        return made
+
+    cdef shut(self):
+        cdef list waiters
+        with cython.critical_section(self):
+            self._closed = True
+            self._unread = []
+            while self._count or self._overflow:
+                self._unread.append(self.take(0))
+            waiters, self._waiters = self._waiters, []
+        for one in waiters:
+            if type(one) is Waiter:
+                (<Waiter>one).wake()
+            else:
+                one()
+
+    # As a context manager: nothing comes between the block and this.
+    def __exit__(self, *exception) -> None:
+        self.end(True)
+
+    def close(self) -> None:
+        """End it; a second call does nothing. Who waits is woken; what was delivered and not
+        read is in ``unread``.
+
+        Raises SigrecError, the stream being closed, in a signal handler that would wait for one on
+        the dispatcher thread that has not returned for five seconds; and in the main thread
+        wherever signal.signal has a handler, which this may be. Elsewhere it waits for what was
+        delivered.
+        """
+        self.end(True)
+
+    cdef int end(self, bint waits) except -1:
+        cdef list errors = []
+        cdef bint over = True
+        if self._closed or self.leaving or self.pid != getpid():
+            return 0
+        if waits:
+            over = finish(self._numbers, errors)
+        if self._closed or self.leaving:
+            return 0
+        self.leaving = True
+        try:
+            detach(self)  # the stream still gets what waits there
+            if waits and over:
+                over = finish(self._numbers, errors)
+        finally:
+            self.shut()
+            forget_ended(&in_thread)
+        if errors:
+            raise errors[0]
+        if not over:
+            say_that_it_takes_long()
+        return 0
+
+
+cdef object make_array = None
+
+
+def start_batches(make) -> None:
+    """make(bytes) makes what is handed out of events as the core has them; None: a list."""
+    global make_array
+    make_array = make
+
+
+cdef object as_batch(bytes raw):
+    cdef const event *at = <const event *>PyBytes_AS_STRING(raw)
+    cdef Py_ssize_t i
+    cdef uint64_t offset = realtime_offset()
+    if make_array is not None:
+        return make_array(raw)
+    return [make_info(&at[i], offset) if at[i].monotonic_ns else None
+            for i in range(len(raw) // <Py_ssize_t>sizeof(event))]
+
+
+cdef class Batches:
+    """What a stream has, many events at once, as made by :meth:`Stream.batches`."""
+    cdef Mailbox mailbox
+    cdef uint64_t at_most
+    cdef object timeout
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef uint64_t until = deadline(self.timeout)
+        cdef object item = self.mailbox.next(until, until != 0 and until <= monotonic_ns(),
+                                             self.at_most)
+        if item is None:
+            if self.mailbox._closed:
+                raise StopIteration
+            item = b""
+        return as_batch(item) if type(item) is bytes else item
+
+
+cpdef int say_that_it_takes_long() except -1:
+    from sigrec._errors import SigrecError
+    raise SigrecError(
+        f"a handler on the dispatcher thread has not returned for {patience_ns / 1e9:g} seconds: "
+        f"this is done, but what was delivered before is handled only when that handler returns"
+    )
+
+
+def open_mailbox(Mailbox made, tuple signums, uint64_t backlog, uint64_t queue_capacity) -> None:
+    """Subscribes it to these signals: to all of them, or none."""
+    cdef Source source
+    cdef list fresh = []
+    cdef list dropped = []
+    cdef list entered = []
+    cdef object reference = weakref(made)
+    made._numbers = signums
+    made.backlog = backlog
+    made.pid = getpid()
+    for signum in signums:
+        source = Source()
+        source.subscribers = ()
+        source.handler = Handler(signum, source, True, False, 1, True)
+        fresh.append(source)
+    begin_change()
+    try:
+        for source in fresh:
+            signum = source.handler.signum
+            if sources[signum] is None:
+                enter(source.handler, queue_capacity, UNTOUCHED, dropped)
+                sources[signum] = source
+                entered.append(source)
+            source = <Source>sources[signum]
+            source.subscribers = source.subscribers + (reference,)
+        made._closed = False
+    except:
+        unsubscribe(made)
+        raise
+    finally:
+        end_change()
+    arm(&in_thread)
+
+
+cdef int detach(Mailbox made) except -1:
+    begin_change()
+    try:
+        unsubscribe(made)
+    finally:
+        end_change()
+    return 0
+
+
+cdef int unsubscribe(Mailbox made) except -1:
+    """In a change."""
+    cdef Source source
+    cdef tuple others
+    for signum in made._numbers:
+        if sources[signum] is None:
+            continue
+        source = <Source>sources[signum]
+        others = tuple([r for r in source.subscribers if r() is not None and r() is not made])
+        if others:
+            source.subscribers = others
+        else:  # what waits is still handed out
+            sources[signum] = None
+            if source.handler.active:
+                undo(source.handler)
+    return 0
+
+
+def close_quietly(Mailbox made) -> None:
+    """As close(), but nobody will look at what was not read: it waits for nothing."""
+    made.end(False)
+
+
+def close_in_child() -> None:
+    """Streams are the parent's. Nobody reads them in a forked child, so the signals are given back:
+    a child that ignored SIGTERM because its parent had a stream of it could not be ended."""
+    cdef Source source
+    begin_change()
+    try:
+        for signum in range(1, SIGREC_NSIG):
+            if sources[signum] is not None:
+                source = <Source>sources[signum]
+                source.subscribers = ()
+                sources[signum] = None
+                if source.handler.active:
+                    undo(source.handler)
+    finally:
+        end_change()
+
+
+def subscribed(int signum) -> bool:
+    """Whether a stream has the signal."""
+    return sources[signum] is not None
