@@ -131,8 +131,9 @@ class Recording:
         if self._over is not None and not self._source.closed:
             return self._over
         found = state.state(self._source, self._header)
-        # Whoever is gone here stays so. (What is not to be seen may only have been about to end.)
-        if found in ("replaced", "ended") and self._pid_here() is not None:
+        # Whoever is gone here stays so. (What is not to be seen may only have been about to end,
+        # and for a moment one that ends looks as one that has become another program.)
+        if found == "ended" and self._pid_here() is not None:
             self._over = found
         return found
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
+import struct
 
 from sigrec._reader.format import CHILDREN, ENDINGS, SENT, SENT_HEADS_AT, SLOT, SLOT_SIZE
 from sigrec._reader.infos import Infos
 from sigrec._reader.source import Source
 from sigrec._signals.names import name
-from sigrec._signals.sent import HOW, SentSignal
-from sigrec._tuples import NamedTuple
+from sigrec._signals.sent import HOW, ChildTold, SentSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,17 +18,7 @@ if TYPE_CHECKING:
     _Event = tuple[int, ...]
 
 _UNKNOWN = (1 << 31) - 1
-
-
-class ChildTold(NamedTuple):
-    """What wait(2) told a process of its child: its pid; CLD_EXITED and the like; the exit status, or
-    the signal; when."""
-
-    pid: int
-    code: int
-    status: int
-    monotonic_ns: int
-    time_ns: int
+_HEADS = struct.Struct("=QQQ")
 
 
 class Sent:
@@ -55,6 +45,12 @@ class Sent:
             ChildTold(pid, code, status, at, at + infos.offset_at(at))
             for at, _, _, code, pid, _, _, _, _, status, _ in self._events(CHILDREN)
         ]
+
+    def heads(self) -> tuple[int, ...]:
+        """They move as something is written; of each of the three rings."""
+        if not self._header.rings:
+            return ()
+        return _HEADS.unpack(self._source.bytes(SENT_HEADS_AT, _HEADS.size))
 
     def _signal(self, event: _Event, infos: Infos) -> SentSignal:
         at, ordinal, signum, how, target, thread, value, tid, _, result, _ = event

@@ -6,6 +6,7 @@ import errno
 
 from sigrec._signals.value import Value
 from sigrec._times import aware
+from sigrec._tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 HOW = {
     1: "kill", 2: "killpg", 3: "pthread_kill", 4: "raise", 5: "sigqueue", 6: "pidfd_send_signal",
 }  # fmt: skip
+
+
+class ChildTold(NamedTuple):
+    """What wait(2) told a process of its child: its pid; CLD_EXITED and the like; the exit status, or
+    the signal; when."""
+
+    pid: int
+    code: int
+    status: int
+    monotonic_ns: int
+    time_ns: int
 
 
 class SentSignal(Value):

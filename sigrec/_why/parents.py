@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 from sigrec._errors import RecordingError
-from sigrec._reader.sent import ChildTold
 from sigrec._signals.codes import CLD_CONTINUED, CLD_STOPPED
+from sigrec._signals.sent import ChildTold
 from sigrec._signals.words import CHILD_ENDED
 from sigrec._tuples import NamedTuple
 from sigrec._why.joining import life, may_speak_of

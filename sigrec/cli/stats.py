@@ -14,14 +14,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from textwrap import fill
 
 from sigrec._errors import RecordingError
 from sigrec._reader import index
 from sigrec._reader.stats import Stats, worth_showing
-from sigrec._text import number, printable, shortened
+from sigrec._text import json_text, number, printable, shortened
 from sigrec._times import local_date, local_time
 from sigrec._why.brief import pending_words, state_words
+from sigrec._why.cause import cause
 from sigrec._why.dispositions import lines
+from sigrec._why.sentence import why
 from sigrec._why.witnesses import Witnesses
 from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
@@ -75,7 +78,11 @@ def run(args: argparse.Namespace) -> int:
     recordings, status = _recordings(args.what)
     stats = Stats(recordings)
     if args.json:
-        json.dump(stats.to_dict(), sys.stdout, indent=2)
+        document = stats.to_dict()
+        witnesses = Witnesses(recordings)
+        for process, recording in zip(document["processes"], recordings, strict=True):
+            process["sentence"] = json_text(why(recording, found=cause(recording, witnesses)))
+        json.dump(document, sys.stdout, indent=2)
         print()
     elif not stats.processes:
         print("No process of this user publishes a recording.")
@@ -83,7 +90,9 @@ def run(args: argparse.Namespace) -> int:
         witnesses = Witnesses(recordings)
         words = (state_words(recording, witnesses) for recording in recordings)
         waits = map(pending_words, recordings)
-        print("\n".join(map(_show, stats.processes, words, waits)), end="")
+        over = args.what is not None and recordings[0].state != "alive"
+        sentences = [why(recordings[0]) if over else None] * len(recordings)
+        print("\n".join(map(_show, stats.processes, words, waits, sentences)), end="")
     for recording in recordings:
         recording.close()
     return status
@@ -104,7 +113,9 @@ def _recordings(what: str | None) -> tuple[list[Recording], int]:
     return opened, status
 
 
-def _show(process: ProcessStats, state: str, pending: str | None = None) -> str:
+def _show(
+    process: ProcessStats, state: str, pending: str | None = None, sentence: str | None = None
+) -> str:
     argv = " ".join(map(printable, process.argv or []))
     head = f"PID {process.pid}  {state}\n"
     if argv:
@@ -113,6 +124,8 @@ def _show(process: ProcessStats, state: str, pending: str | None = None) -> str:
         head += f"  recording since {local_date(process.started_ns)}\n"
     if pending:
         head += f"  {pending}\n"
+    if sentence:
+        head += fill(sentence, 78, initial_indent="  ", subsequent_indent="  ") + "\n"
     signals = worth_showing(process)
     if not signals:
         return head + "  no signals yet\n" + _dispositions(process)

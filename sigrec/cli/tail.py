@@ -11,6 +11,9 @@ taken before it).
   sigrec tail --since 5m run.sigrec          a file, the last five minutes
   sigrec tail -f --json 4242 | jq .sender    one JSON object a line
 
+What a recorded process sends, and what wait(2) tells it of its children, is
+shown at its time as well.
+
 The history keeps a limited number of events. Those that were overwritten before
 they could be read are counted, and their number is shown in their place.
 """
@@ -23,14 +26,17 @@ from collections import Counter
 
 from sigrec._proc.pidfd import bystander
 from sigrec._reader import index, places
+from sigrec._reader.doings import Doings, merged
 from sigrec._reader.follow import Position, follow, new_events
+from sigrec._signals import told
 from sigrec._signals.fields import VERSION, Senders
 from sigrec._signals.names import name
+from sigrec._signals.sent import ChildTold, SentSignal
 from sigrec._signals.words import carried
 from sigrec._text import number, printable, shortened, whole
 from sigrec._times import local_time
 from sigrec._why.brief import state_words
-from sigrec._why.cause import cause
+from sigrec._why.ending import end_fields
 from sigrec.cli import _arguments
 
 TYPE_CHECKING = False
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sigrec._proc.ended import Ended
+    from sigrec._reader.doings import Doing
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
 
@@ -92,11 +99,15 @@ def run(args: argparse.Namespace) -> int:
             print(f"sigrec: {unrecorded}", file=sys.stderr)
         _, kept = new_events(recording, position, newest=lines)
         past = [i for i in kept if args.since is None or i.time_ns >= args.since]
+        doings = Doings(recording, args.signal, args.since)
+        did = doings.new() if args.follow else doings.all()
+        shown = list(merged(past, did))[-lines:] if lines else []
         # Where all that is kept is shown, and more was asked for: what is not kept any more.
-        out.write(_gone(recording, position, kept) if len(kept) == len(past) < lines else {}, past)
+        out.write(_gone(recording, position, kept) if len(kept) == len(past) < lines else {}, shown)
         if args.follow:
             for missed, events in follow(recording, position, _stdout(), beside):
-                out.write(missed, events)
+                out.write(missed, merged(events, doings.new()))
+            out.write({}, doings.new(last=True))
             out.end(recording.state, beside.wait(0) if beside is not None else None)
     return 0
 
@@ -170,25 +181,23 @@ class _Output:
         self._json = json
         self._senders = Senders()
 
-    def write(self, missed: dict[int, tuple[int, int]], events: Iterable[SignalInfo]) -> None:
+    def write(
+        self, missed: dict[int, tuple[int, int]], events: Iterable[SignalInfo | Doing]
+    ) -> None:
         if missed:
             self._missed(missed)
-        for info in events:
-            if self._json:
-                self._object(self._senders.fields(info))
+        for one in events:
+            if isinstance(one, (SentSignal, ChildTold)):
+                self._object(told.fields(one)) if self._json else print(_did(one))
+            elif self._json:
+                self._object(self._senders.fields(one))
             else:
-                print(self._line(info))
+                print(self._line(one))
         sys.stdout.flush()
 
     def end(self, state: str, seen: Ended | None) -> None:
         if self._json:
-            found = cause(self._recording, seen=seen)
-            signum = found.signal if found.kind == "signal" else None
-            how = {
-                "signal": None if signum is None else self._recording.signal_name(signum),
-                "status": found.status,
-            }
-            self._object({"end": {"pid": self._recording.pid, "state": state, **how}})
+            self._object({"end": {**end_fields(self._recording, seen), "state": state}})
         else:
             print(f"PID {self._recording.pid} {state_words(self._recording, seen=seen)}")
         sys.stdout.flush()
@@ -224,6 +233,14 @@ class _Output:
         if info.tid != self._recording.pid:
             parts.append(f"thread {info.tid}")
         return "  ".join(parts)
+
+
+def _did(one: Doing) -> str:
+    time = local_time(one.time_ns, "%H:%M:%S.%f")
+    what, words = told.words(one)
+    if isinstance(one, SentSignal):
+        what = f"{what:<10} #{one.ordinal}"
+    return f"{time}  {what:<16}  {words}"
 
 
 def _plural(n: int) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 
 from sigrec._reader.stats import ProcessStats
+from sigrec._signals import told
 from sigrec._signals.fields import Senders
+from sigrec._signals.sent import ChildTold, SentSignal
 from sigrec._text import json_text
 from sigrec._why.brief import state_words
 
@@ -25,7 +27,7 @@ def write(source: Source, out: TextIO) -> None:
     pid = process.pid
     argv = " ".join(map(json_text, process.argv or []))
     out.write('{"displayTimeUnit": "ns",\n"otherData": ')
-    json.dump(process.to_dict(), out)
+    json.dump({**process.to_dict(), "sentence": source.end()["end"]["sentence"]}, out)
     out.write(',\n"traceEvents": [\n')
     json.dump(
         _name("process_name", pid, pid, f"{argv[:200]} ({state_words(source.recording)})".strip()),
@@ -38,12 +40,21 @@ def write(source: Source, out: TextIO) -> None:
     def put(event: dict[str, Any]) -> None:
         out.write(",\n" + json.dumps(event))
 
-    for info in source:
-        if info.tid not in named:
-            named.add(info.tid)
-            thread = "main thread" if info.tid == pid else f"thread {info.tid}"
-            put(_name("thread_name", pid, info.tid, thread))
+    for info in source.everything():
+        tid = pid if isinstance(info, ChildTold) else info.tid
+        if tid not in named:
+            named.add(tid)
+            thread = "main thread" if tid == pid else f"thread {tid}"
+            put(_name("thread_name", pid, tid, thread))
         at = info.monotonic_ns / 1000  # the format's unit is the microsecond
+        if isinstance(info, (SentSignal, ChildTold)):
+            what, words = told.words(info)
+            kind = "child" if isinstance(info, ChildTold) else "sent"
+            put({
+                "name": f"{what} {words}", "cat": kind, "ph": "i", "s": "t",
+                "ts": at, "pid": pid, "tid": tid, "args": told.fields(info),
+            })  # fmt: skip
+            continue
         put({
             "name": info.signal_name, "cat": "signal", "ph": "i", "s": "t", "ts": at,
             "pid": pid, "tid": info.tid, "args": senders.fields(info),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 
+from sigrec._signals import told
 from sigrec._signals.fields import Senders
+from sigrec._signals.sent import ChildTold, SentSignal
 from sigrec._signals.siginfo import FIELDS
 from sigrec._text import printable
 
@@ -19,6 +21,8 @@ COLUMNS = (
     "signal", "time", "time_ns", "monotonic_ns", "ordinal", "tid",
     *(f"sender_{name}" for name in SENDER),
     *FIELDS,
+    # What the row is: "received", "sent", "child". Of what it sent, and of a child's change:
+    "event", "how", "target", "target_tid", "value", "result", "child", "change", "status",
 )  # fmt: skip
 
 
@@ -26,8 +30,17 @@ def write(source: Source, out: TextIO) -> None:
     rows = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     rows.writeheader()
     senders = Senders()
-    for info in source:
-        row = senders.fields(info)
+    for one in source.everything():
+        if isinstance(one, SentSignal):
+            fields = told.sent_fields(one)["sent"]
+            del fields["number"]
+            rows.writerow({"event": "sent", **fields})
+            continue
+        if isinstance(one, ChildTold):
+            fields = told.child_fields(one)["child"]
+            rows.writerow({"event": "child", "child": fields.pop("pid"), **fields})
+            continue
+        row = {"event": "received", **senders.fields(one)}
         sender = row.pop("sender")
         for name in SENDER:
             row[f"sender_{name}"] = sender[name]

@@ -12,6 +12,7 @@ from collections import deque
 from html import escape
 
 from sigrec._reader.stats import ProcessStats
+from sigrec._signals import told
 from sigrec._signals.fields import Senders
 from sigrec._signals.names import name
 from sigrec._signals.words import carried
@@ -51,6 +52,7 @@ def write(source: Source, out: TextIO) -> None:
         counts="".join(_counts(timeline)),
         senders="".join(_senders(timeline)),
         events="".join(_events(timeline, newest)),
+        sent="".join(_sent(source)),
         data=json.dumps(timeline.data()).replace("<", "\\u003c"),
     )
     # The same on any locale's standard output.
@@ -266,6 +268,17 @@ def _events(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
     else:
         caption = f"All {number(timeline.total)} events"
     yield from _table(f"{caption}, the newest first", titles, rows)
+
+
+def _sent(source: Source) -> Iterator[str]:
+    doings = source.doings()
+    titles = (("Time (UTC)", ""), ("Signal, or child", ""), ("What", ""))
+    rows = []
+    for one in reversed(doings[-NEWEST:]):
+        time = f'<time datetime="{rfc3339(one.time_ns)}">{utc(one.time_ns)}</time>'
+        rows.append([time, *map(escape, told.words(one))])
+    caption = "What the process sent, and what it was told of its children"
+    yield from _table(f"{caption}, the newest first" if rows else caption, titles, rows)
 
 
 def _table(

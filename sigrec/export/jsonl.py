@@ -1,10 +1,12 @@
-"""JSON Lines: what ``sigrec tail --json`` prints."""
+"""JSON Lines: what ``sigrec tail --json`` prints; and, where the process has ended, how it did."""
 
 from __future__ import annotations
 
 import json
 
+from sigrec._signals import told
 from sigrec._signals.fields import VERSION, Senders
+from sigrec._signals.sent import ChildTold, SentSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 
 def write(source: Source, out: TextIO) -> None:
     senders = Senders()
-    for info in source:
+    for one in source.everything():
+        if isinstance(one, (SentSignal, ChildTold)):
+            fields = told.fields(one)
+        else:
+            fields = senders.fields(one)
         # ASCII, and so safe on a terminal too.
-        out.write(json.dumps({"version": VERSION, **senders.fields(info)}) + "\n")
+        out.write(json.dumps({"version": VERSION, **fields}) + "\n")
+    if source.recording.state != "alive":
+        out.write(json.dumps({"version": VERSION, **source.end()}) + "\n")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from sigrec._reader.doings import Doings, merged
+from sigrec._why.ending import end_fields
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from typing import Any
 
+    from sigrec._reader.doings import Doing
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
 
@@ -28,6 +33,18 @@ class Source:
 
     def __iter__(self) -> Iterator[SignalInfo]:
         return self.recording.events(*(self.signums or ()), since=self.since)
+
+    def doings(self) -> list[Doing]:
+        """What it sent, and was told of its children."""
+        return Doings(self.recording, self.signums, self.since).all()
+
+    def everything(self) -> Iterator[SignalInfo | Doing]:
+        """The events, and these at their time."""
+        return merged(self, self.doings())
+
+    def end(self) -> dict[str, Any]:
+        """As the last line of ``tail -f --json``: what became of the process, in a sentence too."""
+        return {"end": end_fields(self.recording)}
 
     def wants(self, signum: int) -> bool:
         return self.signums is None or signum in self.signums

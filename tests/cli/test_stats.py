@@ -80,6 +80,7 @@ def test_json(tmp_path):
     assert found["version"] == 1
     (process,) = found["processes"]
     (stats,) = process.pop("signals")
+    assert process.pop("sentence") == cli("why", path).stdout.decode().rstrip("\n")
     assert process == {
         "pid": 4242,
         "state": "unknown",  # on another machine, perhaps

@@ -200,7 +200,9 @@ def test_follow_until_it_is_killed(child, command):
     p.process.kill()
     p.process.wait()
     end = {"pid": p.pid, "state": "ended", "signal": "SIGKILL", "status": None}
-    assert json.loads(tail.line()) == {"version": 1, "end": end}
+    last = json.loads(tail.line())
+    assert "was killed by SIGKILL" in last["end"].pop("sentence")
+    assert last == {"version": 1, "end": end}
     assert tail.end() == ("", "")
 
 

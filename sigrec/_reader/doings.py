@@ -1,0 +1,83 @@
+"""What a process sent, and what it was told of its children, beside what it received."""
+
+from __future__ import annotations
+
+import signal
+
+from sigrec._signals.sent import ChildTold, SentSignal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
+
+    Doing = SentSignal | ChildTold
+
+_SIGCHLD = int(signal.SIGCHLD)
+
+
+class Doings:
+    """signums: only what it sent of these; of its children, where SIGCHLD is among them. since: only
+    from then on, in ns since 1970."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        signums: Collection[int] | None = None,
+        since: int | None = None,
+    ) -> None:
+        self._sent = recording._sent
+        self._signums = signums
+        self._since = since
+        self._heads: tuple[int, ...] | None = None
+        self._seen: set[object] = set()
+        self._waits: set[object] = set()
+
+    def all(self) -> list[Doing]:
+        """What is kept, in order."""
+        sent = [one for one in self._sent.signals() if self._wants(one.si_signo)]
+        told = self._sent.children() if self._wants(_SIGCHLD) else []
+        doings: list[Doing] = [*sent, *told]
+        if self._since is not None:
+            doings = [one for one in doings if one.time_ns >= self._since]
+        return sorted(doings, key=lambda one: one.monotonic_ns)
+
+    def new(self, last: bool = False) -> list[Doing]:
+        """What is kept and came since the last call. A call of kill(2) that is on its way is left for
+        the next one, once. last: nothing more comes. One system call, if nothing is new."""
+        heads = self._sent.heads()
+        if heads == self._heads and not self._waits:
+            return []
+        self._heads = heads
+        found = {_key(one): one for one in self.all()}
+        on_their_way = {
+            key
+            for key, one in found.items()
+            if isinstance(one, SentSignal)
+            and one.error is None
+            and key not in self._waits | self._seen
+        }
+        self._waits = set() if last else on_their_way
+        new = [key for key in found if key not in self._seen and key not in self._waits]
+        self._seen = (self._seen & found.keys()) | set(new)
+        return [found[key] for key in new]
+
+    def _wants(self, signum: int) -> bool:
+        return self._signums is None or signum in self._signums
+
+
+def _key(one: Doing) -> object:
+    return one if isinstance(one, ChildTold) else (one.si_signo, one.ordinal)
+
+
+def merged(events: Iterable[SignalInfo], doings: Iterable[Doing]) -> Iterator[SignalInfo | Doing]:
+    """Each of these at its time; the events in their own order."""
+    rest = list(doings)
+    rest.reverse()
+    for info in events:
+        while rest and rest[-1].monotonic_ns <= info.monotonic_ns:
+            yield rest.pop()
+        yield info
+    yield from reversed(rest)

@@ -1,0 +1,27 @@
+"""What became of a process, for programs, and in the sentence that `why` says."""
+
+from __future__ import annotations
+
+from sigrec._text import json_text
+from sigrec._why.cause import cause
+from sigrec._why.sentence import why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sigrec._proc.ended import Ended
+    from sigrec._reader.recording import Recording
+
+
+def end_fields(recording: Recording, seen: Ended | None = None) -> dict[str, Any]:
+    """seen: how a bystander saw it end, if one did."""
+    found = cause(recording, seen=seen)
+    signum = found.signal if found.kind == "signal" else None
+    return {
+        "pid": recording.pid,
+        "state": recording.state,
+        "signal": None if signum is None else recording.signal_name(signum),
+        "status": found.status,
+        "sentence": json_text(why(recording, found=found)),
+    }
