@@ -49,9 +49,9 @@ static void note(int signum, enum disposition_how how, const struct sigaction *n
     uint32_t place = 0;
     if (caller_is_interpreter(caller) && may_ask(signum, next->sa_flags | before->sa_flags))
         place = caller_line();
-    if (place == CALLER_NO_PYTHON)
-        return; /* as the interpreter ends it takes its handlers back: no change of the program's */
-    passive_note(signum, how, next, place ? place : caller_library(caller));
+    /* As the interpreter ends it takes its handlers back: no change of the program's. */
+    if (place != CALLER_NO_PYTHON)
+        passive_note(signum, how, next, place ? place : caller_library(caller));
     errno = saved_errno;
 }
 
@@ -106,6 +106,33 @@ static function our_sysv_signal(int signum, function handler) {
     if (!passive_records(signum))
         return sysv_signal(signum, handler);
     return set(signum, handler, SA_RESETHAND | SA_NODEFER, false, __builtin_return_address(0));
+}
+#endif
+
+#ifdef SIG_HOLD
+/* sigset(3): the handler, and the signal is blocked no more; or it is, by SIG_HOLD. */
+static function our_sigset(int signum, function handler) {
+    if (!passive_records(signum))
+        return sigset(signum, handler);
+    struct sigaction now;
+    sigset_t one, mask;
+    sigemptyset(&one);
+    sigaddset(&one, signum);
+    function before;
+    if (handler != SIG_HOLD)
+        before = set(signum, handler, 0, false, __builtin_return_address(0));
+    else
+        before = passive_sigaction(signum, NULL, &now) == 0 ? now.sa_handler : SIG_ERR;
+    if (before == SIG_ERR ||
+        sigprocmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &one, &mask))
+        return SIG_ERR;
+    return sigismember(&mask, signum) == 1 ? SIG_HOLD : before;
+}
+
+static int our_sigignore(int signum) {
+    if (!passive_records(signum))
+        return sigignore(signum);
+    return set(signum, SIG_IGN, 0, false, __builtin_return_address(0)) == SIG_ERR ? -1 : 0;
 }
 #endif
 
@@ -194,6 +221,10 @@ bool interpose_install(void) {
 #ifdef __GLIBC__
         {"sysv_signal", OF(sysv_signal), OF(our_sysv_signal)},
         {"__sysv_signal", OF(sysv_signal), OF(our_sysv_signal)},
+#endif
+#ifdef SIG_HOLD
+        {"sigset", OF(sigset), OF(our_sigset)},
+        {"sigignore", OF(sigignore), OF(our_sigignore)},
 #endif
         {"siginterrupt", OF(siginterrupt), OF(our_siginterrupt)},
         {"_exit", OF(_exit), OF(our_exit_at_once)},

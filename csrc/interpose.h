@@ -5,8 +5,8 @@
  * what the function does, on the disposition that the program knows of
  * (passive.h), and notes what the recording should tell.
  *
- * Not interposed, and seen as "replaced" or not at all: sigset(3), sigignore(3),
- * raw system calls, what a library's constructors do before its calls are patched.
+ * Not interposed, and seen as "replaced" or not at all: raw system calls, what a library's
+ * constructors do before its calls are patched.
  */
 #ifndef SIGREC_INTERPOSE_H
 #define SIGREC_INTERPOSE_H

@@ -18,7 +18,7 @@ from sigrec._why.dispositions import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.recording import Recording
@@ -174,7 +174,7 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             "recording", "ok", f"{printable(recording.path or '')}: registered: "
             f"{names(registered) or 'none'}; recorded: {len(passive) or 'none'}",
         )  # fmt: skip
-        yield from _dispositions(recording, now)
+        yield from _dispositions(pid, recording, now)
         lost = [
             s.signum
             for s in signals
@@ -196,17 +196,18 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             yield from _handling(pid, recording)
 
 
-def _dispositions(recording: Recording, now: Status) -> Iterator[Finding]:
+def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Finding]:
     """Who made the signals do what they do."""
     changes = recording.dispositions()
     said = lines(changes)
-    known = {one.si_signo for one in changes}
-    before = {
-        n for n in now.ignored - known - {signal.SIGPIPE, signal.SIGXFSZ}
-        if recording._identity.ignored >> (n - 1) & 1
-    }  # fmt: skip
+    known = {one.si_signo for one in changes} | {signal.SIGPIPE, signal.SIGXFSZ}
+    at_first = recording._identity
+    before = [n for n in _valid(now.ignored) if n not in known and at_first.ignored >> (n - 1) & 1]
+    blocked = [n for n in _valid(blocked_everywhere(pid)) if at_first.blocked >> (n - 1) & 1]
     if before:
         said.append(f"{names(before)}: ignored since before its recording began")
+    if blocked:
+        said.append(f"{names(blocked)}: blocked since before its recording began")
     if said:
         advice = []
         if any(one.ordinal for one in changes):
@@ -214,13 +215,18 @@ def _dispositions(recording: Recording, now: Status) -> Iterator[Finding]:
                 "whoever sets a signal's handler last has the signal: set yours later, or call the "
                 "one before from it"
             )
-        if before or any(one.how == "inherited" for one in changes):
+        if before or blocked or any(one.how == "inherited" for one in changes):
             advice.append(
-                "what is ignored when a program starts stays ignored until it sets something else"
+                "what is ignored or blocked when a program starts stays so until it sets something else"
             )
         yield Finding(
             "dispositions", "note" if advice else "ok", "; ".join(said), "; ".join(advice) or None
         )
+
+
+def _valid(signums: Iterable[int]) -> list[int]:
+    """Without the C library's own."""
+    return sorted(signal.valid_signals().intersection(signums))
 
 
 def _handling(pid: int, recording: Recording) -> Iterator[Finding]:

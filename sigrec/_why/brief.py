@@ -58,9 +58,11 @@ def pending_words(recording: Recording) -> str | None:
     if now is None or not pid:
         return None
     everywhere = blocked_everywhere(pid)
+    at_first = {n for n in everywhere if recording._identity.blocked >> (n - 1) & 1}
     parts = []
     for signums, why in (
-        (now.pending & everywhere, "blocked in every thread"),
+        (now.pending & everywhere - at_first, "blocked in every thread"),
+        (now.pending & at_first, "blocked in every thread since before the recording began"),
         (now.pending - everywhere if now.state == "T" else (), "until it is continued"),
     ):
         # Of a standard signal one can be pending, of a real-time one the kernel does not say how many.

@@ -18,6 +18,7 @@ from sigrec._signals.names import name
 from sigrec._signals.words import carried
 from sigrec._text import number, printable
 from sigrec._times import exact_duration, rfc3339, utc
+from sigrec._why.dispositions import by_signal, says_something, words
 from sigrec._why.sentence import why
 from sigrec.export.page import fill
 from sigrec.export.timeline import Timeline, elapsed
@@ -49,7 +50,7 @@ def write(source: Source, out: TextIO) -> None:
         title=f"Signals of PID {process.pid}",
         header="".join(_header(source, process, timeline)),
         timeline="".join(_timeline(timeline, newest)),
-        counts="".join(_counts(timeline)),
+        counts="".join(_counts(timeline)) + "".join(_dispositions(source, process)),
         senders="".join(_senders(timeline)),
         events="".join(_events(timeline, newest)),
         sent="".join(_sent(source)),
@@ -230,6 +231,18 @@ def _counts(timeline: Timeline) -> Iterator[str]:
             escape(stats.mode) + (", replaced by another" if stats.replaced else ""),
         ])  # fmt: skip
     yield from _table("Counts since the process began to record", titles, rows)
+
+
+def _dispositions(source: Source, process: ProcessStats) -> Iterator[str]:
+    """Nothing, where nobody is known to have set any."""
+    changes = {n: c for n, c in by_signal(process.dispositions).items() if source.wants(n)}
+    rows = [
+        [escape(those[-1].signal_name), escape(words(those))]
+        for _, those in sorted(changes.items())
+        if says_something(those)
+    ]
+    if rows:
+        yield from _table("Who set what they do", (("Signal", ""), ("Handler", "")), rows)
 
 
 def _senders(timeline: Timeline) -> Iterator[str]:

@@ -13,6 +13,7 @@ import pytest
 
 import sigrec
 from sigrec._proc.process import stat_fields
+from sigrec._why.brief import pending_words
 from sigrec.cli import main
 from tests.conftest import wait_until
 
@@ -331,13 +332,20 @@ def test_who_made_a_recorded_process_what_it_is(tmp_path):
 def test_what_a_registered_process_ignored_before(child):
     p = child("""
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         sigrec.register(signal.SIGUSR1, print)
+        os.kill(os.getpid(), signal.SIGTERM)
         say("ready"); hear()
         """)
     p.line()
     _, findings, _ = doctor(p.pid)
     (finding,) = findings["dispositions"]
-    assert finding["found"].endswith("SIGHUP: ignored since before its recording began")
+    assert "SIGHUP: ignored since before its recording began; " in finding["found"]
+    assert finding["found"].endswith("SIGTERM: blocked since before its recording began")
+    with sigrec.open_recording(p.pid) as recording:
+        assert pending_words(recording) == (
+            "1 SIGTERM is pending, blocked in every thread since before the recording began"
+        )
 
 
 @pytest.mark.skipif(not ROOT, reason="needs root, to be somebody else")

@@ -56,6 +56,18 @@ void (*by_signal(int signum, void (*handler)(int)))(int) {
     return before;
 }
 
+void (*by_sigset(int signum, void (*handler)(int)))(int) {
+    void (*before)(int) = sigset(signum, handler);
+    NO_JUMP();
+    return before;
+}
+
+int by_sigignore(int signum) {
+    int result = sigignore(signum);
+    NO_JUMP();
+    return result;
+}
+
 void leave(int status) { _exit(status); }
 
 int become(const char *path, char *const argv[]) { return execv(path, argv); }

@@ -126,6 +126,33 @@ static void every_way(void *library, const char *name) {
     CHECK_EQ(process_self->changes[SIGUSR2], changes);
 }
 
+#ifdef SIG_HOLD
+static void by_system_v(void *library, const char *name) {
+    void (*(*set)(int, void (*)(int)))(int);
+    int (*ignore)(int);
+    *(void **)&set = find(library, "by_sigset");
+    *(void **)&ignore = find(library, "by_sigignore");
+    int before = calls;
+    sigset_t mask;
+    CHECK(set(SIGUSR2, handler) == SIG_DFL);
+    was_set(SIGUSR2, DISPOSITION_SIGNAL, DISPOSITION_HANDLER, name);
+    CHECK(kernel_has_ours(SIGUSR2));
+    CHECK(set(SIGUSR2, SIG_HOLD) == handler);
+    CHECK(set(SIGUSR2, SIG_HOLD) == SIG_HOLD);
+    raise(SIGUSR2);
+    CHECK_EQ(calls, before);
+    CHECK(set(SIGUSR2, handler) == SIG_HOLD); /* blocked no more */
+    CHECK_EQ(calls, before + 1);
+    CHECK(sigprocmask(SIG_BLOCK, NULL, &mask) == 0 && sigismember(&mask, SIGUSR2) == 0);
+    CHECK_EQ(ignore(SIGUSR2), 0);
+    was_set(SIGUSR2, DISPOSITION_SIGNAL, DISPOSITION_IGNORE, name);
+    CHECK(set(SIGUSR2, SIG_DFL) == SIG_IGN);
+    CHECK(set(SIGHUP, SIG_DFL) == SIG_DFL); /* it is not recorded */
+    CHECK(set(SIGKILL, handler) == SIG_ERR);
+    CHECK_EQ(ignore(SIGKILL), -1);
+}
+#endif
+
 /* A registered signal whose interpreter-level handler changes. */
 static void is_kept(void *library) {
     sigaction_function call;
@@ -269,6 +296,9 @@ int main(int argc, char **argv) {
     can_be_written(&shared);
 #endif
     every_way(late, "lazy.so");
+#ifdef SIG_HOLD
+    by_system_v(early, "now.so");
+#endif
     is_kept(early);
     how_it_leaves(early);
     CHECK(interpose_install()); /* once more changes nothing */

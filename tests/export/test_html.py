@@ -246,6 +246,19 @@ def test_all_times_are_utc(monkeypatch, tmp_path):
     assert re.search(r"terminated by SIGTERM, .*, at 2026-01-02 03:04:05 UTC\.", text)
 
 
+def test_who_set_what_signals_do():
+    builder = RecordingBuilder().ledger(USR1, 3, delivered=1).place(1, b"/x/<b>.py", 12)
+    builder.disposition(USR1, 0, place=1).disposition(TERM, 0, 1, 1)
+    builder.disposition(int(signal.SIGPIPE), 0, 1, 0)  # nobody is known to have
+    rows = Page(built(builder)).table("Who set what they do")[1:]
+    assert rows == [
+        ["SIGUSR1", "handler set by <b>.py:12"],
+        ["SIGTERM", "ignored since the start: by whoever started it"],
+    ]
+    assert len(Page(built(builder, {USR1})).table("Who set what they do")) == 2
+    assert "Who set what they do" not in built(RecordingBuilder())
+
+
 def test_no_events_and_no_signals():
     assert "No signals yet." in built(RecordingBuilder())
     builder = RecordingBuilder().ledger(USR1, mode=1)
