@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "begin.h"
 
+#include "bound.h"
 #include "environment.h"
 #include "handler.h"
 #include "install.h"
@@ -20,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define BOUND_EACH 16 /* one of so many looks at all the others */
 
 static uint64_t history = BEGIN_HISTORY;
 static _Atomic bool all_recorded;
@@ -48,6 +51,17 @@ static void record_children(void) {
 static bool is_on(const char *name) {
     const char *value = getenv(name);
     return value && strcmp(value, "1") == 0;
+}
+
+/* A file stays of each that was ended by a signal; who has started it may do that all day. */
+static void bound(void) {
+    char directory[PLACES_SIZE];
+    const char *path = process_path(), *slash = strrchr(path, '/');
+    if (getpid() % BOUND_EACH == 0 && slash && (size_t)(slash - path) < sizeof directory) {
+        memcpy(directory, path, (size_t)(slash - path));
+        directory[slash - path] = 0;
+        bound_directory(directory);
+    }
 }
 
 static void record_all(void) {
@@ -86,6 +100,8 @@ int begin(void) {
         handler_start();
         process_is_short_lived();
         error = publish(&options, notes, sizeof notes);
+        if (!error && !options.file)
+            bound();
     }
     if (!error && interpose_install()) {
         if (children)

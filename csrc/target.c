@@ -140,7 +140,9 @@ static enum target of_library(const char *library, size_t size) {
         return TARGET_LIBRARY;
     memcpy(path, library, size);
     path[size] = 0;
-    int fd = open_file(path);
+    /* Not only open(2): a capability that we have may be gone after the exec, and then so is our
+     * right to read the file. access(2) does without. */
+    int fd = syscall(SYS_faccessat, AT_FDCWD, path, R_OK) == 0 ? open_file(path) : -1;
     if (fd < 0)
         return TARGET_LIBRARY;
     bool usable = syscall(SYS_fstatfs, fd, &fs) == 0 && !(fs.f_flags & FLAG_NOEXEC);

@@ -65,6 +65,7 @@ LAYERS = [
         "places",
         "environment",
         "target",
+        "bound",
         "place",
         "caller",
         "disposition",
