@@ -122,6 +122,13 @@ static inline void enqueue(int signum, const struct event *event, struct ledger_
     trip(signum, event->monotonic_ns, event->tid);
 }
 
+/* A fault that the program has a handler for, as a JVM has for null pointers, or what Go sends
+ * its own threads: it lives on them, and they would push all others out of the history. */
+static bool is_routine(int signum, const siginfo_t *info) {
+    bool own = signum == SIGURG && info->si_code <= 0 && info->si_pid == process_pid();
+    return (own || (signal_is_fault(signum) && info->si_code > 0)) && passive_handled(signum);
+}
+
 /* Counts and records one signal, and queues it where it is for our own dispatch. */
 static inline __attribute__((always_inline)) struct taken
 take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, bool dispatched) {
@@ -138,7 +145,11 @@ take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, bool dispatc
     struct registered *entry = &registry[signum];
     /* Acquire: pairs with install_handler; the queue is ready. proof: handler-mode */
     uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_acquire);
-    struct taken taken = {event.ordinal, recording_write(recording, &event), mode};
+    bool aside = !dispatched && event.ordinal >= RECENT_SLOTS && is_routine(signum, info);
+    struct taken taken = {event.ordinal,
+                          aside ? recording_write_aside(recording, &event)
+                                : recording_write(recording, &event),
+                          mode};
 #ifdef __linux__
     if (event.code == SI_TIMER && event.detail > 0)
         ledger_add(&ledger->overruns, (uint64_t)event.detail);

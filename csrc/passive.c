@@ -276,6 +276,14 @@ bool passive_ends(int signum) {
     return program.sa_handler == SIG_DFL;
 }
 
+bool passive_handled(int signum) {
+    struct sigaction program;
+    if (!passive_records(signum))
+        return false;
+    action_get(signum, &program);
+    return program.sa_handler != SIG_DFL && program.sa_handler != SIG_IGN;
+}
+
 /* Whether the instruction that was interrupted raises it again when it is tried again. */
 static bool comes_again(int signum, const siginfo_t *info) {
     if (info->si_code <= 0) /* sent */

@@ -70,6 +70,9 @@ bool passive_ignores(int signum);
 /* Signal context. Whether the signal's course is to end the process. */
 bool passive_ends(int signum);
 
+/* Signal context. Whether the program has a handler for it. */
+bool passive_handled(int signum);
+
 /* Signal context, before the signal is counted. The handler of a fault gave up: it
  * set the default action, and raised it again or returned to it. That is no signal
  * more: then it takes that action, by the ordinal that it had, and this is true. */

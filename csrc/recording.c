@@ -368,14 +368,29 @@ static bool write_history(const struct recording *recording, const struct event 
     return true;
 }
 
-struct sender_entry *recording_write(const struct recording *recording, const struct event *event) {
-    struct ledger_entry *entry = &recording->ledger[event->signo];
-    ledger_add(write_history(recording, event) ? &entry->recorded : &entry->dropped, 1);
+/* What is counted and kept beside the history. */
+static inline struct sender_entry *write_rest(const struct recording *recording,
+                                              struct ledger_entry *entry,
+                                              const struct event *event) {
     ledger_keep(entry, &recording->recent, event);
     struct sender_entry *sender = sender_count(recording->senders, event);
     if (!sender)
         ledger_add(&entry->unattributed, 1);
     return sender;
+}
+
+struct sender_entry *recording_write(const struct recording *recording, const struct event *event) {
+    struct ledger_entry *entry = &recording->ledger[event->signo];
+    ledger_add(write_history(recording, event) ? &entry->recorded : &entry->dropped, 1);
+    return write_rest(recording, entry, event);
+}
+
+struct sender_entry *recording_write_aside(const struct recording *recording,
+                                           const struct event *event) {
+    struct ledger_entry *entry = &recording->ledger[event->signo];
+    ledger_add(&entry->recorded, 1);
+    ledger_add(&entry->overwritten, 1);
+    return write_rest(recording, entry, event);
 }
 
 /* Returns how many of the ring's tickets have been moved: to a ring, or, NULL, to the history. */

@@ -194,6 +194,11 @@ void recording_unmap(struct recording *recording);
  * counts it to its sender, whose entry it returns (or NULL: sender.h). */
 struct sender_entry *recording_write(const struct recording *recording, const struct event *event);
 
+/* Signal context. The same, but for the history, where it takes nobody's place: it counts as
+ * recorded and overwritten at once. The newest of its signal are kept: recent.h. */
+struct sender_entry *recording_write_aside(const struct recording *recording,
+                                           const struct event *event);
+
 /* Interpreter context, one caller at a time. Moves counts and events of `from`
  * to `to`; next: of each ring of `from` the first ticket that was not moved yet. */
 void recording_fold(const struct recording *from, const struct recording *to,

@@ -80,6 +80,10 @@ bool passive_ends(int signum) {
     (void)signum;
     return false;
 }
+bool passive_handled(int signum) {
+    (void)signum;
+    return false;
+}
 void passive_default(int signum, const siginfo_t *info, void *context, uint32_t tid,
                      uint64_t ordinal) {
     (void)signum, (void)info, (void)context, (void)tid, (void)ordinal;

@@ -321,6 +321,10 @@ MUTANTS = [
            "    char volatile much[4096];\n    much[0] = 0;\n"
            "    if (program.sa_handler == SIG_DFL) {\n        take_default",
            "a signal runs over the end of a small alternate stack", "test_stack"),
+    Mutant("routine-faults-fill-the-history", "csrc/handler.c",
+           "event.ordinal >= RECENT_SLOTS && is_routine(signum, info)", "false",
+           "what a JVM does with null pointers pushes all others out",
+           "tests/recorder/test_preload.py::test_faults_that_a_program_lives_on_leave_room_for_others"),
     Mutant("sigbus-kept", "csrc/sigbus.c",
            "    taken = false;\n    if (is_ours(&now))\n        sigaction(SIGBUS, &before, NULL);", "",
            "the program's SIGBUS is never given back", "test_sigbus"),

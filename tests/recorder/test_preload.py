@@ -128,6 +128,18 @@ def test_what_cannot_be_recorded_starts_as_without_us(directory, programs, how):
             assert (done.returncode, done.stderr) == (5, "")
 
 
+def test_faults_that_a_program_lives_on_leave_room_for_others(directory, programs):
+    subprocess.run([CC, "-o", programs / "lives", HERE / "lives_on_faults.c"], check=True)
+    assert run(programs / "lives", env=environment(directory, SIGREC_HISTORY="128")).returncode == 3
+    (path,) = directory.iterdir()
+    with sigrec.open_recording(path) as recording:
+        faults = recording.signals[signal.SIGSEGV]
+        assert (faults.delivered, faults.recorded, faults.overwritten) == (500, 500, 436)
+        assert recording.signals[signal.SIGUSR1].overwritten == 0
+        ordinals = [event.ordinal for event in recording.events(signal.SIGSEGV)]
+        assert ordinals == [*range(64), *range(436, 500)]  # the first, and the newest
+
+
 ONE_LEDGER = """
 import os, signal, sigrec
 os.kill(os.getpid(), signal.SIGURG)
