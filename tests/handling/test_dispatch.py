@@ -804,12 +804,13 @@ def test_what_waited_for_the_same_signal_does_not_raise_again(child, how, n):
             raise LookupError("another signal's")
         sigrec.register(RT, handler)
         sigrec.register(signal.SIGUSR1, other)
+        sigrec.stats()  # imported before handlers raise
         def come(*signums):
             signal.pthread_sigmask(signal.SIG_BLOCK, {RT, signal.SIGUSR1})
             for value in range(n): sigrec.sigqueue(os.getpid(), RT, value)
             for signum in signums: os.kill(os.getpid(), signum)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT, signal.SIGUSR1})
-            for _ in range(1000): pass
+            settle(RT)  # a dispatch may be over, by its time, before all is handled
         caught = []
         if how == "asyncio":
             import asyncio
@@ -825,9 +826,10 @@ def test_what_waited_for_the_same_signal_does_not_raise_again(child, how, n):
             try:
                 try: come(signal.SIGUSR1)
                 except both:
-                    for _ in range(1000): pass
+                    settle(RT, signal.SIGUSR1)
             except both as error:
                 caught += sorted([error, error.__context__], key=str, reverse=True)
+        settle(RT)
         say(*caught, calls, *ledger(RT))
         """,
         how,
@@ -838,8 +840,9 @@ def test_what_waited_for_the_same_signal_does_not_raise_again(child, how, n):
         calls, second = 2 * n + 1, f"number {n + 1}"
     assert p.line() == f"number 1 {second} {calls} {calls} {calls} {calls} 0"
     errors = p.process.communicate(timeout=60)[1].decode()
-    told = {"KeyboardInterrupt": [], "caught": [n - 1], "asyncio": [n - 1, n]}[how]
-    assert [int(line.split()[2]) for line in errors.splitlines()] == told, errors
+    # At the end of each dispatch: how many that is, is a matter of time.
+    told = {"KeyboardInterrupt": 0, "caught": n - 1, "asyncio": 2 * n - 1}[how]
+    assert sum(int(line.split()[2]) for line in errors.splitlines()) == told, errors
 
 
 def test_in_the_dispatcher_thread_the_first_one_gets_the_hook(child):
