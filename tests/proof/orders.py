@@ -106,25 +106,50 @@ static uint64_t monotonic_ns() { return 1; }
 """
 
 
+def build_all(models: list[str], directory: Path, optimize: str) -> Path:
+    """Several in one program, which takes the model's name first: most of the time of a build is
+    that of Relacy's headers."""
+    files = list(dict.fromkeys(file for model in models for file in MODELS[model]))
+    core = "#pragma once\n" + BEFORE + "".join(as_cxx(file, None) for file in files)
+    (directory / "core.hpp").write_text(core)
+    source = directory / "all.cpp"
+    source.write_text(
+        "".join(f'#define main {m}_main\n#include "{m}.cpp"\n#undef main\n' for m in models)
+        + "int main(int argc, char **argv) {\n"
+        + "".join(
+            f'if (!strcmp(argv[1], "{m}")) return {m}_main(argc - 1, argv + 1);\n' for m in models
+        )
+        + "return 2;\n}\n"
+    )
+    return _compile(source, directory / "all", directory, optimize)
+
+
 def build(
     model: str, directory: Path, weakened: Place | None = None, optimize: str = "-O1"
 ) -> Path:
     (directory / "core.hpp").write_text(
         "#pragma once\n" + BEFORE + "".join(as_cxx(file, weakened) for file in MODELS[model])
     )
-    program = directory / model
+    return _compile(HERE / f"{model}.cpp", directory / model, directory, optimize)
+
+
+def _compile(source: Path, program: Path, directory: Path, optimize: str) -> Path:
     # (-w: Relacy is of 2013.)
     subprocess.run(
         [CXX or "c++", "-std=c++14", optimize, "-w", "-fpermissive", "-I", str(directory),
-         "-I", str(HERE), "-o", str(program), str(HERE / f"{model}.cpp")],
+         "-I", str(HERE), "-o", str(program), str(source)],
         check=True,
     )  # fmt: skip
     return program
 
 
-def run(program: Path, scheduler: str, executions: int, switches: int = 2) -> tuple[bool, str]:
+def run(
+    program: Path, scheduler: str, executions: int, switches: int = 2, model: str | None = None
+) -> tuple[bool, str]:
+    """model: which one, of a program of several."""
+    which = [model] if model else []
     done = subprocess.run(
-        [program, scheduler, str(executions), str(switches)], capture_output=True, text=True
+        [program, *which, scheduler, str(executions), str(switches)], capture_output=True, text=True
     )
     return done.returncode == 0, done.stdout.strip() or done.stderr.strip()[-200:]
 

@@ -22,7 +22,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("times", [10, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_killed_in_mid_flood(child, run_directory, times):
     for n in range(times):
         p = child(VICTIM)

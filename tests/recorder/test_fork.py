@@ -41,7 +41,7 @@ def test_parent_and_child_count_apart(child, run_directory):
     assert os.listdir(run_directory) == []
 
 
-@pytest.mark.parametrize("times", [60, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [20, pytest.param(200, marks=pytest.mark.long)])
 def test_forks_under_a_flood(child, times):
     """What the parent is sent is the parent's, and counted once; children count only their own."""
     p = child(
@@ -80,7 +80,9 @@ def test_forks_under_a_flood(child, times):
         times,
     )
     p.line()
-    sender = child("say(_core.flood(int(sys.argv[1]), RT, 300_000, True, 0)[0])", p.pid)
+    sender = child(
+        "say(_core.flood(int(sys.argv[1]), RT, 5000 * int(sys.argv[2]), True, 0)[0])", p.pid, times
+    )
     assert p.line(120) == "forked 0"
     sent = int(sender.line(120))
     p.tell()
@@ -215,7 +217,7 @@ if __name__ == "__main__":
     )
     p.process.stdin.flush()
     assert p.line() == "ready"
-    sender = child("say(_core.flood(int(sys.argv[1]), RT, 100_000, True, 0)[0])", p.pid)
+    sender = child("say(_core.flood(int(sys.argv[1]), RT, 50_000, True, 0)[0])", p.pid)
     assert p.line(120) == str(sum(n * n for n in range(500)))
     assert p.line(120) == "1"  # its own: the workers have left cleanly
     assert p.line(120) == "done"
@@ -347,7 +349,7 @@ def test_a_fork_while_other_threads_register(child):
         sigrec.register(RT, lambda signum, frame: None)
         threads = [threading.Thread(target=other, args=(RT + n,)) for n in (1, 2)]
         for thread in threads: thread.start()
-        for _ in range(50):
+        for _ in range(20):
             pid = os.fork()
             if not pid:
                 signal.alarm(60)
