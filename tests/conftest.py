@@ -34,6 +34,14 @@ def wants_long(config):
     return asked or any("::" in argument for argument in config.args)
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Two workers pay for their start from some files on. With more on as many processors each
+    test would still wait as long."""
+    alone = config.getoption("capture") == "no" or any("::" in a for a in config.args)
+    few = all(a.endswith(".py") for a in config.args) and len(config.args) == 1
+    return 0 if alone or few else 2
+
+
 def pytest_report_header(config):
     return None if wants_long(config) else "long tests: left out; --all runs them too"
 

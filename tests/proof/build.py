@@ -15,6 +15,7 @@ CC = os.environ.get("CC") or shutil.which("cc")
 # What the Python suite needs where not everything has a wheel: the rest of it is skipped.
 REQUIREMENTS = [
     "pytest",
+    "pytest-xdist",
     "rich",
     "shtab",
     "pyte",
