@@ -10,8 +10,10 @@ on, and reconciles, signal by signal:
 The last term is what the kernel threw away after it had queued it (SIGCONT against stop signals, a
 signal that was pending when it was set to SIG_IGN, a thread that ended, a timer that was disarmed,
 exec), what the program took by sigwait or signalfd, and what was pending at the end: neither the
-tracepoint nor we see that. For a program that does nothing of the sort it must be 0. Needs root
-and perf. Exit status: 0 if it is 0 for every signal, 1 if not, or if perf lost something.
+tracepoint nor we see that. For a program that does nothing of the sort it must be 0. Then what the
+program sent, to whomever, and the ends of children that it waited for, beside what the kernel generated
+for these: the same for a program that sends to processes (and not to groups), to those that are there, and that
+waits for all of its children. Needs root and perf. Exit status: 0 if all agree, 1 if not, or if perf lost something.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ from typing import NamedTuple
 import sigrec
 
 # The tracepoint's `res`: enum in include/trace/events/signal.h.
+SI_USER, SI_TKILL, SI_QUEUE = 0, -6, -1
+CLD_EXITED, CLD_KILLED, CLD_DUMPED = 1, 2, 3
+KEPT = 256  # ends of children, in a recording
 QUEUED, IGNORED, MERGED, OVERFLOWED, WITHOUT_SIGINFO = range(5)
 
 
@@ -39,9 +44,13 @@ class Failed(Exception):
 
 
 class Generated(NamedTuple):
+    """tid: the thread that it was for. sender: the one that ran, which sent it where somebody did."""
+
     number: int
     tid: int
     result: int
+    code: int
+    sender: int
 
     @property
     def is_queued(self) -> bool:
@@ -49,6 +58,17 @@ class Generated(NamedTuple):
         return self.result == QUEUED or (
             self.result == WITHOUT_SIGINFO and self.number < signal.SIGRTMIN
         )
+
+    @property
+    def is_sent(self) -> bool:
+        """By a call of somebody's. (Of these two the kernel says the same, and sends them itself.)"""
+        return self.code in (SI_USER, SI_TKILL, SI_QUEUE) and self.number not in (
+            signal.SIGPIPE, signal.SIGXFSZ,
+        )  # fmt: skip
+
+    @property
+    def tells_of_an_end(self) -> bool:
+        return self.number == signal.SIGCHLD and self.code in (CLD_EXITED, CLD_KILLED, CLD_DUMPED)
 
 
 def possible() -> bool:
@@ -91,17 +111,13 @@ class Tracer:
         self.script = subprocess.run(perf, capture_output=True, text=True, errors="replace").stdout
         return self.script
 
-    def counts(self, tids: Collection[int]) -> collections.Counter[int] | None:
-        """By signal, how many were queued for these threads; None if the tracer lost some."""
+    def events(self) -> list[Generated] | None:
+        """All of them; None if the tracer lost some."""
         script = self._read("-F", "comm,tid,cpu,time,trace")
-        if script is None:
-            return None
-        return collections.Counter(
-            event.number for event in generated(script) if event.is_queued and event.tid in tids
-        )
+        return None if script is None else list(generated(script))
 
-    def of_process(self, pid: int) -> list[Generated] | None:
-        """All that was generated for any thread of it; None if the tracer lost some."""
+    def of_process(self, pid: int) -> tuple[set[int], list[Generated]] | None:
+        """Its threads, and all of them; None if the tracer lost some."""
         script = self._read("--show-task-events", "-F", "comm,tid,event,trace")
         if script is None:
             return None
@@ -109,12 +125,34 @@ class Tracer:
         for match in re.finditer(r"PERF_RECORD_FORK\((\d+):(\d+)\)", script):
             if int(match[1]) == pid:
                 tids.add(int(match[2]))
-        return [event for event in generated(script) if event.tid in tids]
+        return tids, list(generated(script))
+
+
+_LINE = re.compile(
+    r"(?m)^.*?(\d+)\s+(?:\[\d+\]\s+)?(?:[\d.]+:\s+)?(?:signal:signal_generate:\s+)?"
+    r"sig=(\d+) errno=\d+ code=(-?\d+) .* pid=(\d+) grp=\d+ res=(\d+)"
+)
 
 
 def generated(script: str) -> Iterable[Generated]:
-    for match in re.finditer(r"sig=(\d+) .* pid=(\d+) grp=\d+ res=(\d+)", script):
-        yield Generated(*map(int, match.groups()))
+    for match in _LINE.finditer(script):
+        sender, number, code, tid, result = map(int, match.groups())
+        yield Generated(number, tid, result, code, sender)
+
+
+def queued(events: Iterable[Generated], tids: Collection[int]) -> collections.Counter[int]:
+    """By signal, how many were queued for these threads."""
+    return collections.Counter(e.number for e in events if e.is_queued and e.tid in tids)
+
+
+def sent(events: Iterable[Generated], tids: Collection[int]) -> collections.Counter[int]:
+    """By signal, how many these threads sent, to themselves and to others."""
+    return collections.Counter(e.number for e in events if e.is_sent and e.sender in tids)
+
+
+def ends(events: Iterable[Generated], tids: Collection[int]) -> int:
+    """How many ends of children these threads were told of, whether they listened or not."""
+    return sum(event.tells_of_an_end and event.tid in tids for event in events)
 
 
 def audit(arguments: list[str]) -> int:
@@ -125,14 +163,34 @@ def audit(arguments: list[str]) -> int:
             [sys.executable, "-m", "sigrec", "run", "-o", str(file), *arguments]
         )
         status = program.wait()
-        events = tracer.of_process(program.pid)
-        if events is None:
+        found = tracer.of_process(program.pid)
+        if found is None:
             raise Failed("perf lost events: nothing can be said")
         if not file.exists():
             raise Failed(f"the program (exit status {status}) left no recording")
         with sigrec.open_recording(file) as recording:
             ledger = recording.signals
-    return report(events, ledger)
+            told = len(recording._sent.children())
+    tids, events = found
+    status = report([event for event in events if event.tid in tids], ledger)
+    return report_sent(events, tids, ledger, told) or status
+
+
+def report_sent(
+    events: list[Generated], tids: set[int], ledger: dict[int, sigrec.SignalStats], told: int
+) -> int:
+    """What it sent itself, and the ends of its children that it waited for."""
+    kernel = sent(events, tids)
+    different = 0
+    for number in sorted(kernel.keys() | {n for n, stats in ledger.items() if stats.sent}):
+        ours = ledger[number].sent if number in ledger else 0
+        different += ours != kernel[number]
+        name = sigrec.signal_name(number)
+        print(f"it sent {ours} {name}, by the kernel {kernel[number]}")
+    if ended := ends(events, tids):
+        print(f"it was told of {told} ends of children, by the kernel {ended}")
+        different += told != min(ended, KEPT)
+    return 1 if different else 0
 
 
 def report(events: Iterable[Generated], ledger: dict[int, sigrec.SignalStats]) -> int:

@@ -26,9 +26,11 @@ from pathlib import Path
 
 import sigrec
 from sigrec import _core
+from sigrec._reader.format import SENT_HEADS_AT
 
 from . import audit
 
+CHILDREN_HEAD_AT = SENT_HEADS_AT + 16
 ROOT = Path(__file__).parents[2]
 LINE_TIMEOUT_S = 90  # more than the target's own HANG_S, which tells more
 MOST_SENT = 40_000  # a round
@@ -339,6 +341,27 @@ def check(plan, ledger, report=None, sent=None, kernel=None, streams=None, threa
     return wrong
 
 
+def records_throughout(plan):
+    """What it sends and is told is written down for as long as anything is recorded."""
+    roles = {options["role"] for options in plan["signals"].values()}
+    return plan["record_all"] or bool(roles & {"recorded", "ignored"})
+
+
+def check_sent(plan, ledger, told, exact, events, tids):
+    """What it sent itself, and the ends of children that it waited for; told: how many."""
+    wrong = []
+    by_kernel = audit.sent(events, tids)
+    for number in exact:
+        ours = ledger[number].sent if number in ledger else 0
+        if ours != by_kernel[number]:
+            wrong.append(f"seed {plan['seed']}: {sigrec.signal_name(number)}: sent {ours} by its own "
+                         f"record, the kernel generated {by_kernel[number]}")  # fmt: skip
+    ended = audit.ends(events, tids)
+    if told != ended and "ignored" not in {o["role"] for o in plan["signals"].values()}:
+        wrong.append(f"seed {plan['seed']}: told of {told} ends of children, the kernel of {ended}")
+    return wrong
+
+
 # --- a round -------------------------------------------------------------------------
 
 
@@ -406,7 +429,7 @@ def play(seed, audited, totals):
         exact = sorted(set(plan["signals"]) - set(plan["broken"]))
         tracer = None
         if audited and plan["kind"] != "killed":
-            tracer = audit.Tracer(directory, exact)
+            tracer = audit.Tracer(directory, {*exact, signal.SIGCHLD})
         target = Target(plan, directory)
         try:
             return _play(plan, directory, target, tracer, exact, totals)
@@ -468,7 +491,10 @@ def _play(plan, directory, target, tracer, exact, totals):
     report = json.loads(target.line("report"))
     with _recording_of(target.pid, directory) as recording:
         ledger = recording.signals
-    kernel = tracer.counts({target.pid, *report["tids"]}) if tracer else None
+        told = recording._source.word(CHILDREN_HEAD_AT)
+    tids = {target.pid, *report["tids"]}
+    events = tracer.events() if tracer else None
+    kernel = None if events is None else audit.queued(events, tids)
     target.tell("finish")
     end = json.loads(target.line("end"))
     status = target.process.wait(LINE_TIMEOUT_S)
@@ -481,6 +507,9 @@ def _play(plan, directory, target, tracer, exact, totals):
         )
         totals["audited rounds"] += 1
     wrong = check(plan, ledger, report, sender.sent, kernel, end["streams"])
+    if events is not None and records_throughout(plan):
+        wrong += check_sent(plan, ledger, told, exact, events, tids)
+        totals["sent audited"] += sum(ledger[n].sent for n in exact if n in ledger) + told
     if any("the kernel queued" in complaint for complaint in wrong):
         kept = Path(tempfile.gettempdir()) / f"chaos-{plan['seed']}.trace"
         kept.write_text(f"{target.pid} {report['tids']}\n{tracer.script}")
@@ -530,7 +559,7 @@ def main(arguments=None):
         f"seeds {first} to {seed - 1}: {totals['rounds']} rounds ({totals['killed']} killed), "
         f"{totals['sent']:,} signals sent, {totals['delivered']:,} delivered; "
         f"{totals['audited']:,} audited against the kernel in {totals['audited rounds']} rounds, "
-        f"differences: {totals['differences']}; "
+        f"differences: {totals['differences']}; {totals['sent audited']:,} that it sent or was told of; "
         f"failed: {', '.join(map(str, failing)) or 'none'}"
     )
     return 1 if failing else 0

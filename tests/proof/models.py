@@ -21,7 +21,7 @@ from .build import CC
 
 HERE = Path(__file__).parent / "models"
 POSSIBLE = shutil.which("spin") is not None and CC is not None
-MODELS = ("history", "queue")
+MODELS = ("history", "queue", "spare")
 
 
 class Result(NamedTuple):

@@ -26,6 +26,7 @@
  *   batch     three are pending: two are dequeued in the handler
  *   full      the dispatch queue is full
  *   recorded  recorded only, and the program has a handler of its own
+ *   sends     the same, and that sends a signal and is told of a child (sent.h)
  *   sets      the same, and that sets a disposition (what interpose.c then writes down)
  *
  * The clock is ours (clock_gettime, below): the path depends on no timing. */
@@ -37,6 +38,7 @@
 #include "../core/check.h"
 #include "passive.h"
 #include "process.h"
+#include "sent.h"
 #include "trip.h"
 #include "wake.h"
 
@@ -56,19 +58,21 @@
 
 #define HISTORY 8
 #define QUEUE 4
-#define LAP (2 * HISTORY + 3)
+/* More than the history and the queue have slots, and what was sent that ends others. */
+#define LAP (path == SENDS ? RECORDING_ENDINGS + 3 : 2 * HISTORY + 3)
 #define PATIENCE_MS 20000
 
 /* Of both processes. */
 static struct shared {
     _Atomic uint64_t clock_ns;
-    _Atomic uint64_t sent;    /* signals that are on their way, or were taken */
-    _Atomic uint64_t handled; /* handed out by a drain */
-    _Atomic uint64_t course;  /* seen by the program's own handler */
-    _Atomic int tripped;      /* since the last drain began */
+    _Atomic uint64_t sent;     /* signals that are on their way, or were taken */
+    _Atomic uint64_t handled;  /* handed out by a drain */
+    _Atomic uint64_t course;   /* seen by the program's own handler */
+    _Atomic uint64_t numbered; /* of what that sent, how many */
+    _Atomic int tripped;       /* since the last drain began */
 } *shared;
 
-static enum path { ALONE, BATCH, FULL, RECORDED, SETS } path;
+static enum path { ALONE, BATCH, FULL, RECORDED, SENDS, SETS } path;
 static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL } injection;
 static int signum;
 static char file[4096];
@@ -95,6 +99,21 @@ static void note_trip(int n, uint32_t tid) {
 
 static void programs_handler(int n) {
     (void)n;
+    shared->course++;
+}
+
+/* What it sends, and what it is told of, have one number. */
+static void sends_a_signal(int n) {
+    (void)n;
+    struct event event;
+    memset(&event, 0, sizeof event);
+    event.signo = SIGTERM;
+    event.code = SENT_KILL;
+    event.pid = (int32_t)(1 + atomic_fetch_add(&shared->numbered, 1));
+    event.datum = (uint64_t)event.pid << 32;
+    struct sent_call call = sent_begin(process_recording(), &event);
+    sent_end(&call, 0);
+    sent_child(process_recording(), event.pid, CLD_EXITED, event.pid);
     shared->course++;
 }
 
@@ -246,6 +265,43 @@ static void changes_are_there(const struct recording *recording, uint64_t full, 
     CHECK(there + lost >= full);
 }
 
+/* A ring of what was sent or told: each event whole, and none twice. How many, and in *open those
+ * whose result is unknown. */
+static uint64_t count_sent(const struct ring *ring, uint64_t *open) {
+    static unsigned char seen[1 << 20];
+    memset(seen, 0, sizeof seen);
+    uint64_t found = 0, head = *ring->head;
+    *open = 0;
+    for (uint64_t t = head > ring->capacity ? head - ring->capacity : 0; t < head; t++) {
+        struct event e;
+        if (!ring_read(ring, t, &e))
+            continue;
+        found++;
+        CHECK(e.pid > 0 && e.pid < (int32_t)sizeof seen && !seen[e.pid]++);
+        if (e.signo == SIGCHLD) {
+            CHECK_EQ(e.detail, e.pid);
+            continue;
+        }
+        CHECK_EQ(e.signo, SIGTERM);
+        CHECK_EQ(e.datum, (uint64_t)e.pid << 32);
+        CHECK_EQ(e.timerid, (int32_t)e.ordinal);
+        CHECK(e.detail == 0 || e.detail == SENT_UNKNOWN);
+        *open += e.detail == SENT_UNKNOWN;
+    }
+    return found;
+}
+
+static void what_was_sent_is_there(const struct recording *recording, uint64_t lost) {
+    const struct ring *rings[] = {&recording->sent, &recording->endings, &recording->children};
+    uint64_t numbered = shared->numbered, counted = recording->ledger[SIGTERM].sent;
+    CHECK(counted <= numbered && counted + lost >= numbered);
+    for (int i = 0; i < 3; i++) {
+        uint64_t open, full = numbered < rings[i]->capacity ? numbered : rings[i]->capacity;
+        uint64_t there = count_sent(rings[i], &open);
+        CHECK(there <= full && there + lost >= full && open <= lost);
+    }
+}
+
 /* With nothing in flight but `lost` signals of a thread that never got on. */
 static void balance(uint64_t lost) {
     const struct ledger_entry *l = ledger();
@@ -256,6 +312,8 @@ static void balance(uint64_t lost) {
     uint64_t slots = count_slots(process_recording());
     CHECK(slots + lost >= recorded - l->overwritten && slots <= recorded - l->overwritten + lost);
     newest_are_there(process_recording(), lost);
+    if (path == SENDS)
+        what_was_sent_is_there(process_recording(), lost);
     if (path >= RECORDED) {
         CHECK(shared->course + lost >= shared->sent);
         changes_are_there(process_recording(), process_self->changes[signum], lost);
@@ -298,6 +356,7 @@ static void child(void) {
     CHECK_EQ(ledger()->delivered, LAP + 1);
     CHECK_EQ(ledger()->recorded + ledger()->dropped, LAP + 1);
     changes_are_there(process_recording(), process_self->changes[signum], 0);
+    CHECK(path != SENDS || process_recording()->ledger[SIGTERM].sent == LAP + 1);
     CHECK(path != SETS || process_self->changes[signum] > LAP);
     if (path < RECORDED) {
         CHECK_EQ(ledger()->queued + ledger()->undetailed, LAP + 1);
@@ -361,7 +420,9 @@ __attribute__((noreturn)) static void target(const char *directory, const char *
     CHECK_EQ(process_publish(directory, name, true, true, HISTORY), 0);
     trip_set(note_trip);
     if (path >= RECORDED) {
-        CHECK(signal(signum, path == SETS ? sets_a_disposition : programs_handler) != SIG_ERR);
+        CHECK(signal(signum, path == SETS    ? sets_a_disposition
+                             : path == SENDS ? sends_a_signal
+                                             : programs_handler) != SIG_ERR);
         CHECK_EQ(install_record(signum, false), 0);
     } else {
         CHECK_EQ(install_prepare(signum, QUEUE), 0);
@@ -449,6 +510,8 @@ static void read_what_is_left(const struct recording *left) {
     uint64_t slots = count_slots(left);
     CHECK(slots + 1 >= recorded - l->overwritten && slots <= recorded - l->overwritten + 1);
     newest_are_there(left, path == BATCH ? 3 : 1);
+    if (path == SENDS)
+        what_was_sent_is_there(left, 1);
     changes_are_there(left, 0, 0);
     if (path < RECORDED)
         CHECK(l->queued + l->undetailed <= delivered && l->queued + l->undetailed + 1 >= delivered);
@@ -506,6 +569,11 @@ static void map(struct recording *recording) {
     recording->history = (struct ring){(void *)(p + at[SECTION_HISTORY - 1].offset), HISTORY,
                                        &recording->header->head, NULL};
     recording->recent.slots = (void *)(p + at[SECTION_RECENT - 1].offset);
+    struct ring *rings[] = {&recording->sent, &recording->endings, &recording->children};
+    for (int i = 0; i < 3; i++)
+        *rings[i] =
+            (struct ring){(void *)(p + at[SECTION_SENT - 1 + i].offset),
+                          at[SECTION_SENT - 1 + i].count, &recording->header->sent_head + i, NULL};
     recording->dispositions.slots = (void *)(p + at[SECTION_DISPOSITIONS - 1].offset);
     recording->dispositions.places = (void *)(p + at[SECTION_PLACES - 1].offset);
 }
@@ -575,7 +643,8 @@ static int which(const char *word, const char *const *words) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const paths[] = {"alone", "batch", "full", "recorded", "sets", NULL};
+    static const char *const paths[] = {"alone", "batch", "full", "recorded",
+                                        "sends", "sets",  NULL};
     static const char *const injections[] = {"nested", "lap",  "others", "late",
                                              "fork",   "gone", "kill",   NULL};
     if (argc < 4) {

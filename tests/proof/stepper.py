@@ -15,12 +15,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from signal import SIGTERM
 
 import sigrec
 
 from .build import CC, build
 
-PATHS = ("alone", "batch", "full", "recorded", "sets")
+PATHS = ("alone", "batch", "full", "recorded", "sends", "sets")
 INJECTIONS = ("nested", "lap", "others", "late", "fork", "gone", "kill")
 
 POSSIBLE = sys.platform == "linux" and platform.machine() == "x86_64" and CC is not None
@@ -51,7 +52,9 @@ def step(program: Path, path: str, injection: str, stride: int = 1, offset: int 
 def check_reader(left: Path) -> None:
     """Of one that was killed somewhere in the handler, all that is there can be read."""
     with sigrec.open_recording(left) as recording:
-        (signal,) = recording.signals.values()
+        signals = dict(recording.signals)
+        sending = signals.pop(SIGTERM, None)  # what the path "sends" sends
+        (signal,) = signals.values()
         assert 0 <= signal.delivered - signal.recorded - signal.dropped <= 1
         events = list(recording.events())
         history = recording._history
@@ -60,6 +63,12 @@ def check_reader(left: Path) -> None:
         assert 0 <= signal.recorded - signal.overwritten - len(in_the_ring) <= 1
         assert {event[1] for event in in_the_ring} <= {event.ordinal for event in events}
         assert len({event.ordinal for event in events}) == len(events)
+        sent, told = recording.sent(), recording._sent.children()
+        count = sending.sent if sending else 0
+        assert all(one.value == one.target << 32 and one.error in (0, None) for one in sent)
+        assert sum(one.error is None for one in sent) <= 1
+        assert 0 <= count - len({one.ordinal for one in sent}) <= 1 and len(sent) <= 256
+        assert all(one.status == one.pid for one in told) and 0 <= count - len(told) <= 1
 
 
 def main() -> int:

@@ -106,3 +106,16 @@ def test_a_handler_that_raised_into_nothing_is_noticed(books):
     plan, ledger, report, *rest = books
     found = chaos.check(plan, ledger, {**report, "raised": report["raised"] + 1}, *rest)
     assert len(found) == 1 and "handlers raised" in found[0]
+
+
+def test_what_it_sent_and_was_told_of_is_compared():
+    """With the kernel's: one of each that its own record has not, and then that has."""
+    plan = {"seed": BOOKS, "signals": {}}
+    events = [audit.Generated(10, 5, 0, -6, 5), audit.Generated(17, 5, 1, 2, 6)]
+    missing = chaos.check_sent(plan, {}, 0, [10], events, {5})
+    assert [line.partition(": ")[2] for line in missing] == [
+        "SIGUSR1: sent 0 by its own record, the kernel generated 1",
+        "told of 0 ends of children, the kernel of 1",
+    ]
+    ledger = {10: type("Stats", (), {"sent": 1})}
+    assert chaos.check_sent(plan, ledger, 1, [10], events, {5}) == []

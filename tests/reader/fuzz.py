@@ -17,6 +17,7 @@ from pathlib import Path
 
 import sigrec
 from sigrec._reader.stats import ProcessStats, Stats
+from sigrec._why.answer import Answer
 from sigrec._why.brief import state_words
 from sigrec._why.sentence import why
 from sigrec.cli import stats as cli_stats
@@ -177,7 +178,14 @@ def look(recording):
     process = ProcessStats(recording)
     for one in recording.dispositions():
         repr(one), hash(one), one.time, one.by
+    for sent in recording.sent():
+        repr(sent), hash(sent), sent.time
+    for told in recording._sent.children():
+        assert isinstance(told.pid, int)
     json.dumps(Stats([recording]).to_dict(), allow_nan=False).encode()
+    answer = Answer(recording).to_dict()
+    safe_text(answer["sentence"])
+    json.dumps(answer, allow_nan=False).encode()
     safe_text(cli_stats._show(process, state_words(recording)))
     safe_text(why(recording))
     lines = tail._Output(recording, json=False)
@@ -202,12 +210,18 @@ def look(recording):
 def run(seeds, directory):
     counts = {"read": 0, "refused": 0}
     path = Path(directory) / "hostile.sigrec"
+    # One whose end the hostile one speaks of: as its sender, its parent, or another with its PID.
+    victim = RecordingBuilder(pid=4242).write(Path(directory) / "victim.sigrec")
     for seed in seeds:
         path.write_bytes(hostile(seed))
         # A hang is a failure, and not a test that does not end.
         faulthandler.dump_traceback_later(SECONDS, exit=True)
         try:
             counts[check(path)] += 1
+            if seed % 4:
+                continue
+            with sigrec.open_recording(victim) as recording:
+                safe_text(Answer(recording).sentence)
         except BaseException:
             print(f"seed {seed}", file=sys.stderr)
             raise
