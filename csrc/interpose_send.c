@@ -100,7 +100,7 @@ static int our_pthread_kill(pthread_t thread, int signum) {
     return end_number(&call, pthread_kill(thread, signum));
 }
 
-static int our_sigqueue(pid_t pid, int signum, const union sigval value) {
+int interpose_send_queue(pid_t pid, int signum, const union sigval value) {
     struct sent_call call = begin(SENT_QUEUE, signum, pid, 0, (uint64_t)(uintptr_t)value.sival_ptr);
     return end_call(&call, sigqueue(pid, signum, value));
 }
@@ -251,7 +251,7 @@ const struct interposition interpose_send[] = {
     {"raise", OF(raise), OF(our_raise)},
     {"abort", OF(abort), OF(our_abort)},
     {"pthread_kill", OF(pthread_kill), OF(our_pthread_kill)},
-    {"sigqueue", OF(sigqueue), OF(our_sigqueue)},
+    {"sigqueue", OF(sigqueue), OF(interpose_send_queue)},
 #ifdef __GLIBC__
     {"tgkill", OF(tgkill), OF(our_tgkill)},
     {"pthread_sigqueue", OF(pthread_sigqueue), OF(our_pthread_sigqueue)},

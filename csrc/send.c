@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "send.h"
 
+#include "interpose_send.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -19,7 +21,11 @@ int send_to_process(pid_t pid, int signum, intptr_t value) {
 #else
     union sigval payload;
     payload.sival_ptr = (void *)value;
+#ifdef __linux__
+    return interpose_send_queue(pid, signum, payload) == 0 ? 0 : errno;
+#else
     return sigqueue(pid, signum, payload) == 0 ? 0 : errno;
+#endif
 #endif
 }
 
@@ -39,7 +45,9 @@ static siginfo_t queued(int signum, intptr_t value) {
 
 int send_to_thread(pid_t pid, pid_t tid, int signum, intptr_t value) {
     siginfo_t info = queued(signum, value);
-    return syscall(SYS_rt_tgsigqueueinfo, pid, tid, signum, &info) == 0 ? 0 : errno;
+    return interpose_send_by_number(SYS_rt_tgsigqueueinfo, pid, tid, signum, (long)&info, 0, 0) == 0
+               ? 0
+               : errno;
 }
 
 #ifndef SYS_pidfd_send_signal
@@ -48,7 +56,9 @@ int send_to_thread(pid_t pid, pid_t tid, int signum, intptr_t value) {
 
 int send_to_pidfd(int pidfd, int signum, intptr_t value) {
     siginfo_t info = queued(signum, value);
-    return syscall(SYS_pidfd_send_signal, pidfd, signum, &info, 0) == 0 ? 0 : errno;
+    return interpose_send_by_number(SYS_pidfd_send_signal, pidfd, signum, (long)&info, 0, 0, 0) == 0
+               ? 0
+               : errno;
 }
 
 #endif

@@ -147,9 +147,10 @@ def test_what_it_sent(child):
     with sigrec.open_recording(p.pid) as recording:
         sent = recording.sent()
         counts = {number: stats.sent for number, stats in recording.signals.items() if stats.sent}
-    # (sigrec.sigqueue() makes its system call itself: it is ours, and not interposed.)
     kill, killed, raised = sent[0], sent[1], sent[-1]
     assert (kill.signal_name, kill.how, kill.target, kill.error) == ("SIGKILL", "kill", 1 << 22, 3)
+    ours = sent[2]  # sigrec.sigqueue()
+    assert (ours.how, ours.target, ours.value, ours.error) == ("sigqueue", p.pid, 4711, 0)
     assert (raised.how, raised.target, raised.error, raised.tid) == ("raise", p.pid, 0, p.pid)
     assert (killed.target_start, killed.value) == (int(began), 0)
     assert kill.target_start is None and raised.target_start is None
