@@ -64,7 +64,10 @@ bool caller_is_interpreter(const void *address) {
 
 uint32_t caller_library(const void *address) {
     const struct object *object = object_of((uintptr_t)address);
-    return object ? atomic_load_explicit(&object->place, memory_order_relaxed) : 0;
+    /* A handler that ends with the call jumps to it, and that returns to who called the handler. */
+    if (!object || object == object_of((uintptr_t)caller_library))
+        return 0;
+    return atomic_load_explicit(&object->place, memory_order_relaxed);
 }
 
 uint32_t caller_line(void) {
