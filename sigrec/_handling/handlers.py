@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
-    from typing import Any, Protocol
+    from typing import Any, Literal, Protocol, TypedDict
 
     from sigrec._signals.siginfo import SignalInfo
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     InfoHandler = Callable[[int, SignalInfo | None, FrameType | None], Returned]
     BatchHandler = Callable[[int, Any, FrameType | None], Returned]
     Handler = PlainHandler | InfoHandler | BatchHandler
+
+    class Options(TypedDict, total=False):
+        """Of register(), whatever the handler's form."""
+
+        deliver: Literal["main", "thread"]
+        reentrant: bool | None
+        coalesce: bool | None
+        propagate: type[BaseException] | None
+
 
 # Of a code object's co_flags, as in inspect, which takes long to import.
 VARARGS = 0x04

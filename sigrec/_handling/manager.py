@@ -10,9 +10,9 @@ from sigrec._signals.names import catchable, name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Literal, overload
+    from typing import Literal, Unpack, overload
 
-    from sigrec._handling.handlers import BatchHandler, Handler, InfoHandler, PlainHandler
+    from sigrec._handling.handlers import BatchHandler, Handler, InfoHandler, Options, PlainHandler
     from sigrec._handling.registration import Registration
 
 
@@ -38,10 +38,7 @@ class SignalManager:
             handler: PlainHandler,
             *,
             siginfo: Literal[False] = False,
-            deliver: Literal["main", "thread"] = "main",
-            reentrant: bool | None = None,
-            coalesce: bool | None = None,
-            propagate: type[BaseException] | None = None,
+            **options: Unpack[Options],
         ) -> Registration: ...
         @overload
         def register(
@@ -50,10 +47,7 @@ class SignalManager:
             handler: InfoHandler,
             *,
             siginfo: Literal[True],
-            deliver: Literal["main", "thread"] = "main",
-            reentrant: bool | None = None,
-            coalesce: bool | None = None,
-            propagate: type[BaseException] | None = None,
+            **options: Unpack[Options],
         ) -> Registration: ...
         @overload
         def register(
@@ -62,10 +56,7 @@ class SignalManager:
             handler: BatchHandler,
             *,
             batch: Literal[True],
-            deliver: Literal["main", "thread"] = "main",
-            reentrant: bool | None = None,
-            coalesce: bool | None = None,
-            propagate: type[BaseException] | None = None,
+            **options: Unpack[Options],
         ) -> Registration: ...
 
     def register(

@@ -17,9 +17,9 @@ from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal, overload
+    from typing import Any, Literal, Unpack, overload
 
-    from sigrec._handling.handlers import BatchHandler, Handler, InfoHandler, PlainHandler
+    from sigrec._handling.handlers import BatchHandler, Handler, InfoHandler, Options, PlainHandler
 
 # A second Ctrl-C must reach a slow shutdown; a flood of anything else must not
 # nest handlers until the stack is used up.
@@ -88,10 +88,7 @@ if TYPE_CHECKING:
         handler: PlainHandler,
         *,
         siginfo: Literal[False] = False,
-        deliver: Literal["main", "thread"] = "main",
-        reentrant: bool | None = None,
-        coalesce: bool | None = None,
-        propagate: type[BaseException] | None = None,
+        **options: Unpack[Options],
     ) -> Registration: ...
     @overload
     def register(
@@ -99,10 +96,7 @@ if TYPE_CHECKING:
         handler: InfoHandler,
         *,
         siginfo: Literal[True],
-        deliver: Literal["main", "thread"] = "main",
-        reentrant: bool | None = None,
-        coalesce: bool | None = None,
-        propagate: type[BaseException] | None = None,
+        **options: Unpack[Options],
     ) -> Registration: ...
     @overload
     def register(
@@ -110,10 +104,7 @@ if TYPE_CHECKING:
         handler: BatchHandler,
         *,
         batch: Literal[True],
-        deliver: Literal["main", "thread"] = "main",
-        reentrant: bool | None = None,
-        coalesce: bool | None = None,
-        propagate: type[BaseException] | None = None,
+        **options: Unpack[Options],
     ) -> Registration: ...
 
 
