@@ -222,6 +222,7 @@ cdef class Mailbox:
             polls = not woken and until != 0
 
     @cython.annotation_typing(False)
+    @cython.binding(True)  # shows its signature: Stream is public
     def get(self, timeout: float | None = None) -> SignalInfo | Missed | None:
         """The next one; waits for it, ``timeout`` seconds at most. None: none came in that time,
         or the stream was closed meanwhile.
@@ -264,6 +265,7 @@ cdef class Mailbox:
     def __exit__(self, *exception) -> None:
         self.end(True)
 
+    @cython.binding(True)
     def close(self) -> None:
         """End it; a second call does nothing. Who waits is woken; what was delivered and not
         read is in ``unread``.

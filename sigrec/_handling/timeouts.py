@@ -6,7 +6,12 @@ from sigrec import _check, _core
 from sigrec._handling.registration import register
 from sigrec._handling.timers import LONGEST_S, free_signal
 
-Timeout = _core.Timeout
+
+class Timeout(_core.Timeout):
+    """The time of a ``with`` block, as made by :func:`timeout`."""
+
+    __slots__ = ()
+
 
 # One signal for all of them, however deep they nest; it stays taken after the first.
 
@@ -48,4 +53,6 @@ def _take_signal() -> int:
 
 
 _core.start_timeouts(_take_signal)
-timeout.__module__ = "sigrec"
+for _public in (Timeout, timeout):
+    _public.__module__ = "sigrec"
+del _public
