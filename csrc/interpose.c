@@ -243,7 +243,8 @@ bool interpose_install(void) {
         for (const struct interposition *one = table; one->name; one++)
             all[n++] = *one;
         for (const struct interposition *one = interpose_send; one->name; one++)
-            all[n++] = *one;
+            if (one->original) /* this C library has it */
+                all[n++] = *one;
         for (const struct interposition *one = interpose_exec; one->name; one++)
             all[n++] = *one;
         worked = got_patch(all);

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -137,6 +138,13 @@ static struct sent_call begin_pidfd(int pidfd, int signum) {
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
+extern int pidfd_send_signal(int, int, siginfo_t *, unsigned)
+    __attribute__((weak)); /* glibc 2.36 */
+
+static int our_pidfd_send_signal(int pidfd, int signum, siginfo_t *info, unsigned flags) {
+    struct sent_call call = begin_pidfd(pidfd, signum);
+    return end_call(&call, (int)syscall(SYS_pidfd_send_signal, pidfd, signum, info, flags));
+}
 
 bool interpose_send_is(long number) {
     return number == SYS_kill || number == SYS_tkill || number == SYS_tgkill ||
@@ -161,9 +169,10 @@ long interpose_send_by_number(long number, long a, long b, long c, long d, long 
 
 /* --- what waiting tells -------------------------------------------------------------- */
 
-static pid_t told(pid_t pid, const int *status) {
-    if (pid <= 0 || !passive_any())
-        return pid;
+/* pid 0: it is not known. */
+static void write_down(pid_t pid, const int *status) {
+    if (!passive_any())
+        return;
     int saved_errno = errno;
     if (!process_is_vfork_child()) {
         const struct recording *recording = process_recording();
@@ -178,7 +187,27 @@ static pid_t told(pid_t pid, const int *status) {
             sent_child(recording, pid, CLD_CONTINUED, SIGCONT);
     }
     errno = saved_errno;
+}
+
+static pid_t told(pid_t pid, const int *status) {
+    if (pid > 0)
+        write_down(pid, status);
     return pid;
+}
+
+/* These two wait for a child of their own within the C library, and keep its pid. */
+static int our_system(const char *command) {
+    int status = system(command);
+    if (command && status != -1)
+        write_down(0, &status);
+    return status;
+}
+
+static int our_pclose(FILE *stream) {
+    int status = pclose(stream);
+    if (status != -1)
+        write_down(0, &status);
+    return status;
 }
 
 static pid_t our_wait(int *status) {
@@ -261,6 +290,9 @@ const struct interposition interpose_send[] = {
     {"wait3", OF(wait3), OF(our_wait3)},
     {"wait4", OF(wait4), OF(our_wait4)},
     {"waitid", OF(waitid), OF(our_waitid)},
+    {"system", OF(system), OF(our_system)},
+    {"pclose", OF(pclose), OF(our_pclose)},
+    {"pidfd_send_signal", OF(pidfd_send_signal), OF(our_pidfd_send_signal)},
     {"setsid", OF(setsid), OF(our_setsid)},
     {"setpgid", OF(setpgid), OF(our_setpgid)},
     {"setpgrp", OF(setpgrp), OF(our_setpgrp)},

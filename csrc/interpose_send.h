@@ -7,7 +7,8 @@
  * own process group: what is sent to a group names no process.
  *
  * Not interposed, and so not seen: static code, system calls that are made
- * without syscall(2), the C library's own (popen's child; posix_spawn).
+ * without syscall(2), the C library's own (the pid of system(3)'s child and of popen(3)'s;
+ * posix_spawn).
  */
 #ifndef SIGREC_INTERPOSE_SEND_H
 #define SIGREC_INTERPOSE_SEND_H
@@ -16,7 +17,7 @@
 
 #include <signal.h>
 
-#define INTERPOSE_SEND_MOST 19 /* entries, at most */
+#define INTERPOSE_SEND_MOST 22 /* entries, at most */
 
 /* Any context. Whether a call of syscall(2) sends a signal; and that call, in its place. */
 bool interpose_send_is(long number);

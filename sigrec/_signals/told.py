@@ -56,7 +56,7 @@ def child_fields(child: ChildTold) -> dict[str, Any]:
     change, _ = _CHANGES.get(child.code, (f"code {child.code}", ""))
     return {
         "child": {
-            "pid": child.pid,
+            "pid": child.pid or None,  # of system(3) and pclose(3): not known
             "change": change,
             "status": child.status if exited else None,
             "signal": None if exited else name(child.status),
@@ -74,7 +74,7 @@ def fields(one: SentSignal | ChildTold) -> dict[str, Any]:
 def words(one: SentSignal | ChildTold) -> tuple[str, str]:
     """Of what, and what: ``("SIGTERM", "sent to PID 77 by kill")``, ``("child 77", "was continued")``."""
     if isinstance(one, ChildTold):
-        return f"child {one.pid}", child_words(one)
+        return f"child {one.pid}" if one.pid else "a command", child_words(one)
     return one.signal_name, f"sent {sent_words(one)}"
 
 

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,6 +87,19 @@ int to_group(pid_t pid, pid_t group) { return setpgid(pid, group); }
 
 pid_t to_session(void) { return setsid(); }
 
+#ifdef __linux__
+extern int pidfd_send_signal(int, int, siginfo_t *, unsigned) __attribute__((weak));
+int send_through_pidfd(int pidfd, int signum) {
+    if (pidfd_send_signal)
+        return pidfd_send_signal(pidfd, signum, NULL, 0);
+    return (int)syscall(424, pidfd, signum, NULL, 0);
+}
+#endif
+int run_by_system(const char *command) { return system(command); }
+int run_by_popen(const char *command) {
+    FILE *stream = popen(command, "r");
+    return stream ? pclose(stream) : -1;
+}
 int wait_by_id(pid_t pid, siginfo_t *info, int options) {
     return waitid(P_PID, (id_t)pid, info, options);
 }

@@ -91,6 +91,8 @@ static void what_it_sends(void) {
     if (pidfd >= 0) {
         CHECK_EQ(by_number(SYS_pidfd_send_signal, pidfd, SIGWINCH, 0), 0);
         check_sent(SENT_PIDFD, SIGWINCH, child, 0);
+        CHECK_EQ(CALL(int, "send_through_pidfd", int, int)(pidfd, SIGWINCH), 0);
+        check_sent(SENT_PIDFD, SIGWINCH, child, 0);
         close(pidfd);
     }
 #endif
@@ -130,6 +132,11 @@ static void what_it_is_told(void) {
     CHECK_EQ(CALL(pid_t, "wait_for", pid_t, int *, int)(child, &status, 0), child);
     CHECK(WIFEXITED(status));
     check_told(child, CLD_EXITED, 3);
+    CHECK_EQ(CALL(int, "run_by_system", const char *)("exit 4"), 4 << 8);
+    check_told(0, CLD_EXITED, 4); /* whose pid is the C library's own */
+    CHECK_EQ(CALL(int, "run_by_system", const char *)(NULL), 1); /* starts nothing */
+    CHECK_EQ(WTERMSIG(CALL(int, "run_by_popen", const char *)("kill -9 $$")), SIGKILL);
+    check_told(0, CLD_KILLED, SIGKILL);
     errno = 0;
     CHECK_EQ(CALL(int, "wait_by_id", pid_t, siginfo_t *, int)(child, &info, WEXITED), -1);
     CHECK_EQ(errno, ECHILD);
