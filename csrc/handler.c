@@ -23,7 +23,8 @@
  *   close, renameat2,
  *   rt_sigprocmask
  *   openat, read,      the sender's name: of a signal that is about to end the
- *   close              process, and of a new sender at most four times a second
+ *   close              process, and of a new sender at most four times a second; of
+ *                      the former and of what asks to end the command line, too
  * and those of the course that a recorded signal takes: passive.c. Each may be
  * refused: then the signal is counted all the same, and what it was for is left
  * out. One that would end the program is not made: filter.h.
@@ -174,6 +175,32 @@ static void name_sender(struct sender_entry *sender, uint64_t now, bool at_any_c
             return;
     }
     sender_name(sender, now);
+}
+
+/* Of what ends the process, at any cost; of what asks it to end, four times a second. Nobody
+ * waits: another thread's may be on its way. */
+static void note_asker(int signum, int32_t pid, uint64_t ordinal, uint64_t now, bool ends) {
+    struct process *self = process_self;
+    uint64_t last = atomic_load_explicit(&self->asked_ns, memory_order_relaxed);
+    if (pid <= 0 || (!ends && last && now - last < NAME_NS) ||
+        atomic_exchange_explicit(&self->asking, 1, memory_order_acquire))
+        return;
+    struct recording_header *header = process_recording()->header;
+    asker_note(header->askers, &header->asker_head, (uint32_t)signum, ordinal, pid);
+    atomic_store_explicit(&self->asked_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&self->asking, 0, memory_order_release);
+}
+
+static bool asks_to_end(int signum) {
+    return signum == SIGTERM || signum == SIGINT || signum == SIGHUP || signum == SIGQUIT ||
+           signum == SIGABRT;
+}
+
+static void look_at_sender(int signum, const siginfo_t *info, const struct taken *taken,
+                           uint64_t now, bool ends) {
+    name_sender(taken->sender, now, ends);
+    if (ends || asks_to_end(signum))
+        note_asker(signum, info->si_pid, taken->ordinal, now, ends);
 }
 
 #define WHERE_WE_ARE -1 /* the place where the kernel would call us now */
@@ -408,7 +435,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     atomic_store_explicit(&self->last_ns, now, memory_order_relaxed);
     anchor(now);
     if (taken.sender && from_another_process(info))
-        name_sender(taken.sender, now, !dispatched && passive_ends(signum));
+        look_at_sender(signum, info, &taken, now, !dispatched && passive_ends(signum));
     /* What the program's handler does to it is the program's. proof: errno-kept */
     errno = saved_errno;
     if (!dispatched)

@@ -33,6 +33,8 @@ struct process {
     _Atomic uint32_t anchoring;
     _Atomic uint32_t wake;     /* wake.h */
     _Atomic uint64_t named_ns; /* when a sender's name was read last */
+    _Atomic uint64_t asked_ns; /* when a sender's command line was */
+    _Atomic uint32_t asking;   /* somebody is reading it */
     /* The last fault that a handler of the program's was called for: passive.c. */
     _Atomic uint32_t fault_signal, fault_tid;
     _Atomic uint64_t fault_ordinal, fault_address, fault_pc;

@@ -7,6 +7,7 @@
 #ifndef SIGREC_RECORDING_H
 #define SIGREC_RECORDING_H
 
+#include "asker.h"
 #include "disposition.h"
 #include "ledger.h"
 #include "owner.h"
@@ -119,7 +120,8 @@ struct recording_header {
     _Atomic uint64_t sent_head;                   /* 800: the next tickets of these three */
     _Atomic uint64_t endings_head;                /* 808 */
     _Atomic uint64_t children_head;               /* 816 */
-    uint64_t reserved7[20];                       /* 824 */
+    _Atomic uint64_t asker_head;                  /* 824: how many askers were ever written */
+    uint64_t reserved7[19];                       /* 832 */
     /* How it ended, as a bystander saw it: sigrec/_recorder/beside.py. */
     uint64_t noted_ns;           /* 984: CLOCK_MONOTONIC */
     uint64_t noted_realtime_ns;  /* 992: CLOCK_REALTIME */
@@ -129,6 +131,7 @@ struct recording_header {
     uint32_t noted_oom;          /* 1012: 1: it was probably one of these */
     uint64_t noted_oom_since_ns; /* 1016: CLOCK_REALTIME */
     struct recording_section sections[RECORDING_SECTIONS]; /* 1024: at sections_offset */
+    _Alignas(2048) struct asker askers[ASKERS];            /* 2048: the nth is at n mod 4 */
 };
 
 _Static_assert(offsetof(struct recording_header, head) == 192, "head");
@@ -140,6 +143,7 @@ _Static_assert(offsetof(struct recording_header, recent_owner) == 736, "recent_o
 _Static_assert(offsetof(struct recording_header, sent_head) == 800, "sent_head");
 _Static_assert(offsetof(struct recording_header, noted_ns) == 984, "noted_ns");
 _Static_assert(offsetof(struct recording_header, sections) == 1024, "sections");
+_Static_assert(offsetof(struct recording_header, askers) == 2048, "askers");
 _Static_assert(sizeof(struct recording_header) <= 4096, "the header is one page");
 
 struct recording {

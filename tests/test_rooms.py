@@ -52,6 +52,7 @@ LAYERS = [
         "signals",
         "text",
         "proc",
+        "asker",
         "sender",
         "ring",
         "queue",

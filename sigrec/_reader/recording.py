@@ -7,6 +7,7 @@ from collections import deque
 
 from sigrec import _check
 from sigrec._reader import state
+from sigrec._reader.askers import asker
 from sigrec._reader.dispositions import Dispositions
 from sigrec._reader.format import (
     EXIT_KINDS,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from sigrec._reader.askers import Asker
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.noted import Noted
     from sigrec._reader.source import Source
@@ -361,6 +363,10 @@ class Recording:
         """
         wanted = frozenset(map(_check.signal, signums))
         return [one for one in self._dispositions.all() if not wanted or one.si_signo in wanted]
+
+    def _asker(self, info: SignalInfo) -> Asker | None:
+        """Who sent that signal, as the handler looked; None: it did not, or that is not kept."""
+        return asker(self._source, self._header, info.si_signo, info.ordinal)
 
     def __iter__(self) -> Iterator[SignalInfo]:
         return self.events()

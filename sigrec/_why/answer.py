@@ -100,7 +100,12 @@ class Answer:
         ):
             argv = [json_text(part) for part in self.recording.argv]
             return {**known, "kind": "itself", "argv": argv}
-        if sender.argv is not None:
+        looked = self.recording._asker(self.event) if sender.kind == "process" else None
+        if looked is not None and looked.argv:
+            known["argv"] = [json_text(part) for part in looked.argv]
+        if looked is not None and looked.parent is not None:
+            known["parent"] = {"pid": looked.parent, "comm": _text(looked.parent_comm)}
+        elif sender.argv is not None:
             known["parent"] = _parent(process.parent(sender.pid or 0))
         return known
 

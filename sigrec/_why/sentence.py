@@ -346,7 +346,15 @@ class _Why:
             when = "now" if info._recorded_comm() is None else "just after"
             said.append(f"called {printable(sender.comm)} {when}")
         child = "child " if sender.kind == "child" else ""
-        return f"{claims}{child}PID {sender.pid} ({', '.join(said)})"
+        looked = self.recording._asker(info) if sender.kind == "process" else None
+        parent = ""
+        if looked is not None and looked.argv:
+            typed = shortened(_typed(looked.argv) + ("…" if looked.cut else ""), 60)
+            said[1:] = [f"{said[1] if len(said) > 1 else 'just after'}: {typed}"]
+        if looked is not None and looked.parent is not None:
+            called = f" ({printable(looked.parent_comm)})" if looked.parent_comm else ""
+            parent = f", a child of PID {looked.parent}{called}"
+        return f"{claims}{child}PID {sender.pid} ({', '.join(said)}){parent}"
 
     def _from(self, info: SignalInfo) -> str:
         key = KEYS.get(info.si_signo) if info.si_code == SI_KERNEL else None
@@ -409,7 +417,11 @@ def _or_root() -> str:
 
 
 def _command(recording: Recording) -> str:
-    argv = list(map(printable, recording.argv))
+    return _typed(recording.argv)
+
+
+def _typed(argv: list[str]) -> str:
+    argv = list(map(printable, argv))
     argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
     return " ".join(argv)
 

@@ -1,0 +1,49 @@
+"""Who sent what was to end a process: its command line and its parent, as the handler read them."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from sigrec._tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._reader.format import Header
+    from sigrec._reader.source import Source
+
+AT, COUNT = 2048, 4  # csrc/asker.h
+_ENTRY = struct.Struct("=QQIiiI16s464s")
+
+
+class Asker(NamedTuple):
+    """pid: the sender's. argv: [] where it was gone. cut: argv is longer. parent: its pid; None: not
+    known, as its name."""
+
+    pid: int
+    argv: list[str]
+    cut: bool
+    parent: int | None
+    parent_comm: str | None
+
+
+def asker(source: Source, header: Header, signum: int, ordinal: int) -> Asker | None:
+    """Of that signal; None: nothing was read, or it is not among the newest few."""
+    if header.version == 2:
+        return None
+    before, raw, after = (source.bytes(AT, COUNT * _ENTRY.size) for _ in range(3))
+    for n, entry in enumerate(_ENTRY.iter_unpack(raw)):
+        sequence, of, number, pid, parent, size, comm, text = entry
+        at = n * _ENTRY.size
+        whole = before[at : at + 8] == raw[at : at + 8] == after[at : at + 8]
+        if not sequence or sequence & 1 or not whole or (number, of) != (signum, ordinal):
+            continue
+        argv = text[: min(size, len(text))].removesuffix(b"\0")
+        return Asker(
+            pid,
+            [os.fsdecode(part) for part in argv.split(b"\0")] if argv else [],
+            size >= len(text) - 1,
+            parent if parent > 0 else None,
+            comm.split(b"\0")[0].decode(errors="replace") or None,
+        )
+    return None
