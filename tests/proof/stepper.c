@@ -270,12 +270,15 @@ static void changes_are_there(const struct recording *recording, uint64_t full, 
 static uint64_t count_sent(const struct ring *ring, uint64_t *open) {
     static unsigned char seen[1 << 20];
     memset(seen, 0, sizeof seen);
-    uint64_t found = 0, head = *ring->head;
+    uint64_t found = 0;
     *open = 0;
-    for (uint64_t t = head > ring->capacity ? head - ring->capacity : 0; t < head; t++) {
+    /* By slot, as a reader takes them: a ticket may have found its slot held, and gone on. */
+    for (uint64_t i = 0; i < ring->capacity; i++) {
         struct event e;
-        if (!ring_read(ring, t, &e))
+        uint64_t seq = ring->slots[i].sequence;
+        if (seq == 0 || (seq & 1))
             continue;
+        CHECK(ring_read(ring, seq / 2 - 1, &e));
         found++;
         CHECK(e.pid > 0 && e.pid < (int32_t)sizeof seen && !seen[e.pid]++);
         if (e.signo == SIGCHLD) {
