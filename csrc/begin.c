@@ -9,9 +9,11 @@
 #include "interpose.h"
 #include "passive.h"
 #include "places.h"
+#include "proc.h"
 #include "process.h"
 #include "publish.h"
 #include "sigbus.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -64,12 +66,30 @@ static void bound(void) {
     }
 }
 
+/* The signals whose disposition is not the default now, as the kernel says: proc_pid_status(5).
+ * One look for all, since most programs begin with nearly none. */
+static uint64_t not_default(void) {
+    static char text[4096];
+    uint64_t set = 0;
+    proc_read("/proc/self/status", text, sizeof text);
+    const char *ignored = strstr(text, "\nSigIgn:"), *caught = strstr(text, "\nSigCgt:");
+    if (!ignored || !caught)
+        return UINT64_MAX;
+    set |= strtoull(ignored + 8, NULL, 16);
+    return set | strtoull(caught + 8, NULL, 16);
+}
+
 static void record_all(void) {
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    uint64_t others = not_default();
     sigbus_take(); /* before the first is recorded */
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
         bool of_the_c_library = signum >= 32 && signum < SIGRTMIN;
-        if (signum != SIGKILL && signum != SIGSTOP && !of_the_c_library && signum <= SIGRTMAX &&
-            install_record(signum, false) == 0)
+        if (signum == SIGKILL || signum == SIGSTOP || of_the_c_library || signum > SIGRTMAX)
+            continue;
+        if (!(others & signal_bit(signum)))
+            passive_record(signum, false, &by_default);
+        else if (install_record(signum, false) == 0)
             install_note_start(signum, true);
     }
 }
