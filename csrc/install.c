@@ -25,7 +25,7 @@ static void (*interpreter)(int); /* its C handler, the same for all signals; NUL
 
 /* The disposition without what is ours but not in anyone's way. */
 static void without_helpers(struct sigaction *action) {
-    if (kick_is(action)) {
+    if (kick_is(action) || passive_is_note(action)) {
         memset(action, 0, sizeof *action);
         action->sa_handler = SIG_DFL;
     }

@@ -11,7 +11,9 @@
  *   exit_group           and these
  *   rt_sigprocmask       to let it in; and before a handler of the program's whose
  *                        mask has SIGBUS, which ours has not
- *   rt_sigpending        whether a SIGCONT came, before it stops
+ *   rt_sigaction,        whether a SIGCONT comes, before it stops: a millisecond, in which
+ *   rt_sigtimedwait,     nothing else is missed, since the process was about to stop
+ *   rt_sigpending
  *   getpid, gettid
  */
 #define _GNU_SOURCE
@@ -43,6 +45,8 @@ static _Atomic uint64_t watched_ignored; /* of these, to be recorded even while 
 #else
 #define SA_RESTORER_SHOWN 0
 #endif
+
+#define SOON_NS 1000000 /* from a stop signal to its SIGCONT, where both were sent at once */
 
 enum default_action { ENDS, STOPS, NOTHING };
 
@@ -339,14 +343,49 @@ static bool send_by_timer(int signum) {
     return true;
 }
 
-/* A SIGCONT that came since cancels the stop (POSIX, 2.4.1), and to stop again would
- * be for ever. It is pending: our mask has it, and the kernel throws a pending one
- * away when a stop signal is generated, which is also why this is asked last. */
+/* While a thread is about to stop: another thread would else take a SIGCONT without a trace. */
+static void on_continued(int signum) {
+    struct process *self = process_self;
+    atomic_fetch_add_explicit(&self->continued, 1, memory_order_relaxed);
+    if (!atomic_load_explicit(&self->stopping,
+                              memory_order_relaxed)) /* of a parent's, forked then */
+        set_default(signum);
+}
+
+bool passive_is_note(const struct sigaction *action) { return action->sa_handler == on_continued; }
+
+static bool lets_it_go(struct sigaction *now) {
+    return filter_allows(FILTERED_SIGACTION) && sigaction(SIGCONT, NULL, now) == 0 &&
+           (now->sa_handler == SIG_DFL || now->sa_handler == SIG_IGN);
+}
+
+/* A SIGCONT that comes soon cancels the stop (POSIX, 2.4.1), and to stop again would be for ever.
+ * Who sends both does it at once, so we wait a little; the process was about to stop. It is
+ * pending: our mask has it, and the kernel throws a pending one away when a stop signal is
+ * generated; or another thread has taken it, and counted. */
 static bool was_continued(void) {
-    uint64_t pending = 0;
-    return filter_allows(FILTERED_SIGPENDING) &&
-           syscall(SYS_rt_sigpending, &pending, sizeof pending) == 0 &&
-           (pending & signal_bit(SIGCONT));
+    static const struct timespec soon = {0, SOON_NS};
+    struct process *self = process_self;
+    uint32_t continued = atomic_load_explicit(&self->continued, memory_order_relaxed);
+    uint64_t taken = atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed);
+    struct sigaction before, now,
+        notes = {.sa_handler = on_continued, .sa_flags = SA_RESTART | SA_ONSTACK};
+    bool noted = lets_it_go(&before);
+    atomic_fetch_add_explicit(&self->stopping, 1, memory_order_relaxed);
+    if (noted)
+        sigaction(SIGCONT, &notes, NULL);
+    uint64_t pending = 0; /* of no signal */
+    if (filter_allows(FILTERED_SIGTIMEDWAIT))
+        syscall(SYS_rt_sigtimedwait, &pending, NULL, &soon, sizeof pending);
+    if (!filter_allows(FILTERED_SIGPENDING) ||
+        syscall(SYS_rt_sigpending, &pending, sizeof pending) != 0)
+        pending = 0;
+    if (noted && sigaction(SIGCONT, NULL, &now) == 0 && now.sa_handler == on_continued)
+        sigaction(SIGCONT, &before, NULL);
+    atomic_fetch_sub_explicit(&self->stopping, 1, memory_order_relaxed);
+    return (pending & signal_bit(SIGCONT)) ||
+           atomic_load_explicit(&self->continued, memory_order_relaxed) != continued ||
+           atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed) != taken;
 }
 
 static void take_default_action(int signum, const siginfo_t *info, void *context, uint32_t tid,
@@ -357,7 +396,8 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
     int saved_errno = errno;
     if (action == ENDS)
         process_ending(signum, ordinal);
-    bool by_default = set_default(signum);
+    bool stays = action == STOPS && was_continued();
+    bool by_default = !stays && set_default(signum);
     if (comes_again(signum, info)) { /* with its own registers in the core dump */
         if (!by_default) {           /* blocked, it kills all the same: sigprocmask(2) */
             uint64_t blocked;
@@ -369,7 +409,7 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
         errno = saved_errno;
         return;
     }
-    if (by_default && !(action == STOPS && was_continued())) {
+    if (by_default) {
         bool sent = send_again(signum, info, tid) || (action == ENDS && send_by_timer(signum));
         if (!change_mask(SIG_UNBLOCK, signum) && sent)
             return; /* it comes when our handler returns, and this stays as it is */

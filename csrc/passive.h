@@ -78,6 +78,9 @@ bool passive_handled(int signum);
  * more: then it takes that action, by the ordinal that it had, and this is true. */
 bool passive_fault_again(int signum, const siginfo_t *info, void *context);
 
+/* Any context. What SIGCONT has, at most for a millisecond, while a thread is about to stop. */
+bool passive_is_note(const struct sigaction *action);
+
 /* Signal context, now and then: what was thought to end the process did not. */
 void passive_goes_on(uint64_t now_ns);
 

@@ -88,6 +88,10 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
                      uint64_t ordinal) {
     (void)signum, (void)info, (void)context, (void)tid, (void)ordinal;
 }
+bool passive_is_note(const struct sigaction *action) {
+    (void)action;
+    return false;
+}
 bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
     return (void)signum, (void)info, (void)context, (void)tid, (void)ordinal, true;
 }

@@ -29,7 +29,7 @@ static struct ledger_entry *ledger(int signum) { return &process_recording()->le
 
 static volatile int one_more; /* comes when our handler was put back, while it still runs */
 static volatile bool coming, nested;
-static volatile int continued_by; /* whose default action is about to be taken */
+static volatile bool continued; /* while it is about to stop */
 
 /* In the place of the C library's. */
 int sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
@@ -39,8 +39,10 @@ int sigaction(int signum, const struct sigaction *next, struct sigaction *previo
     int result = real(signum, next, previous);
     if (coming && next)
         nested = true;
-    if (continued_by == signum && next && next->sa_handler == SIG_DFL)
+    if (continued && signum == SIGCONT && next && next->sa_handler != SIG_DFL) {
+        continued = false;
         kill(getpid(), SIGCONT);
+    }
     if (one_more == signum && next && next->sa_sigaction == handler_on_recorded) {
         one_more = 0;
         coming = true;
@@ -322,18 +324,26 @@ static void a_fault_that_does_not_come_again(void) {
     CHECK_EQ(process_recording()->header->fatal_signal, 0);
 }
 
-static void stops_if_not_continued(void) {
-    record(SIGTSTP);
-    raise(SIGTSTP); /* one_more sends SIGCONT, from within the handler */
+static void *takes_what_comes(void *nothing) {
+    for (;;)
+        pause();
+    return nothing;
 }
 
-/* SIGCONT cancels a stop that was taken, and not yet done. */
-static void a_stop_that_was_cancelled(void) {
+/* SIGCONT cancels a stop that was taken, and not yet done; also where another thread takes it. */
+static void a_stop_that_was_cancelled(bool another_thread) {
     pid_t pid = fork();
     if (pid == 0) {
         setpgid(0, 0);
-        continued_by = SIGTSTP;
-        stops_if_not_continued();
+        pthread_t thread;
+        if (another_thread)
+            pthread_create(&thread, NULL, takes_what_comes, NULL);
+        record(SIGTSTP);
+        continued = true; /* from within the handler */
+        pthread_kill(pthread_self(), SIGTSTP);
+        struct sigaction now;
+        CHECK_EQ(sigaction(SIGCONT, NULL, &now), 0);
+        CHECK(now.sa_handler == SIG_DFL);
         _exit((int)ledger(SIGTSTP)->delivered);
     }
     int status;
@@ -578,7 +588,8 @@ int main(void) {
     dies(probes_and_raises, SIGSEGV);
     one_fault_ended_it();
     ok(a_fault_that_does_not_come_again);
-    a_stop_that_was_cancelled();
+    a_stop_that_was_cancelled(false);
+    a_stop_that_was_cancelled(true);
     for (int i = 0; i < REFUSALS; i++) {
         refused = i;
         dies(refused_everything_before, SIGTERM);
