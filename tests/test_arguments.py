@@ -13,6 +13,7 @@ from fractions import Fraction
 import pytest
 
 import sigrec
+from tests.conftest import with_room
 
 RT = signal.SIGRTMIN + 7
 HUGE = 1 << 70
@@ -178,6 +179,13 @@ CALLS = {
     "Recording.events": (
         of_recording("events"), {}, {"signums": SIGNAL, "since": TIME, "until": TIME},
     ),
+    **{
+        f"Recording.{name}": (
+            of_recording(name), {}, {"signums": SIGNAL, "since": TIME, "until": TIME},
+        )
+        for name in ("to_arrow", "to_pandas")
+    },
+    "Recording.dispositions": (of_recording("dispositions"), {}, {"signums": SIGNAL}),
     "Recording.signal_name": (of_recording("signal_name"), {}, {"signum": [*NO_INT, None]}),
     "signal_name": (sigrec.signal_name, {}, {"signum": SIGNAL}),
     "signal_number": (
@@ -308,7 +316,7 @@ def test_subclasses_of_the_right_types_are_right(tmp_path):
 def test_for_ever_is_a_time_to_wait():
     with sigrec.stream(RT) as stream, sigrec.Flag(signal.SIGUSR2) as flag:
         for timeout in (math.inf, HUGE, DIGITS, 1e300):
-            signal.raise_signal(RT)
+            with_room(signal.raise_signal, RT)
             assert stream.get(timeout).si_signo == RT
             signal.raise_signal(signal.SIGUSR2)
             assert flag.wait(timeout)

@@ -127,7 +127,7 @@ def _call_it(text: str) -> None:
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
             memory.seek(begin)
             memory.write(text.encode()[: end - begin - 1].ljust(end - begin, b"\0"))
-    with suppress(OSError), open("/proc/self/comm", "w") as name:
+    with suppress(OSError), open("/proc/self/comm", "w", encoding="utf-8") as name:
         name.write("sigrec-report")
 
 

@@ -125,7 +125,8 @@ def test_a_handler_of_batches(child, deliver):
         with sigrec.register(RT, handler, batch=True, deliver=deliver):
             if deliver == "main":
                 signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
-            for n in range(6000): sigqueue(os.getpid(), RT, n)
+            main = threading.get_native_id()  # NumPy may have threads, which would take some
+            for n in range(6000): sigqueue(os.getpid(), RT, n, thread=main)
             if deliver == "main":
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
             gate.set()

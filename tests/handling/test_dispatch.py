@@ -807,7 +807,7 @@ def test_what_waited_for_the_same_signal_does_not_raise_again(child, how, n):
         sigrec.stats()  # imported before handlers raise
         def come(*signums):
             signal.pthread_sigmask(signal.SIG_BLOCK, {RT, signal.SIGUSR1})
-            for value in range(n): sigrec.sigqueue(os.getpid(), RT, value)
+            for value in range(n): sigqueue(os.getpid(), RT, value)
             for signum in signums: os.kill(os.getpid(), signum)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT, signal.SIGUSR1})
             settle(RT)  # a dispatch may be over, by its time, before all is handled
@@ -857,7 +857,7 @@ def test_in_the_dispatcher_thread_the_first_one_gets_the_hook(child):
             raise RuntimeError(calls)
         sigrec.register(RT, handler, deliver="thread")
         signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
-        for value in range(200): sigrec.sigqueue(os.getpid(), RT, value)
+        for value in range(200): sigqueue(os.getpid(), RT, value)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
         sigrec.unregister(RT)
         say(calls, seen[0], *ledger(RT))

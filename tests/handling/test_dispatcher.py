@@ -306,7 +306,7 @@ def test_who_cancels_does_not_wait_for_a_clock_after_each_batch(child, fails):
             if fails: raise RuntimeError
             time.sleep(0.002)
         registration = sigrec.register(RT, handler, deliver="thread")
-        for value in range(100): sigrec.sigqueue(os.getpid(), RT, value)
+        for value in range(100): sigqueue(os.getpid(), RT, value)
         registration.cancel()
         say(len(at), sum(after - before > 0.03 for before, after in zip(at, at[1:])))
         """,

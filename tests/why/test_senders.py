@@ -138,7 +138,7 @@ def test_what_it_sent(child):
         os.waitpid(pid, 0)
         signal.signal(RT, lambda s, f: None)
         sigqueue(os.getpid(), RT, 4711)
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         say(began)
         hear()
         """
@@ -186,7 +186,7 @@ def test_a_process_that_only_registers_is_left_alone(child):
     p = child(
         """
         sigrec.register(RT, lambda s, f: None)
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         os.kill(os.getpid(), RT)
         say("sent")
         hear()
