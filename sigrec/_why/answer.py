@@ -88,7 +88,9 @@ class Answer:
         if self.cause.kind != "signal":
             return None
         if self.cause.sent_by is not None:
-            return self._from_its_recording(self.cause.sent_by.sender)
+            sender_recording = self.cause.sent_by.sender
+            itself = sender_recording.path == self.recording.path
+            return from_its_recording(sender_recording, "itself" if itself else "process")
         sender = self.event.sender if self.event is not None else self._nobody()
         known = {**sender.to_dict(), "parent": None}
         if self.event is None:
@@ -113,23 +115,25 @@ class Answer:
         oom = self.cause.oom
         return Sender("kernel" if oom is not None and oom.probably else "unknown")
 
-    def _from_its_recording(self, sender: Recording) -> dict[str, Any]:
-        # Whoever has one of these PIDs here, and began later than this recording, is somebody else.
-        def name(pid: int) -> str | None:
-            found = process.process_at(pid, sender.started_ns) if sender._here else None
-            return found[0] if found is not None else None
-
-        kind = "itself" if sender.path == self.recording.path else "process"
-        known = Sender("process", sender.pid, sender.uid, name(sender.pid), sender.argv)
-        ppid = sender._identity.ppid
-        parent = {"pid": ppid, "comm": _text(name(ppid))} if ppid else None
-        return {**known.to_dict(), "kind": kind, "parent": parent}
-
     def _before(self) -> list[dict[str, Any]]:
         senders = Senders()
         newest = self.recording._newest(BEFORE + 1)
         events = [info for info in newest if info != self.event][-BEFORE:]
         return [{"version": EVENT_VERSION, **senders.fields(i)} for i in events]
+
+
+def from_its_recording(sender: Recording, kind: str) -> dict[str, Any]:
+    """The sender in JSON, by its own recording."""
+
+    # Whoever has one of these PIDs here, and began later than this recording, is somebody else.
+    def name(pid: int) -> str | None:
+        found = process.process_at(pid, sender.started_ns) if sender._here else None
+        return found[0] if found is not None else None
+
+    known = Sender("process", sender.pid, sender.uid, name(sender.pid), sender.argv)
+    ppid = sender._identity.ppid
+    parent = {"pid": ppid, "comm": _text(name(ppid))} if ppid else None
+    return {**known.to_dict(), "kind": kind, "parent": parent}
 
 
 def _parent(pid: int | None) -> dict[str, Any] | None:

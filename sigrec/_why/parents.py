@@ -68,27 +68,28 @@ class Parents:
             told = self._told[id(others)] = {}
             for parent in others:
                 try:
-                    changes = self._read(parent)
+                    changes = changes_of_children(parent)
                 except RecordingError:
                     continue  # cut short just now
                 for pid, of_pid in changes.items():
                     told.setdefault(pid, []).append((parent, of_pid))
         return self._told[id(others)]
 
-    @staticmethod
-    def _read(parent: Recording) -> _OfPid:
-        changes = parent._sent.children()
-        if parent._ledger.any_delivered((signal.SIGCHLD,)):  # else its history need not be read
-            changes += [
-                ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
-                for e in parent.events(signal.SIGCHLD)
-                if e.si_pid is not None
-            ]
-        found: _OfPid = {}
-        for change in sorted(changes, key=lambda change: change.monotonic_ns):
-            if change.code in CHILD_ENDED or change.code in (CLD_STOPPED, CLD_CONTINUED):
-                found.setdefault(change.pid, []).append(change)
-        return found
+
+def changes_of_children(parent: Recording) -> _OfPid:
+    """By PID: how its children changed, in the order of time."""
+    changes = parent._sent.children()
+    if parent._ledger.any_delivered((signal.SIGCHLD,)):  # else its history need not be read
+        changes += [
+            ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
+            for e in parent.events(signal.SIGCHLD)
+            if e.si_pid is not None
+        ]
+    found: _OfPid = {}
+    for change in sorted(changes, key=lambda change: change.monotonic_ns):
+        if change.code in CHILD_ENDED or change.code in (CLD_STOPPED, CLD_CONTINUED):
+            found.setdefault(change.pid, []).append(change)
+    return found
 
 
 def _can_be_parent(parent: Recording, child: Recording) -> bool:

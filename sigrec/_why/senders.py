@@ -61,16 +61,17 @@ class Senders:
         """Of the recordings beside that one those that sent any, which most did not."""
         others = self._recordings.beside(path)
         if id(others) not in self._of:
-            found = ((other, self._endings(other)) for other in others)
-            self._of[id(others)] = [(other, endings) for other, endings in found if endings]
+            found = ((other, endings(other)) for other in others)
+            self._of[id(others)] = [(other, sent) for other, sent in found if sent]
         return self._of[id(others)]
 
-    @staticmethod
-    def _endings(other: Recording) -> list[SentSignal]:
-        try:
-            return other._sent.signals(endings_only=True)
-        except RecordingError:
-            return []  # cut short just now
+
+def endings(other: Recording) -> list[SentSignal]:
+    """What it sent to end others, or itself."""
+    try:
+        return other._sent.signals(endings_only=True)
+    except RecordingError:
+        return []  # cut short just now
 
 
 def _when(one: SentBy) -> int:

@@ -11,7 +11,7 @@ before it.
 
 The answer comes from recordings and from /proc. A process cannot see its own
 SIGKILL, but its parent is told of it: where the parent was recorded as well,
-the answer has it. Otherwise it says that the record ends without a signal, and
+the answer has it, also of a process that recorded nothing. Otherwise it says that the record ends without a signal, and
 what that usually means.
 """
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 import sys
 
 from sigrec import _check
+from sigrec._errors import NoRecordingError
 from sigrec._reader import index, places
 from sigrec._text import whole
 from sigrec._why.answer import VERSION, Answer
@@ -31,6 +32,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from typing import Any
+
+    from sigrec._why.heard import Heard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +62,24 @@ def run(args: argparse.Namespace) -> int:
         after = answer_after(_check.integer("a PID", pid, 1, _check.INT_MAX))
         _json(after.to_dict()) if args.json else print(after.sentence)
         return 0
-    with newest() if args.what is None else _arguments.recording(args.what) as recording:
-        answer = Answer(recording)
-        _json(answer.to_dict()) if args.json else print(answer.sentence)
+    answer = _answer(args.what)
+    _json(answer.to_dict()) if args.json else print(answer.sentence)
     return 0
+
+
+def _answer(what: str | None) -> Answer | Heard:
+    try:
+        return Answer(newest() if what is None else _arguments.recording(what))
+    except NoRecordingError:
+        pid = whole(what or "")
+        if not pid:
+            raise
+        from sigrec._why.heard import heard_of
+
+        heard = heard_of(pid)
+        if heard is None:
+            raise
+        return heard
 
 
 def _all(as_json: bool) -> int:

@@ -1,0 +1,174 @@
+"""The answer about a process that recorded nothing, as its parent was told, and its sender recorded:
+who is ended before its first instruction of its own is known to them alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from sigrec._proc.process import stat_fields
+from sigrec._reader import index, places
+from sigrec._signals.codes import CLD_EXITED
+from sigrec._signals.sender import Sender
+from sigrec._signals.words import CHILD_ENDED
+from sigrec._text import json_text, printable, shortened
+from sigrec._times import local_time, rfc3339
+from sigrec._why.answer import VERSION, from_its_recording
+from sigrec._why.evidence import Evidence
+from sigrec._why.parents import changes_of_children
+from sigrec._why.senders import SentBy, endings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from sigrec._reader.recording import Recording
+    from sigrec._signals.sent import ChildTold
+
+
+def heard_of(pid: int) -> Heard | None:
+    """Of the process that had this PID last; None: it lives, or nobody who recorded knows of it."""
+    if stat_fields(pid) is not None:
+        return None
+    paths = [*places.meant(), *(places.of_others() if os.geteuid() == 0 else [])]
+    recordings = [one for one in index.opened(dict.fromkeys(paths)) if one._here]
+    return among(recordings, pid)
+
+
+def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
+    """As heard_of(), by these recordings, whose PIDs mean the same."""
+    recordings = list(recordings)
+    ends = sorted(
+        (
+            (change.monotonic_ns, n, change)
+            for n, one in enumerate(recordings)
+            for change in changes_of_children(one).get(pid, ())
+            if change.code in CHILD_ENDED
+        ),
+        key=lambda end: end[:2],
+    )
+    sent = [
+        SentBy(one, what)
+        for one in recordings
+        for what in endings(one)
+        if what.target == pid and what.error == 0
+    ]
+    if not ends:
+        # Nobody can refuse SIGKILL; of others it is not known whether they ended it.
+        kills = [by for by in sent if by.sent.si_signo == signal.SIGKILL]
+        last = max(kills, key=lambda by: by.sent.monotonic_ns, default=None)
+        return None if last is None else Heard(pid, None, None, last)
+    until_ns, at, end = ends[-1]
+    parent = recordings[at]
+    signum = None if end.code == CLD_EXITED else end.status
+    deadly = [by for by in sent if by.sent.si_signo == signum and by.sent.monotonic_ns <= until_ns]
+    before = ends[:-1]
+    first = _first_since(before, deadly)
+    if first is None and before and (before[-1][1], before[-1][2].status) == (at, end.status):
+        # A parent may be told twice of one end: by SIGCHLD, and by wait(2).
+        first = _first_since(before[:-1], deadly)
+    return Heard(pid, parent, end, first)
+
+
+def _first_since(before: list[tuple[int, int, ChildTold]], deadly: list[SentBy]) -> SentBy | None:
+    """Not of those that were for a process that had the PID earlier, and ended then."""
+    since_ns = before[-1][0] if before else 0
+    later = (by for by in deadly if by.sent.monotonic_ns >= since_ns)
+    return min(later, key=lambda by: by.sent.monotonic_ns, default=None)
+
+
+class Heard:
+    """As an Answer. end: what the parent was told; None: no parent recorded it, and by sent it
+    SIGKILL."""
+
+    def __init__(
+        self, pid: int, parent: Recording | None, end: ChildTold | None, by: SentBy | None
+    ) -> None:
+        self.pid = pid
+        self.parent = parent
+        self.end = end
+        self.by = by
+
+    @property
+    def signal_name(self) -> str | None:
+        if self.end is None or self.parent is None:
+            return self.by.sent.signal_name if self.by is not None else None
+        return None if self.end.code == CLD_EXITED else self.parent.signal_name(self.end.status)
+
+    @property
+    def sentence(self) -> str:
+        return f"PID {self.pid} {self._how()}; it has no recording of its own."
+
+    def _how(self) -> str:
+        end, parent, by = self.end, self.parent, self.by
+        if end is None or parent is None:
+            assert by is not None
+            return (
+                f"was sent {by.sent.signal_name} by {_named(by.sender)} at "
+                f"{_clock(by.sent.time_ns)}, as that process recorded"
+            )
+        text = f"{CHILD_ENDED[end.code]} {self.signal_name or end.status}"
+        if by is not None and by.sender is parent:
+            return (
+                f"{text}, sent by its parent, {_named(parent)} at {_clock(by.sent.time_ns)}, as that "
+                "process recorded"
+            )
+        text += f", as its parent, {_named(parent)}, was told at {_clock(end.time_ns)}"
+        if by is None:
+            return text
+        return (
+            f"{text}; {_named(by.sender)} had sent {by.sent.signal_name} to that PID at "
+            f"{_clock(by.sent.time_ns)}, as that process recorded"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As Answer.to_dict()."""
+        end, parent, by = self.end, self.parent, self.by
+        evidence = []
+        if end is not None and parent is not None:
+            what = f"{CHILD_ENDED[end.code]} {self.signal_name or end.status}"
+            says = f"PID {parent.pid} was told that it {what}"
+            evidence.append(Evidence("parent", "told", says))
+        if by is not None:
+            says = f"PID {by.sender.pid} sent it {by.sent.signal_name} by {by.sent.how}"
+            evidence.append(Evidence("sender", "seen", says))
+        sender = None
+        if self.signal_name is not None:
+            sender = {**Sender("unknown").to_dict(), "parent": None}
+            if by is not None:
+                sender = from_its_recording(by.sender, "process")
+        assert end is not None or by is not None
+        time_ns = by.sent.time_ns if by is not None else end.time_ns  # type: ignore[union-attr]
+        return {
+            "version": VERSION,
+            "pid": self.pid,
+            "host": json_text(os.uname().nodename),
+            "argv": [],
+            "state": "ended",
+            "sentence": json_text(self.sentence),
+            "time": rfc3339(time_ns),
+            "cause": {
+                "kind": "exit" if self.signal_name is None else "signal",
+                "signal": self.signal_name,
+                "status": end.status if end is not None and self.signal_name is None else None,
+                "exception": None,
+                "oom": False,
+                "program": None,
+            },
+            "sender": sender,
+            "evidence": [one._asdict() for one in evidence],
+            "before": [],
+        }
+
+
+def _named(recording: Recording) -> str:
+    argv = list(map(printable, recording.argv))
+    argv[:1] = [os.path.basename(name) for name in argv[:1]]
+    owner = recording._owner
+    user = f", uid {owner}" if owner not in (None, os.geteuid()) else ""
+    return f"PID {recording.pid} ({shortened(' '.join(argv), 40)}{user})"
+
+
+def _clock(time_ns: int) -> str:
+    return local_time(time_ns, "%H:%M:%S")

@@ -1,0 +1,129 @@
+"""Of a process that recorded nothing: what its parent was told, and who sent it what."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sigrec._reader.recording import Recording
+from sigrec._reader.source import Source
+from sigrec._why.heard import among
+from tests.reader.builder import MONOTONIC, RecordingBuilder
+
+KILL, TERM = int(signal.SIGKILL), int(signal.SIGTERM)
+EXITED, KILLED, STOPPED = 1, 2, 5
+CHILD = 5000
+TOLD = "as its parent, PID 7 (p7), was told at T"
+SENT = "sent by its parent, PID 7 (p7) at T, as that process recorded"
+NONE = "it has no recording of its own"
+
+PARENT = """
+import os, signal, subprocess, sys
+def start(*command):
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", *command], os.environ)
+    print(pid, flush=True)
+    return pid
+p = start("exec sleep 100")
+os.kill(p, signal.SIGKILL)
+os.waitpid(p, 0)
+os.waitpid(start("exit 4"), 0)
+p = start("exec sleep 100")
+subprocess.run(["/bin/kill", "-TERM", str(p)], check=True)
+os.waitpid(p, 0)
+raise SystemExit(3)
+"""
+
+
+def sigrec(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "sigrec", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def test_children_that_were_not_recorded(run_directory):
+    said = sigrec("run", "-c", PARENT)
+    assert said.returncode == 3, said.stderr
+    killed, exited, asked = said.stdout.split()
+    for pid, words in (
+        (killed, (f"PID {killed} was killed by SIGKILL, sent by its parent, PID ", "as that process recorded")),
+        (exited, (f"PID {exited} exited with status 4, as its parent, PID ", ", was told at ")),
+        (asked, (f"PID {asked} was killed by SIGTERM, as its parent, PID ", ", was told at ")),
+    ):  # fmt: skip
+        sentence = sigrec("why", pid).stdout
+        assert all(word in sentence for word in words), sentence
+        assert sentence.endswith("; it has no recording of its own.\n")
+    answer = json.loads(sigrec("why", "--json", killed).stdout)
+    assert (answer["state"], answer["cause"]["kind"], answer["cause"]["signal"]) == (
+        "ended",
+        "signal",
+        "SIGKILL",
+    )
+    assert answer["sender"]["kind"] == "process"
+    assert [one["source"] for one in answer["evidence"]] == ["parent", "sender"]
+    answer = json.loads(sigrec("why", "--json", exited).stdout)
+    assert (answer["cause"]["kind"], answer["cause"]["status"], answer["sender"]) == (
+        "exit",
+        4,
+        None,
+    )
+
+
+def test_nobody_is_asked_about_a_process_that_lives(run_directory, child):
+    p = child("say('ready'); hear()")
+    p.line()
+    code = f"import os\ntry: os.kill({p.pid}, 0)\nfinally: raise SystemExit(3)"
+    sigrec("run", "-c", code)
+    said = sigrec("why", p.pid)
+    assert said.returncode == 1 and "no recording" in said.stderr
+
+
+def recording(pid, *steps):
+    """steps: ("sent", signum, at) or ("told", code, status, at), at: seconds."""
+    builder = RecordingBuilder(pid=pid, argv=(b"/bin/p%d" % pid,))
+    sent = told = 0
+    for kind, *rest in steps:
+        at = MONOTONIC + int(rest[-1] * 1e9)
+        if kind == "sent":
+            builder.sent(
+                sent, rest[0], CHILD, monotonic_ns=at, result=rest[1] if len(rest) > 2 else 0
+            )
+            sent += 1
+        else:
+            builder.child(told, CHILD, rest[0], rest[1], monotonic_ns=at)
+            told += 1
+    return Recording(Source(builder.read))
+
+
+@pytest.mark.parametrize(
+    "others, words",
+    [
+        # Its parent alone.
+        ([(7, ("told", KILLED, KILL, 3))], f"was killed by SIGKILL, {TOLD}"),
+        ([(7, ("told", STOPPED, 19, 1), ("told", EXITED, 0, 3))], f"exited with status 0, {TOLD}"),
+        # And who sent it; twice told, by SIGCHLD and by wait(2).
+        ([(7, ("sent", KILL, 2), ("told", KILLED, KILL, 3))], f"was killed by SIGKILL, {SENT}"),
+        ([(7, ("sent", KILL, 2), ("told", KILLED, KILL, 3), ("told", KILLED, KILL, 4))], f"was killed by SIGKILL, {SENT}"),
+        ([(7, ("told", KILLED, KILL, 3)), (8, ("sent", KILL, 2))],
+         f"was killed by SIGKILL, {TOLD}; PID 8 (p8) had sent SIGKILL to that PID at T, as that process recorded"),
+        # A sender alone; SIGKILL is the one that ends for certain.
+        ([(8, ("sent", KILL, 2))], "was sent SIGKILL by PID 8 (p8) at T, as that process recorded"),
+        ([(8, ("sent", TERM, 2))], None),
+        ([(8, ("sent", KILL, 1, 2))], None),  # EPERM
+        ([], None),
+        # Another signal, too late, or for a process that had the PID before: not that one.
+        ([(7, ("sent", TERM, 2), ("told", KILLED, KILL, 3))], f"was killed by SIGKILL, {TOLD}"),
+        ([(7, ("sent", KILL, 4), ("told", KILLED, KILL, 3))], f"was killed by SIGKILL, {TOLD}"),
+        ([(7, ("sent", KILL, 1), ("told", KILLED, KILL, 2), ("told", EXITED, 0, 3))], f"exited with status 0, {TOLD}"),
+        ([(8, ("sent", KILL, 1), ("told", KILLED, KILL, 2)), (7, ("told", KILLED, KILL, 3))], f"was killed by SIGKILL, {TOLD}"),
+    ],
+)  # fmt: skip
+def test_who_is_believed(others, words):
+    heard = among([recording(pid, *steps) for pid, *steps in others], CHILD)
+    assert (heard and re.sub(r" at (\S+ )?[0-9:]{8}", " at T", heard.sentence)) == (
+        words and f"PID {CHILD} {words}; {NONE}."
+    )
+    if heard:
+        assert heard.to_dict()["sentence"] == heard.sentence
