@@ -36,6 +36,7 @@ PROOFS = {
     "audit": ["tests.proof.audit", "-c", AUDITED],
     "endings": ["tests.proof.endings"],
     "packages": ["tests.proof.packages"],
+    "spares": ["tests.proof.spares"],
     "foreign": ["tests.proof.foreign"],
     "green": ["tests.proof.green"],
     "reentry": ["tests.proof.reentry", "--rounds", "10000"],

@@ -1,0 +1,81 @@
+"""Children that are killed right after fork(2): which of them have a recording, and what that costs.
+
+    python -m tests.proof.spares
+
+500 children and more, in bursts of 1, 8 and 64: of each burst at least as many as there are spares (8) must have a
+recording which says how they ended. Then fork, exit and wait in C, with spares and without, in one run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .build import CC, build
+
+CHILDREN, SPARES = 500, 8
+BURSTS = """
+import os, signal, sys
+import sigrec
+sigrec.record(children=True)
+burst, left = map(int, sys.argv[1:])
+while left > 0:
+    pids = []
+    for _ in range(burst):
+        pid = os.fork()
+        while not pid:
+            signal.pause()
+        pids.append(pid)
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    for pid in pids:
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
+    # At once: of many that ended, not all are kept.
+    ended = 0
+    for pid in pids:
+        try:
+            with sigrec.open_recording(pid) as recording:
+                ended += (recording.pid, recording.fatal_signal) == (pid, signal.SIGTERM)
+        except sigrec.NoRecordingError:
+            pass
+    print(ended, flush=True)
+    left -= burst
+"""
+
+
+def bursts(directory: str, burst: int, children: int = CHILDREN) -> list[int]:
+    """How many of each burst have a recording that says how they ended."""
+    environment = {**os.environ, "SIGREC_DIR": directory}
+    program = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", BURSTS, str(burst), str(children)],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [int(line) for line in program.stdout.splitlines()]
+
+
+def main() -> int:
+    fine = True
+    for burst in (1, 8, 64):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+            found = bursts(directory, burst)
+        right = min(found) >= min(burst, SPARES)
+        fine = fine and right
+        print(f"bursts of {burst}: {sum(found)} of {burst * len(found)} have a recording, the least of a "
+              f"burst {min(found)}: {'right' if right else 'WRONG'}", flush=True)  # fmt: skip
+    if CC is not None:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+            program = build(Path(__file__).with_suffix(".c"), Path(directory) / "forks", "-O2")
+            said = subprocess.run([program, directory], capture_output=True, text=True, check=True)
+        plain, ours, ratio = said.stdout.split()
+        print(
+            f"fork, exit and wait in C: {int(plain) // 1000} us, with spares {int(ours) // 1000} us: {ratio}"
+        )
+        fine = fine and float(ratio) <= 1.3
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
