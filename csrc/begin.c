@@ -79,18 +79,24 @@ static uint64_t not_default(void) {
     return set | strtoull(caught + 8, NULL, 16);
 }
 
-static void record_all(void) {
+static bool can_be_recorded(int signum) {
+    bool of_the_c_library = signum >= 32 && signum < SIGRTMIN;
+    return signum != SIGKILL && signum != SIGSTOP && !of_the_c_library && signum <= SIGRTMAX;
+}
+
+/* from_start: no other thread may change one between that look and ours. */
+static void record_all(bool from_start) {
     const struct sigaction by_default = {.sa_handler = SIG_DFL};
-    uint64_t others = not_default();
+    struct sigaction found;
+    uint64_t others = from_start ? not_default() : UINT64_MAX;
     sigbus_take(); /* before the first is recorded */
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
-        bool of_the_c_library = signum >= 32 && signum < SIGRTMIN;
-        if (signum == SIGKILL || signum == SIGSTOP || of_the_c_library || signum > SIGRTMAX)
+        if (!can_be_recorded(signum))
             continue;
         if (!(others & signal_bit(signum)))
-            passive_record(signum, false, &by_default);
+            passive_record(signum, false, &by_default, &found);
         else if (install_record(signum, false) == 0)
-            install_note_start(signum, true);
+            install_note_start(signum, from_start);
     }
 }
 
@@ -102,7 +108,7 @@ int begin(void) {
     int saved_errno = errno;
     const char *keep = getenv("SIGREC_KEEP"), *wanted = getenv("SIGREC_HISTORY");
     char notes[1024], file[PLACES_SIZE] = "";
-    struct publish_options options = {NULL, keep && atol(keep) == (long)getpid(), history};
+    struct publish_options options = {NULL, keep && atol(keep) == (long)getpid(), history, NULL};
     if (wanted && publish_capacity(wanted))
         options.capacity = history = publish_capacity(wanted);
     const char *named = getenv("SIGREC_RECORDING");
@@ -126,9 +132,42 @@ int begin(void) {
     if (!error && interpose_install()) {
         if (children)
             record_children();
-        record_all();
+        record_all(true);
         atomic_store(&all_recorded, true);
     }
     errno = saved_errno;
     return error;
+}
+
+int begin_attached(const struct begin_request *request) {
+    char notes[1024];
+    const char *directories[BEGIN_DIRECTORIES + 1] = {NULL};
+    for (int n = 0; n < BEGIN_DIRECTORIES && request->directory[n][0]; n++)
+        directories[n] = request->directory[n];
+    struct publish_options options = {NULL, true, request->capacity, directories};
+    int error = process_start();
+    if (error)
+        return error;
+    handler_start();
+    error = publish(&options, notes, sizeof notes);
+    if (error)
+        return error;
+    if (!process_path()[0])
+        return ENOENT; /* nobody could read it */
+    if (!interpose_install())
+        return ENOSYS;
+    process_attached(true);
+    record_all(false);
+    atomic_store(&all_recorded, true);
+    return 0;
+}
+
+int end_attached(void) {
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        if (can_be_recorded(signum))
+            passive_stop(signum);
+    process_attached(false);
+    atomic_store(&all_recorded, false);
+    sigbus_give_back(); /* at last: who writes takes it */
+    return 0;
 }

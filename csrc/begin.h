@@ -9,12 +9,30 @@
 #ifndef SIGREC_BEGIN_H
 #define SIGREC_BEGIN_H
 
+#include "places.h"
+
 #include <stdbool.h>
+#include <stdint.h>
 
 #define BEGIN_HISTORY 1024 /* events, where SIGREC_HISTORY says nothing */
 
 /* Interpreter context, before main(), once; a second call does nothing. 0 or an errno. */
 int begin(void);
+
+#define BEGIN_DIRECTORIES 3
+
+struct begin_request {
+    uint64_t capacity;
+    char directory[BEGIN_DIRECTORIES][PLACES_SIZE]; /* the best first; empty: none */
+};
+
+/* In a process that already runs, called by who attached to it (attach.h): from now on, and once
+ * more after end_attached(). Its environment is not read, which another thread may just change.
+ * 0 or an errno. */
+int begin_attached(const struct begin_request *request);
+
+/* Ditto: the kernel has again what the program set. Our library stays. */
+int end_attached(void);
 
 /* Any context. Whether it was called, and all is recorded. */
 bool begun(void);

@@ -10,6 +10,9 @@ static const struct core core = {
 #undef CORE_MEMBER
 };
 
+const struct attach_entry attach_entry = {SIGREC_ABI, offsetof(struct core, begin_attached),
+                                          offsetof(struct core, end_attached)};
+
 __attribute__((visibility("default"))) const struct core *sigrec_core(uint32_t abi) {
     return abi == SIGREC_ABI ? &core : NULL;
 }

@@ -8,6 +8,7 @@
 #ifndef SIGREC_CORE_H
 #define SIGREC_CORE_H
 
+#include "attach.h"
 #include "begin.h"
 #include "beside.h"
 #include "caller.h"
@@ -37,11 +38,14 @@
 
 /* In any order; each has the type that its header says. */
 #define CORE_FUNCTIONS(F)                                                                          \
+    F(attach)                                                                                      \
     F(begin)                                                                                       \
+    F(begin_attached)                                                                              \
     F(begun)                                                                                       \
     F(beside_as_init)                                                                              \
     F(beside_subreaper)                                                                            \
     F(caller_set_python)                                                                           \
+    F(end_attached)                                                                                \
     F(filter_allows)                                                                               \
     F(flood)                                                                                       \
     F(handler_last_ns)                                                                             \

@@ -181,12 +181,23 @@ void install_after_fork(void) {
     install_refresh_modes();
 }
 
+static bool is_same(const struct sigaction *one, const struct sigaction *other) {
+    return one->sa_handler == other->sa_handler && one->sa_flags == other->sa_flags;
+}
+
 int install_record(int signum, bool even_ignored) {
-    struct sigaction program;
+    struct sigaction program, found;
     if (sigaction(signum, NULL, &program) != 0)
         return errno;
     without_helpers(&program);
-    return passive_record(signum, even_ignored, &program);
+    int error = passive_record(signum, even_ignored, &program, &found);
+    if (error)
+        return error;
+    without_helpers(&found);
+    /* Set by another thread in between, by a call that was not ours yet. */
+    if (!is_same(&found, &program) && !registry_only_records(&found))
+        passive_sigaction(signum, &found, NULL);
+    return 0;
 }
 
 void install_note_start(int signum, bool inherited) {

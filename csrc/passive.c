@@ -114,8 +114,9 @@ void passive_note_mode(int signum) {
     note_mode(signum, &program);
 }
 
-void passive_apply(int signum) {
-    for (;;) {
+/* found: what it had before. */
+static void apply(int signum, struct sigaction *found) {
+    for (;; found = NULL) {
         struct sigaction program, form;
         uint64_t version = action_get(signum, &program);
         /* Where it is ours, that records it as well. */
@@ -123,12 +124,14 @@ void passive_apply(int signum) {
             form = program;
         else
             recording_form(signum, &program, &form);
-        sigaction(signum, &form, NULL);
+        sigaction(signum, &form, found);
         note_mode(signum, &program);
         if (action_version(signum) == version)
             return; /* else someone changed it meanwhile, and may have been before us */
     }
 }
+
+void passive_apply(int signum) { apply(signum, NULL); }
 
 uint64_t passive_ignored(uint64_t *known) {
     uint64_t set = 0;
@@ -528,21 +531,25 @@ bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
 
 /* --- beginning and end -------------------------------------------------------------- */
 
-int passive_record(int signum, bool even_ignored, const struct sigaction *program) {
+int passive_record(int signum, bool even_ignored, const struct sigaction *program,
+                   struct sigaction *found) {
     if (signum < 1 || signum >= SIGREC_NSIG || signum == SIGKILL || signum == SIGSTOP)
         return EINVAL;
     if (even_ignored)
         atomic_fetch_or(&watched_ignored, signal_bit(signum));
     else
         atomic_fetch_and(&watched_ignored, ~signal_bit(signum));
+    *found = *program;
     if (!passive_records(signum)) {
         struct sigaction before;
         if (!action_exchange(signum, program, &before))
             return EAGAIN;
         /* Release: whoever sees the bit sees the action. proof: watched-set */
         atomic_fetch_or_explicit(&watched, signal_bit(signum), memory_order_release);
+        apply(signum, found);
+    } else {
+        apply(signum, NULL);
     }
-    passive_apply(signum);
     return 0;
 }
 

@@ -21,8 +21,10 @@
 
 /* Interpreter context. Begins to record the signal, or goes on. even_ignored:
  * from now on also while the program ignores it, or no more. program: its
- * disposition now, used where recording begins. 0 or an errno. */
-int passive_record(int signum, bool even_ignored, const struct sigaction *program);
+ * disposition now, used where recording begins; found: what the kernel had then, which another
+ * thread may have set meanwhile. 0 or an errno. */
+int passive_record(int signum, bool even_ignored, const struct sigaction *program,
+                   struct sigaction *found);
 
 /* Interpreter context. The kernel has again what the program set. */
 void passive_stop(int signum);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NURSERY_CAPACITY 1024
@@ -336,6 +337,16 @@ void process_set_handling(int signum, uint64_t since_ns) {
     atomic_store_explicit(&header->handling, 0, memory_order_relaxed);
     atomic_store_explicit(&header->handling_ns, since_ns, memory_order_release);
     atomic_store_explicit(&header->handling, (uint32_t)signum, memory_order_release);
+}
+
+void process_attached(bool recording) {
+    about_to_write();
+    struct recording_header *header = process_recording()->header;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    atomic_store(&header->detached_ns, recording ? 0 : ns);
+    atomic_store(&header->attached, recording ? RECORDING_ATTACHED : RECORDING_DETACHED);
 }
 
 const char *process_path(void) {

@@ -135,6 +135,9 @@ void process_set_reason(const char *reason);
  * none. */
 void process_set_handling(int signum, uint64_t since_ns);
 
+/* Interpreter context. Somebody else had this process record, or end that: attach.h. */
+void process_attached(bool recording);
+
 /* The published file, or an empty string. */
 const char *process_path(void);
 

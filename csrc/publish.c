@@ -125,6 +125,15 @@ static int publish_named(const struct publish_options *options) {
     return process_publish(*directory ? directory : "/", slash + 1, true, true, options->capacity);
 }
 
+static bool candidate(const struct publish_options *options, int n, char directory[PLACES_SIZE]) {
+    if (!options->directories)
+        return places_candidate(n, directory);
+    if (!options->directories[n])
+        return false;
+    snprintf(directory, PLACES_SIZE, "%s", options->directories[n]);
+    return true;
+}
+
 int publish(const struct publish_options *options, char *notes, size_t size) {
     char directory[PLACES_SIZE], reason[PLACES_REASON];
     notes[0] = 0;
@@ -135,7 +144,7 @@ int publish(const struct publish_options *options, char *notes, size_t size) {
         note(notes, size, options->file, strerror(error));
     }
     int n = 0;
-    for (; places_candidate(n, directory); n++) {
+    for (; candidate(options, n, directory); n++) {
         const char *why = places_prepare(directory, reason);
         int error = why ? 0 : publish_in(directory, options);
         if (!why && !error)

@@ -15,6 +15,7 @@ struct publish_options {
     const char *file; /* where the user wants it, and nothing is; NULL: where there is a place */
     bool keep;        /* even after a clean exit */
     uint64_t capacity;
+    const char *const *directories; /* to NULL; NULL: those that the environment names */
 };
 
 #define PUBLISH_LEAST 16

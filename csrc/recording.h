@@ -24,6 +24,13 @@
 #define RECORDING_ANCHORS 16
 #define RECORDING_REASON_SIZE 128
 
+/* Whether it began when the process had run for a while, and has ended: begin_attached(). */
+enum recording_attached {
+    RECORDING_FROM_INSIDE = 0,
+    RECORDING_ATTACHED = 1,
+    RECORDING_DETACHED = 2
+};
+
 /* One pair of readings of the two clocks. MONOTONIC stops in suspend and
  * REALTIME is stepped, so an event's wall-clock time is computed from the
  * newest anchor that is not younger than it. */
@@ -105,7 +112,7 @@ struct recording_header {
     _Atomic uint32_t exit_kind;         /* 176: enum recording_exit_kind */
     _Atomic int32_t exit_status;        /* 180: the exit status; -1: not known */
     _Atomic uint32_t handling;          /* 184: the signal whose registered handler runs; 0: none */
-    uint32_t reserved2;                 /* 188 */
+    _Atomic uint32_t attached;          /* 188: enum recording_attached */
     _Alignas(64) _Atomic uint64_t head; /* 192: the history's next ticket */
     _Alignas(64) _Atomic uint64_t anchor_count; /* 256: anchors ever written */
     uint64_t reserved4[7];                      /* 264 */
@@ -113,7 +120,7 @@ struct recording_header {
     _Atomic uint64_t handling_ns;               /* 576: CLOCK_MONOTONIC: since when; handling */
     uint64_t reserved5;                         /* 584 */
     _Atomic uint64_t exit_ns;                   /* 592: CLOCK_MONOTONIC of `exit_kind` */
-    uint64_t reserved6;                         /* 600 */
+    _Atomic uint64_t detached_ns;               /* 600: CLOCK_REALTIME of RECORDING_DETACHED */
     char exit_reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
                                            the program that it exec'ed */
     _Atomic uint32_t recent_owner[RECENT_BLOCKS]; /* 736: the signal of each block; 0: free */

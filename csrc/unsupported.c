@@ -43,8 +43,9 @@ bool beside_as_init(pid_t program, uint64_t timeout_ns) {
 
 void passive_as_init(int32_t pid) { (void)pid; }
 
-int passive_record(int signum, bool even_ignored, const struct sigaction *program) {
-    (void)program;
+int passive_record(int signum, bool even_ignored, const struct sigaction *program,
+                   struct sigaction *found) {
+    (void)program, (void)found;
     (void)signum;
     (void)even_ignored;
     return ENOSYS;

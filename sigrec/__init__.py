@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sigrec._reader.opening import open_recording
     from sigrec._reader.recording import Recording
     from sigrec._reader.stats import ProcessStats, Stats
+    from sigrec._recorder.attach import attach, detach
     from sigrec._recorder.fixture import SignalsFixture
     from sigrec._recorder.own import stats
     from sigrec._recorder.publishing import configure
@@ -56,7 +57,9 @@ __all__ = [
     "Timeout",
     "Timer",
     "WrongThreadError",
+    "attach",
     "configure",
+    "detach",
     "open_recording",
     "pidfd_sigqueue",
     "record",
@@ -97,7 +100,9 @@ _MODULES = {
     "Timeout": "_handling.timeouts",
     "Timer": "_handling.timers",
     "WrongThreadError": "_errors",
+    "attach": "_recorder.attach",
     "configure": "_recorder.publishing",
+    "detach": "_recorder.attach",
     "open_recording": "_reader.opening",
     "pidfd_sigqueue": "_handling.sending",
     "record": "_recorder.record",

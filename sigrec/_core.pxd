@@ -157,6 +157,31 @@ cdef extern from "target.h" nogil:
     target_kind target_of "core->target_of"(const char *path, const char *library, size_t size)
     const char *target_reason "core->target_reason"(target_kind target)
 
+cdef extern from "attach.h" nogil:
+    """
+    /* An array of the three, which Cython would not see as one. */
+    static char *attach_directory(struct attach_request *request, int n) {
+        return request->begin.directory[n];
+    }
+    """
+    int BEGIN_DIRECTORIES
+    int PLACES_SIZE
+    cdef struct begin_request:
+        uint64_t capacity
+    cdef struct attach_request:
+        pid_t pid
+        bint end
+        const char *library
+        begin_request begin
+    cdef struct attach_result:
+        int end
+        int error
+        uint32_t stops
+        uint64_t stopped_ns
+        char text[512]
+    char *attach_directory(attach_request *request, int n)
+    int attach_to "core->attach"(const attach_request *, attach_result *)
+
 cdef extern from "begin.h" nogil:
     bint begun "core->begun"()
 

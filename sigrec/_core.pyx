@@ -818,6 +818,11 @@ def unrecordable(bytes path, bytes library) -> str | None:
     return None if reason is NULL else reason.decode()
 
 
+def target(bytes path) -> int:
+    """What kind of program it is: csrc/target.h."""
+    return target_of(path, NULL, 0)
+
+
 def adopt_spare() -> bool:
     """Counts in such a recording, if there is one."""
     cdef uint64_t known = 0, ignored = passive_ignored(&known)
@@ -1119,6 +1124,30 @@ cdef class Timeout:
 def raise_in_thread(unsigned long ident, exception) -> None:
     """PyThreadState_SetAsyncExc: it surfaces at that thread's next bytecode."""
     PyThreadState_SetAsyncExc(ident, <PyObject *>exception)
+
+
+def library() -> bytes:
+    """Where libsigrec.so of this build is."""
+    return found_own()
+
+
+def attach(pid_t pid, bint end, bytes library, uint64_t history, list directories) -> tuple:
+    """csrc/attach.h: which end it took, an errno, how often and for how many ns at most a thread
+    was stopped, and what the dynamic linker there said."""
+    cdef attach_request request
+    cdef attach_result result
+    cdef int error, n = 0
+    memset(&request, 0, sizeof(request))
+    request.pid, request.end, request.library = pid, end, library
+    request.begin.capacity = history
+    for directory in directories[:BEGIN_DIRECTORIES]:
+        if len(directory) < PLACES_SIZE:
+            memcpy(attach_directory(&request, n), <const char *>directory, len(directory))
+            n += 1
+    with nogil:
+        error = attach_to(&request, &result)
+    check(error)
+    return result.end, result.error, result.stops, result.stopped_ns, result.text
 
 
 def flood(pid_t pid, int signum, uint64_t count, bint queue, uint64_t limit_ns,

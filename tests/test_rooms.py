@@ -78,8 +78,10 @@ LAYERS = [
     {"handler", "install"},
     {"interpose", "interpose_exec", "interpose_send", "got"},
     {"send", "timer", "flood", "beside"},
+    {"images", "tracee"},
     {"unsupported"},  # what stands in for the others where there is no Linux
     {"begin"},
+    {"attach"},
     {"core"},
     {"found"},
 ]

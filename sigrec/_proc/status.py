@@ -27,8 +27,10 @@ class Status:
         # Real-time signals and the like, of this user; and how many may be.
         self.queued = (int(queued), int(limit)) if limit else None
         self.tracer = int(fields.get("TracerPid", "0"))
+        self.tgid = int(fields.get("Tgid", "0")) or None  # the process, where it is a thread
         # In each PID namespace, from ours on down.
         self.pids = [int(text) for text in fields.get("NSpid", "").split()]
+        self.shadow_stack = "shstk" in fields.get("x86_Thread_features", "")
         self.filtered = fields.get("Seccomp", "0").strip() != "0"  # by seccomp(2)
 
 
@@ -40,6 +42,15 @@ def status(pid: int | str, tid: int | None = None) -> Status | None:
             return Status(dict(line.split(":", 1) for line in file if ":" in line))
     except OSError:
         return None
+
+
+def capabilities() -> int:
+    """Of this process, the effective ones: bit n for capability n."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            return next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    except (OSError, StopIteration):
+        return 0
 
 
 def is_kernel_thread(pid: int) -> bool:

@@ -59,7 +59,9 @@ SENT_HEADS_AT = 800  # of the sections SENT, ENDINGS and CHILDREN
 ENDING = struct.Struct("=IQIiI")  # from ENDING_AT: signal, ordinal, exit kind and status, handling
 ENDING_AT = 164
 HANDLING_AT, HANDLING_NS_AT = 184, 576
+ATTACHED_AT = 188
 EXIT_NS_AT = 592
+DETACHED_NS_AT = 600
 REASON_AT, REASON_SIZE = 608, 128
 # What a bystander noted of its end: CLOCK_MONOTONIC, CLOCK_REALTIME, status, source; OOM kills,
 # whether it was that, since when.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 
 from sigrec import _check
@@ -10,6 +11,8 @@ from sigrec._reader import state
 from sigrec._reader.askers import asker
 from sigrec._reader.dispositions import Dispositions
 from sigrec._reader.format import (
+    ATTACHED_AT,
+    DETACHED_NS_AT,
     EXIT_KINDS,
     EXIT_NS_AT,
     HANDLING_AT,
@@ -196,6 +199,16 @@ class Recording:
         """The type of the exception that nobody caught, or the program that was exec'ed."""
         text = self._source.bytes(REASON_AT, REASON_SIZE).split(b"\0")[0]
         return os.fsdecode(text) or None
+
+    @property
+    def _attached(self) -> int:
+        """1: it began when `sigrec attach` came to the process; 2: and `--detach` ended it."""
+        return int.from_bytes(self._source.bytes(ATTACHED_AT, 4), sys.byteorder)
+
+    @property
+    def _detached_ns(self) -> int | None:
+        """When that ended it, in ns since 1970."""
+        return self._source.word(DETACHED_NS_AT) if self._attached == 2 else None
 
     @property
     def _noted(self) -> Noted | None:

@@ -60,7 +60,8 @@ def why(recording: Recording, *, in_utc: bool = False, found: Cause | None = Non
 
     found: what ended it, where that was asked already.
     """
-    return _Why(recording, in_utc).sentence(found or cause(recording))
+    words = _Why(recording, in_utc)
+    return words.sentence(found or cause(recording)).removesuffix(".") + words.attached() + "."
 
 
 class _Why:
@@ -92,6 +93,19 @@ class _Why:
         if self.recording.state == "unknown":
             return self._unseen()
         return self._without_a_word(found)
+
+    def attached(self) -> str:
+        """Since when it is recorded, where that was not its own doing, and until when."""
+        recording = self.recording
+        if not recording._attached:
+            return ""
+        text = f"; it is recorded since {self._clock(recording.started_ns)}, when sigrec attach came to it"
+        if recording._detached_ns is None:
+            return f"{text}, and what came before is not known"
+        return (
+            f"{text}, and was not any more from {self._clock(recording._detached_ns)} on: what came "
+            "before and since is not known"
+        )
 
     # --- the cases -------------------------------------------------------------------------
 

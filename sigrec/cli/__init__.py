@@ -26,6 +26,7 @@ VERBS = {
     "why": "one sentence: what ended a process, who sent that, when",
     "tail": "events as they come, one line each",
     "run": "run a program, unchanged, and record its signals",
+    "attach": "record a program that already runs, from now on",
     "export": "a recording as JSON Lines, CSV, a trace for Perfetto, or a page",
     "doctor": "what works on this machine, and what to do about what does not",
     "demo": "floods a process of its own for two seconds, and shows sigrec beside `signal`",

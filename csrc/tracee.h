@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * tracee: one thread of another process, stopped by ptrace(2), and what can be called in it:
+ * a system call, or a function on a stack that is given to it. What it was before is put back,
+ * with all its registers and its mask, and then a system call that was interrupted goes on.
+ *
+ * Each wait has an end. While it is stopped here, nothing else of its process is.
+ */
+#ifndef SIGREC_TRACEE_H
+#define SIGREC_TRACEE_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
+#define TRACEE_SUPPORTED 1
+
+#include <sys/user.h>
+
+typedef struct user_regs_struct tracee_registers;
+
+#define TRACEE_STATE 65536 /* of vector registers: AMX has 11 KiB */
+#define TRACEE_KEPT 8
+
+enum tracee_event {
+    TRACEE_STOPPED,
+    TRACEE_RETURNED, /* from what was called in it */
+    TRACEE_LATE,     /* not within the time */
+    TRACEE_ENDED,    /* or it became another program */
+    TRACEE_HALTED,   /* by SIGSTOP or its like, before we came */
+    TRACEE_FAULT,    /* of what was called in it */
+    TRACEE_REFUSED,  /* errno says why */
+};
+
+struct tracee {
+    pid_t pid, tid;
+    int memory;                 /* /proc/PID/mem */
+    uint64_t system_call, trap; /* addresses of two instructions of its own */
+    tracee_registers before;
+    uint64_t mask;
+    long number, result; /* of the system call that it was in; number -1: in none */
+    bool goes_on;        /* that call, where it was, once the thread does */
+    size_t state_size;
+    uint8_t state[TRACEE_STATE];
+    siginfo_t kept[TRACEE_KEPT]; /* faults that somebody sent meanwhile */
+    int kept_count;
+    bool stopped;
+};
+
+/* The instructions, as bytes of which the masked bits count, for images_find(). */
+extern const uint8_t tracee_system_call[], tracee_trap[], tracee_mask[], tracee_trap_mask[];
+extern const size_t tracee_system_call_size, tracee_trap_size, tracee_step;
+
+/* Stops the thread; limit_ns from now on. Its registers and mask are read. The caller has
+ * SIGCHLD blocked, and by default. */
+enum tracee_event tracee_stop(struct tracee *tracee, uint64_t limit_ns);
+
+/* It goes on as if nothing had been, and is not traced any more. */
+void tracee_leave(struct tracee *tracee);
+
+/* Of a stopped one, before anything is called in it: remembers all of its registers, and blocks
+ * its signals. 0 or an errno. */
+int tracee_take(struct tracee *tracee);
+
+enum tracee_event tracee_system(struct tracee *tracee, long number, const uint64_t argument[6],
+                                int64_t *result);
+
+/* top: of the stack. */
+enum tracee_event tracee_call(struct tracee *tracee, uint64_t function, const uint64_t argument[3],
+                              uint64_t top, uint64_t limit_ns, uint64_t *result);
+
+/* What somebody sent meanwhile is sent again, as it was: before it is given back. room: of the
+ * process's memory, for a siginfo_t. */
+void tracee_send_again(struct tracee *tracee, uint64_t room);
+
+/* Everything as tracee_take found it, and it goes on. False: it has ended. */
+bool tracee_give_back(struct tracee *tracee);
+
+uint64_t tracee_pc(const struct tracee *tracee);
+uint64_t tracee_sp(const struct tracee *tracee);
+
+/* Whether it is in the middle of a signal handler: a word on its stack, or its link register,
+ * is where the kernel's frame of a signal returns to. is_code: whether there is code. */
+bool tracee_in_handler(const struct tracee *tracee, bool (*is_code)(void *, uint64_t),
+                       void *context, uint64_t *room, size_t words);
+
+/* Whether the C library made this thread: it has a control block of its own. */
+bool tracee_has_control_block(const struct tracee *tracee);
+
+#endif
+#endif

@@ -1,0 +1,280 @@
+"""attach() and detach(): a process that already runs is recorded from now on, or no more.
+
+What could be in the way is looked for before anything is stopped, and said in words.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from sigrec import _check, _core
+from sigrec._errors import NoRecordingError, RecordingError, SigrecError
+from sigrec._proc.process import comm, owner
+from sigrec._proc.status import Status, capabilities, is_kernel_thread, status
+from sigrec._reader.opening import open_recording
+from sigrec._recorder.publishing import LARGEST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._reader.recording import Recording
+
+HISTORY = 1024  # events
+CAP_SYS_PTRACE = 19  # <linux/capability.h>
+
+# csrc/attach.h
+(
+    DONE, UNSUPPORTED, REFUSED, ENDED, NO_MOMENT, NOT_STOPPED, HALTED, NO_LIBRARY, LOCKED,
+    NOT_LOADED, OTHER_BUILD, FAULT, NOT_BEGUN, NO_TRACER,
+) = range(14)  # fmt: skip
+
+# csrc/target.h: what cannot have a library loaded.
+_TARGETS = {
+    3: "is of another machine, or of 32 bits",
+    4: "is statically linked: it has no dynamic linker that could load a library",
+    5: "uses another C library than sigrec was built for",
+    6: "is setuid or setgid: it acts for somebody else than who started it",
+    7: "is built with a sanitizer, which has handlers of its own",
+}
+_START = "start it with `sigrec run` instead"
+
+
+class Attached:
+    """What it took."""
+
+    __slots__ = ("stopped_ns", "stops")
+
+    def __init__(self, stops: int, stopped_ns: int) -> None:
+        self.stops = stops  # how often a thread was stopped
+        self.stopped_ns = stopped_ns  # the longest of these times
+
+
+def attach(pid: int, *, history: int = HISTORY, any: bool = False) -> Recording:
+    """Record a process that already runs, from now on; what came before is not known. Its
+    behaviour does not change.
+
+    One of its threads is stopped for some milliseconds, at a moment when that is in nobody's way,
+    and loads sigrec's library. A call of it that a stop breaks off returns EINTR, where nothing
+    else can be found: epoll_wait(2) and its like.
+
+    history: as of :func:`configure`.
+    any: also one that has a seccomp(2) filter, which may end it for a system call of ours.
+
+    Returns its recording. Raises ValueError for a bad argument; SigrecError, and the process is
+    as it was, where it cannot be recorded: the message says why, and what to do.
+    """
+    begin(pid, history, any)
+    return open_recording(pid)
+
+
+def detach(pid: int, *, any: bool = False) -> None:
+    """End what :func:`attach` began: the process has again the handlers that it set. The library
+    stays in it, and its recording can be read.
+
+    Raises as attach().
+    """
+    end(pid, any)
+
+
+def begin(pid: int, history: int = HISTORY, any_filter: bool = False) -> Attached:
+    pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
+    history = _check.integer(f"history must be an int from 16 to {LARGEST}", history, 16, LARGEST)
+    _check.flag("any", any_filter)
+    _refuse(pid, any_filter)
+    path = recorded(pid)
+    if path is not None:
+        raise SigrecError(f"PID {pid} is recorded already: {path}")
+    return _do(pid, False, 1 << (history - 1).bit_length())
+
+
+def end(pid: int, any_filter: bool = False) -> Attached:
+    pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
+    _check.flag("any", any_filter)
+    if status(pid) is not None and not _attached(pid):
+        raise SigrecError(f"nobody attached to PID {pid}: there is nothing to end")
+    _refuse(pid, any_filter)
+    return _do(pid, True, HISTORY)
+
+
+def _attached(pid: int) -> bool:
+    try:
+        with open_recording(pid) as recording:
+            return recording.state == "alive" and recording._attached == 1
+    except RecordingError:
+        return False
+
+
+def recorded(pid: int) -> str | None:
+    """Where, if it is."""
+    try:
+        with open_recording(pid) as recording:
+            if recording.state == "alive" and recording._detached_ns is None:
+                return recording.path
+    except (NoRecordingError, OSError):
+        pass
+    return None
+
+
+def _refuse(pid: int, any_filter: bool) -> None:
+    found = reason(pid, any_filter)
+    if found is not None:
+        what, advice = found
+        raise SigrecError(
+            f"PID {pid} cannot be attached to: it {what}" + (f". {advice}" if advice else "")
+        )
+
+
+def reason(pid: int, any_filter: bool = False) -> tuple[str, str] | None:
+    """Why nobody can attach to it from here, as far as that is seen from outside: "it ...", and
+    what to do about it. None: nothing is in the way."""
+    now = status(pid)
+    if now is None:
+        raise SigrecError(f"there is no process {pid} here")
+    return (
+        _reason_of_itself(pid, now)
+        or _reason_of_rights(pid, now)
+        or _reason_of_program(pid, now, any_filter)
+    )
+
+
+def _reason_of_itself(pid: int, now: Status) -> tuple[str, str] | None:
+    if pid == os.getpid():
+        return "is this process itself", "Call sigrec.record() in it"
+    if now.state in "ZX":
+        if len(_threads(pid)) > 1:
+            return "goes on without its main thread, which has ended", _START
+        return "has ended, and is a zombie", f"`sigrec why {pid}` may know more"
+    if is_kernel_thread(pid):
+        return "is a thread of the kernel's", ""
+    if now.tgid not in (None, pid):
+        return "is a thread, and no process", f"Its process is PID {now.tgid}"
+    if now.pids[-1:] == [1]:
+        return (
+            "is PID 1, the init of its namespace, which signals do not end as they end others",
+            "Start its program below an init: docker run --init",
+        )
+    if len(now.pids) > 1:
+        return (
+            f"is in a PID namespace of its own, where it is PID {now.pids[-1]}",
+            f"Do it there: docker exec CONTAINER sigrec attach {now.pids[-1]}",
+        )
+    if now.tracer:
+        name = comm(now.tracer)
+        return (
+            f"is traced already, by PID {now.tracer}{f' ({name})' if name else ''}",
+            "A process has one tracer: end that first",
+        )
+    if now.state == "T":
+        return "is stopped", f"Let it go on: kill -CONT {pid}"
+    if now.state == "D" and len(_threads(pid)) == 1:
+        return (
+            "cannot be stopped now: it waits for a device, a file system or a child of vfork()",
+            "Try again when that is over",
+        )
+    return None
+
+
+def _reason_of_rights(pid: int, now: Status) -> tuple[str, str] | None:
+    uid = owner(pid)
+    if os.geteuid() not in (0, uid):
+        return f"belongs to uid {uid}, and you are uid {os.geteuid()}", f"sudo sigrec attach {pid}"
+    capable = capabilities() >> CAP_SYS_PTRACE & 1
+    if os.geteuid() == 0 and not capable and uid != 0:
+        return f"belongs to uid {uid}, and root has no CAP_SYS_PTRACE here", _CAPABILITY
+    scope = _ptrace_scope()
+    if scope >= 3:
+        return (
+            "may not be traced by anybody: kernel.yama.ptrace_scope is 3",
+            "That stays until the machine is started anew; " + _START,
+        )
+    if scope >= 1 and not capable:
+        return (
+            f"may not be traced: kernel.yama.ptrace_scope is {scope}",
+            f"As root: sudo sigrec attach {pid}; or sysctl kernel.yama.ptrace_scope=0",
+        )
+    return None
+
+
+_CAPABILITY = "Give it that: docker run --cap-add SYS_PTRACE"
+
+
+def _reason_of_program(pid: int, now: Status, any_filter: bool) -> tuple[str, str] | None:
+    target = _core.target(f"/proc/{pid}/exe".encode())
+    if target in _TARGETS:
+        return _TARGETS[target], ""
+    threads = [one for tid in _threads(pid) if (one := status(pid, tid)) is not None]
+    if not any_filter and any(one.filtered for one in [now, *threads]):
+        return (
+            "has a seccomp filter, which may end it for a system call of ours",
+            f"{_START[0].upper()}{_START[1:]}; or, at its risk, attach with --any",
+        )
+    if any(one.shadow_stack for one in threads):
+        return "has a shadow stack, on which nothing can be called from outside", _START
+    if signal.SIGTRAP in now.ignored:
+        return "ignores SIGTRAP, by which a tracer is told that a call of its is over", _START
+    return None
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+
+
+def _ptrace_scope() -> int:
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def _do(pid: int, ends: bool, history: int) -> Attached:
+    uid = owner(pid)
+    named = os.environ.get("SIGREC_DIR", "")
+    directories = [f"/dev/shm/sigrec-{uid}", f"/tmp/sigrec-{uid}"]
+    if named and uid == os.geteuid():
+        directories.insert(0, os.path.abspath(named))
+    how, error, stops, stopped_ns, text = _core.attach(
+        pid, ends, _core.library(), history, [os.fsencode(path) for path in directories]
+    )
+    if how != DONE:
+        raise SigrecError(_words(pid, how, error, text))
+    return Attached(stops, stopped_ns)
+
+
+def _words(pid: int, how: int, error: int, text: bytes) -> str:
+    says = os.strerror(error) if error else ""
+    if how == REFUSED and error == 1:  # EPERM
+        right = (
+            "" if capabilities() >> CAP_SYS_PTRACE & 1 else f": no CAP_SYS_PTRACE. {_CAPABILITY}"
+        )
+        return f"PID {pid} cannot be attached to: the kernel does not let us trace it{right}"
+    words = {
+        UNSUPPORTED: "attaching needs Linux on x86-64",
+        REFUSED: f"the kernel refused that: {says}",
+        ENDED: "it ended, or became another program, meanwhile",
+        NO_MOMENT: "no thread of it was where it can be stopped without harm: they were "
+        "in the allocator, in a signal handler, or waiting for a lock. Try again",
+        NOT_STOPPED: "cannot be stopped now: one of its threads waits in the kernel, for a device "
+        "or a child of vfork(). Try again",
+        HALTED: f"it is stopped. Let it go on: kill -CONT {pid}",
+        NO_LIBRARY: "it has no C library that could load another: it is statically linked, or of a kind "
+        "that is not known here",
+        LOCKED: "its allocator or its dynamic linker is locked by a thread that does not go on",
+        NOT_LOADED: f"its dynamic linker says: {text.decode(errors='replace')}",
+        OTHER_BUILD: "it has the library of another build of sigrec in it, by which it may be recorded: "
+        "use that one, or start it again",
+        FAULT: "sigrec's library did not work in it; it goes on as before",
+        NOT_BEGUN: "it has no directory to record in, or may not write there"
+        if error == 2
+        else f"its recording cannot be made: {says}",
+        NO_TRACER: "the process that does it was killed",
+    }  # fmt: skip
+    return f"PID {pid} was not attached to: {words.get(how, says)}"
+
+
+for _public in (attach, detach):
+    _public.__module__ = "sigrec"
+del _public

@@ -1,0 +1,58 @@
+"""Record a process that already runs, from now on. It needs no change, and its
+behaviour does not change.
+
+  sigrec attach 4242                  what came before is not known
+  sigrec attach 4242 --history 65536  so many events are kept; default: 1024
+  sigrec attach 4242 --detach         end that; its recording stays
+
+One of its threads is stopped for some milliseconds, at a moment when that is in
+nobody's way, and loads sigrec's library: any dynamically linked program, on Linux
+and x86-64. Afterwards, from any terminal: sigrec why PID, stats PID, tail PID.
+Whether it can be done, sigrec doctor PID says. Where it cannot, the process is left
+as it was, and the message says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from sigrec import _check
+from sigrec._reader.opening import open_recording
+from sigrec._recorder.attach import HISTORY, begin, end
+from sigrec._text import printable, shortened, whole
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pid", type=_pid, metavar="PID")
+    parser.add_argument(
+        "--history", type=int, default=HISTORY, metavar="N", help="events that are kept"
+    )
+    parser.add_argument("--detach", action="store_true", help="end what an earlier attach began")
+    parser.add_argument(
+        "--any",
+        action="store_true",
+        help="also one with a seccomp filter, which may end it for that",
+    )
+
+
+def _pid(text: str) -> int:
+    pid = whole(text)
+    if pid is None or not 0 < pid <= _check.INT_MAX:
+        raise argparse.ArgumentTypeError(f"not a PID: {text!r}")
+    return pid
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.detach:
+        end(args.pid, args.any)
+        print(f"PID {args.pid} is not recorded any more; sigrec why {args.pid} tells what was.")
+        return 0
+    took = begin(args.pid, args.history, args.any)
+    with open_recording(args.pid) as recording:
+        command = shortened(" ".join(recording.argv), 60)
+        print(
+            f"PID {args.pid} ({printable(command)}) is recorded from now on, in "
+            f"{printable(recording.path or '')}; what came before is not known. It was stopped for "
+            f"{took.stopped_ns / 1e6:.1f} ms."
+        )
+    return 0

@@ -1,0 +1,313 @@
+"""A process that already runs, recorded from now on."""
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+import sigrec
+from tests.conftest import wait_until
+
+HERE = Path(__file__).parent
+CC = os.environ.get("CC") or shutil.which("cc")
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="needs Linux on x86-64"
+)
+
+
+@pytest.fixture(scope="module")
+def attached(tmp_path_factory):
+    if CC is None:
+        pytest.skip("no C compiler (cc) on this machine")
+    directory = tmp_path_factory.mktemp("attached")
+    for name, flags in {"program": [], "static": ["-static"]}.items():
+        subprocess.run(
+            [CC, "-O1", *flags, "-pthread", "-o", directory / name, HERE / "attached.c"],
+            check=not flags, capture_output=True,
+        )  # fmt: skip
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGREC_DIR", str(tmp_path / "recordings"))
+
+
+@contextmanager
+def started(*command, **how):
+    """A program that says a line when it is ready, and no more than waits after that."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **how)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def waits(process):
+    """In a system call, as one who has said that it is ready will be at once."""
+    path = Path(f"/proc/{process.pid}/syscall")
+    wait_until(lambda: path.read_text().split()[0].isdigit())
+
+
+def sigrec_says(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "sigrec", *map(str, arguments)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def catches(pid):
+    return next(x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if "SigCgt" in x)
+
+
+PYTHON = [sys.executable, "-c", """
+import signal, time
+signal.signal(signal.SIGUSR1, lambda *_: print("got it", flush=True))
+print("ready", flush=True)
+time.sleep(100)
+"""]  # fmt: skip
+BASH = ["bash", "-c", "trap 'echo got it' USR1; echo ready; while :; do read line; done"]
+
+
+@pytest.mark.parametrize("command", [PYTHON, BASH], ids=["python", "bash"])
+def test_from_now_on_it_is_recorded(command):
+    with started(*command, stdin=subprocess.PIPE) as process:
+        waits(process)
+        status, said = sigrec_says("attach", process.pid, "--history", "64")
+        assert status == 0 and "is recorded from now on" in said, said
+        process.send_signal(signal.SIGUSR1)
+        if command is BASH:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert process.stdout.readline() == "got it\n"
+        with sigrec.open_recording(process.pid) as recording:
+            assert recording.capacity == 64
+            (event,) = recording.events()
+            assert event.si_pid == os.getpid() and event.si_signo == signal.SIGUSR1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == -signal.SIGTERM
+        process.stdin.close()
+        said = sigrec_says("why", process.pid)[1]
+        assert f"terminated by SIGTERM, sent by PID {os.getpid()}" in said
+        assert "what came before is not known" in said
+
+
+def test_handlers_that_are_set_later_are_recorded_too():
+    code = """
+import signal, sys
+print("ready", flush=True)
+sys.stdin.readline()
+signal.signal(signal.SIGUSR2, lambda *_: print("handled", flush=True))
+print("set", flush=True)
+while True:
+    signal.pause()
+"""
+    with started(sys.executable, "-c", code, stdin=subprocess.PIPE) as process:
+        waits(process)
+        sigrec.attach(process.pid).close()
+        process.stdin.close()
+        assert process.stdout.readline() == "set\n"
+        process.send_signal(signal.SIGUSR2)
+        assert process.stdout.readline() == "handled\n"
+        with sigrec.open_recording(process.pid) as recording:
+            assert recording.signals[signal.SIGUSR2].delivered == 1
+
+
+def test_detached_it_has_its_own_handlers_again_and_may_be_attached_to_once_more():
+    with started(*PYTHON) as process:
+        waits(process)
+        before = catches(process.pid)
+        sigrec.attach(process.pid).close()
+        assert catches(process.pid) != before
+        with pytest.raises(sigrec.SigrecError, match="is recorded already"):
+            sigrec.attach(process.pid)
+        sigrec.detach(process.pid)
+        assert catches(process.pid) == before
+        with pytest.raises(sigrec.SigrecError, match="nothing to end"):
+            sigrec.detach(process.pid)
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout.readline() == "got it\n"
+        assert "was not any more from" in sigrec_says("why", process.pid)[1]
+        with sigrec.attach(process.pid) as recording:
+            process.send_signal(signal.SIGUSR1)
+            assert process.stdout.readline() == "got it\n"
+            wait_until(lambda: recording.signals[signal.SIGUSR1].delivered == 1)
+
+
+def test_a_python_that_was_attached_to_imports_sigrec_and_has_one_ledger():
+    code = """
+import os, signal, sys
+print("ready", flush=True)
+sys.stdin.readline()
+import sigrec
+sigrec.register(signal.SIGUSR1, lambda signum, frame: None)
+os.kill(os.getpid(), signal.SIGUSR1)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    with started(sys.executable, "-c", code, stdin=subprocess.PIPE) as process:
+        waits(process)
+        with sigrec.attach(process.pid) as recording:
+            process.stdin.close()
+            assert process.wait() == -signal.SIGTERM
+            counts = {n: s.delivered for n, s in recording.signals.items() if s.delivered}
+            assert counts == {signal.SIGUSR1: 1, signal.SIGTERM: 1}
+            assert recording.signals[signal.SIGUSR1].handled == 1
+
+
+@pytest.mark.parametrize("name", ["malloc", "handler", "vectors", "coroutine", "sleeping"])
+def test_no_harm_is_done(attached, name):
+    with started(attached / "program", name) as process, sigrec.attach(process.pid) as recording:
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout.readline() == "fine\n"
+        assert process.wait(30) == 0
+        assert recording.signals[signal.SIGUSR1].delivered == 1
+
+
+def test_which_calls_a_stop_breaks_off(attached):
+    says = {
+        "epoll": "EINTR", "recv-with-a-time-limit": "EINTR", "poll": "went on", "select": "went on",
+        "nanosleep": "went on", "semaphore": "went on",
+    }  # fmt: skip
+    with ExitStack() as stack:
+        processes = {
+            name: stack.enter_context(started(attached / "program", name)) for name in says
+        }
+        for process in processes.values():
+            waits(process)
+            sigrec.attach(process.pid).close()
+        assert {name: one.stdout.readline().strip() for name, one in processes.items()} == says
+
+
+# --- refusals ------------------------------------------------------------------------------
+
+
+def refused(pid, words):
+    before = catches(pid)
+    with pytest.raises(sigrec.SigrecError, match=words):
+        sigrec.attach(pid)
+    assert catches(pid) == before
+    assert "libsigrec" not in Path(f"/proc/{pid}/maps").read_text()
+    assert Path(f"/proc/{pid}/status").read_text().count("TracerPid:\t0")
+
+
+def test_what_cannot_be_attached_to_is_told(attached):
+    with pytest.raises(ValueError, match="pid must be the PID of a process, not 0"):
+        sigrec.attach(0)
+    with pytest.raises(ValueError, match="history must be an int from 16"):
+        sigrec.attach(1, history=3)
+    with pytest.raises(sigrec.SigrecError, match="it is this process itself"):
+        sigrec.attach(os.getpid())
+    with pytest.raises(sigrec.SigrecError, match="it is PID 1"):
+        sigrec.attach(1)
+    ended = subprocess.Popen(["true"])
+    wait_until(lambda: "Z (zombie)" in Path(f"/proc/{ended.pid}/status").read_text())
+    with pytest.raises(sigrec.SigrecError, match="has ended, and is a zombie"):
+        sigrec.attach(ended.pid)
+    ended.wait()
+    with pytest.raises(sigrec.SigrecError, match="there is no process"):
+        sigrec.attach(ended.pid)
+    with started(*BASH, stdin=subprocess.PIPE) as process:
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: "T (stopped)" in Path(f"/proc/{process.pid}/status").read_text())
+        refused(process.pid, f"it is stopped. Let it go on: kill -CONT {process.pid}")
+    with started("sh", "-c", "trap '' TRAP; echo ready; exec sleep 100") as process:
+        refused(process.pid, "it ignores SIGTRAP")
+    if (attached / "static").exists():
+        with started(attached / "static", "sleeping") as process:
+            refused(process.pid, "it is statically linked")
+
+
+def test_one_that_is_traced_already(attached):
+    if shutil.which("strace") is None:
+        pytest.skip("no strace on this machine")
+    with started(*BASH, stdin=subprocess.PIPE) as process:
+        tracer = subprocess.Popen(
+            ["strace", "-o", os.devnull, "-p", str(process.pid)], stderr=subprocess.DEVNULL
+        )
+        status = Path(f"/proc/{process.pid}/status")
+        wait_until(lambda: f"TracerPid:\t{tracer.pid}\n" in status.read_text())
+        with pytest.raises(
+            sigrec.SigrecError, match=f"traced already, by PID {tracer.pid} .strace"
+        ):
+            sigrec.attach(process.pid)
+        tracer.terminate()
+        tracer.wait()
+        refused_no_more = sigrec.attach(process.pid)
+        refused_no_more.close()
+
+
+def test_one_with_a_seccomp_filter():
+    code = """
+import ctypes, signal
+prctl = ctypes.CDLL(None).prctl
+class Filter(ctypes.Structure):
+    _fields_ = [("n", ctypes.c_ushort), ("of", ctypes.c_void_p)]
+allow = ctypes.create_string_buffer(bytes.fromhex("0600000000 00ff7f".replace(" ", "")), 8)
+assert prctl(38, 1, 0, 0, 0) == 0
+assert prctl(22, 2, ctypes.byref(Filter(1, ctypes.addressof(allow))), 0, 0) == 0
+print("ready", flush=True)
+signal.pause()
+"""
+    with started(sys.executable, "-c", code) as process:
+        waits(process)
+        refused(process.pid, "it has a seccomp filter")
+        sigrec.attach(process.pid, any=True).close()
+        assert process.poll() is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's process")
+def test_another_users_process_and_root_without_the_right():
+    with started(*BASH, stdin=subprocess.PIPE) as process:
+        for change, words in (
+            ("os.setuid(65534)", "belongs to uid 0, and you are uid 65534. sudo sigrec attach"),
+        ):
+            code = (
+                f"import os, sigrec\nsigrec.attach\n{change}\ntry: sigrec.attach({process.pid})\n"
+            )
+            code += "except sigrec.SigrecError as error: print(error)"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            assert words in done.stdout, done
+    with started(*BASH, stdin=subprocess.PIPE, user=65534) as process:
+        done = subprocess.run(
+            ["setpriv", "--bounding-set", "-sys_ptrace", sys.executable, "-m", "sigrec", "attach",
+             str(process.pid)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert "root has no CAP_SYS_PTRACE here" in done.stderr, done
+        status, said = sigrec_says("attach", process.pid)
+        assert status == 0, said
+
+
+def test_one_that_waits_for_a_child_of_vfork(attached):
+    with started(attached / "program", "vfork") as process:
+        waits(process)
+        refused(process.pid, "cannot be stopped now")
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize("where", [[], ["anywhere"]], ids=["variables", "anywhere"])
+def test_one_that_hangs_in_locks_for_good(attached, where):
+    """In two of its variables, which are no allocator's; or where they might be."""
+    with started(attached / "program", "deadlock", *where) as process:
+        task = Path(f"/proc/{process.pid}/task")
+        wait_until(lambda: len(list(task.iterdir())) == 2)
+        for thread in task.iterdir():
+            wait_until(lambda thread=thread: (thread / "syscall").read_text().startswith("202 "))
+        if where:
+            refused(process.pid, "no thread of it was where it can be stopped without harm")
+        else:
+            with sigrec.attach(process.pid) as recording:
+                process.send_signal(signal.SIGTERM)
+                assert process.wait() == -signal.SIGTERM
+                assert recording.fatal_signal == signal.SIGTERM
