@@ -8,11 +8,21 @@ import os
 import platform
 import sys
 
-from benchmarks import dispatch, flood, forms, import_time, latency, lone, progress, recording
+from benchmarks import (
+    dispatch,
+    flood,
+    forms,
+    import_time,
+    latency,
+    lone,
+    progress,
+    recording,
+    sending,
+)
 
 ALL = {
     module.NAME: module
-    for module in (flood, forms, lone, latency, dispatch, progress, recording, import_time)
+    for module in (flood, forms, lone, latency, dispatch, progress, recording, sending, import_time)
 }
 
 

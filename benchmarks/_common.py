@@ -56,6 +56,8 @@ def load_peers(*, gil: bool) -> ctypes.CDLL:
     library = (ctypes.PyDLL if gil else ctypes.CDLL)(peers_path())
     library.get_counted.restype = library.raise_loop.restype = ctypes.c_uint64
     library.raise_loop.argtypes = [ctypes.c_int, ctypes.c_uint64]
+    library.kill_loop.restype = ctypes.c_uint64
+    library.kill_loop.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_uint64]
     return library
 
 

@@ -5,8 +5,9 @@
  * hold nothing while the original runs, keep errno, allocate nothing, read no
  * names, and write nothing in a vfork child, which has our memory.
  *
- * The system calls that they add: getpid, to know a vfork child; clock_gettime
- * (vDSO); of a SIGKILL, and of what goes through a pidfd, openat, read and close.
+ * The system calls that they add: gettid, and off the main thread getpid, to know a
+ * vfork child; clock_gettime (vDSO); of a SIGKILL, and of what goes through a
+ * pidfd, openat, read and close.
  */
 #define _GNU_SOURCE
 #include "interpose_send.h"
@@ -33,13 +34,15 @@
 
 /* --- sending ------------------------------------------------------------------------ */
 
-static bool recorded(int signum) {
-    return signum > 0 && signum < SIGREC_NSIG && passive_any() && !process_is_vfork_child();
-}
+static bool recorded(int signum) { return signum > 0 && signum < SIGREC_NSIG && passive_any(); }
 
 static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t tid, uint64_t value) {
     struct sent_call call = {{NULL, NULL}, 0};
     if (!recorded(signum))
+        return call;
+    /* The main thread has the number of its process, and no vfork child has that. */
+    long thread = filter_allows(FILTERED_GETTID) ? syscall(SYS_gettid) : 0;
+    if ((!thread || thread != process_pid()) && process_is_vfork_child())
         return call;
     struct event event;
     memset(&event, 0, sizeof event);
@@ -55,7 +58,7 @@ static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t ti
         event.datum = another ? proc_start_ticks(pid, text, sizeof text) : 0;
         errno = saved_errno;
     }
-    event.tid = filter_allows(FILTERED_GETTID) ? (uint32_t)syscall(SYS_gettid) : 0;
+    event.tid = (uint32_t)(thread > 0 ? thread : 0);
     return sent_begin(process_recording(), &event);
 }
 
@@ -130,7 +133,8 @@ static pid_t pid_of(int pidfd) {
 
 static struct sent_call begin_pidfd(int pidfd, int signum) {
     int saved_errno = errno;
-    pid_t pid = pidfd >= 0 && recorded(signum) ? pid_of(pidfd) : 0;
+    bool look = pidfd >= 0 && recorded(signum) && !process_is_vfork_child();
+    pid_t pid = look ? pid_of(pidfd) : 0;
     errno = saved_errno;
     return begin(SENT_PIDFD, signum, pid, 0, 0);
 }

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 import sigrec
-from benchmarks import dispatch, flood, forms, import_time, latency, lone, progress, recording
+from benchmarks import (
+    dispatch,
+    flood,
+    forms,
+    import_time,
+    latency,
+    lone,
+    progress,
+    recording,
+)
 from benchmarks.__main__ import ALL
 from benchmarks.forms import FORMS
 
@@ -69,6 +78,7 @@ FEW = {
     lone: {},
     progress: {"RATES": (20_000,), "KINDS": ("sigrec",)},
     recording: {"CASES": ("working",)},
+    sending: {},
 }
 
 
@@ -95,6 +105,8 @@ def test_a_few_receivers_count_right(benchmark, cpus, monkeypatch):
         assert result["sigrec 20000"]["handled"] > 0
     elif module is recording:
         assert result["working"]["recorded"] > 0
+    elif module is sending:
+        assert all(row["recorded_ns"] > 0 for row in result.values())
 
 
 def check_forms(result):

@@ -47,6 +47,14 @@ uint64_t raise_loop(int signum, uint64_t n) {
     return now() - start;
 }
 
+/* To another process. */
+uint64_t kill_loop(int pid, int signum, uint64_t n) {
+    uint64_t start = now();
+    for (uint64_t i = 0; i < n; i++)
+        kill(pid, signum);
+    return now() - start;
+}
+
 /* A call that computes in C until fd can be read, whatever signals come: asleep
  * in poll(2) it would be the other state. Looks at fd each millisecond. */
 void wait_in_c(int fd) {
