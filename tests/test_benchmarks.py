@@ -20,6 +20,7 @@ from benchmarks import (
     lone,
     progress,
     recording,
+    sending,
 )
 from benchmarks.__main__ import ALL
 from benchmarks.forms import FORMS
