@@ -55,6 +55,7 @@ class Ending(NamedTuple):
     others: dict[str, dict[str, Any]] | None = None  # what is different: by mode
     prefix: tuple[str, ...] = ()
     memory: bool = False  # in a memory cgroup of its own
+    left: bool = True  # a recording, of what the process was in the end
     reaped: bool = True  # before anybody asks
     modes: tuple[str, ...] = MODES
     waited: bool = False  # `why --wait` is asked before it ends
@@ -132,7 +133,9 @@ ENDINGS: dict[str, Ending] = {
         "signal.signal(15, lambda *_: sys.exit(5)); wait()", 5, by="hand", act="os.kill(pid, 15)"
     ),
     "exec of another program": Ending(
-        "ready(); os.execv('/bin/true', ['true'])", "exec", told=False, registered=True
+        "ready(); os.execv('/bin/true', ['true'])", "exec", told=False, registered=True,
+        # It is recorded then, and leaves nothing of a clean end.
+        others={"children": {"kind": "exit", "status": 0, "told": True, "own": False, "left": False}},
     ),
     "exec of Python, twice": Ending(
         "ready(); " + AGAIN, "exec", told=False, registered=True,
@@ -154,7 +157,11 @@ ENDINGS: dict[str, Ending] = {
     "SIGSEGV by kill": sent("SIGSEGV", "os.kill(pid, 11)"),
     "SIGALRM by kill": sent("SIGALRM", "os.kill(pid, 14)"),
     "a real-time signal": sent("SIGRTMIN+3", "os.kill(pid, signal.SIGRTMIN + 3)"),
-    "SIGTERM of `timeout`": sent("SIGTERM", "", by="", sender="parent", prefix=("timeout", "1"), told=False),
+    # (`sigrec run --children` records it, too.)
+    "SIGTERM of `timeout`": sent(
+        "SIGTERM", "", by="", sender="parent", prefix=("timeout", "1"), told=False,
+        others={"children": {"told": True}},
+    ),
     "SIGTERM when its parent ends": sent("SIGTERM", "os._exit(1)", "ctypes.CDLL(None).prctl(1, 15); wait()", by="parent", told=False, written=False),
     # --- SIGKILL
     "SIGKILL by a process that is not recorded": killed("os.kill(pid, 9)"),
@@ -183,7 +190,10 @@ ENDINGS: dict[str, Ending] = {
     "SIGSTOP, then SIGKILL": killed("os.kill(pid, 19); os.kill(pid, 9)"),
     "SIGTERM, then SIGKILL": killed(THEN_KILL, GRACEFUL),
     "SIGKILL, and nobody has waited": killed("os.kill(pid, 9)", reaped=False),
-    "SIGKILL of `timeout`": killed("", by="", sender=None, prefix=("timeout", "-s", "KILL", "1"), told=False),
+    "SIGKILL of `timeout`": killed(
+        "", by="", sender=None, prefix=("timeout", "--foreground", "-s", "KILL", "1"), told=False,
+        others={"children": {"sender": "parent", "told": True}},
+    ),
     "SIGKILL to itself": itself("SIGKILL", "os.kill(os.getpid(), 9)", own=False),
     "out of memory": Ending(EATS, "signal", signal="SIGKILL", sender="kernel", own=False, memory=True),
     # --- SIGTERM of who is recorded
@@ -244,7 +254,7 @@ def right(ending: Ending, play: Play, asker: int) -> Right:
     told = ending.told and play.has_parent and ending.reaped and readable(play.parent_uid)
     by_sender = not own and ending.written and {
         "parent": readable(play.sender), "sibling": readable(play.sender),
-    }.get(play.by, recorded and ending.sender == "itself") and ending.sender is not None  # fmt: skip
+    }.get(play.by, recorded and ending.sender in ("itself", "parent")) and ending.sender is not None  # fmt: skip
     saw = not ending.reaped and readable(user)
     if not ending.waited and mode == "register" and ending.status == 0:
         return Right(None, None, set())
@@ -270,7 +280,7 @@ def right(ending: Ending, play: Play, asker: int) -> Right:
                 ending.sender or "", (ending.sender or "unknown", None, None)
             )
             sender = {"kind": kind, "pid": pid, "uid": uid}
-    evidence = {("recording", "seen")}
+    evidence = {("recording", "seen")} if ending.left else set()
     if own and not ending.vouched:
         evidence.add(("recording", "told"))
     if told:
