@@ -12,6 +12,7 @@ from sigrec._errors import NoRecordingError, RecordingError, SigrecError
 from sigrec._proc.process import owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
+from sigrec._recorder import attach
 from sigrec._text import number, printable
 from sigrec._times import rounded_duration
 from sigrec._why.dispositions import lines
@@ -80,6 +81,17 @@ def process(pid: int) -> Iterator[Finding]:
         )  # fmt: skip
     yield queue_limit(now, pid)
     yield from _recorded(pid, now)
+    if attach.recorded(pid) is None:
+        yield _attachable(pid)
+
+
+def _attachable(pid: int) -> Finding:
+    """Whether it can be recorded from now on, as far as that is seen from outside."""
+    in_the_way = attach.reason(pid)
+    if in_the_way is None:
+        return Finding("attach", "ok", f"sigrec attach {pid} can record it from now on")
+    what, advice = in_the_way
+    return Finding("attach", "note", f"it cannot be attached to: it {what}", advice or None)
 
 
 def _blocked(pid: int, now: Status) -> Finding:

@@ -189,6 +189,16 @@ def test_which_calls_a_stop_breaks_off(attached):
         assert {name: one.stdout.readline().strip() for name, one in processes.items()} == says
 
 
+def test_the_doctor_says_beforehand_whether_it_can_be():
+    with started(*BASH, stdin=subprocess.PIPE) as process:
+        said = " ".join(sigrec_says("doctor", process.pid)[1].split())
+        assert f"ok attach sigrec attach {process.pid} can record it from now on" in said
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: "T (stopped)" in Path(f"/proc/{process.pid}/status").read_text())
+        said = " ".join(sigrec_says("doctor", process.pid)[1].split())
+        assert "note attach it cannot be attached to: it is stopped" in said
+
+
 # --- refusals ------------------------------------------------------------------------------
 
 
