@@ -54,7 +54,9 @@ BEGIN = (
     "os.write(1, b'ready\\n')\n"
 )
 PERL = '$| = 1; $SIG{USR1} = sub { print "fine\\n"; exit 0 }; print "ready\\n"; '
-NODE = 'process.on("SIGUSR2", () => { console.log("fine"); process.exit(0) }); console.log("ready"); '
+NODE = (
+    'process.on("SIGUSR2", () => { console.log("fine"); process.exit(0) }); console.log("ready"); '
+)
 
 
 def pythons() -> dict[str, str]:
@@ -83,17 +85,29 @@ def targets(program: str) -> dict[str, Target]:
     found["bash, busy"] = Target(("bash", "-c", trap + "while :; do :; done"))
     if shutil.which("perl"):
         found["perl, sleeping"] = Target(("perl", "-e", PERL + "sleep 100 while 1"))
-        found["perl, malloc storm"] = Target(("perl", "-e", PERL + '$x = "a" x (100 + $n++ % 60000) while 1'))
+        found["perl, malloc storm"] = Target(
+            ("perl", "-e", PERL + '$x = "a" x (100 + $n++ % 60000) while 1')
+        )
     if shutil.which("node"):
         found["node, in epoll"] = Target(("node", "-e", NODE + "setInterval(() => {}, 1000)"))
-        found["node, busy"] = Target(("node", "-e", NODE + "setInterval(() => { for (let i = 0; i < 1e6; i++); }, 0)"))
+        found["node, busy"] = Target(
+            ("node", "-e", NODE + "setInterval(() => { for (let i = 0; i < 1e6; i++); }, 0)")
+        )
     if shutil.which("redis-server"):
         found["redis, in epoll"] = Target(
             ("redis-server", "--port", "0", "--unixsocket", "redis.socket", "--save", "")
         )
     if shutil.which("nginx"):
         found["nginx, master"] = Target(
-            ("nginx", "-p", ".", "-g", "daemon off; pid nginx.pid; error_log stderr;", "-c", "nginx.conf")
+            (
+                "nginx",
+                "-p",
+                ".",
+                "-g",
+                "daemon off; pid nginx.pid; error_log stderr;",
+                "-c",
+                "nginx.conf",
+            )
         )
     return found
 
@@ -120,7 +134,13 @@ def attempt(target: Target, directory: str, n: int) -> tuple[str, float]:
             return f"refused: {words}" if process.returncode is None else "harmed: it ended", 0
         ms = took.stopped_ns / 1e6
         with sigrec.open_recording(process.pid) as recording:
-            signum = signal.SIGTERM if server else signal.SIGUSR2 if target.command[0] == "node" else signal.SIGUSR1
+            signum = (
+                signal.SIGTERM
+                if server
+                else signal.SIGUSR2
+                if target.command[0] == "node"
+                else signal.SIGUSR1
+            )
             time.sleep(0.02)
             if process.poll() is not None:
                 return f"harmed: it ended, {process.returncode}", ms
@@ -177,7 +197,9 @@ def main() -> int:
                     times.append(ms)
             all_ms += times
             times.sort()
-            stopped = f"; ms: {times[len(times) // 2]:.1f}, at most {times[-1]:.1f}" if times else ""
+            stopped = (
+                f"; ms: {times[len(times) // 2]:.1f}, at most {times[-1]:.1f}" if times else ""
+            )
             said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
             print(f"{name}: {said}{stopped}", flush=True)
         all_ms.sort()
