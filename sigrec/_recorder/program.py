@@ -4,12 +4,14 @@ recorded."""
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import zipfile
 from collections import namedtuple
 
 from sigrec import _core
 from sigrec._errors import SigrecError
+from sigrec._proc.status import status
 from sigrec._reader import places
 from sigrec._recorder import retention
 
@@ -24,6 +26,20 @@ class Program(namedtuple("Program", "kind path")):
 
     kind: str
     path: str | None
+
+
+def give_back_what_python_ignores() -> None:
+    """Python ignores SIGPIPE and SIGXFSZ from its start, and what was before cannot be seen any more.
+    Ignored they stay where our parent ignores them; but a Python that starts a program gives them
+    back (subprocess, restore_signals)."""
+    try:
+        executable = os.path.basename(os.readlink(f"/proc/{os.getppid()}/exe"))
+    except OSError:
+        executable = ""
+    parent = None if executable.startswith("python") else status(os.getppid())
+    for signum in (signal.SIGPIPE, signal.SIGXFSZ):
+        if parent is None or signum not in parent.ignored:
+            signal.signal(signum, signal.SIG_DFL)
 
 
 def look(name: str) -> Program:

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         args.usage_error("which program? give a PROGRAM, a SCRIPT, -m MODULE or -c CODE")
     # It says what is wrong; the program's own process would be silent.
     from sigrec import _core as _core
-    from sigrec._recorder.program import Program, look
+    from sigrec._recorder.program import Program, give_back_what_python_ignores, look
 
     found = Program("python", None) if args.script == [] else look(program[0])
     output = _output(args.output)
@@ -107,7 +107,10 @@ def run(args: argparse.Namespace) -> int:
     init = args.report is not None and _leave_report(command, output, args.report)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(path, command, environment(init))
+    environ = environment(init)
+    if found.kind != "python":
+        give_back_what_python_ignores()
+    os.execve(path, command, environ)
 
 
 def _environment(

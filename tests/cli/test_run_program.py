@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import shutil
 import signal
 import subprocess
@@ -149,3 +150,13 @@ def test_a_library_whose_path_has_a_blank(place, monkeypatch, run_directory):
     done = subprocess.run(["sh", "-c", "kill -TERM $$"], env=environment, capture_output=True)
     assert (done.returncode, done.stderr) == (-15, b"")
     (recording,) = run_directory.glob("*.sigrec")
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' PIPE; "])
+def test_it_ignores_what_it_would_without_us(trap):
+    """Python ignores SIGPIPE, and we are one. (The : keeps the shell, which is our parent.)"""
+    look = "grep SigIgn /proc/self/status; :"
+    plain = subprocess.run(["sh", "-c", trap + look], capture_output=True, text=True)
+    ours = " ".join(map(shlex.quote, command("run")))
+    recorded = subprocess.run(["sh", "-c", f"{trap}{ours} {look}"], capture_output=True, text=True)
+    assert (recorded.stdout, recorded.stderr) == (plain.stdout, "") and plain.stdout
