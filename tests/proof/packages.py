@@ -36,7 +36,7 @@ class Package(NamedTuple):
     requirements: tuple[str, ...]
     code: str
     signal: str = "SIGKILL"
-    words: str = ""
+    words: tuple[str, ...] = ()
 
 
 BEGIN = """
@@ -120,7 +120,7 @@ PACKAGES = {
         one = request("socket")
         tell(pid_of_worker(), master.pid)
         master.kill()
-    """, words="SIGABRT from PID {sender} (uid {uid}, called python just after), as a watchdog sends it to one that has timed out"),
+    """, words=("SIGABRT from PID {sender} (", ", as a watchdog sends it to one that has timed out")),
     "celery": Package(("celery",), """
         for name in ("queue", "control"):
             os.mkdir(name)
@@ -248,8 +248,8 @@ def judge(package: Package, answer: object, sender: int, uid: int) -> str:
         return f"the cause is {cause}"
     if who is None or (who["kind"], who["pid"], who["uid"]) != ("process", sender, uid):
         return f"the sender is {who}, and not {sender}"
-    words = package.words.format(sender=sender, uid=uid)
-    return "right" if words in answer["sentence"] else f"without {words!r}"
+    missing = [w for w in package.words if w.format(sender=sender) not in answer["sentence"]]
+    return f"without {missing}" if missing else "right"
 
 
 def runs(name: str, uid: int, count: int) -> Iterator[tuple[str, str]]:
