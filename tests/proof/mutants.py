@@ -438,7 +438,7 @@ MUTANTS = [
            "            trip_clear(mine.signums, mine.count)\n    while True:",
            "            pass\n    while True:",
            "the next signal does not wake",
-           "tests/handling/test_dispatch.py::test_what_a_batch_left_is_handled_while_the_main_thread_sleeps"),
+           "tests/handling/test_dispatcher.py::test_while_the_main_thread_is_in_c"),
     Mutant("round-and-round", "csrc/install.c",
            "    if (!ends_there(now)) {", "    if (0) {",
            "a library that calls us is called by us, for ever",
