@@ -341,7 +341,11 @@ def test_failures(tmp_path, flags):
     os.truncate(path, 5000)
     assert "cut short" in fails(path, *flags)
     assert "no process 4194305" in fails("4194305", *flags)
-    assert "publishes no recording" in fails(os.getpid(), *flags)
+    with subprocess.Popen(["sleep", "600"]) as other:  # (this process may have one by now)
+        try:
+            assert "publishes no recording" in fails(other.pid, *flags)
+        finally:
+            other.kill()
     assert "not a regular file" in fails(tmp_path, *flags)
     os.mkfifo(tmp_path / "fifo")
     assert "not a regular file" in fails(tmp_path / "fifo", *flags)
