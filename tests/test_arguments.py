@@ -209,6 +209,8 @@ CALLS = {
         },
     ),
     "Stream.batches": (of_stream("batches"), {}, {"max": [*CAPACITY[:-2], None, (1 << 24) + 1], "timeout": TIMEOUT}),
+    "attach": (sigrec.attach, {"pid": os.getpid()}, {"pid": [*NO_INT, *BEYOND, None, 0, -1, 1 << 31], "history": [*CAPACITY[:-1], None], "any": [*FLAG, None]}),
+    "detach": (sigrec.detach, {"pid": os.getpid()}, {"pid": [*NO_INT, *BEYOND, None, 0, -1, 1 << 31], "any": [*FLAG, None]}),
     "timeout": (sigrec.timeout, {}, {"seconds": [*TIMEOUT, math.inf, HUGE, DIGITS, None]}),
     "SignalsFixture.record": (of_signals("record"), {}, {"signums": CATCHABLE}),
     "SignalsFixture.expect": (
