@@ -52,8 +52,9 @@ void trip_again(int signum, uint64_t now_ns, uint32_t tid) {
         trip(signum, now_ns, tid);
 }
 
-enum trip_call trip_take(int signum, uint64_t *since) {
+enum trip_call trip_take(int signum, uint64_t *since, uint32_t *again) {
     struct process *self = process_self;
+    *again = 0;
     uint64_t then = atomic_exchange_explicit(&self->trip_ns[signum], 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst); /* see trip() */
     if (!then)
@@ -62,6 +63,7 @@ enum trip_call trip_take(int signum, uint64_t *since) {
     uint32_t begun = atomic_load(&self->again_begun[signum]);
     if (begun == self->again_seen[signum])
         return TRIP_OURS;
+    *again = begun - self->again_seen[signum];
     self->again_seen[signum] = begun;
     return TRIP_OR_TWO;
 }

@@ -36,12 +36,13 @@ void trip_again(int signum, uint64_t now_ns, uint32_t tid);
 enum trip_call {
     TRIP_NOT_OURS, /* there was no trip */
     TRIP_OURS,
-    TRIP_OR_TWO, /* another call may come for the same */
+    TRIP_OR_TWO, /* other calls may come for the same */
 };
 
 /* Interpreter context, called by the interpreter for this signal, and before looking
- * for work: takes the trip back. since: when it was made; as it was, where none was. */
-enum trip_call trip_take(int signum, uint64_t *since);
+ * for work: takes the trip back. since: when it was made; as it was, where none was. again:
+ * how many other calls may come for it. */
+enum trip_call trip_take(int signum, uint64_t *since, uint32_t *again);
 
 /* Interpreter context. Is one outstanding? */
 bool trip_is_out(int signum);

@@ -95,7 +95,7 @@ cdef extern from "trip.h" nogil:
         TRIP_NOT_OURS
         TRIP_OURS
         TRIP_OR_TWO
-    trip_call trip_take "core->trip_take"(int signum, uint64_t *since)
+    trip_call trip_take "core->trip_take"(int signum, uint64_t *since, uint32_t *again)
     bint trip_is_out "core->trip_is_out"(int signum)
     bint trip_settled "core->trip_settled"(int signum)
     void trip_clear "core->trip_clear"(const int *signums, int count)

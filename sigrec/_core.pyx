@@ -286,27 +286,31 @@ cdef void make_trip(int signum) noexcept:
 # siginfo and beside the ledger.
 cdef uint32_t simulated[65]
 # Another call may still come for a trip of ours that was answered already.
-cdef bint owed[65]
+cdef uint32_t owed[65]  # calls that may still come for trips that were taken back
 
 
 cdef bint is_simulated(int signum, uint64_t *since) except -1:
     """Whether CPython has called dispatch() for something else than a trip of ours (trip.h)."""
     cdef trip_call call = TRIP_NOT_OURS
+    cdef uint32_t again = 0
+    cdef bint settled
     if not to_thread[signum]:  # else our trips do not come here
-        call = trip_take(signum, since)
-    if call == TRIP_OR_TWO:
-        owed[signum] = True
+        call = trip_take(signum, since, &again)
+    if call == TRIP_NOT_OURS:
+        if not owed[signum]:
+            return True
+        owed[signum] -= 1
+    owed[signum] += again
+    if owed[signum]:
+        # First whether each has been made, and then the look at which those come.
+        settled = trip_settled(signum)
         try:
-            PyErr_CheckSignals()  # if there is a second call, it comes here
+            PyErr_CheckSignals()
         except:
             arm(&in_main)
             raise
-        if trip_settled(signum):
-            owed[signum] = False
-    elif call == TRIP_NOT_OURS:
-        if not owed[signum]:
-            return True
-        owed[signum] = False
+        if settled:
+            owed[signum] = 0
     return False
 
 
@@ -613,7 +617,8 @@ cdef int32_t forked = 0  # the child that after_fork_in_child has seen
 
 def after_fork_in_child() -> None:
     """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
-    global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends, finishing, forked, left
+    global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends
+    global finishing, forked, left
     cdef unsigned long me = PyThread_get_thread_ident()
     if forked == getpid():
         return

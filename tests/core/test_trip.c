@@ -9,6 +9,7 @@
 #include <signal.h>
 
 static int trips;
+static uint32_t again;
 static void count(int signum, uint32_t tid) {
     (void)signum, (void)tid;
     trips++;
@@ -17,19 +18,19 @@ static void count(int signum, uint32_t tid) {
 static void once_until_it_is_taken_back(void) {
     uint64_t since = 4711;
     trips = 0;
-    CHECK_EQ(trip_take(SIGUSR1, &since), TRIP_NOT_OURS); /* as by PyErr_SetInterruptEx */
+    CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_NOT_OURS); /* as by PyErr_SetInterruptEx */
     CHECK_EQ(since, 4711);
     trip(SIGUSR1, 100, 1);
     trip(SIGUSR1, 200, 1);
     CHECK_EQ(trips, 1);
     CHECK(trip_is_out(SIGUSR1) && !trip_is_out(SIGUSR2));
-    CHECK_EQ(trip_take(SIGUSR2, &since), TRIP_NOT_OURS); /* each signal has its own */
-    CHECK_EQ(trip_take(SIGUSR1, &since), TRIP_OURS);
+    CHECK_EQ(trip_take(SIGUSR2, &since, &again), TRIP_NOT_OURS); /* each signal has its own */
+    CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_OURS);
     CHECK_EQ(since, 100);
-    CHECK_EQ(trip_take(SIGUSR1, &since), TRIP_NOT_OURS);
+    CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_NOT_OURS);
     trip(SIGUSR1, 300, 1);
     CHECK_EQ(trips, 2);
-    CHECK_EQ(trip_take(SIGUSR1, &since), TRIP_OURS);
+    CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_OURS);
 }
 
 static bool settled_in_between;
@@ -53,11 +54,18 @@ static void made_again_it_may_lead_to_two_calls(void) {
         CHECK_EQ(trips, 2);
         CHECK(!settled_in_between);
         CHECK(trip_settled(SIGUSR1));
-        CHECK_EQ(trip_take(SIGUSR1, &since), TRIP_OR_TWO);
-        CHECK_EQ(trip_take(SIGUSR1, &since), TRIP_NOT_OURS);
+        CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_OR_TWO);
+        CHECK_EQ(again, 1);
+        CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_NOT_OURS);
+        CHECK_EQ(again, 0);
         trip_again(SIGUSR1, 300, 1); /* none was out */
-        CHECK_EQ(trip_take(SIGUSR1, &since), TRIP_OURS);
+        CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_OURS);
     }
+    trip(SIGUSR1, 400, 1);
+    trip_again(SIGUSR1, 500, 1);
+    trip_again(SIGUSR1, 600, 1);
+    CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_OR_TWO);
+    CHECK_EQ(again, 2); /* each of them may be late */
     trip_set(count);
 }
 
@@ -67,7 +75,7 @@ static void cleared_it_is_not_out(void) {
     trip(SIGUSR1, 100, 1);
     trip(SIGUSR2, 100, 1);
     trip_clear(both, 2);
-    CHECK_EQ(trip_take(SIGUSR1, &since), TRIP_NOT_OURS);
+    CHECK_EQ(trip_take(SIGUSR1, &since, &again), TRIP_NOT_OURS);
     CHECK(!trip_is_out(SIGUSR2));
 }
 

@@ -446,7 +446,7 @@ MUTANTS = [
            "                if mine == &in_main and not is_idle(mine):", "                if False:",
            "the report of an exception is lost behind the next one", "tests/handling/test_dispatch.py::test_the_first_exception_is_reported_and_the_others_are_counted"),
     Mutant("simulated-swallowed", "sigrec/_core.pyx",
-           "        if not owed[signum]:\n            return True\n", "        return False\n",
+           "        if not owed[signum]:\n            return True\n", "        if not owed[signum]:\n            return False\n",
            "_thread.interrupt_main() does nothing", "tests/handling/test_dispatch.py::test_a_simulated_ctrl_c_is_a_keyboard_interrupt_once"),
     Mutant("slow-batch-to-the-end", "sigrec/_core.pyx",
            "    return spent > BATCH_NS\n", "    return False\n",
