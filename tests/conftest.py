@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,19 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=out)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 
+
+def open_to_others(path):
+    """Whether a user whose process root starts may enter it and read there."""
+    path = Path(path).resolve()
+    enter = all(one.stat().st_mode & 0o001 for one in path.parents)
+    return enter and path.stat().st_mode & 0o005 == 0o005
+
+
+# What root tries as another user: this checkout has to be open to that.
+as_others = pytest.mark.skipif(
+    os.geteuid() == 0 and not open_to_others(Path(__file__).parent),
+    reason="other users cannot enter this checkout",
+)
 
 PRELUDE = """
 import os, signal, sys, threading, time

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.conftest import as_others
+
 from .build import ROOT
 from .endings import ENDINGS, Right, wrong
 
@@ -19,12 +21,14 @@ def endings(*arguments):
     )  # fmt: skip
 
 
+@as_others
 def test_a_few_endings():
     done = endings(*FEW)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(FEW)} endings, " in done.stdout and ", 0 wrong" in done.stdout
 
 
+@as_others
 @pytest.mark.long
 def test_every_ending():
     done = endings()

@@ -5,9 +5,12 @@ import sys
 
 import pytest
 
+from tests.conftest import as_others
+
 from .build import ROOT
 
 
+@as_others
 @pytest.mark.parametrize(
     "names",
     [
