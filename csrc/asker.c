@@ -18,7 +18,7 @@ void asker_note(struct asker askers[ASKERS], _Atomic uint64_t *head, uint32_t si
     uint64_t n = atomic_load_explicit(head, memory_order_relaxed);
     struct asker *asker = &askers[n % ASKERS];
     atomic_store_explicit(&asker->sequence, 2 * n + 1, memory_order_relaxed);
-    /* Whoever sees a byte of the new one sees that it is being written. */
+    /* Whoever sees a byte of the new one sees that it is being written. proof: asker-fence */
     atomic_thread_fence(memory_order_release);
     asker->ordinal = ordinal;
     asker->signo = signo;
@@ -41,7 +41,7 @@ void asker_note(struct asker askers[ASKERS], _Atomic uint64_t *head, uint32_t si
         memcpy(asker->parent_name, text,
                size < sizeof asker->parent_name ? size : sizeof asker->parent_name);
     }
-    /* Release: whoever sees it written sees all of it. */
+    /* Release: whoever sees it written sees all of it. proof: asker-publish */
     atomic_store_explicit(&asker->sequence, 2 * n + 2, memory_order_release);
     atomic_store_explicit(head, n + 1, memory_order_relaxed);
 }

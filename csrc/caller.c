@@ -21,9 +21,10 @@ static _Atomic(caller_python) python;
 static _Atomic uintptr_t interpreter_from, interpreter_to;
 
 static const struct object *object_of(uintptr_t address) {
-    uint32_t n = atomic_load_explicit(&claimed, memory_order_acquire);
+    uint32_t n = atomic_load_explicit(&claimed, memory_order_relaxed);
     for (n = n < OBJECTS ? n : OBJECTS; n-- > 0;) {
-        /* Acquire: pairs with the release in caller_object(); `to` is written last. */
+        /* Acquire: pairs with the release in caller_object(); `to` is written last.
+         * proof: object-look */
         uintptr_t to = atomic_load_explicit(&objects[n].to, memory_order_acquire);
         if (address < to && address >= atomic_load_explicit(&objects[n].from, memory_order_relaxed))
             return &objects[n];
@@ -43,7 +44,7 @@ void caller_object(uintptr_t from, uintptr_t to, const char *name) {
         return;
     atomic_store_explicit(&objects[n].from, from, memory_order_relaxed);
     atomic_store_explicit(&objects[n].place, place, memory_order_relaxed);
-    /* Release: whoever finds an address below it sees the rest. */
+    /* Release: whoever finds an address below it sees the rest. proof: object-whole */
     atomic_store_explicit(&objects[n].to, to, memory_order_release);
 }
 

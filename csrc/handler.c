@@ -183,11 +183,13 @@ static void note_asker(int signum, int32_t pid, uint64_t ordinal, uint64_t now, 
     struct process *self = process_self;
     uint64_t last = atomic_load_explicit(&self->asked_ns, memory_order_relaxed);
     if (pid <= 0 || (!ends && last && now - last < NAME_NS) ||
+        /* Acquire: what the writer before wrote is there. proof: asking-begins */
         atomic_exchange_explicit(&self->asking, 1, memory_order_acquire))
         return;
     struct recording_header *header = process_recording()->header;
     asker_note(header->askers, &header->asker_head, (uint32_t)signum, ordinal, pid);
     atomic_store_explicit(&self->asked_ns, now, memory_order_relaxed);
+    /* proof: asking-ends */
     atomic_store_explicit(&self->asking, 0, memory_order_release);
 }
 

@@ -22,7 +22,7 @@ static void write_place(struct place *place, const char *text, size_t length, ui
     for (size_t i = 0; i < PLACE_TEXT / 8; i++)
         atomic_store_explicit(&place->text[i], words[i], memory_order_relaxed);
     atomic_store_explicit(&place->line, line, memory_order_relaxed);
-    /* Release: whoever sees it whole sees all of it. */
+    /* Release: whoever sees it whole sees all of it. proof: place-whole */
     atomic_store_explicit(&place->whole, 1, memory_order_release);
 }
 
@@ -39,7 +39,7 @@ uint32_t place_number(const char *text, size_t length, uint32_t line) {
             write_place(&places[n], text, length, line);
         else if (now != key)
             continue;
-        /* Acquire: pairs with the release in write_place(), of another thread. */
+        /* Acquire: pairs with the release in write_place(), of another thread. proof: place-look */
         return atomic_load_explicit(&places[n].whole, memory_order_acquire) ? n + 1 : 0;
     }
     return 0;
@@ -61,6 +61,6 @@ void place_copy(uint32_t number, struct place *table) {
                           memory_order_relaxed);
     atomic_store_explicit(&to->key, atomic_load_explicit(&from->key, memory_order_relaxed),
                           memory_order_relaxed);
-    /* Release: a reader that sees it whole sees all of it. */
+    /* Release: a reader that sees it whole sees all of it. proof: place-copied */
     atomic_store_explicit(&to->whole, 1, memory_order_release);
 }

@@ -335,7 +335,9 @@ void process_set_handling(int signum, uint64_t since_ns) {
     struct recording_header *header = process_recording()->header;
     /* Whoever sees a signal, the time and the same signal again sees the time of that. */
     atomic_store_explicit(&header->handling, 0, memory_order_relaxed);
+    /* proof: handling-time */
     atomic_store_explicit(&header->handling_ns, since_ns, memory_order_release);
+    /* proof: handling-signal */
     atomic_store_explicit(&header->handling, (uint32_t)signum, memory_order_release);
 }
 

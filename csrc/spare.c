@@ -81,7 +81,7 @@ static uint64_t inode_of(const char *link) {
 static uint64_t ticks_now(void) { return clock_ns(CLOCK_BOOTTIME) / CLOCK_TICK_NS; }
 
 static unsigned newest(void) {
-    /* Acquire: pairs with the release in describe(). */
+    /* Acquire: pairs with the release in describe(). proof: description-look */
     return atomic_load_explicit(&description.newest, memory_order_acquire);
 }
 
@@ -92,6 +92,7 @@ static void describe(void) {
     owner_describe(owner);
     owner->start_ticks = 0;
     description.ns[next & 1] = monotonic_ns();
+    /* proof: description-made */
     atomic_store_explicit(&description.newest, next, memory_order_release);
 }
 

@@ -36,8 +36,9 @@ struct trip_model : rl::test_suite<trip_model, 3> {
             return;
         int signum = 1;
         uint64_t since;
+        uint32_t again;
         if (takes) {
-            trip_call call = trip_take(signum, &since);
+            trip_call call = trip_take(signum, &since, &again);
             CHECK(call != TRIP_NOT_OURS || may_come_twice);
             may_come_twice |= call == TRIP_OR_TWO;
         } else {
