@@ -99,12 +99,12 @@ class _Why:
         recording = self.recording
         if not recording._attached:
             return ""
-        text = f"; it is recorded since {self._clock(recording.started_ns)}, when sigrec attach came to it"
+        text = f"; its record begins at {self._clock(recording.started_ns)}, when sigrec attach came to it"
         if recording._detached_ns is None:
-            return f"{text}, and what came before is not known"
+            return f"{text}: what came before is not known"
         return (
-            f"{text}, and was not any more from {self._clock(recording._detached_ns)} on: what came "
-            "before and since is not known"
+            f"{text}, and stops at {self._clock(recording._detached_ns)}: what came before and since is "
+            "not known"
         )
 
     # --- the cases -------------------------------------------------------------------------

@@ -129,8 +129,8 @@ static void on_a_small_stack(void) {
 /* --- what waits: returns what errno is after the call; 0: it went on -------------------------- */
 
 static int wait_in(const char *name, int fds[2]) {
-    struct timespec one = {1, 0};
-    struct timeval one_too = {1, 0};
+    struct timespec limit = {3, 0};
+    struct timeval limit_too = {3, 0};
     char byte;
     int result = 0;
     errno = 0;
@@ -138,27 +138,27 @@ static int wait_in(const char *name, int fds[2]) {
         struct epoll_event event;
         result = epoll_wait(epoll_create1(0), &event, 1, 20000);
     } else if (strcmp(name, "poll") == 0) {
-        result = poll(NULL, 0, 1000);
+        result = poll(NULL, 0, 3000);
     } else if (strcmp(name, "select") == 0) {
-        result = select(0, NULL, NULL, NULL, &one_too);
+        result = select(0, NULL, NULL, NULL, &limit_too);
     } else if (strcmp(name, "nanosleep") == 0) {
-        result = nanosleep(&one, NULL);
+        result = nanosleep(&limit, NULL);
     } else if (strcmp(name, "read") == 0) {
         result = (int)read(fds[0], &byte, 1);
     } else if (strcmp(name, "recv-with-a-time-limit") == 0) {
         int pair[2];
         socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
-        one_too.tv_sec = 20;
-        setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &one_too, sizeof one_too);
+        limit_too.tv_sec = 20;
+        setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit_too, sizeof limit_too);
         result = (int)recv(pair[0], &byte, 1, 0);
         if (result < 0 && errno == EAGAIN)
             result = 0;
     } else if (strcmp(name, "semaphore") == 0) {
         sem_t semaphore;
         sem_init(&semaphore, 0, 0);
-        clock_gettime(CLOCK_REALTIME, &one);
-        one.tv_sec += 1;
-        result = sem_timedwait(&semaphore, &one);
+        clock_gettime(CLOCK_REALTIME, &limit);
+        limit.tv_sec += 3;
+        result = sem_timedwait(&semaphore, &limit);
         if (result < 0 && errno == ETIMEDOUT)
             result = 0;
     } else {
