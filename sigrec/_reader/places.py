@@ -161,8 +161,16 @@ def beside(path: str) -> list[str]:
     return [other for other in dict.fromkeys(found) if other != os.path.abspath(path)]
 
 
+def _names(directory: str) -> list[str]:
+    """In order; none where another process removed the directory just now."""
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+
+
 def _within(directory: str) -> Iterator[str]:
-    for text in os.listdir(directory):
+    for text in _names(directory):
         path = os.path.join(directory, text)
         if text.endswith(".sigrec"):
             yield path
@@ -206,7 +214,7 @@ def find(pid: int) -> list[str]:
         searched += _of_others()
     found: dict[str, None] = {}
     for directory in dict.fromkeys(searched):
-        for text in sorted(os.listdir(directory)):
+        for text in _names(directory):
             parsed = name(text)
             if parsed is not None and (parsed.pid, parsed.namespace) == (
                 there,

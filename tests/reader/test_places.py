@@ -425,3 +425,22 @@ def test_real_time_names_of_events_are_the_recordings(tmp_path):
     with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
         (info,) = recording.events()
         assert info.signal_name == "SIGRTMIN+2"
+
+
+def test_a_directory_that_is_removed_as_we_look(tmp_path, monkeypatch):
+    """As another user's, whose last recording was removed, while root looks at all."""
+    going = tmp_path / "going"
+    monkeypatch.setenv("SIGREC_DIR", str(going))
+    usable = places.unusable
+
+    def remove(directory, *rest):
+        reason = usable(directory, *rest)
+        if directory == str(going):
+            going.rmdir()
+        return reason
+
+    monkeypatch.setattr(places, "unusable", remove)
+    for look in (lambda: places.recordings(str(going)), lambda: places.find(os.getpid())):
+        going.mkdir(0o700)
+        assert str(going) not in "".join(look())
+        assert not going.exists()
