@@ -223,13 +223,18 @@ static void pass_on(int signum, siginfo_t *info, void *context, struct passage p
      * we took. */
     if (known && (now.sa_handler == SIG_DFL || (in_place >= 0 && registry_has(signum))))
         return;
-    if (place == WHERE_WE_ARE)
+    bool by_kernel = place == WHERE_WE_ARE;
+    if (by_kernel)
         place = in_place >= 0 ? in_place : 0;
     registry_beneath(signum, place, &beneath);
     if (place > 0 && place == in_place)
         passive_sigaction(signum, &beneath, NULL); /* a library above put us back: we leave */
-    /* A library that stands twice in the chain has ours beneath it both times. */
-    bool again = passage.mark & 1U << place || (known && now.sa_sigaction == beneath.sa_sigaction);
+    /* A library that stands twice in the chain has ours beneath it both times: where the kernel
+     * calls it, it has called us, and is not called again. (But not where the kernel called us,
+     * on the way when it was given back; and what calls nobody never called us.) */
+    bool called_us = known && now.sa_sigaction == beneath.sa_sigaction && !by_kernel &&
+                     !(place == 0 && atomic_load(&registry[signum].ends));
+    bool again = passage.mark & 1U << place || called_us;
     if (again && calls(&beneath)) {
         beneath.sa_handler = SIG_DFL;
         if (place > 0 && !(passage.mark & 1U))

@@ -44,7 +44,8 @@ static bool ends_there(const struct sigaction *action) {
 static void take_place(int signum, const struct sigaction *now) {
     struct registered *entry = &registry[signum];
     int place = 0;
-    if (!ends_there(now)) { /* its place, if we stood on it before; else the next */
+    bool ends = ends_there(now);
+    if (!ends) { /* its place, if we stood on it before; else the next */
         while (place < entry->places && entry->found[place].sa_handler != now->sa_handler)
             place++;
         if (place == REGISTRY_PLACES)
@@ -52,8 +53,10 @@ static void take_place(int signum, const struct sigaction *now) {
     }
     entry->found[place] = *now;
     entry->place = place;
-    if (place == 0)
+    if (place == 0) {
         atomic_store(&entry->spent, false);
+        atomic_store(&entry->ends, ends);
+    }
     if (place >= entry->places)
         entry->places = place + 1;
 }

@@ -38,6 +38,7 @@ extern struct registered {
     _Atomic int place;                       /* where we are, or were last */
     _Atomic bool leaving;                    /* not registered any more, and not given back yet */
     _Atomic bool spent;                      /* the lowest was to be called once: SA_RESETHAND */
+    _Atomic bool ends;                       /* the lowest calls nobody, and so never calls us */
     _Atomic uint32_t mode;                   /* enum ledger_mode */
 } registry[SIGREC_NSIG];
 

@@ -409,6 +409,24 @@ static void unregistered_while_it_is_dequeued(void) {
     signal(rt, SIG_DFL);
 }
 
+/* The interpreter's handler is beneath us, and was given back while a thread was on its way to
+ * ours. */
+static void on_its_way_when_it_was_given_back(void) {
+    signal(SIGUSR2, foreign_handler);
+    install_note_interpreter(SIGUSR2);
+    take(SIGUSR2);
+    struct sigaction ours;
+    sigaction(SIGUSR2, NULL, &ours);
+    give_back(SIGUSR2);
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = SIGUSR2;
+    int before = foreign;
+    ours.sa_sigaction(SIGUSR2, &info, NULL); /* by default, it would end us */
+    CHECK_EQ(foreign, before + 1);
+    signal(SIGUSR2, SIG_DFL);
+}
+
 static void *send_to_main(void *arg) {
     pthread_t main_thread = *(pthread_t *)arg;
     for (int i = 0; i < 2000; i++)
@@ -497,6 +515,7 @@ int main(void) {
     passes_on_from_place_to_place();
     called_with_one_argument();
     unregistered_while_it_is_dequeued();
+    on_its_way_when_it_was_given_back();
     signals_of_many_threads_are_exact();
     a_child_starts_from_zero_and_adopts_its_own();
     a_vfork_child_dies_as_after_exec();
