@@ -24,8 +24,8 @@ for worker in workers:
     worker.start()
 try:
     print("Working; press Ctrl-C to stop.", flush=True)
-    for worker in workers:
-        worker.join()
+    while True:
+        time.sleep(1)  # (not join(): until 3.13 one that is interrupted takes its thread for ended)
 except KeyboardInterrupt:
     print("the main thread was interrupted", flush=True)
 for worker in workers:
