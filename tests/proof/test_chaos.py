@@ -13,8 +13,6 @@ SEEDS = [1, 18, 24, 30, 2, 23]
 BOOKS = 14  # has every role, all of them audited
 
 
-# Long until it is known why a target now and then ends by an exception of a handler.
-@pytest.mark.long
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_storm_leaves_the_books_in_order(seed):
     totals = chaos.Totals()
