@@ -94,6 +94,7 @@
     F(queue_now)                                                                                   \
     F(queue_passed)                                                                                \
     F(queue_take)                                                                                  \
+    F(queue_waits)                                                                                 \
     F(registry_has)                                                                                \
     F(registry_in_place)                                                                           \
     F(registry_left)                                                                               \

@@ -28,50 +28,80 @@ void queue_start(struct queue *queue, uint64_t ordinal) {
     queue->state->consumed = 0;
 }
 
-bool queue_add(const struct queue *queue, const struct event *event) {
-    if (ring_offer(&queue->ring, event))
-        return true;
+static bool refused(struct queue_state *state) {
     /* Relaxed: whoever sees the number also knows of what this thread queued
      * before, since a release fence (ring.c, write_payload) came after each ticket. */
-    atomic_fetch_add_explicit(&queue->state->undetailed, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&state->undetailed, 1, memory_order_relaxed);
     return false;
+}
+
+bool queue_add(const struct queue *queue, const struct event *event) {
+    return ring_offer(&queue->ring, event) || refused(queue->state);
+}
+
+bool queue_put(const struct queue *queue, const struct event *event, uint64_t limit) {
+    return backlog_put(&queue->state->backlog, event, limit) || refused(queue->state);
+}
+
+/* Order holds: who writes the oldest will trip when it is done. */
+static void wait_for_producer(const struct queue *queue) {
+    struct queue_state *state = queue->state;
+    uint64_t oldest = atomic_load_explicit(&state->tail, memory_order_relaxed);
+    if (!state->stuck_ns || state->stuck_ticket != oldest) {
+        state->stuck_ns = monotonic_ns();
+        state->stuck_ticket = oldest;
+    } else if (monotonic_ns() - state->stuck_ns > STUCK_NS) {
+        ring_give_up(&queue->ring);
+    }
 }
 
 enum queue_item queue_next(const struct queue *queue, struct event *event) {
     struct queue_state *state = queue->state;
-    /* Read before the ring: an event that was queued before an undetailed one
+    /* Read before the rest: an event that was queued before an undetailed one
      * is then seen too, and goes first. */
     uint64_t undetailed = atomic_load_explicit(&state->undetailed, memory_order_acquire);
     bool some = undetailed != state->undetailed_taken;
-    uint64_t oldest;
+    struct event put;
+    bool any = backlog_peek(&state->backlog, &put);
     switch (ring_peek(&queue->ring, event)) {
     case RING_READY:
-        /* The ordinal says how many of this signal came before it; those not
-         * yet taken are undetailed ones, as far as there are any. */
-        if (some && (int64_t)(event->ordinal - state->base - state->consumed) > 0)
-            return QUEUE_UNDETAILED;
-        return QUEUE_EVENT;
+        if (any && (int64_t)(put.ordinal - event->ordinal) < 0)
+            *event = put;
+        break;
     case RING_UNFINISHED:
-        /* Order holds: wait for its producer, who will trip when it is done. */
-        oldest = atomic_load_explicit(&state->tail, memory_order_relaxed);
-        if (!state->stuck_ns || state->stuck_ticket != oldest) {
-            state->stuck_ns = monotonic_ns();
-            state->stuck_ticket = oldest;
-        } else if (monotonic_ns() - state->stuck_ns > STUCK_NS) {
-            ring_give_up(&queue->ring);
-        }
+        wait_for_producer(queue);
         return QUEUE_NONE;
-    case RING_NONE: break;
+    case RING_NONE:
+        if (!any)
+            return some ? QUEUE_UNDETAILED : QUEUE_NONE;
+        *event = put;
     }
-    return some ? QUEUE_UNDETAILED : QUEUE_NONE;
+    /* The ordinal says how many of this signal came before it; those not
+     * yet taken are undetailed ones, as far as there are any. */
+    if (some && (int64_t)(event->ordinal - state->base - state->consumed) > 0)
+        return QUEUE_UNDETAILED;
+    return QUEUE_EVENT;
 }
 
-void queue_take(const struct queue *queue, enum queue_item item) {
-    queue->state->consumed++;
-    if (item == QUEUE_EVENT)
-        ring_consume(&queue->ring);
+void queue_take(const struct queue *queue, enum queue_item item, const struct event *event) {
+    struct queue_state *state = queue->state;
+    struct event put;
+    state->consumed++;
+    if (item != QUEUE_EVENT)
+        state->undetailed_taken++;
+    else if (backlog_peek(&state->backlog, &put) && put.ordinal == event->ordinal)
+        backlog_take(&state->backlog);
     else
-        queue->state->undetailed_taken++;
+        ring_consume(&queue->ring);
+}
+
+bool queue_waits(const struct queue *queue) {
+    const struct queue_state *state = queue->state;
+    struct event ignored;
+    return backlog_length(&state->backlog) ||
+           atomic_load_explicit(&state->undetailed, memory_order_relaxed) !=
+               state->undetailed_taken ||
+           ring_peek(&queue->ring, &ignored) == RING_READY;
 }
 
 struct queue_position queue_now(const struct queue *queue) {
@@ -80,6 +110,7 @@ struct queue_position queue_now(const struct queue *queue) {
     struct queue_position position = {
         atomic_load_explicit(&state->head, memory_order_relaxed),
         atomic_load_explicit(&state->undetailed, memory_order_relaxed),
+        atomic_load_explicit(&state->backlog.put, memory_order_relaxed),
     };
     return position;
 }
@@ -87,8 +118,9 @@ struct queue_position queue_now(const struct queue *queue) {
 bool queue_passed(const struct queue *queue, struct queue_position position) {
     const struct queue_state *state = queue->state;
     uint64_t tail = atomic_load_explicit(&state->tail, memory_order_relaxed);
-    /* Signed: both go on, and the numbers may one day begin anew. */
-    return (int64_t)(tail - position.head) >= 0 &&
+    uint64_t taken = atomic_load_explicit(&state->backlog.taken, memory_order_relaxed);
+    /* Signed: all go on, and the numbers may one day begin anew. */
+    return (int64_t)(tail - position.head) >= 0 && (int64_t)(taken - position.put) >= 0 &&
            (int64_t)(state->undetailed_taken - position.undetailed) >= 0;
 }
 
@@ -99,5 +131,5 @@ uint64_t queue_length(const struct queue *queue) {
     uint64_t detailed = atomic_load_explicit(&state->head, memory_order_relaxed) -
                         atomic_load_explicit(&state->tail, memory_order_relaxed);
     uint64_t undetailed = atomic_load_explicit(&state->undetailed, memory_order_relaxed);
-    return detailed + undetailed - state->undetailed_taken;
+    return detailed + backlog_length(&state->backlog) + undetailed - state->undetailed_taken;
 }

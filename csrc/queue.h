@@ -2,7 +2,9 @@
  *
  * queue: what waits for the Python handler of one registered signal. A ring
  * that refuses when full, plus the number of those that it refused: they are
- * handled all the same, without siginfo, at their place.
+ * handled all the same, without siginfo, at their place. Beside the ring, which
+ * signal handlers fill, there is a backlog, which grows, for what the intake
+ * thread takes; the ordinal says which of the two heads comes first.
  *
  * Everything that moves is in wiped memory: in a forked child the queue is
  * empty, since what was pending in the parent is the parent's.
@@ -10,6 +12,7 @@
 #ifndef SIGREC_QUEUE_H
 #define SIGREC_QUEUE_H
 
+#include "backlog.h"
 #include "ring.h"
 
 struct queue_state {
@@ -20,7 +23,8 @@ struct queue_state {
     uint64_t undetailed_taken;          /* consumer */
     uint64_t stuck_ns;                  /* consumer: since when this one is unfinished: */
     uint64_t stuck_ticket;
-    _Alignas(64) _Atomic uint64_t undetailed; /* producers: refused by the ring */
+    _Alignas(64) _Atomic uint64_t undetailed; /* producers: refused */
+    struct backlog backlog;
 };
 
 struct queue {
@@ -39,6 +43,9 @@ void queue_start(struct queue *queue, uint64_t ordinal);
 /* Signal context. False: counted as undetailed. */
 bool queue_add(const struct queue *queue, const struct event *event);
 
+/* The one thread that fills the backlog. `limit`: of the backlog. False: as above. */
+bool queue_put(const struct queue *queue, const struct event *event, uint64_t limit);
+
 /* Signal context. How many wait, or nearly, while others add and take. */
 uint64_t queue_length(const struct queue *queue);
 
@@ -46,14 +53,18 @@ uint64_t queue_length(const struct queue *queue);
 struct queue_position {
     uint64_t head;
     uint64_t undetailed;
+    uint64_t put;
 };
 struct queue_position queue_now(const struct queue *queue);
 
 /* Consumer, or whoever holds what the consumer holds while it takes. */
 bool queue_passed(const struct queue *queue, struct queue_position position);
 
-/* Consumer only. What is next, still in the queue until queue_take. */
+/* Any context. Whether queue_next would find anything. */
+bool queue_waits(const struct queue *queue);
+
+/* Consumer only. What is next, still in the queue until queue_take, which is told it. */
 enum queue_item queue_next(const struct queue *queue, struct event *event);
-void queue_take(const struct queue *queue, enum queue_item item);
+void queue_take(const struct queue *queue, enum queue_item item, const struct event *event);
 
 #endif

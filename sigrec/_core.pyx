@@ -370,7 +370,7 @@ cdef uint64_t take_all(int signum) noexcept:
         kind = queue_next(q, &ignored)
         if kind == QUEUE_NONE:
             break
-        queue_take(q, kind)
+        queue_take(q, kind, &ignored)
         n += 1
     return n
 
@@ -398,10 +398,10 @@ cdef object gather(int signum, const event *first, uint64_t *handled):
             kind = queue_next(q, &at[count])
             if kind == QUEUE_NONE:
                 break
+            queue_take(q, kind, &at[count])
             if kind == QUEUE_UNDETAILED:
                 memset(&at[count], 0, sizeof(event))
                 at[count].signo = signum
-            queue_take(q, kind)
             count += 1
         process_handled(signum, count - 1)
         if handled is not NULL:
@@ -413,7 +413,6 @@ cdef void arm(const roster *mine, bint at_once=True) noexcept:
     """Makes sure that dispatch comes again for whatever waits now."""
     global left, left_since
     cdef int i, signum
-    cdef event ignored
     if mine == &in_thread:
         if not is_idle(mine):
             wake_post()
@@ -421,9 +420,7 @@ cdef void arm(const roster *mine, bint at_once=True) noexcept:
     for i in range(mine.count):
         signum = mine.signums[i]
         # Not one that is given back: CPython has another handler for it, or none.
-        if (registry_has(signum)
-                and (simulated[signum]
-                     or queue_next(registry_queue(signum), &ignored) != QUEUE_NONE)):
+        if registry_has(signum) and (simulated[signum] or queue_waits(registry_queue(signum))):
             if not at_once and kick_again():
                 left |= signal_bit(signum)
                 left_since = monotonic_ns()
@@ -481,7 +478,7 @@ cdef Handler claim(roster *mine, int only, event *e, int *kind, uint64_t *handle
                 simulated[signum] -= 1
                 n = 0
             else:
-                queue_take(registry_queue(signum), <queue_item>kind[0])
+                queue_take(registry_queue(signum), <queue_item>kind[0], e)
             if handler.coalesce:
                 n += take_all(signum)
                 simulated[signum] = 0

@@ -426,7 +426,6 @@ cdef int settle(int signum, list errors) except -1:
 cdef void forget_ended(const roster *mine):
     """Drops the handlers of signals that were given back, once nothing waits for them."""
     cdef int signum
-    cdef event ignored
     cdef list dropped = None
     cdef bint idle
     for signum in range(1, SIGREC_NSIG):
@@ -437,7 +436,7 @@ cdef void forget_ended(const roster *mine):
                 dropped = []
             begin_change()
             with cython.critical_section(guard):
-                idle = queue_next(registry_queue(signum), &ignored) == QUEUE_NONE
+                idle = not queue_waits(registry_queue(signum))
             if idle and stacks[signum] is None:
                 dropped.append(handlers[signum])
                 put_handler(signum, None, False)

@@ -248,10 +248,8 @@ def dispatch_in_thread(uint64_t timeout_ns) -> bool:
 
 cdef bint is_idle(const roster *mine) noexcept:
     cdef int i
-    cdef event ignored
     for i in range(mine.count):
-        if (simulated[mine.signums[i]]
-                or queue_next(registry_queue(mine.signums[i]), &ignored) != QUEUE_NONE):
+        if simulated[mine.signums[i]] or queue_waits(registry_queue(mine.signums[i])):
             return False
     return True
 

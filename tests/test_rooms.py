@@ -56,6 +56,7 @@ LAYERS = [
         "sender",
         "ring",
         "queue",
+        "backlog",
         "keep",
         "recent",
         "ledger",

@@ -142,7 +142,7 @@ static void drain(void) {
     while ((item = queue_next(queue, &e)) != QUEUE_NONE) {
         if (item == QUEUE_EVENT)
             CHECK_EQ(e.signo, signum);
-        queue_take(queue, item);
+        queue_take(queue, item, &e);
         process_handled(signum, 1);
         shared->handled++;
     }

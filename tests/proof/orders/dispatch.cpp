@@ -45,7 +45,7 @@ struct dispatch : rl::test_suite<dispatch, 3> {
         } else {
             undetailed++;
         }
-        queue_take(&q, item);
+        queue_take(&q, item, &e);
         return true;
     }
     void thread(unsigned index) {
