@@ -14,9 +14,11 @@ from sigrec._why.sentence import why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from sigrec._reader.recording import Recording
+    from sigrec._why.evidence import Evidence
 
 VERSION = 1
 BEFORE = 10  # events
@@ -52,26 +54,23 @@ class Answer:
         """The JSON of ``sigrec why --json``."""
         recording, found = self.recording, self.cause
         signum = found.signal if found.kind == "signal" else None
-        return {
-            "version": VERSION,
-            "pid": recording.pid,
-            "host": json_text(recording._identity.host_name) or None,
-            "argv": [json_text(part) for part in recording.argv],
-            "state": recording.state,
-            "sentence": json_text(self.sentence),
-            "time": None if self.time_ns is None else rfc3339(self.time_ns),
-            "cause": {
-                "kind": found.kind,
-                "signal": None if signum is None else recording.signal_name(signum),
-                "status": found.status,
-                "exception": _text(self._exception()),
-                "oom": found.oom is not None and found.oom.probably,
-                "program": _text(found.reason if found.kind == "exec" else None),
-            },
-            "sender": self._sender(),
-            "evidence": [one._asdict() for one in self.evidence],
-            "before": self._before(),
-        }
+        return document(
+            pid=recording.pid,
+            host=recording._identity.host_name,
+            argv=recording.argv,
+            state=recording.state,
+            sentence=self.sentence,
+            time_ns=self.time_ns,
+            kind=found.kind,
+            signal_name=None if signum is None else recording.signal_name(signum),
+            status=found.status,
+            exception=self._exception(),
+            oom=found.oom is not None and found.oom.probably,
+            program=found.reason if found.kind == "exec" else None,
+            sender=self._sender(),
+            evidence=self.evidence,
+            before=self._before(),
+        )
 
     def _exception(self) -> str | None:
         """Also a KeyboardInterrupt, after which Python ends itself by SIGINT."""
@@ -92,7 +91,7 @@ class Answer:
             itself = sender_recording.path == self.recording.path
             return from_its_recording(sender_recording, "itself" if itself else "process")
         sender = self.event.sender if self.event is not None else self._nobody()
-        known = {**sender.to_dict(), "parent": None}
+        known = without_parent(sender)
         if self.event is None:
             return known
         if (
@@ -120,6 +119,52 @@ class Answer:
         newest = self.recording._newest(BEFORE + 1)
         events = [info for info in newest if info != self.event][-BEFORE:]
         return [{"version": EVENT_VERSION, **senders.fields(i)} for i in events]
+
+
+def document(
+    *,
+    pid: int,
+    host: str,
+    argv: Iterable[str],
+    state: str,
+    sentence: str,
+    time_ns: int | None,
+    kind: str,
+    signal_name: str | None,
+    status: int | None,
+    exception: str | None = None,
+    oom: bool = False,
+    program: str | None = None,
+    sender: dict[str, Any] | None,
+    evidence: Iterable[Evidence],
+    before: Iterable[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """The JSON of ``sigrec why --json``, also about a process that has no recording."""
+    return {
+        "version": VERSION,
+        "pid": pid,
+        "host": json_text(host) or None,
+        "argv": [json_text(part) for part in argv],
+        "state": state,
+        "sentence": json_text(sentence),
+        "time": None if time_ns is None else rfc3339(time_ns),
+        "cause": {
+            "kind": kind,
+            "signal": signal_name,
+            "status": status,
+            "exception": _text(exception),
+            "oom": oom,
+            "program": _text(program),
+        },
+        "sender": sender,
+        "evidence": [one._asdict() for one in evidence],
+        "before": list(before),
+    }
+
+
+def without_parent(sender: Sender) -> dict[str, Any]:
+    """The sender in JSON, where its parent is not known."""
+    return {**sender.to_dict(), "parent": None}
 
 
 def from_its_recording(sender: Recording, kind: str) -> dict[str, Any]:

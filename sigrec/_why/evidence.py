@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sigrec._signals.codes import CLD_EXITED
 from sigrec._signals.sender import vouched
-from sigrec._signals.words import CHILD_ENDED, ended_words
+from sigrec._signals.words import ended_words
 from sigrec._text import printable
 from sigrec._times import rfc3339
 from sigrec._tuples import NamedTuple
 from sigrec._why.dispositions import explaining
+from sigrec._why.parents import how_child_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
+    from sigrec._signals.sent import ChildTold
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.cause import Cause
     from sigrec._why.oom import Oom
+    from sigrec._why.senders import SentBy
 
 
 class Evidence(NamedTuple):
@@ -70,23 +72,28 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
 
 def _of_others(found: Cause) -> Iterator[Evidence]:
     if found.heard is not None:
-        parent, info, _ = found.heard
-        exited = info.code == CLD_EXITED
-        what = str(info.status) if exited else parent.signal_name(info.status)
-        yield Evidence(
-            "parent", "told", f"PID {parent.pid} was told that it {CHILD_ENDED[info.code]} {what}"
-        )
+        yield by_parent(found.heard.parent, found.heard.info)
     if found.seen is not None:
         yield by_bystander(found.seen)
     by = found.sent_by or found.asked_by
     if by is not None:
-        sender, sent = by
-        result = "" if sent.error == 0 else ", and did not come back from that call"
-        yield Evidence(
-            "sender", "seen", f"PID {sender.pid} sent it {sent.signal_name} by {sent.how}{result}"
-        )
+        yield by_sender(by)
     if found.oom is not None:
         yield by_cgroup(found.oom)
+
+
+def by_parent(parent: Recording, end: ChildTold) -> Evidence:
+    """Also of a process that has no recording."""
+    says = f"PID {parent.pid} was told that it {how_child_ended(parent, end)}"
+    return Evidence("parent", "told", says)
+
+
+def by_sender(by: SentBy) -> Evidence:
+    """Also of a process that has no recording."""
+    sender, sent = by
+    result = "" if sent.error == 0 else ", and did not come back from that call"
+    says = f"PID {sender.pid} sent it {sent.signal_name} by {sent.how}{result}"
+    return Evidence("sender", "seen", says)
 
 
 def by_bystander(seen: Ended) -> Evidence:

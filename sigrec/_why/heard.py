@@ -11,12 +11,11 @@ from sigrec._reader import index, places
 from sigrec._signals.codes import CLD_EXITED
 from sigrec._signals.sender import Sender
 from sigrec._signals.words import CHILD_ENDED
-from sigrec._text import json_text, printable, shortened
-from sigrec._times import local_time, rfc3339
-from sigrec._why.answer import VERSION, from_its_recording
-from sigrec._why.evidence import Evidence
-from sigrec._why.parents import changes_of_children
+from sigrec._why.answer import document, from_its_recording, without_parent
+from sigrec._why.evidence import by_parent, by_sender
+from sigrec._why.parents import changes_of_children, how_child_ended
 from sigrec._why.senders import SentBy, endings
+from sigrec._why.sentence import local_clock, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,20 +105,20 @@ class Heard:
             assert by is not None
             return (
                 f"was sent {by.sent.signal_name} by {_named(by.sender)} at "
-                f"{_clock(by.sent.time_ns)}, as that process recorded"
+                f"{local_clock(by.sent.time_ns)}, as that process recorded"
             )
-        text = f"{CHILD_ENDED[end.code]} {self.signal_name or end.status}"
+        text = how_child_ended(parent, end)
         if by is not None and by.sender is parent:
             return (
-                f"{text}, sent by its parent, {_named(parent)} at {_clock(by.sent.time_ns)}, as that "
+                f"{text}, sent by its parent, {_named(parent)} at {local_clock(by.sent.time_ns)}, as that "
                 "process recorded"
             )
-        text += f", as its parent, {_named(parent)}, was told at {_clock(end.time_ns)}"
+        text += f", as its parent, {_named(parent)}, was told at {local_clock(end.time_ns)}"
         if by is None:
             return text
         return (
             f"{text}; {_named(by.sender)} had sent {by.sent.signal_name} to that PID at "
-            f"{_clock(by.sent.time_ns)}, as that process recorded"
+            f"{local_clock(by.sent.time_ns)}, as that process recorded"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,48 +126,32 @@ class Heard:
         end, parent, by = self.end, self.parent, self.by
         evidence = []
         if end is not None and parent is not None:
-            what = f"{CHILD_ENDED[end.code]} {self.signal_name or end.status}"
-            says = f"PID {parent.pid} was told that it {what}"
-            evidence.append(Evidence("parent", "told", says))
+            evidence.append(by_parent(parent, end))
         if by is not None:
-            says = f"PID {by.sender.pid} sent it {by.sent.signal_name} by {by.sent.how}"
-            evidence.append(Evidence("sender", "seen", says))
+            evidence.append(by_sender(by))
         sender = None
         if self.signal_name is not None:
-            sender = {**Sender("unknown").to_dict(), "parent": None}
-            if by is not None:
-                sender = from_its_recording(by.sender, "process")
+            sender = (
+                without_parent(Sender("unknown"))
+                if by is None
+                else from_its_recording(by.sender, "process")
+            )
         assert end is not None or by is not None
         time_ns = by.sent.time_ns if by is not None else end.time_ns  # type: ignore[union-attr]
-        return {
-            "version": VERSION,
-            "pid": self.pid,
-            "host": json_text(os.uname().nodename),
-            "argv": [],
-            "state": "ended",
-            "sentence": json_text(self.sentence),
-            "time": rfc3339(time_ns),
-            "cause": {
-                "kind": "exit" if self.signal_name is None else "signal",
-                "signal": self.signal_name,
-                "status": end.status if end is not None and self.signal_name is None else None,
-                "exception": None,
-                "oom": False,
-                "program": None,
-            },
-            "sender": sender,
-            "evidence": [one._asdict() for one in evidence],
-            "before": [],
-        }
+        return document(
+            pid=self.pid,
+            host=os.uname().nodename,
+            argv=[],
+            state="ended",
+            sentence=self.sentence,
+            time_ns=time_ns,
+            kind="exit" if self.signal_name is None else "signal",
+            signal_name=self.signal_name,
+            status=end.status if end is not None and self.signal_name is None else None,
+            sender=sender,
+            evidence=evidence,
+        )
 
 
 def _named(recording: Recording) -> str:
-    argv = list(map(printable, recording.argv))
-    argv[:1] = [os.path.basename(name) for name in argv[:1]]
-    owner = recording._owner
-    user = f", uid {owner}" if owner not in (None, os.geteuid()) else ""
-    return f"PID {recording.pid} ({shortened(' '.join(argv), 40)}{user})"
-
-
-def _clock(time_ns: int) -> str:
-    return local_time(time_ns, "%H:%M:%S")
+    return named(recording.pid, recording.argv, recording._owner, 40)

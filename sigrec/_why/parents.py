@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from sigrec._errors import RecordingError
-from sigrec._signals.codes import CLD_CONTINUED, CLD_STOPPED
+from sigrec._signals.codes import CLD_CONTINUED, CLD_EXITED, CLD_STOPPED
 from sigrec._signals.sent import ChildTold
 from sigrec._signals.words import CHILD_ENDED
 from sigrec._tuples import NamedTuple
@@ -90,6 +90,12 @@ def changes_of_children(parent: Recording) -> _OfPid:
         if change.code in CHILD_ENDED or change.code in (CLD_STOPPED, CLD_CONTINUED):
             found.setdefault(change.pid, []).append(change)
     return found
+
+
+def how_child_ended(parent: Recording, end: ChildTold) -> str:
+    """``was killed by SIGKILL``, ``exited with status 1``"""
+    what = str(end.status) if end.code == CLD_EXITED else parent.signal_name(end.status)
+    return f"{CHILD_ENDED[end.code]} {what}"
 
 
 def _can_be_parent(parent: Recording, child: Recording) -> bool:

@@ -18,7 +18,6 @@ from sigrec._signals.sender import vouched
 from sigrec._signals.words import (
     BY_ANOTHER,
     BY_ITSELF,
-    CHILD_ENDED,
     FAULT_WORDS,
     FAULTS_IN_CODE,
     HARMLESS,
@@ -41,6 +40,7 @@ from sigrec._why.cause import (
 from sigrec._why.dispositions import explaining
 from sigrec._why.newest import successor
 from sigrec._why.oom import words as oom_words
+from sigrec._why.parents import how_child_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,12 +68,8 @@ class _Why:
     def __init__(self, recording: Recording, in_utc: bool) -> None:
         self.recording = recording
         self.signals = recording.signals
-        self._clock = _utc_clock if in_utc else _local_clock
-        command = shortened(_command(recording), 60)
-        owner = recording._owner  # for root, who reads what others record
-        user = "" if owner in (None, os.geteuid()) else f"uid {owner}"
-        what = ", ".join(filter(None, (command, user)))
-        self.who = f"PID {recording.pid}" + (f" ({what})" if what else "")
+        self._clock = _utc_clock if in_utc else local_clock
+        self.who = named(recording.pid, recording.argv, recording._owner)
 
     def sentence(self, found: Cause) -> str:
         if found.kind == "alive":
@@ -269,9 +265,8 @@ class _Why:
         assert found.told is not None
         parent, info, stop = found.told
         by = found.sent_by
-        status = info.status
-        what = parent.signal_name(status) if info.code != CLD_EXITED else str(status)
-        command = shortened(_command(parent), 40)
+        ended = how_child_ended(parent, info)
+        command = shortened(typed(parent.argv), 40)
         stopped = ""
         if stop is not None:
             after = rounded_duration(max(0, info.monotonic_ns - stop.monotonic_ns))
@@ -279,7 +274,7 @@ class _Why:
         last = self._last_signal("the last that it received was") if self._newest() else ""
         if by is not None:
             return (
-                f"{self.who} {CHILD_ENDED[info.code]} {what}{self._sent_by(by, parent)}{stopped}"
+                f"{self.who} {ended}{self._sent_by(by, parent)}{stopped}"
                 f"{self._own(found)}{self._handling()}{last}."
             )
         who = (
@@ -288,7 +283,7 @@ class _Why:
             else self._oom(found.oom, f"; who sent that, nobody is told{_or_root()}")
         )
         return (
-            f"{self.who} {CHILD_ENDED[info.code]} {what}{stopped}, as its parent, PID "
+            f"{self.who} {ended}{stopped}, as its parent, PID "
             f"{parent.pid} ({command}), was told at {self._clock(info.time_ns)}{who}"
             f"{self._own(found)}{self._handling()}{last}."
         )
@@ -308,7 +303,7 @@ class _Why:
         is_parent = sender.pid == (parent.pid if parent else self.recording._identity.ppid)
         child = "its parent, " if is_parent else ""
         text = (
-            f", sent by {child}PID {sender.pid} ({shortened(_command(sender), 40)}) at "
+            f", sent by {child}PID {sender.pid} ({shortened(typed(sender.argv), 40)}) at "
             f"{self._clock(sent.time_ns)}, as that process recorded"
         )
         reason = max(
@@ -363,8 +358,8 @@ class _Why:
         looked = self.recording._asker(info) if sender.kind == "process" else None
         parent = ""
         if looked is not None and looked.argv:
-            typed = shortened(_typed(looked.argv) + ("…" if looked.cut else ""), 60)
-            said[1:] = [f"{said[1] if len(said) > 1 else 'just after'}: {typed}"]
+            command = shortened(typed(looked.argv) + ("…" if looked.cut else ""), 60)
+            said[1:] = [f"{said[1] if len(said) > 1 else 'just after'}: {command}"]
         if looked is not None and looked.parent is not None:
             called = f" ({printable(looked.parent_comm)})" if looked.parent_comm else ""
             parent = f", a child of PID {looked.parent}{called}"
@@ -430,11 +425,15 @@ def _or_root() -> str:
     return "; root has recordings as well: ask as root" if places.closed_to_us() else ""
 
 
-def _command(recording: Recording) -> str:
-    return _typed(recording.argv)
+def named(pid: int, argv: list[str], uid: int | None, width: int = 60) -> str:
+    """``PID 977 (gunicorn app:app, uid 33)``; the uid only where another user reads this."""
+    user = "" if uid in (None, os.geteuid()) else f"uid {uid}"
+    what = ", ".join(filter(None, (shortened(typed(argv), width), user)))
+    return f"PID {pid}" + (f" ({what})" if what else "")
 
 
-def _typed(argv: list[str]) -> str:
+def typed(argv: list[str]) -> str:
+    """A command line as somebody would type it. Safe for a terminal."""
     argv = list(map(printable, argv))
     argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
     return " ".join(argv)
@@ -444,5 +443,5 @@ def _utc_clock(time_ns: int) -> str:
     return f"{utc(time_ns).partition('.')[0]} UTC"
 
 
-def _local_clock(time_ns: int) -> str:
+def local_clock(time_ns: int) -> str:
     return local_time(time_ns, "%H:%M:%S")

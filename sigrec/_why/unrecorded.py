@@ -7,11 +7,10 @@ import os
 from sigrec._signals.names import name
 from sigrec._signals.sender import Sender
 from sigrec._signals.words import ended_words
-from sigrec._text import json_text, printable, shortened
-from sigrec._times import local_time, rfc3339
 from sigrec._why import oom as oom_killer
-from sigrec._why.answer import VERSION
+from sigrec._why.answer import document, without_parent
 from sigrec._why.evidence import by_bystander, by_cgroup
+from sigrec._why.sentence import local_clock, named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +30,7 @@ class Unrecorded:
         self.argv = argv
         self.seen = seen
         self.oom = oom
-        command = [os.path.basename(part) for part in argv[:1]] + argv[1:]
-        what = [shortened(printable(" ".join(command)), 60)] if command else []
-        what += [f"uid {uid}"] if uid not in (None, os.geteuid()) else []
-        self._who = f"PID {pid}" + (f" ({', '.join(what)})" if what else "")
+        self._who = named(pid, argv, uid)
 
     @property
     def _time_ns(self) -> int:
@@ -44,13 +40,13 @@ class Unrecorded:
     @property
     def sentence(self) -> str:
         seen, oom = self.seen, self.oom
-        text = f"{self._who} {ended_words(seen)}, as was seen at {_clock(self._time_ns)}"
+        text = f"{self._who} {ended_words(seen)}, as was seen at {local_clock(self._time_ns)}"
         if oom is None or not oom.probably:
             more = "how it ended" if seen.source is None else "who sent that"
             if seen.status is None:
                 text += f"; {more} is not known: it has no recording"
         if oom is not None:
-            text += oom_killer.words(oom, _clock(oom.since_ns))
+            text += oom_killer.words(oom, local_clock(oom.since_ns))
         return f"{text}."
 
     def to_dict(self) -> dict[str, Any]:
@@ -59,31 +55,20 @@ class Unrecorded:
         probably = oom is not None and oom.probably
         sender = None
         if seen.signal is not None:
-            nobody = Sender("kernel" if probably else "unknown")
-            sender = {**nobody.to_dict(), "parent": None}
+            sender = without_parent(Sender("kernel" if probably else "unknown"))
         kind = "exit" if seen.signal is None else "signal"
         evidence = [by_bystander(seen)] + ([by_cgroup(oom)] if oom is not None else [])
-        return {
-            "version": VERSION,
-            "pid": self.pid,
-            "host": json_text(os.uname().nodename),
-            "argv": [json_text(part) for part in self.argv],
-            "state": "ended",
-            "sentence": json_text(self.sentence),
-            "time": rfc3339(self._time_ns),
-            "cause": {
-                "kind": "unknown" if seen.source is None else kind,
-                "signal": None if seen.signal is None else name(seen.signal),
-                "status": seen.status,
-                "exception": None,
-                "oom": probably,
-                "program": None,
-            },
-            "sender": sender,
-            "evidence": [one._asdict() for one in evidence],
-            "before": [],
-        }
-
-
-def _clock(time_ns: int) -> str:
-    return local_time(time_ns, "%H:%M:%S")
+        return document(
+            pid=self.pid,
+            host=os.uname().nodename,
+            argv=self.argv,
+            state="ended",
+            sentence=self.sentence,
+            time_ns=self._time_ns,
+            kind="unknown" if seen.source is None else kind,
+            signal_name=None if seen.signal is None else name(seen.signal),
+            status=seen.status,
+            oom=probably,
+            sender=sender,
+            evidence=evidence,
+        )
