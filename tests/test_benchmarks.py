@@ -24,11 +24,9 @@ from benchmarks import (
 )
 from benchmarks.__main__ import ALL
 from benchmarks.forms import FORMS
+from tests.compiling import needs_cc
 
 ROOT = Path(__file__).parent.parent
-
-
-needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) here")
 
 
 @pytest.mark.long

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 import sigrec
+from tests.compiling import compiled, needs_cc
 from tests.conftest import file_name
-
-CC = os.environ.get("CC") or shutil.which("cc")
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
@@ -95,10 +94,10 @@ def test_what_a_name_means(place, monkeypatch):
         assert words in done.stderr and name in done.stderr
 
 
-@pytest.mark.skipif(CC is None, reason="no C compiler (cc) on this machine")
+@needs_cc
 def test_what_cannot_be_recorded_runs_all_the_same_or_is_refused(place, run_directory):
     (place / "a.c").write_text('#include <stdio.h>\nint main(void) { puts("ran"); return 7; }')
-    subprocess.run([CC, "-static", "-o", "fixed", "a.c"], check=True)
+    compiled("a.c", "fixed", "-static")
     done = run("./fixed")
     assert (done.returncode, done.stdout) == (7, "ran\n")
     assert done.stderr == "sigrec: ./fixed is not recorded: it is statically linked\n"

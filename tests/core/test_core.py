@@ -1,19 +1,17 @@
 """Builds the core and its C tests without Python, warnings as errors, and runs them."""
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.compiling import CC, needs_cc
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FLAGS = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-g"]
 
-CC = os.environ.get("CC") or shutil.which("cc")
-
-pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler (cc) on this machine")
+pytestmark = needs_cc
 
 
 @pytest.fixture(scope="session", params=[pytest.param("-O0", marks=pytest.mark.long), "-O2"])

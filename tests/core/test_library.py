@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
-
-from .test_core import CC
+from tests.compiling import library, needs_cc
 
 LIBRARY = Path(sigrec.__file__).parent / "libsigrec.so"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is Linux's")
@@ -61,12 +60,11 @@ print(*sigrec.stats())
 
 
 @LINUX
-@pytest.mark.skipif(CC is None, reason="no C compiler (cc) on this machine")
+@needs_cc
 def test_beside_a_core_of_another_build_nothing_begins(tmp_path):
     source = tmp_path / "other.c"
     source.write_text("const void *sigrec_core(unsigned abi) { return (void)abi, (void *)0; }")
-    other = tmp_path / "libsigrec.so"
-    subprocess.run([CC, "-shared", "-fPIC", "-o", other, source], check=True)
+    other = library(source, tmp_path / "libsigrec.so")
     register, record, own, counts = run(OTHER_BUILD, other)
     assert register == record
     assert str(other) in register and str(LIBRARY) in register

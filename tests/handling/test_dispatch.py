@@ -1,17 +1,19 @@
 """When handlers are called: order, exceptions, re-entry, coalescing, lost trips."""
 
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from sigrec._recorder.own import own_recording
+from tests.compiling import library
 from tests.conftest import RT, sigqueue, wait_until
+
+HERE = Path(__file__).parent
 
 
 def lines(process, n):
@@ -908,39 +910,12 @@ def test_a_chain_of_handlers_ends_once_at_what_was_first(child, tmp_path, record
     assert found == dumps * (2 if "fork" in steps else 1)
 
 
-LIBRARY = r"""
-#include <signal.h>
-#include <string.h>
-#include <unistd.h>
-static struct sigaction found;
-static void handler(int signum, siginfo_t *info, void *context) {
-    if (write(1, NAME, 1) != 1) _exit(9);
-    if (found.sa_flags & SA_SIGINFO) found.sa_sigaction(signum, info, context);
-    else if (found.sa_handler != SIG_DFL && found.sa_handler != SIG_IGN) found.sa_handler(signum);
-    else if (found.sa_handler == SIG_DFL && signum != SIGCHLD) _exit(8);
-}
-void take(int signum, int flags) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_sigaction = handler;
-    action.sa_flags = SA_SIGINFO | flags;
-    sigaction(signum, &action, &found);
-}
-void leave(int signum) { sigaction(signum, &found, NULL); }
-"""
-
-
 @pytest.fixture(scope="module")
 def two_libraries(tmp_path_factory):
     """Each calls what it found, directly, and where that is the default, exits with 8."""
-    cc = os.environ.get("CC") or shutil.which("cc")
-    if cc is None:
-        pytest.skip("no C compiler (cc) here")
     directory = tmp_path_factory.mktemp("libraries")
-    (directory / "library.c").write_text(LIBRARY)
     for name in "ab":
-        command = [cc, "-shared", "-fPIC", f'-DNAME="{name}"', "library.c", "-o", f"{name}.so"]
-        subprocess.run(command, cwd=directory, check=True)
+        library(HERE / "chains.c", directory / f"{name}.so", f'-DNAME="{name}"')
     return directory
 
 
@@ -1002,64 +977,9 @@ def test_a_chain_of_libraries_that_call_what_they_found(child, two_libraries, re
     assert (out.decode(), p.process.returncode, errors) == (said, status, b"")
 
 
-CARELESS = r"""
-#include <signal.h>
-#include <string.h>
-#include <unistd.h>
-static void (*found)(int);
-static struct sigaction action;
-static void one_argument(int signum) {
-    if (write(1, "", 0) == 0) /* and what the registers held is gone */
-        found(signum);
-}
-static void nothing_more(int signum) { ((void (*)(int, siginfo_t *, void *))found)(signum, NULL, NULL); }
-static void a_copy(int signum, siginfo_t *info, void *context) {
-    siginfo_t copy = *info;
-    ((void (*)(int, siginfo_t *, void *))found)(signum, &copy, context);
-}
-static void raises(int signum) {
-    struct sigaction mine;
-    sigaction(signum, &action, &mine);
-    sigset_t set, old;
-    sigemptyset(&set);
-    sigaddset(&set, signum);
-    sigprocmask(SIG_UNBLOCK, &set, &old);
-    raise(signum);
-    sigprocmask(SIG_SETMASK, &old, NULL);
-    sigaction(signum, &mine, NULL);
-}
-static void twice(int signum, siginfo_t *info, void *context) {
-    for (int i = 0; i < 2; i++)
-        ((void (*)(int, siginfo_t *, void *))found)(signum, info, context);
-}
-void take(int signum, const char *how) {
-    struct sigaction three = {.sa_flags = SA_SIGINFO};
-    sigaction(signum, NULL, &action);
-    if (!strcmp(how, "one argument"))
-        found = signal(signum, one_argument);
-    else if (!strcmp(how, "NULL"))
-        found = signal(signum, nothing_more);
-    else if (!strcmp(how, "raises"))
-        found = signal(signum, raises);
-    else {
-        three.sa_sigaction = strcmp(how, "twice") ? a_copy : twice;
-        sigaction(signum, &three, NULL);
-        found = action.sa_handler;
-    }
-}
-"""
-
-
 @pytest.fixture(scope="module")
 def careless_library(tmp_path_factory):
-    cc = os.environ.get("CC") or shutil.which("cc")
-    if cc is None:
-        pytest.skip("no C compiler (cc) here")
-    directory = tmp_path_factory.mktemp("careless")
-    (directory / "library.c").write_text(CARELESS)
-    command = [cc, "-O1", "-shared", "-fPIC", "library.c", "-o", "library.so"]
-    subprocess.run(command, cwd=directory, check=True)
-    return directory / "library.so"
+    return library(HERE / "careless.c", tmp_path_factory.mktemp("careless") / "library.so")
 
 
 @pytest.mark.parametrize("recorded", [False, True])

@@ -23,8 +23,9 @@ from typing import NamedTuple
 
 import sigrec
 from sigrec._recorder.attach import begin
+from tests.compiling import compiled
 
-from .build import CC, ROOT
+from .build import ROOT
 
 PROGRAM = "program"  # tests/recorder/attached.c
 
@@ -174,7 +175,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         program = os.path.join(directory, PROGRAM)
         source = ROOT / "tests/recorder/attached.c"
-        subprocess.run([CC or "cc", "-O1", "-pthread", "-o", program, str(source)], check=True)
+        compiled(source, program)
         Path(directory, "nginx.conf").write_text(
             "events {}\nhttp { access_log off; server { listen unix:nginx.socket; } }\n"
         )

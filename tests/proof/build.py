@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.compiling import CC
+
 ROOT = Path(__file__).parent.parent.parent
-CC = os.environ.get("CC") or shutil.which("cc")
 # What the Python suite needs where not everything has a wheel: the rest of it is skipped.
 REQUIREMENTS = [
     "pytest",

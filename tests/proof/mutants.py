@@ -20,10 +20,12 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.compiling import CC as COMPILER
+
 from . import tags
 from .build import ROOT
 
-CC = [os.environ.get("CC") or "cc", "-std=c11", "-w", "-O2", "-g", "-pthread"]
+CC = [COMPILER or "cc", "-std=c11", "-w", "-O2", "-g", "-pthread"]
 ENOUGH = 60  # seconds; a proof that does not end by then has caught it: it hangs
 
 

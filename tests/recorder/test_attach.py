@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 import sigrec
+from tests.compiling import compiled
 from tests.conftest import wait_until
 
 HERE = Path(__file__).parent
-CC = os.environ.get("CC") or shutil.which("cc")
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64", reason="needs Linux on x86-64"
@@ -25,14 +25,10 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def attached(tmp_path_factory):
-    if CC is None:
-        pytest.skip("no C compiler (cc) on this machine")
     directory = tmp_path_factory.mktemp("attached")
-    for name, flags in {"program": [], "static": ["-static"]}.items():
-        subprocess.run(
-            [CC, "-O1", *flags, "-pthread", "-o", directory / name, HERE / "attached.c"],
-            check=not flags, capture_output=True,
-        )  # fmt: skip
+    compiled(HERE / "attached.c", directory / "program")
+    with suppress(subprocess.CalledProcessError):  # not everybody has the library
+        compiled(HERE / "attached.c", directory / "static", "-static")
     return directory
 
 
@@ -167,6 +163,7 @@ import os, signal, sys
 print("ready", flush=True)
 sys.stdin.readline()
 import sigrec
+from tests.compiling import compiled
 sigrec.register(signal.SIGUSR1, lambda signum, frame: None)
 os.kill(os.getpid(), signal.SIGUSR1)
 os.kill(os.getpid(), signal.SIGTERM)

@@ -7,7 +7,6 @@ statuses (stops, death and core dump included), what it prints, which calls are 
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +16,9 @@ from pathlib import Path
 import pytest
 
 import sigrec
+from tests.compiling import library, needs_cc
 
-CC = os.environ.get("CC") or shutil.which("cc")
-pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler (cc) on this machine")
+pytestmark = needs_cc
 
 PRELUDE = """
 import ctypes, faulthandler, os, signal, sys, threading, time
@@ -177,10 +176,8 @@ CASES["faulthandler of before"] = CASES["faulthandler"]
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    library = tmp_path_factory.mktemp("course") / "course.so"
     source = Path(__file__).with_name("course.c")
-    subprocess.run([CC, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
-    return library
+    return library(source, tmp_path_factory.mktemp("course") / "course.so")
 
 
 def can_unshare():
