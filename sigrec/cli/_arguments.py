@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 
+from sigrec import _check
 from sigrec._errors import NoRecordingError
 from sigrec._reader.opening import open_recording
 from sigrec._signals import names
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
 
 
+def pid(text: str) -> int:
+    number = whole(text)
+    if number is None or not 0 < number <= _check.INT_MAX:
+        raise argparse.ArgumentTypeError(f"not a PID: {text!r}")
+    return number
+
+
 def recording(what: str) -> Recording:
     """Opens PID|FILE. A file in the way of a pid is meant only with a slash or a suffix."""
     if not what:
         raise NoRecordingError("neither a PID nor a file: ''")
-    pid = whole(what)
-    return open_recording(what if pid is None else pid)
+    number = whole(what)
+    return open_recording(what if number is None else number)
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import argparse
 
-from sigrec import _check
 from sigrec._reader.opening import open_recording
 from sigrec._recorder.attach import HISTORY, begin, end
-from sigrec._text import printable, shortened, whole
+from sigrec._text import printable, shortened
+from sigrec.cli import _arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pid", type=_pid, metavar="PID")
+    parser.add_argument("pid", type=_arguments.pid, metavar="PID")
     parser.add_argument(
         "--history", type=int, default=HISTORY, metavar="N", help="events that are kept"
     )
@@ -33,13 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also one with a seccomp filter, which may end it for that",
     )
-
-
-def _pid(text: str) -> int:
-    pid = whole(text)
-    if pid is None or not 0 < pid <= _check.INT_MAX:
-        raise argparse.ArgumentTypeError(f"not a PID: {text!r}")
-    return pid
 
 
 def run(args: argparse.Namespace) -> int:

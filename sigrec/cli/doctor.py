@@ -15,11 +15,11 @@ import json
 import sys
 import textwrap
 
-from sigrec import _check
 from sigrec._doctor.finding import VERSION
 from sigrec._doctor.machine import machine
 from sigrec._doctor.process import process
-from sigrec._text import printable, whole
+from sigrec._text import printable
+from sigrec.cli import _arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,17 +32,10 @@ WIDTH = 80
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pid", nargs="?", type=_pid, metavar="PID", help="default: this machine")
+    parser.add_argument(
+        "pid", nargs="?", type=_arguments.pid, metavar="PID", help="default: this machine"
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout, with a version")
-
-
-def _pid(text: str) -> int:
-    import argparse
-
-    pid = whole(text)
-    if pid is None or not 0 < pid <= _check.INT_MAX:
-        raise argparse.ArgumentTypeError(f"not a PID: {text!r}")
-    return pid
 
 
 def run(args: argparse.Namespace) -> int:
