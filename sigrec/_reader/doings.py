@@ -37,8 +37,8 @@ class Doings:
 
     def all(self) -> list[Doing]:
         """What is kept, in order."""
-        sent = [one for one in self._sent.signals() if self._wants(one.si_signo)]
-        told = self._sent.children() if self._wants(_SIGCHLD) else []
+        sent = [one for one in self._sent.signals() if self.wants(one.si_signo)]
+        told = self._sent.children() if self.wants(_SIGCHLD) else []
         doings: list[Doing] = [*sent, *told]
         if self._since is not None:
             doings = [one for one in doings if one.time_ns >= self._since]
@@ -64,7 +64,7 @@ class Doings:
         self._seen = (self._seen & found.keys()) | set(new)
         return [found[key] for key in new]
 
-    def _wants(self, signum: int) -> bool:
+    def wants(self, signum: int) -> bool:
         return self._signums is None or signum in self._signums
 
 

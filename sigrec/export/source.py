@@ -30,13 +30,14 @@ class Source:
         self.recording = recording
         self.signums = signums
         self.since = since
+        self._doings = Doings(recording, signums, since)
 
     def __iter__(self) -> Iterator[SignalInfo]:
         return self.recording.events(*(self.signums or ()), since=self.since)
 
     def doings(self) -> list[Doing]:
         """What it sent, and was told of its children."""
-        return Doings(self.recording, self.signums, self.since).all()
+        return self._doings.all()
 
     def everything(self) -> Iterator[SignalInfo | Doing]:
         """The events, and these at their time."""
@@ -47,4 +48,4 @@ class Source:
         return {"end": end_fields(self.recording)}
 
     def wants(self, signum: int) -> bool:
-        return self.signums is None or signum in self.signums
+        return self._doings.wants(signum)
