@@ -5,20 +5,18 @@ from __future__ import annotations
 from functools import partial
 
 from sigrec import _core
+from sigrec._signals.siginfo import EVENT_FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# struct event, csrc/event.h. What shares a place there is told apart by si_code.
-FIELDS = (
-    ("monotonic_ns", "u8", 0), ("ordinal", "u8", 8), ("si_signo", "u4", 16), ("si_code", "i4", 20),
-    ("si_pid", "i4", 24), ("si_uid", "u4", 28), ("si_value", "i8", 32), ("si_addr", "u8", 32),
-    ("si_band", "i8", 32), ("tid", "u4", 40), ("si_errno", "i4", 44), ("si_status", "i4", 48),
-    ("si_overrun", "i4", 48), ("si_fd", "i4", 48), ("si_timerid", "i4", 52),
-)  # fmt: skip
-SIZE = 56
+# What shares a place in an event is told apart by si_code.
+SHARED = {
+    "datum": (("si_value", "i8"), ("si_addr", "u8"), ("si_band", "i8")),
+    "detail": (("si_status", "i4"), ("si_overrun", "i4"), ("si_fd", "i4")),
+}
 
 _started = False
 
@@ -36,8 +34,12 @@ def _array_maker() -> Callable[[bytes], Any] | None:
         import numpy
     except ImportError:
         return None
-    names, formats, offsets = zip(*FIELDS, strict=True)
-    dtype = numpy.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": SIZE})
+    at, fields = 0, []
+    for name, kind in EVENT_FIELDS:
+        fields += [(*field, at) for field in SHARED.get(name, ((name, kind),))]
+        at += int(kind[1:])
+    names, formats, offsets = zip(*fields, strict=True)
+    dtype = numpy.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": at})
     # Compiled: no handler runs between the stream's events being taken and the array's being there.
     array: Callable[[bytes], Any] = partial(numpy.frombuffer, dtype=dtype)
     return array

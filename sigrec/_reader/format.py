@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from sigrec._signals.siginfo import EVENT_FIELDS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.source import Source
@@ -73,11 +75,7 @@ EXIT_KINDS = {1: "exit", 2: "_exit", 3: "exec"}
 
 # Of a slot, csrc/event.h: sequence, then the members of struct event.
 SLOT = struct.Struct("=QQQIiiIQIiii")
-SLOT_FIELDS = (
-    ("sequence", "u8"), ("monotonic_ns", "u8"), ("ordinal", "u8"), ("si_signo", "u4"),
-    ("si_code", "i4"), ("si_pid", "i4"), ("si_uid", "u4"), ("datum", "u8"), ("tid", "u4"),
-    ("si_errno", "i4"), ("detail", "i4"), ("si_timerid", "i4"),
-)  # fmt: skip
+SLOT_FIELDS = (("sequence", "u8"), *EVENT_FIELDS)
 COUNTERS = struct.Struct("=9Q2IQ8xQ")
 FIRST_AT, LAST_AT = 128, 192
 # Of a sender, csrc/sender.h: key, count, last_ns, uid, code, named_ns, name, since_ns.

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from sigrec._errors import SigrecError
-from sigrec._signals.codes import (
-    FAULTS,
-    POLL_HUP,
-    SI_KERNEL,
-    SI_SIGIO,
-    SI_TIMER,
-    SI_TKILL,
-    SIGCHLD,
-)
 from sigrec._signals.names import name
 from sigrec._signals.sender import sender_kind
+from sigrec._signals.siginfo import EVENT_FIELDS, SignalInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +14,8 @@ if TYPE_CHECKING:
 
     from sigrec._signals.siginfo import Names
 
-# Of an event as the history has it: the order of csrc/event.h.
-EVENT = [
-    ("monotonic_ns", "i8"), ("ordinal", "i8"), ("signo", "i4"), ("code", "i4"), ("pid", "i4"),
-    ("uid", "i8"), ("datum", "u8"), ("tid", "i8"), ("error", "i4"), ("detail", "i4"),
-    ("timerid", "i4"),
-]  # fmt: skip
+# An event as the history has it, in numbers that have a sign, as the columns are.
+EVENT = [(name, "i8" if kind == "u4" else kind) for name, kind in EVENT_FIELDS]
 
 
 def _missing(error: ImportError) -> SigrecError:
@@ -55,25 +43,25 @@ def table(events: Iterable[tuple[int, ...]], offsets: list[tuple[int, int]], nam
     except ImportError as error:
         raise _missing(error) from None
     raw = numpy.fromiter(events, numpy.dtype(EVENT))
-    signo, code, pid, detail = raw["signo"], raw["code"], raw["pid"], raw["detail"]
+    signo, code, pid, detail = raw["si_signo"], raw["si_code"], raw["si_pid"], raw["detail"]
     signed = raw["datum"].astype("i8", casting="unsafe")
     time_ns = raw["monotonic_ns"].copy()
     for n, (at, offset) in enumerate(offsets):  # the newest first, and what is older than all
         here = raw["monotonic_ns"] >= (at if n < len(offsets) - 1 else 0)
         time_ns[here & (time_ns == raw["monotonic_ns"])] += offset
-    # Which fields si_code defines: the rules of SignalInfo.
-    is_fault = numpy.isin(signo, list(FAULTS))
-    from_kernel = (code > 0) & (code != SI_KERNEL)
-    is_child = (signo == SIGCHLD) & from_kernel
-    is_timer = code == SI_TIMER
-    is_poll = (code == SI_SIGIO) | (
-        (code > 0) & (code <= POLL_HUP) & ~is_fault & (signo != SIGCHLD)
-    )
-    has_sender = is_child | ((code <= 0) & ~is_timer & (code != SI_SIGIO))
-    has_value = (code < 0) & (code != SI_TKILL) & (code != SI_SIGIO)
+    # Which fields si_code defines, SignalInfo knows: one of each kind is asked.
+    kinds, kind_at = numpy.unique(code << 8 | signo, return_inverse=True)
+    of_each_kind = [SignalInfo._make(0, 0, 0, k & 255, k >> 8, *[0] * 7) for k in kinds.tolist()]
+
+    def defines(field: str) -> Any:
+        which = [getattr(info, field) is not None for info in of_each_kind]
+        return numpy.array(which, bool)[kind_at]
 
     def column(values: Any, kind: str, where: Any = None) -> Any:
         return pyarrow.array(values, kind, mask=None if where is None else ~where)
+
+    def optional(field: str, values: Any, kind: str) -> Any:
+        return column(values, kind, defines(field))
 
     def of_each(keys: Any, word: Callable[[int], Any]) -> Any:
         """What few values are is made once for each of them."""
@@ -86,11 +74,11 @@ def table(events: Iterable[tuple[int, ...]], offsets: list[tuple[int, int]], nam
     signal = of_each(signo, lambda number: name(number, names.sigrtmin))
     has_pid = (pid != 0).astype("i8")
     kind = of_each(
-        code.astype("i8") << 8 | has_pid << 7 | signo,
+        code << 8 | has_pid << 7 | signo,
         lambda key: sender_kind(key & 127, key >> 8, key >> 7 & 1),
     )
     named = numpy.isin(kind, ["process", "child"])
-    whose = signo.astype("i8") << 32 | pid
+    whose = signo << 32 | pid
     comm = of_each(whose, lambda key: sender_name(key)[0])
     since = of_each(whose, lambda key: sender_name(key)[1])
     named &= raw["monotonic_ns"] >= since.astype("i8")
@@ -107,15 +95,15 @@ def table(events: Iterable[tuple[int, ...]], offsets: list[tuple[int, int]], nam
             "sender_comm": column(comm, "string", named),
             "si_signo": column(signo, "int32"),
             "si_code": column(code, "int32"),
-            "si_errno": column(raw["error"], "int32"),
-            "si_pid": column(pid, "int32", has_sender),
-            "si_uid": column(raw["uid"], "int64", has_sender),
-            "si_status": column(detail, "int32", is_child),
-            "si_band": column(signed, "int64", is_poll),
-            "si_value": column(signed, "int64", has_value),
-            "si_overrun": column(detail, "int32", is_timer),
-            "si_timerid": column(raw["timerid"], "int32", is_timer),
-            "si_addr": column(signed, "int64", is_fault & from_kernel),
-            "si_fd": column(detail, "int32", is_poll),
+            "si_errno": column(raw["si_errno"], "int32"),
+            "si_pid": optional("si_pid", pid, "int32"),
+            "si_uid": optional("si_uid", raw["si_uid"], "int64"),
+            "si_status": optional("si_status", detail, "int32"),
+            "si_band": optional("si_band", signed, "int64"),
+            "si_value": optional("si_value", signed, "int64"),
+            "si_overrun": optional("si_overrun", detail, "int32"),
+            "si_timerid": optional("si_timerid", raw["si_timerid"], "int32"),
+            "si_addr": optional("si_addr", signed, "int64"),
+            "si_fd": optional("si_fd", detail, "int32"),
         }
     )

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# The members of C's struct event (csrc/event.h), by kind and width. Which field of siginfo_t datum
+# and detail are, si_code says.
+EVENT_FIELDS = (
+    ("monotonic_ns", "u8"), ("ordinal", "u8"), ("si_signo", "u4"), ("si_code", "i4"),
+    ("si_pid", "i4"), ("si_uid", "u4"), ("datum", "u8"), ("tid", "u4"), ("si_errno", "i4"),
+    ("detail", "i4"), ("si_timerid", "i4"),
+)  # fmt: skip
+
+
 class Names:
     """What a recording knows of names: its SIGRTMIN, and by signal and pid the name of the sender
     as the handler read it, and since when (MONOTONIC)."""
@@ -39,8 +48,7 @@ class SignalInfo:
 
     __slots__ = ("_event", "_names")
 
-    # As C's struct event has them, and before them REALTIME minus MONOTONIC in ns:
-    # offset, monotonic_ns, ordinal, signo, code, pid, uid, datum, tid, errno, detail, timerid
+    # REALTIME minus MONOTONIC in ns, and then the EVENT_FIELDS.
     _event: tuple[int, ...]
 
     _names: Names  # of an event in a recording
