@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "caller.h"
 
-#include "place.h"
+#include "site.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -13,7 +13,7 @@
  * another's by now, which stands behind it. */
 static struct object {
     _Atomic uintptr_t from, to;
-    _Atomic uint32_t place;
+    _Atomic uint32_t site;
 } objects[OBJECTS];
 static _Atomic uint32_t claimed;
 
@@ -33,9 +33,9 @@ static const struct object *object_of(uintptr_t address) {
 }
 
 void caller_object(uintptr_t from, uintptr_t to, const char *name) {
-    uint32_t place = place_number(name, strlen(name), 0);
+    uint32_t site = site_number(name, strlen(name), 0);
     const struct object *known = object_of(from);
-    if (known && atomic_load(&known->from) == from && atomic_load(&known->place) == place)
+    if (known && atomic_load(&known->from) == from && atomic_load(&known->site) == site)
         return; /* it was there when the table was made last */
     if (atomic_load(&claimed) >= OBJECTS)
         return;
@@ -43,7 +43,7 @@ void caller_object(uintptr_t from, uintptr_t to, const char *name) {
     if (n >= OBJECTS)
         return;
     atomic_store_explicit(&objects[n].from, from, memory_order_relaxed);
-    atomic_store_explicit(&objects[n].place, place, memory_order_relaxed);
+    atomic_store_explicit(&objects[n].site, site, memory_order_relaxed);
     /* Release: whoever finds an address below it sees the rest. proof: object-whole */
     atomic_store_explicit(&objects[n].to, to, memory_order_release);
 }
@@ -68,15 +68,15 @@ uint32_t caller_library(const void *address) {
     /* A handler that ends with the call jumps to it, and that returns to who called the handler. */
     if (!object || object == object_of((uintptr_t)caller_library))
         return 0;
-    return atomic_load_explicit(&object->place, memory_order_relaxed);
+    return atomic_load_explicit(&object->site, memory_order_relaxed);
 }
 
 uint32_t caller_line(void) {
-    char file[PLACE_TEXT];
+    char file[SITE_TEXT];
     uint32_t line = 0;
     caller_python ask = atomic_load_explicit(&python, memory_order_relaxed);
     size_t length = ask ? ask(file, sizeof file, &line) : 0;
     if (length == CALLER_NO_PYTHON)
         return CALLER_NO_PYTHON;
-    return length && line ? place_number(file, length, line) : 0;
+    return length && line ? site_number(file, length, line) : 0;
 }

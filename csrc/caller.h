@@ -26,7 +26,7 @@ void caller_set_python(caller_python ask, const void *interpreter);
 /* Any context. Whether that is the interpreter's code. */
 bool caller_is_interpreter(const void *address);
 
-/* Any context. The place (place.h) of the object that has this code; 0: not known. */
+/* Any context. The call site (site.h) for the object that has this code; 0: not known. */
 uint32_t caller_library(const void *address);
 
 /* Interpreter context: this thread's line of Python; 0: not known, or CALLER_NO_PYTHON. */

@@ -10,7 +10,7 @@
 
 /* The newest of each signal, here so that a forked child knows it. */
 static struct newest {
-    _Atomic uint32_t known, kind, place;
+    _Atomic uint32_t known, kind, site;
     _Atomic uint64_t flags, monotonic_ns;
     _Atomic uintptr_t handler;
 } newest[SIGREC_NSIG];
@@ -19,7 +19,7 @@ static bool is_known(const struct newest *last, const struct disposition *change
     /* Relaxed, here and below: who reads it while another thread changes the disposition
      * of the same signal may take either. */
     return atomic_load_explicit(&last->known, memory_order_relaxed) &&
-           atomic_load_explicit(&last->place, memory_order_relaxed) == change->place &&
+           atomic_load_explicit(&last->site, memory_order_relaxed) == change->site &&
            atomic_load_explicit(&last->kind, memory_order_relaxed) == change->kind &&
            atomic_load_explicit(&last->handler, memory_order_relaxed) ==
                (uintptr_t)change->action->sa_handler;
@@ -27,7 +27,7 @@ static bool is_known(const struct newest *last, const struct disposition *change
 
 static void keep(const struct dispositions *to, const struct event *event) {
     struct slot *slots = &to->slots[(uint64_t)event->signo * DISPOSITION_SLOTS];
-    place_copy(event->uid, to->places);
+    site_copy(event->uid, to->sites);
     keep_event(&slots[event->ordinal % DISPOSITION_SLOTS], 2 * event->ordinal, event);
 }
 
@@ -43,9 +43,9 @@ void disposition_note(const struct dispositions *to, _Atomic uint64_t *ordinals,
     event.signo = (uint32_t)change->signum;
     event.code = (int32_t)change->how;
     event.pid = (int32_t)change->kind;
-    event.uid = change->place;
+    event.uid = change->site;
     event.datum = (uint32_t)change->action->sa_flags;
-    atomic_store_explicit(&last->place, change->place, memory_order_relaxed);
+    atomic_store_explicit(&last->site, change->site, memory_order_relaxed);
     atomic_store_explicit(&last->kind, change->kind, memory_order_relaxed);
     atomic_store_explicit(&last->flags, event.datum, memory_order_relaxed);
     atomic_store_explicit(&last->monotonic_ns, event.monotonic_ns, memory_order_relaxed);
@@ -75,9 +75,9 @@ void disposition_inherit(const struct dispositions *to, _Atomic uint64_t *ordina
         const struct newest *last = &newest[signum];
         uint64_t none = 0;
         uint32_t kind = atomic_load_explicit(&last->kind, memory_order_relaxed);
-        uint32_t place = atomic_load_explicit(&last->place, memory_order_relaxed);
+        uint32_t site = atomic_load_explicit(&last->site, memory_order_relaxed);
         if (!atomic_load_explicit(&last->known, memory_order_relaxed) ||
-            (kind == DISPOSITION_DEFAULT && !place) ||
+            (kind == DISPOSITION_DEFAULT && !site) ||
             !atomic_compare_exchange_strong_explicit(&ordinals[signum], &none, 1,
                                                      memory_order_relaxed, memory_order_relaxed))
             continue;
@@ -87,7 +87,7 @@ void disposition_inherit(const struct dispositions *to, _Atomic uint64_t *ordina
         event.signo = (uint32_t)signum;
         event.code = DISPOSITION_FORKED;
         event.pid = (int32_t)kind;
-        event.uid = place;
+        event.uid = site;
         event.datum = atomic_load_explicit(&last->flags, memory_order_relaxed);
         keep(to, &event);
     }

@@ -9,7 +9,7 @@
  *   ordinal   which change of this signal's disposition it is, from 0
  *   code      enum disposition_how
  *   pid       enum disposition_kind
- *   uid       where the change was made: a place (place.h); 0: not known
+ *   uid       where the change was made: a call site (site.h); 0: not known
  *   datum     sa_flags
  *
  * The layout is part of the file format: docs/reference/format.md.
@@ -18,7 +18,7 @@
 #define SIGREC_DISPOSITION_H
 
 #include "event.h"
-#include "place.h"
+#include "site.h"
 
 #define DISPOSITION_SLOTS 8 /* of each signal number */
 
@@ -44,16 +44,16 @@ struct disposition {
     enum disposition_how how;
     enum disposition_kind kind;
     const struct sigaction *action; /* that was set */
-    uint32_t place;
+    uint32_t site;
 };
 
 struct dispositions {
-    struct slot *slots;   /* DISPOSITION_SLOTS for each of SIGREC_NSIG */
-    struct place *places; /* PLACE_ENTRIES */
+    struct slot *slots; /* DISPOSITION_SLOTS for each of SIGREC_NSIG */
+    struct site *sites; /* SITE_ENTRIES */
 };
 
 /* Any context. Writes down the change, if it is one: not the same handler, from the same
- * place. `ordinals`: how many changes of each signal this process has written. */
+ * site. `ordinals`: how many changes of each signal this process has written. */
 void disposition_note(const struct dispositions *to, _Atomic uint64_t *ordinals,
                       const struct disposition *change);
 

@@ -85,8 +85,8 @@ int install_prepare(int signum, uint64_t queue_capacity) {
 static void note(int signum, const struct sigaction *action) {
     if (!passive_records(signum))
         return;
-    uint32_t place = caller_line();
-    passive_note(signum, DISPOSITION_REGISTER, action, place == CALLER_NO_PYTHON ? 0 : place);
+    uint32_t site = caller_line();
+    passive_note(signum, DISPOSITION_REGISTER, action, site == CALLER_NO_PYTHON ? 0 : site);
 }
 
 int install_handler(int signum, bool restart) {

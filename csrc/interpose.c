@@ -46,12 +46,12 @@ static void note(int signum, enum disposition_how how, const struct sigaction *n
     if (install_is_on_behalf(signum))
         return;
     int saved_errno = errno;
-    uint32_t place = 0;
+    uint32_t site = 0;
     if (caller_is_interpreter(caller) && may_ask(signum, next->sa_flags | before->sa_flags))
-        place = caller_line();
+        site = caller_line();
     /* As the interpreter ends it takes its handlers back: no change of the program's. */
-    if (place != CALLER_NO_PYTHON)
-        passive_note(signum, how, next, place ? place : caller_library(caller));
+    if (site != CALLER_NO_PYTHON)
+        passive_note(signum, how, next, site ? site : caller_library(caller));
     errno = saved_errno;
 }
 

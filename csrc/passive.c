@@ -212,14 +212,14 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
 }
 
 void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
-                  uint32_t place) {
+                  uint32_t site) {
     if (!passive_records(signum))
         return;
     enum disposition_kind kind = action->sa_handler == SIG_DFL   ? DISPOSITION_DEFAULT
                                  : action->sa_handler == SIG_IGN ? DISPOSITION_IGNORE
                                  : registry_is_ours(action)      ? DISPOSITION_OURS
                                                                  : DISPOSITION_HANDLER;
-    process_disposition(&(struct disposition){signum, how, kind, action, place});
+    process_disposition(&(struct disposition){signum, how, kind, action, site});
 }
 
 /* The signals that are recorded although the program ignores them. */

@@ -43,10 +43,10 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
 int passive_change(int signum, const struct sigaction *next, struct sigaction *previous,
                    bool *changed);
 
-/* Any context, but not in a vfork child. The program has set this for the signal, from that place
- * (place.h): where it is recorded, that is written down. */
+/* Any context, but not in a vfork child. The program has set this for the signal, from that call
+ * site (site.h): where it is recorded, that is written down. */
 void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
-                  uint32_t place);
+                  uint32_t site);
 
 /* Any context. Gives the kernel what it should have for this signal now. */
 void passive_apply(int signum);

@@ -25,7 +25,7 @@
 #define ROOM 64 /* recordings of a size, for which there is to be room */
 
 struct layout {
-    uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, places,
+    uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, sites,
         ring, size;
 };
 
@@ -42,8 +42,8 @@ static struct layout layout_for(uint64_t capacity) {
     at.endings = at.sent + round_up(RECORDING_SENT * sizeof(struct slot));
     at.children = at.endings + round_up(RECORDING_ENDINGS * sizeof(struct slot));
     at.dispositions = at.children + round_up(RECORDING_CHILDREN * sizeof(struct slot));
-    at.places = at.dispositions + round_up(SIGREC_NSIG * DISPOSITION_SLOTS * sizeof(struct slot));
-    at.ring = at.places + round_up(PLACE_ENTRIES * sizeof(struct place));
+    at.sites = at.dispositions + round_up(SIGREC_NSIG * DISPOSITION_SLOTS * sizeof(struct slot));
+    at.ring = at.sites + round_up(SITE_ENTRIES * sizeof(struct site));
     at.size = at.ring + round_up(capacity * sizeof(struct slot));
     return at;
 }
@@ -84,7 +84,7 @@ static void write_header(struct recording_header *header, uint64_t capacity,
         {SECTION_CHILDREN, 0, at.children, sizeof(struct slot), 0, RECORDING_CHILDREN},
         {SECTION_DISPOSITIONS, 0, at.dispositions, sizeof(struct slot), 0,
          SIGREC_NSIG * DISPOSITION_SLOTS},
-        {SECTION_PLACES, 0, at.places, sizeof(struct place), 0, PLACE_ENTRIES},
+        {SECTION_SITES, 0, at.sites, sizeof(struct site), 0, SITE_ENTRIES},
     };
     memcpy(header->sections, sections, sizeof sections);
     memcpy(header->id, owner->id, sizeof header->id);
@@ -117,7 +117,7 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
     recording->recent.slots = (struct slot *)(void *)(bytes + at.recent);
     recording->recent.owner = recording->header->recent_owner;
     recording->dispositions.slots = (struct slot *)(void *)(bytes + at.dispositions);
-    recording->dispositions.places = (struct place *)(void *)(bytes + at.places);
+    recording->dispositions.sites = (struct site *)(void *)(bytes + at.sites);
     recording->size = at.size;
     recording->published = published;
     recording->spare = NULL;

@@ -62,7 +62,7 @@ enum recording_section_type {
     SECTION_ENDINGS = 8,       /* struct slot: another, of what ends or stops others */
     SECTION_CHILDREN = 9,      /* struct slot: another, of what became of its children */
     SECTION_DISPOSITIONS = 10, /* struct slot: DISPOSITION_SLOTS of each signal; disposition.h */
-    SECTION_PLACES = 11,       /* struct place */
+    SECTION_SITES = 11,        /* struct site */
 };
 #define RECORDING_SECTIONS 11
 

@@ -65,8 +65,8 @@ int passive_change(int signum, const struct sigaction *next, struct sigaction *p
     return sigaction(signum, next, previous);
 }
 void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
-                  uint32_t place) {
-    (void)signum, (void)how, (void)action, (void)place;
+                  uint32_t site) {
+    (void)signum, (void)how, (void)action, (void)site;
 }
 void passive_apply(int signum) { (void)signum; }
 void passive_note_mode(int signum) { (void)signum; }

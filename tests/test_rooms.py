@@ -68,7 +68,7 @@ LAYERS = [
         "environment",
         "target",
         "bound",
-        "place",
+        "site",
         "caller",
         "disposition",
     },

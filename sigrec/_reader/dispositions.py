@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from sigrec._reader.identity import Identity
     from sigrec._reader.source import Source
 
-    _Place = tuple[str, int]
+    _Site = tuple[str, int]
 
-_PLACE = struct.Struct("=8xII112s")  # whole, line, text
+_SITE = struct.Struct("=8xII112s")  # whole, line, text
 
 
 class Dispositions:
@@ -39,7 +39,7 @@ class Dispositions:
         if not any(copy):
             return []
         of_each = section.entries // LEDGER_COUNT
-        infos, places = Infos(self._source, self._here), self._places()
+        infos, sites = Infos(self._source, self._here), self._sites()
         found = []
         for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):
             at = n * SLOT_SIZE
@@ -50,21 +50,19 @@ class Dispositions:
                 and 1 <= event[2] < LEDGER_COUNT
                 and before[at : at + 8] == copy[at : at + 8] == after[at : at + 8]
             ):
-                found.append(self._disposition(event, infos, places))
+                found.append(self._disposition(event, infos, sites))
         found.sort(key=lambda one: (one.monotonic_ns, one.si_signo, one.ordinal))
         return found
 
-    def _disposition(
-        self, event: list[int], infos: Infos, places: dict[int, _Place]
-    ) -> Disposition:
-        at, ordinal, signum, how, action, place, flags, *_ = event
+    def _disposition(self, event: list[int], infos: Infos, sites: dict[int, _Site]) -> Disposition:
+        at, ordinal, signum, how, action, site, flags, *_ = event
         one = Disposition()
         one.si_signo, one.signal_name = signum, name(signum, self._header.sigrtmin)
         one.action = ACTIONS.get(action, f"action {action}")
         one.how = HOW.get(how, f"call {how}")
         one.file, one.line, one.library = None, None, None
-        if place in places:
-            text, line = places[place]
+        if site in sites:
+            text, line = sites[site]
             if line:
                 one.file, one.line = text, line
             else:
@@ -74,15 +72,15 @@ class Dispositions:
         one.ordinal = ordinal
         return one
 
-    def _places(self) -> dict[int, _Place]:
+    def _sites(self) -> dict[int, _Site]:
         """By number, those that are whole: what is written there stays."""
-        section = self._header.places
+        section = self._header.sites
         if section is None:
             return {}
         raw = self._source.bytes(section.at, section.size)
         found = {}
         for n in range(section.entries):
-            whole, line, text = _PLACE.unpack_from(raw, n * section.entry)
+            whole, line, text = _SITE.unpack_from(raw, n * section.entry)
             if whole == 1:
                 found[n + 1] = os.fsdecode(text.split(b"\0")[0]), line
         return found

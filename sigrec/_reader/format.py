@@ -25,7 +25,7 @@ LARGEST_SECTIONS = 64
 LARGEST_SENDERS = 1 << 16
 LARGEST_SENT = 1 << 16  # slots
 LARGEST_PLACES = 1 << 12
-PLACE_ENTRY = 128
+SITE_ENTRY = 128
 LARGEST_RING = 1 << 24  # slots: what configure() allows
 LARGEST_ARGV = 4096
 LARGEST_FILE = (LARGEST_RING + 4096) * SLOT_SIZE
@@ -42,13 +42,13 @@ _PARTS_AT = 16
 _SECTION = struct.Struct("=IIQIIQ")  # type, flags, offset, entry size, reserved, count
 _ESSENTIAL = 1
 (
-    ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY, SENT, ENDINGS, CHILDREN, DISPOSITIONS, PLACES,
+    ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY, SENT, ENDINGS, CHILDREN, DISPOSITIONS, SITES,
 ) = range(1, 12)  # types  # fmt: skip
 _SECTION_NAMES = {
     ARGV: "command line", LEDGER: "ledger", SENDERS: "table of senders", HISTORY: "ring",
     RECENT: "newest events", IDENTITY: "identity", SENT: "signals that it sent",
     ENDINGS: "signals that it sent to end others", CHILDREN: "children",
-    DISPOSITIONS: "dispositions", PLACES: "table of places",
+    DISPOSITIONS: "dispositions", SITES: "table of call sites",
 }  # fmt: skip
 STATE_AT = 160
 HEAD_AT = 192
@@ -128,7 +128,7 @@ class Header:
     identity: Section | None
     rings: dict[int, Section]  # of what it sent and was told, by type
     dispositions: Section | None
-    places: Section | None
+    sites: Section | None
 
     def __init__(self, source: Source) -> None:
         raw = source.start(HEADER_SIZE)
@@ -159,7 +159,7 @@ class Header:
         self.ledger = sections[LEDGER]
         self.ring_at, self.capacity = sections[HISTORY].at, sections[HISTORY].entries
         self.recent, self.identity = sections.get(RECENT), sections.get(IDENTITY)
-        self.dispositions, self.places = sections.get(DISPOSITIONS), sections.get(PLACES)
+        self.dispositions, self.sites = sections.get(DISPOSITIONS), sections.get(SITES)
         self.rings = {k: sections[k] for k in (SENT, ENDINGS, CHILDREN) if k in sections}
         (
             self.pid, self.uid, self.start_ticks, self.namespace, self.sigrtmin, _, boot_id,
@@ -179,11 +179,11 @@ class Header:
             (ARGV, 1), (LEDGER, LEDGER_ENTRY), (SENDERS, SENDER_ENTRY), (HISTORY, SLOT_SIZE),
             (RECENT, SLOT_SIZE), (IDENTITY, IDENTITY_ENTRY.size), (SENT, SLOT_SIZE),
             (ENDINGS, SLOT_SIZE), (CHILDREN, SLOT_SIZE), (DISPOSITIONS, SLOT_SIZE),
-            (PLACES, PLACE_ENTRY),
+            (SITES, SITE_ENTRY),
         ):  # fmt: skip
             entry = sections[kind].entry if kind in sections else least
             # Of events one slot follows another, for those who read them as an array.
-            most = LARGEST_ENTRY if kind in (LEDGER, SENDERS, IDENTITY, PLACES) else least
+            most = LARGEST_ENTRY if kind in (LEDGER, SENDERS, IDENTITY, SITES) else least
             if not least <= entry <= most:
                 raise source.bad(
                     f"is corrupt: {entry} bytes in an entry of its {_SECTION_NAMES[kind]}"
@@ -200,7 +200,7 @@ class Header:
             (ARGV, LARGEST_ARGV), (SENDERS, LARGEST_SENDERS),
             (RECENT, RECENT_BLOCKS * RECENT_SLOTS), (SENT, LARGEST_SENT),
             (ENDINGS, LARGEST_SENT), (CHILDREN, LARGEST_SENT),
-            (DISPOSITIONS, LEDGER_COUNT * RECENT_SLOTS), (PLACES, LARGEST_PLACES),
+            (DISPOSITIONS, LEDGER_COUNT * RECENT_SLOTS), (SITES, LARGEST_PLACES),
         ):  # fmt: skip
             if kind in sections and sections[kind].entries > largest:
                 raise source.bad(

@@ -49,7 +49,7 @@ def only_here(run_directory, monkeypatch, tmp_path):
 
 
 def test_where_the_handlers_are_from(tmp_path):
-    builder = example().place(1, b"/srv/app.py", 12).place(2, b"/srv/\x1b[31m.so")
+    builder = example().site(1, b"/srv/app.py", 12).site(2, b"/srv/\x1b[31m.so")
     builder.disposition(1, 0, 1, 1).disposition(USR1, 0, 2, 3, 1)
     builder.disposition(USR1, 1, 2, 3, 2, MONOTONIC + 10**8)
     path = builder.write(tmp_path / "a.sigrec")

@@ -427,7 +427,7 @@ def test_a_handler_that_was_gone(tmp_path):
     """A signal ended it by default, and it had had a handler."""
     last = event(15, MONOTONIC + 2 * SECOND, 0, pid=(1 << 30) + 5, uid=1)
     builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
-    builder.place(1, b"/srv/app.py", 12).place(2, b"/srv/framework.py", 8)
+    builder.site(1, b"/srv/app.py", 12).site(2, b"/srv/framework.py", 8)
     builder.disposition(15, 0, 2, 3, 1, MONOTONIC)
     assert "app.py" not in sentence_of(builder, tmp_path)
     builder.disposition(15, 1, 0, 3, 2, MONOTONIC + SECOND)

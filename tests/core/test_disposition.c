@@ -17,7 +17,7 @@ static _Atomic uint64_t ordinals[SIGREC_NSIG];
 static void handler(int signum) { (void)signum; }
 static void other(int signum) { (void)signum; }
 
-static void set(int signum, enum disposition_how how, void (*function)(int), uint32_t place) {
+static void set(int signum, enum disposition_how how, void (*function)(int), uint32_t site) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = function;
@@ -26,7 +26,7 @@ static void set(int signum, enum disposition_how how, void (*function)(int), uin
                                  : function == SIG_IGN ? DISPOSITION_IGNORE
                                                        : DISPOSITION_HANDLER;
     disposition_note(&recording.dispositions, ordinals,
-                     &(struct disposition){signum, how, kind, &action, place});
+                     &(struct disposition){signum, how, kind, &action, site});
 }
 
 static struct event at(const struct recording *in, int signum, uint64_t ordinal) {
@@ -40,8 +40,8 @@ static struct event at(const struct recording *in, int signum, uint64_t ordinal)
     return event;
 }
 
-static void what_is_set_is_kept_with_its_place(void) {
-    uint32_t app = place_number("/srv/app.py", 11, 12);
+static void what_is_set_is_kept_with_its_site(void) {
+    uint32_t app = site_number("/srv/app.py", 11, 12);
     set(SIGTERM, DISPOSITION_SIGACTION, handler, app);
     struct event event = at(&recording, SIGTERM, 0);
     CHECK_EQ(event.code, DISPOSITION_SIGACTION);
@@ -49,14 +49,14 @@ static void what_is_set_is_kept_with_its_place(void) {
     CHECK_EQ(event.uid, app);
     CHECK_EQ(event.datum, SA_RESTART);
     CHECK(event.monotonic_ns);
-    const struct place *place = &recording.dispositions.places[app - 1];
-    CHECK_EQ(place->whole, 1);
-    CHECK_EQ(place->line, 12);
-    CHECK_EQ(strcmp((const char *)place->text, "/srv/app.py"), 0);
+    const struct site *site = &recording.dispositions.sites[app - 1];
+    CHECK_EQ(site->whole, 1);
+    CHECK_EQ(site->line, 12);
+    CHECK_EQ(strcmp((const char *)site->text, "/srv/app.py"), 0);
 }
 
-static void the_same_from_the_same_place_is_no_change(void) {
-    uint32_t app = place_number("/srv/app.py", 11, 12), line = place_number("/srv/app.py", 11, 13);
+static void the_same_from_the_same_site_is_no_change(void) {
+    uint32_t app = site_number("/srv/app.py", 11, 12), line = site_number("/srv/app.py", 11, 13);
     set(SIGTERM, DISPOSITION_SIGACTION, handler, app);
     CHECK_EQ(ordinals[SIGTERM], 1);
     set(SIGTERM, DISPOSITION_SIGACTION, handler, line); /* another handler in Python, perhaps */
@@ -93,8 +93,8 @@ static void what_a_child_did_before_it_had_a_recording_is_copied_once(void) {
     recording_fold(&recording, &into, next);
     recording_fold(&recording, &into, next);
     CHECK_EQ(at(&into, SIGTERM, 3).pid, DISPOSITION_IGNORE);
-    uint32_t place = at(&into, SIGTERM, 3).uid;
-    CHECK_EQ(into.dispositions.places[place - 1].line, 13);
+    uint32_t site = at(&into, SIGTERM, 3).uid;
+    CHECK_EQ(into.dispositions.sites[site - 1].line, 13);
     recording_unmap(&into);
 }
 
@@ -108,7 +108,7 @@ static int in_child(void) {
     struct event event = at(&own, SIGTERM, 0);
     CHECK_EQ(event.code, DISPOSITION_FORKED);
     CHECK_EQ(event.pid, DISPOSITION_IGNORE);
-    CHECK_EQ(own.dispositions.places[event.uid - 1].line, 13);
+    CHECK_EQ(own.dispositions.sites[event.uid - 1].line, 13);
     CHECK_EQ(changes[SIGTERM], 1);
     CHECK(!keep_read(&own.dispositions.slots[SIGHUP * DISPOSITION_SLOTS], &event));
     CHECK(!keep_read(&own.dispositions.slots[SIGUSR1 * DISPOSITION_SLOTS], &event)); /* default */
@@ -127,8 +127,8 @@ static void a_child_has_what_its_parent_had(void) {
 int main(void) {
     owner_describe(&owner);
     CHECK_EQ(recording_private(&recording, 16, &owner), 0);
-    what_is_set_is_kept_with_its_place();
-    the_same_from_the_same_place_is_no_change();
+    what_is_set_is_kept_with_its_site();
+    the_same_from_the_same_site_is_no_change();
     the_newest_are_there_and_those_of_other_signals();
     what_was_the_default_at_first_needs_no_word();
     what_a_child_did_before_it_had_a_recording_is_copied_once();

@@ -46,8 +46,8 @@ static void was_set(int signum, enum disposition_how how, enum disposition_kind 
     CHECK_EQ(event.uid > 0, library != NULL);
     if (!library)
         return;
-    char text[PLACE_TEXT + 1] = "";
-    memcpy(text, (const char *)in->places[event.uid - 1].text, PLACE_TEXT);
+    char text[SITE_TEXT + 1] = "";
+    memcpy(text, (const char *)in->sites[event.uid - 1].text, SITE_TEXT);
     const char *base = strrchr(text, '/');
     CHECK_EQ(strcmp(base ? base + 1 : text, library), 0);
 }

@@ -247,8 +247,8 @@ def test_all_times_are_utc(monkeypatch, tmp_path):
 
 
 def test_who_set_what_signals_do():
-    builder = RecordingBuilder().ledger(USR1, 3, delivered=1).place(1, b"/x/<b>.py", 12)
-    builder.disposition(USR1, 0, place=1).disposition(TERM, 0, 1, 1)
+    builder = RecordingBuilder().ledger(USR1, 3, delivered=1).site(1, b"/x/<b>.py", 12)
+    builder.disposition(USR1, 0, site=1).disposition(TERM, 0, 1, 1)
     builder.disposition(int(signal.SIGPIPE), 0, 1, 0)  # nobody is known to have
     rows = Page(built(builder)).table("Who set what they do")[1:]
     assert rows == [

@@ -108,21 +108,21 @@ MUTANTS = [
            "two threads that claim at once use up two blocks", "test_recent"),
     Mutant("recent-in-one-slot", "csrc/recent.h", "event->ordinal % RECENT_SLOTS", "0",
            "only the newest event of a signal is kept", "test_recent"),
-    Mutant("place-of-nothing-yet", "csrc/disposition.c",
-           "    place_copy(event->uid, to->places);\n"
+    Mutant("site-of-nothing-yet", "csrc/disposition.c",
+           "    site_copy(event->uid, to->sites);\n"
            "    keep_event(&slots[event->ordinal % DISPOSITION_SLOTS], 2 * event->ordinal, event);",
            "    keep_event(&slots[event->ordinal % DISPOSITION_SLOTS], 2 * event->ordinal, event);\n"
-           "    place_copy(event->uid, to->places);",
+           "    site_copy(event->uid, to->sites);",
            "a process that is killed in between has a change from nowhere", "stepper sets kill 3"),
-    Mutant("place-whole-early", "csrc/place.c",
-           "    const struct place *from = &places[number - 1];\n"
-           "    struct place *to = &table[number - 1];\n",
-           "    const struct place *from = &places[number - 1];\n"
-           "    struct place *to = &table[number - 1];\n"
+    Mutant("site-whole-early", "csrc/site.c",
+           "    const struct site *from = &sites[number - 1];\n"
+           "    struct site *to = &table[number - 1];\n",
+           "    const struct site *from = &sites[number - 1];\n"
+           "    struct site *to = &table[number - 1];\n"
            "    atomic_store(&to->whole, atomic_load(&to->key) != 0 || number);\n",
-           "a reader takes a place that has no text yet", "stepper sets kill 3"),
-    Mutant("place-shared", "csrc/place.c", "        else if (now != key)\n            continue;\n", "",
-           "two lines have one place", "test_place"),
+           "a reader takes a call site that has no text yet", "stepper sets kill 3"),
+    Mutant("site-shared", "csrc/site.c", "        else if (now != key)\n            continue;\n", "",
+           "two lines have one call site", "test_site"),
     Mutant("each-call-is-a-change", "csrc/disposition.c", "    if (is_known(last, change))",
            "    if (0)", "a loop pushes out who set the signal before", "test_disposition"),
     Mutant("inherit-over-its-own", "csrc/disposition.c",

@@ -117,14 +117,14 @@ static void sends_a_signal(int n) {
     shared->course++;
 }
 
-/* By turns one of two, from one of five places. */
+/* By turns one of two, from one of five call sites. */
 static void sets_a_disposition(int n) {
     uint64_t k = ++shared->course;
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = k % 2 ? programs_handler : sets_a_disposition;
     passive_note(n, DISPOSITION_SIGACTION, &action,
-                 place_number("stepper.c", 9, (uint32_t)(1 + k % 5)));
+                 site_number("stepper.c", 9, (uint32_t)(1 + k % 5)));
 }
 
 static struct ledger_entry *ledger(void) { return &process_recording()->ledger[signum]; }
@@ -237,8 +237,8 @@ static void newest_are_there(const struct recording *recording, uint64_t lost) {
     CHECK(there <= full && there + lost >= full);
 }
 
-/* Each change of the disposition is whole, and so is its place, or that is not known; `full`: how
- * many there must be. */
+/* Each change of the disposition is whole, and so is its call site, or that is not known; `full`:
+ * how many there must be. */
 static void changes_are_there(const struct recording *recording, uint64_t full, uint64_t lost) {
     uint64_t there = 0;
     full = full < DISPOSITION_SLOTS ? full : DISPOSITION_SLOTS;
@@ -255,11 +255,11 @@ static void changes_are_there(const struct recording *recording, uint64_t full, 
         CHECK_EQ(slot->sequence, 2 * event.ordinal + 2);
         if (!event.uid)
             continue;
-        const struct place *place = &recording->dispositions.places[event.uid - 1];
-        CHECK_EQ(place->whole, 1);
+        const struct site *site = &recording->dispositions.sites[event.uid - 1];
+        CHECK_EQ(site->whole, 1);
         if (event.code == DISPOSITION_SIGACTION) {
-            CHECK(place->line >= 1 && place->line <= 5);
-            CHECK_EQ(memcmp((const char *)place->text, "stepper.c", 10), 0);
+            CHECK(site->line >= 1 && site->line <= 5);
+            CHECK_EQ(memcmp((const char *)site->text, "stepper.c", 10), 0);
         }
     }
     CHECK(there + lost >= full);
@@ -578,7 +578,7 @@ static void map(struct recording *recording) {
             (struct ring){(void *)(p + at[SECTION_SENT - 1 + i].offset),
                           at[SECTION_SENT - 1 + i].count, &recording->header->sent_head + i, NULL};
     recording->dispositions.slots = (void *)(p + at[SECTION_DISPOSITIONS - 1].offset);
-    recording->dispositions.places = (void *)(p + at[SECTION_PLACES - 1].offset);
+    recording->dispositions.sites = (void *)(p + at[SECTION_SITES - 1].offset);
 }
 
 static void step(int with) {

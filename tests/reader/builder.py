@@ -19,9 +19,9 @@ ENDINGS_AT = SENT_AT + 256 * SLOT
 CHILDREN_AT = ENDINGS_AT + 64 * SLOT
 DISPOSITIONS_AT = CHILDREN_AT + 256 * SLOT
 CHANGES = 8  # of each signal
-PLACES_AT = DISPOSITIONS_AT + 9 * PAGE  # 65 signals' slots, in whole pages
-PLACES, PLACE = 256, 128
-RING_AT = PLACES_AT + PLACES * PLACE
+SITES_AT = DISPOSITIONS_AT + 9 * PAGE  # 65 signals' slots, in whole pages
+SITES, SITE = 256, 128
+RING_AT = SITES_AT + SITES * SITE
 SENT_HEAD_AT = 800  # of the three, one after another
 SECTIONS_AT = 1024
 OWNERS_AT = 736
@@ -93,7 +93,7 @@ FIELDS = {
     **section(7, "endings_offset", "endings_entry", "endings_count"),
     **section(8, "children_offset", "children_entry", "children_count"),
     **section(9, "dispositions_offset", "dispositions_entry", "dispositions_count"),
-    **section(10, "places_offset", "places_entry", "places_count"),
+    **section(10, "sites_offset", "sites_entry", "sites_count"),
 }
 
 COUNTERS = (
@@ -160,9 +160,9 @@ class RecordingBuilder:
                 dispositions_offset=DISPOSITIONS_AT,
                 dispositions_entry=SLOT,
                 dispositions_count=65 * CHANGES,
-                places_offset=PLACES_AT,
-                places_entry=PLACE,
-                places_count=PLACES,
+                sites_offset=SITES_AT,
+                sites_entry=SITE,
+                sites_count=SITES,
             )  # fmt: skip
             for n, flags in enumerate((0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0)):
                 self.section(n, n + 1, flags)
@@ -257,18 +257,18 @@ class RecordingBuilder:
         struct.pack_into("=Q", self.raw, SENT_HEAD_AT + 16, ticket + 1)
         return self
 
-    def disposition(self, signum, ordinal, action=2, how=3, place=0, monotonic_ns=MONOTONIC,
+    def disposition(self, signum, ordinal, action=2, how=3, site=0, monotonic_ns=MONOTONIC,
                     flags=0, sequence=None):  # fmt: skip
         """A change of what the signal does."""
-        payload = event(signum, monotonic_ns, ordinal, how, action, place, flags, tid=0)
+        payload = event(signum, monotonic_ns, ordinal, how, action, site, flags, tid=0)
         slot = DISPOSITIONS_AT + (signum * CHANGES + ordinal % CHANGES) * SLOT
         sequence = 2 * ordinal + 2 if sequence is None else sequence
         self.raw[slot : slot + SLOT] = struct.pack("=Q", sequence) + payload
         return self
 
-    def place(self, number, text, line=0, whole=1):
+    def site(self, number, text, line=0, whole=1):
         """Where something was called, from 1."""
-        at = PLACES_AT + (number - 1) * PLACE
+        at = SITES_AT + (number - 1) * SITE
         struct.pack_into("=QII112s", self.raw, at, number, whole, line, text)
         return self
 

@@ -34,12 +34,12 @@ from tests.reader.builder import (
     MONOTONIC,
     OWNERS_AT,
     PAGE,
-    PLACES_AT,
     RECENT_AT,
     SECTIONS_AT,
     SENDERS_AT,
     SENT_AT,
     SENT_HEAD_AT,
+    SITES_AT,
     SLOT,
     RecordingBuilder,
     event,
@@ -81,7 +81,7 @@ def base(random):
             builder.recent(block, signum, ordinal, event(signum, MONOTONIC, ordinal, code, 77))
             builder.sent(ordinal, signum, random.choice((4242, 0, -1, -77)), how=block)
             builder.disposition(signum, ordinal, ordinal % 6, ordinal % 9, block + 1)
-            builder.place(block + 1, HOSTILE[ordinal % len(HOSTILE)], AWKWARD[block] & 0xFFFFFFFF)
+            builder.site(block + 1, HOSTILE[ordinal % len(HOSTILE)], AWKWARD[block] & 0xFFFFFFFF)
             builder.child(ordinal, random.choice((4242, 77)), random.randrange(8), signum)
         builder.sender(
             random.randrange(64), signum, 77, ticket + 1, random.choice(("process", "kernel", "child")),
@@ -118,7 +118,7 @@ def change(random, raw):
                     CHILDREN_AT,
                     SENT_HEAD_AT,
                     DISPOSITIONS_AT + 512,
-                    PLACES_AT,
+                    SITES_AT,
                 )
             )
             + 4 * random.randrange(64),

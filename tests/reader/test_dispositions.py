@@ -24,7 +24,7 @@ def built(tmp_path):
 
 
 def test_who_set_what_and_when(built):
-    builder = RecordingBuilder().place(3, b"/srv/app.py", 12).place(7, b"/usr/lib/libfoo.so.1")
+    builder = RecordingBuilder().site(3, b"/srv/app.py", 12).site(7, b"/usr/lib/libfoo.so.1")
     builder.disposition(USR1, 0, HANDLER, SIGACTION, 3, MONOTONIC, flags=0x8000000)
     builder.disposition(TERM, 0, IGNORE, SIGNAL, 7, MONOTONIC + TENTH)
     one, other = built(builder).dispositions()
@@ -47,7 +47,7 @@ def test_who_set_what_and_when(built):
 def test_of_each_signal_the_newest_eight(built):
     builder = RecordingBuilder()
     for ordinal in range(20):
-        builder.disposition(USR1, ordinal, HANDLER, place=0, monotonic_ns=MONOTONIC + ordinal)
+        builder.disposition(USR1, ordinal, HANDLER, site=0, monotonic_ns=MONOTONIC + ordinal)
     builder.disposition(TERM, 0, HANDLER)
     found = built(builder).dispositions()
     assert [one.ordinal for one in found if one.si_signo == USR1] == list(range(12, 20))
@@ -55,8 +55,8 @@ def test_of_each_signal_the_newest_eight(built):
 
 
 def test_what_is_not_whole_is_left_out(built):
-    builder = RecordingBuilder().place(1, b"half", 1, whole=0)
-    builder.disposition(USR1, 0, HANDLER, place=1)  # its place is not there yet
+    builder = RecordingBuilder().site(1, b"half", 1, whole=0)
+    builder.disposition(USR1, 0, HANDLER, site=1)  # its call site is not there yet
     builder.disposition(TERM, 0, sequence=1)  # being written
     builder.disposition(HUP, 8, sequence=2)  # of another lap
     (one,) = built(builder).dispositions()
@@ -64,16 +64,16 @@ def test_what_is_not_whole_is_left_out(built):
 
 
 def test_the_program_itself_and_a_package(built):
-    builder = RecordingBuilder().identity(executable=b"/usr/bin/server").place(1, b"")
-    builder.place(2, b"/lib/python3/frame/__init__.py", 8)
-    builder.disposition(USR1, 0, HANDLER, place=1).disposition(TERM, 0, HANDLER, place=2)
+    builder = RecordingBuilder().identity(executable=b"/usr/bin/server").site(1, b"")
+    builder.site(2, b"/lib/python3/frame/__init__.py", 8)
+    builder.disposition(USR1, 0, HANDLER, site=1).disposition(TERM, 0, HANDLER, site=2)
     assert [one.by for one in built(builder).dispositions()] == ["server", "frame/__init__.py:8"]
 
 
 def test_an_older_recording_has_none(built):
     assert built(RecordingBuilder(version=2)).dispositions() == []
     assert built(RecordingBuilder().set(sections_count=9)).dispositions() == []
-    builder = RecordingBuilder().disposition(USR1, 0, HANDLER, place=3).set(sections_count=10)
+    builder = RecordingBuilder().disposition(USR1, 0, HANDLER, site=3).set(sections_count=10)
     assert [one.by for one in built(builder).dispositions()] == [None]
 
 
@@ -100,19 +100,19 @@ def test_an_older_recording_has_none(built):
     ],
 )  # fmt: skip
 def test_in_words(built, changes, said):
-    builder = RecordingBuilder().place(1, b"/srv/app.py", 12).place(2, b"/x/framework.py", 8)
-    builder.place(3, b"/usr/lib/libfoo.so.1")
-    for ordinal, (action, how, place) in enumerate(changes):
-        builder.disposition(TERM, ordinal, action, how, place, MONOTONIC + ordinal * TENTH)
+    builder = RecordingBuilder().site(1, b"/srv/app.py", 12).site(2, b"/x/framework.py", 8)
+    builder.site(3, b"/usr/lib/libfoo.so.1")
+    for ordinal, (action, how, site) in enumerate(changes):
+        builder.disposition(TERM, ordinal, action, how, site, MONOTONIC + ordinal * TENTH)
     assert words(built(builder).dispositions()) == said
 
 
 def test_lines(built):
     builder = RecordingBuilder().disposition(HUP, 0, IGNORE, INHERITED)
     builder.disposition(signal.SIGPIPE, 0, IGNORE, BEFORE)  # Python's own: nothing to say
-    builder.place(1, b"/srv/app.py", 12).place(2, b"\x1b[31m.so")
-    builder.disposition(USR1, 0, HANDLER, place=1).disposition(TERM, 0, HANDLER, place=1)
-    builder.disposition(signal.SIGALRM, 0, HANDLER, place=2)
+    builder.site(1, b"/srv/app.py", 12).site(2, b"\x1b[31m.so")
+    builder.disposition(USR1, 0, HANDLER, site=1).disposition(TERM, 0, HANDLER, site=1)
+    builder.disposition(signal.SIGALRM, 0, HANDLER, site=2)
     assert lines(built(builder).dispositions()) == [
         "SIGHUP: ignored since the start: nohup, or another that started it",
         "SIGUSR1, SIGTERM: handler set by app.py:12",

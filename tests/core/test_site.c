@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include "caller.h"
-#include "place.h"
+#include "site.h"
 
 #include "check.h"
 
@@ -9,33 +9,33 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct place table[PLACE_ENTRIES];
+static struct site table[SITE_ENTRIES];
 
 static const char *text(uint32_t number) {
-    place_copy(number, table);
+    site_copy(number, table);
     CHECK_EQ(table[number - 1].whole, 1);
     return (const char *)table[number - 1].text;
 }
 
-static void one_place_has_one_number(void) {
-    uint32_t n = place_number("/a/b.py", 7, 12);
+static void one_site_has_one_number(void) {
+    uint32_t n = site_number("/a/b.py", 7, 12);
     CHECK(n > 0);
-    CHECK_EQ(place_number("/a/b.py", 7, 12), n);
-    CHECK(place_number("/a/b.py", 7, 13) != n);
-    CHECK(place_number("/a/c.py", 7, 12) != n);
-    CHECK(place_number("", 0, 0) > 0);
+    CHECK_EQ(site_number("/a/b.py", 7, 12), n);
+    CHECK(site_number("/a/b.py", 7, 13) != n);
+    CHECK(site_number("/a/c.py", 7, 12) != n);
+    CHECK(site_number("", 0, 0) > 0);
     CHECK_EQ(strcmp(text(n), "/a/b.py"), 0);
     CHECK_EQ(table[n - 1].line, 12);
-    place_copy(0, table); /* not known: nothing to copy */
-    place_copy(PLACE_ENTRIES + 1, table);
+    site_copy(0, table); /* not known: nothing to copy */
+    site_copy(SITE_ENTRIES + 1, table);
 }
 
 static void of_a_long_name_the_end_is_kept(void) {
     char name[300];
     memset(name, 'x', sizeof name);
     memcpy(name + sizeof name - 6, "end.py", 6);
-    uint32_t n = place_number(name, sizeof name, 1);
-    CHECK_EQ(memcmp(text(n), name + sizeof name - PLACE_TEXT, PLACE_TEXT), 0);
+    uint32_t n = site_number(name, sizeof name, 1);
+    CHECK_EQ(memcmp(text(n), name + sizeof name - SITE_TEXT, SITE_TEXT), 0);
 }
 
 static void a_call_is_of_the_object_that_was_loaded_last(void) {
@@ -71,8 +71,8 @@ static void the_interpreter_is_asked(void) {
 static void *intern(void *ignored) {
     (void)ignored;
     for (uint32_t line = 1; line < 2000; line++) {
-        uint32_t n = place_number("/many.py", 8, line);
-        CHECK(n <= PLACE_ENTRIES);
+        uint32_t n = site_number("/many.py", 8, line);
+        CHECK(n <= SITE_ENTRIES);
         if (n)
             CHECK_EQ(strcmp(text(n), "/many.py"), 0);
     }
@@ -81,22 +81,22 @@ static void *intern(void *ignored) {
 
 /* More than there is room for, and threads at once: none waits, and what is there stays. */
 static void a_full_table_says_that_it_does_not_know(void) {
-    uint32_t n = place_number("/a/b.py", 7, 12);
+    uint32_t n = site_number("/a/b.py", 7, 12);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, intern, NULL), 0);
     for (int i = 0; i < 4; i++)
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
-    CHECK_EQ(place_number("/new.py", 7, 1), 0);
-    CHECK_EQ(place_number("/a/b.py", 7, 12), n);
+    CHECK_EQ(site_number("/new.py", 7, 1), 0);
+    CHECK_EQ(site_number("/a/b.py", 7, 12), n);
     uint32_t kept = 0;
     for (uint32_t line = 1; line < 2000; line++)
-        kept += place_number("/many.py", 8, line) > 0;
-    CHECK(kept > PLACE_ENTRIES / 2);
+        kept += site_number("/many.py", 8, line) > 0;
+    CHECK(kept > SITE_ENTRIES / 2);
 }
 
 int main(void) {
-    one_place_has_one_number();
+    one_site_has_one_number();
     of_a_long_name_the_end_is_kept();
     a_call_is_of_the_object_that_was_loaded_last();
     the_interpreter_is_asked();
