@@ -68,9 +68,7 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
         if (any && (int64_t)(put.ordinal - event->ordinal) < 0)
             *event = put;
         break;
-    case RING_UNFINISHED:
-        wait_for_producer(queue);
-        return QUEUE_NONE;
+    case RING_UNFINISHED: wait_for_producer(queue); return QUEUE_NONE;
     case RING_NONE:
         if (!any)
             return some ? QUEUE_UNDETAILED : QUEUE_NONE;

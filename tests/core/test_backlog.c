@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The backlog: order, runs, its limit, and where its memory goes; and beside the ring of a queue. */
+ * The backlog: order, runs, its limit, and where its memory goes; and beside the ring of a queue.
+ */
 #define _GNU_SOURCE
 #include "backlog.h"
 
@@ -36,8 +37,14 @@ int munmap(void *at, size_t size) {
 }
 
 static struct event numbered(uint64_t n) {
-    return (struct event){.monotonic_ns = 7 * n, .ordinal = n, .signo = 40, .code = -1,
-                          .pid = 100, .uid = 200, .datum = ~n, .tid = 300};
+    return (struct event){.monotonic_ns = 7 * n,
+                          .ordinal = n,
+                          .signo = 40,
+                          .code = -1,
+                          .pid = 100,
+                          .uid = 200,
+                          .datum = ~n,
+                          .tid = 300};
 }
 
 static struct backlog *empty(void) {
