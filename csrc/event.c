@@ -78,16 +78,20 @@ void event_from_siginfo(struct event *event, int signum, const siginfo_t *info) 
     }
 }
 
+/* Word by word and unrolled, each of a signal's three stores is 14 instructions; else up to 54. */
 void event_store(struct slot *slot, const struct event *event) {
-    uint64_t word[EVENT_WORDS];
-    memcpy(word, event, sizeof word);
-    for (int i = 0; i < EVENT_WORDS; i++)
-        atomic_store_explicit(&slot->word[i], word[i], memory_order_relaxed);
+#pragma GCC unroll 7 // EVENT_WORDS
+    for (int i = 0; i < EVENT_WORDS; i++) {
+        uint64_t word;
+        memcpy(&word, (const char *)event + 8 * i, sizeof word);
+        atomic_store_explicit(&slot->word[i], word, memory_order_relaxed);
+    }
 }
 
 void event_load(const struct slot *slot, struct event *event) {
-    uint64_t word[EVENT_WORDS];
-    for (int i = 0; i < EVENT_WORDS; i++)
-        word[i] = atomic_load_explicit(&slot->word[i], memory_order_relaxed);
-    memcpy(event, word, sizeof word);
+#pragma GCC unroll 7 // EVENT_WORDS
+    for (int i = 0; i < EVENT_WORDS; i++) {
+        uint64_t word = atomic_load_explicit(&slot->word[i], memory_order_relaxed);
+        memcpy((char *)event + 8 * i, &word, sizeof word);
+    }
 }
