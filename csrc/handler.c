@@ -161,25 +161,21 @@ take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, bool dispatc
     return taken;
 }
 
-/* The sender may be gone soon. */
-static void name_sender(struct sender_entry *sender, uint64_t now, bool at_any_cost) {
-    struct process *self = process_self;
-    if (!sender)
-        return;
-    if (!at_any_cost) {
-        uint64_t named = atomic_load_explicit(&sender->named_ns, memory_order_relaxed);
-        uint64_t last = atomic_load_explicit(&self->named_ns, memory_order_relaxed);
-        if ((named && now - named < NAME_AGAIN_NS) || (last && now - last < NAME_NS) ||
-            !atomic_compare_exchange_strong_explicit(&self->named_ns, &last, now,
-                                                     memory_order_relaxed, memory_order_relaxed))
-            return;
-    }
-    sender_name(sender, now);
+/* A name is read again after NAME_AGAIN_NS, and one sender's name at most each NAME_NS. */
+static bool name_is_due(const struct sender_entry *sender, uint64_t now) {
+    uint64_t named = atomic_load_explicit(&sender->named_ns, memory_order_relaxed);
+    if (named && now - named < NAME_AGAIN_NS)
+        return false;
+    uint64_t last = atomic_load_explicit(&process_self->named_ns, memory_order_relaxed);
+    return (!last || now - last >= NAME_NS) &&
+           atomic_compare_exchange_strong_explicit(&process_self->named_ns, &last, now,
+                                                   memory_order_relaxed, memory_order_relaxed);
 }
 
 /* Of what ends the process, at any cost; of what asks it to end, four times a second. Nobody
  * waits: another thread's may be on its way. */
-static void note_asker(int signum, int32_t pid, uint64_t ordinal, uint64_t now, bool ends) {
+static __attribute__((noinline)) void note_asker(int signum, int32_t pid, uint64_t ordinal,
+                                                 uint64_t now, bool ends) {
     struct process *self = process_self;
     uint64_t last = atomic_load_explicit(&self->asked_ns, memory_order_relaxed);
     if (pid <= 0 || (!ends && last && now - last < NAME_NS) ||
@@ -198,9 +194,11 @@ static bool asks_to_end(int signum) {
            signum == SIGABRT;
 }
 
+/* The sender may be gone soon. */
 static void look_at_sender(int signum, const siginfo_t *info, const struct taken *taken,
                            uint64_t now, bool ends) {
-    name_sender(taken->sender, now, ends);
+    if (ends || name_is_due(taken->sender, now))
+        sender_name(taken->sender, now);
     if (ends || asks_to_end(signum))
         note_asker(signum, info->si_pid, taken->ordinal, now, ends);
 }

@@ -71,7 +71,8 @@ struct sender_entry *sender_count(struct sender_entry *table, const struct event
     return entry;
 }
 
-void sender_name(struct sender_entry *entry, uint64_t now_ns) {
+/* Not inline: what it needs of the stack would be set up for each signal. */
+__attribute__((noinline)) void sender_name(struct sender_entry *entry, uint64_t now_ns) {
     uint64_t key = atomic_load_explicit(&entry->key, memory_order_relaxed);
     char path[32], name[17] = {0}; /* 15 characters and a newline: proc_pid_comm(5) */
     if ((key >> 40 & 0xff) != SENDER_PROCESS || !(uint32_t)key)
