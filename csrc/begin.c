@@ -9,7 +9,6 @@
 #include "interpose.h"
 #include "passive.h"
 #include "places.h"
-#include "proc.h"
 #include "process.h"
 #include "publish.h"
 #include "sigbus.h"
@@ -39,15 +38,29 @@ static void in_child(void) {
     install_after_fork();
 }
 
-static void record_children(void) {
-    char directory[PLACES_SIZE], reason[PLACES_REASON];
-    for (int n = 0; places_candidate(n, directory); n++) {
-        if (places_prepare(directory, reason))
-            continue;
-        if (process_keep_spares(directory, false, history) == 0)
-            pthread_atfork(NULL, NULL, in_child);
-        return;
-    }
+/* Where this process has its own recording, unless that is where the user named it. */
+static bool own_directory(char directory[PLACES_SIZE]) {
+    const char *path = process_path(), *slash = strrchr(path, '/');
+    if (!slash || (size_t)(slash - path) >= PLACES_SIZE)
+        return false;
+    memcpy(directory, path, (size_t)(slash - path));
+    directory[slash - path] = 0;
+    return true;
+}
+
+static bool usable_directory(char directory[PLACES_SIZE]) {
+    char reason[PLACES_REASON];
+    for (int n = 0; places_candidate(n, directory); n++)
+        if (!places_prepare(directory, reason))
+            return true;
+    return false;
+}
+
+static void record_children(bool named) {
+    char directory[PLACES_SIZE];
+    bool found = named ? usable_directory(directory) : own_directory(directory);
+    if (found && process_keep_spares(directory, false, history) == 0)
+        pthread_atfork(NULL, NULL, in_child);
 }
 
 static bool is_on(const char *name) {
@@ -58,25 +71,8 @@ static bool is_on(const char *name) {
 /* A file stays of each that was ended by a signal; who has started it may do that all day. */
 static void bound(void) {
     char directory[PLACES_SIZE];
-    const char *path = process_path(), *slash = strrchr(path, '/');
-    if (getpid() % BOUND_EACH == 0 && slash && (size_t)(slash - path) < sizeof directory) {
-        memcpy(directory, path, (size_t)(slash - path));
-        directory[slash - path] = 0;
+    if (getpid() % BOUND_EACH == 0 && own_directory(directory))
         bound_directory(directory);
-    }
-}
-
-/* The signals whose disposition is not the default now, as the kernel says: proc_pid_status(5).
- * One look for all, since most programs begin with nearly none. */
-static uint64_t not_default(void) {
-    static char text[4096];
-    uint64_t set = 0;
-    proc_read("/proc/self/status", text, sizeof text);
-    const char *ignored = strstr(text, "\nSigIgn:"), *caught = strstr(text, "\nSigCgt:");
-    if (!ignored || !caught)
-        return UINT64_MAX;
-    set |= strtoull(ignored + 8, NULL, 16);
-    return set | strtoull(caught + 8, NULL, 16);
 }
 
 static bool can_be_recorded(int signum) {
@@ -84,36 +80,71 @@ static bool can_be_recorded(int signum) {
     return signum != SIGKILL && signum != SIGSTOP && !of_the_c_library && signum <= SIGRTMAX;
 }
 
-/* from_start: no other thread may change one between that look and ours. */
 static void record_all(bool from_start) {
-    const struct sigaction by_default = {.sa_handler = SIG_DFL};
-    struct sigaction found;
-    uint64_t others = from_start ? not_default() : UINT64_MAX;
     sigbus_take(); /* before the first is recorded */
-    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
-        if (!can_be_recorded(signum))
-            continue;
-        if (!(others & signal_bit(signum)))
-            passive_record(signum, false, &by_default, &found);
-        else if (install_record(signum, false) == 0)
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        if (can_be_recorded(signum) && install_record(signum, false) == 0)
             install_note_start(signum, from_start);
-    }
 }
 
-int begin(void) {
+#ifdef __linux__
+/* glibc's <sys/single_threaded.h>, since 2.32; weak, since other libraries have none. */
+extern char __libc_single_threaded __attribute__((weak));
+static bool is_alone(void) { return &__libc_single_threaded && __libc_single_threaded; }
+#else
+static bool is_alone(void) { return false; }
+#endif
+
+/* Nearly all signals have the default action now, so each is taken as if it had, and what it had
+ * is seen by that. What comes meanwhile is pending until all have their own. */
+static uint64_t record_each(void) {
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    uint64_t ignored = 0;
+    sigset_t all, before;
+    signals_but_faults(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+        struct sigaction found;
+        if (!can_be_recorded(signum))
+            continue;
+        if (signum == SIGCHLD || signum == SIGBUS) { /* which children become zombies; sigbus.h */
+            install_record(signum, false);
+            passive_sigaction(signum, NULL, &found);
+        } else if (passive_record(signum, false, &by_default, &found) != 0) {
+            continue;
+        } else if (found.sa_handler != SIG_DFL) {
+            passive_sigaction(signum, &found, NULL);
+        }
+        if (found.sa_handler == SIG_IGN)
+            ignored |= signal_bit(signum);
+        if (found.sa_handler != SIG_DFL)
+            install_note_start(signum, true);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ignored;
+}
+
+static void record_from_start(bool alone) {
+    sigbus_take();
+    if (alone)
+        process_inherited(record_each());
+    else
+        record_all(true);
+}
+
+int begin(char *const argv[]) {
     static bool once;
     if (once)
         return 0;
     once = true;
     int saved_errno = errno;
     const char *keep = getenv("SIGREC_KEEP"), *wanted = getenv("SIGREC_HISTORY");
-    char notes[1024], file[PLACES_SIZE] = "";
+    char notes[1024];
     struct publish_options options = {NULL, keep && atol(keep) == (long)getpid(), history, NULL};
     if (wanted && publish_capacity(wanted))
         options.capacity = history = publish_capacity(wanted);
     const char *named = getenv("SIGREC_RECORDING");
-    if (named && strlen(named) < sizeof file)
-        options.file = strcpy(file, named);
+    options.file = named; /* the text stays, also where the variable goes */
     bool children = is_on("SIGREC_CHILDREN");
     if (children) {
         environment_forget_one(environ, "SIGREC_RECORDING"); /* it is ours */
@@ -122,17 +153,18 @@ int begin(void) {
         environment_forget(environ);
     }
     int error = process_start();
+    bool alone = argv && is_alone();
     if (!error) {
         handler_start();
-        process_is_short_lived();
+        process_is_short_lived(alone ? argv : NULL);
         error = publish(&options, notes, sizeof notes);
         if (!error && !options.file)
             bound();
     }
     if (!error && interpose_install()) {
         if (children)
-            record_children();
-        record_all(true);
+            record_children(options.file != NULL);
+        record_from_start(alone);
         atomic_store(&all_recorded, true);
     }
     errno = saved_errno;

@@ -16,8 +16,9 @@
 
 #define BEGIN_HISTORY 1024 /* events, where SIGREC_HISTORY says nothing */
 
-/* Interpreter context, before main(), once; a second call does nothing. 0 or an errno. */
-int begin(void);
+/* Interpreter context, before main(), once; a second call does nothing. argv: the program's, as
+ * it just began; NULL: not known. 0 or an errno. */
+int begin(char *const argv[]);
 
 #define BEGIN_DIRECTORIES 3
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "bound.h"
 
+#include "memory.h"
 #include "places.h"
 #include "text.h"
 
@@ -30,8 +31,8 @@ static struct gone {
     struct timespec written;
     char name[64];
     bool removed;
-} gone[MOST];
-static char buffer[16384] __attribute__((aligned(8))); /* no malloc: opendir(3) */
+} gone[MOST] SELDOM;
+static char buffer[16384] SELDOM __attribute__((aligned(8))); /* no malloc: opendir(3) */
 
 /* "4242.sigrec", "4242+2.sigrec", with "@4026532345" where that is our namespace. */
 static bool is_gone(const char *name) {

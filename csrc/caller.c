@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "caller.h"
 
+#include "memory.h"
 #include "site.h"
 
 #include <stdatomic.h>
@@ -14,7 +15,7 @@
 static struct object {
     _Atomic uintptr_t from, to;
     _Atomic uint32_t site;
-} objects[OBJECTS];
+} objects[OBJECTS] SELDOM;
 static _Atomic uint32_t claimed;
 
 static _Atomic(caller_python) python;

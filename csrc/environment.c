@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "environment.h"
 
+#include "memory.h"
 #include "text.h"
 
 #include <string.h>
@@ -95,7 +96,8 @@ char **environment_without(char *const environment[], void *room) {
 
 /* --- for the next program of this process --------------------------------------------- */
 
-static char noted_library[4096], noted_keep[48]; /* "SIGREC_KEEP=4242" */
+static char noted_library[4096] SELDOM;
+static char noted_keep[48]; /* "SIGREC_KEEP=4242" */
 
 void environment_note(char *const environment[]) {
     size_t size;

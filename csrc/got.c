@@ -36,7 +36,7 @@ static const struct interposition *find(const char *name) {
     if (strcmp(name, lookup->name) == 0)
         return lookup;
     for (const struct interposition *r = interpositions; r->name; r++)
-        if (strcmp(name, r->name) == 0)
+        if (*name == *r->name && strcmp(name, r->name) == 0)
             return r;
     return NULL;
 }

@@ -46,12 +46,12 @@ static void take_place(int signum, const struct sigaction *now) {
     int place = 0;
     bool ends = ends_there(now);
     if (!ends) { /* its place, if we stood on it before; else the next */
-        while (place < entry->places && entry->found[place].sa_handler != now->sa_handler)
+        while (place < entry->places && registry_found[signum][place].sa_handler != now->sa_handler)
             place++;
         if (place == REGISTRY_PLACES)
             place--;
     }
-    entry->found[place] = *now;
+    registry_found[signum][place] = *now;
     entry->place = place;
     if (place == 0) {
         atomic_store(&entry->spent, false);
@@ -134,9 +134,9 @@ bool install_restore(int signum, bool force) {
     if (!force && !has_ours(signum, &now))
         return false;
     struct registered *entry = &registry[signum];
-    if (passive_sigaction(signum, &entry->found[entry->place], NULL) != 0)
+    if (passive_sigaction(signum, &registry_found[signum][entry->place], NULL) != 0)
         return false;
-    note(signum, &entry->found[entry->place]);
+    note(signum, &registry_found[signum][entry->place]);
     entry->places = entry->place; /* nobody stands above it */
     return true;
 }

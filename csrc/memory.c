@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -24,21 +25,43 @@ static struct region {
     size_t size; /* written while it is claimed, and not in use yet */
 } regions[MOST];
 
-static char claimed;                /* the start of one that is not whole yet */
-static _Thread_local sigset_t mask; /* of the thread that forks */
+static char claimed; /* the start of one that is not whole yet */
 
-static bool may_block(void) { return filter_allows(FILTERED_SIGPROCMASK); }
+/* The masks of threads that are forking. (Thread-local storage would be the dynamic linker's, and
+ * is allocated when it is touched first.) */
+#define FORKING 64
+enum { FREE, CLAIMED, WHOLE };
+static struct forking {
+    _Atomic int state;
+    pthread_t thread;
+    sigset_t mask;
+} forking[FORKING];
 
 static void before_fork(void) {
     sigset_t all;
     sigfillset(&all);
-    if (may_block())
-        pthread_sigmask(SIG_BLOCK, &all, &mask);
+    for (int i = 0; i < FORKING && filter_allows(FILTERED_SIGPROCMASK); i++) {
+        struct forking *own = &forking[i];
+        int state = FREE;
+        if (!atomic_compare_exchange_strong(&own->state, &state, CLAIMED))
+            continue;
+        own->thread = pthread_self();
+        pthread_sigmask(SIG_BLOCK, &all, &own->mask);
+        atomic_store(&own->state, WHOLE);
+        return;
+    }
 }
 
 static void let_in(void) {
-    if (may_block())
+    for (int i = 0; i < FORKING; i++) {
+        struct forking *own = &forking[i];
+        if (atomic_load(&own->state) != WHOLE || !pthread_equal(own->thread, pthread_self()))
+            continue;
+        sigset_t mask = own->mask;
+        atomic_store(&own->state, FREE);
         pthread_sigmask(SIG_SETMASK, &mask, NULL);
+        return;
+    }
 }
 
 static void in_child(void) {
@@ -48,6 +71,8 @@ static void in_child(void) {
             memset(start, 0, regions[i].size);
     }
     let_in();
+    for (int i = 0; i < FORKING; i++) /* of threads that are not here */
+        atomic_store(&forking[i].state, FREE);
 }
 
 /* Hooks of a child run in the order that they were set in: that of process.c finds it wiped. */

@@ -4,11 +4,13 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "proc.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,15 +45,23 @@ static void read_line(const char *path, char *buffer, size_t size) {
     read_text(path, buffer, size)[strcspn(buffer, "\n")] = 0;
 }
 
-static uint64_t inode_of(const char *path) {
-    struct stat st;
-    return filter_allows(FILTERED_STAT) && stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
-}
-
 /* The number after "\nkey" in a text of lines; fallback: there is none. */
 static uint64_t number_after(const char *text, const char *key, int base, uint64_t fallback) {
     const char *at = strstr(text, key);
     return at ? strtoull(at + strlen(key), NULL, base) : fallback;
+}
+
+/* Whether the word is in a list, separated by commas. */
+static bool has_word(const char *list, const char *end, const char *word) {
+    size_t size = strlen(word);
+    for (const char *at = list; at < end; at++) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        comma = comma ? comma : end;
+        if ((size_t)(comma - at) == size && memcmp(at, word, size) == 0)
+            return true;
+        at = comma;
+    }
+    return false;
 }
 
 /* proc_pid_cgroup(5): "0::PATH" of version 2, or "N:...,memory,...:PATH" of
@@ -66,11 +76,12 @@ static bool find_cgroup(const char *text, char *path, size_t size) {
         const char *where =
             names ? memchr(names + 1, ':', length - (size_t)(names + 1 - line)) : NULL;
         if (where) {
-            char list[256];
-            snprintf(list, sizeof list, ",%.*s,", (int)(where - names - 1), names + 1);
-            version_1 = strstr(list, ",memory,") != NULL;
-            if (version_1 || where == names + 1)
-                snprintf(path, size, "%.*s", (int)(line + length - where - 1), where + 1);
+            version_1 = has_word(names + 1, where, "memory");
+            size_t n = (size_t)(line + length - where - 1);
+            if ((version_1 || where == names + 1) && n < size) {
+                memcpy(path, where + 1, n);
+                path[n] = 0;
+            }
         }
         line = end ? end + 1 : line + length;
     }
@@ -82,26 +93,47 @@ static bool find_cgroup(const char *text, char *path, size_t size) {
  * cgroup-v1/memory.rst (memory.oom_control). */
 static int64_t oom_kills(const char *cgroup, bool version_1) {
     char path[1024], text[1024];
-    static const char *const places[2][2] = {
-        {"/sys/fs/cgroup%s/memory.events.local", "/sys/fs/cgroup/unified%s/memory.events.local"},
-        {"/sys/fs/cgroup/memory%s/memory.oom_control", NULL}};
+    static const char *const places[2][2] = {{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"},
+                                             {"/sys/fs/cgroup/memory", NULL}};
+    const char *file = version_1 ? "/memory.oom_control" : "/memory.events.local";
     for (int i = 0; i < 2 && places[version_1][i]; i++) {
-        int n = snprintf(path, sizeof path, places[version_1][i], cgroup);
-        if (n > 0 && (size_t)n < sizeof path && *read_text(path, text, sizeof text))
+        text_put(text_put(text_put(path, places[version_1][i]), cgroup), file);
+        if (*read_text(path, text, sizeof text))
             return (int64_t)number_after(text, "oom_kill ", 10, (uint64_t)-1);
     }
     return -1;
 }
 
-static void describe_identity(struct owner_identity *identity, const char *status) {
+static uint32_t copy_argv(char to[OWNER_ARGV_SIZE], char *const argv[]) {
+    size_t n = 0;
+    for (; *argv && n < OWNER_ARGV_SIZE; argv++) {
+        size_t size = strlen(*argv) + 1;
+        size = size < OWNER_ARGV_SIZE - n ? size : OWNER_ARGV_SIZE - n;
+        memcpy(to + n, *argv, size);
+        n += size;
+    }
+    return (uint32_t)n;
+}
+
+static void describe_signals(struct owner_identity *identity, bool just_begun) {
+    char text[4096];
+    sigset_t blocked;
+    if (just_begun && pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0) {
+        memcpy(&identity->blocked, &blocked, sizeof identity->blocked);
+        return;
+    }
+    read_text("/proc/self/status", text, sizeof text);
+    identity->blocked = number_after(text, "\nSigBlk:", 16, 0);
+    identity->ignored = number_after(text, "\nSigIgn:", 16, 0);
+}
+
+static void describe_identity(struct owner_identity *identity) {
     char text[2048];
     identity->pgid = getpgid(0);
     identity->sid = getsid(0);
     identity->ppid = getppid();
-    identity->time_namespace = inode_of("/proc/self/ns/time");
-    identity->mount_namespace = inode_of("/proc/self/ns/mnt");
-    identity->blocked = number_after(status, "\nSigBlk:", 16, 0);
-    identity->ignored = number_after(status, "\nSigIgn:", 16, 0);
+    identity->time_namespace = proc_namespace("time");
+    identity->mount_namespace = proc_namespace("mnt");
     gethostname(identity->host_name, sizeof identity->host_name - 1);
     read_line("/etc/machine-id", identity->machine_id, sizeof identity->machine_id);
     if (!filter_allows(FILTERED_OPEN)) /* a sandbox without files */
@@ -114,11 +146,11 @@ static void describe_identity(struct owner_identity *identity, const char *statu
 }
 #endif
 
-void owner_describe(struct owner *owner) {
-    memset(owner, 0, sizeof *owner);
+void owner_describe(struct owner *owner, char *const argv[]) {
+    memset(owner, 0, offsetof(struct owner, argv));
     owner->identity.oom_kills = -1;
 #ifdef __linux__
-    char text[4096];
+    char text[1024];
     read_text("/proc/self/stat", text, sizeof text);
     /* proc_pid_stat(5): the name (field 2) may hold anything, so count fields
      * from its last parenthesis; starttime is field 22. */
@@ -128,17 +160,21 @@ void owner_describe(struct owner *owner) {
     if (at)
         owner->start_ticks = strtoull(at + 1, NULL, 10);
     read_line("/proc/sys/kernel/random/boot_id", owner->boot_id, sizeof owner->boot_id);
-    owner->pid_namespace = inode_of("/proc/self/ns/pid");
-    size_t n = read_file("/proc/self/cmdline", owner->argv, sizeof owner->argv);
-    if (n == sizeof owner->argv)
-        owner->argv[n - 1] = 0;
-    owner->argv_size = (uint32_t)n;
+    owner->pid_namespace = proc_namespace("pid");
+    owner->argv_size =
+        argv ? copy_argv(owner->argv, argv)
+             : (uint32_t)read_file("/proc/self/cmdline", owner->argv, sizeof owner->argv);
+    if (owner->argv_size == sizeof owner->argv)
+        owner->argv[sizeof owner->argv - 1] = 0;
     /* Not waiting for the machine's first randomness (getrandom(2)): then the
      * moment and the process tell recordings apart, within one boot. */
     if (getrandom(owner->id, sizeof owner->id, GRND_NONBLOCK) != sizeof owner->id) {
         const uint64_t moment[2] = {monotonic_ns(), owner->pid_namespace ^ (uint64_t)getpid()};
         memcpy(owner->id, moment, sizeof owner->id);
     }
-    describe_identity(&owner->identity, read_text("/proc/self/status", text, sizeof text));
+    describe_signals(&owner->identity, argv != NULL);
+    describe_identity(&owner->identity);
+#else
+    (void)argv;
 #endif
 }

@@ -36,12 +36,14 @@ struct owner {
     uint64_t start_ticks, pid_namespace;
     uint8_t id[16];
     char boot_id[40];
-    char argv[OWNER_ARGV_SIZE];
     uint32_t argv_size;
     struct owner_identity identity;
+    char argv[OWNER_ARGV_SIZE]; /* at the end: of a short one the other pages stay untouched */
 };
 
-/* Interpreter context. Reads /proc and /sys; what cannot be read stays zero. */
-void owner_describe(struct owner *owner);
+/* Interpreter context. Reads /proc and /sys; what cannot be read stays zero. argv: of a program
+ * that has just begun, in this thread: what it has ignored is then for the caller to see. NULL
+ * else: /proc knows. */
+void owner_describe(struct owner *owner, char *const argv[]);
 
 #endif

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "places.h"
 
+#include "proc.h"
 #include "text.h"
 
 #include <errno.h>
@@ -15,11 +16,16 @@
 
 /* As an absolute path. False: it is empty, or too long. */
 static bool put(char to[PLACES_SIZE], const char *base, const char *rest) {
-    char here[PLACES_SIZE] = "";
-    if (!base || !*base || (*base != '/' && !getcwd(here, sizeof here)))
+    if (!base || !*base)
         return false;
-    int n = snprintf(to, PLACES_SIZE, "%s%s%s%s", here, *here ? "/" : "", base, rest);
-    return n > 0 && n < PLACES_SIZE;
+    bool relative = *base != '/';
+    if (relative && !getcwd(to, PLACES_SIZE - 1))
+        return false;
+    size_t here = relative ? strlen(to) : 0;
+    if (here + strlen(base) + strlen(rest) + 2 > PLACES_SIZE)
+        return false;
+    text_put(text_put(relative ? text_put(to + here, "/") : to, base), rest);
+    return true;
 }
 
 bool places_candidate(int n, char directory[PLACES_SIZE]) {
@@ -28,7 +34,7 @@ bool places_candidate(int n, char directory[PLACES_SIZE]) {
     if (set && !*set)
         return false;
     char own[32];
-    snprintf(own, sizeof own, "/sigrec-%lu", (unsigned long)geteuid());
+    text_put_number(text_put(own, "/sigrec-"), geteuid());
     /* In memory first: on a disk, page write-back stalls the writer. */
     for (int i = 0; i < 4; i++) {
         bool there = i == 0   ? put(directory, set, "")
@@ -43,7 +49,10 @@ bool places_candidate(int n, char directory[PLACES_SIZE]) {
 
 const char *places_prepare(const char *directory, char reason[PLACES_REASON]) {
     struct stat st;
-    if ((mkdir(directory, 0700) != 0 && errno != EEXIST) || lstat(directory, &st) != 0)
+    bool found = lstat(directory, &st) == 0;
+    if (!found && mkdir(directory, 0700) != 0 && errno != EEXIST)
+        snprintf(reason, PLACES_REASON, "%s", strerror(errno));
+    else if (!found && lstat(directory, &st) != 0)
         snprintf(reason, PLACES_REASON, "%s", strerror(errno));
     else if (S_ISLNK(st.st_mode))
         snprintf(reason, PLACES_REASON, "is a symbolic link");
@@ -67,13 +76,10 @@ char *places_put_process(char *at, int32_t pid, uint64_t namespace) {
     return at;
 }
 
-uint64_t places_namespace(void) {
-    struct stat st;
-    return stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t)st.st_ino : 0;
-}
+uint64_t places_namespace(void) { return proc_namespace("pid"); }
 
-void places_name(char name[64], uint64_t n) {
-    char *at = places_put_process(name, (int32_t)getpid(), places_namespace());
+void places_name(char name[64], uint64_t namespace, uint64_t n) {
+    char *at = places_put_process(name, (int32_t)getpid(), namespace);
     if (n > 1)
         at = text_put_number(text_put(at, "+"), n);
     text_put(at, ".sigrec");

@@ -30,6 +30,6 @@ char *places_put_process(char *at, int32_t pid, uint64_t namespace);
 uint64_t places_namespace(void);
 
 /* Interpreter context. The nth name, from 1, of this process's recording. */
-void places_name(char name[64], uint64_t n);
+void places_name(char name[64], uint64_t namespace, uint64_t n);
 
 #endif

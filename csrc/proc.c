@@ -38,6 +38,18 @@ size_t proc_read(const char *path, char *text, size_t size) {
     return n > 0 ? (size_t)n : 0;
 }
 
+/* "pid:[4026531836]": namespaces(7) */
+uint64_t proc_namespace(const char *name) {
+    char path[64], text[64];
+    text_put(text_put(path, "/proc/self/ns/"), name);
+    if (!filter_allows(FILTERED_OPEN) || !filter_allows(FILTERED_STAT))
+        return 0;
+    ssize_t n = readlink(path, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = 0;
+    const char *number = strchr(text, '[');
+    return number ? text_number(number + 1) : 0;
+}
+
 uint64_t proc_start_ticks(int32_t pid, char *text, size_t size) {
     char path[32], *at = text_put(path, "/proc/");
     at = pid ? text_put_number(at, (uint64_t)pid) : text_put(at, "self");

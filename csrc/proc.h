@@ -14,6 +14,11 @@
  * could close. Changes errno. */
 size_t proc_read(const char *path, char *text, size_t size);
 
+/* Signal context; readlink(2), where the program has not forbidden itself to read links and files.
+ * The inode of this process's namespace of that name, "pid" say; 0: not known. (stat(2) would
+ * follow the link, for twice the time.) */
+uint64_t proc_namespace(const char *name);
+
 /* Signal context; calls proc_read. When a process began, in clock ticks since the boot, which
  * no later one with its pid has: proc_pid_stat(5), field 22. pid 0: this process. text: room, of
  * 400 bytes at least. 0: not known. */

@@ -7,6 +7,7 @@
 #include "memory.h"
 #include "signals.h"
 #include "spare.h"
+#include "text.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,6 +25,7 @@
 struct process *process_self;
 
 static struct recording nursery;
+static struct recording adopted; /* where process_self says so; a child may take it again */
 
 /* Of this process, where its state says so; else an ancestor's. */
 static struct recording spare;
@@ -37,12 +39,13 @@ static struct {
     dev_t device;
     ino_t inode;
     bool keep;
-} file;
+} file SELDOM;
 
-/* Of the process that made that. */
-static struct owner owner;
+/* Of this process, where it has described itself; else of an ancestor. */
+static struct owner owner SELDOM;
 
-static int32_t short_lived; /* the pid of who called process_is_short_lived(), or 0 */
+static int32_t short_lived;     /* the pid of who called process_is_short_lived(), or 0 */
+static char *const *just_begun; /* its command line, until it is described */
 
 static _Atomic(void (*)(void)) guard;
 
@@ -82,8 +85,7 @@ int process_start(void) {
         struct process *self = memory_wiped(sizeof *self);
         if (!self)
             return errno;
-        struct owner nobody = {0};
-        int error = recording_private(&nursery, NURSERY_CAPACITY, &nobody);
+        int error = recording_private(&nursery, NURSERY_CAPACITY, NULL);
         if (error)
             return error;
         process_self = self;
@@ -144,13 +146,6 @@ const struct recording *process_adopted(void) {
                         : NULL;
 }
 
-/* Not by malloc(3): a program that looks for leaks of its own would find this one. */
-static struct recording *new_recording(void) {
-    void *page = mmap(NULL, sizeof(struct recording), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return page == MAP_FAILED ? NULL : page;
-}
-
 static void adopt(struct recording *recording) {
     /* Release: whoever sees the recording sees it complete. proof: recording-adopt */
     atomic_store_explicit(&process_self->recording, recording, memory_order_release);
@@ -158,62 +153,67 @@ static void adopt(struct recording *recording) {
     disposition_inherit(&recording->dispositions, process_self->changes);
 }
 
+const struct owner *process_owner(void) {
+    if (!process_self->described)
+        owner_describe(&owner, just_begun);
+    process_self->described = true;
+    just_begun = NULL;
+    return &owner;
+}
+
+void process_inherited(uint64_t ignored) {
+    struct owner_identity *identity = process_recording()->identity;
+    owner.identity.ignored = ignored;
+    about_to_write();
+    identity->ignored = ignored;
+}
+
 int process_publish(const char *directory, const char *name, bool any_directory, bool keep,
                     uint64_t capacity) {
     if (process_adopted())
         return 0;
-    owner_describe(&owner);
-    struct recording *recording = new_recording();
-    if (!recording)
-        return errno;
-    int n = snprintf(file.path, sizeof file.path, "%s/%s", directory, name);
-    int error =
-        n < 0 || (size_t)n >= sizeof file.path
-            ? ENAMETOOLONG
-            : recording_publish(recording, directory, name, any_directory, capacity, &owner);
+    process_owner();
+    if (strlen(directory) + 1 + strlen(name) >= sizeof file.path)
+        return ENAMETOOLONG;
+    int error = recording_publish(&adopted, directory, name, any_directory, short_lived != 0,
+                                  capacity, &owner);
+    if (error)
+        return error;
+    text_put(text_put(text_put(file.path, directory), "/"), name);
     struct stat st;
-    if (!error && stat(file.path, &st) != 0) {
+    if (stat(file.path, &st) != 0) {
         error = errno;
-        recording_unmap(recording);
-    }
-    if (error) {
-        munmap(recording, sizeof *recording);
+        recording_unmap(&adopted);
         file.path[0] = 0;
         return error;
     }
     file.device = st.st_dev;
     file.inode = st.st_ino;
     file.keep = keep;
-    adopt(recording);
+    adopt(&adopted);
     return 0;
 }
 
 int process_go_private(uint64_t capacity) {
     if (process_adopted())
         return 0;
-    owner_describe(&owner);
-    struct recording *recording = new_recording();
-    if (!recording)
-        return errno;
-    int error = recording_private(recording, capacity, &owner);
-    if (error) {
-        munmap(recording, sizeof *recording);
+    process_owner();
+    int error = recording_private(&adopted, capacity, &owner);
+    if (error)
         return error;
-    }
     file.path[0] = 0;
-    adopt(recording);
+    adopt(&adopted);
     return 0;
 }
 
 int process_keep_spares(const char *directory, bool keep, uint64_t capacity) {
     spares_outlive = keep;
-    if (!process_adopted())
-        owner_describe(&owner);
+    process_owner();
     return spare_keep(directory, capacity, &owner);
 }
 
 static void describe_spare(void) {
-    owner_describe(&owner);
+    process_owner();
     recording_set_owner(&spare, &owner);
 }
 
@@ -422,6 +422,9 @@ void process_exit_at_once(int status) {
 
 void process_keep(void) { file.keep = true; }
 
-void process_is_short_lived(void) { short_lived = process_pid(); }
+void process_is_short_lived(char *const argv[]) {
+    short_lived = process_pid();
+    just_begun = argv;
+}
 
 bool process_is_first(void) { return short_lived && short_lived == getpid(); }

@@ -19,6 +19,7 @@ struct process {
     _Atomic(const struct recording *) recording; /* NULL: nothing adopted yet */
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
     _Atomic uint32_t spare;                      /* process.c: enum spare_state */
+    bool described;                              /* process_owner() */
     uint64_t nursery_next[RECORDING_RINGS];      /* first nursery tickets that were not folded */
     _Atomic uint64_t ordinal[SIGREC_NSIG];       /* signals taken by this process */
     _Atomic uint64_t changes[SIGREC_NSIG];       /* of dispositions: disposition.h */
@@ -63,6 +64,10 @@ const struct recording *process_recording_of_signal(void);
 /* Interpreter context. NULL: nothing adopted. */
 const struct recording *process_adopted(void);
 
+/* Interpreter context. What this process was when it was asked first, and is all along but for
+ * little. */
+const struct owner *process_owner(void);
+
 /* Interpreter context. Makes a recording, published as directory/name or
  * private, and counts there from now on; nothing, if there is one already.
  * keep: the file outlives a clean exit. 0 or an errno. */
@@ -86,8 +91,12 @@ void process_say_goodbye(void);
 void process_keep(void);
 
 /* Interpreter context, once. The program and its children may be many and of short life: of one
- * that calls _exit(0) no file is left either. */
-void process_is_short_lived(void);
+ * that calls _exit(0) no file is left either. argv: it has just begun; NULL: it may have run for
+ * a while. */
+void process_is_short_lived(char *const argv[]);
+
+/* Interpreter context, of such a one. The signals that it inherited ignored. */
+void process_inherited(uint64_t ignored);
 
 /* Any context. Whether it is the process that called that, and no child of it. */
 bool process_is_first(void);

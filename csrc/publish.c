@@ -4,6 +4,7 @@
 
 #include "places.h"
 #include "process.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,26 +94,27 @@ static bool is_former(const char *path) {
 
 static bool is_taken(const char *directory, uint64_t n, char *name, char path[PATH_SIZE]) {
     struct stat st;
-    places_name(name, n);
-    snprintf(path, PATH_SIZE, "%s/%s", directory, name);
+    places_name(name, process_owner()->pid_namespace, n);
+    char *end = text_put(text_put(path, directory), "/");
+    text_put(end, name);
     return lstat(path, &st) == 0;
 }
 
 /* Under the first name that is free: what is there tells of an earlier process. */
 static int publish_in(const char *directory, const struct publish_options *options) {
-    char name[NAME_SIZE], path[PATH_SIZE], former[PATH_SIZE] = "";
+    char name[NAME_SIZE], path[PATH_SIZE];
     int error = EEXIST;
-    uint64_t n = 0;
+    uint64_t n = 0, former = 0;
     while (error == EEXIST && ++n < NAMES) {
         if (!is_taken(directory, n, name, path))
             error = process_publish(directory, name, false, options->keep, options->capacity);
         else if (is_former(path))
-            strcpy(former, path);
+            former = n;
     }
-    if (!*former && is_taken(directory, n + 1, name, path) && is_former(path))
-        strcpy(former, path); /* it found its own former under the name that is ours now */
-    if (!error && *former)
-        unlink(former); /* not before: in between we may be killed */
+    if (!former && is_taken(directory, n + 1, name, path) && is_former(path))
+        former = n + 1; /* it found its own former under the name that is ours now */
+    if (!error && former && is_taken(directory, former, name, path))
+        unlink(path); /* not before: in between we may be killed */
     return error;
 }
 

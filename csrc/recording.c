@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "filter.h"
 #include "memory.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,12 +34,14 @@ static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE 
 
 static struct layout layout_for(uint64_t capacity) {
     struct layout at;
-    at.argv = PAGE;
-    at.ledger = at.argv + OWNER_ARGV_SIZE;
+    /* What is always written comes first: a page more that is touched is what a short program
+     * pays for. */
+    at.identity = PAGE;
+    at.argv = at.identity + sizeof(struct owner_identity);
+    at.ledger = round_up(at.argv + OWNER_ARGV_SIZE);
     at.senders = at.ledger + round_up(SIGREC_NSIG * sizeof(struct ledger_entry));
     at.recent = at.senders + round_up(SENDER_ENTRIES * sizeof(struct sender_entry));
-    at.identity = at.recent + round_up(RECENT_BLOCKS * RECENT_SLOTS * sizeof(struct slot));
-    at.sent = at.identity + round_up(sizeof(struct owner_identity));
+    at.sent = at.recent + round_up(RECENT_BLOCKS * RECENT_SLOTS * sizeof(struct slot));
     at.endings = at.sent + round_up(RECORDING_SENT * sizeof(struct slot));
     at.children = at.endings + round_up(RECORDING_ENDINGS * sizeof(struct slot));
     at.dispositions = at.children + round_up(RECORDING_CHILDREN * sizeof(struct slot));
@@ -59,7 +62,7 @@ static void write_owner(struct recording_header *header, const struct layout *at
     memcpy((char *)header + at->identity, &owner->identity, sizeof owner->identity);
 }
 
-/* All but the pid: 0. */
+/* All but the pid: 0. owner NULL: it is nobody's. */
 static void write_header(struct recording_header *header, uint64_t capacity,
                          const struct owner *owner) {
     struct layout at = layout_for(capacity);
@@ -73,7 +76,7 @@ static void write_header(struct recording_header *header, uint64_t capacity,
     header->sections_count = RECORDING_SECTIONS;
     header->sections_entry = sizeof(struct recording_section);
     const struct recording_section sections[RECORDING_SECTIONS] = {
-        {SECTION_ARGV, 0, at.argv, 1, 0, owner->argv_size},
+        {SECTION_ARGV, 0, at.argv, 1, 0, owner ? owner->argv_size : 0},
         {SECTION_LEDGER, SECTION_ESSENTIAL, at.ledger, sizeof(struct ledger_entry), 0, SIGREC_NSIG},
         {SECTION_SENDERS, 0, at.senders, sizeof(struct sender_entry), 0, SENDER_ENTRIES},
         {SECTION_HISTORY, SECTION_ESSENTIAL, at.ring, sizeof(struct slot), 0, capacity},
@@ -87,13 +90,15 @@ static void write_header(struct recording_header *header, uint64_t capacity,
         {SECTION_SITES, 0, at.sites, sizeof(struct site), 0, SITE_ENTRIES},
     };
     memcpy(header->sections, sections, sizeof sections);
-    memcpy(header->id, owner->id, sizeof header->id);
 #ifdef SIGRTMIN
     header->sigrtmin = SIGRTMIN;
     header->sigrtmax = SIGRTMAX;
 #endif
-    memcpy(header->boot_id, owner->boot_id, sizeof header->boot_id);
     header->started_ns = clock_ns(CLOCK_REALTIME);
+    if (!owner)
+        return;
+    memcpy(header->id, owner->id, sizeof header->id);
+    memcpy(header->boot_id, owner->boot_id, sizeof header->boot_id);
     write_owner(header, &at, owner);
 }
 
@@ -123,24 +128,33 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
     recording->spare = NULL;
 }
 
+static void begin(struct recording *recording, void *base, uint64_t capacity, bool published,
+                  const struct owner *owner) {
+    write_header(base, capacity, owner);
+    attach(recording, base, capacity, published);
+    atomic_store_explicit(&recording->header->pid, getpid(), memory_order_relaxed);
+    recording_anchor(recording);
+}
+
 int recording_private(struct recording *recording, uint64_t capacity, const struct owner *owner) {
     void *base = memory_wiped(layout_for(capacity).size);
     if (!base)
         return errno;
-    write_header(base, capacity, owner);
-    attach(recording, base, capacity, false);
-    atomic_store_explicit(&recording->header->pid, getpid(), memory_order_relaxed);
-    recording_anchor(recording);
+    begin(recording, base, capacity, false, owner);
     return 0;
+}
+
+/* Past RLIMIT_FSIZE a write raises SIGXFSZ, which kills, and so does ftruncate(2): setrlimit(2). */
+static bool is_too_large(uint64_t size) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+           size > limit.rlim_cur;
 }
 
 /* Writes every page, so that a full disk is an error here and not a SIGBUS in
  * a signal handler. */
 static int fill(int fd, uint64_t size) {
-    /* Past RLIMIT_FSIZE a write raises SIGXFSZ, which kills: setrlimit(2). */
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        size > limit.rlim_cur)
+    if (is_too_large(size))
         return EFBIG;
 #ifdef __linux__
     /* In memory a page that is there will not go away, and need not be written for that. */
@@ -152,7 +166,7 @@ static int fill(int fd, uint64_t size) {
         return 0;
     }
 #endif
-    static char zeros[16 * PAGE]; /* not const: it would be as large in the file */
+    static char zeros[16 * PAGE] SELDOM; /* not const: it would be as large in the file */
     for (uint64_t done = 0; done < size;) {
         size_t n = size - done < sizeof zeros ? (size_t)(size - done) : sizeof zeros;
         ssize_t wrote = pwrite(fd, zeros, n, (off_t)done);
@@ -163,6 +177,18 @@ static int fill(int fd, uint64_t size) {
         done += (uint64_t)wrote;
     }
     return 0;
+}
+
+/* In memory, where there is room enough, pages are made as they are written: of what lives
+ * shortly most never are. */
+static int reserve(int fd, uint64_t size) {
+#ifdef __linux__
+    struct statfs fs;
+    if (!is_too_large(size) && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
+        (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / ROOM >= size)
+        return ftruncate(fd, (off_t)size) != 0 ? errno : 0;
+#endif
+    return fill(fd, size);
 }
 
 static int open_directory(const char *path, bool any, int *fd) {
@@ -198,7 +224,12 @@ static int open_unnamed(int directory, const char *temporary, bool *named, int *
  * temporary name, if it has that, is still there. */
 static int give_name(int directory, int fd, const char *temporary, bool named, const char *name) {
     char self[64];
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd); /* open(2), O_TMPFILE */
+    text_put_number(text_put(self, "/proc/self/fd/"), (uint64_t)fd); /* open(2), O_TMPFILE */
+#ifdef AT_EMPTY_PATH
+    /* For root, or since Linux 6.10: it need not look in /proc. */
+    if (!named && linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0)
+        return 0;
+#endif
     if ((named ? linkat(directory, temporary, directory, name, 0)
                : linkat(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW)) == 0)
         return 0;
@@ -211,12 +242,11 @@ static int give_name(int directory, int fd, const char *temporary, bool named, c
     return renameat(directory, temporary, directory, name) != 0 ? errno : 0;
 }
 
-/* Its pages are touched, and so there, when they are needed. */
+/* Nothing is written there yet: a short program would pay for the pages. */
 static void have_private(struct recording *recording, const struct owner *owner) {
 #ifdef __linux__
-    struct recording spare;
-    if (recording_private(&spare, recording->history.capacity, owner) == 0)
-        recording->spare = spare.header;
+    recording->spare = memory_wiped(recording->size);
+    recording->owner = owner;
 #else
     (void)recording;
     (void)owner;
@@ -224,17 +254,19 @@ static void have_private(struct recording *recording, const struct owner *owner)
 }
 
 int recording_publish(struct recording *recording, const char *directory, const char *name,
-                      bool any_directory, uint64_t capacity, const struct owner *owner) {
+                      bool any_directory, bool as_written, uint64_t capacity,
+                      const struct owner *owner) {
     uint64_t size = layout_for(capacity).size;
     char temporary[64];
-    snprintf(temporary, sizeof temporary, ".%ld.%llx.tmp", (long)getpid(),
-             (unsigned long long)monotonic_ns());
+    char *at = text_put_number(text_put(temporary, "."), (uint64_t)getpid());
+    text_put(text_put_number(text_put(at, "."), monotonic_ns()), ".tmp");
     int dir, fd = -1, error;
     bool named = false;
     void *base = MAP_FAILED;
     if ((error = open_directory(directory, any_directory, &dir)))
         return error;
-    if ((error = open_unnamed(dir, temporary, &named, &fd)) || (error = fill(fd, size)))
+    if ((error = open_unnamed(dir, temporary, &named, &fd)) ||
+        (error = as_written ? reserve(fd, size) : fill(fd, size)))
         goto out;
     base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (base == MAP_FAILED) {
@@ -248,10 +280,7 @@ int recording_publish(struct recording *recording, const char *directory, const 
         goto out;
     }
 #endif
-    write_header(base, capacity, owner);
-    attach(recording, base, capacity, true);
-    atomic_store_explicit(&recording->header->pid, getpid(), memory_order_relaxed);
-    recording_anchor(recording);
+    begin(recording, base, capacity, true, owner);
     have_private(recording, owner);
     error = give_name(dir, fd, temporary, named, name);
 out:
@@ -263,18 +292,6 @@ out:
         close(fd); /* the mapping stays, and no descriptor of ours that a program could close */
     close(dir);
     return error;
-}
-
-/* In memory, where there is room enough, pages are made as they are written: most of
- * a spare's never are. */
-static int reserve(int fd, uint64_t size) {
-#ifdef __linux__
-    struct statfs fs;
-    if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
-        (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / ROOM >= size)
-        return ftruncate(fd, (off_t)size) != 0 ? errno : 0;
-#endif
-    return fill(fd, size);
 }
 
 int recording_spare(struct recording *recording, const char *directory, const char *name,
@@ -332,9 +349,9 @@ bool recording_repair(struct recording *recording, const void *address,
         return false;
     if (spare == &taken)
         return true; /* another thread is doing it */
-    /* Laid out as the file is. */
-    size_t ledger_at = (size_t)((char *)recording->ledger - (char *)recording->header);
-    recount((struct ledger_entry *)(void *)((char *)spare + ledger_at));
+    struct recording private;
+    begin(&private, spare, recording->history.capacity, false, recording->owner);
+    recount(private.ledger);
     atomic_store(&recording->published, false);
     memory_leave(spare);
     /* One step, for all threads: mremap(2). The private memory keeps its

@@ -163,20 +163,26 @@ struct recording {
     struct recent recent;
     struct dispositions dispositions;
     size_t size;
-    _Atomic bool published; /* a file that others can read */
-    _Atomic(void *) spare;  /* private memory, to take the file's place; NULL: none */
+    _Atomic bool published;    /* a file that others can read */
+    _Atomic(void *) spare;     /* private memory, to take the file's place; NULL: none */
+    const struct owner *owner; /* whose it is then */
 };
 
 /* Interpreter context. Makes a recording with `capacity` slots (a power of
- * two) in private memory that a forked child finds all zero. 0 or an errno. */
+ * two) in private memory that a forked child finds all zero. owner NULL: it is nobody's.
+ * 0 or an errno. */
 int recording_private(struct recording *recording, uint64_t capacity, const struct owner *owner);
 
-/* Interpreter context. Makes a recording in a new file `name` in `directory`,
+/* Interpreter context. The owner of a published one must outlive it.
+ * Makes a recording in a new file `name` in `directory`,
  * complete before it becomes visible there. Unless `any_directory`, the directory
  * must be the caller's own, not a link, and writable by nobody else. 0 or an errno:
- * EPERM for such a directory, EEXIST where something has the name. */
+ * EPERM for such a directory, EEXIST where something has the name. as_written: its pages are
+ * made as they are written, where it is in memory and there is room for many: else all of
+ * them before it is used. */
 int recording_publish(struct recording *recording, const char *directory, const char *name,
-                      bool any_directory, uint64_t capacity, const struct owner *owner);
+                      bool any_directory, bool as_written, uint64_t capacity,
+                      const struct owner *owner);
 
 /* Async-signal-safe. Makes a recording in a new file `name` in `directory`, as above, that
  * nobody owns yet (its pid is 0) and that children forked from now on have mapped, too.

@@ -2,9 +2,12 @@
 #define _GNU_SOURCE
 #include "registry.h"
 
+#include "memory.h"
+
 #include <string.h>
 
 struct registered registry[SIGREC_NSIG];
+struct sigaction registry_found[SIGREC_NSIG][REGISTRY_PLACES] SELDOM;
 
 /* Bit n-1 for signal n. */
 static _Atomic uint64_t signals;
@@ -52,7 +55,7 @@ bool registry_only_records(const struct sigaction *action) {
 
 void registry_beneath(int signum, int place, struct sigaction *action) {
     struct registered *entry = &registry[signum];
-    *action = entry->found[place];
+    *action = registry_found[signum][place];
     if (place == 0 && (action->sa_flags & (int)SA_RESETHAND) && action->sa_handler != SIG_IGN &&
         atomic_exchange(&entry->spent, true))
         action->sa_handler = SIG_DFL;

@@ -33,14 +33,17 @@
 /* Indexed by signal number; static, never freed. */
 extern struct registered {
     struct queue queue;
-    struct sigaction found[REGISTRY_PLACES]; /* written before the handler can run there */
-    int places;                              /* that are used */
-    _Atomic int place;                       /* where we are, or were last */
-    _Atomic bool leaving;                    /* not registered any more, and not given back yet */
-    _Atomic bool spent;                      /* the lowest was to be called once: SA_RESETHAND */
-    _Atomic bool ends;                       /* the lowest calls nobody, and so never calls us */
-    _Atomic uint32_t mode;                   /* enum ledger_mode */
+    int places;            /* that are used */
+    _Atomic int place;     /* where we are, or were last */
+    _Atomic bool leaving;  /* not registered any more, and not given back yet */
+    _Atomic bool spent;    /* the lowest was to be called once: SA_RESETHAND */
+    _Atomic bool ends;     /* the lowest calls nobody, and so never calls us */
+    _Atomic uint32_t mode; /* enum ledger_mode */
 } registry[SIGREC_NSIG];
+
+/* What was found at each place; written before the handler can run there. Apart from the others,
+ * which are so in one page or two: a short program looks at each signal's. */
+extern struct sigaction registry_found[SIGREC_NSIG][REGISTRY_PLACES];
 
 typedef void (*registry_handler)(int signum, siginfo_t *info, void *context);
 

@@ -2,11 +2,12 @@
 #define _GNU_SOURCE
 #include "site.h"
 
+#include "memory.h"
+
 #include <string.h>
 
-#define PROBES 16
-
-static struct site sites[SITE_ENTRIES]; /* open-addressed */
+/* In the order in which they were met: most programs have but a few, and so on one page. */
+static struct site sites[SITE_ENTRIES] SELDOM;
 
 /* FNV-1a. Two sites with one key would be taken for the same: of 256, never. */
 static uint64_t key_of(const char *text, size_t length, uint32_t line) {
@@ -31,8 +32,7 @@ uint32_t site_number(const char *text, size_t length, uint32_t line) {
     text += cut;
     length -= cut;
     uint64_t key = key_of(text, length, line);
-    for (uint32_t i = 0; i < PROBES; i++) {
-        uint32_t n = (uint32_t)((key + i) % SITE_ENTRIES);
+    for (uint32_t n = 0; n < SITE_ENTRIES; n++) {
         uint64_t now = 0;
         if (atomic_compare_exchange_strong_explicit(&sites[n].key, &now, key, memory_order_relaxed,
                                                     memory_order_relaxed))

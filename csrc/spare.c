@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "memory.h"
 #include "places.h"
 #include "proc.h"
 #include "signals.h"
@@ -15,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #ifdef __linux__
@@ -39,15 +39,16 @@ static struct spare {
     _Atomic bool there; /* the above is whole */
     _Atomic bool held;  /* somebody is at it: nobody waits, there are others */
 } spares[SPARES];
-static char directory_path[4096], path[PATH_SIZE];
+static char directory_path[4096] SELDOM, path[PATH_SIZE] SELDOM;
 static uint64_t capacity_wanted;
+static const struct owner *first_owner; /* of who began to keep spares: before any description */
 /* What its children are, but for what each has of its own. One is read while the other is
  * written, and it is that long before the first is written again. */
 static struct {
     struct owner owner[2];
     uint64_t ns[2]; /* CLOCK_MONOTONIC of each */
     _Atomic unsigned newest;
-} description;
+} description SELDOM;
 #define AGAIN_NS UINT64_C(500000000)     /* a description is made anew after so long */
 #define FRESH_NS UINT64_C(1000000000)    /* and is as good as a child's own until then */
 #define CLOCK_TICK_NS UINT64_C(10000000) /* of field 22 of proc_pid_stat(5): USER_HZ is 100 */
@@ -73,11 +74,6 @@ static void spare_name(char *at, const struct spare *spare) {
 
 /* --- before the fork ---------------------------------------------------------------- */
 
-static uint64_t inode_of(const char *link) {
-    struct stat st;
-    return stat(link, &st) == 0 ? (uint64_t)st.st_ino : 0;
-}
-
 static uint64_t ticks_now(void) { return clock_ns(CLOCK_BOOTTIME) / CLOCK_TICK_NS; }
 
 static unsigned newest(void) {
@@ -85,11 +81,15 @@ static unsigned newest(void) {
     return atomic_load_explicit(&description.newest, memory_order_acquire);
 }
 
+static const struct owner *description_of(unsigned which) {
+    return which ? &description.owner[which & 1] : first_owner;
+}
+
 /* By one thread at a time. */
 static void describe(void) {
     unsigned next = newest() + 1;
     struct owner *owner = &description.owner[next & 1];
-    owner_describe(owner);
+    owner_describe(owner, NULL);
     owner->start_ticks = 0;
     description.ns[next & 1] = monotonic_ns();
     /* proof: description-made */
@@ -117,7 +117,7 @@ static void make(struct spare *spare) {
     text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
     spare->described = newest();
     if (recording_spare(&spare->recording, directory_path, name, capacity_wanted,
-                        &description.owner[spare->described & 1]) != 0)
+                        description_of(spare->described)) != 0)
         return; /* no room, say: another time */
     struct recording_header *header = spare->recording.header;
     struct owner_identity *identity = spare->recording.identity;
@@ -165,8 +165,8 @@ static void before_fork(void) {
     }
     forking.pgid = getpgid(0);
     forking.sid = getsid(0);
-    forking.of_children = inode_of("/proc/self/ns/pid_for_children");
-    forking.time_of_children = inode_of("/proc/self/ns/time_for_children");
+    forking.of_children = proc_namespace("pid_for_children");
+    forking.time_of_children = proc_namespace("time_for_children");
     forking.ticks = ticks_now();
     atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
     for (int n = 0; n < SPARES; n++)
@@ -190,8 +190,7 @@ int spare_keep(const char *directory, uint64_t capacity, const struct owner *own
         return 0;
     if (strlen(directory) >= sizeof directory_path)
         return ENAMETOOLONG;
-    description.owner[newest() & 1] = *owner;
-    description.owner[newest() & 1].start_ticks = 0;
+    first_owner = owner;
     capacity_wanted = capacity;
     if (!hooked) {
         int error = pthread_atfork(before_fork, NULL, in_child);
@@ -223,7 +222,7 @@ bool spare_kept(void) { return directory_path[0] != 0; }
 
 /* Never takes the place of what has a name: RENAME_NOREPLACE. */
 static bool give_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
-    static char from[PATH_SIZE];
+    static char from[PATH_SIZE] SELDOM;
     spare_name(text_put(text_put(from, directory_path), "/"), spare);
     char *stem = places_put_process(text_put(text_put(path, directory_path), "/"), pid, namespace);
     for (uint64_t number = 1; number <= NAMES; number++) {
@@ -295,7 +294,7 @@ bool spare_settle(struct recording *recording, uint64_t ignored, uint64_t known)
     int32_t pid = atomic_load_explicit(&recording->header->pid, memory_order_relaxed);
     if (!taken || pid != forked || !is_fresh(taken->described))
         return false;
-    const struct owner *owner = &description.owner[taken->described & 1];
+    const struct owner *owner = description_of(taken->described);
     if (owner->pid_namespace != forking.of_children ||
         owner->identity.time_namespace != forking.time_of_children)
         return false;
@@ -326,7 +325,7 @@ void spare_discard(void) {
         /* A child that is faster keeps it, and has what we would remove renamed. */
         if (atomic_load(&spare->there) && spare->maker == pid &&
             atomic_compare_exchange_strong(&spare->recording.header->pid, &nobody, RETIRED)) {
-            static char name[PATH_SIZE];
+            static char name[PATH_SIZE] SELDOM;
             spare_name(text_put(text_put(name, directory_path), "/"), spare);
             unlink(name);
         }

@@ -21,7 +21,7 @@
 
 /* Interpreter context. From now on spares of that capacity are there at each fork, in
  * `directory`, which must be as recording_publish() has it. Once in a process, and its
- * children. 0 or an errno. */
+ * children; the owner must outlive these. 0 or an errno. */
 int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner);
 
 /* Any context. */

@@ -11,12 +11,22 @@
 #ifdef __linux__
 #include <sys/auxv.h>
 
-__attribute__((constructor)) static void record_this_program(void) {
+static void record_this_program(char *const argv[]) {
     if (getauxval(AT_SECURE))
         return; /* it has more rights than who started it: ld.so(8) */
     const struct core *core = sigrec_core(SIGREC_ABI);
     if (core)
-        core->begin();
+        core->begin(argv);
 }
+
+#ifdef __GLIBC__
+/* It passes on what main() will get. */
+__attribute__((constructor)) static void at_start(int argc, char *argv[]) {
+    (void)argc;
+    record_this_program(argv);
+}
+#else
+__attribute__((constructor)) static void at_start(void) { record_this_program(NULL); }
+#endif
 
 #endif

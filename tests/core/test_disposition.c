@@ -125,7 +125,7 @@ static void a_child_has_what_its_parent_had(void) {
 }
 
 int main(void) {
-    owner_describe(&owner);
+    owner_describe(&owner, NULL);
     CHECK_EQ(recording_private(&recording, 16, &owner), 0);
     what_is_set_is_kept_with_its_site();
     the_same_from_the_same_site_is_no_change();

@@ -105,7 +105,7 @@ static void test_named(void) {
 
 static const char *own_name(uint64_t n) {
     char name[64];
-    places_name(name, n);
+    places_name(name, places_namespace(), n);
     return under(name);
 }
 

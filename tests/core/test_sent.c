@@ -101,7 +101,7 @@ static void what_a_child_did_before_it_had_a_recording_is_moved(void) {
 }
 
 int main(void) {
-    owner_describe(&owner);
+    owner_describe(&owner, NULL);
     the_result_is_unknown_until_it_is_known();
     what_ends_others_is_not_pushed_out_by_what_does_not();
     a_result_that_comes_late_does_not_reach_a_newer_event();

@@ -79,8 +79,11 @@ static void the_counts_stay(void) {
     CHECK_EQ(ledger(SIGUSR2)->mode, MODE_RECORDED);
     CHECK(ring_read(&process_recording()->history, 0, &e)); /* the newest, in a new history */
     CHECK_EQ(e.ordinal, 20);
-    CHECK_EQ(process_path()[0], 0); /* nobody else sees it */
-    pid_t pid = fork();             /* and a child has nothing of it */
+    CHECK_EQ(process_path()[0], 0);                    /* nobody else sees it */
+    const struct recording *own = process_recording(); /* and it says whose it is */
+    CHECK(memcmp(own->header->magic, RECORDING_MAGIC, 8) == 0 && own->header->pid == getpid());
+    CHECK(own->header->start_ticks && own->identity->executable[0] == '/');
+    pid_t pid = fork(); /* and a child has nothing of it */
     if (pid == 0) {
         CHECK_EQ(process_recording()->ledger[SIGUSR1].delivered, 0);
         raise(SIGUSR1);

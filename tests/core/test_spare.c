@@ -192,7 +192,7 @@ static void it_is_described_as_it_is(void) {
         pid_t pid = fork();
         if (pid == 0) {
             struct owner own;
-            owner_describe(&own);
+            owner_describe(&own, NULL);
             CHECK_EQ(process_adopt_spare(UINT64_C(1) << (SIGURG - 1), UINT64_C(1) << (SIGURG - 1)),
                      0);
             const struct recording *mine = process_recording();
