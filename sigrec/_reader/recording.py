@@ -8,7 +8,6 @@ from collections import deque
 
 from sigrec import _check
 from sigrec._reader import state
-from sigrec._reader.askers import asker
 from sigrec._reader.dispositions import Dispositions
 from sigrec._reader.format import (
     ATTACHED_AT,
@@ -27,7 +26,6 @@ from sigrec._reader.history import PIECE, History
 from sigrec._reader.identity import identity
 from sigrec._reader.infos import Infos
 from sigrec._reader.ledger import Ledger
-from sigrec._reader.noted import noted
 from sigrec._reader.recent import Recent
 from sigrec._reader.sent import Sent
 from sigrec._signals.names import name
@@ -213,6 +211,8 @@ class Recording:
     @property
     def _noted(self) -> Noted | None:
         """How it ended, as a bystander wrote it down here; None: nobody did."""
+        from sigrec._reader.noted import noted
+
         return noted(self._source, self._header)
 
     @property
@@ -379,6 +379,8 @@ class Recording:
 
     def _asker(self, info: SignalInfo) -> Asker | None:
         """Who sent that signal, as the handler looked; None: it did not, or that is not kept."""
+        from sigrec._reader.askers import asker
+
         return asker(self._source, self._header, info.si_signo, info.ordinal)
 
     def __iter__(self) -> Iterator[SignalInfo]:

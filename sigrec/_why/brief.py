@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from sigrec._proc.status import blocked_everywhere, status
 from sigrec._text import printable
-from sigrec._why.cause import cause, records_all
+from sigrec._why.cause import Cause, records_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
-    from sigrec._why.witnesses import Witnesses
 
 
-def state_words(
-    recording: Recording, witnesses: Witnesses | None = None, seen: Ended | None = None
-) -> str:
+def state_words(recording: Recording, found: Cause) -> str:
     """Its state, and where it is known what ended it: that. (``sigrec why`` says it whole.)"""
-    found = cause(recording, witnesses, seen)
     told = ""
     if found.told is not None:
         told = ", as its parent was told"

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import signal
 
-from sigrec._proc.ended import zombie
 from sigrec._signals.codes import CLD_EXITED
 from sigrec._signals.names import ASK_TO_END
 from sigrec._tuples import NamedTuple
-from sigrec._why.oom import Oom, since_it_began
-from sigrec._why.witnesses import Witnesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
+    from sigrec._why.oom import Oom
     from sigrec._why.parents import Told
     from sigrec._why.senders import SentBy
+    from sigrec._why.witnesses import Witnesses
 
 
 class Cause(NamedTuple):
@@ -67,10 +66,15 @@ def cause(
     if noted is not None:
         seen = noted.ended
         if noted.kills:
+            from sigrec._why.oom import Oom
+
             oom = Oom(recording._identity.cgroup, noted.kills, noted.since_ns, noted.probably)
     if own.kind == "exec" and seen is None:
         return own
-    witnesses = witnesses or Witnesses()
+    if witnesses is None:  # what an end needs, `sigrec stats` of living processes does without
+        from sigrec._why.witnesses import Witnesses
+
+        witnesses = Witnesses()
     seen = seen or _of_zombie(recording)
     heard = witnesses.parents.told_of(recording)
     if own.kind == "exec":
@@ -87,6 +91,8 @@ def cause(
             return found._replace(kind="signal", signal=signum, sent_by=sent_by)
     if signum != signal.SIGKILL or recording.state == "unknown":
         return found
+    from sigrec._why.oom import since_it_began
+
     found = found._replace(oom=oom or since_it_began(recording))
     if found.kind == "unknown":
         unseen = {int(n) for n in ASK_TO_END if is_unseen(recording, n)}
@@ -101,6 +107,8 @@ def is_unseen(recording: Recording, signum: int) -> bool:
 
 
 def _of_zombie(recording: Recording) -> Ended | None:
+    from sigrec._proc.ended import zombie
+
     pid = recording._pid_here()
     return zombie(pid, recording._header.start_ticks) if pid else None
 

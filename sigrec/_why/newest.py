@@ -9,11 +9,11 @@ from sigrec._errors import NoRecordingError
 from sigrec._reader import index, places
 from sigrec._tuples import NamedTuple
 from sigrec._why.cause import Cause, cause
-from sigrec._why.witnesses import Witnesses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
+    from sigrec._why.witnesses import Witnesses
 
 
 def newest() -> Recording:
@@ -25,6 +25,8 @@ def newest() -> Recording:
         raise NoRecordingError(
             f"no process of this user has a recording{f' in {where} (SIGREC_DIR)' if where else ''}"
         )
+    from sigrec._why.witnesses import Witnesses
+
     return in_order(found, Witnesses(found))[0].recording
 
 

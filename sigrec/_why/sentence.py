@@ -38,9 +38,6 @@ from sigrec._why.cause import (
     records_all,
 )
 from sigrec._why.dispositions import explaining
-from sigrec._why.newest import successor
-from sigrec._why.oom import words as oom_words
-from sigrec._why.parents import how_child_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +131,8 @@ class _Why:
             where = "in another PID namespace"
         else:
             where = "another user's"
+        from sigrec._why.newest import successor
+
         again = successor(recording)
         since = (
             f"; the same program was started again at {self._clock(again.started_ns)}, so probably "
@@ -244,6 +243,8 @@ class _Why:
     def _oom(self, oom: Oom | None, otherwise: str) -> str:
         if oom is None:
             return otherwise
+        from sigrec._why.oom import words as oom_words
+
         return ("" if oom.probably else otherwise) + oom_words(oom, self._clock(oom.since_ns))
 
     def _own(self, found: Cause) -> str:
@@ -262,6 +263,8 @@ class _Why:
         return f"; by its own record, {says}"
 
     def _as_its_parent_was_told(self, found: Cause) -> str:
+        from sigrec._why.parents import how_child_ended
+
         assert found.told is not None
         parent, info, stop = found.told
         by = found.sent_by

@@ -12,6 +12,7 @@ from sigrec._reader import index
 from sigrec._reader.stats import ProcessStats, worth_showing
 from sigrec._text import number, printable
 from sigrec._why.brief import state_words
+from sigrec._why.cause import cause
 from sigrec.cli import _arguments
 from sigrec.cli._screen import BOLD, DIM, GREEN, YELLOW, Screen
 
@@ -57,7 +58,7 @@ class _Process(ProcessStats):
     def __init__(self, recording: Recording, beside: Bystander | None) -> None:
         super().__init__(recording)
         seen = beside.wait(0) if beside is not None else None
-        self.words = "alive" if self.state == "alive" else state_words(recording, seen=seen)
+        self.words = state_words(recording, cause(recording, seen=seen))
 
 
 class _One:

@@ -11,10 +11,8 @@ The process that is looked at is not asked: its recording is read from outside.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from textwrap import fill
 
 from sigrec._errors import RecordingError
 from sigrec._reader import index
@@ -24,8 +22,6 @@ from sigrec._times import local_date, local_time
 from sigrec._why.brief import pending_words, state_words
 from sigrec._why.cause import cause
 from sigrec._why.dispositions import lines
-from sigrec._why.sentence import why
-from sigrec._why.witnesses import Witnesses
 from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
 
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.recording import Recording
     from sigrec._reader.stats import ProcessStats
+    from sigrec._why.cause import Cause
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,25 +74,50 @@ def run(args: argparse.Namespace) -> int:
         return live(args.what, args.interval or 1.0)
     recordings, status = _recordings(args.what)
     stats = Stats(recordings)
+    causes = _causes(recordings)
     if args.json:
-        document = stats.to_dict()
-        witnesses = Witnesses(recordings)
-        for process, recording in zip(document["processes"], recordings, strict=True):
-            process["sentence"] = json_text(why(recording, found=cause(recording, witnesses)))
-        json.dump(document, sys.stdout, indent=2)
-        print()
+        _json(stats, recordings, causes)
     elif not stats.processes:
         print("No process of this user publishes a recording.")
     else:
-        witnesses = Witnesses(recordings)
-        words = (state_words(recording, witnesses) for recording in recordings)
+        words = map(state_words, recordings, causes)
         waits = map(pending_words, recordings)
-        over = args.what is not None and recordings[0].state != "alive"
-        sentences = [why(recordings[0]) if over else None] * len(recordings)
+        over = args.what is not None and causes[0].kind != "alive"
+        sentences = [_sentence(recordings[0], causes[0]) if over else None] * len(recordings)
         print("\n".join(map(_show, stats.processes, words, waits, sentences)), end="")
     for recording in recordings:
         recording.close()
     return status
+
+
+def _causes(recordings: list[Recording]) -> list[Cause]:
+    if all(recording.state == "alive" for recording in recordings):
+        return [cause(recording) for recording in recordings]
+    from sigrec._why.witnesses import Witnesses
+
+    witnesses = Witnesses(recordings)
+    return [cause(recording, witnesses) for recording in recordings]
+
+
+def _json(stats: Stats, recordings: list[Recording], causes: list[Cause]) -> None:
+    import json
+
+    from sigrec._why.sentence import why
+
+    document = stats.to_dict()
+    for process, recording, found in zip(document["processes"], recordings, causes, strict=True):
+        process["sentence"] = json_text(why(recording, found=found))
+    json.dump(document, sys.stdout, indent=2)
+    print()
+
+
+def _sentence(recording: Recording, found: Cause) -> str:
+    from textwrap import fill
+
+    from sigrec._why.sentence import why
+
+    text = why(recording, found=found)
+    return fill(text, 78, initial_indent="  ", subsequent_indent="  ") + "\n"
 
 
 def _recordings(what: str | None) -> tuple[list[Recording], int]:
@@ -125,7 +147,7 @@ def _show(
     if pending:
         head += f"  {pending}\n"
     if sentence:
-        head += fill(sentence, 78, initial_indent="  ", subsequent_indent="  ") + "\n"
+        head += sentence
     signals = worth_showing(process)
     if not signals:
         return head + "  no signals yet\n" + _dispositions(process)

@@ -36,6 +36,7 @@ from sigrec._signals.words import carried
 from sigrec._text import number, printable, shortened, whole
 from sigrec._times import local_time
 from sigrec._why.brief import state_words
+from sigrec._why.cause import cause
 from sigrec._why.ending import end_fields
 from sigrec.cli import _arguments
 
@@ -199,7 +200,9 @@ class _Output:
         if self._json:
             self._object({"end": {**end_fields(self._recording, seen), "state": state}})
         else:
-            print(f"PID {self._recording.pid} {state_words(self._recording, seen=seen)}")
+            print(
+                f"PID {self._recording.pid} {state_words(self._recording, cause(self._recording, seen=seen))}"
+            )
         sys.stdout.flush()
 
     def _object(self, fields: dict[str, Any]) -> None:

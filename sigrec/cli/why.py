@@ -21,11 +21,8 @@ import sys
 
 from sigrec import _check
 from sigrec._errors import NoRecordingError
-from sigrec._reader import index, places
 from sigrec._text import whole
 from sigrec._why.answer import VERSION, Answer
-from sigrec._why.newest import in_order, newest
-from sigrec._why.witnesses import Witnesses
 from sigrec.cli import _arguments
 
 TYPE_CHECKING = False
@@ -68,10 +65,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _answer(what: str | None) -> Answer | Heard:
+    if what is None:
+        from sigrec._why.newest import newest
+
+        return Answer(newest())
     try:
-        return Answer(newest() if what is None else _arguments.recording(what))
+        return Answer(_arguments.recording(what))
     except NoRecordingError:
-        pid = whole(what or "")
+        pid = whole(what)
         if not pid:
             raise
         from sigrec._why.heard import heard_of
@@ -84,6 +85,10 @@ def _answer(what: str | None) -> Answer | Heard:
 
 def _all(as_json: bool) -> int:
     import resource
+
+    from sigrec._reader import index, places
+    from sigrec._why.newest import in_order
+    from sigrec._why.witnesses import Witnesses
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

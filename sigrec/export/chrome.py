@@ -14,6 +14,7 @@ from sigrec._signals.fields import Senders
 from sigrec._signals.sent import ChildTold, SentSignal
 from sigrec._text import json_text
 from sigrec._why.brief import state_words
+from sigrec._why.cause import cause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ def write(source: Source, out: TextIO) -> None:
     json.dump({**process.to_dict(), "sentence": source.end()["end"]["sentence"]}, out)
     out.write(',\n"traceEvents": [\n')
     json.dump(
-        _name("process_name", pid, pid, f"{argv[:200]} ({state_words(source.recording)})".strip()),
+        _name(
+            "process_name",
+            pid,
+            pid,
+            f"{argv[:200]} ({state_words(source.recording, cause(source.recording))})".strip(),
+        ),
         out,
     )
     senders = Senders()

@@ -19,6 +19,7 @@ import sigrec
 from sigrec._reader.stats import ProcessStats, Stats
 from sigrec._why.answer import Answer
 from sigrec._why.brief import state_words
+from sigrec._why.cause import cause
 from sigrec._why.sentence import why
 from sigrec.cli import stats as cli_stats
 from sigrec.cli import tail
@@ -186,7 +187,7 @@ def look(recording):
     answer = Answer(recording).to_dict()
     safe_text(answer["sentence"])
     json.dumps(answer, allow_nan=False).encode()
-    safe_text(cli_stats._show(process, state_words(recording)))
+    safe_text(cli_stats._show(process, state_words(recording, cause(recording))))
     safe_text(why(recording))
     lines = tail._Output(recording, json=False)
     for info in recording.events():
