@@ -11,7 +11,7 @@ import signal
 import sys
 
 from sigrec import _check, _core
-from sigrec._handling import batches, handlers
+from sigrec._handling import handlers
 from sigrec._recorder import publishing
 from sigrec._signals.names import catchable
 
@@ -198,6 +198,8 @@ def prepared(
         coalesce = not batch and (handler is signal.default_int_handler or propagate is not None)
     thread = deliver == "thread"
     if batch:
+        from sigrec._handling import batches
+
         batches.start()
     called = handler if propagate is None else _propagating(propagate, handler)
     core_handler = _core.Handler(

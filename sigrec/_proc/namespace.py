@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from sigrec._proc.host import pid_namespace
-from sigrec._proc.status import status
 
 # <linux/proc_ns.h>. In the first namespace, PROC_PID_INIT_INO, everything that runs is seen.
 FIRST = 0xEFFFFFFC
@@ -23,6 +22,8 @@ def names_ours() -> bool:
 def inside(pid: int) -> tuple[int, int] | None:
     """The innermost PID namespace that the process is in, and its PID there. None: there is no
     such process, or it is not ours to see."""
+    from sigrec._proc.status import status
+
     now = status(pid)
     if now is None or not names_ours():
         return None
@@ -48,6 +49,8 @@ def outside(namespace: int, pid: int) -> int | None:
         return _found[namespace, pid]
     # Of other namespaces only those within our own can be seen: of the first one, all.
     surely = pid_namespace() == FIRST and namespace >= _LOWEST
+    from sigrec._proc.status import status
+
     for name in os.listdir("/proc"):
         if not name.isdecimal():
             continue

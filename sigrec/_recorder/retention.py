@@ -9,7 +9,6 @@ from collections import Counter
 from sigrec._proc import namespace
 from sigrec._proc.host import boot_id, booted_ns, pid_namespace
 from sigrec._reader import places
-from sigrec._reader.glance import any_delivered, glance
 from sigrec._reader.places import KEEP
 from sigrec._signals.names import ASK_TO_END
 
@@ -137,6 +136,8 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
 def _look(path: str, pid: int, here: int, boot: str, stale: _Stale) -> bool:
     """At a process of this boot and namespace that is gone: its header has all that is asked. An
     empty file is removed. False: it is something else."""
+    from sigrec._reader.glance import any_delivered, glance
+
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
