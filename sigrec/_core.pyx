@@ -531,6 +531,8 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
         if mine == &in_main:
             # By the clock that was looked at for the batch.
             set_handling(handler.signum, max(b.start, b.tick))
+        if later_count and type(handler.function) is not Source and in_dispatcher():
+            wake_the_later_ones()  # a handler may take its time
         try:
             if type(handler.function) is Source:
                 (<Source>handler.function).hand_out(

@@ -89,7 +89,7 @@ cdef class Mailbox:
             else:
                 self.waiting += 1
         if self._waiters:
-            self.wake_one()
+            self.wake_one(in_dispatcher())
 
     cdef bint append(self, const event *e) noexcept:
         """False: there is no memory for it."""
@@ -134,7 +134,7 @@ cdef class Mailbox:
             del self._overflow[signum]
         return True
 
-    cdef wake_one(self):
+    cdef wake_one(self, bint later):
         cdef object one
         while True:
             with cython.critical_section(self):
@@ -143,7 +143,10 @@ cdef class Mailbox:
                 return
             if type(one) is Waiter:
                 with cython.critical_section(self):
-                    (<Waiter>one).wake()
+                    if later:
+                        (<Waiter>one).wake_later()
+                    else:
+                        (<Waiter>one).wake()
                 return
             if one():  # its event loop may have ended: then another one
                 return
@@ -194,7 +197,7 @@ cdef class Mailbox:
             if not discard(self._waiters, wake):
                 more = bool(self._count or self._overflow)
         if more:
-            self.wake_one()
+            self.wake_one(False)
 
     cdef object next(self, uint64_t until, bint polls, uint64_t at_most):
         cdef object item

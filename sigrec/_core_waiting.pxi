@@ -15,6 +15,7 @@ cdef class Waiter:
     """One wait, of one thread: on a lock of CPython's own, whatever was patched."""
     cdef PyThread_type_lock lock
     cdef bint woken
+    cdef Waiter later  # the one before this in later_waiters
 
     def __cinit__(self):
         self.lock = PyThread_allocate_lock()
@@ -31,6 +32,21 @@ cdef class Waiter:
         if not self.woken:
             self.woken = True
             PyThread_release_lock(self.lock)
+
+    cdef void wake_later(self) noexcept:
+        """As wake(), in the dispatcher thread, when that lets go of the GIL. If it were woken
+        before, it would wait for that again."""
+        global later_count, later_waiters
+        if self.woken:
+            return
+        self.woken = True
+        if later_count == LATER:
+            PyThread_release_lock(self.lock)
+        else:
+            later_locks[later_count] = self.lock
+            later_count += 1
+            self.later = later_waiters
+            later_waiters = self
 
     cdef bint wait(self, uint64_t until_ns) except? True:
         """False: nobody woke it until then (0: for ever). Python handlers run meanwhile."""
@@ -53,6 +69,23 @@ cdef class Waiter:
 
 
 # --- for the dispatcher thread ---------------------------------------------------------
+
+cdef enum:
+    LATER = 16
+
+# Whom it wakes when it lets go of the GIL.
+cdef PyThread_type_lock later_locks[LATER]
+cdef int later_count = 0
+cdef Waiter later_waiters = None  # whose locks these are
+
+
+cdef void wake_the_later_ones() noexcept nogil:
+    global later_count
+    cdef int i
+    for i in range(later_count):
+        PyThread_release_lock(later_locks[i])
+    later_count = 0
+
 
 cdef unsigned long dispatcher = 0  # the thread; 0: there is none
 cdef bint dispatcher_ends = False
@@ -232,17 +265,21 @@ def start_dispatcher(run) -> None:
 def dispatch_in_thread(uint64_t timeout_ns) -> bool:
     """The dispatcher thread: waits until there is something to handle, for timeout_ns at most,
     and handles it. False: it is to end."""
+    global later_waiters
     cdef uint64_t ignored = 0
     cdef bint woken
     if not in_dispatcher():
         return False  # a handler forked, and this is the child
     if not dispatcher_ends:
         with nogil:
+            wake_the_later_ones()
             woken = wake_wait(timeout_ns)
+        later_waiters = None
         if woken:
             drain(&in_thread, 0, None, &ignored, 0)
     if dispatcher_ends:
         drain(&in_thread, 0, None, &ignored, 0)
+        wake_the_later_ones()
     return not (dispatcher_ends and is_idle(&in_thread))
 
 

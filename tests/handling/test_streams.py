@@ -77,6 +77,36 @@ def test_two_readers_of_one_stream_share_it():
     assert sorted(found + values(stream.unread)) == list(range(300))
 
 
+def test_a_slow_handler_does_not_keep_a_reader_waiting():
+    """Both come in one round of the dispatcher thread, the reader's first."""
+    busy, go, read = threading.Event(), threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    def first(signum, frame):
+        busy.set()
+        go.wait(10)
+
+    def slow(signum, frame):
+        in_time.append(read.wait(10))
+
+    with (
+        sigrec.register(RT, first, deliver="thread"),
+        sigrec.stream(RT + 1) as stream,
+        sigrec.register(RT + 2, slow, deliver="thread"),
+    ):
+        reader = threading.Thread(target=lambda: (stream.get(), read.set()))
+        reader.start()
+        signal.raise_signal(RT)
+        assert busy.wait(10)
+        wait_until(lambda: stream._waiters)
+        signal.raise_signal(RT + 1)
+        signal.raise_signal(RT + 2)
+        go.set()
+        wait_until(lambda: in_time)
+        reader.join()
+    assert in_time == [True]
+
+
 def test_unread_is_reported():
     with sigrec.stream(RT) as stream:
         send(1, 2, 3)
