@@ -9,6 +9,7 @@ the Python modules.
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.errno cimport EAGAIN
 from libc.stdint cimport int64_t, intptr_t
 from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
@@ -649,6 +650,16 @@ cdef int check(int error) except -1:
     return 0
 
 
+cdef int check_made(int error) except -1:
+    """A timer: timer_create(2) takes one of the signals that may be queued."""
+    if error == EAGAIN:
+        raise OSError(
+            error, "a timer: this user has as many signals queued, and timers, as its "
+            "RLIMIT_SIGPENDING allows; setrlimit(2), ulimit -i"
+        )
+    return check(error)
+
+
 def _strerror(int error):
     import os
     return os.strerror(error)
@@ -959,7 +970,7 @@ cdef class Timer:
                 return False
             enter(handler, queue_capacity, UNTOUCHED, dropped)
             try:
-                check(timer_make(&self.timer, clock, handler.signum, tid, value))
+                check_made(timer_make(&self.timer, clock, handler.signum, tid, value))
                 self.made = True
                 check(timer_start(&self.timer, first_ns, interval_ns))
             except:
@@ -1105,7 +1116,7 @@ cdef class Timeout:
             alarm_made = False  # a forked child has no timers, and no end of its parent's blocks
             timeouts.clear()
         if not alarm_made:
-            check(timer_make(&alarm_timer, CLOCK_MONOTONIC, alarm_signum, 0, 0))
+            check_made(timer_make(&alarm_timer, CLOCK_MONOTONIC, alarm_signum, 0, 0))
             alarm_made = True
         self.entered = True
         timeouts.append(self)

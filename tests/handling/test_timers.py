@@ -32,6 +32,27 @@ def test_it_expires_and_calls(child):
     p.end()
 
 
+def test_a_full_queue_names_the_limit(child):
+    """timer_create(2) takes one of the signals that this user may have queued."""
+    p = child(
+        """
+        import resource
+        resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
+        for make in (lambda: sigrec.timer(1, signum=RT), sigrec.timeout(1).__enter__):
+            try:
+                make()
+            except BlockingIOError as error:
+                say(error)
+        say(RT in sigrec.stats(), signal.getsignal(RT) == signal.SIG_DFL)
+        """
+    )
+    for _ in range(2):
+        said = p.line()
+        assert "RLIMIT_SIGPENDING" in said and "a timer" in said and "setrlimit(2)" in said
+    assert p.line().endswith("True")
+    p.end()
+
+
 @pytest.mark.parametrize("thread", [False, True], ids=["process", "thread"])
 def test_20_kHz_over_a_process_that_stalls(child, thread):
     """Blocked, in C with the GIL held, and stopped: expirations == elapsed / interval."""

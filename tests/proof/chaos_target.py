@@ -323,7 +323,7 @@ class Target:
     def do_timer(self, number, interval):
         timer = self.timers.pop(number, None)
         if timer is None:
-            self.timers[number] = sigrec.timer(interval, signum=number)
+            self.timers[number] = again(lambda: sigrec.timer(interval, signum=number))
         else:
             timer.cancel()
 
