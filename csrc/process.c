@@ -118,18 +118,20 @@ const struct recording *process_recording(void) {
 /* From state `from`; another thread that comes in between counts in the nursery. */
 static bool take_spare(uint32_t from) {
     _Atomic uint32_t *state = &process_self->spare;
-    if (!spare_kept() ||
-        !atomic_compare_exchange_strong_explicit(state, &from, SPARE_WANTED, memory_order_relaxed,
-                                                 memory_order_relaxed))
+    if (!spare_kept() || atomic_load_explicit(state, memory_order_relaxed) != from)
         return false;
-    /* A signal that ends us comes after this, and is written there. */
+    /* Before anything: a signal that ends us comes first, and takes one itself, or comes
+     * after this, and is written there. */
     sigset_t all, before;
     signals_but_faults(&all);
     bool blocked =
         filter_allows(FILTERED_SIGPROCMASK) && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
-    bool taken = spare_take(&spare);
+    bool ours = atomic_compare_exchange_strong_explicit(
+        state, &from, SPARE_WANTED, memory_order_relaxed, memory_order_relaxed);
+    bool taken = ours && spare_take(&spare);
     /* Whoever sees it taken sees it whole. */
-    atomic_store(state, taken ? SPARE_TAKEN : SPARE_MISSED);
+    if (ours)
+        atomic_store(state, taken ? SPARE_TAKEN : SPARE_MISSED);
     if (blocked)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     return taken;
@@ -220,7 +222,8 @@ static void describe_spare(void) {
 int process_adopt_spare(uint64_t ignored, uint64_t known) {
     if (process_adopted())
         return 0;
-    if (process_recording() != &spare && !take_spare(SPARE_NONE) && !take_spare(SPARE_MISSED))
+    /* Last of all: a signal may have taken one meanwhile. */
+    if (!take_spare(SPARE_NONE) && !take_spare(SPARE_MISSED) && process_recording() != &spare)
         return ENOENT;
     struct stat st;
     if (!spare_settle(&spare, ignored, known))

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -310,6 +311,41 @@ static void nothing_is_taken_where_it_is_forbidden(void) {
     CHECK(!left_by(pid, ""));
 }
 
+static int sent_in_call; /* before its mask is set for the so manieth time, from 1 */
+static int send_what;
+
+/* Instead of the C library's, in the core too. */
+int pthread_sigmask(int how, const sigset_t *set, sigset_t *before) {
+    if (sent_in_call && --sent_in_call == 0)
+        raise(send_what);
+    return syscall(SYS_rt_sigprocmask, how, set, before, sizeof(uint64_t)) ? errno : 0;
+}
+
+/* Whenever a signal comes while a hook takes a spare, it is written there, and in no other. */
+static void a_signal_comes_as_its_hook_takes_one(void) {
+    for (int call = 1; call <= 2; call++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            sent_in_call = call;
+            send_what = SIGTERM;
+            process_adopt_spare(0, 0);
+            _exit(0);
+        }
+        CHECK(WIFSIGNALED(wait_for(pid)));
+        CHECK(tells_of_the_end(pid, getpid()) && !left_by(pid, "+2"));
+        pid = fork();
+        if (pid == 0) {
+            sent_in_call = call;
+            send_what = SIGUSR1;
+            CHECK_EQ(process_adopt_spare(0, 0), 0);
+            CHECK_EQ(process_recording()->ledger[SIGUSR1].delivered, 1);
+            _exit(0);
+        }
+        CHECK_EQ(wait_for(pid), 0);
+        CHECK(!left_by(pid, "+2"));
+    }
+}
+
 static void ignored(int signum) { (void)signum; }
 
 int main(void) {
@@ -332,6 +368,7 @@ int main(void) {
     all_or_at_least_eight();
     parent_and_child_count_apart();
     a_hook_takes_one_without_a_signal();
+    a_signal_comes_as_its_hook_takes_one();
     it_is_described_as_it_is();
     a_name_that_is_taken_is_left();
     a_child_of_a_child_has_its_own();
