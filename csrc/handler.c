@@ -229,9 +229,10 @@ static void pass_on(int signum, siginfo_t *info, void *context, struct passage p
         passive_sigaction(signum, &beneath, NULL); /* a library above put us back: we leave */
     /* A library that stands twice in the chain has ours beneath it both times: where the kernel
      * calls it, it has called us, and is not called again. (But not where the kernel called us,
-     * on the way when it was given back; and what calls nobody never called us.) */
+     * on the way when it was given back; what calls nobody, and what we put back in our own place,
+     * never called us.) */
     bool called_us = known && now.sa_sigaction == beneath.sa_sigaction && !by_kernel &&
-                     !(place == 0 && atomic_load(&registry[signum].ends));
+                     !(atomic_load(&registry[signum].apart) & 1U << place);
     bool again = passage.mark & 1U << place || called_us;
     if (again && calls(&beneath)) {
         beneath.sa_handler = SIG_DFL;

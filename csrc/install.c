@@ -40,23 +40,31 @@ static bool ends_there(const struct sigaction *action) {
            (interpreter && action->sa_handler == interpreter);
 }
 
+static void set_apart(struct registered *entry, int place, bool apart) {
+    if (apart)
+        atomic_fetch_or(&entry->apart, 1U << place);
+    else
+        atomic_fetch_and(&entry->apart, ~(1U << place));
+}
+
 /* We come over what is there now: registry.h. */
 static void take_place(int signum, const struct sigaction *now) {
     struct registered *entry = &registry[signum];
     int place = 0;
-    bool ends = ends_there(now);
+    bool ends = ends_there(now), twice = false;
     if (!ends) { /* its place, if we stood on it before; else the next */
         while (place < entry->places && registry_found[signum][place].sa_handler != now->sa_handler)
             place++;
+        twice = place < entry->places;
         if (place == REGISTRY_PLACES)
             place--;
     }
     registry_found[signum][place] = *now;
     entry->place = place;
-    if (place == 0) {
+    if (place == 0)
         atomic_store(&entry->spent, false);
-        atomic_store(&entry->ends, ends);
-    }
+    set_apart(entry, place, ends);
+    entry->twice = (entry->twice & ~(1U << place)) | (uint32_t)twice << place;
     if (place >= entry->places)
         entry->places = place + 1;
 }
@@ -113,7 +121,8 @@ void install_keep(int signum) { atomic_store(&kept, signum); }
 bool install_keeps(int signum, const struct sigaction *next) {
     if (atomic_load(&kept) != signum)
         return false;
-    if (next && !(next->sa_flags & SA_SIGINFO))
+    if (next && !(next->sa_flags & SA_SIGINFO) && next->sa_handler != SIG_DFL &&
+        next->sa_handler != SIG_IGN)
         interpreter = next->sa_handler;
     return true;
 }
@@ -134,6 +143,8 @@ bool install_restore(int signum, bool force) {
     if (!force && !has_ours(signum, &now))
         return false;
     struct registered *entry = &registry[signum];
+    if (!(entry->twice & 1U << entry->place)) /* before anybody can be on the way */
+        set_apart(entry, entry->place, true);
     if (passive_sigaction(signum, &registry_found[signum][entry->place], NULL) != 0)
         return false;
     note(signum, &registry_found[signum][entry->place]);
@@ -143,7 +154,8 @@ bool install_restore(int signum, bool force) {
 
 void (*install_note_interpreter(int signum))(int) {
     struct sigaction now;
-    if (passive_sigaction(signum, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO))
+    if (!install_keeps(signum, NULL) && passive_sigaction(signum, NULL, &now) == 0 &&
+        !(now.sa_flags & SA_SIGINFO))
         interpreter = now.sa_handler;
     return interpreter;
 }

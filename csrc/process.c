@@ -126,8 +126,8 @@ static bool take_spare(uint32_t from) {
     signals_but_faults(&all);
     bool blocked =
         filter_allows(FILTERED_SIGPROCMASK) && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
-    bool ours = atomic_compare_exchange_strong_explicit(
-        state, &from, SPARE_WANTED, memory_order_relaxed, memory_order_relaxed);
+    bool ours = atomic_compare_exchange_strong_explicit(state, &from, SPARE_WANTED,
+                                                        memory_order_relaxed, memory_order_relaxed);
     bool taken = ours && spare_take(&spare);
     /* Whoever sees it taken sees it whole. */
     if (ours)

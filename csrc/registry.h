@@ -33,12 +33,13 @@
 /* Indexed by signal number; static, never freed. */
 extern struct registered {
     struct queue queue;
-    int places;            /* that are used */
-    _Atomic int place;     /* where we are, or were last */
-    _Atomic bool leaving;  /* not registered any more, and not given back yet */
-    _Atomic bool spent;    /* the lowest was to be called once: SA_RESETHAND */
-    _Atomic bool ends;     /* the lowest calls nobody, and so never calls us */
-    _Atomic uint32_t mode; /* enum ledger_mode */
+    int places;             /* that are used */
+    _Atomic int place;      /* where we are, or were last */
+    _Atomic bool leaving;   /* not registered any more, and not given back yet */
+    _Atomic bool spent;     /* the lowest was to be called once: SA_RESETHAND */
+    uint32_t twice;         /* bits of places: what was found has us beneath it */
+    _Atomic uint32_t apart; /* the same: what was found there never calls us */
+    _Atomic uint32_t mode;  /* enum ledger_mode */
 } registry[SIGREC_NSIG];
 
 /* What was found at each place; written before the handler can run there. Apart from the others,

@@ -97,18 +97,20 @@ cdef int set_surely(int signum, handler, list errors) except -1:
 
 cdef object take_over(int signum, uint64_t queue_capacity, list errors):
     """Makes dispatch() CPython's handler. Returns the one before; UNTOUCHED: it was ours."""
-    cdef bint taken
+    cdef bint taken, interposed
     while True:
         PyErr_CheckSignals()
         taken = stacks[signum] is not None and registry_in_place(signum)
         if taken and given[signum] is not UNTOUCHED:
             return UNTOUCHED
         before = get_python_handler(signum)
+        interposed = interpose_install()  # also for what is forbidden the handler: filter.h
         if not taken:
-            interpose_install()  # what is forbidden the handler: filter.h
             check(install_prepare(signum, queue_capacity))
-        # Of the dispatcher thread until now, say: other threads go on taking it.
-        if taken and interpose_install():
+        # What is in place stays until ours comes: where that is the interpreter's for a moment, one
+        # that another thread takes may reach it late, when its handler in Python is another again.
+        # And what was of the dispatcher thread until now, other threads go on taking.
+        if interposed:
             install_keep(signum)
         install_on_behalf(signum)
         try:
@@ -280,7 +282,14 @@ cdef int leave(Handler one, list errors) except -1:
             trip_clear(&signum, 1)
             trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
             stop_interrupting(signum)
-            set_surely(signum, before, errors)
+            # Ours stays until the core puts back what it found: by default, before a C handler is
+            # there again, what another thread takes would end the process.
+            if interpose_install():
+                install_keep(signum)
+            try:
+                set_surely(signum, before, errors)
+            finally:
+                install_keep(0)
             begin_change()
             try:
                 if one.active and len(<list>stacks[signum]) == 1:

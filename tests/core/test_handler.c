@@ -409,22 +409,26 @@ static void unregistered_while_it_is_dequeued(void) {
     signal(rt, SIG_DFL);
 }
 
-/* The interpreter's handler is beneath us, and was given back while a thread was on its way to
- * ours. */
+/* What is beneath us, the interpreter's handler or a library's, was given back while a thread was
+ * on its way to ours: by default, it would end us. */
 static void on_its_way_when_it_was_given_back(void) {
-    signal(SIGUSR2, foreign_handler);
-    install_note_interpreter(SIGUSR2);
-    take(SIGUSR2);
-    struct sigaction ours;
-    sigaction(SIGUSR2, NULL, &ours);
-    give_back(SIGUSR2);
+    int rt = SIGRTMIN + 4; /* nobody has stood over it */
     siginfo_t info;
     memset(&info, 0, sizeof info);
-    info.si_signo = SIGUSR2;
-    int before = foreign;
-    ours.sa_sigaction(SIGUSR2, &info, NULL); /* by default, it would end us */
-    CHECK_EQ(foreign, before + 1);
-    signal(SIGUSR2, SIG_DFL);
+    info.si_signo = rt;
+    for (int interpreter = 0; interpreter < 2; interpreter++) {
+        signal(rt, foreign_handler);
+        if (interpreter)
+            install_note_interpreter(rt);
+        take(rt);
+        struct sigaction ours;
+        sigaction(rt, NULL, &ours);
+        give_back(rt);
+        int before = foreign;
+        ours.sa_sigaction(rt, &info, NULL);
+        CHECK_EQ(foreign, before + 1);
+        signal(rt, SIG_DFL);
+    }
 }
 
 static void *send_to_main(void *arg) {

@@ -977,6 +977,28 @@ def test_a_chain_of_libraries_that_call_what_they_found(child, two_libraries, re
     assert (out.decode(), p.process.returncode, errors) == (said, status, b"")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD")
+def test_neither_the_default_nor_the_interpreter_stands_there_in_between(child, tmp_path):
+    """What another thread takes just then would end the process, or reach a handler of later."""
+    seen = library(HERE / "seen.c", tmp_path / "seen.so", "-ldl")
+    p = child(
+        """
+        import ctypes
+        seen = ctypes.CDLL(sys.argv[1])
+        seen.all.restype = ctypes.c_char_p
+        seen.take(signal.SIGUSR1)
+        for _ in range(2): sigrec.register(signal.SIGUSR1, lambda s, f: None).cancel()
+        signal.signal(signal.SIGUSR1, lambda s, f: None)
+        sigrec.register(signal.SIGUSR1, lambda s, f: None).cancel()
+        say(seen.all().decode())
+        """,
+        seen,
+        env={"LD_PRELOAD": str(seen)},
+    )
+    assert p.line() == "cscscpsp"  # the C handler's, ours, the interpreter's
+    p.end()
+
+
 @pytest.fixture(scope="module")
 def careless_library(tmp_path_factory):
     return library(HERE / "careless.c", tmp_path_factory.mktemp("careless") / "library.so")
