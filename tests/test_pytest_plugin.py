@@ -235,8 +235,8 @@ def test_too_many(cases):
 
 def test_what_is_not_recorded_is_not_said_to_be_0(cases):
     message, _, _ = failure(cases, "what_is_not_recorded_is_not_said_to_be_0")
-    assert "expected SIGCHLD x 1, and it is not recorded" in message and "got 0" not in message
-    assert "signals.record(SIGCHLD) before it comes records it" in message
+    assert "expected SIGCHLD x 1, but it is not recorded" in message and "got 0" not in message
+    assert "call signals.record(SIGCHLD) before it is sent" in message
 
 
 def test_exact_false_allows_others(cases):

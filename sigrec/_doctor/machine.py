@@ -78,16 +78,16 @@ def _inherited(now: Status) -> Iterator[Finding]:
     if ignored:
         yield Finding(
             "inherited", "note",
-            f"as ignored: {names(ignored)}. What is started here ignores these until it sets a "
-            "handler, and a recorder leaves that so unless it is told their names",
-            "nothing, if that is meant: nohup does it, and a shell's & without job control; else "
-            "start it from a terminal, or from a service manager",
+            f"as ignored: {names(ignored)}. A program that is started here ignores these signals until it "
+            "sets a handler; record() and `sigrec run` record them only where they are named",
+            "nothing, if this is intended: nohup does it, and a shell's & without job control; else "
+            "start the program from a terminal, or from a service manager",
         )  # fmt: skip
     if now.blocked:
         yield Finding(
             "inherited", "problem", f"as blocked: {names(now.blocked)}. They stay pending, and no "
             "handler sees them",
-            "whoever starts this program should unblock them first; or, in it: "
+            "unblock them before this program is started; or, in the program: "
             "signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())",
         )  # fmt: skip
     if not ignored and not now.blocked:
@@ -109,9 +109,9 @@ def _inherited(now: Status) -> Iterator[Finding]:
     wakeup = _wakeup_fd()
     if wakeup != -1:
         yield Finding(
-            "wakeup fd", "note", f"descriptor {wakeup} is the wakeup fd already: somebody's event loop",
-            "sigrec needs none and leaves it alone; a registered signal writes one byte a wake-up to "
-            "it, not one a signal",
+            "wakeup fd", "note", f"descriptor {wakeup} is the wakeup fd already: an event loop uses it",
+            "sigrec needs none and leaves it alone; for a registered signal one byte is written to it "
+            "at each wake-up, not for each signal",
         )  # fmt: skip
 
 
@@ -155,8 +155,8 @@ def _surroundings(now: Status) -> Iterator[Finding]:
         if os.getpid() == 1:
             first = "; and this is its PID 1, which the kernel spares every signal that it does not catch"
         yield Finding(
-            "namespace", "note", "a PID namespace of its own, as in a container: a sender outside of "
-            f"it is an unknown sender, without a PID{first}",
+            "namespace", "note", "a PID namespace of its own, as in a container: of a sender outside "
+            f"of it the kernel tells no PID{first}",
             "read recordings inside of it: docker exec CONTAINER sigrec stats",
         )  # fmt: skip
     if now.filtered:
@@ -187,9 +187,9 @@ def _kernel() -> Iterator[Finding]:
             page.madvise(MADV_WIPEONFORK)
         except OSError as error:
             yield Finding(
-                "MADV_WIPEONFORK", "note", f"{error.strerror}: fork() itself clears what a child must not "
-                "have of its parent, with signals blocked; a child that clone(2) or _Fork() makes is not told "
-                "from its parent, and must take no signal",
+                "MADV_WIPEONFORK", "note", f"{error.strerror}: a child of fork() clears its parent's counters "
+                "itself, with signals blocked; but a child that clone(2) or _Fork() makes would count into its "
+                "parent's recording, and must take no signal",
                 "nothing, if no such child is made; else Linux 4.14 or later: emulators and sandboxes may lack it",
             )  # fmt: skip
         else:
@@ -202,12 +202,16 @@ def _kernel() -> Iterator[Finding]:
     if tells is True:
         yield Finding("pidfd", "ok", "any user who waits for a process is told how it ended")
     else:
-        known = "its kernel has none" if tells is None else "they do not tell that to other users"
+        known = (
+            "this kernel has none"
+            if tells is None
+            else "they tell only a process's own user how it ended"
+        )
         yield Finding(
-            "pidfd", "note", f"{known}: `sigrec why --wait` knows how a process ended where its user, "
-            "or root, asks before its parent does" if tells is False
+            "pidfd", "note", f"{known}: `sigrec why --wait` has to be run by that user, or by root, "
+            "and before the parent waits for the process" if tells is False
             else f"{known}: `sigrec why --wait` does not work here",
-            "Linux 6.15 or later tells everybody" if tells is False else "Linux 5.3 or later has them",
+            "Linux 6.15 or later tells every user" if tells is False else "Linux 5.3 or later has pidfds",
         )  # fmt: skip
 
 
@@ -219,7 +223,7 @@ def _sigtimedwait() -> str | None:
     try:
         if signal.sigtimedwait({signum}, 0) is not None:
             return None
-        problem = "it does not find a signal that is pending"
+        problem = "rt_sigtimedwait() does not find a signal that is pending"
     except OSError as error:
         problem = str(error.strerror)
     finally:

@@ -101,18 +101,18 @@ def _blocked(pid: int, now: Status) -> Finding:
         # Each of the 60 would say nothing, and unblocking them would be wrong.
         if now.state == "T":
             return Finding(
-                "mask", "note", "it was stopped on its way into a handler, or in one, while that blocks "
-                "nearly every signal", "nothing, unless that is so when it has gone on",
+                "mask", "note", "it was stopped while it entered a handler, or inside one, and a handler "
+                "blocks nearly every signal", "nothing, unless they are still blocked when the process runs again",
             )  # fmt: skip
         return Finding(
             "mask", "problem", f"nearly every signal ({len(everywhere)}) is blocked in every one of its "
             "threads: by a handler in C that does not return, or by the program itself",
-            f"look where it is: gdb -p {pid} -batch -ex 'thread apply all backtrace'",
+            f"see where it hangs: gdb -p {pid} -batch -ex 'thread apply all backtrace'",
         )  # fmt: skip
     if everywhere & now.pending:
         return Finding(
             "mask", "problem", f"sent, and blocked in every one of its threads: "
-            f"{names(everywhere & now.pending)}. They wait until one unblocks them",
+            f"{names(everywhere & now.pending)}. They wait until a thread unblocks them",
             advice,
         )  # fmt: skip
     if everywhere:
@@ -157,13 +157,13 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
         )
         if _python(pid) is False:
             yield Finding(
-                "recording", "note", "it has none, and it is not a Python program",
+                "recording", "note", "the process has none, and is not a Python program",
                 f"of other programs strace shows the signals: strace -f -e trace=none -p {pid}",
             )  # fmt: skip
         else:
             yield Finding(
                 "recording", "note", printable(str(error)),
-                f"ask as that user, or as root: sudo sigrec doctor {pid}"
+                f"ask as the process's user, or as root: sudo sigrec doctor {pid}"
                 if os.geteuid() not in (0, owner(pid))
                 else "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
             )  # fmt: skip
@@ -200,9 +200,9 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             )  # fmt: skip
         elif registered:
             yield Finding(
-                "handlers", "note", f"something catches {names(registered)}. Whether that is sigrec, or a "
-                "handler that a C library has set since, the kernel does not tell anybody else",
-                "in the process: sigrec.stats(), whose `replaced` is then True",
+                "handlers", "note", f"there is a handler for {names(registered)}. Nobody outside of the process can "
+                "see whether it is sigrec's, or one that a C library has set since",
+                "ask in the process: sigrec.stats(), whose `replaced` is True for the second",
             )  # fmt: skip
         if now.state != "T":
             yield from _handling(pid, recording)
@@ -224,8 +224,8 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
         advice = []
         if any(one.ordinal for one in changes):
             advice.append(
-                "whoever sets a signal's handler last has the signal: set yours later, or call the "
-                "one before from it"
+                "the handler that is set last has the signal: set yours later, or call the earlier one "
+                "from it"
             )
         if before or blocked or any(one.how == "inherited" for one in changes):
             advice.append(

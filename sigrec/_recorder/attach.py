@@ -91,7 +91,7 @@ def end(pid: int, any_filter: bool = False) -> Attached:
     pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
     _check.flag("any", any_filter)
     if status(pid) is not None and not _attached(pid):
-        raise SigrecError(f"nobody attached to PID {pid}: there is nothing to end")
+        raise SigrecError(f"sigrec is not attached to PID {pid}: there is nothing to detach")
     _refuse(pid, any_filter)
     return _do(pid, True, HISTORY)
 
@@ -150,7 +150,7 @@ def _reason_of_itself(pid: int, now: Status) -> tuple[str, str] | None:
         return "is a thread, and no process", f"Its process is PID {now.tgid}"
     if now.pids[-1:] == [1]:
         return (
-            "is PID 1, the init of its namespace, which signals do not end as they end others",
+            "is PID 1, the init of its namespace, and signals do not end it as they end other processes",
             "Start its program below an init: docker run --init",
         )
     if len(now.pids) > 1:
@@ -211,7 +211,7 @@ def _reason_of_program(pid: int, now: Status, any_filter: bool) -> tuple[str, st
     if any(one.shadow_stack for one in threads):
         return "has a shadow stack, on which nothing can be called from outside", _START
     if signal.SIGTRAP in now.ignored:
-        return "ignores SIGTRAP, by which a tracer is told that a call of its is over", _START
+        return "ignores SIGTRAP, by which a tracer learns that its call has returned", _START
     return None
 
 
@@ -255,7 +255,7 @@ def _words(pid: int, how: int, error: int, text: bytes) -> str:
         UNSUPPORTED: "attaching needs Linux on x86-64",
         REFUSED: f"the kernel refused that: {says}",
         ENDED: "it ended, or became another program, meanwhile",
-        NO_MOMENT: "no thread of it was where it can be stopped without harm: they were "
+        NO_MOMENT: "none of its threads could be stopped without harm: each was "
         "in the allocator, in a signal handler, or waiting for a lock. Try again",
         NOT_STOPPED: "cannot be stopped now: one of its threads waits in the kernel, for a device "
         "or a child of vfork(). Try again",
@@ -264,8 +264,8 @@ def _words(pid: int, how: int, error: int, text: bytes) -> str:
         "that is not known here",
         LOCKED: "its allocator or its dynamic linker is locked by a thread that does not go on",
         NOT_LOADED: f"its dynamic linker says: {text.decode(errors='replace')}",
-        OTHER_BUILD: "it has the library of another build of sigrec in it, by which it may be recorded: "
-        "use that one, or start it again",
+        OTHER_BUILD: "another build of sigrec is loaded in it, and may record it: "
+        "use that build, or start the process again",
         FAULT: "sigrec's library did not work in it; it goes on as before",
         NOT_BEGUN: "it has no directory to record in, or may not write there"
         if error == 2

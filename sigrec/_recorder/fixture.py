@@ -78,8 +78,8 @@ class SignalsFixture:
             if got == 0 < count and not self._is_recorded(signum):
                 one = f"signals.record({name(signum)})"
                 yield (
-                    f"expected {name(signum)} x {count}, and it is not recorded: the program ignores it, "
-                    f"or others were named; {one} before it comes records it"
+                    f"expected {name(signum)} x {count}, but it is not recorded: the program ignores it, "
+                    f"or only other signals were named; call {one} before it is sent"
                 )
             elif got < count or (exact and got > count):
                 whose = self._senders(signum) if got > count else ""

@@ -225,7 +225,7 @@ def notice_loss() -> None:
         _settings.private = os.getpid()
         _settings.warned = False
         _warn(
-            ["the recording's file was truncated by someone, and what it had of events is lost"],
+            ["somebody truncated the recording's file, and the events in it are lost"],
             "recording in private memory",
         )
 

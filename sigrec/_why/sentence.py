@@ -92,7 +92,7 @@ class _Why:
         recording = self.recording
         if not recording._attached:
             return ""
-        text = f"; its record begins at {self._clock(recording.started_ns)}, when sigrec attach came to it"
+        text = f"; its recording begins at {self._clock(recording.started_ns)}, when sigrec attached to it"
         if recording._detached_ns is None:
             return f"{text}: what came before is not known"
         return (
@@ -141,8 +141,8 @@ class _Why:
             else ""
         )
         return (
-            f"{self.who} is {where}, and cannot be seen from here; its record has no end: it still "
-            f"runs there, or was ended by what no process can record, as SIGKILL{since}"
+            f"{self.who} is {where}, and cannot be seen from here; its recording has no end: it still "
+            f"runs there, or it ended in a way that no process can record, such as SIGKILL{since}"
             f"{self._last_signal()}."
         )
 
@@ -210,8 +210,8 @@ class _Why:
             what = f"a signal that was not recorded here ({some}, ...), or os._exit"
             means += f"; or {what if unseen else 'os._exit'}"
         return (
-            f"The record of {self.who} ends without a signal and without an exit, {means}; "
-            f"{self._asked(found)}nothing more is known{_or_root()}{self._handling(', but that it was')}"
+            f"The recording of {self.who} ends without a signal and without an exit, {means}; "
+            f"{self._asked(found)}nothing more is known{_or_root()}{self._handling(', except that it was')}"
             f"{self._oom(found.oom, '')}{last}."
         )
 
@@ -224,13 +224,13 @@ class _Why:
 
     def _as_was_seen(self, seen: Ended, found: Cause) -> str:
         """By a bystander, and not by the process itself."""
-        at = ", as the system says of it, since nobody has waited for it yet"
+        at = ", as /proc says: its parent has not waited for it yet"
         if seen.time_ns is not None:
             at = f", as was seen at {self._clock(seen.time_ns)}"
         if found.sent_by is not None:
             at = self._sent_by(found.sent_by)
         elif found.kind == "signal":
-            at += self._oom(found.oom, f"; who sent that is not recorded{_or_root()}")
+            at += self._oom(found.oom, f"; who sent the signal is not recorded{_or_root()}")
         last = self._last_signal("the last that it received was") if self._newest() else ""
         return f"{self.who} {ended_words(seen)}{at}{self._own(found)}{self._handling()}{last}."
 
@@ -283,7 +283,7 @@ class _Why:
         who = (
             ""
             if info.code == CLD_EXITED
-            else self._oom(found.oom, f"; who sent that, nobody is told{_or_root()}")
+            else self._oom(found.oom, f"; nobody was told who sent the signal{_or_root()}")
         )
         return (
             f"{self.who} {ended}{stopped}, as its parent, PID "
@@ -323,7 +323,7 @@ class _Why:
             return text
         after = rounded_duration(sent.monotonic_ns - reason.monotonic_ns)
         theirs = _Why(sender, self._clock is _utc_clock)
-        return f"{text}, {after} after that had got {theirs._from(reason)}"
+        return f"{text}, {after} after that process had received {theirs._from(reason)}"
 
     # --- the parts ---------------------------------------------------------------------------
 
@@ -425,7 +425,11 @@ class _Why:
 
 
 def _or_root() -> str:
-    return "; root has recordings as well: ask as root" if places.closed_to_us() else ""
+    return (
+        "; root has recordings that only root can read: ask as root"
+        if places.closed_to_us()
+        else ""
+    )
 
 
 def named(pid: int, argv: list[str], uid: int | None, width: int = 60) -> str:

@@ -42,9 +42,9 @@ class Unrecorded:
         seen, oom = self.seen, self.oom
         text = f"{self._who} {ended_words(seen)}, as was seen at {local_clock(self._time_ns)}"
         if oom is None or not oom.probably:
-            more = "how it ended" if seen.source is None else "who sent that"
+            more = "how it ended" if seen.source is None else "who sent the signal"
             if seen.status is None:
-                text += f"; {more} is not known: it has no recording"
+                text += f"; {more} is not known: the process has no recording"
         if oom is not None:
             text += oom_killer.words(oom, local_clock(oom.since_ns))
         return f"{text}."

@@ -263,7 +263,7 @@ def test_a_handler_of_c_cannot_be_told_from_ours_outside(child):
     (finding,) = findings["handlers"]
     assert (
         finding["verdict"] == "note"
-        and "a handler that a C library has set since" in finding["found"]
+        and "one that a C library has set since" in finding["found"]
     )
     assert "seen to be wrong" not in text
 
@@ -280,7 +280,7 @@ os.kill(os.getpid(), signal.SIGSTOP)
         _, findings, _ = doctor(process.pid)
         process.kill()
     assert findings["mask"][0]["verdict"] == "note"
-    assert "on its way into a handler" in findings["mask"][0]["found"]
+    assert "while it entered a handler" in findings["mask"][0]["found"]
 
 
 def test_a_process_that_knows_nothing_of_sigrec():

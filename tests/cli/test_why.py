@@ -315,7 +315,7 @@ def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
     with sigrec.open_recording(killed) as recording:
         assert re.search(
             rf"was killed by SIGKILL, as its parent, PID {parent.pid} \(python[\d.]* .*\), was told at "
-            r"\d\d:\d\d:\d\d; who sent that, nobody is told\.$",
+            r"\d\d:\d\d:\d\d; nobody was told who sent the signal\.$",
             why(recording),
         )
     assert main(["why"]) == 0
@@ -517,7 +517,7 @@ def test_of_another_boot_or_another_machine(tmp_path, run_directory, monkeypatch
     """Which of both, the boot's number does not say; but where a file lies and when it began may."""
     assert (
         "is of another machine, or of this one before it was last started, and cannot be seen from "
-        "here; its record has no end"
+        "here; its recording has no end"
     ) in sentence_of(RecordingBuilder(), tmp_path)
     from time import time_ns
 

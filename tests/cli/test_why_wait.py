@@ -38,7 +38,7 @@ def waits(command):
     ("input(); raise SystemExit(3)", "exited with status 3, as was seen at TIME.",
      {"kind": "exit", "status": 3}),
     ("import os; input(); os.kill(os.getpid(), 15)",
-     "was killed by SIGTERM, as was seen at TIME; who sent that is not known: it has no recording.",
+     "was killed by SIGTERM, as was seen at TIME; who sent the signal is not known: the process has no recording.",
      {"kind": "signal", "signal": "SIGTERM"}),
 ])  # fmt: skip
 def test_of_a_process_without_a_recording(command, code, words, cause):

@@ -329,7 +329,7 @@ def test_one_that_hangs_in_locks_for_good(attached, where):
         for thread in task.iterdir():
             wait_until(lambda thread=thread: (thread / "syscall").read_text().startswith("202 "))
         if where:
-            refused(process.pid, "no thread of it was where it can be stopped without harm")
+            refused(process.pid, "none of its threads could be stopped without harm")
         else:
             with now(process.pid) as recording:
                 process.send_signal(signal.SIGTERM)

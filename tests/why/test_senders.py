@@ -119,7 +119,7 @@ def test_the_sender_was_told_to(child):
         text = why(recording)
     assert re.search(
         rf"sent by PID {sender.pid} \(.*\) at \d\d:\d\d:\d\d, as that process recorded, .* after "
-        rf"that had got SIGINT from PID {os.getpid()} ",
+        rf"that process had received SIGINT from PID {os.getpid()} ",
         text,
     ), text
 
@@ -421,7 +421,7 @@ def test_of_a_zombie_the_system_knows(tmp_path):
             gone = Answer(recording, cause(recording))
     assert (zombie.cause.signal, zombie.time_ns) == (KILL, None)
     assert said(zombie) == [("recording", "seen"), ("proc", "seen")]
-    assert "was killed by SIGKILL, as the system says of it, since nobody has" in zombie.sentence
+    assert "was killed by SIGKILL, as /proc says: its parent has not waited" in zombie.sentence
     assert gone.cause.kind == "unknown"
 
 
@@ -441,4 +441,7 @@ def test_who_may_not_read_what_root_recorded_is_told_so(tmp_path, monkeypatch):
     victim = ended().set(pid=1 << 22)
     monkeypatch.setattr(places, "closed_to_us", lambda: True)
     answer = answer_of(tmp_path, monkeypatch, victim)
-    assert "; nothing more is known; root has recordings as well: ask as root" in answer.sentence
+    assert (
+        "; nothing more is known; root has recordings that only root can read: ask as root"
+        in answer.sentence
+    )
