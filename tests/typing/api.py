@@ -76,7 +76,11 @@ def wrong(deliver: str) -> None:
     sigrec.register(USR1, with_info_async, siginfo=True)  # type: ignore[call-overload]
     sigrec.register(USR1, Server())  # type: ignore[arg-type]
     sigrec.register(USR1, Server().stop, siginfo=True)  # type: ignore[call-overload]
+    sigrec.register(USR1, of_batch)  # type: ignore[arg-type]
+    sigrec.register(USR1, plain, batch=True)  # type: ignore[call-overload]
+    sigrec.register(USR1, of_batch, batch=True, siginfo=True)  # type: ignore[call-overload]
     manager = sigrec.SignalManager()
+    manager.register(USR1, plain, batch=True)  # type: ignore[call-overload]
     manager.register(USR1, with_info)  # type: ignore[arg-type]
     manager.register(USR1, plain, siginfo=True)  # type: ignore[call-overload]
     manager.register(USR1, plain, deliver="both")  # type: ignore[call-overload]
