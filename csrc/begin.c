@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "begin.h"
 
-#include "bound.h"
 #include "environment.h"
 #include "handler.h"
 #include "install.h"
@@ -11,6 +10,7 @@
 #include "places.h"
 #include "process.h"
 #include "publish.h"
+#include "retention.h"
 #include "sigbus.h"
 #include "signals.h"
 
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BOUND_EACH 16 /* one of so many looks at all the others */
+#define CLEAN_EACH 16 /* one of so many looks at all the others */
 
 static uint64_t history = BEGIN_HISTORY;
 static _Atomic bool all_recorded;
@@ -69,10 +69,10 @@ static bool is_on(const char *name) {
 }
 
 /* A file stays of each that was ended by a signal; who has started it may do that all day. */
-static void bound(void) {
+static void clean(void) {
     char directory[PLACES_SIZE];
-    if (getpid() % BOUND_EACH == 0 && own_directory(directory))
-        bound_directory(directory);
+    if (getpid() % CLEAN_EACH == 0 && own_directory(directory))
+        retention_clean(directory);
 }
 
 static bool can_be_recorded(int signum) {
@@ -159,7 +159,7 @@ int begin(char *const argv[]) {
         process_is_short_lived(alone ? argv : NULL);
         error = publish(&options, notes, sizeof notes);
         if (!error && !options.file)
-            bound();
+            clean();
     }
     if (!error && interpose_install()) {
         if (children)

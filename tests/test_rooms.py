@@ -67,7 +67,7 @@ LAYERS = [
         "places",
         "environment",
         "target",
-        "bound",
+        "retention",
         "site",
         "caller",
         "disposition",
@@ -79,10 +79,9 @@ LAYERS = [
     {"handler", "install"},
     {"interpose", "interpose_exec", "interpose_send", "got"},
     {"send", "timer", "flood", "beside"},
-    {"images", "tracee"},
     {"unsupported"},  # what stands in for the others where there is no Linux
     {"begin"},
-    {"attach"},
+    {"attach", "images", "tracee"},
     {"core"},
     {"found"},
 ]

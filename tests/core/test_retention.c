@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Of many recordings of processes that are gone the newest stay, and whatever else is there. */
 #define _GNU_SOURCE
-#include "bound.h"
+#include "retention.h"
 
 #include "check.h"
 #include "places.h"
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/sigrec-bound-XXXXXX";
+static char directory[] = "/tmp/sigrec-retention-XXXXXX";
 static char within[64]; /* the PID namespace, as it is in names */
 
 static const char *path(const char *name) {
@@ -48,22 +48,22 @@ int main(void) {
     make(alive, 5000);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         make(others[i], 5000);
-    for (int n = 0; n < BOUND_MOST; n++)
+    for (int n = 0; n < RETENTION_MOST; n++)
         make(gone(n), n);
-    bound_directory(directory);
-    for (int n = 0; n < BOUND_MOST; n++)
+    retention_clean(directory);
+    for (int n = 0; n < RETENTION_MOST; n++)
         CHECK(is_there(gone(n)));
-    make(gone(BOUND_MOST), 4000);
-    bound_directory(directory);
-    for (int n = 0; n <= BOUND_MOST; n++) {
-        CHECK_EQ(is_there(gone(n)), n < BOUND_LEFT);
+    make(gone(RETENTION_MOST), 4000);
+    retention_clean(directory);
+    for (int n = 0; n <= RETENTION_MOST; n++) {
+        CHECK_EQ(is_there(gone(n)), n < RETENTION_LEFT);
         unlink(path(gone(n)));
     }
     CHECK(is_there(alive) && unlink(path(alive)) == 0);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         CHECK(is_there(others[i]) && unlink(path(others[i])) == 0);
     CHECK(rmdir(directory) == 0);
-    bound_directory("/nowhere");
+    retention_clean("/nowhere");
 #endif
     return 0;
 }

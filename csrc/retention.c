@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "bound.h"
+#include "retention.h"
 
 #include "memory.h"
 #include "places.h"
@@ -75,10 +75,10 @@ static bool is_older(const struct gone *a, const struct gone *b) {
                                                   : a->written.tv_nsec < b->written.tv_nsec;
 }
 
-void bound_directory(const char *directory) {
+void retention_clean(const char *directory) {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     int n = fd < 0 ? 0 : collect(fd);
-    for (int left = n; n > BOUND_MOST && left > BOUND_LEFT; left--) {
+    for (int left = n; n > RETENTION_MOST && left > RETENTION_LEFT; left--) {
         struct gone *oldest = NULL;
         for (int i = 0; i < n; i++)
             if (!gone[i].removed && (!oldest || is_older(&gone[i], oldest)))
@@ -92,6 +92,6 @@ void bound_directory(const char *directory) {
 
 #else
 
-void bound_directory(const char *directory) { (void)directory; }
+void retention_clean(const char *directory) { (void)directory; }
 
 #endif
