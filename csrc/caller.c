@@ -64,6 +64,12 @@ bool caller_is_interpreter(const void *address) {
            at < atomic_load_explicit(&interpreter_to, memory_order_relaxed);
 }
 
+bool caller_is_ours(const void *address) {
+    caller_python ask = atomic_load_explicit(&python, memory_order_relaxed);
+    const struct object *object = ask ? object_of((uintptr_t)ask) : NULL;
+    return object && object == object_of((uintptr_t)address);
+}
+
 uint32_t caller_library(const void *address) {
     const struct object *object = object_of((uintptr_t)address);
     /* A handler that ends with the call jumps to it, and that returns to who called the handler. */

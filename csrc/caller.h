@@ -26,6 +26,9 @@ void caller_set_python(caller_python ask, const void *interpreter);
 /* Any context. Whether that is the interpreter's code. */
 bool caller_is_interpreter(const void *address);
 
+/* Any context. Whether that is the code that asks Python for us: the binding. */
+bool caller_is_ours(const void *address);
+
 /* Any context. The call site (site.h) for the object that has this code; 0: not known. */
 uint32_t caller_library(const void *address);
 

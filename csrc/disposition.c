@@ -3,7 +3,6 @@
 #include "disposition.h"
 
 #include "clock.h"
-#include "keep.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -25,13 +24,11 @@ static bool is_known(const struct newest *last, const struct disposition *change
                (uintptr_t)change->action->sa_handler;
 }
 
-static void keep(const struct dispositions *to, const struct event *event) {
-    struct slot *slots = &to->slots[(uint64_t)event->signo * DISPOSITION_SLOTS];
-    site_copy(event->uid, to->sites);
-    keep_event(&slots[event->ordinal % DISPOSITION_SLOTS], 2 * event->ordinal, event);
+static void keep(const struct notes *to, const struct event *event) {
+    notes_keep(to, event->signo, DISPOSITION_SLOTS, event);
 }
 
-void disposition_note(const struct dispositions *to, _Atomic uint64_t *ordinals,
+void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct disposition *change) {
     struct newest *last = &newest[change->signum];
     bool began = change->how == DISPOSITION_BEFORE || change->how == DISPOSITION_INHERITED;
@@ -62,15 +59,7 @@ void disposition_forget(int signum) {
     atomic_store_explicit(&newest[signum].known, 0, memory_order_relaxed);
 }
 
-void disposition_fold(const struct dispositions *from, const struct dispositions *to) {
-    for (int i = 0; i < SIGREC_NSIG * DISPOSITION_SLOTS; i++) {
-        struct event event;
-        if (keep_read(&from->slots[i], &event))
-            keep(to, &event);
-    }
-}
-
-void disposition_inherit(const struct dispositions *to, _Atomic uint64_t *ordinals) {
+void disposition_inherit(const struct notes *to, _Atomic uint64_t *ordinals) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
         const struct newest *last = &newest[signum];
         uint64_t none = 0;

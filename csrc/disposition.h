@@ -2,9 +2,8 @@
  *
  * disposition: what the program had a signal do, since when, and who made it so.
  *
- * Of each signal that is recorded the newest eight changes are kept, each in the slot by
- * its ordinal (keep.h), where no other signal's can push it out. One is an event
- * (event.h) whose fields mean
+ * Of each signal that is recorded the newest eight changes are kept (notes.h). The event's
+ * fields mean
  *
  *   ordinal   which change of this signal's disposition it is, from 0
  *   code      enum disposition_how
@@ -17,8 +16,9 @@
 #ifndef SIGREC_DISPOSITION_H
 #define SIGREC_DISPOSITION_H
 
-#include "event.h"
-#include "site.h"
+#include "notes.h"
+
+#include <signal.h>
 
 #define DISPOSITION_SLOTS 8 /* of each signal number */
 
@@ -47,24 +47,16 @@ struct disposition {
     uint32_t site;
 };
 
-struct dispositions {
-    struct slot *slots; /* DISPOSITION_SLOTS for each of SIGREC_NSIG */
-    struct site *sites; /* SITE_ENTRIES */
-};
-
 /* Any context. Writes down the change, if it is one: not the same handler, from the same
  * site. `ordinals`: how many changes of each signal this process has written. */
-void disposition_note(const struct dispositions *to, _Atomic uint64_t *ordinals,
+void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct disposition *change);
 
 /* Any context. The signal is not recorded any more. */
 void disposition_forget(int signum);
 
-/* Interpreter context. Copies what is kept, but for what is there already. */
-void disposition_fold(const struct dispositions *from, const struct dispositions *to);
-
 /* Interpreter context, in a forked child that has a recording now: what its parent had,
  * of each signal whose disposition it has not changed itself. */
-void disposition_inherit(const struct dispositions *to, _Atomic uint64_t *ordinals);
+void disposition_inherit(const struct notes *to, _Atomic uint64_t *ordinals);
 
 #endif

@@ -11,6 +11,7 @@
 #include "got.h"
 #include "install.h"
 #include "interpose_exec.h"
+#include "interpose_mask.h"
 #include "interpose_send.h"
 #include "passive.h"
 #include "process.h"
@@ -123,8 +124,8 @@ static function our_sigset(int signum, function handler) {
         before = set(signum, handler, 0, false, __builtin_return_address(0));
     else
         before = passive_sigaction(signum, NULL, &now) == 0 ? now.sa_handler : SIG_ERR;
-    if (before == SIG_ERR ||
-        sigprocmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &one, &mask))
+    if (before == SIG_ERR || interpose_mask_change(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK,
+                                                   &one, &mask, __builtin_return_address(0)))
         return SIG_ERR;
     return sigismember(&mask, signum) == 1 ? SIG_HOLD : before;
 }
@@ -234,8 +235,8 @@ bool interpose_install(void) {
         {NULL, NULL, NULL},
     };
     /* One table of all, since it has to outlive the process. */
-    static struct interposition
-        all[sizeof table / sizeof *table + INTERPOSE_SEND_MOST + INTERPOSE_EXEC_MOST];
+    static struct interposition all[sizeof table / sizeof *table + INTERPOSE_SEND_MOST +
+                                    INTERPOSE_EXEC_MOST + INTERPOSE_MASK_MOST];
     static bool done, worked;
     if (!done) {
         done = true;
@@ -246,6 +247,8 @@ bool interpose_install(void) {
             if (one->original) /* this C library has it */
                 all[n++] = *one;
         for (const struct interposition *one = interpose_exec; one->name; one++)
+            all[n++] = *one;
+        for (const struct interposition *one = interpose_mask; one->name; one++)
             all[n++] = *one;
         worked = got_patch(all);
     }

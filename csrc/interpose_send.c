@@ -12,7 +12,6 @@
 #define _GNU_SOURCE
 #include "interpose_send.h"
 
-#include "filter.h"
 #include "passive.h"
 #include "proc.h"
 #include "process.h"
@@ -40,12 +39,10 @@ static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t ti
     struct sent_call call = {{NULL, NULL}, 0};
     if (!recorded(signum))
         return call;
-    /* The main thread has the number of its process, and no vfork child has that. */
-    long thread = filter_allows(FILTERED_GETTID) ? syscall(SYS_gettid) : 0;
-    if ((!thread || thread != process_pid()) && process_is_vfork_child())
-        return call;
     struct event event;
     memset(&event, 0, sizeof event);
+    if (process_writes_nothing(&event.tid))
+        return call;
     event.signo = (uint32_t)signum;
     event.code = (int32_t)how;
     event.pid = pid;
@@ -58,7 +55,6 @@ static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t ti
         event.datum = another ? proc_start_ticks(pid, text, sizeof text) : 0;
         errno = saved_errno;
     }
-    event.tid = (uint32_t)(thread > 0 ? thread : 0);
     return sent_begin(process_recording(), &event);
 }
 

@@ -20,6 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
 #define NURSERY_CAPACITY 1024
 
 struct process *process_self;
@@ -153,6 +157,7 @@ static void adopt(struct recording *recording) {
     atomic_store_explicit(&process_self->recording, recording, memory_order_release);
     process_fold();
     disposition_inherit(&recording->dispositions, process_self->changes);
+    mask_inherit(&recording->masks, process_self->masks, (uint32_t)process_own_pid());
 }
 
 const struct owner *process_owner(void) {
@@ -240,11 +245,13 @@ int process_adopt_spare(uint64_t ignored, uint64_t known) {
     return 0;
 }
 
-/* Whoever counts there takes a ticket, too. To look at all of it is a fault a page. */
+/* Whoever counts there takes a ticket, too, or says that it noted something. To look at all of it
+ * is a fault a page. */
 static bool nursery_is_untouched(void) {
     const struct recording_header *header = nursery.header;
-    return !atomic_load(&header->head) && !atomic_load(&header->sent_head) &&
-           !atomic_load(&header->endings_head) && !atomic_load(&header->children_head);
+    return !atomic_load(&process_self->noted) && !atomic_load(&header->head) &&
+           !atomic_load(&header->sent_head) && !atomic_load(&header->endings_head) &&
+           !atomic_load(&header->children_head);
 }
 
 void process_fold(void) {
@@ -271,9 +278,20 @@ void process_set_mode(int signum, enum ledger_mode mode, bool replaced) {
     atomic_store_explicit(&entry->replaced, replaced, memory_order_relaxed);
 }
 
-void process_disposition(const struct disposition *change) {
+static const struct recording *about_to_note(void) {
     about_to_write();
-    disposition_note(&process_recording()->dispositions, process_self->changes, change);
+    const struct recording *recording = process_recording();
+    if (recording == &nursery)
+        atomic_store_explicit(&process_self->noted, 1, memory_order_relaxed);
+    return recording;
+}
+
+void process_disposition(const struct disposition *change) {
+    disposition_note(&about_to_note()->dispositions, process_self->changes, change);
+}
+
+void process_mask(const struct mask_change *change) {
+    mask_note(&about_to_note()->masks, process_self->masks, change);
 }
 
 int32_t process_pid(void) {
@@ -286,6 +304,16 @@ bool process_is_vfork_child(void) {
         return false;
     pid_t now = getpid();
     return now > 0 && now != pid; /* -1: refused, seccomp(2) */
+}
+
+bool process_writes_nothing(uint32_t *tid) {
+    long thread = 0;
+#ifdef __linux__
+    thread = filter_allows(FILTERED_GETTID) ? syscall(SYS_gettid) : 0;
+#endif
+    *tid = (uint32_t)(thread > 0 ? thread : 0);
+    /* The main thread has the number of its process, and no vfork child has that. */
+    return (!thread || thread != process_pid()) && process_is_vfork_child();
 }
 
 int32_t process_own_pid(void) {

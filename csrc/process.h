@@ -20,10 +20,12 @@ struct process {
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
     _Atomic uint32_t spare;                      /* process.c: enum spare_state */
     bool described;                              /* process_owner() */
-    uint64_t nursery_next[RECORDING_RINGS];      /* first nursery tickets that were not folded */
-    _Atomic uint64_t ordinal[SIGREC_NSIG];       /* signals taken by this process */
-    _Atomic uint64_t changes[SIGREC_NSIG];       /* of dispositions: disposition.h */
-    _Atomic uint64_t trip_ns[SIGREC_NSIG];       /* trip.h, as the three below */
+    _Atomic uint32_t noted;                 /* the nursery has a change of a signal or a mask */
+    uint64_t nursery_next[RECORDING_RINGS]; /* first nursery tickets that were not folded */
+    _Atomic uint64_t ordinal[SIGREC_NSIG];  /* signals taken by this process */
+    _Atomic uint64_t changes[SIGREC_NSIG];  /* of dispositions: disposition.h */
+    _Atomic uint64_t masks[MASK_ROWS];      /* changes of these: mask.h */
+    _Atomic uint64_t trip_ns[SIGREC_NSIG];  /* trip.h, as the three below */
     _Atomic uint32_t again_begun[SIGREC_NSIG], again_done[SIGREC_NSIG];
     uint32_t again_seen[SIGREC_NSIG]; /* by the dispatcher */
     /* The handler's memory of how fast signals come; hints, never counts. */
@@ -118,6 +120,9 @@ void process_set_mode(int signum, enum ledger_mode mode, bool replaced);
 /* Any context, but not in a vfork child. The program's disposition of a recorded signal. */
 void process_disposition(const struct disposition *change);
 
+/* The same. What a thread has blocked. */
+void process_mask(const struct mask_change *change);
+
 /* Any context. The pid, or 0 in a child that no fork hook has seen yet. */
 int32_t process_pid(void);
 
@@ -129,6 +134,10 @@ void process_in_group(int32_t pgid, int32_t sid);
 
 /* Any context. A vfork child of ours has our memory until it execs. */
 bool process_is_vfork_child(void);
+
+/* Any context. Whether to write nothing, since it is one; else *tid is this thread, or 0: a filter
+ * forbids to ask. The main thread is known by that, without another system call. */
+bool process_writes_nothing(uint32_t *tid);
 
 /* Signal context. The signal's default action comes next, and may end the
  * process; ordinal 0 of signal 0: it did not. */

@@ -27,7 +27,7 @@
 
 struct layout {
     uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, sites,
-        ring, size;
+        masks, ring, size;
 };
 
 static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE - 1); }
@@ -46,7 +46,8 @@ static struct layout layout_for(uint64_t capacity) {
     at.children = at.endings + round_up(RECORDING_ENDINGS * sizeof(struct slot));
     at.dispositions = at.children + round_up(RECORDING_CHILDREN * sizeof(struct slot));
     at.sites = at.dispositions + round_up(SIGREC_NSIG * DISPOSITION_SLOTS * sizeof(struct slot));
-    at.ring = at.sites + round_up(SITE_ENTRIES * sizeof(struct site));
+    at.masks = at.sites + round_up(SITE_ENTRIES * sizeof(struct site));
+    at.ring = at.masks + round_up(MASK_ROWS * MASK_SLOTS * sizeof(struct slot));
     at.size = at.ring + round_up(capacity * sizeof(struct slot));
     return at;
 }
@@ -88,6 +89,7 @@ static void write_header(struct recording_header *header, uint64_t capacity,
         {SECTION_DISPOSITIONS, 0, at.dispositions, sizeof(struct slot), 0,
          SIGREC_NSIG * DISPOSITION_SLOTS},
         {SECTION_SITES, 0, at.sites, sizeof(struct site), 0, SITE_ENTRIES},
+        {SECTION_MASKS, 0, at.masks, sizeof(struct slot), 0, MASK_ROWS * MASK_SLOTS},
     };
     memcpy(header->sections, sections, sizeof sections);
 #ifdef SIGRTMIN
@@ -122,7 +124,9 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
     recording->recent.slots = (struct slot *)(void *)(bytes + at.recent);
     recording->recent.owner = recording->header->recent_owner;
     recording->dispositions.slots = (struct slot *)(void *)(bytes + at.dispositions);
-    recording->dispositions.sites = (struct site *)(void *)(bytes + at.sites);
+    recording->masks.slots = (struct slot *)(void *)(bytes + at.masks);
+    recording->dispositions.sites = recording->masks.sites =
+        (struct site *)(void *)(bytes + at.sites);
     recording->size = at.size;
     recording->published = published;
     recording->spare = NULL;
@@ -434,7 +438,8 @@ void recording_fold(const struct recording *from, const struct recording *to,
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
         ledger_fold(&from->ledger[signum], &from->recent, &to->ledger[signum], &to->recent);
     sender_fold(from->senders, to->senders);
-    disposition_fold(&from->dispositions, &to->dispositions);
+    notes_fold(&from->dispositions, &to->dispositions, SIGREC_NSIG * DISPOSITION_SLOTS);
+    notes_fold(&from->masks, &to->masks, MASK_ROWS * MASK_SLOTS);
     next[RING_HISTORY] = fold_ring(&from->history, next[RING_HISTORY], to, NULL);
     next[RING_SENT] = fold_ring(&from->sent, next[RING_SENT], to, &to->sent);
     next[RING_ENDINGS] = fold_ring(&from->endings, next[RING_ENDINGS], to, &to->endings);

@@ -10,6 +10,7 @@
 #include "asker.h"
 #include "disposition.h"
 #include "ledger.h"
+#include "mask.h"
 #include "owner.h"
 #include "ring.h"
 #include "sender.h"
@@ -63,8 +64,9 @@ enum recording_section_type {
     SECTION_CHILDREN = 9,      /* struct slot: another, of what became of its children */
     SECTION_DISPOSITIONS = 10, /* struct slot: DISPOSITION_SLOTS of each signal; disposition.h */
     SECTION_SITES = 11,        /* struct site */
+    SECTION_MASKS = 12,        /* struct slot: MASK_SLOTS in each of MASK_ROWS; mask.h */
 };
-#define RECORDING_SECTIONS 11
+#define RECORDING_SECTIONS 12
 
 /* The rings: the history, and those of sent.h. */
 enum recording_ring { RING_HISTORY, RING_SENT, RING_ENDINGS, RING_CHILDREN, RECORDING_RINGS };
@@ -161,7 +163,7 @@ struct recording {
     struct ring history;
     struct ring sent, endings, children; /* sent.h */
     struct recent recent;
-    struct dispositions dispositions;
+    struct notes dispositions, masks;
     size_t size;
     _Atomic bool published;    /* a file that others can read */
     _Atomic(void *) spare;     /* private memory, to take the file's place; NULL: none */

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sigrec._recorder.publishing import configure
     from sigrec._recorder.record import Recorder, record
     from sigrec._signals.disposition import Disposition
+    from sigrec._signals.mask import MaskChange
     from sigrec._signals.missed import Missed
     from sigrec._signals.names import signal_name, signal_number
     from sigrec._signals.sender import Sender
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Disposition",
     "Flag",
+    "MaskChange",
     "Missed",
     "NoRecordingError",
     "ProcessStats",
@@ -81,6 +83,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "Disposition": "_signals.disposition",
     "Flag": "_handling.flag",
+    "MaskChange": "_signals.mask",
     "Missed": "_signals.missed",
     "NoRecordingError": "_errors",
     "ProcessStats": "_reader.stats",

@@ -36,6 +36,11 @@ def local_time(time_ns: int, today: str, other: str = "") -> str:
     return local.strftime(other or f"%Y-%m-%d {today}")
 
 
+def local_clock(time_ns: int) -> str:
+    """As people here write it, to the second."""
+    return local_time(time_ns, "%H:%M:%S")
+
+
 def local_date(time_ns: int) -> str:
     """As people here write it, with its date, to the second."""
     return aware(time_ns).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -73,6 +78,11 @@ def exact_duration(ns: int) -> str:
 def utc(time_ns: int) -> str:
     """In UTC, for people: ``2026-01-02 03:04:05.000006``"""
     return rfc3339(time_ns).removesuffix("Z").replace("T", " ")
+
+
+def utc_clock(time_ns: int) -> str:
+    """The same, to the second, and what it is."""
+    return f"{utc(time_ns).partition('.')[0]} UTC"
 
 
 def nanoseconds(what: str, when: datetime | int | None) -> int | None:

@@ -186,6 +186,7 @@ CALLS = {
         for name in ("to_arrow", "to_pandas")
     },
     "Recording.dispositions": (of_recording("dispositions"), {}, {"signums": SIGNAL}),
+    "Recording.masks": (of_recording("masks"), {}, {"signums": SIGNAL}),
     "Recording.signal_name": (of_recording("signal_name"), {}, {"signum": [*NO_INT, None]}),
     "signal_name": (sigrec.signal_name, {}, {"signum": SIGNAL}),
     "signal_number": (

@@ -14,7 +14,8 @@ from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, st
 from sigrec._reader.opening import open_recording
 from sigrec._recorder import attach
 from sigrec._text import number, printable
-from sigrec._times import rounded_duration
+from sigrec._times import local_clock, rounded_duration
+from sigrec._why import masks
 from sigrec._why.dispositions import lines
 
 TYPE_CHECKING = False
@@ -215,11 +216,12 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
     known = {one.si_signo for one in changes} | {signal.SIGPIPE, signal.SIGXFSZ}
     at_first = recording._identity
     before = [n for n in _valid(now.ignored) if n not in known and at_first.ignored >> (n - 1) & 1]
-    blocked = [n for n in _valid(blocked_everywhere(pid)) if at_first.blocked >> (n - 1) & 1]
+    everywhere = _valid(blocked_everywhere(pid))
+    blocks = masks.blocked(recording.masks(), at_first.blocked)
+    blocked = {n: blocks[n] for n in everywhere if n in blocks}
     if before:
         said.append(f"{names(before)}: ignored since before its recording began")
-    if blocked:
-        said.append(f"{names(blocked)}: blocked since before its recording began")
+    said += masks.lines(blocked, local_clock)
     if said:
         advice = []
         if any(one.ordinal for one in changes):
@@ -227,7 +229,7 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
                 "the handler that is set last has the signal: set yours later, or call the earlier one "
                 "from it"
             )
-        if before or blocked or any(one.how == "inherited" for one in changes):
+        if before or None in blocked.values() or any(one.how == "inherited" for one in changes):
             advice.append(
                 "what is ignored or blocked when a program starts stays so until it sets something else"
             )

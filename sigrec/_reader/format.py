@@ -43,12 +43,13 @@ _SECTION = struct.Struct("=IIQIIQ")  # type, flags, offset, entry size, reserved
 _ESSENTIAL = 1
 (
     ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY, SENT, ENDINGS, CHILDREN, DISPOSITIONS, SITES,
-) = range(1, 12)  # types  # fmt: skip
+    MASKS,
+) = range(1, 13)  # types  # fmt: skip
 _SECTION_NAMES = {
     ARGV: "command line", LEDGER: "ledger", SENDERS: "table of senders", HISTORY: "ring",
     RECENT: "newest events", IDENTITY: "identity", SENT: "signals that it sent",
     ENDINGS: "signals that it sent to end others", CHILDREN: "children",
-    DISPOSITIONS: "dispositions", SITES: "table of call sites",
+    DISPOSITIONS: "dispositions", SITES: "table of call sites", MASKS: "masks",
 }  # fmt: skip
 STATE_AT = 160
 HEAD_AT = 192
@@ -128,6 +129,7 @@ class Header:
     identity: Section | None
     rings: dict[int, Section]  # of what it sent and was told, by type
     dispositions: Section | None
+    masks: Section | None
     sites: Section | None
 
     def __init__(self, source: Source) -> None:
@@ -160,6 +162,7 @@ class Header:
         self.ring_at, self.capacity = sections[HISTORY].at, sections[HISTORY].entries
         self.recent, self.identity = sections.get(RECENT), sections.get(IDENTITY)
         self.dispositions, self.sites = sections.get(DISPOSITIONS), sections.get(SITES)
+        self.masks = sections.get(MASKS)
         self.rings = {k: sections[k] for k in (SENT, ENDINGS, CHILDREN) if k in sections}
         (
             self.pid, self.uid, self.start_ticks, self.namespace, self.sigrtmin, _, boot_id,
@@ -179,7 +182,7 @@ class Header:
             (ARGV, 1), (LEDGER, LEDGER_ENTRY), (SENDERS, SENDER_ENTRY), (HISTORY, SLOT_SIZE),
             (RECENT, SLOT_SIZE), (IDENTITY, IDENTITY_ENTRY.size), (SENT, SLOT_SIZE),
             (ENDINGS, SLOT_SIZE), (CHILDREN, SLOT_SIZE), (DISPOSITIONS, SLOT_SIZE),
-            (SITES, SITE_ENTRY),
+            (SITES, SITE_ENTRY), (MASKS, SLOT_SIZE),
         ):  # fmt: skip
             entry = sections[kind].entry if kind in sections else least
             # Of events one slot follows another, for those who read them as an array.
@@ -201,6 +204,7 @@ class Header:
             (RECENT, RECENT_BLOCKS * RECENT_SLOTS), (SENT, LARGEST_SENT),
             (ENDINGS, LARGEST_SENT), (CHILDREN, LARGEST_SENT),
             (DISPOSITIONS, LEDGER_COUNT * RECENT_SLOTS), (SITES, LARGEST_PLACES),
+            (MASKS, LEDGER_COUNT * RECENT_SLOTS),
         ):  # fmt: skip
             if kind in sections and sections[kind].entries > largest:
                 raise source.bad(

@@ -8,7 +8,6 @@ from collections import deque
 
 from sigrec import _check
 from sigrec._reader import state
-from sigrec._reader.dispositions import Dispositions
 from sigrec._reader.format import (
     ATTACHED_AT,
     DETACHED_NS_AT,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from sigrec._reader.noted import Noted
     from sigrec._reader.source import Source
     from sigrec._signals.disposition import Disposition
+    from sigrec._signals.mask import MaskChange
     from sigrec._signals.sent import SentSignal
     from sigrec._signals.siginfo import SignalInfo
 
@@ -63,7 +63,6 @@ class Recording:
         self._sent = Sent(source, header, self._here)
         self._identity = identity(source, header)
         self._over: str | None = None  # its state, once that is the last
-        self._dispositions = Dispositions(source, header, self._identity, self._here)
 
     # --- the header ----------------------------------------------------------------
 
@@ -375,7 +374,24 @@ class Recording:
         signums: only these signals. Raises ValueError for what is not a signal number.
         """
         wanted = frozenset(map(_check.signal, signums))
-        return [one for one in self._dispositions.all() if not wanted or one.si_signo in wanted]
+        from sigrec._reader.dispositions import dispositions
+
+        found = dispositions(self._source, self._header, self._identity, self._here)
+        return [one for one in found if not wanted or one.si_signo in wanted]
+
+    def masks(self, *signums: int) -> list[MaskChange]:
+        """Which signals its threads blocked and let in, and who made it so, in order: of each signal the
+        newest four changes of the main thread, and the newest four of all others. What blocks or
+        lets in nearly all signals at once is one change, of signal 0. Written where the process
+        records (record(), ``sigrec run``).
+
+        signums: only these signals, and signal 0. Raises ValueError for what is not a signal number.
+        """
+        wanted = frozenset(map(_check.signal, signums))
+        from sigrec._reader.masks import masks
+
+        found = masks(self._source, self._header, self._identity, self._here)
+        return [one for one in found if not wanted or one.si_signo in (0, *wanted)]
 
     def _asker(self, info: SignalInfo) -> Asker | None:
         """Who sent that signal, as the handler looked; None: it did not, or that is not kept."""

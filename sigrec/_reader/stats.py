@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sigrec._signals.disposition import Disposition
+    from sigrec._signals.mask import MaskChange
     from sigrec._signals.siginfo import SignalInfo
 
 VERSION = 1
@@ -35,6 +36,7 @@ class ProcessStats(Value):
         "signals": "Its :class:`SignalStats` by signal number.",
         "dispositions": "What it had its signals do, and who made it so: "
         ":meth:`Recording.dispositions`.",
+        "masks": "What its threads blocked, and who made it so: :meth:`Recording.masks`.",
     }
     _fields = tuple(__slots__)
 
@@ -48,6 +50,7 @@ class ProcessStats(Value):
         self.path: str | None = recording.path if recording else None
         self.signals: dict[int, SignalStats] = recording.signals if recording else {}
         self.dispositions: list[Disposition] = recording.dispositions() if recording else []
+        self.masks: list[MaskChange] = recording.masks() if recording else []
 
     def __repr__(self) -> str:
         return f"<ProcessStats of PID {self.pid}, {self.state}>"
@@ -63,6 +66,7 @@ class ProcessStats(Value):
             "recording": None if self.path is None else json_text(self.path),
             "signals": [_signal(stats) for stats in self.signals.values()],
             "dispositions": [_disposition(one) for one in self.dispositions],
+            "masks": [_mask(one) for one in self.masks],
         }
 
 
@@ -136,16 +140,23 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
 
 
 def _disposition(one: Disposition) -> dict[str, Any]:
+    return {**_change(one), "action": one.action, "flags": one.flags}
+
+
+def _mask(one: MaskChange) -> dict[str, Any]:
+    return {**_change(one), "blocked": one.blocked, "main": one.main, "tid": one.tid,
+            "mask": sorted(one.mask)}  # fmt: skip
+
+
+def _change(one: Disposition | MaskChange) -> dict[str, Any]:
     return {
         "signal": one.signal_name,
         "number": one.si_signo,
         "ordinal": one.ordinal,
-        "action": one.action,
         "how": one.how,
         "file": None if one.file is None else json_text(one.file),
         "line": one.line,
         "library": None if one.library is None else json_text(one.library),
-        "flags": one.flags,
         "time": rfc3339(one.time_ns),
     }
 

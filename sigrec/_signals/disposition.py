@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from sigrec._signals.change import changed_by
 from sigrec._signals.value import Value
 from sigrec._text import printable
 from sigrec._times import aware
@@ -63,12 +62,7 @@ class Disposition(Value):
     @property
     def by(self) -> str | None:
         """Who made it so, in short: ``"app.py:12"``, ``"libfoo.so.1"``; None: not known."""
-        if self.file is not None:
-            folder, name = os.path.split(self.file)
-            if name == "__init__.py":  # of some package
-                name = os.path.join(os.path.basename(folder), name)
-            return f"{name}:{self.line}"
-        return None if self.library is None else os.path.basename(self.library)
+        return changed_by(self)
 
     def __repr__(self) -> str:
         by = None if self.by is None else printable(self.by)

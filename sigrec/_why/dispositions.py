@@ -7,6 +7,7 @@ import signal
 from sigrec._signals.names import ASK_TO_END
 from sigrec._text import printable
 from sigrec._times import rounded_duration
+from sigrec._why.masks import of_those_that_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sigrec._signals.disposition import Disposition
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.cause import Cause
+    from sigrec._why.masks import Clock
 
 _SET = {
     "default": "set to its default", "ignore": "set to be ignored", "handler": "handler set",
@@ -87,12 +89,15 @@ def _others(count: int) -> str:
     return f" (after {count:,} other change{'' if count == 1 else 's'})" if count else ""
 
 
-def explaining(recording: Recording, found: Cause, event: SignalInfo | None) -> list[str]:
-    """What of it explains how the process stands, or ended: that it ignores what people end
-    processes with; that a handler was gone when the signal came that ended it. event: that one."""
+def explaining(
+    recording: Recording, found: Cause, event: SignalInfo | None, clock: Clock
+) -> list[str]:
+    """What of it explains how the process stands, or ended: that it ignores what people end processes
+    with, or blocked that, and so had to be killed; that a handler was gone when the signal came that
+    ended it. event: that one."""
     changes = by_signal(recording.dispositions())
     if found.kind == "alive":
-        return lines(
+        ignored = lines(
             one
             for number, those in changes.items()
             if number in ASK_TO_END and those[-1].action == "ignore"
@@ -100,6 +105,9 @@ def explaining(recording: Recording, found: Cause, event: SignalInfo | None) -> 
             if those[-1].how != "inherited" or number not in (signal.SIGINT, signal.SIGQUIT)
             for one in those
         )
+        return ignored + of_those_that_end(recording, clock)
+    if found.kind == "unknown" or found.signal == signal.SIGKILL:
+        return of_those_that_end(recording, clock)
     if found.kind != "signal" or event is None:
         return []
     until = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sigrec._signals.sender import vouched
 from sigrec._signals.words import ended_words
 from sigrec._text import printable
-from sigrec._times import rfc3339
+from sigrec._times import rfc3339, utc_clock
 from sigrec._tuples import NamedTuple
 from sigrec._why.dispositions import explaining
 from sigrec._why.parents import how_child_ended
@@ -66,7 +66,7 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
     if event is not None:
         says = f"{event.signal_name} came from {printable(str(event.sender))}"
         yield own(says) if vouched(event.si_code) else own(f"{says}, as its sender said", "told")
-    for says in explaining(recording, found, event):
+    for says in explaining(recording, found, event, utc_clock):
         yield own(says)
 
 

@@ -11,11 +11,12 @@ from sigrec._reader import index, places
 from sigrec._signals.codes import CLD_EXITED
 from sigrec._signals.sender import Sender
 from sigrec._signals.words import CHILD_ENDED
+from sigrec._times import local_clock
 from sigrec._why.answer import document, from_its_recording, without_parent
 from sigrec._why.evidence import by_parent, by_sender
 from sigrec._why.parents import changes_of_children, how_child_ended
 from sigrec._why.senders import SentBy, endings
-from sigrec._why.sentence import local_clock, named
+from sigrec._why.sentence import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from sigrec._signals.words import (
     ended_words,
 )
 from sigrec._text import printable, shortened
-from sigrec._times import local_time, rounded_duration, utc
+from sigrec._times import local_clock, rounded_duration, utc_clock
 from sigrec._why.brief import pending_words
 from sigrec._why.cause import (
     Cause,
@@ -65,7 +65,7 @@ class _Why:
     def __init__(self, recording: Recording, in_utc: bool) -> None:
         self.recording = recording
         self.signals = recording.signals
-        self._clock = _utc_clock if in_utc else local_clock
+        self._clock = utc_clock if in_utc else local_clock
         self.who = named(recording.pid, recording.argv, recording._owner)
 
     def sentence(self, found: Cause) -> str:
@@ -76,7 +76,7 @@ class _Why:
         if found.seen is not None and found.seen.source is not None and not self._agrees(found):
             return self._as_was_seen(found.seen, found)
         if found.sent_by is not None:
-            return self._as_its_sender_says(found.sent_by)
+            return self._as_its_sender_says(found.sent_by, found)
         if found.kind == "signal":
             return self._by_signal(found)
         if found.kind == "exec":
@@ -114,8 +114,9 @@ class _Why:
         )
 
     def _explained(self, found: Cause, info: SignalInfo | None = None) -> str:
-        """By its dispositions, where they explain something."""
-        return "".join(f"; {text}" for text in explaining(self.recording, found, info))
+        """By its dispositions and its mask, where they explain something."""
+        said = explaining(self.recording, found, info, self._clock)
+        return "".join(f"; {text}" for text in said)
 
     def _unseen(self) -> str:
         """Without a word of its own, and where nobody here can look."""
@@ -212,7 +213,7 @@ class _Why:
         return (
             f"The recording of {self.who} ends without a signal and without an exit, {means}; "
             f"{self._asked(found)}nothing more is known{_or_root()}{self._handling(', except that it was')}"
-            f"{self._oom(found.oom, '')}{last}."
+            f"{self._oom(found.oom, '')}{last}{self._explained(found)}."
         )
 
     def _asked(self, found: Cause) -> str:
@@ -232,7 +233,10 @@ class _Why:
         elif found.kind == "signal":
             at += self._oom(found.oom, f"; who sent the signal is not recorded{_or_root()}")
         last = self._last_signal("the last that it received was") if self._newest() else ""
-        return f"{self.who} {ended_words(seen)}{at}{self._own(found)}{self._handling()}{last}."
+        return (
+            f"{self.who} {ended_words(seen)}{at}{self._own(found)}{self._handling()}{last}"
+            f"{self._explained(found)}."
+        )
 
     def _agrees(self, found: Cause) -> bool:
         """Whether it is what the process itself recorded."""
@@ -278,7 +282,7 @@ class _Why:
         if by is not None:
             return (
                 f"{self.who} {ended}{self._sent_by(by, parent)}{stopped}"
-                f"{self._own(found)}{self._handling()}{last}."
+                f"{self._own(found)}{self._handling()}{last}{self._explained(found)}."
             )
         who = (
             ""
@@ -288,14 +292,14 @@ class _Why:
         return (
             f"{self.who} {ended}{stopped}, as its parent, PID "
             f"{parent.pid} ({command}), was told at {self._clock(info.time_ns)}{who}"
-            f"{self._own(found)}{self._handling()}{last}."
+            f"{self._own(found)}{self._handling()}{last}{self._explained(found)}."
         )
 
-    def _as_its_sender_says(self, by: SentBy) -> str:
+    def _as_its_sender_says(self, by: SentBy, found: Cause) -> str:
         last = self._last_signal("the last that it received was") if self._newest() else ""
         return (
             f"{self.who} was killed by {by.sent.signal_name}{self._sent_by(by)}{self._handling()}"
-            f"{last}."
+            f"{last}{self._explained(found)}."
         )
 
     def _sent_by(self, by: SentBy, parent: Recording | None = None) -> str:
@@ -322,7 +326,7 @@ class _Why:
         if reason is None or sent.monotonic_ns - reason.monotonic_ns > _REASON_NS:
             return text
         after = rounded_duration(sent.monotonic_ns - reason.monotonic_ns)
-        theirs = _Why(sender, self._clock is _utc_clock)
+        theirs = _Why(sender, self._clock is utc_clock)
         return f"{text}, {after} after that process had received {theirs._from(reason)}"
 
     # --- the parts ---------------------------------------------------------------------------
@@ -444,11 +448,3 @@ def typed(argv: list[str]) -> str:
     argv = list(map(printable, argv))
     argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
     return " ".join(argv)
-
-
-def _utc_clock(time_ns: int) -> str:
-    return f"{utc(time_ns).partition('.')[0]} UTC"
-
-
-def local_clock(time_ns: int) -> str:
-    return local_time(time_ns, "%H:%M:%S")

@@ -7,10 +7,11 @@ import os
 from sigrec._signals.names import name
 from sigrec._signals.sender import Sender
 from sigrec._signals.words import ended_words
+from sigrec._times import local_clock
 from sigrec._why import oom as oom_killer
 from sigrec._why.answer import document, without_parent
 from sigrec._why.evidence import by_bystander, by_cgroup
-from sigrec._why.sentence import local_clock, named
+from sigrec._why.sentence import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from sigrec._errors import RecordingError
 from sigrec._reader import index
 from sigrec._reader.stats import Stats, worth_showing
 from sigrec._text import json_text, number, printable, shortened
-from sigrec._times import local_date, local_time
+from sigrec._times import local_clock, local_date, local_time
+from sigrec._why import dispositions, masks
 from sigrec._why.brief import pending_words, state_words
 from sigrec._why.cause import cause
-from sigrec._why.dispositions import lines
 from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
 
@@ -150,7 +150,7 @@ def _show(
         head += sentence
     signals = worth_showing(process)
     if not signals:
-        return head + "  no signals yet\n" + _dispositions(process)
+        return head + "  no signals yet\n" + _changes(process)
     text = head + _counters(signals)
     for stats in signals:
         senders = ", ".join(
@@ -163,12 +163,14 @@ def _show(
             )
         if stats.replaced:
             text += f"  {stats.signal_name}: another handler has replaced sigrec's\n"
-    return text + _dispositions(process)
+    return text + _changes(process)
 
 
-def _dispositions(process: ProcessStats) -> str:
-    """Where its handlers are from: a line a signal, or for those of which the same is to be said."""
-    return "".join(f"  {line}\n" for line in lines(process.dispositions))
+def _changes(process: ProcessStats) -> str:
+    """Where its handlers are from, and what it blocks: a line a signal, or for those of which the same
+    is to be said."""
+    blocks = masks.lines(masks.blocked(process.masks), local_clock)
+    return "".join(f"  {line}\n" for line in (*dispositions.lines(process.dispositions), *blocks))
 
 
 def _counters(signals: list[SignalStats]) -> str:

@@ -17,7 +17,8 @@ from sigrec._signals.fields import Senders
 from sigrec._signals.names import name
 from sigrec._signals.words import carried
 from sigrec._text import number, printable
-from sigrec._times import exact_duration, rfc3339, utc
+from sigrec._times import exact_duration, rfc3339, utc, utc_clock
+from sigrec._why import masks
 from sigrec._why.dispositions import by_signal, says_something, words
 from sigrec._why.sentence import why
 from sigrec.export.page import fill
@@ -243,6 +244,14 @@ def _dispositions(source: Source, process: ProcessStats) -> Iterator[str]:
     ]
     if rows:
         yield from _table("Who set what they do", (("Signal", ""), ("Handler", "")), rows)
+    blocks = masks.blocked(process.masks)
+    rows = [
+        [escape(names), escape(text)]
+        for line in masks.lines({n: one for n, one in blocks.items() if source.wants(n)}, utc_clock)
+        for names, _, text in (line.partition(": "),)
+    ]
+    if rows:
+        yield from _table("What its main thread blocked", (("Signal", ""), ("Blocked", "")), rows)
 
 
 def _senders(timeline: Timeline) -> Iterator[str]:

@@ -69,6 +69,18 @@ def test_where_the_handlers_are_from(tmp_path):
     ]  # fmt: skip
 
 
+def test_who_blocked_what(tmp_path):
+    builder = example().site(1, b"/srv/app.py", 12)
+    path = builder.mask(15, 0, site=1, mask=1 << 14).write(tmp_path / "a.sigrec")
+    assert "  SIGTERM: blocked by app.py:12 since 2026-01-02 " in cli("stats", path).stdout.decode()
+    (process,) = json.loads(cli("stats", path, "--json").stdout)["processes"]
+    assert process["masks"] == [
+        {"signal": "SIGTERM", "number": 15, "ordinal": 0, "how": "pthread_sigmask", "file": "/srv/app.py",
+         "line": 12, "library": None, "time": "2026-01-02T03:04:05.000006Z", "blocked": True, "main": True,
+         "tid": 4242, "mask": [15]},
+    ]  # fmt: skip
+
+
 # --- the JSON, pinned ----------------------------------------------------------------------
 
 
@@ -89,6 +101,7 @@ def test_json(tmp_path):
         "started": "2026-01-02T03:04:05.000006Z",
         "recording": str(path),
         "dispositions": [],
+        "masks": [],
     }
     (sender,) = stats.pop("senders")
     assert {"pid": SENDER, "uid": 1, "comm": None, "count": 5}.items() <= sender.items()

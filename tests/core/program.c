@@ -70,6 +70,40 @@ int by_sigignore(int signum) {
     return result;
 }
 
+int mask_by_thread(int how, const sigset_t *set, sigset_t *old) {
+    int result = pthread_sigmask(how, set, old);
+    NO_JUMP();
+    return result;
+}
+
+int mask_by_process(int how, const sigset_t *set, sigset_t *old) {
+    int result = sigprocmask(how, set, old);
+    NO_JUMP();
+    return result;
+}
+
+int by_sighold(int signum) {
+    int result = sighold(signum);
+    NO_JUMP();
+    return result;
+}
+
+int by_sigrelse(int signum) {
+    int result = sigrelse(signum);
+    NO_JUMP();
+    return result;
+}
+
+/* What a vfork child blocks is not its parent's. */
+pid_t vfork_and_block(const sigset_t *set) {
+    pid_t child = vfork();
+    if (child == 0) {
+        sigprocmask(SIG_BLOCK, set, NULL);
+        _exit(0);
+    }
+    return child;
+}
+
 void leave(int status) { _exit(status); }
 
 int become(const char *path, char *const argv[]) { return execv(path, argv); }

@@ -35,7 +35,7 @@ static void *find(void *library, const char *name) {
  * back to our own object, as from a handler that ends with it, and nobody is named. */
 static void was_set(int signum, enum disposition_how how, enum disposition_kind kind,
                     const char *library) {
-    const struct dispositions *in = &process_recording()->dispositions;
+    const struct notes *in = &process_recording()->dispositions;
     uint64_t ordinal = process_self->changes[signum] - 1;
     struct event event;
     CHECK(keep_read(&in->slots[signum * DISPOSITION_SLOTS + (int)(ordinal % DISPOSITION_SLOTS)],

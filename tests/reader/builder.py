@@ -21,7 +21,9 @@ DISPOSITIONS_AT = CHILDREN_AT + 256 * SLOT
 CHANGES = 8  # of each signal
 SITES_AT = DISPOSITIONS_AT + 9 * PAGE  # 65 signals' slots, in whole pages
 SITES, SITE = 256, 128
-RING_AT = SITES_AT + SITES * SITE
+MASKS_AT = SITES_AT + SITES * SITE
+MASKS = 4  # changes of each signal of the main thread, and as many of the others
+RING_AT = MASKS_AT + 9 * PAGE
 SENT_HEAD_AT = 800  # of the three, one after another
 SECTIONS_AT = 1024
 OWNERS_AT = 736
@@ -94,6 +96,7 @@ FIELDS = {
     **section(8, "children_offset", "children_entry", "children_count"),
     **section(9, "dispositions_offset", "dispositions_entry", "dispositions_count"),
     **section(10, "sites_offset", "sites_entry", "sites_count"),
+    **section(11, "masks_offset", "masks_entry", "masks_count"),
 }
 
 COUNTERS = (
@@ -144,7 +147,7 @@ class RecordingBuilder:
         )  # fmt: skip
         if version != 2:
             self.set(
-                sections_offset=SECTIONS_AT, sections_count=11, sections_entry=32,
+                sections_offset=SECTIONS_AT, sections_count=12, sections_entry=32,
                 id=bytes(range(16)), argv_entry=1, recent_offset=RECENT_AT, recent_entry=SLOT,
                 recent_count=BLOCKS * BLOCK, identity_offset=IDENTITY_AT,
                 identity_entry=IDENTITY.size, identity_count=1,
@@ -163,8 +166,11 @@ class RecordingBuilder:
                 sites_offset=SITES_AT,
                 sites_entry=SITE,
                 sites_count=SITES,
+                masks_offset=MASKS_AT,
+                masks_entry=SLOT,
+                masks_count=2 * 65 * MASKS,
             )  # fmt: skip
-            for n, flags in enumerate((0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0)):
+            for n, flags in enumerate((0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0)):
                 self.section(n, n + 1, flags)
         self.anchors((MONOTONIC, REALTIME))
 
@@ -262,6 +268,15 @@ class RecordingBuilder:
         """A change of what the signal does."""
         payload = event(signum, monotonic_ns, ordinal, how, action, site, flags, tid=0)
         slot = DISPOSITIONS_AT + (signum * CHANGES + ordinal % CHANGES) * SLOT
+        sequence = 2 * ordinal + 2 if sequence is None else sequence
+        self.raw[slot : slot + SLOT] = struct.pack("=Q", sequence) + payload
+        return self
+
+    def mask(self, signum, ordinal, blocked=1, how=3, site=0, monotonic_ns=MONOTONIC, mask=0,
+             tid=4242, main=True, sequence=None):  # fmt: skip
+        """A change of what a thread blocks."""
+        payload = event(signum, monotonic_ns, ordinal, how, blocked, site, mask, tid)
+        slot = MASKS_AT + ((signum if main else 65 + signum) * MASKS + ordinal % MASKS) * SLOT
         sequence = 2 * ordinal + 2 if sequence is None else sequence
         self.raw[slot : slot + SLOT] = struct.pack("=Q", sequence) + payload
         return self

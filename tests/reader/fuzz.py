@@ -32,6 +32,7 @@ from tests.reader.builder import (
     ENTRY,
     FIELDS,
     LEDGER_AT,
+    MASKS_AT,
     MONOTONIC,
     OWNERS_AT,
     PAGE,
@@ -82,6 +83,8 @@ def base(random):
             builder.recent(block, signum, ordinal, event(signum, MONOTONIC, ordinal, code, 77))
             builder.sent(ordinal, signum, random.choice((4242, 0, -1, -77)), how=block)
             builder.disposition(signum, ordinal, ordinal % 6, ordinal % 9, block + 1)
+            builder.mask(signum if ordinal % 3 else 0, ordinal, ordinal % 2, ordinal % 9, block + 1,
+                         mask=random.getrandbits(64), main=bool(block % 2))  # fmt: skip
             builder.site(block + 1, HOSTILE[ordinal % len(HOSTILE)], AWKWARD[block] & 0xFFFFFFFF)
             builder.child(ordinal, random.choice((4242, 77)), random.randrange(8), signum)
         builder.sender(
@@ -108,7 +111,7 @@ def change(random, raw):
 
     kind = random.randrange(10)
     if kind == 8:
-        put(SECTIONS_AT + 4 * random.randrange(11 * 8), random.choice((4, 8)))
+        put(SECTIONS_AT + 4 * random.randrange(12 * 8), random.choice((4, 8)))
     elif kind == 9:
         put(
             random.choice(
@@ -120,6 +123,8 @@ def change(random, raw):
                     SENT_HEAD_AT,
                     DISPOSITIONS_AT + 512,
                     SITES_AT,
+                    MASKS_AT,
+                    MASKS_AT + 512,
                 )
             )
             + 4 * random.randrange(64),
@@ -177,7 +182,7 @@ def check(path):
 
 def look(recording):
     process = ProcessStats(recording)
-    for one in recording.dispositions():
+    for one in (*recording.dispositions(), *recording.masks()):
         repr(one), hash(one), one.time, one.by
     for sent in recording.sent():
         repr(sent), hash(sent), sent.time

@@ -398,6 +398,8 @@ def test_corrupt(tmp_path, fields, words, version):
         ({"children_offset": 1 << 50}, ["children at"]),
         ({"dispositions_entry": 128}, ["128 bytes", "dispositions"]),
         ({"dispositions_count": 1 << 20}, [f"{1 << 20} entries", "dispositions"]),
+        ({"masks_entry": 128}, ["128 bytes", "masks"]),
+        ({"masks_count": 1 << 20}, [f"{1 << 20} entries", "masks"]),
         ({"sites_entry": 64}, ["64 bytes", "call sites"]),
         ({"sites_count": 4097}, ["4097 entries", "call sites"]),
         ({"sites_offset": 1 << 50}, ["call sites at"]),

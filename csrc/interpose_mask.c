@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Any context: pthread_sigmask(3) and sigprocmask(2) are async-signal-safe (signal-safety(7)),
+ * and so are these. The system calls that they add, where a mask really changes: gettid, and off
+ * the main thread getpid; clock_gettime (vDSO).
+ */
+#define _GNU_SOURCE
+#include "interpose_mask.h"
+
+#include "caller.h"
+#include "passive.h"
+#include "process.h"
+#include "signals.h"
+
+#include <errno.h>
+#include <string.h>
+
+#ifdef __linux__
+
+/* sighold and sigrelse. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static uint64_t word_of(const sigset_t *set) {
+    uint64_t word;
+    memcpy(&word, set, sizeof word);
+    return word;
+}
+
+static __attribute__((noinline)) void note(enum mask_how call, uint64_t before, uint64_t after,
+                                           const void *caller) {
+    int saved_errno = errno;
+    struct mask_change change = {call, before, after, 0, false, 0};
+    if (!caller_is_ours(caller) && !process_writes_nothing(&change.tid)) {
+        uint32_t line = caller_is_interpreter(caller) ? caller_line() : 0;
+        change.is_main = change.tid && change.tid == (uint32_t)process_pid();
+        change.site = line && line != CALLER_NO_PYTHON ? line : caller_library(caller);
+        process_mask(&change);
+    }
+    errno = saved_errno;
+}
+
+typedef int (*original)(int, const sigset_t *, sigset_t *);
+
+static int change(original call_it, int how, const sigset_t *set, sigset_t *old, enum mask_how call,
+                  const void *caller) {
+    if (!set || !passive_any())
+        return call_it(how, set, old);
+    sigset_t ours;
+    /* The kernel writes the old one where the program wants it, or says that it cannot: it may be
+     * where the new one is, which is read after the kernel could. */
+    sigset_t *before = old && old != set ? old : &ours;
+    int result = call_it(how, set, before);
+    if (result != 0)
+        return result;
+    uint64_t was = word_of(before), given = word_of(set);
+    uint64_t is = how == SIG_BLOCK ? was | given : how == SIG_UNBLOCK ? was & ~given : given;
+    if (old && before == &ours)
+        memcpy(old, &was, sizeof was); /* as much as the kernel writes */
+    if (mask_difference(was, is))
+        note(call, was, is, caller);
+    return 0;
+}
+
+static int our_pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
+    return change(pthread_sigmask, how, set, old, MASK_THREAD, __builtin_return_address(0));
+}
+
+static int our_sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+    return change(sigprocmask, how, set, old, MASK_PROCESS, __builtin_return_address(0));
+}
+
+int interpose_mask_change(int how, const sigset_t *set, sigset_t *old, const void *caller) {
+    return change(sigprocmask, how, set, old, MASK_SYSTEM_V, caller);
+}
+
+#ifdef SIG_HOLD
+static int change_one(int how, int signum, const void *caller) {
+    sigset_t one;
+    sigemptyset(&one);
+    return sigaddset(&one, signum) == 0 ? interpose_mask_change(how, &one, NULL, caller) : -1;
+}
+
+static int our_sighold(int signum) {
+    return change_one(SIG_BLOCK, signum, __builtin_return_address(0));
+}
+
+static int our_sigrelse(int signum) {
+    return change_one(SIG_UNBLOCK, signum, __builtin_return_address(0));
+}
+#endif
+
+#define OF(function) (void (*)(void))(function)
+
+const struct interposition interpose_mask[] = {
+    {"pthread_sigmask", OF(pthread_sigmask), OF(our_pthread_sigmask)},
+    {"sigprocmask", OF(sigprocmask), OF(our_sigprocmask)},
+#ifdef SIG_HOLD
+    {"sighold", OF(sighold), OF(our_sighold)},
+    {"sigrelse", OF(sigrelse), OF(our_sigrelse)},
+#endif
+    {NULL, NULL, NULL},
+};
+_Static_assert(sizeof interpose_mask / sizeof *interpose_mask <= INTERPOSE_MASK_MOST + 1, "most");
+
+#endif

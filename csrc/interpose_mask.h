@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * interpose_mask: what the program calls in the place of the C library's functions that change a
+ * thread's signal mask, while its signals are recorded. Each calls the original, and writes down
+ * which signals it blocked or let in, and where that was (mask.h).
+ *
+ * Not seen: raw system calls, the C library's own, the mask that a handler has while it runs, what
+ * sigsuspend(2), ppoll(2) and the like have for as long as they wait, what siglongjmp(3) and
+ * setcontext(3) put back.
+ */
+#ifndef SIGREC_INTERPOSE_MASK_H
+#define SIGREC_INTERPOSE_MASK_H
+
+#include "got.h"
+#include "mask.h"
+
+#include <signal.h>
+
+#define INTERPOSE_MASK_MOST 5 /* entries, at most */
+
+/* Any context. sigprocmask(2), as the program's own call from there: for who stands in the place of
+ * a function that makes one. */
+int interpose_mask_change(int how, const sigset_t *set, sigset_t *old, const void *caller);
+
+/* Ends with a NULL name. */
+extern const struct interposition interpose_mask[];
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "mask.h"
+
+#include "clock.h"
+#include "filter.h"
+#include "signals.h"
+
+#include <pthread.h>
+#include <string.h>
+
+/* The newest of each row, here so that a forked child knows them. */
+static struct newest {
+    _Atomic uintptr_t thread; /* which pthread_self() is in the child as well; 0: none */
+    _Atomic uint32_t site;
+    _Atomic uint64_t monotonic_ns, mask; /* 0: it does not block the signal */
+} newest[MASK_ROWS];
+
+static int row_of(int signum, bool is_main) { return is_main ? signum : SIGREC_NSIG + signum; }
+
+static uintptr_t this_thread(void) { return (uintptr_t)pthread_self(); }
+
+static bool is_this_threads(const struct newest *last) {
+    return atomic_load_explicit(&last->thread, memory_order_relaxed) == this_thread();
+}
+
+uint64_t mask_difference(uint64_t before, uint64_t after) {
+    uint64_t can_be = ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+#ifdef SIGRTMIN
+    for (int signum = 32; signum < SIGRTMIN; signum++)
+        can_be &= ~signal_bit(signum); /* the C library's own, which it leaves as they are */
+#endif
+    return (before ^ after) & can_be;
+}
+
+static void note(const struct notes *to, _Atomic uint64_t *ordinals,
+                 const struct mask_change *change, int signum, bool blocked, uint64_t now) {
+    int row = row_of(signum, change->is_main);
+    struct newest *last = &newest[row], *as_another = &newest[row_of(signum, !change->is_main)];
+    if (is_this_threads(as_another)) /* before the fork that made it the main one */
+        atomic_store_explicit(&as_another->thread, 0, memory_order_relaxed);
+    /* Relaxed: who forks while another thread is here may take either. */
+    atomic_store_explicit(&last->thread, this_thread(), memory_order_relaxed);
+    atomic_store_explicit(&last->site, change->site, memory_order_relaxed);
+    atomic_store_explicit(&last->monotonic_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&last->mask, blocked ? change->after : 0, memory_order_relaxed);
+    struct event event;
+    memset(&event, 0, sizeof event);
+    event.monotonic_ns = now;
+    event.signo = (uint32_t)signum;
+    event.code = (int32_t)change->how;
+    event.pid = blocked;
+    event.uid = change->site;
+    event.tid = change->tid;
+    event.datum = change->after;
+    event.ordinal = atomic_fetch_add_explicit(&ordinals[row], 1, memory_order_relaxed);
+    notes_keep(to, (uint64_t)row, MASK_SLOTS, &event);
+}
+
+void mask_note(const struct notes *to, _Atomic uint64_t *ordinals,
+               const struct mask_change *change) {
+    uint64_t changed = mask_difference(change->before, change->after), now = monotonic_ns();
+    if (__builtin_popcountll(changed) >= MASK_ALL) {
+        note(to, ordinals, change, 0, (changed & change->after) != 0, now);
+        return;
+    }
+    for (; changed; changed &= changed - 1) {
+        int signum = __builtin_ctzll(changed) + 1;
+        note(to, ordinals, change, signum, (change->after & signal_bit(signum)) != 0, now);
+    }
+}
+
+/* Of a thread that ended another one may have the place by now: the kernel knows. */
+static bool has_blocked(int signum) {
+    sigset_t now;
+    uint64_t set = 0;
+    if (filter_allows(FILTERED_SIGPROCMASK) && pthread_sigmask(SIG_BLOCK, NULL, &now) == 0)
+        memcpy(&set, &now, sizeof set);
+    return signum ? (set & signal_bit(signum)) != 0 : __builtin_popcountll(set) >= MASK_ALL;
+}
+
+void mask_inherit(const struct notes *to, _Atomic uint64_t *ordinals, uint32_t tid) {
+    for (int from = 0; from < MASK_ROWS; from++) {
+        const struct newest *last = &newest[from];
+        int signum = from % SIGREC_NSIG;
+        uint64_t none = 0, mask = atomic_load_explicit(&last->mask, memory_order_relaxed);
+        if (!mask || !is_this_threads(last) || !has_blocked(signum) ||
+            !atomic_compare_exchange_strong_explicit(&ordinals[row_of(signum, true)], &none, 1,
+                                                     memory_order_relaxed, memory_order_relaxed))
+            continue;
+        struct event event;
+        memset(&event, 0, sizeof event);
+        event.monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed);
+        event.signo = (uint32_t)signum;
+        event.code = MASK_FORKED;
+        event.pid = 1;
+        event.uid = atomic_load_explicit(&last->site, memory_order_relaxed);
+        event.tid = tid;
+        event.datum = mask;
+        notes_keep(to, (uint64_t)row_of(signum, true), MASK_SLOTS, &event);
+    }
+}

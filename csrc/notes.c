@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "notes.h"
+
+#include "keep.h"
+
+static void keep_at(const struct notes *to, uint64_t slot, const struct event *event) {
+    site_copy(event->uid, to->sites);
+    keep_event(&to->slots[slot], 2 * event->ordinal, event);
+}
+
+void notes_keep(const struct notes *to, uint64_t row, uint64_t each, const struct event *event) {
+    keep_at(to, row * each + event->ordinal % each, event);
+}
+
+void notes_fold(const struct notes *from, const struct notes *to, uint64_t slots) {
+    for (uint64_t slot = 0; slot < slots; slot++) {
+        struct event event;
+        if (keep_read(&from->slots[slot], &event))
+            keep_at(to, slot, &event);
+    }
+}

@@ -1,0 +1,42 @@
+"""What the threads of a process blocked, and who made it so: csrc/mask.h."""
+
+from __future__ import annotations
+
+from sigrec._reader.format import LEDGER_COUNT
+from sigrec._reader.infos import Infos
+from sigrec._reader.notes import Sites, notes
+from sigrec._signals.names import name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._reader.format import Header
+    from sigrec._reader.identity import Identity
+    from sigrec._reader.source import Source
+    from sigrec._signals.mask import MaskChange
+
+ROWS = 2 * LEDGER_COUNT  # by signal number: the main thread's, then those of all others
+
+
+def masks(source: Source, header: Header, identity: Identity, here: bool) -> list[MaskChange]:
+    """In order: of each signal the newest four of the main thread, and the newest four of the others."""
+    changes = notes(source, header.masks, ROWS)
+    if not changes:
+        return []
+    from sigrec._signals.mask import HOW, MaskChange
+
+    infos, sites = Infos(source, here), Sites(source, header.sites, identity.executable)
+    found = []
+    for row, (at, ordinal, signum, how, blocked, site, mask, tid, *_) in changes:
+        one = MaskChange()
+        one.si_signo = signum
+        one.signal_name = name(signum, header.sigrtmin) if signum else "all signals"
+        one.blocked = bool(blocked)
+        one.main = row < LEDGER_COUNT
+        one.how = HOW.get(how, f"call {how}")
+        one.file, one.line, one.library = sites.of(site)
+        one.tid = tid or None
+        one.mask = frozenset(n for n in range(1, LEDGER_COUNT) if mask >> (n - 1) & 1)
+        one.monotonic_ns, one.time_ns = at, at + infos.offset_at(at)
+        one.ordinal = ordinal
+        found.append(one)
+    return found

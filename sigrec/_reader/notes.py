@@ -1,0 +1,61 @@
+"""What a process noted of its changes, by signal, with the call site of each: csrc/notes.h."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from sigrec._reader.format import LEDGER_COUNT, SLOT, SLOT_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sigrec._reader.format import Section
+    from sigrec._reader.source import Source
+
+_SITE = struct.Struct("=8xII112s")  # whole, line, text
+
+
+def notes(source: Source, section: Section | None, rows: int) -> list[tuple[int, list[int]]]:
+    """The row and the fields of each, the oldest first; nothing, where an older sigrec made the
+    recording. rows: as many as the section has, so many for each signal number."""
+    if section is None or not section.entries:
+        return []
+    before, copy, after = (source.bytes(section.at, section.size) for _ in range(3))
+    if not any(copy):
+        return []
+    each = section.entries // rows
+    found = []
+    for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):
+        at, row = n * SLOT_SIZE, n // each if each else rows
+        if (
+            sequence == 2 * event[1] + 2
+            and row < rows
+            and row % LEDGER_COUNT == event[2]
+            and n % each == event[1] % each
+            and before[at : at + 8] == copy[at : at + 8] == after[at : at + 8]
+        ):
+            found.append((row, event))
+    found.sort(key=lambda one: (one[1][0], one[1][2], one[1][1]))
+    return found
+
+
+class Sites:
+    """By their numbers, those that are whole: what is written there stays."""
+
+    def __init__(self, source: Source, section: Section | None, program: str) -> None:
+        self._program = program
+        self._of: dict[int, tuple[str, int]] = {}
+        if section is None:
+            return
+        raw = source.bytes(section.at, section.size)
+        for n in range(section.entries):
+            whole, line, text = _SITE.unpack_from(raw, n * section.entry)
+            if whole == 1:
+                self._of[n + 1] = os.fsdecode(text.split(b"\0")[0]), line
+
+    def of(self, number: int) -> tuple[str | None, int | None, str | None]:
+        """Python file and line, or library; None: not known."""
+        text, line = self._of.get(number, ("", 0))
+        if line:
+            return text, line, None
+        return None, None, (text or self._program or None) if number in self._of else None
