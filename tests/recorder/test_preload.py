@@ -99,12 +99,11 @@ def test_a_program_finds_nothing_of_ours(directory):
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    """starts.c, and shows.c in several forms, by name."""
+    """starts.c and shows.c, by name."""
     made = tmp_path_factory.mktemp("programs")
     compiled(HERE / "shows.c", made / "plain")
-    for name, flag in {"static": "-static", "asan": "-fsanitize=address"}.items():
-        with suppress(subprocess.CalledProcessError):  # not everybody has these libraries
-            compiled(HERE / "shows.c", made / name, flag)
+    with suppress(subprocess.CalledProcessError):  # not everybody has these libraries
+        compiled(HERE / "shows.c", made / "static", "-static")
     compiled(HERE / "starts.c", made / "starts")
     return made
 
@@ -117,7 +116,7 @@ WAYS = ["execv", "execve", "execvp", "execvpe", "fexecve", "execl", "execlp", "e
 def test_what_cannot_be_recorded_starts_as_without_us(directory, programs, how):
     env = environment(directory, children=True, PATH=f"{programs}:{os.environ['PATH']}")
     search = how.endswith("p") or how == "execvpe"
-    for name in "plain", "static", "asan":
+    for name in "plain", "static":
         if not (programs / name).exists():
             continue
         target = name if search else str(programs / name)
@@ -126,6 +125,94 @@ def test_what_cannot_be_recorded_starts_as_without_us(directory, programs, how):
             ours = " SIGREC_CHILDREN LD_PRELOAD" if name == "plain" else ""
             assert sorted(done.stdout.split()) == sorted(f"<a b><>{ours}".split())
             assert (done.returncode, done.stderr) == (5, "")
+
+
+OF_ANOTHER_MACHINE = 18  # where an ELF header says for which
+
+
+def made(form, programs, to):
+    """shows.c in that form, or None."""
+    flags = {"AddressSanitizer": "-fsanitize=address,leak", "ThreadSanitizer": "-fsanitize=thread",
+             "32 bits": "-m32"}  # fmt: skip
+    if form in flags:
+        with suppress(subprocess.CalledProcessError):
+            return compiled(HERE / "shows.c", to, flags[form])
+    elif form == "musl" and shutil.which("musl-gcc"):
+        subprocess.run(["musl-gcc", "-o", to, HERE / "shows.c"], check=True)
+        return to
+    elif form == "setuid":
+        shutil.copy(programs / "plain", to).chmod(0o4755)
+        return to
+    elif form == "another machine":
+        program = bytearray((programs / "plain").read_bytes())
+        program[OF_ANOTHER_MACHINE] ^= 0x40
+        to.write_bytes(program)
+        to.chmod(0o755)
+        return to
+    return None
+
+
+FORMS = ["AddressSanitizer", "ThreadSanitizer", "32 bits", "musl", "setuid", "another machine"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_of_another_kind_starts_as_without_us(directory, programs, tmp_path, form):
+    target = made(form, programs, tmp_path / "program")
+    if target is None:
+        pytest.skip(f"nothing here makes a program of that form: {form}")
+    for how in "execvp", "posix_spawn":
+        plain = run(programs / "starts", how, target)
+        ours = run(programs / "starts", how, target, env=environment(directory, children=True))
+        assert (ours.returncode, ours.stdout, ours.stderr) == (
+            plain.returncode, plain.stdout, plain.stderr,
+        )  # fmt: skip
+        assert form == "another machine" or plain.returncode == 5
+
+
+# What a shell does that is recorded, so that nothing that it starts could load the library.
+NOWHERE = {
+    "deleted": "rm -r $LIBRARIES",
+    "not executable": "mount -o bind $LIBRARIES $LIBRARIES && mount -o remount,bind,noexec $LIBRARIES",
+    "another mount namespace": "mount -t tmpfs none $LIBRARIES",
+    "another user": "chmod 700 $LIBRARIES; exec setpriv --reuid 65534 --clear-groups sh -c",
+}
+
+
+@pytest.mark.parametrize("how", NOWHERE)
+def test_where_it_cannot_be_loaded_from_a_program_starts_as_without_us(directory, tmp_path, how):
+    inside = ["unshare", "-m"] if "mount" in NOWHERE[how] else []
+    if inside and run(*inside, "true").returncode:
+        pytest.skip("needs a mount namespace of its own")
+    if "setpriv" in NOWHERE[how] and (os.geteuid() or not shutil.which("setpriv")):
+        pytest.skip("needs root, and setpriv(1)")
+    script = "(exit 3); sh -c 'exit 4'; echo $?; env true; env | grep -c ^LD_PRELOAD="
+    first = NOWHERE[how] + (' "$SCRIPT"' if "setpriv" in NOWHERE[how] else '; eval "$SCRIPT"')
+    results = []
+    for recorded in False, True:
+        libraries = tmp_path / "libraries"
+        libraries.mkdir(exist_ok=True)  # it may have been removed
+        library = str(shutil.copy(LIBRARY, libraries))
+        env = environment(directory, children=True, LD_PRELOAD=library) if recorded else os.environ
+        env = {**env, "LIBRARIES": str(libraries), "SCRIPT": script}
+        results.append(run(*inside, "sh", "-c", first, env=env))
+    plain, ours = results
+    assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, "4\n0\n", "")
+    assert plain.stdout == ours.stdout
+
+
+@pytest.mark.parametrize("other", ["libjemalloc.so.2", "libeatmydata.so"])
+def test_beside_another_library_that_is_preloaded(directory, other):
+    script = "sh -c 'exit 3'; echo $?; env | grep LD_PRELOAD; kill -TERM $$"
+    plain = run("sh", "-c", script, env={**os.environ, "LD_PRELOAD": other})
+    if plain.stderr:
+        pytest.skip(f"{other} is not installed")
+    for both in f"{LIBRARY} {other}", f"{other}:{LIBRARY}":
+        done = run("sh", "-c", script, env=environment(directory, LD_PRELOAD=both))
+        assert (done.returncode, done.stdout, done.stderr) == (-15, plain.stdout, "")
+        (path,) = directory.glob("*.sigrec")
+        with sigrec.open_recording(path) as recording:
+            assert recording.signals[signal.SIGTERM].delivered == 1
+        path.unlink()
 
 
 def test_faults_that_a_program_lives_on_leave_room_for_others(directory, programs):
