@@ -37,6 +37,7 @@ PROOFS = {
     "endings": ["tests.proof.endings"],
     "attach": ["tests.proof.attach"],
     "packages": ["tests.proof.packages"],
+    "programs": ["tests.proof.programs"],
     "spares": ["tests.proof.spares"],
     "foreign": ["tests.proof.foreign"],
     "green": ["tests.proof.green"],

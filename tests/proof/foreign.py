@@ -9,6 +9,7 @@ is run plain, and then in each mode:
     children   under `sigrec run --children`
     record     sigrec.record() at the start, in the Python programs that the tests start as well
     compat     sigrec.compat.install() at the start, likewise: in those as well that are started with -I or -E
+    preload    libsigrec-preload.so alone, by LD_PRELOAD, in all programs that the tests start
 
 A test whose outcome differs is run three times more, alone, both plain and in that mode: one that differs from
 run to run without sigrec is reported as a flake and not as a difference. What must differ is listed in KNOWN, with
@@ -39,7 +40,7 @@ from typing import NamedTuple
 from .build import ROOT
 
 RUNNER = Path(__file__).with_name("foreign_runner.py")
-MODES = ("run", "children", "record", "compat")
+MODES = ("run", "children", "record", "compat", "preload")
 # The lines of a .pth file, which the site module runs at each start of Python but those with -S.
 AT_START = {
     "record": "import sigrec; sigrec.record()",
@@ -49,11 +50,12 @@ REPEATS = 3
 START_S = 120  # for what goes on between two tests
 
 # One version each: what is compared is then the same today and tomorrow.
+TO_BUILD = ["setuptools>=77", "cython>=3.1"]
 SOURCES = ["anyio==4.16.0", "cysignals==1.12.5", "gunicorn==27.0.1", "trio==0.35.0"]
 REQUIREMENTS = [
     *SOURCES, "eventlet==0.41.3", "gevent==26.9.0", "tornado==6.6.1",
     "pytest>=9", "pytest-asyncio", "pytest-cov", "pytest-mock", "pytest-timeout", "psutil", "trustme", "truststore",
-    "blockbuster", "hypothesis", "h2", "httpx[http2]", "inotify", "packaging", "uvloop", "setuptools>=77", "cython>=3.1",
+    "blockbuster", "hypothesis", "h2", "httpx[http2]", "inotify", "packaging", "uvloop", *TO_BUILD,
 ]  # fmt: skip
 
 
@@ -88,6 +90,7 @@ SUITES = {
     ),
     "subprocess": cpython("test_subprocess"),
     "faulthandler": cpython("test_faulthandler"),
+    "posix": cpython("test_posix"),
     "cysignals": Suite("pytest", ((),), "cysignals"),
     "trio": Suite(
         "pytest",
@@ -123,6 +126,12 @@ SUITES = {
         environment=(("TRAVIS", "1"),),  # a test has 15 seconds there, and 2 elsewhere
     ),
 }  # fmt: skip
+
+CPYTHON = {
+    name
+    for name, suite in SUITES.items()
+    if suite.parts[0][:1] and suite.parts[0][0].startswith("test.")
+}
 
 
 def find_pythons() -> dict[str, str]:
@@ -162,28 +171,32 @@ class Workspace:
                 (own / "foreign.pth").write_text(text)
 
     @classmethod
-    def prepare(cls, directory: Path, python: str) -> Workspace:
-        """With this checkout's sigrec, and the suites and what they need from PyPI."""
+    def prepare(cls, directory: Path, python: str, foreign: bool = True) -> Workspace:
+        """With this checkout's sigrec, and, if foreign, the suites from PyPI and what they need."""
         environment = directory / "packages"
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be making it just now
-            cls._install(environment, python)
+            cls._install(environment, python, REQUIREMENTS if foreign else TO_BUILD)
             (packages,) = environment.glob("lib/python*/site-packages")
             workspace = cls(directory, python, packages)
-            for source in SOURCES:
+            for source in SOURCES if foreign else ():
                 workspace._download(source, environment)
         return workspace
 
     @staticmethod
-    def _install(environment: Path, python: str) -> None:
+    def _install(environment: Path, python: str, requirements: list[str]) -> None:
         pip = _pip(environment)
         done = environment / "done.json"
         had = json.loads(done.read_text()) if done.exists() else {}
-        want = {"requirements": REQUIREMENTS, "sigrec": _fingerprint()}
-        if had.get("requirements") != want["requirements"]:
+        missing = set(requirements) - set(had.get("requirements", ()))
+        want = {
+            "requirements": sorted(missing | set(had.get("requirements", ()))),
+            "sigrec": _fingerprint(),
+        }
+        if missing:
             subprocess.run([python, "-m", "venv", environment], check=True)
-            subprocess.run([*pip, "install", *REQUIREMENTS], check=True)
+            subprocess.run([*pip, "install", *sorted(missing)], check=True)
         if had.get("sigrec") != want["sigrec"]:
             options = ["--no-build-isolation", "--no-deps", "--force-reinstall"]
             with tempfile.TemporaryDirectory() as temporary:
@@ -209,6 +222,10 @@ class Workspace:
 
     def source(self, name: str) -> Path | None:
         return next((p for p in (self.directory / "sources").glob(f"{name}-*") if p.is_dir()), None)
+
+    def environment(self, mode: str) -> dict[str, str]:
+        library = self.packages / "sigrec/libsigrec-preload.so"
+        return {"LD_PRELOAD": str(library), "SIGREC_CHILDREN": "1"} if mode == "preload" else {}
 
     def command(self, mode: str) -> list[str]:
         kind = mode if mode in AT_START else "plain"
@@ -259,13 +276,14 @@ def run(
         stem.with_name(stem.name + ".spec").write_text(json.dumps(spec))
         command = [*workspace.command(mode), str(RUNNER), str(stem.with_name(stem.name + ".spec"))]
         with stem.with_name(stem.name + ".out").open("wb") as output:
-            while _run_once(workspace, suite, command, log, output, limit):
+            more = {**dict(suite.environment), **workspace.environment(mode)}
+            while _run_once(workspace, suite, command, log, output, limit, more):
                 pass
         outcomes |= _read(log)
     return outcomes
 
 
-def _run_once(workspace, suite, command, log, output, limit) -> bool:
+def _run_once(workspace, suite, command, log, output, limit, more) -> bool:
     """Until it ends or hangs; whether there are tests to go on with."""
     with tempfile.TemporaryDirectory(prefix="foreign-") as temporary:
         recordings = Path(temporary) / "recordings"
@@ -274,7 +292,7 @@ def _run_once(workspace, suite, command, log, output, limit) -> bool:
         before = len(_events(log))
         process = subprocess.Popen(
             command, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True, env={**os.environ, "SIGREC_DIR": str(recordings), "TMPDIR": temporary, **dict(suite.environment)},
+            start_new_session=True, env={**os.environ, "SIGREC_DIR": str(recordings), "TMPDIR": temporary, **more},
         )  # fmt: skip
         began, size, running, hung = time.monotonic(), -1, False, False
         while process.poll() is None and not hung:
@@ -401,8 +419,11 @@ def main() -> int:
         parser.error(f"no CPython with its tests: {', '.join(sorted(missing)) or 'any'}")
     fine = True
     for version in args.python or pythons:
-        workspace = Workspace.prepare(args.workspace.resolve() / version, pythons[version])
-        for name in args.suites or SUITES:
+        suites = args.suites or list(SUITES)
+        foreign = any(suite not in CPYTHON for suite in suites)
+        directory = args.workspace.resolve() / version
+        workspace = Workspace.prepare(directory, pythons[version], foreign)
+        for name in suites:
             began = time.monotonic()
             for row in compare(workspace, name, args.mode or list(MODES), args.only, args.limit):
                 print(f"{version} {name} {row}", flush=True)
