@@ -38,7 +38,8 @@ ROOMS = {
     "_why": READS,
     "_doctor": ACTS | {"sigrec", "_why"},
     "export": READS | {"_why", "sigrec"},
-    "cli": ACTS | {"sigrec", "_why", "_doctor", "export"},
+    "_serve": READS | {"_why", "export"},
+    "cli": ACTS | {"sigrec", "_why", "_doctor", "export", "_serve"},
     "__main__": {"cli"},
     "_pytest_plugin": {"leaves", "_signals", "sigrec"},
 }

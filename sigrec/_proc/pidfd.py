@@ -44,6 +44,15 @@ class Bystander:
             self.ended = found
         return self.ended
 
+    def at_once(self) -> Ended | None:
+        """How it ended, if that can be told without waiting: for whoever waits for many. None: it
+        lives, or neither of the two places tells yet; ask again."""
+        if self.ended is None and _ready(self.fd, 0):
+            found = self._look(0)
+            if found.source is not None or _reaped(self.fd):
+                self.ended = found
+        return self.ended
+
     def _look(self, patience: float) -> Ended:
         """The kernel keeps the status in two places. Whoever may trace the process reads it while it
         is a zombie; anybody, of the pidfd, after that."""

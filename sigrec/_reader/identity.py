@@ -20,6 +20,19 @@ class Identity:
     host_name = machine_id = executable = cgroup = ""
 
 
+def recording_id(header: Header) -> bytes:
+    """16 bytes that no other recording has: random ones, or in version 2, which has none, made of
+    whose and of when it is. A PID comes back, and so does an inode; exec keeps the PID."""
+    if header.id.strip(b"\0"):
+        return header.id
+    import hashlib
+
+    parts = (
+        header.boot_id, header.namespace, header.pid, header.start_ticks, header.started_ns,
+    )  # fmt: skip
+    return hashlib.sha256(repr(parts).encode()).digest()[:16]
+
+
 def identity(source: Source, header: Header) -> Identity:
     found = Identity()
     section = header.identity

@@ -211,7 +211,7 @@ def find(pid: int) -> list[str]:
     within, there = namespace.inside(pid) or (pid_namespace(), pid)
     searched = [path for path in directories() if unusable(path) is None]
     if os.geteuid() == 0:
-        searched += _of_others()
+        searched += directories_of_others()
     found: dict[str, None] = {}
     for directory in dict.fromkeys(searched):
         for text in _names(directory):
@@ -257,7 +257,7 @@ def elsewhere(pid: int) -> list[str]:
 
 def of_others() -> list[str]:
     """Paths of other users' recordings, for root."""
-    return [path for directory in _of_others() for path in _within(directory)]
+    return [path for directory in directories_of_others() for path in _within(directory)]
 
 
 def closed_to_us() -> bool:
@@ -266,7 +266,8 @@ def closed_to_us() -> bool:
     return os.geteuid() != 0 and any(os.path.isdir(f"{base}/sigrec-0") for base in bases)
 
 
-def _of_others() -> list[str]:
+def directories_of_others() -> list[str]:
+    """Of other users, for root: those that can be trusted as theirs."""
     found = []
     for base in ("/dev/shm", os.environ.get("TMPDIR") or "/tmp", "/run/user"):
         try:

@@ -139,6 +139,11 @@ class Recording:
             self._over = found
         return found
 
+    def _has_ended(self) -> None:
+        """Told by whoever knows that its process is gone, where that is not to be seen from here."""
+        if self.state == "unknown":
+            self._over = "ended"
+
     def _is_of_this_machine(self) -> bool | None:
         """None: that is not known."""
         return state.is_of_this_machine(self._source, self._header)

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 class Witnesses:
     """Each recording is read once, for the answers about many processes.
 
-    opened: those that are open already.
+    opened: those that are open already. recordings: those to look into; default: these, those beside
+    them, and all that this user can find.
     """
 
-    def __init__(self, opened: Iterable[Recording] = ()) -> None:
-        recordings = Recordings(opened)
+    def __init__(
+        self, opened: Iterable[Recording] = (), recordings: Recordings | None = None
+    ) -> None:
+        recordings = recordings or Recordings(opened)
         self.parents = Parents(recordings)
         self.senders = Senders(recordings)

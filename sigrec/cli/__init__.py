@@ -28,6 +28,7 @@ VERBS = {
     "run": "run a program, unchanged, and record its signals",
     "attach": "record a program that already runs, from now on",
     "export": "a recording as JSON Lines, CSV, a trace for Perfetto, or a page",
+    "serve": "metrics for Prometheus, and a live page, of every recorded process of this host",
     "doctor": "what works on this machine, and what to do about what does not",
     "demo": "floods a process of its own for two seconds, and shows sigrec beside `signal`",
 }

@@ -1,0 +1,69 @@
+"""What happens to files: inotify(7)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+from sigrec._tuples import NamedTuple
+
+CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
+DELETE_SELF, MOVE_SELF = 0x400, 0x800
+OVERFLOW, IGNORED = 0x4000, 0x8000
+ONLYDIR, ISDIR = 0x1000000, 0x40000000
+_EVENT = struct.Struct("=iIII")  # watch, mask, cookie, bytes of the name
+
+
+class Event(NamedTuple):
+    """watch: as add() gave it; -1: of none, the queue has overflowed."""
+
+    watch: int
+    mask: int
+    name: str
+
+
+class Inotify:
+    """fd: ready to read, in poll(2), once something has happened. OSError: the system has none left."""
+
+    def __init__(self) -> None:
+        self.fd = -1
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = self._called(self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+
+    @staticmethod
+    def _called(result: int) -> int:
+        if result < 0:
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error))
+        return result
+
+    def add(self, path: str, mask: int) -> int:
+        """The number of the watch."""
+        return self._called(self._libc.inotify_add_watch(self.fd, os.fsencode(path), mask))
+
+    def remove(self, watch: int) -> None:
+        """Nothing, where it is gone already."""
+        self._libc.inotify_rm_watch(self.fd, watch)
+
+    def read(self) -> list[Event]:
+        """What has happened since the last call."""
+        found: list[Event] = []
+        while True:
+            try:
+                raw = os.read(self.fd, 1 << 16)
+            except BlockingIOError:
+                return found
+            at = 0
+            while at < len(raw):
+                watch, mask, _, size = _EVENT.unpack_from(raw, at)
+                at += _EVENT.size
+                found.append(Event(watch, mask, os.fsdecode(raw[at : at + size].split(b"\0")[0])))
+                at += size
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+    __del__ = close

@@ -1,0 +1,1 @@
+"""The fleet: what every recorded process of a host received, as metrics that only rise, and as a page."""

@@ -1,0 +1,105 @@
+"""What ended a process, as the labels of a metric: a cause, and who sent that."""
+
+from __future__ import annotations
+
+from sigrec._proc.process import is_ending
+from sigrec._serve.programs import label, program
+from sigrec._serve.watched import Watched
+from sigrec._tuples import NamedTuple
+from sigrec._why.cause import Cause, cause, event_of
+from sigrec._why.recordings import Recordings
+from sigrec._why.witnesses import Witnesses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sigrec._proc.ended import Ended
+    from sigrec._reader.recording import Recording
+
+# Made with a program, at 0, so that the first such end is seen as a rise.
+KNOWN = (
+    ("exit", ""), ("error", ""), ("exception", ""), ("exec", ""), ("unknown", ""), ("oom", "kernel"),
+    ("SIGKILL", "unknown"), ("SIGTERM", "unknown"), ("SIGSEGV", "kernel"), ("SIGABRT", "itself"),
+)  # fmt: skip
+
+
+class End(NamedTuple):
+    """cause: a signal's name, or ``exit`` (with status 0), ``error`` (another status), ``exception``,
+    ``oom``, ``exec``, ``unknown``. sender: of the signal, the name of the process that sent it, or
+    ``itself``, ``kernel``, ``terminal``, ``timer``, ``unknown``; ``""``: no signal ended it."""
+
+    cause: str
+    sender: str
+    found: Cause
+    recording: Recording
+
+
+class _Held(Recordings):
+    """Those that are held, and no others: a look at all of a host for each end would be too much."""
+
+    def __init__(self, held: list[Recording]) -> None:
+        super().__init__()
+        self._held = held
+
+    def beside(self, path: str) -> list[Recording]:
+        return self._held
+
+    def of_pid(self, path: str, pid: int) -> list[Recording]:
+        return [one for one in self._held if one.pid == pid]
+
+
+def is_over(watched: Watched) -> bool:
+    """Whether its process has ended, or become another program, for whoever cannot wait for that."""
+    recording = watched.recording()
+    if watched.bystander is not None:
+        # On its way out it looks as one that has become another program: the pidfd tells.
+        pid = watched.bystander.pid
+        return not is_ending(pid) and recording.state == "replaced"
+    state = recording.state
+    if state == "unknown":
+        return watched.is_written() is False  # in whatever namespace
+    return state != "alive"
+
+
+def end_of(
+    recording: Recording,
+    seen: Ended | None,
+    parents: list[Recording],
+    senders: Callable[[], list[Recording]],
+) -> End:
+    """seen: as a pidfd tells. parents: who may have been told of it. senders: who may have sent what
+    ended it, asked where the process itself does not say."""
+    found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen)
+    if found.kind in ("signal", "unknown") and found.ordinal is None and found.sent_by is None:
+        # Of a SIGKILL only the sender's own record tells.
+        held = {id(one): one for one in [recording, *parents, *senders()]}
+        found = cause(recording, Witnesses(recordings=_Held(list(held.values()))), seen)
+    return End(*_labels(recording, found), found, recording)
+
+
+def _labels(recording: Recording, found: Cause) -> tuple[str, str]:
+    if found.kind == "signal":
+        if found.oom is not None and found.oom.probably:
+            return "oom", "kernel"
+        return recording.signal_name(found.signal or 0), _sender(recording, found)
+    if found.kind == "exit":
+        return ("exit" if not found.status else "error"), ""
+    return (found.kind if found.kind in ("exception", "exec") else "unknown"), ""
+
+
+def _sender(recording: Recording, found: Cause) -> str:
+    if found.sent_by is not None:
+        other = found.sent_by.sender
+        if other.path == recording.path:
+            return "itself"
+        return program(other.argv, other._identity.executable)
+    event = event_of(recording, found)
+    if event is None:
+        return "unknown"
+    sender = event.sender
+    if sender.kind == "process" and sender.pid == recording.pid:
+        return "itself"
+    if sender.kind == "process":
+        return label(sender.comm) if sender.comm else "unknown"
+    return sender.kind

@@ -1,0 +1,602 @@
+"""All recordings of a host, from their appearance to the end of their processes, and what they count.
+
+Nobody waits for a scrape: most processes live shorter than the time between two. Each recording is
+opened as it appears (inotify(7)), and its process held by a pidfd; at the end the rest is read by the
+descriptor that is held, also where the file is gone by then. A scrape reads the ledgers of those that
+live: what they count stays in them.
+
+Two threads: run() watches, the others ask. What is counted changes under `_lock`; what is shown is
+what the state file holds.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+import time
+from collections import Counter, deque
+from contextlib import suppress
+
+from sigrec._errors import NoRecordingError
+from sigrec._proc import inotify
+from sigrec._serve import directories
+from sigrec._serve.counters import Counters
+from sigrec._serve.ending import KNOWN, End, end_of, is_over
+from sigrec._serve.state import DamagedError
+from sigrec._serve.watched import ASKED_WHO, BAD, FAMILIES, Now, Unreadable, Watched
+from sigrec._text import printable
+from sigrec._tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+    from typing import Any
+
+    from sigrec._reader.recording import Recording
+    from sigrec._serve.counters import Labels
+    from sigrec._serve.directories import Directories
+    from sigrec._serve.state import StateFile
+
+FRESH_S = 1.0  # two scrapes at once share one look
+RESCAN_S = 60.0  # for what no event announced
+RESCAN_WITHOUT_EVENTS_S = 1.0
+SAVE_S = 1.0  # after an end, so that little is lost if this process is killed
+PATIENCE_S = 2.0  # for the word of a parent, or of the kernel, on how a process ended
+LOOK_S = 0.1
+SENDER_NS = 10 * 10**9  # who ended others, and then itself
+NEWEST = 100  # ends that the page shows, and whose recordings are kept open
+TOMBSTONES = 1000  # recordings that are gone: a copy that comes back is not counted again
+
+
+class Ended(NamedTuple):
+    """time_ns: when its end was seen."""
+
+    number: int
+    end: End
+    program: str
+    time_ns: int
+
+
+class Shown(NamedTuple):
+    """What a scrape sees. pending, running: by program and signal."""
+
+    counters: dict[str, dict[Labels, int]]
+    pending: dict[Labels, int]
+    processes: dict[Labels, int]
+    running: dict[Labels, float]
+    unreadable: dict[str, int]
+    scan_seconds: float
+    write_errors: int
+    missed: int
+    lost: int
+
+
+class _Waiting:
+    """A process that has ended, and of which it is not known yet how."""
+
+    __slots__ = ("deadline", "watched")
+
+    def __init__(self, watched: Watched, deadline: float) -> None:
+        self.watched = watched
+        self.deadline = deadline
+
+
+class Fleet:
+    """tell: is given what people should know, a line each."""
+
+    def __init__(
+        self,
+        where: Directories,
+        state: StateFile,
+        settle: float,
+        asked_for: re.Pattern[str] | None = None,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._where = where
+        self._state = state
+        self._asked_for = asked_for
+        self._tell_people = tell
+        self._told: dict[str, str] = {}
+        self._lock = threading.RLock()
+        self._saving = threading.Lock()
+        self._counters = Counters(settle)
+        self._by_key: dict[str, Watched] = {}
+        self._by_path: dict[str, Watched] = {}
+        self._by_fd: dict[int, Watched] = {}  # of pidfds
+        self._by_watch: dict[int, Watched] = {}
+        self._kept: dict[str, list[Any]] = {}  # by key: what the state says of those not seen yet
+        # By key: the files, with their inodes, of recordings whose end was counted.
+        self._over: dict[str, dict[str, int]] = {}
+        self._gone: deque[str] = deque(maxlen=TOMBSTONES)
+        self._unreadable: dict[str, str] = {}
+        self._refused: dict[str, int] = {}
+        self._waiting: list[_Waiting] = []
+        self._baseline = False
+        self._dirty_since: float | None = None
+        self._write_errors = self._missed = self._lost = 0
+        self._scanned_at = -FRESH_S
+        self._scan_seconds = 0.0
+        self._pending: dict[Labels, int] = {}
+        self._running: dict[Labels, float] = {}
+        self._persisted: dict[str, dict[Labels, int]] = {
+            name: {} for name in self._counters.families
+        }
+        self.newest: deque[Ended] = deque(maxlen=NEWEST)
+        self._ends = 0
+        self._epoll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._epoll.register(self._wake, select.EPOLLIN)
+        if where.inotify is not None:
+            self._epoll.register(where.inotify.fd, select.EPOLLIN)
+        self._stop = False
+
+    # --- beginning and end -----------------------------------------------------------------
+
+    def begin(self) -> None:
+        """What is there now. With the state of an earlier run its numbers go on; without, what is
+        there now is what everything is counted from."""
+        try:
+            kept = self._state.load()
+            if kept is not None:
+                self._restore(kept)
+        except (DamagedError, OSError, ValueError, TypeError, KeyError) as error:
+            why = str(error) if isinstance(error, (DamagedError, OSError)) else "it makes no sense"
+            self._tell("state", f"the state of an earlier run is lost: {why}")
+            self._counters = Counters(self._counters.settle)
+            self._kept, kept = {}, None
+            self._gone.clear()
+        self._baseline = kept is None
+        with self._lock:
+            self._rescan()
+            self._baseline = False
+            if kept is None:
+                found = len(self._by_key) + len(self._over)
+                self._tell("state", f"counting begins now, with {found} recordings that are there")
+        self.shown()
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        self._counters.restore(kept["counters"])
+        self._lost = int(kept["lost"])
+        self._missed = int(kept["missed"])
+        self._gone.extend(map(str, kept["gone"]))
+        self._kept = {str(key): [str(of[0]), list(of[1])] for key, of in kept["recordings"].items()}
+
+    def stop(self) -> None:
+        """From any thread, or from a signal's handler."""
+        self._stop = True
+        os.eventfd_write(self._wake, 1)
+
+    def run(self) -> None:
+        """Until stop(); then the last numbers are kept."""
+        rescan_s = RESCAN_S if self._where.inotify is not None else RESCAN_WITHOUT_EVENTS_S
+        if self._where.inotify is None:
+            self._tell("inotify", "no inotify(7) is left: a look each second instead")
+        rescan_at = time.monotonic() + rescan_s
+        while not self._stop:
+            ready = dict(self._epoll.poll(self._timeout(rescan_at)))
+            self._events(ready)
+            with self._lock:
+                for fd in ready:
+                    if fd in self._by_fd:
+                        self._has_ended(self._by_fd[fd])
+                self._look_again()
+            if time.monotonic() >= rescan_at:
+                with self._lock:
+                    self._rescan()
+                rescan_at = time.monotonic() + rescan_s
+            if self._dirty_since is not None and time.monotonic() - self._dirty_since >= SAVE_S:
+                self._save()
+        with self._lock:
+            self._scan()
+        self._save()
+        self._state.close()
+
+    def _timeout(self, rescan_at: float) -> float:
+        now = time.monotonic()
+        at = [rescan_at]
+        if self._waiting:
+            at.append(now + LOOK_S)
+        if self._dirty_since is not None:
+            at.append(self._dirty_since + SAVE_S)
+        return max(0.0, min(at) - now)
+
+    # --- what appears ------------------------------------------------------------------------
+
+    def _events(self, ready: dict[int, int]) -> None:
+        """Opened first, and without waiting for whoever scrapes: a process may be gone soon."""
+        where = self._where
+        if self._wake in ready:
+            with suppress(BlockingIOError):
+                os.eventfd_read(self._wake)
+        if where.inotify is None or where.inotify.fd not in ready:
+            return
+        again = False
+        for event in where.inotify.read():
+            if event.mask & inotify.OVERFLOW or where.may_have_changed(event):
+                again = True
+            elif event.watch in self._by_watch:
+                with self._lock:
+                    watched = self._by_watch.get(event.watch)
+                    if (
+                        watched is not None
+                        and event.mask & inotify.CLOSE_WRITE
+                        and self._ended(watched)
+                    ):
+                        self._has_ended(watched)
+            elif event.watch in where.watches:
+                self._in_directory(where.watches[event.watch], event)
+        if again:
+            with self._lock:
+                self._rescan()
+
+    def _in_directory(self, directory: str, event: inotify.Event) -> None:
+        path = directories.recording_at(directory, event.name)
+        if path is None:
+            return
+        if event.mask & (inotify.DELETE | inotify.MOVED_FROM):
+            with self._lock:
+                self._unreadable.pop(path, None)
+                self._forget(path)
+        elif not event.mask & inotify.CLOSE_WRITE or path in self._unreadable:
+            self._open(path, None if event.name.endswith(".named") else directory)
+
+    def _rescan(self) -> None:
+        """What no event told of: everything that is there, and that is not any more."""
+        usable = self._where.usable()
+        there: dict[str, str] = {}
+        for directory in usable:
+            for text, path in directories.listed(directory):
+                there[path] = "" if text.endswith(".named") else directory
+        for path in set(self._unreadable) - there.keys():
+            del self._unreadable[path]
+        known = {path: one.inode for path, one in self._by_path.items()}
+        for paths in self._over.values():
+            known |= paths
+        for path, directory in there.items():
+            if known.get(path) is None or known[path] != _inode(path):
+                self._open(path, directory or None)
+        for paths in list(self._over.values()):
+            for path in list(paths):
+                self._forget(path)
+        self._forget_kept()
+        for watched in list(self._by_key.values()):
+            if not watched.is_seen and self._ended(watched):
+                self._has_ended(watched)
+        self._refused = dict(Counter(["directory"] * len(self._where.refused)))
+        for directory, reason in self._where.refused.items():
+            self._tell(directory, f"not trusted: {reason}")
+
+    def _open(self, path: str, directory: str | None) -> None:
+        """directory: whose owner has to be the file's; None: it has a name of the user's."""
+        try:
+            owner = None if directory is None else os.lstat(directory).st_uid
+            watched = Watched(path, owner)
+        except NoRecordingError:
+            if not self._baseline:
+                with self._lock:
+                    self._missed += 1  # it went before it could be opened
+            return
+        except Unreadable as error:
+            with self._lock:
+                self._unreadable[path] = error.reason
+            return
+        except OSError:
+            return
+        with self._lock:
+            self._hold(watched)
+
+    def _hold(self, watched: Watched) -> None:
+        key = watched.key
+        if key in self._over:
+            self._over[key][watched.path] = watched.inode
+            watched.close()
+            return
+        self._unreadable.pop(watched.path, None)
+        known = self._by_key.get(key)
+        if known is not None:
+            # A copy; or the file that a copy was made of, which is the one that changes.
+            if known.is_seen or not watched.is_seen or watched.is_written() is False:
+                watched.close()
+                return
+            watched.counted, watched.from_whom = known.counted, known.from_whom
+            self._release(known)
+        elif key in self._kept:
+            _, kept = self._kept.pop(key)
+            watched.restore(kept)
+        elif key in self._gone or (self._baseline and self._ended(watched)):
+            watched.over = True
+        if watched.over:
+            self._is_over(watched)
+            watched.close()
+            return
+        self._by_key[key] = self._by_path[watched.path] = watched
+        self._watch(watched)
+        try:
+            self._born(watched)
+        except BAD:
+            self._is_damaged(watched)
+            return
+        if self._ended(watched):
+            self._has_ended(watched)
+
+    def _watch(self, watched: Watched) -> None:
+        if watched.bystander is not None:
+            self._by_fd[watched.bystander.fd] = watched
+            self._epoll.register(watched.bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
+        if self._where.inotify is not None:
+            with suppress(OSError):
+                path = f"/proc/self/fd/{watched.source.fd}"
+                watched.watch = self._where.inotify.add(path, inotify.CLOSE_WRITE)
+                self._by_watch[watched.watch] = watched
+
+    def _release(self, watched: Watched) -> None:
+        """It is not watched any more."""
+        if self._by_key.get(watched.key) is watched:
+            del self._by_key[watched.key]
+        if self._by_path.get(watched.path) is watched:
+            del self._by_path[watched.path]
+        if watched.watch >= 0 and self._where.inotify is not None:
+            del self._by_watch[watched.watch]
+            self._where.inotify.remove(watched.watch)
+            watched.watch = -1
+        if watched.bystander is not None:
+            self._by_fd.pop(watched.bystander.fd, None)
+            with suppress(OSError):
+                self._epoll.unregister(watched.bystander.fd)
+        watched.close()
+
+    def _is_over(self, watched: Watched) -> None:
+        """Remembered as long as there is a file of it: it is not counted again."""
+        self._over[watched.key] = {watched.path: watched.inode}
+        self._forget(watched.path)
+
+    def _forget(self, path: str) -> None:
+        """A file that may be gone; what its process still counts is read by the descriptor."""
+        for key, paths in list(self._over.items()):
+            if path in paths and _inode(path) != paths[path]:
+                del paths[path]
+                if not paths:
+                    del self._over[key]
+                    self._gone.append(key)
+
+    def _forget_kept(self) -> None:
+        """Recordings of an earlier run that are not there any more, where that can be seen."""
+        gone = [key for key, (path, _) in self._kept.items() if _is_gone(path)]
+        lost = sum(not self._kept[key][1][0] for key in gone)
+        for key in gone:
+            del self._kept[key]
+        self._gone.extend(gone)
+        self._lost += lost
+        if lost:
+            self._tell(
+                "lost",
+                f"{lost} recordings went while no sigrec serve ran: what they counted since, and how "
+                "their processes ended, is not known",
+            )
+
+    def _ended(self, watched: Watched) -> bool:
+        try:
+            return is_over(watched)
+        except BAD:
+            self._is_damaged(watched)
+            return False
+
+    def _is_damaged(self, watched: Watched) -> None:
+        self._unreadable[watched.path] = "damaged"
+        self._release(watched)
+        self._is_over(watched)
+
+    # --- what is counted --------------------------------------------------------------------
+
+    def _program(self, watched: Watched) -> str:
+        asked_for = self._asked_for is None or self._asked_for.search(watched.name) is not None
+        return self._counters.program(watched.name, asked_for)
+
+    def _born(self, watched: Watched) -> None:
+        """The ends that a program will have are there, at 0, before it has one."""
+        now, program = time.time(), self._program(watched)
+        for cause, sender in KNOWN:
+            if sender:
+                sender = self._counters.sender(sender)
+            self._counters.create("sigrec_process_endings", (program, cause, sender), now)
+        self._count(watched, self._baseline and not watched.counted)
+
+    def _records(self, watched: Watched, program: str, ledger: dict[int, Now], now: float) -> None:
+        """So are the signals that it records, from when it does."""
+        recorded = {number: one.registered for number, one in ledger.items() if one.recorded}
+        if recorded == watched.recorded:
+            return
+        watched.recorded = recorded
+        everything = len(recorded) > 32  # as `sigrec run` does: most of these never come
+        for number, registered in recorded.items():
+            labels = program, watched.signal_name(number)
+            if registered or number in ASKED_WHO or not everything:
+                self._counters.create(FAMILIES[0], labels, now)
+            if registered:
+                self._counters.create(FAMILIES[1], labels, now)
+
+    def _count(self, watched: Watched, is_past: bool = False) -> tuple[str, dict[int, Now]]:
+        """What is new in its ledger. is_past: that is not counted, but what comes after it."""
+        now, program = time.time(), self._program(watched)
+        ledger = watched.now()
+        self._records(watched, program, ledger, now)
+        for number, one in ledger.items():
+            new = watched.take(number, one.counts)
+            if any(new) and not is_past:
+                labels = program, watched.signal_name(number)
+                for family, count in zip(FAMILIES, new, strict=True):
+                    self._counters.add(family, labels, count, now)
+        if watched.senders_are_behind():
+            for number, who, count in watched.take_senders():
+                if is_past:
+                    continue
+                from_whom = program, watched.signal_name(number), self._counters.sender(who)
+                self._counters.add("sigrec_signals_from", from_whom, count, now)
+        return program, ledger
+
+    def _has_ended(self, watched: Watched) -> None:
+        """Once: how, is asked until it is known, or as long as there is hope."""
+        if watched.over or any(one.watched is watched for one in self._waiting):
+            return
+        self._waiting.append(_Waiting(watched, time.monotonic() + PATIENCE_S))
+        self._look_again()
+
+    def _look_again(self) -> None:
+        self._waiting, before = [], self._waiting
+        for waiting in before:
+            if not self._count_end(waiting.watched, time.monotonic() >= waiting.deadline):
+                self._waiting.append(waiting)
+
+    def _count_end(self, watched: Watched, last: bool) -> bool:
+        """False: how it ended may still be told."""
+        try:
+            seen = None if watched.bystander is None else watched.bystander.at_once()
+            recording = watched.recording()
+            recording._has_ended()
+            if recording.exit_kind == "exec":
+                seen = None  # that is of the program that it became
+            end = end_of(recording, seen, self._parents(recording), self._senders)
+            if end.cause == "unknown" and not last:
+                return False
+            program, _ = self._count(watched)
+        except BAD:
+            self._is_damaged(watched)
+            return True
+        sender = self._counters.sender(end.sender) if end.sender else ""
+        labels = program, end.cause, sender
+        self._counters.add("sigrec_process_endings", labels, 1, time.time())
+        watched.over = True
+        self._release(watched)
+        self._is_over(watched)
+        self._ends += 1
+        self.newest.append(Ended(self._ends, end, program, time.time_ns()))
+        self._dirty_since = self._dirty_since or time.monotonic()
+        return True
+
+    def _parents(self, recording: Recording) -> list[Recording]:
+        """Who may have been told how it ended."""
+        parent = recording._identity.ppid
+        return self._readable(lambda one: one.pid in (parent, 1) and one.pid != recording.pid)
+
+    def _senders(self) -> list[Recording]:
+        """Who sent signals that end others; also those that have ended since."""
+        living = self._readable(Watched.has_ended_others)
+        just_now = time.time_ns() - SENDER_NS
+        return living + [one.end.recording for one in self.newest if one.time_ns > just_now]
+
+    def _readable(self, wanted: Callable[[Watched], bool]) -> list[Recording]:
+        """Without what is damaged: the next look finds that out."""
+        found = []
+        for one in self._by_key.values():
+            with suppress(*BAD):
+                if wanted(one):
+                    found.append(one.recording())
+        return found
+
+    # --- what is shown ------------------------------------------------------------------------
+
+    def _scan(self) -> None:
+        """Every ledger: `handled` moves while nothing else does."""
+        began = time.perf_counter()
+        pending: Counter[Labels] = Counter()
+        running: dict[Labels, float] = {}
+        for watched in list(self._by_key.values()):
+            try:
+                program, ledger = self._count(watched)
+                for number, one in ledger.items():
+                    if one.registered:
+                        pending[program, watched.signal_name(number)] += one.pending
+                since = watched.handler_since_ns()
+            except BAD:
+                self._is_damaged(watched)
+                continue
+            if since is not None and watched.is_seen:
+                labels = program, watched.signal_name(since[0])
+                seconds = max(0, time.monotonic_ns() - since[1]) / 1e9
+                running[labels] = max(running.get(labels, 0.0), seconds)
+        self._pending, self._running = dict(pending), running
+        self._scan_seconds = time.perf_counter() - began
+        self._scanned_at = time.monotonic()
+
+    def shown(self) -> Shown:
+        """What all processes count now, as it is kept."""
+        with self._lock:
+            fresh = time.monotonic() - self._scanned_at < FRESH_S
+            if not fresh:
+                self._scan()
+        if not fresh:
+            self._save()
+        with self._lock:
+            processes: Counter[Labels] = Counter({(p, "alive"): 0 for p in self._counters.programs})
+            for watched in self._by_key.values():
+                state = "alive" if watched.is_seen else "unknown"
+                processes[self._program(watched), state] += 1
+            unreadable = Counter(self._unreadable.values())
+            unreadable.update(self._refused)
+            return Shown(
+                self._persisted, self._pending, processes, self._running, dict(unreadable),
+                self._scan_seconds, self._write_errors, self._missed, self._lost,
+            )  # fmt: skip
+
+    def _save(self) -> None:
+        """Written first, and shown then."""
+        with self._saving:
+            with self._lock:
+                self._dirty_since = None
+                shown = self._counters.shown(time.time())
+                kept = {
+                    "counters": self._counters.to_dict(),
+                    "lost": self._lost,
+                    "missed": self._missed,
+                    "gone": list(self._gone),
+                    "recordings": {
+                        **{key: [one.path, one.to_list()] for key, one in self._by_key.items()},
+                        **{key: [min(paths), [1, [], []]] for key, paths in self._over.items()},
+                        **self._kept,
+                    },
+                }
+            try:
+                self._state.save(kept)
+            except OSError as error:
+                self._write_errors += 1
+                self._tell(
+                    "write",
+                    f"{self._state.path} cannot be written: {error.strerror}; what is shown stands "
+                    "still until it can",
+                )
+                return
+            if self._told.pop("write", None) is not None:
+                self._tell_people(f"{self._state.path} is written again")
+            self._persisted = shown
+
+    def _tell(self, about: str, text: str) -> None:
+        """Once, until something else is to be said."""
+        if self._told.get(about) != text:
+            self._told[about] = text
+            self._tell_people(printable(text))
+
+
+def _inode(path: str) -> int | None:
+    """None: there is no such file."""
+    try:
+        return os.lstat(path).st_ino
+    except OSError:
+        return None
+
+
+def _is_gone(path: str) -> bool:
+    """Not where its whole directory is not there now, or may not be entered."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return os.path.isdir(os.path.dirname(path))
+    except OSError:
+        pass
+    return False
+
+
+def to_stderr(text: str) -> None:
+    print(f"sigrec: {text}", file=sys.stderr, flush=True)

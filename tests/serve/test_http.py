@@ -1,0 +1,241 @@
+"""What `sigrec serve` is asked over HTTP, by whom it may be, and what is refused."""
+
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import wait_until
+
+NAME = "sigrec_signals_delivered_total"
+USR1 = (NAME, ("program", "worker.py"), ("signal", "SIGUSR1"))
+
+
+def test_a_scrape_and_the_end(serve, worker, tmp_path):
+    one = serve()
+    each = worker()
+    each.send(5)
+    wait_until(lambda: one.samples().get(USR1) == 5)
+    status, headers, body = one.get(Host="anything.example")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert b"# TYPE sigrec_process_endings_total counter\n" in body
+    status, headers, empty = one.get(method="HEAD")
+    assert (status, empty) == (200, b"") and int(headers["Content-Length"]) > 100
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
+        assert one.get(method=method)[0] == 405
+    # Not a word of who, where and with what arguments.
+    assert str(each.pid).encode() not in body and str(tmp_path).encode() not in body
+    assert one.stop() == (0, "sigrec: counting begins now, with 0 recordings that are there\n")
+
+
+def test_killed_and_started_again(serve, worker):
+    each = worker()
+    one = serve()
+    for n in range(3):
+        each.send(5)
+        wait_until(lambda one=one, n=n: one.samples()[USR1] == 5 * n + 5)
+        one.process.kill()
+        one.process.wait()
+        one = serve()
+        assert one.samples()[USR1] == 5 * n + 5
+
+
+def test_a_second_one_exits_with_the_pid_of_the_first(serve, tmp_path):
+    one = serve()
+    done = subprocess.run(
+        [sys.executable, "-m", "sigrec", "serve", "--listen", "127.0.0.1:0", "--state", tmp_path / "state"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"PID {one.pid}:" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_page_is_for_who_has_the_token(serve, tmp_path):
+    token_file = tmp_path / "token"
+    one = serve("--token-file", token_file)
+    assert stat.S_IMODE(token_file.stat().st_mode) == 0o600
+    token = token_file.read_text().strip()
+    assert one.get("/")[0] == 403
+    assert one.get("/?token=wrong-wrong-wrong-wrong")[0] == 403
+    assert one.get("/", Cookie=f"sigrec={token}")[0] == 403
+    assert one.get(f"/?token={token}", Host="evil.example")[0] == 421
+    status, headers, _ = one.get(f"/?token={token}")
+    assert status == 303 and headers["Location"] == "/"
+    cookie = headers["Set-Cookie"]
+    assert re.fullmatch(r"sigrec=\S+; Path=/; HttpOnly; SameSite=Strict", cookie)
+    assert token not in cookie
+    cookie = cookie.partition(";")[0]
+    assert one.get("/", Cookie=cookie)[0] == 404
+    for host in ("localhost", "127.0.0.1:1", "[::1]:80", f"LOCALHOST:{one.port}"):
+        assert one.get("/", Cookie=cookie, Host=host)[0] == 404
+    for host in (
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost:80:80",
+        "[::2]",
+        "127.0.0.2",
+    ):
+        assert one.get("/", Cookie=cookie, Host=host)[0] == 421
+        assert one.get("/metrics", Host=host)[0] == 200
+
+
+def test_a_unix_socket_is_its_users(serve, tmp_path):
+    path = tmp_path / "socket"
+    one = serve(listen=f"unix:{path}")
+    assert one.address == f"unix:{path}"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def ask(path_, host):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(f"GET {path_} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            return b"".join(iter(lambda: client.recv(65536), b"")).split(None, 2)[1]
+
+    assert ask("/metrics", "x") == b"200"
+    assert ask("/", "localhost:8080") == b"404"  # ssh -L 8080:.../socket
+    assert ask("/", "evil.example:8080") == b"421"
+    one.process.kill()
+    one.process.wait()
+    assert serve(listen=f"unix:{path}").address  # what a killed one left is replaced
+
+
+def test_slow_connections_and_large_headers(serve):
+    """Of many that say nothing the oldest make place, and the others do not stay for long."""
+    one = serve()
+    began = time.monotonic()
+    slow = []
+    try:
+        for n in range(400):
+            client = socket.create_connection(("127.0.0.1", one.port))
+            client.settimeout(60)
+            if n % 2:
+                client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+            slow.append(client)
+        assert one.get()[0] == 200
+        assert slow[0].recv(1) == b""  # the oldest is closed
+        while time.monotonic() - began < 3:
+            with_drops(slow)
+            assert one.get()[0] == 200
+        wait_until(lambda: with_drops(slow) == 0)  # however often they say something
+    finally:
+        for client in slow:
+            client.close()
+    with socket.create_connection(("127.0.0.1", one.port)) as client:
+        client.settimeout(60)
+        client.sendall(b"GET /metrics HTTP/1.1\r\n")
+        sent = 0
+        try:
+            while sent < 100 << 20:
+                sent += client.send(b"X: " + b"y" * 65000 + b"\r\n")
+        except OSError:
+            pass
+        assert sent < 10 << 20
+    assert one.get()[0] == 200
+    with open(f"/proc/{one.pid}/status") as file:
+        (rss,) = re.findall(r"VmRSS:\s*(\d+) kB", file.read())
+    assert int(rss) < 60_000
+
+
+def with_drops(clients):
+    """A byte from each that is still open; how many are."""
+    still = 0
+    for client in clients:
+        try:
+            client.setblocking(False)
+            client.send(b"y")
+            try:
+                still += client.recv(1) != b""
+            except BlockingIOError:
+                still += 1
+        except OSError:
+            pass
+    return still
+
+
+def test_a_textfile_for_node_exporter(run_directory, worker, tmp_path):
+    each = worker()
+    path = tmp_path / "sigrec.prom"
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "sigrec",
+            "serve",
+            "--textfile",
+            path,
+            "--state",
+            tmp_path / "state",
+        ],
+        stderr=subprocess.PIPE,
+    ) as one:
+        try:
+            wait_until(path.exists)
+            assert 'sigrec_processes{program="worker.py",state="alive"} 1.0' in path.read_text()
+            assert os.listdir(tmp_path).count("sigrec.prom") == 1
+        finally:
+            one.terminate()
+            one.stderr.read()
+    assert one.returncode == 0
+    assert each.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "args, says",
+    [
+        (["--listen", "9842"], "not an address: '9842'"),
+        (["--listen", "localhost:99999"], "not an address: 'localhost:99999'"),
+        (["--listen", "localhost:1_0"], "not an address"),
+        (["--listen", "::1:80"], "not an address: '::1:80'; say 127.0.0.1:9842, [::1]:9842"),
+        (["--listen", "unix:"], "not the path of a socket"),
+        (["--listen", "unix:" + "x" * 108], "not the path of a socket"),
+        (["--settle", "-1"], "not seconds from 0 to 86400: '-1'"),
+        (["--settle", "nan"], "not seconds from 0 to 86400: 'nan'"),
+        (["--program", "("], "not a regular expression: '('"),
+        (["--dir", ""], "not a path: ''"),
+        (["--state", ""], "not a path: ''"),
+        (["--textfile", ""], "not a path: ''"),
+        (["more"], "unrecognized arguments: more"),
+    ],
+)
+def test_wrong_usage(args, says, capsys):
+    from sigrec.cli import main
+
+    with pytest.raises(SystemExit) as left:
+        main(["serve", *args])
+    assert left.value.code == 2
+    assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "args, says",
+    [
+        (["--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1: "),
+        (["--listen", "unix:/proc/nothing/socket"], "cannot listen on unix:/proc/nothing/socket: "),
+        (["--listen", "unix:/etc/passwd"], "/etc/passwd: is there, and is not a socket"),
+        (["--token-file", "/etc/passwd"], "/etc/passwd: others may read the token (mode 0644)"),
+    ],
+)
+def test_what_cannot_be_done(args, says, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "sigrec", "serve", "--listen", "127.0.0.1:0", *args, "--state", tmp_path / "s"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"sigrec: {says}") and done.stderr.count("\n") == 1
+
+
+def test_without_the_extra():
+    for module in ("prometheus_client", "waitress"):
+        code = f"import sys; sys.modules[{module!r}] = None; from sigrec.cli import main; sys.exit(main(['serve']))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert (
+            done.stderr
+            == f"sigrec: serve needs {module}, which is not installed: pip install 'sigrec[serve]'\n"
+        )
