@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * asker: who sent what is to end this process: its command line, and its parent.
+ * asker: the command line and the parent of who sent a signal that ends this process.
  *
- * A sender as kill(1) is gone by the time that anybody asks. So the handler reads
- * them from /proc, for signals that end a process or ask it to end. The newest few
- * are in the header's page; the layout is part of the file format:
+ * A sender such as kill(1) is gone by the time that anybody asks. So the handler reads
+ * both from /proc, when a signal comes that ends a process or asks it to end. The
+ * newest few are in the header's page; the layout is part of the file format:
  * docs/reference/format.md.
  */
 #ifndef SIGREC_ASKER_H
@@ -21,7 +21,7 @@ struct asker {
     uint64_t ordinal;          /*  8: of the signal */
     uint32_t signo;            /* 16 */
     int32_t pid;               /* 20: who sent it, as the signal says */
-    int32_t parent;            /* 24: of that; 0: not known */
+    int32_t parent;            /* 24: the sender's parent; 0: not known */
     uint32_t size;             /* 28: bytes of argv; where it is full, it was cut */
     char parent_name[16];      /* 32: proc_pid_comm(5), ends at a NUL or its end */
     char argv[464];            /* 48: strings that end with a NUL, one after another */
@@ -31,7 +31,7 @@ _Static_assert(sizeof(struct asker) == 512, "an asker is 512 bytes");
 _Static_assert(offsetof(struct asker, argv) == 48, "argv");
 
 /* Signal context, one caller at a time; nine system calls: openat, read and close of three
- * small files of /proc. Without these it has the pid alone. */
+ * small files of /proc. Where these fail, the entry has the pid alone. */
 void asker_note(struct asker askers[ASKERS], _Atomic uint64_t *head, uint32_t signo,
                 uint64_t ordinal, int32_t pid);
 

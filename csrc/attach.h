@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * attach: loads this library into a process that already runs, and has it record there, or end
- * that. By ptrace(2), which stops one thread of it for some milliseconds, at a moment when that
- * is in nobody's way (docs/explanation/attach.md):
+ * attach: loads this library into a process that already runs, where it begins to
+ * record, or ends that. ptrace(2) stops one thread of the process for some
+ * milliseconds, at a moment when that does no harm (docs/explanation/attach.md):
  *
  *   - no signal handler is on its stack: it may have interrupted malloc(3);
  *   - it waits in a system call that neither an allocator nor the dynamic linker makes, and that
@@ -25,9 +25,9 @@ enum attach_end {
     ATTACH_DONE,
     ATTACH_UNSUPPORTED, /* not on this platform */
     ATTACH_REFUSED,     /* by the kernel: error */
-    ATTACH_ENDED,       /* it, meanwhile */
-    ATTACH_NO_MOMENT,   /* at which it could be stopped */
-    ATTACH_NOT_STOPPED, /* it did not, within the time */
+    ATTACH_ENDED,       /* the process ended meanwhile */
+    ATTACH_NO_MOMENT,   /* there was none at which it could be stopped */
+    ATTACH_NOT_STOPPED, /* it did not stop within the time */
     ATTACH_HALTED,      /* by SIGSTOP or its like */
     ATTACH_NO_LIBRARY,  /* it has no C library that loads others */
     ATTACH_LOCKED,      /* its allocator or its dynamic linker did not answer */
@@ -40,7 +40,7 @@ enum attach_end {
 
 struct attach_request {
     pid_t pid;
-    bool end;            /* what was begun */
+    bool end;            /* end what an earlier attach began */
     const char *library; /* libsigrec.so */
     struct begin_request begin;
 };
@@ -53,13 +53,13 @@ struct attach_result {
     char text[512];
 };
 
-/* What of the library is called there: core.c. */
+/* Which functions of the library are called in the process: core.c. */
 extern const struct attach_entry {
     uint32_t abi;
     size_t begin, end; /* where its table has begin_attached() and end_attached() */
 } attach_entry;
 
-/* Interpreter context. For at most some seconds. 0 or an errno. */
+/* Interpreter context. Takes some seconds at most. 0 or an errno. */
 int attach(const struct attach_request *request, struct attach_result *result);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * begin: records a program that has no Python, from its start, as its environment says
- * (environment.h). Where a Python comes into the same process, it goes on with that.
+ * (environment.h). If Python is loaded into the same process later, Python goes on
+ * with that recording.
  *
  * Every signal is recorded but those that the program ignores, by SIG_IGN or by default:
  * as sigrec.record() without a signal.
@@ -27,15 +28,16 @@ struct begin_request {
     char directory[BEGIN_DIRECTORIES][PLACES_SIZE]; /* the best first; empty: none */
 };
 
-/* In a process that already runs, called by who attached to it (attach.h): from now on, and once
- * more after end_attached(). Its environment is not read, which another thread may just change.
- * 0 or an errno. */
+/* In a process that already runs, called by who attached to it (attach.h): records from now
+ * on; may be called again after end_attached(). The environment is not read, since another
+ * thread may be changing it. 0 or an errno. */
 int begin_attached(const struct begin_request *request);
 
-/* Ditto: the kernel has again what the program set. Our library stays. */
+/* As begin_attached(), to end that: the kernel has again what the program set. Our library
+ * stays. */
 int end_attached(void);
 
-/* Any context. Whether it was called, and all is recorded. */
+/* Any context. Whether begin() or begin_attached() was called, and all is recorded. */
 bool begun(void);
 
 #endif

@@ -11,19 +11,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Interpreter context. Writes the Python file that this thread is in, or as much of its end
- * as there is room for, and the line. How many bytes; 0: that cannot be told;
- * CALLER_NO_PYTHON: the interpreter runs none, since it begins or ends. */
+/* Interpreter context. Writes the Python file that this thread is in, or as much of its end as
+ * there is room for, and the line. Returns how many bytes it wrote; 0: the line is not known;
+ * CALLER_NO_PYTHON: no Python code runs, since the interpreter begins or ends. */
 #define CALLER_NO_PYTHON UINT32_MAX
 typedef size_t (*caller_python)(char *file, size_t size, uint32_t *line);
 
-/* Interpreter context. An object is loaded there; its name may be empty: the program. */
+/* Interpreter context. An object is loaded at these addresses; the name of the program itself
+ * is empty. */
 void caller_object(uintptr_t from, uintptr_t to, const char *name);
 
 /* Interpreter context, once: how to ask for the line; an address in the interpreter. */
 void caller_set_python(caller_python ask, const void *interpreter);
 
-/* Any context. Whether that is the interpreter's code. */
+/* Any context. Whether the address is in the interpreter's code. */
 bool caller_is_interpreter(const void *address);
 
 /* Any context. Whether that is the code that asks Python for us: the binding. */

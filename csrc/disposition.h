@@ -2,8 +2,8 @@
  *
  * disposition: what the program had a signal do, since when, and who made it so.
  *
- * Of each signal that is recorded the newest eight changes are kept (notes.h). The event's
- * fields mean
+ * The newest eight changes of each recorded signal are kept (notes.h). A change is an event
+ * (event.h) whose fields mean
  *
  *   ordinal   which change of this signal's disposition it is, from 0
  *   code      enum disposition_how
@@ -31,10 +31,10 @@ enum disposition_kind {
 
 enum disposition_how {
     DISPOSITION_BEFORE = 0,    /* it was so when recording began */
-    DISPOSITION_INHERITED = 1, /* the same, before the program itself did anything */
-    DISPOSITION_FORKED = 2,    /* the parent had it so, and made it so then, and there */
+    DISPOSITION_INHERITED = 1, /* it was so before the program itself did anything */
+    DISPOSITION_FORKED = 2,    /* the parent had set it so before the fork */
     DISPOSITION_SIGACTION = 3, /* by sigaction(2) */
-    DISPOSITION_SIGNAL = 4,    /* by signal(2), and what is like it */
+    DISPOSITION_SIGNAL = 4,    /* by signal(2), or a function like it */
     DISPOSITION_REGISTER = 5,  /* by sigrec, as the program asked it to */
     DISPOSITION_RESET = 6,     /* by the signal itself: SA_RESETHAND */
 };
@@ -47,16 +47,16 @@ struct disposition {
     uint32_t site;
 };
 
-/* Any context. Writes down the change, if it is one: not the same handler, from the same
- * site. `ordinals`: how many changes of each signal this process has written. */
+/* Any context. Writes down the change, unless the signal had the same handler, from the same
+ * call site, already. `ordinals`: how many changes of each signal this process has written. */
 void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct disposition *change);
 
 /* Any context. The signal is not recorded any more. */
 void disposition_forget(int signum);
 
-/* Interpreter context, in a forked child that has a recording now: what its parent had,
- * of each signal whose disposition it has not changed itself. */
+/* Interpreter context, in a forked child that has a recording now: writes down the
+ * dispositions that its parent had, of each signal that the child has not changed itself. */
 void disposition_inherit(const struct notes *to, _Atomic uint64_t *ordinals);
 
 #endif

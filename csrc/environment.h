@@ -16,32 +16,34 @@
 
 #define ENVIRONMENT_LIBRARY "libsigrec-preload.so"
 
-/* Any context. The path of our library in it, which ends where `size` says; NULL: none. */
+/* Any context. The path of our library in that environment, `size` bytes; NULL: it is not
+ * there. */
 const char *environment_library(char *const environment[], size_t *size);
 
-/* Any context. What environment_without needs: bytes; 0: nothing of ours is in there. */
+/* Any context. How many bytes environment_without needs; 0: none of our variables is there. */
 size_t environment_room(char *const environment[]);
 
-/* Any context. The same without what is ours, made in that room, which may not move. */
+/* Any context. The environment without our variables, made in `room`, which must stay where it
+ * is. */
 char **environment_without(char *const environment[], void *room);
 
-/* Interpreter context, before the program begins, and before it is forgotten: notes what is
- * ours, for what this process may become by exec. */
+/* Interpreter context, before the program begins, and before environment_forget(): notes our
+ * variables, for the program that this process may become by exec. */
 void environment_note(char *const environment[]);
 
-/* Any context. What was noted: the library's path; NULL: nothing. */
+/* Any context. The library's path that was noted; NULL: none was. */
 const char *environment_noted(void);
 
-/* Any context. How much room environment_with needs, and the environment with what was noted,
- * made in that room, which may not move. */
+/* Any context. How much room environment_with needs, and the environment with the variables
+ * that were noted, made in `room`, which must stay where it is. */
 size_t environment_room_with(char *const environment[]);
 char **environment_with(char *const environment[], void *room);
 
-/* Interpreter context, before the program begins: takes that out of its own environment, where it
- * stands: main() has been given it. */
+/* Interpreter context, before the program begins: takes our variables out of the process's own
+ * environment, in place, since main() has been given that array. */
 void environment_forget(char **environment);
 
-/* Ditto, of one variable. */
+/* The same, for one variable. */
 void environment_forget_one(char **environment, const char *name);
 
 #endif

@@ -2,11 +2,11 @@
  *
  * filter: which system calls the program has forbidden itself, seccomp(2).
  *
- * A sandbox is made for the system calls of the program, and our handler makes
- * others: one that ends the process would end it at a harmless signal. So a filter
- * that is installed through the C library (interpose.h) is asked, when it is, what
- * it would say to each of ours, and those that it would punish are not made any
- * more. One that an errno refuses may be tried: who makes it can do without.
+ * A sandbox is made for the system calls of the program, and our handler makes others:
+ * one that ends the process would end it at a harmless signal. So when a filter is
+ * installed through the C library (interpose.h), it is asked what it would do with
+ * each of our calls, and a call that it would punish is not made any more. A call that
+ * it would refuse with an errno may be tried: its caller can do without.
  *
  * Not seen are filters from before the first signal was taken, and those of a
  * program that makes the system call seccomp(2) by itself.
@@ -55,7 +55,7 @@ static inline bool filter_allows(enum filtered call) {
  * NULL, to allow itself read, write and exit alone. What was denied before. */
 uint32_t filter_add(const void *program);
 
-/* Any context. It could not: what is denied again. */
+/* Any context. The program could not install it: the same is denied as before. */
 void filter_undo(uint32_t denied_before);
 
 #endif

@@ -16,7 +16,7 @@ struct flood_plan {
     uint64_t count;
     bool queue;        /* sigqueue(3) with a running number, and not kill(2) */
     uint64_t limit_ns; /* gives up after so long; 0: never */
-    uint64_t every_ns; /* one each so often; 0: as fast as it can */
+    uint64_t every_ns; /* from one to the next; 0: as fast as it can */
 };
 
 struct flood_result {

@@ -12,14 +12,14 @@
 
 #include "core.h"
 
-/* NULL before found_core(). Where the core of the process has another ABI it is that of
- * our own library, in which nothing begins. */
+/* NULL before found_core(). Where the core of the process has another ABI, this is the core of
+ * our own library, which then begins nothing. */
 extern const struct core *core;
 
-/* Interpreter context, once. NULL: fine; else why there is no core, a text that stays. */
+/* Interpreter context, once. NULL: there is one; else the reason why not, a string that stays. */
 const char *found_core(void);
 
-/* The file of the core that has another ABI, or NULL, and that of ours. */
+/* The file of the core that has another ABI, or NULL; and the file of our own. */
 const char *found_other(void);
 const char *found_own(void);
 

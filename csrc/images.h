@@ -20,7 +20,8 @@ struct images_range {
     bool unsafe; /* of the C library, the dynamic linker, or an allocator */
 };
 
-/* One that has been looked at, in this or an earlier read: by the address of its first page. */
+/* An object that has been looked at, in this or an earlier read, known by the address of its
+ * first page. */
 struct images_object {
     uint64_t base, file; /* its inode */
     bool allocates;      /* malloc(3) is in it, and it is not the C library */
@@ -56,12 +57,12 @@ const struct images_range *images_code(const struct images *images, uint64_t add
 /* Whether a lock there can be neither an allocator's nor the dynamic linker's. */
 bool images_is_of_program(const struct images *images, uint64_t address);
 
-/* Where in its C library's code these bytes are, at a multiple of step; masked bits alone count.
- * 0: nowhere. */
+/* Where these bytes are in the code of the process's C library, at a multiple of `step`; only
+ * the bits in `mask` are compared. 0: nowhere. */
 uint64_t images_find(const struct images *images, const uint8_t *bytes, const uint8_t *mask,
                      size_t size, size_t step);
 
-/* Whether all was read. */
+/* Reads from the process's memory. False: not all of it can be read. */
 bool images_memory(const struct images *images, uint64_t address, void *to, size_t size);
 
 #endif

@@ -4,7 +4,7 @@
  * The names are those of the documentation; when nothing is in flight
  *
  *     delivered == recorded + dropped
- *     delivered == handled + pending       (since registration)
+ *     delivered == handled + pending + abandoned     (since registration)
  *     pending   == queued + undetailed - handled - abandoned
  *
  * The layout is part of the file format: docs/reference/format.md.
@@ -14,7 +14,12 @@
 
 #include "recent.h"
 
-enum ledger_mode { MODE_NONE = 0, MODE_REGISTERED = 1, MODE_UNREGISTERED = 2, MODE_RECORDED = 3 };
+enum ledger_mode {
+    MODE_RELEASED = 0,
+    MODE_REGISTERED = 1,
+    MODE_UNREGISTERED = 2,
+    MODE_RECORDED = 3
+};
 
 struct ledger_entry {
     _Atomic uint64_t delivered;   /* the handler ran for it, or dequeued it */

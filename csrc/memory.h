@@ -5,8 +5,9 @@
  * from the child's first instruction on, lives in such pages.
  *
  * Where the kernel cannot wipe, fork(3) does: pthread_atfork(3). Signals are blocked
- * meanwhile, so that none finds in the child what is its parent's. A child that is made
- * without these hooks, by clone(2) or _Fork(3), is not told from its parent then.
+ * meanwhile, so that none finds in the child what is its parent's. A child that is
+ * made without these hooks, by clone(2) or _Fork(3), cannot be told from its parent
+ * then.
  */
 #ifndef SIGREC_MEMORY_H
 #define SIGREC_MEMORY_H
@@ -28,8 +29,8 @@ void *memory_wiped(size_t size);
 /* Interpreter context. */
 void memory_free(void *start, size_t size);
 
-/* Signal context. It goes elsewhere, mremap(2), where a child has nothing that points to
- * it. The kernel still wipes it. */
+/* Signal context. Moves the pages elsewhere by mremap(2), where nothing in a child points to
+ * them. The kernel still wipes them. */
 void memory_leave(const void *start);
 
 #endif

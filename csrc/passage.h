@@ -43,9 +43,9 @@ static inline void passage_end(siginfo_t *info) {
     memset(passage_room(info), 0, sizeof(struct passage));
 }
 
-/* Whether that is a siginfo_t at all. Who was given our handler by signal(2) calls it with one
- * argument, as it may CPython's, and the others are what the registers held. The kernel's
- * is on this stack, above us. */
+/* Whether `info` is a siginfo_t at all. A library that was given our handler by signal(2)
+ * calls it with one argument, as it may call CPython's, and the other two are what the
+ * registers held. The kernel's siginfo_t is on this stack, above us. */
 static inline bool passage_is_siginfo(int signum, const siginfo_t *info) {
     return (uintptr_t)info - (uintptr_t)__builtin_frame_address(0) < PASSAGE_NEAR &&
            info->si_signo == signum;

@@ -103,7 +103,7 @@ static void note_mode(int signum, const struct sigaction *program) {
     bool registered = registry_has(signum), ours = registry_is_ours(program);
     process_set_mode(signum,
                      registered && ours            ? MODE_REGISTERED
-                     : left_alone(signum, program) ? MODE_NONE
+                     : left_alone(signum, program) ? MODE_RELEASED
                                                    : MODE_RECORDED,
                      registered && !ours);
 }
@@ -573,7 +573,7 @@ void passive_stop(int signum) {
     if (registry_has(signum))
         process_set_mode(signum, MODE_REGISTERED, !registry_is_ours(&program));
     else
-        process_set_mode(signum, MODE_NONE, false);
+        process_set_mode(signum, MODE_RELEASED, false);
 }
 
 #endif

@@ -2,11 +2,11 @@
  *
  * passive: recording signals whose handling is the program's own.
  *
- * Our handler has the signal's place in the kernel, and after it has recorded
- * the signal, that takes the course it would have taken: the default action,
- * or the program's handler. What the program sees when it asks for the
- * disposition is its own (action.h), and what it sets, it sets there: its calls
- * of sigaction(2) and its like reach ours (interpose.h).
+ * Our handler has the signal's place in the kernel, and after it has recorded the
+ * signal, the signal takes the course that it would have taken without us: the default
+ * action, or the program's handler. The program sees its own disposition when it asks
+ * for one (action.h), and what it sets is kept there: its calls of sigaction(2) and
+ * the like reach our functions (interpose.h).
  *
  * Ignored signals, by SIG_IGN or by default, are left to the kernel unless the
  * user named them: a handler, even one with SA_RESTART, makes poll(2), select(2)
@@ -19,10 +19,10 @@
 #include "disposition.h"
 #include "registry.h"
 
-/* Interpreter context. Begins to record the signal, or goes on. even_ignored:
- * from now on also while the program ignores it, or no more. program: its
- * disposition now, used where recording begins; found: what the kernel had then, which another
- * thread may have set meanwhile. 0 or an errno. */
+/* Interpreter context. Begins to record the signal, or goes on. even_ignored: whether it is
+ * recorded also while the program ignores it. program: its disposition now, used where
+ * recording begins; found: what the kernel had then, which another thread may have set
+ * meanwhile. 0 or an errno. */
 int passive_record(int signum, bool even_ignored, const struct sigaction *program,
                    struct sigaction *found);
 
@@ -38,13 +38,13 @@ bool passive_any(void);
 /* Any context. sigaction(2), as the program means it. */
 int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous);
 
-/* Any context. The same; *changed: the disposition of a signal that is recorded, and not that
- * of a vfork child. */
+/* Any context. As passive_sigaction(); *changed: it changed the disposition of a recorded
+ * signal, and not that of a vfork child. */
 int passive_change(int signum, const struct sigaction *next, struct sigaction *previous,
                    bool *changed);
 
-/* Any context, but not in a vfork child. The program has set this for the signal, from that call
- * site (site.h): where it is recorded, that is written down. */
+/* Any context, but not in a vfork child. The program has set this for the signal, from that
+ * call site (site.h): if the signal is recorded, that is written down. */
 void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
                   uint32_t site);
 
@@ -54,7 +54,8 @@ void passive_apply(int signum);
 /* Any context. Notes in the recording how this signal is handled, which the kernel knows. */
 void passive_note_mode(int signum);
 
-/* Any context. Of the recorded signals, *known, those that the program ignores by SIG_IGN. */
+/* Any context. The recorded signals that the program ignores by SIG_IGN; *known: all that are
+ * recorded. */
 uint64_t passive_ignored(uint64_t *known);
 
 /* Any context. execve(2) resets handlers and keeps what is ignored: before it,
@@ -75,12 +76,13 @@ bool passive_ends(int signum);
 /* Signal context. Whether the program has a handler for it. */
 bool passive_handled(int signum);
 
-/* Signal context, before the signal is counted. The handler of a fault gave up: it
- * set the default action, and raised it again or returned to it. That is no signal
- * more: then it takes that action, by the ordinal that it had, and this is true. */
+/* Signal context, before the signal is counted. The handler of a fault gave up: it set the
+ * default action, and raised it again or returned to it. That is no further signal: it takes
+ * the default action under the ordinal that it had, and the result is true. */
 bool passive_fault_again(int signum, const siginfo_t *info, void *context);
 
-/* Any context. What SIGCONT has, at most for a millisecond, while a thread is about to stop. */
+/* Any context. Whether it is the action that SIGCONT has, for a millisecond at most, while a
+ * thread is about to stop. */
 bool passive_is_note(const struct sigaction *action);
 
 /* Signal context, now and then: what was thought to end the process did not. */
@@ -91,9 +93,9 @@ void passive_goes_on(uint64_t now_ns);
 void passive_default(int signum, const siginfo_t *info, void *context, uint32_t tid,
                      uint64_t ordinal);
 
-/* Signal context, the last thing that our handler does, with errno as it was
- * when the signal came: the signal takes its course. False: that is to be handled
- * as a registered one, which is what it has become just now. */
+/* Signal context, the last thing that our handler does, with errno as it was when the signal
+ * came: the signal takes its course. False: the signal has just become a registered one, and
+ * is to be handled as such. */
 bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal);
 
 #endif

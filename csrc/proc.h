@@ -19,9 +19,9 @@ size_t proc_read(const char *path, char *text, size_t size);
  * follow the link, for twice the time.) */
 uint64_t proc_namespace(const char *name);
 
-/* Signal context; calls proc_read. When a process began, in clock ticks since the boot, which
- * no later one with its pid has: proc_pid_stat(5), field 22. pid 0: this process. text: room, of
- * 400 bytes at least. 0: not known. */
+/* Signal context; calls proc_read. When a process began, in clock ticks since the boot, a time
+ * that no later process with its pid has: proc_pid_stat(5), field 22. pid 0: this process.
+ * text: room, of 400 bytes at least. 0: not known. */
 uint64_t proc_start_ticks(int32_t pid, char *text, size_t size);
 
 #endif

@@ -2,13 +2,13 @@
  *
  * process: which process this is, and which recording is its own.
  *
- * A forked child shares nothing with its parent, from its first instruction
- * on: `struct process` is in memory that the kernel wipes at fork, so the
- * child finds no recording, no pid, no ordinals and no trips. Until the child
- * adopts a recording of its own (at its first dispatch or query, not for each
- * short-lived child) it counts in the nursery, which is wiped as well; or, where
- * children are to be recorded and there are spares, in one of these, which its first
- * signal takes: spare.h. To adopt, then, is to tell there whose it is.
+ * A forked child shares nothing with its parent, from its first instruction on:
+ * `struct process` is in memory that the kernel wipes at fork, so the child finds no
+ * recording, no pid, no ordinals and no trips. Until the child adopts a recording of
+ * its own (at its first dispatch or query, not for each short-lived child) it counts
+ * in the nursery, which is wiped as well; or, where children are to be recorded and
+ * there are spares, in one of these, which its first signal takes: spare.h. Adopting a
+ * spare only writes into it whose it is.
  */
 #ifndef SIGREC_PROCESS_H
 #define SIGREC_PROCESS_H
@@ -66,8 +66,8 @@ const struct recording *process_recording_of_signal(void);
 /* Interpreter context. NULL: nothing adopted. */
 const struct recording *process_adopted(void);
 
-/* Interpreter context. What this process was when it was asked first, and is all along but for
- * little. */
+/* Interpreter context. Who this process is, as it was when this was called first: little of
+ * that changes. */
 const struct owner *process_owner(void);
 
 /* Interpreter context. Makes a recording, published as directory/name or
@@ -77,33 +77,34 @@ int process_publish(const char *directory, const char *name, bool any_directory,
                     uint64_t capacity);
 int process_go_private(uint64_t capacity);
 
-/* Interpreter context. The same, with a spare: the one that a signal took, or another.
- * ENOENT: there is none. */
+/* Interpreter context. As process_publish(), with a spare: the one that a signal took, or
+ * another. ENOENT: there is none. */
 int process_adopt_spare(uint64_t ignored, uint64_t known);
 
 /* Interpreter context. Children forked from now on find spares there. 0 or an errno. */
 int process_keep_spares(const char *directory, bool keep, uint64_t capacity);
 
-/* Interpreter context; exit(3) does it too. Marks the recording as left
- * by itself, and removes its file, unless it is to be kept, or the process ended by an
- * exception or with a status other than 0, or got a signal that asked it to end. */
+/* Interpreter context; exit(3) calls it too. Marks that the process left by itself, and
+ * removes its file, unless it is to be kept, or the process ended by an exception or with a
+ * status other than 0, or got a signal that asked it to end. */
 void process_say_goodbye(void);
 
 /* Interpreter context. The recording that there is stays after a clean exit. */
 void process_keep(void);
 
-/* Interpreter context, once. The program and its children may be many and of short life: of one
- * that calls _exit(0) no file is left either. argv: it has just begun; NULL: it may have run for
- * a while. */
+/* Interpreter context, once. The program and its children may be many and of short life: one
+ * that calls _exit(0) leaves no file either. argv: the arguments of a program that has just
+ * begun; NULL: it may have run for a while. */
 void process_is_short_lived(char *const argv[]);
 
-/* Interpreter context, of such a one. The signals that it inherited ignored. */
+/* Interpreter context, of a program of short life: the signals that it inherited as ignored. */
 void process_inherited(uint64_t ignored);
 
-/* Any context. Whether it is the process that called that, and no child of it. */
+/* Any context. Whether this is the process that called process_is_short_lived(), and no child
+ * of it. */
 bool process_is_first(void);
 
-/* Any context. It is about to call _exit(2). */
+/* Any context. The process is about to call _exit(2). */
 void process_exit_at_once(int status);
 
 /* Interpreter context. Moves what was counted in the nursery. */
@@ -126,21 +127,23 @@ void process_mask(const struct mask_change *change);
 /* Any context. The pid, or 0 in a child that no fork hook has seen yet. */
 int32_t process_pid(void);
 
-/* Any context. The same, asked of the kernel where no fork hook has; 0: a filter forbids that. */
+/* Any context. The pid, which the kernel is asked for where no fork hook has noted it; 0: a
+ * filter forbids that. */
 int32_t process_own_pid(void);
 
-/* Any context. Where the process is from now on; sid 0: as it was. */
+/* Any context. The group and the session that the process is in from now on; sid 0: the
+ * session is as before. */
 void process_in_group(int32_t pgid, int32_t sid);
 
 /* Any context. A vfork child of ours has our memory until it execs. */
 bool process_is_vfork_child(void);
 
-/* Any context. Whether to write nothing, since it is one; else *tid is this thread, or 0: a filter
- * forbids to ask. The main thread is known by that, without another system call. */
+/* Any context. Whether this is a vfork child, which must write nothing; else *tid is this thread,
+ * or 0 where a filter forbids to ask. A system call is saved in the main thread. */
 bool process_writes_nothing(uint32_t *tid);
 
-/* Signal context. The signal's default action comes next, and may end the
- * process; ordinal 0 of signal 0: it did not. */
+/* Signal context. The signal's default action comes next, and may end the process; signal 0
+ * with ordinal 0: it did not. */
 void process_ending(int signum, uint64_t ordinal);
 
 /* Any context. How the process is about to leave; `reason` may be NULL. */

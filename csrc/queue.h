@@ -21,7 +21,7 @@ struct queue_state {
     uint64_t base;                      /* consumer: the first ordinal that can be here */
     uint64_t consumed;                  /* consumer: taken, with or without detail */
     uint64_t undetailed_taken;          /* consumer */
-    uint64_t stuck_ns;                  /* consumer: since when this one is unfinished: */
+    uint64_t stuck_ns;                  /* consumer: since when the ticket below is unfinished */
     uint64_t stuck_ticket;
     _Alignas(64) _Atomic uint64_t undetailed; /* producers: refused */
     struct backlog backlog;
@@ -49,7 +49,8 @@ bool queue_put(const struct queue *queue, const struct event *event, uint64_t li
 /* Signal context. How many wait, or nearly, while others add and take. */
 uint64_t queue_length(const struct queue *queue);
 
-/* Any context. What was queued until now, and whether the consumer has taken all of that. */
+/* Any context. How much was queued until now; and, below, whether the consumer has taken all
+ * of that. */
 struct queue_position {
     uint64_t head;
     uint64_t undetailed;
@@ -63,7 +64,8 @@ bool queue_passed(const struct queue *queue, struct queue_position position);
 /* Any context. Whether queue_next would find anything. */
 bool queue_waits(const struct queue *queue);
 
-/* Consumer only. What is next, still in the queue until queue_take, which is told it. */
+/* Consumer only. What is next; it stays in the queue until queue_take(), to which the caller
+ * passes it. */
 enum queue_item queue_next(const struct queue *queue, struct event *event);
 void queue_take(const struct queue *queue, enum queue_item item, const struct event *event);
 

@@ -25,7 +25,7 @@
 #define RECORDING_ANCHORS 16
 #define RECORDING_REASON_SIZE 128
 
-/* Whether it began when the process had run for a while, and has ended: begin_attached(). */
+/* Whether the recording was begun from outside, by an attach, and ended so: begin_attached(). */
 enum recording_attached {
     RECORDING_FROM_INSIDE = 0,
     RECORDING_ATTACHED = 1,
@@ -74,7 +74,7 @@ enum recording_ring { RING_HISTORY, RING_SENT, RING_ENDINGS, RING_CHILDREN, RECO
 #define RECORDING_ENDINGS 64
 #define RECORDING_CHILDREN 256
 
-/* In `flags`: who does not know this type must not read the file. */
+/* In `flags`: a reader that does not know this type must not read the file. */
 #define SECTION_ESSENTIAL 1
 
 struct recording_section {
@@ -170,18 +170,16 @@ struct recording {
     const struct owner *owner; /* whose it is then */
 };
 
-/* Interpreter context. Makes a recording with `capacity` slots (a power of
- * two) in private memory that a forked child finds all zero. owner NULL: it is nobody's.
- * 0 or an errno. */
+/* Interpreter context. Makes a recording with `capacity` slots (a power of two) in private
+ * memory that a forked child finds all zero. owner: NULL: nobody's. 0 or an errno. */
 int recording_private(struct recording *recording, uint64_t capacity, const struct owner *owner);
 
-/* Interpreter context. The owner of a published one must outlive it.
- * Makes a recording in a new file `name` in `directory`,
- * complete before it becomes visible there. Unless `any_directory`, the directory
- * must be the caller's own, not a link, and writable by nobody else. 0 or an errno:
+/* Interpreter context. The owner must outlive the recording. Makes a recording in a new file
+ * `name` in `directory`, complete before it becomes visible there. Unless `any_directory`, the
+ * directory must be the caller's own, not a link, and writable by nobody else. 0 or an errno:
  * EPERM for such a directory, EEXIST where something has the name. as_written: its pages are
- * made as they are written, where it is in memory and there is room for many: else all of
- * them before it is used. */
+ * made as they are written, where it is in memory and there is room for many: else all of them
+ * before it is used. */
 int recording_publish(struct recording *recording, const char *directory, const char *name,
                       bool any_directory, bool as_written, uint64_t capacity,
                       const struct owner *owner);
@@ -192,39 +190,40 @@ int recording_publish(struct recording *recording, const char *directory, const 
 int recording_spare(struct recording *recording, const char *directory, const char *name,
                     uint64_t capacity, const struct owner *owner);
 
-/* Interpreter context. All that is known of the owner of what was a spare; its children
- * have no mapping of it from now on. */
+/* Interpreter context. Writes down all that is known of the owner of what was a spare;
+ * children forked from now on do not have it mapped. */
 void recording_set_owner(struct recording *recording, const struct owner *owner);
 
-/* Interpreter context. The latter alone. */
+/* Interpreter context. Only the second: children forked from now on do not have it mapped. */
 void recording_keep(struct recording *recording, const struct owner *owner);
 
-/* Signal context. A page of it is not there any more, since someone truncated the
- * file: private memory takes its place, with what recount() puts into the ledger.
- * False: address is not in it, or there is no such memory. A thread that comes
+/* Signal context. A page of the recording is not there any more, since someone truncated the
+ * file: private memory takes the file's place, with what recount() puts into the ledger.
+ * False: the address is not in the recording, or there is no memory. A thread that comes
  * second may fault again until the first one's only system call is done. */
 bool recording_repair(struct recording *recording, const void *address,
                       void (*recount)(struct ledger_entry *ledger));
 
-/* Interpreter context. Unmaps it; the file, if any, stays. */
+/* Interpreter context. Unmaps the recording; its file, if there is one, stays. */
 void recording_unmap(struct recording *recording);
 
 /* Signal context. Counts the event as recorded or dropped, keeps it, and
  * counts it to its sender, whose entry it returns (or NULL: sender.h). */
 struct sender_entry *recording_write(const struct recording *recording, const struct event *event);
 
-/* Signal context. The same, but for the history, where it takes nobody's place: it counts as
- * recorded and overwritten at once. The newest of its signal are kept: recent.h. */
+/* Signal context. As recording_write(), but the event does not go to the history, where it
+ * would take another's place: it counts as recorded and overwritten at once. The newest of its
+ * signal are kept: recent.h. */
 struct sender_entry *recording_write_aside(const struct recording *recording,
                                            const struct event *event);
 
-/* Interpreter context, one caller at a time. Moves counts and events of `from`
- * to `to`; next: of each ring of `from` the first ticket that was not moved yet. */
+/* Interpreter context, one caller at a time. Moves counts and events of `from` to `to`; next:
+ * the first ticket that was not moved yet, of each ring of `from`. */
 void recording_fold(const struct recording *from, const struct recording *to,
                     uint64_t next[RECORDING_RINGS]);
 
-/* Signal context; at most one caller at a time. Notes how the clocks stand, if
- * they moved against each other by more than a millisecond. */
+/* Signal context; at most one caller at a time. Adds an anchor, if the two clocks have moved
+ * against each other by more than a millisecond. */
 void recording_anchor(const struct recording *recording);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * sender: how many of each signal each sender sent, and what it was called.
+ * sender: how many of each signal each sender sent, and the sender's name.
  *
- * A table in the recording, found by hash; entries are taken once and kept. A
- * sender that finds no place is not in it: the ledger counts its signals all
- * the same. The layout is part of the file format: docs/reference/format.md.
+ * A table in the recording, found by hash; entries are taken once and kept. When the
+ * table is full, a new sender is not in it: the ledger counts its signals all the
+ * same. The layout is part of the file format: docs/reference/format.md.
  */
 #ifndef SIGREC_SENDER_H
 #define SIGREC_SENDER_H
@@ -24,12 +24,12 @@ struct sender_entry {
     _Atomic uint32_t code;     /* si_code of the newest */
     _Atomic uint64_t named_ns; /* when the name was read last; 0: never */
     _Atomic uint64_t name[2];  /* proc_pid_comm(5), not terminated where it fills all 16 bytes */
-    _Atomic uint64_t since_ns; /* since when it was the same each time: a pid is used again */
+    _Atomic uint64_t since_ns; /* since when the name is the same: a pid is used again */
 };
 
 _Static_assert(sizeof(struct sender_entry) == 64, "a sender is 64 bytes");
 
-/* Signal context. Counts the event to its sender; NULL: no place. */
+/* Signal context. Counts the event to its sender; NULL: the table is full. */
 struct sender_entry *sender_count(struct sender_entry *table, const struct event *event);
 
 /* Signal context. Reads the sender's name from /proc and keeps it, if it has

@@ -3,8 +3,9 @@
  * sent: what this process sent to others, and what it was told of its children.
  *
  * The victim of a SIGKILL cannot write down who sent it. Its sender can, and its
- * parent learns how it ended. Three rings in the recording, which what is
- * received never touches; each entry is an event (event.h) whose fields mean
+ * parent learns how it ended. There are three rings for that in the recording, and no
+ * signal that is received goes into them; each entry is an event (event.h) whose
+ * fields mean
  *
  *   sent, endings        signo; code: enum sent_how; pid: the target as it was
  *                        given, a group where it is negative, 0 the own group;
@@ -39,14 +40,14 @@ struct sent_call {
     uint64_t unknown;        /* the word that holds the result, until it is known */
 };
 
-/* Any context. Writes what is about to be sent, before it is: the call may never
- * come back. */
+/* Any context. Writes down what is about to be sent, before the call that sends it, which may
+ * never come back. */
 struct sent_call sent_begin(const struct recording *recording, struct event *event);
 
-/* Any context. How it went. A slot that has been used again is left alone. */
+/* Any context. Writes down how the call went. A slot that has been used again is left alone. */
 void sent_end(const struct sent_call *call, int error);
 
-/* Any context. Of a child, as wait(2) told it. */
+/* Any context. Writes down what became of a child, as wait(2) told. */
 void sent_child(const struct recording *recording, int32_t pid, int code, int status);
 
 #endif

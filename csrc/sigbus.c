@@ -102,7 +102,7 @@ static void recount(struct ledger_entry *ledger) {
             ledger_add(&to->queued, taken);
             ledger_add(&to->handled, taken - queue_length(&entry->queue));
         }
-        uint32_t shown = kind == MODE_NONE && passive_records(signum) ? MODE_RECORDED : kind;
+        uint32_t shown = kind == MODE_RELEASED && passive_records(signum) ? MODE_RECORDED : kind;
         atomic_store_explicit(&to->mode, shown, memory_order_relaxed);
     }
 }

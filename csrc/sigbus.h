@@ -2,16 +2,17 @@
  *
  * sigbus: the program goes on when someone truncates the file of its recording.
  *
- * A write to a page that the file does not have any more raises SIGBUS
- * (mmap(2)), which kills, for a recorder's sake. So while a recording is published
- * and a signal is taken for it, SIGBUS has a handler of ours, unless the program has
- * one that we do not see (it then goes there), and a fault inside our own mapping is
- * repaired: private memory takes the file's place, and the instruction is done
- * again. Any other SIGBUS is the program's: what it had comes back for good,
- * and the signal or the fault comes again.
+ * A write to a page that the file does not have any more raises SIGBUS (mmap(2)): the
+ * program would die of being recorded. So while a recording is published and a signal
+ * is taken for it, SIGBUS has a handler of ours, unless the program has one that we do
+ * not see (it then goes there), and a fault inside our own mapping is repaired:
+ * private memory takes the file's place, and the instruction is done again. Any other
+ * SIGBUS is the program's: what it had comes back for good, and the signal or the
+ * fault comes again.
  *
- * When the last signal was given back, so is SIGBUS. What is written after that (the
- * last counts, how the process leaves) takes it again for as long: process_guard().
+ * When the last signal is given back, SIGBUS is given back, too. Whoever writes to the
+ * recording after that (the last counts, how the process ends) takes SIGBUS again
+ * meanwhile: process_guard().
  */
 #ifndef SIGREC_SIGBUS_H
 #define SIGREC_SIGBUS_H
@@ -38,7 +39,7 @@ void sigbus_exec_failed(void);
  * System calls: mremap; it reads and writes private memory only. */
 bool sigbus_repair(int signum, const siginfo_t *info);
 
-/* Any context. Where this is our handler: what was there before it. */
+/* Any context. Where `action` is our handler: it becomes what was there before. */
 void sigbus_underlying(struct sigaction *action);
 
 #endif

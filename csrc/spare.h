@@ -10,7 +10,7 @@
  * among all that inherited it, and gives it a recording's name. Its maker sees the
  * pid before the next fork, and makes another.
  *
- * The children that take none until all are taken have none.
+ * A child that comes when all spares are taken has none.
  */
 #ifndef SIGREC_SPARE_H
 #define SIGREC_SPARE_H
@@ -20,33 +20,36 @@
 #define SPARES 8
 
 /* Interpreter context. From now on spares of that capacity are there at each fork, in
- * `directory`, which must be as recording_publish() has it. Once in a process, and its
- * children; the owner must outlive these. 0 or an errno. */
+ * `directory`, which must be as recording_publish() has it. To be called once in a process and
+ * its children; the owner must outlive them. 0 or an errno. */
 int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner);
 
 /* Any context. */
 bool spare_kept(void);
 
-/* Signal context, of a process that no spare was taken in; one caller at a time. Makes
- * one this process's, with its PID and name, and what is known of it there: not its
- * control group, nor what it inherited ignored and blocked. */
+/* Signal context, in a process that has not taken a spare yet; one caller at a time. Makes a
+ * spare this process's, with its PID and name, and with what is known of it in a handler: not
+ * its control group, nor which signals it inherited as ignored and blocked. */
 bool spare_take(struct recording *recording);
 
-/* Interpreter context, after spare_take. The rest of what is known of this process: as its
- * parent described itself within a second, but for what may be its own. ignored: the signals
- * that it ignores, of those that are `known`. False: it must describe itself. */
+/* Interpreter context, after spare_take. Writes down the rest of what is known of this
+ * process: the description that its parent made within the last second, but for what may
+ * differ. ignored: the signals that it ignores, among those that are `known`. False: the
+ * process must describe itself. */
 bool spare_settle(struct recording *recording, uint64_t ignored, uint64_t known);
 
-/* Interpreter context, now and then, in who forks: that description, where it is old. */
+/* Interpreter context, now and then, in a process that forks: makes that description anew,
+ * where it is old. */
 void spare_describe(void);
 
 /* Any context, after spare_take: the file's path. */
 const char *spare_path(void);
 
-/* Any context. Where a process that has taken none yet is from now on; sid 0: as it was. */
+/* Any context. The group and the session that a process is in from now on, which has not taken
+ * a spare yet; sid 0: the session is as before. */
 void spare_in_group(int32_t pgid, int32_t sid);
 
-/* Interpreter context. Removes those that this process made, and nobody took. */
+/* Interpreter context. Removes the spares that this process made and that nobody took. */
 void spare_discard(void);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * target: the program that is about to be exec'ed, and whether libsigrec.so could be
- * loaded into it. Into some it cannot, and the attempt would do harm: a program that
- * ends at once (another C library), or a message on its stderr (of another machine or
- * class; where our file cannot be read). ld.so(8), elf(5).
+ * loaded into it. Into some it cannot be, and the attempt would do harm: a program
+ * that ends at once (another C library), or a message on its stderr (of another
+ * machine or class; where our file cannot be read). ld.so(8), elf(5).
  */
 #ifndef SIGREC_TARGET_H
 #define SIGREC_TARGET_H
@@ -13,7 +13,7 @@
 
 enum target {
     TARGET_FINE,
-    TARGET_UNREADABLE, /* also where it is not there: exec will say so */
+    TARGET_UNREADABLE, /* also where there is no such file: exec will say so */
     TARGET_NO_ELF,     /* and no script */
     TARGET_MACHINE,    /* of another machine, or of 32 bits */
     TARGET_STATIC,
@@ -24,14 +24,15 @@ enum target {
 };
 
 /* Any context: openat, fstat, pread64, readlinkat and close, as raw system calls, no more than
- * a few of each. library: the path of ours, which ends where `size` says; NULL: not looked at. */
+ * a few of each. library: the path of our library, `size` bytes; NULL: that is not looked at. */
 enum target target_of(const char *path, const char *library, size_t size);
 enum target target_of_fd(int fd, const char *library, size_t size);
 
-/* Any context. Where execvp(3) would find it, as far as that can be seen; NULL: nowhere. */
+/* Any context. The path at which execvp(3) would find the file, as far as that can be seen;
+ * NULL: nowhere. */
 const char *target_search(const char *file, char path[4096]);
 
-/* In words, to go on "cannot be recorded: it ..."; NULL: it can be. */
+/* The reason in words, after "cannot be recorded: it ..."; NULL: it can be recorded. */
 const char *target_reason(enum target target);
 
 #endif

@@ -13,7 +13,8 @@ struct timer {
     void *handle; /* the C library's timer_t */
     int32_t pid;  /* who made it: a forked child does not inherit timers */
     int clock;
-    uint64_t first_ns, interval_ns; /* when it expires first, on its clock; and then each */
+    uint64_t first_ns;    /* until the first expiration, on its clock */
+    uint64_t interval_ns; /* from one expiration to the next */
 };
 
 /* Interpreter context. Each 0 or an errno; ENOSYS where there are none. tid: 0
@@ -27,14 +28,14 @@ int timer_unmake(const struct timer *timer);
  * told: another thread's CPU time. */
 uint64_t timer_expired(const struct timer *timer);
 
-/* Unmakes it, and takes what it sent to the process and no thread has taken:
- * `*taken` is how many expirations that were. (Unmade first, it would have lost
- * what the kernel counted while its signal was pending.) */
+/* Unmakes the timer, and takes the signal that it sent to the process and that no thread has
+ * taken: `*taken` is how many expirations that were. (Unmade first, it would have lost what
+ * the kernel counted while its signal was pending.) */
 int timer_end(const struct timer *timer, int signum, uint64_t *taken);
 
-/* Interpreter context. What the signal's timer sent and no thread has taken is
- * gone, in threads that block it too: an ignored signal does not stay pending
- * (POSIX, 2.4.3), and the disposition is what it was again. */
+/* Interpreter context. Throws away what the timer of that signal sent and no thread has taken,
+ * also in threads that block it: the signal is ignored for a moment, and an ignored signal
+ * does not stay pending (POSIX, 2.4.3). */
 int timer_discard(int signum);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * tracee: one thread of another process, stopped by ptrace(2), and what can be called in it:
- * a system call, or a function on a stack that is given to it. What it was before is put back,
- * with all its registers and its mask, and then a system call that was interrupted goes on.
+ * tracee: one thread of another process, stopped by ptrace(2), and what can be called
+ * in it: a system call, or a function on a stack that the caller names. All registers
+ * and the mask of the thread are put back then, and a system call that was interrupted
+ * goes on.
  *
- * Each wait has an end. While it is stopped here, nothing else of its process is.
+ * Each wait has a limit. While the thread is stopped, the other threads of its process
+ * run.
  */
 #ifndef SIGREC_TRACEE_H
 #define SIGREC_TRACEE_H
@@ -54,14 +56,14 @@ struct tracee {
 extern const uint8_t tracee_system_call[], tracee_trap[], tracee_mask[], tracee_trap_mask[];
 extern const size_t tracee_system_call_size, tracee_trap_size, tracee_step;
 
-/* Stops the thread; limit_ns from now on. Its registers and mask are read. The caller has
- * SIGCHLD blocked, and by default. */
+/* Stops the thread, within limit_ns, and reads its registers and mask. The caller has blocked
+ * SIGCHLD, and left it to its default. */
 enum tracee_event tracee_stop(struct tracee *tracee, uint64_t limit_ns);
 
-/* It goes on as if nothing had been, and is not traced any more. */
+/* The thread goes on as if nothing had happened, and is not traced any more. */
 void tracee_leave(struct tracee *tracee);
 
-/* Of a stopped one, before anything is called in it: remembers all of its registers, and blocks
+/* Before anything is called in a stopped thread: remembers all of its registers, and blocks
  * its signals. 0 or an errno. */
 int tracee_take(struct tracee *tracee);
 
@@ -72,18 +74,19 @@ enum tracee_event tracee_system(struct tracee *tracee, long number, const uint64
 enum tracee_event tracee_call(struct tracee *tracee, uint64_t function, const uint64_t argument[3],
                               uint64_t top, uint64_t limit_ns, uint64_t *result);
 
-/* What somebody sent meanwhile is sent again, as it was: before it is given back. room: of the
- * process's memory, for a siginfo_t. */
+/* Sends again, unchanged, what somebody sent meanwhile: to be called before
+ * tracee_give_back(). room: an address in the process's memory where a siginfo_t fits. */
 void tracee_send_again(struct tracee *tracee, uint64_t room);
 
-/* Everything as tracee_take found it, and it goes on. False: it has ended. */
+/* Puts everything back as tracee_take found it, and the thread goes on. False: it has ended. */
 bool tracee_give_back(struct tracee *tracee);
 
 uint64_t tracee_pc(const struct tracee *tracee);
 uint64_t tracee_sp(const struct tracee *tracee);
 
-/* Whether it is in the middle of a signal handler: a word on its stack, or its link register,
- * is where the kernel's frame of a signal returns to. is_code: whether there is code. */
+/* Whether the thread is inside a signal handler: a word on its stack, or its link register, is
+ * the address that the kernel's frame of a signal returns to. is_code: whether there is code
+ * at an address. */
 bool tracee_in_handler(const struct tracee *tracee, bool (*is_code)(void *, uint64_t),
                        void *context, uint64_t *room, size_t words);
 

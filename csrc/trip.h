@@ -29,7 +29,7 @@ void trip_set(void (*function)(int signum, uint32_t tid));
 /* Signal context, after the work was made visible. */
 void trip(int signum, uint64_t now_ns, uint32_t tid);
 
-/* Any context: the trip again, though one is outstanding that may be lost. */
+/* Any context: trips again, though a trip is outstanding, which may be lost. */
 void trip_again(int signum, uint64_t now_ns, uint32_t tid);
 
 /* What the interpreter has called us for, and nobody else. */

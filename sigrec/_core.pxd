@@ -39,7 +39,7 @@ cdef extern from "event.h" nogil:
 
 cdef extern from "ledger.h" nogil:
     ctypedef enum ledger_mode "enum ledger_mode":
-        MODE_NONE
+        MODE_RELEASED
         MODE_REGISTERED
         MODE_UNREGISTERED
         MODE_RECORDED

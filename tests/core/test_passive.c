@@ -130,7 +130,7 @@ static void ignored_is_left_alone_unless_named(void) {
     CHECK(now.sa_handler == SIG_DFL);
     raise(SIGTERM);
     CHECK_EQ(ledger(SIGTERM)->delivered, 0);
-    CHECK_EQ(ledger(SIGTERM)->mode, MODE_NONE);
+    CHECK_EQ(ledger(SIGTERM)->mode, MODE_RELEASED);
     /* Until the program wants it. */
     struct sigaction by_default;
     memset(&by_default, 0, sizeof by_default);
