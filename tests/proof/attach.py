@@ -55,6 +55,44 @@ BEGIN = (
     "os.write(1, b'ready\\n')\n"
 )
 PERL = '$| = 1; $SIG{USR1} = sub { print "fine\\n"; exit 0 }; print "ready\\n"; '
+RUBY = '$stdout.sync = true; trap("USR1") { puts "fine"; exit!(0) }; puts "ready"; '
+JAVA = """
+public class Main {
+    static class Node { int value; }
+    public static void main(String[] arguments) throws Exception {
+        sun.misc.Signal.handle(new sun.misc.Signal("USR2"), signal -> {
+            System.out.println("fine");
+            Runtime.getRuntime().halt(0);
+        });
+        Node nothing = arguments.length > 5 ? new Node() : null;
+        System.out.println("ready");
+        for (long n = 0; ; n++) {
+            if (arguments[0].equals("sleeping"))
+                Thread.sleep(1000);
+            try { n += nothing.value; } catch (NullPointerException e) { n--; }
+        }
+    }
+}
+"""
+GO = """
+package main
+
+// #include <stdlib.h>
+import "C"
+import ("fmt"; "os"; "os/signal"; "syscall"; "time")
+
+func main() {
+    asked := make(chan os.Signal, 1)
+    signal.Notify(asked, syscall.SIGUSR1)
+    go func() { <-asked; fmt.Println("fine"); os.Exit(0) }()
+    fmt.Println("ready")
+    kept := make([][]byte, 64)
+    for n := 0; ; n++ {
+        if os.Args[1] == "sleeping" { time.Sleep(time.Second) }
+        if os.Args[1] == "storm" { kept[n % 64] = make([]byte, n % 50000); C.free(C.malloc(C.size_t(n % 5000))) }
+    }
+}
+"""
 NODE = (
     'process.on("SIGUSR2", () => { console.log("fine"); process.exit(0) }); console.log("ready"); '
 )
@@ -71,8 +109,35 @@ def pythons() -> dict[str, str]:
     return found
 
 
-def targets(program: str) -> dict[str, Target]:
+def compiled_languages(directory: str) -> dict[str, Target]:
+    """A JVM, whose null checks are faults; Go linked with libc, which sends itself SIGURG."""
     found = {}
+    if shutil.which("javac"):
+        Path(directory, "Main.java").write_text(JAVA)
+        quiet = {"check": True, "cwd": directory, "stderr": subprocess.DEVNULL}
+        subprocess.run(["javac", "Main.java"], **quiet)
+        for state in ("sleeping", "busy"):
+            found[f"java, {state}"] = Target(
+                ("java", "-Xshare:auto", "-cp", directory, "Main", state)
+            )
+    if shutil.which("go"):
+        Path(directory, "main.go").write_text(GO)
+        places = {
+            "GOCACHE": f"{directory}/cache",
+            "GOPATH": f"{directory}/path",
+            "CGO_ENABLED": "1",
+        }
+        subprocess.run(
+            ["go", "build", "-o", "go-program", "main.go"],
+            check=True, cwd=directory, env={**os.environ, **places, "GO111MODULE": "off"},
+        )  # fmt: skip
+        for state in ("sleeping", "busy", "storm"):
+            found[f"go, {state}"] = Target((f"{directory}/go-program", state))
+    return found
+
+
+def targets(program: str) -> dict[str, Target]:
+    found = compiled_languages(os.path.dirname(program))
     for name, python in pythons().items():
         for state, code in PYTHON.items():
             found[f"{name}, {state}"] = Target((python, "-c", BEGIN + code))
@@ -89,6 +154,13 @@ def targets(program: str) -> dict[str, Target]:
         found["perl, malloc storm"] = Target(
             ("perl", "-e", PERL + '$x = "a" x (100 + $n++ % 60000) while 1')
         )
+    if shutil.which("ruby"):
+        for state, code in (
+            ("sleeping", "sleep"),
+            ("busy", "loop {}"),
+            ("malloc storm", "loop { 'a' * rand(60000) }"),
+        ):
+            found[f"ruby, {state}"] = Target(("ruby", "-e", RUBY + code))
     if shutil.which("node"):
         found["node, in epoll"] = Target(("node", "-e", NODE + "setInterval(() => {}, 1000)"))
         found["node, busy"] = Target(
@@ -139,7 +211,7 @@ def attempt(target: Target, directory: str, n: int) -> tuple[str, float]:
                 signal.SIGTERM
                 if server
                 else signal.SIGUSR2
-                if target.command[0] == "node"
+                if target.command[0] in ("node", "java")
                 else signal.SIGUSR1
             )
             time.sleep(0.02)
