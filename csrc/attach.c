@@ -583,7 +583,9 @@ static void trace(struct tracer *tracer) {
     sigaction(SIGCHLD, &by_default, NULL); /* or the kernel may tell us nothing of stops */
     tracer->tracee.pid = tracer->request.pid;
     enum attach_end end = look_before(tracer);
-    tracer->result.end = end == ATTACH_DONE ? work(tracer) : end;
+    end = end == ATTACH_DONE ? work(tracer) : end;
+    bool gone = end == ATTACH_REFUSED && tracer->result.error == ESRCH;
+    tracer->result.end = gone ? ATTACH_ENDED : end;
     syscall(SYS_exit_group, 0);
 }
 

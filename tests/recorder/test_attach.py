@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -251,6 +252,48 @@ def test_what_cannot_be_attached_to_is_told(attached):
     if (attached / "static").exists():
         with started(attached / "static", "sleeping") as process:
             refused(process.pid, "it is statically linked")
+
+
+REFUSED = {
+    "musl": "it uses another C library",
+    "setuid": "it is setuid or setgid",
+    "32 bits": "it is of another machine, or of 32 bits",
+    "sanitizer": "it is built with a sanitizer",
+    "zombie leader": "it goes on without its main thread",
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_one_of_a_kind_that_it_cannot_be_loaded_into(tmp_path, kind):
+    program = tmp_path / "program"
+    flags = {"32 bits": ["-m32"], "sanitizer": ["-fsanitize=address"]}.get(kind, [])
+    if kind == "musl":
+        musl = shutil.which("musl-gcc") or pytest.skip("no musl-gcc on this machine")
+        subprocess.run([musl, "-o", program, HERE / "waits.c"], check=True)
+    else:
+        try:
+            compiled(HERE / "waits.c", program, *flags)
+        except subprocess.CalledProcessError:
+            pytest.skip(f"the compiler here makes no such program: {flags}")
+    if kind == "setuid":
+        program.chmod(0o4755)
+    with started(program, *(["ends"] if kind == "zombie leader" else [])) as process:
+        refused(process.pid, REFUSED[kind])
+
+
+def test_one_that_ends_meanwhile():
+    for n in range(10):
+        with started("sh", "-c", "echo ready; read line", stdin=subprocess.PIPE) as process:
+            ends = threading.Timer(n / 1000, process.stdin.close)
+            ends.start()
+            try:
+                sigrec.attach(process.pid).close()
+            except sigrec.SigrecError as error:
+                assert (
+                    "ended" in str(error) or "no process" in str(error) or "Try again" in str(error)
+                )
+            ends.join()
+            assert process.wait() == 1  # as of read, at the end of its input
 
 
 def test_one_that_is_traced_already(attached):
