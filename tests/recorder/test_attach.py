@@ -147,7 +147,7 @@ def test_detached_it_has_its_own_handlers_again_and_may_be_attached_to_once_more
             sigrec.attach(process.pid)
         sigrec.detach(process.pid)
         assert catches(process.pid) == before
-        with pytest.raises(sigrec.SigrecError, match="nothing to end"):
+        with pytest.raises(sigrec.SigrecError, match="nothing to detach"):
             sigrec.detach(process.pid)
         process.send_signal(signal.SIGUSR1)
         assert process.stdout.readline() == "got it\n"
