@@ -261,10 +261,7 @@ def test_a_handler_of_c_cannot_be_told_from_ours_outside(child):
     p.line()
     status, findings, text = doctor(p.pid)
     (finding,) = findings["handlers"]
-    assert (
-        finding["verdict"] == "note"
-        and "one that a C library has set since" in finding["found"]
-    )
+    assert finding["verdict"] == "note" and "one that a C library has set since" in finding["found"]
     assert "seen to be wrong" not in text
 
 

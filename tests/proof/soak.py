@@ -16,50 +16,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import sigrec
 
 RT = signal.SIGRTMIN + 20
 NUMBERS = (signal.SIGXFSZ, RT)  # not those of chaos: both can run at once
 
-TARGET = """
-import json, signal, sys
-import sigrec
 
-class Seen:
-    def __init__(self):
-        self.next = self.calls = self.without = self.left_out = self.wrong = 0
-    def __call__(self, signum, info, frame):
-        self.calls += 1
-        if info is None:
-            self.without += 1
-            return
-        self.wrong += info.ordinal < self.next or info.si_signo != signum
-        self.left_out += info.ordinal - self.next
-        self.next = info.ordinal + 1
-
-# What is touched or imported only once, however late, is no growth: here it is at once.
-sigrec.configure(history=1024, queue=1024)
-json.dumps([stats.pending for stats in sigrec.stats()])
-seen = {int(n): Seen() for n in sys.argv[1:]}
-for number, handler in seen.items():
-    sigrec.register(number, handler, siginfo=True)
-print("ready", flush=True)
-sys.stdin.readline()
-while any(stats.pending for stats in sigrec.stats()):
-    pass
-report = {}
-for number, handler in seen.items():
-    stats = sigrec.stats()[number]
-    report[number] = [
-        stats.delivered, stats.recorded + stats.dropped, stats.handled, stats.pending,
-        handler.calls, handler.without, handler.left_out, handler.wrong,
-        handler.next,
-    ]
-print(json.dumps(report), flush=True)
-sys.stdin.readline()
-"""
-
+TARGET = Path(__file__).with_name("soak_target.py")
 SENDER = """
 import sys
 from sigrec import _core
@@ -78,7 +43,7 @@ def soak(seconds: float, every: float, settling: int = 256) -> list[str]:
     """What was wrong, in words; ``settling``: KB that the allocators may still take after warm-up."""
     wrong = []
     target = subprocess.Popen(
-        [sys.executable, "-c", TARGET, *(str(int(n)) for n in NUMBERS)],
+        [sys.executable, TARGET, *(str(int(n)) for n in NUMBERS)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert target.stdin and target.stdout

@@ -17,40 +17,14 @@ from pathlib import Path
 from .build import CC, build
 
 CHILDREN, SPARES = 500, 8
-BURSTS = """
-import os, signal, sys
-import sigrec
-sigrec.record(children=True)
-burst, left = map(int, sys.argv[1:])
-while left > 0:
-    pids = []
-    for _ in range(burst):
-        pid = os.fork()
-        while not pid:
-            signal.pause()
-        pids.append(pid)
-    for pid in pids:
-        os.kill(pid, signal.SIGTERM)
-    for pid in pids:
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
-    # At once: of many that ended, not all are kept.
-    ended = 0
-    for pid in pids:
-        try:
-            with sigrec.open_recording(pid) as recording:
-                ended += (recording.pid, recording.fatal_signal) == (pid, signal.SIGTERM)
-        except sigrec.NoRecordingError:
-            pass
-    print(ended, flush=True)
-    left -= burst
-"""
+BURSTS = Path(__file__).with_name("spares_bursts.py")
 
 
 def bursts(directory: str, burst: int, children: int = CHILDREN) -> list[int]:
     """How many of each burst have a recording that says how they ended."""
     environment = {**os.environ, "SIGREC_DIR": directory}
     program = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BURSTS, str(burst), str(children)],
+        [sys.executable, "-W", "ignore", BURSTS, str(burst), str(children)],
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return [int(line) for line in program.stdout.splitlines()]

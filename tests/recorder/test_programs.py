@@ -4,16 +4,20 @@ that their documentation names: they do the same, and the ledger has what was se
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from tests.conftest import wait_until
+
+HERE = Path(__file__).parent
 
 
 class Program:
@@ -134,33 +138,7 @@ def test_http_server_terminated(both, tmp_path):
 
 
 def test_asyncio_server(both, tmp_path):
-    (tmp_path / "server.py").write_text(
-        textwrap.dedent(
-            """
-            import asyncio, signal
-
-            async def answer(reader, writer):
-                await reader.readline()
-                writer.write(b"HTTP/1.0 200 OK\\r\\n\\r\\nhello")
-                await writer.drain()
-                writer.close()
-
-            async def main():
-                loop, stop = asyncio.get_running_loop(), asyncio.Event()
-                loop.add_signal_handler(signal.SIGTERM, stop.set)
-                loop.add_signal_handler(signal.SIGHUP, print, "reload")
-                server = await asyncio.start_server(answer, "127.0.0.1", 0)
-                print("port", server.sockets[0].getsockname()[1])
-                child = await asyncio.create_subprocess_exec("sh", "-c", "exit 7")
-                print("child", await child.wait())
-                await stop.wait()
-                loop.remove_signal_handler(signal.SIGHUP)
-                server.close()
-
-            asyncio.run(main())
-            """
-        )
-    )
+    shutil.copy(HERE / "asyncio_server.py", tmp_path / "server.py")
 
     def course(program):
         answer = get(port(program, r"port (\d+)"))
@@ -177,34 +155,7 @@ def test_asyncio_server(both, tmp_path):
 
 
 def test_a_pool_of_processes(both, tmp_path, run_directory):
-    (tmp_path / "pool.py").write_text(
-        textwrap.dedent(
-            """
-            import multiprocessing, sys, time
-
-            def square(n):
-                return n * n
-
-            def sleep(begun):
-                begun.set()
-                time.sleep(600)
-
-            if __name__ == "__main__":
-                context = multiprocessing.get_context(sys.argv[1])
-                pool = context.Pool(2)
-                print(sum(pool.map(square, range(100))))
-                begun = context.Event()
-                asleep = context.Process(target=sleep, args=(begun,))
-                asleep.start()
-                begun.wait()
-                asleep.terminate()  # by SIGTERM
-                asleep.join()
-                print(asleep.exitcode)
-                pool.terminate()  # its workers by SIGTERM, if they did not end before
-                pool.join()
-            """
-        )
-    )
+    shutil.copy(HERE / "process_pool.py", tmp_path / "pool.py")
     for method in ("fork", "spawn"):
         program = both(lambda program: None, "pool.py", method, children=True)
         assert program.process.returncode == 0

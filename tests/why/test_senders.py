@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,48 +20,11 @@ from sigrec._why.sentence import why
 from tests.conftest import wait_until
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder
 
+HERE = Path(__file__).parent
 KILL, TERM = int(signal.SIGKILL), int(signal.SIGTERM)
 SECOND = 10**9
 
 # --- real processes ----------------------------------------------------------------------
-
-PARENT = """
-import multiprocessing, os, signal, subprocess, sys
-how = sys.argv[1]
-if how == "multiprocessing":
-    import time
-    up = multiprocessing.Event()
-    def work():
-        up.set()
-        time.sleep(100)
-    p = multiprocessing.get_context("fork").Process(target=work)
-    p.start()
-    up.wait()
-    p.kill()
-    p.join()
-    print(p.pid, flush=True)
-    sys.exit()
-code = "print(1, flush=True); import time; time.sleep(100)"
-if how == "killpg of its own":
-    code = "import os; os.setpgrp(); " + code
-p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=how == "killpg")
-p.stdout.readline()
-if how == "kill":
-    os.kill(p.pid, signal.SIGKILL)
-elif how in ("killpg", "killpg of its own"):
-    os.killpg(p.pid, signal.SIGKILL)
-elif how == "pidfd":
-    signal.pidfd_send_signal(os.pidfd_open(p.pid), signal.SIGKILL)
-elif how == "subprocess":
-    p.kill()
-elif how == "not waited for":
-    os.kill(p.pid, signal.SIGKILL)
-    os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOWAIT)
-    print(p.pid, flush=True)
-    os._exit(0)
-p.wait()
-print(p.pid, flush=True)
-"""
 
 
 @pytest.mark.parametrize(
@@ -75,7 +40,7 @@ print(p.pid, flush=True)
     ],
 )
 def test_a_recorded_parent_that_kills_its_child(how, tmp_path):
-    (tmp_path / "master.py").write_text(PARENT)
+    shutil.copy(HERE / "kills_its_child.py", tmp_path / "master.py")
     parent = subprocess.Popen(
         [sys.executable, "-m", "sigrec", "run", "--children", "master.py", how],
         stdout=subprocess.PIPE,
