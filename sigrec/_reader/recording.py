@@ -7,7 +7,7 @@ import sys
 from collections import deque
 
 from sigrec import _check
-from sigrec._reader import state
+from sigrec._reader import dispositions, masks, state
 from sigrec._reader.format import (
     ATTACHED_AT,
     DETACHED_NS_AT,
@@ -379,9 +379,7 @@ class Recording:
         signums: only these signals. Raises ValueError for what is not a signal number.
         """
         wanted = frozenset(map(_check.signal, signums))
-        from sigrec._reader.dispositions import dispositions
-
-        found = dispositions(self._source, self._header, self._identity, self._here)
+        found = dispositions.dispositions(self._source, self._header, self._identity, self._here)
         return [one for one in found if not wanted or one.si_signo in wanted]
 
     def masks(self, *signums: int) -> list[MaskChange]:
@@ -393,9 +391,7 @@ class Recording:
         signums: only these signals, and signal 0. Raises ValueError for what is not a signal number.
         """
         wanted = frozenset(map(_check.signal, signums))
-        from sigrec._reader.masks import masks
-
-        found = masks(self._source, self._header, self._identity, self._here)
+        found = masks.masks(self._source, self._header, self._identity, self._here)
         return [one for one in found if not wanted or one.si_signo in (0, *wanted)]
 
     def _asker(self, info: SignalInfo) -> Asker | None:
