@@ -97,7 +97,6 @@
     F(queue_waits)                                                                                 \
     F(registry_has)                                                                                \
     F(registry_in_place)                                                                           \
-    F(registry_left)                                                                               \
     F(registry_queue)                                                                              \
     F(registry_release)                                                                            \
     F(send_to_pidfd)                                                                               \

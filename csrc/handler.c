@@ -212,8 +212,6 @@ static bool calls(const struct sigaction *action) {
 /* After unregister someone may still call us: whoever was installed above us, or
  * the kernel, in a thread that was on its way. */
 static void pass_on(int signum, siginfo_t *info, void *context, struct passage passage, int place) {
-    if (atomic_load(&registry[signum].leaving))
-        return; /* as below, and just now */
     struct sigaction now, beneath;
     bool known = filter_allows(FILTERED_SIGACTION) && passive_sigaction(signum, NULL, &now) == 0;
     int in_place = known ? registry_place(&now) : -1;

@@ -108,7 +108,6 @@ int install_handler(int signum, bool restart) {
     if (passive_sigaction(signum, &action, NULL) != 0) {
         int error = errno;
         registry_release(signum);
-        registry_left(signum);
         return error;
     }
     note(signum, &action);

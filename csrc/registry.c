@@ -76,12 +76,9 @@ bool registry_in_place(int signum) {
 
 void registry_release(int signum) {
     atomic_fetch_and(&signals, ~signal_bit(signum));
-    atomic_store(&registry[signum].leaving, true);
     /* Release: pass_on reads what was there before. proof: registry-release */
     atomic_store_explicit(&registry[signum].mode, MODE_UNREGISTERED, memory_order_release);
 }
-
-void registry_left(int signum) { atomic_store(&registry[signum].leaving, false); }
 
 struct queue *registry_queue(int signum) {
     return registry[signum].queue.state ? &registry[signum].queue : NULL;

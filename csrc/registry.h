@@ -35,7 +35,6 @@ extern struct registered {
     struct queue queue;
     int places;             /* that are used */
     _Atomic int place;      /* where we are, or were last */
-    _Atomic bool leaving;   /* not registered any more, and not given back yet */
     _Atomic bool spent;     /* the lowest was to be called once: SA_RESETHAND */
     uint32_t twice;         /* bits of places: what was found has us beneath it */
     _Atomic uint32_t apart; /* the same: what was found there never calls us */

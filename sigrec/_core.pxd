@@ -116,7 +116,6 @@ cdef extern from "signals.h" nogil:
 
 cdef extern from "registry.h" nogil:
     void registry_release "core->registry_release"(int signum)
-    void registry_left "core->registry_left"(int signum)
     bint registry_in_place "core->registry_in_place"(int signum)
     bint registry_has "core->registry_has"(int signum)
     queue *registry_queue "core->registry_queue"(int signum)

@@ -174,10 +174,10 @@ cdef int step_out(Handler one) except -1:
 cdef int give_back(Handler one, bint ours) except -1:
     """In a change: ends the last one. What waits keeps its handler: see forget_ended."""
     cdef int signum = one.signum
-    registry_release(signum)
+    # First this: what another thread takes meanwhile, and what is on its way, is still ours.
     if ours:
         install_restore(signum, True)
-    registry_left(signum)
+    registry_release(signum)
     process_set_mode(signum, MODE_UNREGISTERED, not ours)
     stacks[signum] = None
     given[signum] = UNTOUCHED

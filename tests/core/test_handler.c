@@ -39,7 +39,6 @@ long syscall(long number, ...) {
         dequeued += result > 0;
         if (result > 0 && unregistered_meanwhile) {
             registry_release(unregistered_meanwhile);
-            registry_left(unregistered_meanwhile);
             unregistered_meanwhile = 0;
         }
     }
@@ -75,7 +74,6 @@ static void take(int signum) {
 
 static void give_back(int signum) {
     registry_release(signum);
-    registry_left(signum);
     CHECK(install_restore(signum, false));
 }
 
@@ -138,7 +136,6 @@ static void restores_flags_and_mask(void) {
     take(SIGUSR2);
     signal(SIGUSR2, SIG_DFL);
     registry_release(SIGUSR2);
-    registry_left(SIGUSR2);
     CHECK(!install_restore(SIGUSR2, false));
 }
 
@@ -290,7 +287,6 @@ static void a_replaced_signal_is_not_dequeued(void) {
     drain(flooded);
     give_back(flooded);
     registry_release(theirs);
-    registry_left(theirs);
     signal(theirs, SIG_DFL);
 }
 
@@ -342,7 +338,6 @@ static void passes_on_from_place_to_place(void) {
         comes_over(n, SIGUSR2);
     }
     registry_release(SIGUSR2);
-    registry_left(SIGUSR2);
     uint64_t delivered = ledger(SIGUSR2)->delivered, abandoned = ledger(SIGUSR2)->abandoned;
     called[0] = 0;
     raise(SIGUSR2);
@@ -357,7 +352,6 @@ static void passes_on_from_place_to_place(void) {
     }
     comes_over(1, SIGUSR2);
     registry_release(SIGUSR2);
-    registry_left(SIGUSR2);
     called[0] = 0;
     raise(SIGUSR2);
     CHECK(strcmp(called, "baa") == 0);

@@ -210,7 +210,6 @@ static void a_prepared_signal_finds_the_default_below(void) {
     CHECK_EQ(install_prepare(SIGURG, 64), 0);
     CHECK_EQ(install_handler(SIGURG, false), 0);
     registry_release(SIGURG);
-    registry_left(SIGURG);
     CHECK(install_restore(SIGURG, true));
     CHECK_EQ(sigaction(SIGURG, NULL, &beneath), 0);
     CHECK(beneath.sa_handler == SIG_DFL);
@@ -247,7 +246,6 @@ static void what_is_on_its_way_is_not_counted(void) {
         kick_rest();
         pthread_sigmask(SIG_BLOCK, &set, NULL);
         registry_release(SIGURG);
-        registry_left(SIGURG);
         CHECK(install_restore(SIGURG, true));
     }
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -306,7 +304,6 @@ static void nor_where_it_just_begins_to(void) {
     CHECK(!kick_again());
     CHECK(registry_in_place(SIGURG));
     registry_release(SIGURG);
-    registry_left(SIGURG);
     CHECK(install_restore(SIGURG, true));
 }
 

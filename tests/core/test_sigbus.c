@@ -210,7 +210,6 @@ static void given_back_with_the_last_signal(void) {
     CHECK_EQ(install_record(SIGUSR2, false), 0);
     CHECK(install_restore(SIGUSR1, false));
     registry_release(SIGUSR1);
-    registry_left(SIGUSR1);
     sigbus_give_back();
     CHECK(!ignored());
     passive_stop(SIGUSR2);

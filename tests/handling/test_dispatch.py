@@ -999,6 +999,29 @@ def test_neither_the_default_nor_the_interpreter_stands_there_in_between(child, 
     p.end()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD")
+@pytest.mark.parametrize("deliver", ["main", "thread"])
+def test_what_another_thread_takes_as_a_registration_ends_is_handled(child, tmp_path, deliver):
+    seen = library(HERE / "seen.c", tmp_path / "seen.so", "-ldl")
+    p = child(
+        """
+        import ctypes
+        seen, calls = ctypes.CDLL(sys.argv[1]), []
+        seen.take(signal.SIGUSR1)
+        registration = sigrec.register(signal.SIGUSR1, lambda s, f: calls.append(s), deliver=sys.argv[2])
+        seen.begin_other()
+        registration.cancel()
+        delivered, recorded, handled, pending = ledger(signal.SIGUSR1)
+        say(delivered > 0, len(calls) == delivered == handled, pending, seen.handler_calls())
+        """,
+        seen,
+        deliver,
+        env={"LD_PRELOAD": str(seen)},
+    )
+    assert p.line() == "True True 0 0"
+    p.end()
+
+
 @pytest.fixture(scope="module")
 def careless_library(tmp_path_factory):
     return library(HERE / "careless.c", tmp_path_factory.mktemp("careless") / "library.so")
