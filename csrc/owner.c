@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,22 @@ static void describe_identity(struct owner_identity *identity) {
     identity->oom_kills = oom_kills(identity->cgroup, version_1);
 }
 #endif
+
+void owner_at_end(struct owner_identity *identity) {
+#ifdef __linux__
+    static char text[2048]; /* not on the stack: it may be a small one, sigaltstack(2) */
+    static _Atomic bool busy;
+    int saved_errno = errno;
+    if (identity && !atomic_exchange(&busy, true)) {
+        find_cgroup(read_text("/proc/self/cgroup", text, sizeof text), identity->cgroup_at_end,
+                    sizeof identity->cgroup_at_end);
+        atomic_store(&busy, false);
+    }
+    errno = saved_errno;
+#else
+    (void)identity;
+#endif
+}
 
 void owner_describe(struct owner *owner, char *const argv[]) {
     memset(owner, 0, offsetof(struct owner, argv));

@@ -26,11 +26,12 @@ struct owner_identity {
     char host_name[72];       /*   64: gethostname(2) */
     char machine_id[56];      /*  136: /etc/machine-id */
     char executable[512];     /*  192: /proc/self/exe */
-    char cgroup[512]; /*  704: the path in /proc/self/cgroup that its memory is counted in */
+    char cgroup[512];        /*  704: the path in /proc/self/cgroup that its memory is counted in */
+    char cgroup_at_end[512]; /* 1216: the same, when it ended: it may have moved; "": not known */
 };
 
 _Static_assert(offsetof(struct owner_identity, host_name) == 64, "host_name");
-_Static_assert(sizeof(struct owner_identity) == 1216, "an identity is 1216 bytes");
+_Static_assert(sizeof(struct owner_identity) == 1728, "an identity is 1728 bytes");
 
 struct owner {
     uint64_t start_ticks, pid_namespace;
@@ -45,5 +46,9 @@ struct owner {
  * that has just begun, in this thread: what it has ignored is then for the caller to see. NULL
  * else: /proc knows. */
 void owner_describe(struct owner *owner, char *const argv[]);
+
+/* Any context. The process is about to end: in which cgroup. Three system calls, for a file of
+ * /proc. */
+void owner_at_end(struct owner_identity *identity);
 
 #endif

@@ -332,6 +332,8 @@ void process_in_group(int32_t pgid, int32_t sid) {
 }
 
 void process_ending(int signum, uint64_t ordinal) {
+    if (signum)
+        owner_at_end(process_recording()->identity);
     struct recording_header *header = process_recording()->header;
     atomic_store_explicit(&header->fatal_ordinal, ordinal, memory_order_relaxed);
     /* Release: whoever sees the signal sees its ordinal. proof: fatal-signal */
@@ -412,7 +414,9 @@ static bool is_file(void) {
 }
 
 static void remove_file(const struct recording *own) {
-    if (!file.keep && !is_of_interest(own) && filter_allows(FILTERED_UNLINK) && is_file())
+    if (file.keep || is_of_interest(own))
+        owner_at_end(own->identity);
+    else if (filter_allows(FILTERED_UNLINK) && is_file())
         unlink(file.path);
 }
 

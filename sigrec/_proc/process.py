@@ -7,8 +7,8 @@ import os
 PF_EXITING = 0x00000004  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
 
-def stat_fields(pid: int) -> list[bytes] | None:
-    """The fields of /proc/<pid>/stat from the third on (proc_pid_stat(5))."""
+def stat_fields(pid: int | str) -> list[bytes] | None:
+    """The fields of /proc/<pid>/stat from the third on (proc_pid_stat(5)); also of "<pid>/task/<tid>"."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
@@ -19,8 +19,17 @@ def stat_fields(pid: int) -> list[bytes] | None:
 
 
 def is_ending(pid: int) -> bool:
-    """Whether it is on its way out, or has ended."""
-    fields = stat_fields(pid)
+    """Whether it is on its way out, or has ended: all of its threads, since the first may go before."""
+    if not _is_ending(stat_fields(pid)):
+        return False
+    try:
+        others = [tid for tid in os.listdir(f"/proc/{pid}/task") if tid != str(pid)]
+    except OSError:
+        return True
+    return all(_is_ending(stat_fields(f"{pid}/task/{tid}")) for tid in others)
+
+
+def _is_ending(fields: list[bytes] | None) -> bool:
     return fields is None or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & PF_EXITING)
 
 

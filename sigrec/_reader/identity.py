@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigrec._reader.format import IDENTITY_ENTRY
+from sigrec._reader.format import CGROUP_AT_END, CGROUP_SIZE, IDENTITY_ENTRY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class Identity:
     time_namespace = mount_namespace = 0
     ignored = blocked = 0
     oom_kills = -1
-    host_name = machine_id = executable = cgroup = ""
+    host_name = machine_id = executable = cgroup = cgroup_at_end = ""
 
 
 def recording_id(header: Header) -> bytes:
@@ -38,12 +38,14 @@ def identity(source: Source, header: Header) -> Identity:
     section = header.identity
     if section is None or not section.entries:
         return found
-    raw = source.bytes(section.at, IDENTITY_ENTRY.size)
+    long = section.entry >= CGROUP_AT_END + CGROUP_SIZE
+    raw = source.bytes(section.at, CGROUP_AT_END + CGROUP_SIZE * long)
     (
         found.pgid, found.sid, found.ppid, found.time_namespace, found.mount_namespace,
         found.ignored, found.blocked, found.oom_kills, *texts,
-    ) = IDENTITY_ENTRY.unpack(raw)  # fmt: skip
-    found.host_name, found.machine_id, found.executable, found.cgroup = (
-        text.split(b"\0")[0].decode(errors="surrogateescape") for text in texts
+    ) = IDENTITY_ENTRY.unpack_from(raw)  # fmt: skip
+    found.host_name, found.machine_id, found.executable, found.cgroup, found.cgroup_at_end = (
+        text.split(b"\0")[0].decode(errors="surrogateescape")
+        for text in (*texts, raw[CGROUP_AT_END:])
     )
     return found

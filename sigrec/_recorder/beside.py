@@ -9,7 +9,7 @@ from contextlib import suppress
 from sigrec import _core
 from sigrec._proc.pidfd import Bystander
 from sigrec._proc.process import stat_fields
-from sigrec._reader.format import NOTED, NOTED_AT, NOTED_SOURCES
+from sigrec._reader.format import CGROUP_AT_END, CGROUP_SIZE, NOTED, NOTED_AT, NOTED_SOURCES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,9 +145,12 @@ def _close_all_but(kept: int) -> None:
         os.open(os.devnull, os.O_RDWR)
 
 
-def note(recording: Recording, ended: Ended, oom: tuple[int, int, bool] | None) -> None:
+def note(
+    recording: Recording, ended: Ended, oom: tuple[int, int, bool] | None, cgroup: str | None
+) -> None:
     """Into the recording of a process that has ended: how, as a bystander saw it, and what the OOM
-    killer did in its cgroup: how often, since when, and whether it probably was that."""
+    killer did in its cgroup: how often, since when, and whether it probably was that. cgroup: where it
+    was last."""
     source = NOTED_SOURCES.get(ended.source or "")
     if recording.path is None or source is None:
         return
@@ -169,5 +172,9 @@ def note(recording: Recording, ended: Ended, oom: tuple[int, int, bool] | None) 
             of = recording._source.status
             if of is not None and (status.st_dev, status.st_ino) == (of.st_dev, of.st_ino):
                 os.pwrite(fd, raw, NOTED_AT)
+                identity = recording._header.identity
+                if cgroup and identity and identity.entry >= CGROUP_AT_END + CGROUP_SIZE:
+                    path = os.fsencode(cgroup)[: CGROUP_SIZE - 1].ljust(CGROUP_SIZE, b"\0")
+                    os.pwrite(fd, path, identity.at + CGROUP_AT_END)
         finally:
             os.close(fd)

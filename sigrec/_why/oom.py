@@ -6,6 +6,7 @@ import signal
 import time
 
 from sigrec._proc import cgroup, host
+from sigrec._proc.process import is_ending
 from sigrec._text import printable
 from sigrec._tuples import NamedTuple
 
@@ -31,14 +32,16 @@ class Oom(NamedTuple):
 
 def since_it_began(recording: Recording) -> Oom | None:
     """What its cgroup counted since it began to record. That says that the OOM killer was active there,
-    and not when: so never "probably". None: it was not active, or that is not known here."""
+    and not when: so never "probably". None: it was not active, or that is not known here, or the
+    process ended in another one."""
     identity = recording._identity
     here = (
         recording.boot_id == host.boot_id()
         and identity.mount_namespace
         and identity.mount_namespace == host.mount_namespace()
     )
-    within = cgroup.at(identity.cgroup) if here and identity.oom_kills >= 0 else None
+    moved = identity.cgroup_at_end not in ("", identity.cgroup)
+    within = cgroup.at(identity.cgroup) if here and identity.oom_kills >= 0 and not moved else None
     now = within.oom_kills() if within is not None else None
     kills = 0 if now is None else now - identity.oom_kills
     return Oom(identity.cgroup, kills, recording.started_ns) if kills > 0 else None
@@ -57,11 +60,21 @@ class OomWatch:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._since_ns = time.time_ns()
+        self._ending_ns: int | None = None  # since when it was seen to be
         self._last = self._first = self._look(cgroup.of_process(pid))
+
+    @property
+    def cgroup(self) -> str | None:
+        """Where it was last."""
+        return None if self._last is None else self._last.cgroup.path
 
     def look(self) -> None:
         """While it runs, several times a second."""
         last = self._look(cgroup.of_process(self._pid))
+        if is_ending(self._pid):
+            # It is in no cgroup of version 1 any more, and may free its memory for long.
+            self._ending_ns = self._ending_ns or time.monotonic_ns()
+            return
         if last is None or self._last is None or last.cgroup != self._last.cgroup:
             self._first, self._since_ns = last, time.time_ns()  # it has moved
         self._last = last
@@ -83,7 +96,7 @@ class OomWatch:
         kills = last.cgroup.oom_kills()
         if kills is None or kills <= self._first.kills:
             return None
-        near = time.monotonic_ns() - last.monotonic_ns <= NEAR_NS
+        near = (self._ending_ns or time.monotonic_ns()) - last.monotonic_ns <= NEAR_NS
         moved = cgroup.of_process(self._pid) not in (None, last.cgroup, cgroup.at("/"))
         # The members last: the kernel counts before it kills, and all that is counted here ends by now.
         time.sleep(_KILL_S)

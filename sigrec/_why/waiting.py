@@ -26,10 +26,11 @@ _LOOK_S = 0.25  # between looks at the OOM killer's counter, which must be a sec
 
 
 class Seen(NamedTuple):
-    """oom: what the OOM killer did in its cgroup meanwhile."""
+    """oom: what the OOM killer did in its cgroup meanwhile. cgroup: which that was; None: not known."""
 
     ended: Ended
     oom: Oom | None
+    cgroup: str | None = None
 
 
 def wait(bystander: Bystander, look: Callable[[], None] = lambda: None) -> Seen:
@@ -38,7 +39,7 @@ def wait(bystander: Bystander, look: Callable[[], None] = lambda: None) -> Seen:
     while (ended := bystander.wait(_LOOK_S)) is None:
         watch.look()
         look()
-    return Seen(ended, watch.after(ended))
+    return Seen(ended, watch.after(ended), watch.cgroup)
 
 
 def answer_after(pid: int) -> Answer | Unrecorded:

@@ -44,7 +44,7 @@ class Report:
         answer = answer_about(beside, seen, self._argv, self._output)
         if isinstance(answer, Answer):
             oom = seen.oom and (seen.oom.kills, seen.oom.since_ns, seen.oom.probably)
-            note(answer.recording, seen.ended, oom)
+            note(answer.recording, seen.ended, oom, seen.cgroup)
         line = f"sigrec: {answer.sentence}\n".encode(errors="backslashreplace")
         if self._stderr is not None:
             self._stderr.write(line)

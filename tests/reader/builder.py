@@ -8,7 +8,7 @@ PAGE = 4096
 SLOT = 64
 ENTRY = 256
 IDENTITY_AT = PAGE
-ARGV_AT = IDENTITY_AT + 1216
+ARGV_AT = IDENTITY_AT + 1728
 LEDGER_AT = 3 * PAGE
 SENDERS_AT = LEDGER_AT + 5 * PAGE  # 65 entries of 256 bytes, in whole pages
 SENDERS = 512
@@ -150,7 +150,7 @@ class RecordingBuilder:
                 sections_offset=SECTIONS_AT, sections_count=12, sections_entry=32,
                 id=bytes(range(16)), argv_entry=1, recent_offset=RECENT_AT, recent_entry=SLOT,
                 recent_count=BLOCKS * BLOCK, identity_offset=IDENTITY_AT,
-                identity_entry=IDENTITY.size, identity_count=1,
+                identity_entry=IDENTITY.size + 512, identity_count=1,
                 sent_offset=SENT_AT,
                 sent_entry=SLOT,
                 sent_count=256,
@@ -237,11 +237,12 @@ class RecordingBuilder:
 
     def identity(self, pgid=0, sid=0, ppid=0, time_namespace=0, mount_namespace=0, ignored=0,
                  blocked=0, oom_kills=-1, host_name=b"", machine_id=b"", executable=b"",
-                 cgroup=b""):  # fmt: skip
+                 cgroup=b"", cgroup_at_end=b""):  # fmt: skip
         IDENTITY.pack_into(
             self.raw, IDENTITY_AT, pgid, sid, ppid, time_namespace, mount_namespace, ignored,
             blocked, oom_kills, host_name, machine_id, executable, cgroup,
         )  # fmt: skip
+        struct.pack_into("=512s", self.raw, IDENTITY_AT + IDENTITY.size, cgroup_at_end)
         return self
 
     def sent(

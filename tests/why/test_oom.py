@@ -14,15 +14,18 @@ import time
 import pytest
 
 import sigrec
-from sigrec._proc import cgroup, host
+from sigrec._proc import cgroup, host, process
 from sigrec._proc.ended import Ended
 from sigrec._proc.pidfd import Bystander
+from sigrec._recorder.beside import note
+from sigrec._why import oom as oom_killer
 from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
 from sigrec._why.oom import Oom, OomWatch
 from sigrec._why.unrecorded import Unrecorded
 from sigrec._why.waiting import wait
 from tests.conftest import wait_until
+from tests.reader.builder import IDENTITY, RecordingBuilder
 
 V1 = "/sys/fs/cgroup/memory"
 MB = 1 << 20
@@ -215,6 +218,8 @@ class Standing:
         monkeypatch.setattr(cgroup, "PROC", str(self.proc))
         monkeypatch.setattr(cgroup, "MOUNT", str(self.mount))
         monkeypatch.setattr(cgroup, "_ends", lambda pid: False)
+        self.ending = False
+        monkeypatch.setattr(oom_killer, "is_ending", lambda pid: self.ending)
 
     def process(self, pid, path):
         (self.proc / str(pid)).mkdir(parents=True, exist_ok=True)
@@ -298,6 +303,101 @@ def test_a_cgroup_outside_of_the_namespace_is_not_looked_at(standing):
 
 
 # --- afterwards -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["/", "/a/b"])
+def test_one_that_frees_its_memory_for_long_has_not_moved(standing, monkeypatch, where):
+    """On its way out it is in no cgroup of version 1, and that may take seconds: what counts is when it began to."""
+    standing.process(7, "/a/b")
+    standing.group("/", 0)
+    standing.group("/a/b", 3, 7, 8)
+    watch = OomWatch(7)
+    watch.look()
+    now = time.monotonic_ns
+    standing.ending = True
+    standing.process(7, where)
+    standing.group("/a/b", 4, 8)
+    watch.look()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now() + 3 * 10**9)
+    watch.look()
+    found = watch.after(KILLED)
+    assert (found.path, found.kills, found.probably) == ("/a/b", 1, True)
+    assert watch.cgroup == "/a/b"
+
+
+def test_a_look_that_is_too_old(standing, monkeypatch):
+    standing.process(7, "/a/b")
+    standing.group("/a/b", 3, 7)
+    watch = OomWatch(7)
+    standing.group("/a/b", 4)
+    now = time.monotonic_ns
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now() + 2 * 10**9)
+    assert watch.after(KILLED).probably is False
+
+
+def test_a_main_thread_that_ended_before_the_others(child):
+    """The process lives, and its memory with it."""
+    p = child(
+        """
+        import ctypes, threading
+        threading.Thread(target=hear).start()
+        say("ready")
+        ctypes.CDLL(None).pthread_exit(0)
+        """
+    )
+    p.line()
+    wait_until(lambda: process.stat_fields(p.pid)[0] == b"Z")
+    assert not process.is_ending(p.pid)
+    p.process.kill()
+    wait_until(lambda: process.is_ending(p.pid))
+
+
+@real
+def test_the_cgroup_at_its_end_is_written_down(group, child):
+    """By the process itself, where it can, and else by a bystander: it may have moved."""
+    first, last = group("from"), group("to")
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        p = child(
+            """
+            open(hear() + "/cgroup.procs", "w").write(str(os.getpid()))
+            sigrec.record()
+            say("ready")
+            open(hear() + "/cgroup.procs", "w").write(str(os.getpid()))
+            say("moved")
+            hear()
+            """
+        )
+        p.tell(first)
+        p.line()
+        with sigrec.open_recording(p.pid) as recording:
+            p.tell(last)
+            p.line()
+            waiting = Waiting(p.pid)
+            os.kill(p.pid, signum)
+            seen = waiting.result()
+            if signum == signal.SIGKILL:
+                note(recording, seen.ended, None, seen.cgroup)
+        p.process.wait()
+        with sigrec.open_recording(p.pid) as recording:
+            found = recording._identity
+            assert [found.cgroup, found.cgroup_at_end] == [
+                g.removeprefix(V1) for g in (first, last)
+            ]
+
+
+def test_what_counted_where_it_was_before_says_nothing_of_its_end(standing, tmp_path):
+    standing.group("/a", 5)
+    builder = RecordingBuilder().set(boot_id=host.boot_id().encode())
+    space = host.mount_namespace()
+    builder.identity(oom_kills=4, mount_namespace=space, cgroup=b"/a", cgroup_at_end=b"/a")
+    with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
+        assert oom_killer.since_it_began(recording).kills == 1
+    builder.identity(oom_kills=4, mount_namespace=space, cgroup=b"/a", cgroup_at_end=b"/b")
+    with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
+        assert oom_killer.since_it_began(recording) is None
+    builder.set(identity_entry=IDENTITY.size)  # of an earlier sigrec
+    with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
+        assert oom_killer.since_it_began(recording).kills == 1
 
 
 @real
