@@ -575,6 +575,15 @@ static enum attach_end look_before(struct tracer *tracer) {
                                                                            : ATTACH_NO_LIBRARY;
 }
 
+/* Whether the kernel refused because it has ended: ESRCH, and of a zombie EPERM. */
+static bool is_gone(const struct tracer *tracer) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)tracer->request.pid);
+    proc_read(path, text, sizeof text);
+    const char *state = strrchr(text, ')');
+    return tracer->result.error == ESRCH || !state || strchr("ZX", state[2]);
+}
+
 static void trace(struct tracer *tracer) {
     setsid();
     struct sigaction by_default;
@@ -584,8 +593,7 @@ static void trace(struct tracer *tracer) {
     tracer->tracee.pid = tracer->request.pid;
     enum attach_end end = look_before(tracer);
     end = end == ATTACH_DONE ? work(tracer) : end;
-    bool gone = end == ATTACH_REFUSED && tracer->result.error == ESRCH;
-    tracer->result.end = gone ? ATTACH_ENDED : end;
+    tracer->result.end = end == ATTACH_REFUSED && is_gone(tracer) ? ATTACH_ENDED : end;
     syscall(SYS_exit_group, 0);
 }
 
