@@ -136,9 +136,9 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
 def _look(path: str, pid: int, here: int, boot: str, stale: _Stale) -> bool:
     """At a process of this boot and namespace that is gone: its header has all that is asked. An
     empty file is removed. False: it is something else."""
-    from sigrec._reader.glance import any_delivered, glance
-
     try:
+        from sigrec._reader.glance import any_delivered, glance
+
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
