@@ -74,7 +74,7 @@ def place() -> Iterator[Finding]:
     elif passed_over:
         yield Finding(
             "recording", "note", f"in {printable(where)}{slow}; refused were: {passed_over}",
-            "nothing, if that is meant: a reader searches all of these places; else set SIGREC_DIR to "
+            "nothing, if this is intended: a reader searches all of these places; else set SIGREC_DIR to "
             "a directory of this user's, on a tmpfs",
         )  # fmt: skip
     elif slow:

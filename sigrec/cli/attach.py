@@ -2,14 +2,14 @@
 behaviour does not change.
 
   sigrec attach 4242                  what came before is not known
-  sigrec attach 4242 --history 65536  so many events are kept; default: 1024
-  sigrec attach 4242 --detach         end that; its recording stays
+  sigrec attach 4242 --history 65536  keep so many events; default: 1024
+  sigrec attach 4242 --detach         stop recording; what was recorded stays
 
-One of its threads is stopped for some milliseconds, at a moment when that is in
-nobody's way, and loads sigrec's library: any dynamically linked program, on Linux
-and x86-64. Afterwards, from any terminal: sigrec why PID, stats PID, tail PID.
-Whether it can be done, sigrec doctor PID says. Where it cannot, the process is left
-as it was, and the message says why.
+One of its threads is stopped for some milliseconds, at a moment when that does
+no harm, and loads sigrec's library. The program must be linked dynamically, and
+run on Linux and x86-64. Afterwards, from any terminal: sigrec why PID, stats
+PID, tail PID. sigrec doctor PID says whether it can be done. Where it cannot,
+the process is left as it was, and the message says why.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ behaviour does not change.
   sigrec run redis-server --port 7000    any other program that is linked
                                          dynamically
   sigrec run --children make -j4         also what it starts, in any language
-  sigrec run --strict ./program          not at all, if it cannot be recorded;
-                                         else that is said, and it runs
+  sigrec run --strict ./program          do not run it if it cannot be recorded;
+                                         otherwise it runs, and a message says so
   sigrec run --report server.py          say on stderr how it ended, once it
                                          has; --report=FILE: add that to a file
 

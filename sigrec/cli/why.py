@@ -11,8 +11,8 @@ before it.
 
 The answer comes from recordings and from /proc. A process cannot see its own
 SIGKILL, but its parent is told of it: where the parent was recorded as well,
-the answer has it, also of a process that recorded nothing. Otherwise it says that the record ends without a signal, and
-what that usually means.
+the answer has it, also of a process that recorded nothing. Otherwise it says
+that the recording ends without a signal, and what that usually means.
 """
 
 from __future__ import annotations
