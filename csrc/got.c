@@ -25,16 +25,20 @@
 #define RELOC_POINTER R_AARCH64_ABS64
 #endif
 
-static const struct interposition *interpositions;
+struct interposition {
+    const char *name;
+    void (*original)(void); /* cast to one type, as they have many */
+    void (*replacement)(void);
+};
+
+static struct interposition interpositions[GOT_MOST + 1]; /* to one that has no name */
+static int count;
+static struct interposition lookup;   /* dlsym(3), which nobody gets from dlsym(3) */
 static _Atomic uint64_t objects_seen; /* dlpi_adds when every object was patched last */
 
-static void *new_dlsym(void *handle, const char *name);
-
 static const struct interposition *find(const char *name) {
-    static const struct interposition lookup[] = {
-        {"dlsym", (void (*)(void))dlsym, (void (*)(void))new_dlsym}, {NULL, NULL, NULL}};
-    if (strcmp(name, lookup->name) == 0)
-        return lookup;
+    if (strcmp(name, lookup.name) == 0)
+        return &lookup;
     for (const struct interposition *r = interpositions; r->name; r++)
         if (*name == *r->name && strcmp(name, r->name) == 0)
             return r;
@@ -182,8 +186,13 @@ static void *new_dlsym(void *handle, const char *name) {
     return dlsym(handle, name);
 }
 
-bool got_patch(const struct interposition *table) {
-    interpositions = table;
+void got_add(const char *name, void (*original)(void), void (*replacement)(void)) {
+    if (original && count < GOT_MOST)
+        interpositions[count++] = (struct interposition){name, original, replacement};
+}
+
+bool got_patch(void) {
+    lookup = (struct interposition){"dlsym", (void (*)(void))dlsym, (void (*)(void))new_dlsym};
     atomic_store(&objects_seen, 0);
     patch_new_objects();
     return true;

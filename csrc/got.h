@@ -16,16 +16,20 @@
 
 #include <stdbool.h>
 
-struct interposition {
-    const char *name;
-    void (*original)(void); /* cast to one type, as they have many */
-    void (*replacement)(void);
-};
+#define GOT_MOST 64 /* functions */
+
+/* Interpreter context, before got_patch(). The name must outlive the process; an original that is
+ * NULL is one that this C library does not have. (They are added one by one, and are no
+ * constants: the dynamic linker would look for each once more, before a program begins.) */
+void got_add(const char *name, void (*original)(void), void (*replacement)(void));
+
+#define INTERPOSE(name, original, replacement)                                                     \
+    got_add(name, (void (*)(void))(original), (void (*)(void))(replacement))
 
 /* Interpreter context. False: not on this platform. Objects that are loaded
  * later are patched too, when something is looked up in them (dlsym(3)), as
- * Python does before it calls into an extension module. `table` ends with a
- * NULL name, and must outlive the process. */
-bool got_patch(const struct interposition *table);
+ * Python does before it calls into an extension module. Again: what another thread, which was
+ * just binding a call for the first time, has written over it. */
+bool got_patch(void);
 
 #endif

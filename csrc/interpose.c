@@ -210,47 +210,36 @@ static long our_syscall(long number, word a, word b, word c, word d, word e, wor
     return syscall(number, a, b, c, d, e, f);
 }
 
-#define OF(function) (void (*)(void))(function)
-
-bool interpose_install(void) {
-    static const struct interposition table[] = {
-        {"sigaction", OF(sigaction), OF(our_sigaction)},
-        {"__sigaction", OF(sigaction), OF(our_sigaction)},
-        {"signal", OF(signal), OF(our_signal)},
-        {"bsd_signal", OF(signal), OF(our_signal)},
-        {"ssignal", OF(signal), OF(our_signal)},
+static void interpose_dispositions(void) {
+    INTERPOSE("sigaction", sigaction, our_sigaction);
+    INTERPOSE("__sigaction", sigaction, our_sigaction);
+    INTERPOSE("signal", signal, our_signal);
+    INTERPOSE("bsd_signal", signal, our_signal);
+    INTERPOSE("ssignal", signal, our_signal);
 #ifdef __GLIBC__
-        {"sysv_signal", OF(sysv_signal), OF(our_sysv_signal)},
-        {"__sysv_signal", OF(sysv_signal), OF(our_sysv_signal)},
+    INTERPOSE("sysv_signal", sysv_signal, our_sysv_signal);
+    INTERPOSE("__sysv_signal", sysv_signal, our_sysv_signal);
 #endif
 #ifdef SIG_HOLD
-        {"sigset", OF(sigset), OF(our_sigset)},
-        {"sigignore", OF(sigignore), OF(our_sigignore)},
+    INTERPOSE("sigset", sigset, our_sigset);
+    INTERPOSE("sigignore", sigignore, our_sigignore);
 #endif
-        {"siginterrupt", OF(siginterrupt), OF(our_siginterrupt)},
-        {"_exit", OF(_exit), OF(our_exit_at_once)},
-        {"_Exit", OF(_exit), OF(our_exit_at_once)},
-        {"prctl", OF(prctl), OF(our_prctl)},
-        {"syscall", OF(syscall), OF(our_syscall)},
-        {NULL, NULL, NULL},
-    };
-    /* One table of all, since it has to outlive the process. */
-    static struct interposition all[sizeof table / sizeof *table + INTERPOSE_SEND_MOST +
-                                    INTERPOSE_EXEC_MOST + INTERPOSE_MASK_MOST];
+    INTERPOSE("siginterrupt", siginterrupt, our_siginterrupt);
+    INTERPOSE("_exit", _exit, our_exit_at_once);
+    INTERPOSE("_Exit", _exit, our_exit_at_once);
+    INTERPOSE("prctl", prctl, our_prctl);
+    INTERPOSE("syscall", syscall, our_syscall);
+}
+
+bool interpose_install(void) {
     static bool done, worked;
     if (!done) {
         done = true;
-        size_t n = 0;
-        for (const struct interposition *one = table; one->name; one++)
-            all[n++] = *one;
-        for (const struct interposition *one = interpose_send; one->name; one++)
-            if (one->original) /* this C library has it */
-                all[n++] = *one;
-        for (const struct interposition *one = interpose_exec; one->name; one++)
-            all[n++] = *one;
-        for (const struct interposition *one = interpose_mask; one->name; one++)
-            all[n++] = *one;
-        worked = got_patch(all);
+        interpose_dispositions();
+        interpose_send();
+        interpose_exec();
+        interpose_mask();
+        worked = got_patch();
     }
     return worked;
 }

@@ -184,21 +184,17 @@ static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file
     return posix_spawnp(pid, file, actions, attributes, argv, changed(environment, change, space));
 }
 
-#define OF(function) (void (*)(void))(function)
-
-const struct interposition interpose_exec[] = {
-    {"execv", OF(execv), OF(our_execv)},
-    {"execve", OF(execve), OF(our_execve)},
-    {"execvp", OF(execvp), OF(our_execvp)},
-    {"execvpe", OF(execvpe), OF(our_execvpe)},
-    {"fexecve", OF(fexecve), OF(our_fexecve)},
-    {"execl", OF(execl), OF(our_execl)},
-    {"execlp", OF(execlp), OF(our_execlp)},
-    {"execle", OF(execle), OF(our_execle)},
-    {"posix_spawn", OF(posix_spawn), OF(our_posix_spawn)},
-    {"posix_spawnp", OF(posix_spawnp), OF(our_posix_spawnp)},
-    {NULL, NULL, NULL},
-};
-_Static_assert(sizeof interpose_exec / sizeof *interpose_exec <= INTERPOSE_EXEC_MOST + 1, "most");
+void interpose_exec(void) {
+    INTERPOSE("execv", execv, our_execv);
+    INTERPOSE("execve", execve, our_execve);
+    INTERPOSE("execvp", execvp, our_execvp);
+    INTERPOSE("execvpe", execvpe, our_execvpe);
+    INTERPOSE("fexecve", fexecve, our_fexecve);
+    INTERPOSE("execl", execl, our_execl);
+    INTERPOSE("execlp", execlp, our_execlp);
+    INTERPOSE("execle", execle, our_execle);
+    INTERPOSE("posix_spawn", posix_spawn, our_posix_spawn);
+    INTERPOSE("posix_spawnp", posix_spawnp, our_posix_spawnp);
+}
 
 #endif

@@ -10,9 +10,7 @@
 
 #include "got.h"
 
-#define INTERPOSE_EXEC_MOST 10 /* entries, at most */
-
-/* Ends with a NULL name. */
-extern const struct interposition interpose_exec[];
+/* Interpreter context. Adds them to those that got_patch() puts in their places. */
+void interpose_exec(void);
 
 #endif

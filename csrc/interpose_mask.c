@@ -89,17 +89,13 @@ static int our_sigrelse(int signum) {
 }
 #endif
 
-#define OF(function) (void (*)(void))(function)
-
-const struct interposition interpose_mask[] = {
-    {"pthread_sigmask", OF(pthread_sigmask), OF(our_pthread_sigmask)},
-    {"sigprocmask", OF(sigprocmask), OF(our_sigprocmask)},
+void interpose_mask(void) {
+    INTERPOSE("pthread_sigmask", pthread_sigmask, our_pthread_sigmask);
+    INTERPOSE("sigprocmask", sigprocmask, our_sigprocmask);
 #ifdef SIG_HOLD
-    {"sighold", OF(sighold), OF(our_sighold)},
-    {"sigrelse", OF(sigrelse), OF(our_sigrelse)},
+    INTERPOSE("sighold", sighold, our_sighold);
+    INTERPOSE("sigrelse", sigrelse, our_sigrelse);
 #endif
-    {NULL, NULL, NULL},
-};
-_Static_assert(sizeof interpose_mask / sizeof *interpose_mask <= INTERPOSE_MASK_MOST + 1, "most");
+}
 
 #endif

@@ -16,13 +16,11 @@
 
 #include <signal.h>
 
-#define INTERPOSE_MASK_MOST 5 /* entries, at most */
-
 /* Any context. sigprocmask(2), as the program's own call from there: for who stands in the place of
  * a function that makes one. */
 int interpose_mask_change(int how, const sigset_t *set, sigset_t *old, const void *caller);
 
-/* Ends with a NULL name. */
-extern const struct interposition interpose_mask[];
+/* Interpreter context. Adds them to those that got_patch() puts in their places. */
+void interpose_mask(void);
 
 #endif

@@ -272,32 +272,28 @@ static int our_setpgid(pid_t pid, pid_t group) {
 
 static int our_setpgrp(void) { return our_setpgid(0, 0); }
 
-#define OF(function) (void (*)(void))(function)
-
-const struct interposition interpose_send[] = {
-    {"kill", OF(kill), OF(our_kill)},
-    {"killpg", OF(killpg), OF(our_killpg)},
-    {"raise", OF(raise), OF(our_raise)},
-    {"abort", OF(abort), OF(our_abort)},
-    {"pthread_kill", OF(pthread_kill), OF(our_pthread_kill)},
-    {"sigqueue", OF(sigqueue), OF(interpose_send_queue)},
+void interpose_send(void) {
+    INTERPOSE("kill", kill, our_kill);
+    INTERPOSE("killpg", killpg, our_killpg);
+    INTERPOSE("raise", raise, our_raise);
+    INTERPOSE("abort", abort, our_abort);
+    INTERPOSE("pthread_kill", pthread_kill, our_pthread_kill);
+    INTERPOSE("sigqueue", sigqueue, interpose_send_queue);
 #ifdef __GLIBC__
-    {"tgkill", OF(tgkill), OF(our_tgkill)},
-    {"pthread_sigqueue", OF(pthread_sigqueue), OF(our_pthread_sigqueue)},
+    INTERPOSE("tgkill", tgkill, our_tgkill);
+    INTERPOSE("pthread_sigqueue", pthread_sigqueue, our_pthread_sigqueue);
 #endif
-    {"wait", OF(wait), OF(our_wait)},
-    {"waitpid", OF(waitpid), OF(our_waitpid)},
-    {"wait3", OF(wait3), OF(our_wait3)},
-    {"wait4", OF(wait4), OF(our_wait4)},
-    {"waitid", OF(waitid), OF(our_waitid)},
-    {"system", OF(system), OF(our_system)},
-    {"pclose", OF(pclose), OF(our_pclose)},
-    {"pidfd_send_signal", OF(pidfd_send_signal), OF(our_pidfd_send_signal)},
-    {"setsid", OF(setsid), OF(our_setsid)},
-    {"setpgid", OF(setpgid), OF(our_setpgid)},
-    {"setpgrp", OF(setpgrp), OF(our_setpgrp)},
-    {NULL, NULL, NULL},
-};
-_Static_assert(sizeof interpose_send / sizeof *interpose_send <= INTERPOSE_SEND_MOST + 1, "most");
+    INTERPOSE("wait", wait, our_wait);
+    INTERPOSE("waitpid", waitpid, our_waitpid);
+    INTERPOSE("wait3", wait3, our_wait3);
+    INTERPOSE("wait4", wait4, our_wait4);
+    INTERPOSE("waitid", waitid, our_waitid);
+    INTERPOSE("system", system, our_system);
+    INTERPOSE("pclose", pclose, our_pclose);
+    INTERPOSE("pidfd_send_signal", pidfd_send_signal, our_pidfd_send_signal);
+    INTERPOSE("setsid", setsid, our_setsid);
+    INTERPOSE("setpgid", setpgid, our_setpgid);
+    INTERPOSE("setpgrp", setpgrp, our_setpgrp);
+}
 
 #endif

@@ -17,8 +17,6 @@
 
 #include <signal.h>
 
-#define INTERPOSE_SEND_MOST 22 /* entries, at most */
-
 /* Any context. Whether a call of syscall(2) sends a signal; and that call, in its place. */
 bool interpose_send_is(long number);
 long interpose_send_by_number(long number, long a, long b, long c, long d, long e, long f);
@@ -26,7 +24,7 @@ long interpose_send_by_number(long number, long a, long b, long c, long d, long 
 /* Any context. As the program's own call, which is written down. */
 int interpose_send_queue(pid_t pid, int signum, const union sigval value);
 
-/* Ends with a NULL name. */
-extern const struct interposition interpose_send[];
+/* Interpreter context. Adds them to those that got_patch() puts in their places. */
+void interpose_send(void);
 
 #endif
