@@ -3,6 +3,7 @@
 #include "begin.h"
 
 #include "environment.h"
+#include "glibc.h"
 #include "handler.h"
 #include "install.h"
 #include "interpose.h"
@@ -60,7 +61,7 @@ static void record_children(bool named) {
     char directory[PLACES_SIZE];
     bool found = named ? usable_directory(directory) : own_directory(directory);
     if (found && process_keep_spares(directory, false, history) == 0)
-        pthread_atfork(NULL, NULL, in_child);
+        at_fork(NULL, NULL, in_child);
 }
 
 static bool is_on(const char *name) {

@@ -8,6 +8,7 @@
 
 #include "caller.h"
 #include "filter.h"
+#include "glibc.h"
 #include "got.h"
 #include "install.h"
 #include "interpose_exec.h"

@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include "interpose_send.h"
 
+#include "glibc.h"
 #include "passive.h"
 #include "proc.h"
 #include "process.h"

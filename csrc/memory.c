@@ -3,6 +3,7 @@
 #include "memory.h"
 
 #include "filter.h"
+#include "glibc.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -81,7 +82,7 @@ static int hook(void) {
     int before = 0;
     if (!atomic_compare_exchange_strong(&hooked, &before, 1))
         return 0;
-    int error = pthread_atfork(before_fork, let_in, in_child);
+    int error = at_fork(before_fork, let_in, in_child);
     if (error)
         atomic_store(&hooked, 0);
     return error;

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "glibc.h"
 #include "memory.h"
 #include "signals.h"
 #include "spare.h"
@@ -95,7 +96,7 @@ int process_start(void) {
         process_self = self;
     }
     if (!hooked) {
-        int error = pthread_atfork(NULL, NULL, after_fork_in_child);
+        int error = at_fork(NULL, NULL, after_fork_in_child);
         if (error)
             return error;
 #ifdef __GLIBC__

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "glibc.h"
 #include "memory.h"
 #include "places.h"
 #include "proc.h"
@@ -193,7 +194,7 @@ int spare_keep(const char *directory, uint64_t capacity, const struct owner *own
     first_owner = owner;
     capacity_wanted = capacity;
     if (!hooked) {
-        int error = pthread_atfork(before_fork, NULL, in_child);
+        int error = at_fork(before_fork, NULL, in_child);
         if (error)
             return error;
         hooked = true;

@@ -48,6 +48,7 @@ ROOMS = {
 LAYERS = [
     {
         "clock",
+        "glibc",
         "memory",
         "event",
         "signals",

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "core.h"
+#include "glibc.h"
 
 #include <stddef.h>
 
@@ -23,7 +24,8 @@ static void record_this_program(char *const argv[]) {
 /* It passes on what main() will get. */
 __attribute__((constructor)) static void at_start(int argc, char *argv[]) {
     (void)argc;
-    record_this_program(argv);
+    if (is_glibc())
+        record_this_program(argv);
 }
 #else
 __attribute__((constructor)) static void at_start(void) { record_this_program(NULL); }

@@ -169,6 +169,19 @@ def test_what_is_of_another_kind_starts_as_without_us(directory, programs, tmp_p
         assert form == "another machine" or plain.returncode == 5
 
 
+def test_a_program_of_another_c_library_that_loads_it_all_the_same_is_as_without_it(
+    directory, tmp_path
+):
+    """Its parent is not recorded, and passes LD_PRELOAD on."""
+    if not shutil.which("musl-gcc"):
+        pytest.skip("no musl-gcc on this machine")
+    program = tmp_path / "program"
+    subprocess.run(["musl-gcc", "-o", program, HERE / "shows.c"], check=True)
+    done = run(program, env=environment(directory))
+    assert (done.returncode, done.stdout, done.stderr) == (5, " LD_PRELOAD\n", "")
+    assert not directory.exists()
+
+
 # What a shell does that is recorded, so that nothing that it starts could load the library.
 NOWHERE = {
     "deleted": "rm -r $LIBRARIES",
