@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from sigrec import _check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
 _LAST = 253402300799 * 10**9  # 9999-12-31: where datetime ends
@@ -15,25 +18,31 @@ def aware(time_ns: int) -> datetime:
     """An aware datetime in UTC, to the microsecond, rounded down."""
     from datetime import UTC, datetime, timedelta
 
-    clamped = min(max(time_ns, 0), _LAST)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return epoch + timedelta(microseconds=clamped // 1000)
+    return epoch + timedelta(microseconds=_clamped(time_ns) // 1000)
+
+
+def _clamped(time_ns: int) -> int:
+    return min(max(time_ns, 0), _LAST)
+
+
+def _format(time_ns: int, form: str, of: Callable[[float], time.struct_time]) -> str:
+    """strftime() with %f, the microseconds. Without datetime, which takes long to import."""
+    seconds, rest = divmod(_clamped(time_ns), 10**9)
+    return time.strftime(form.replace("%f", f"{rest // 1000:06}"), of(seconds))
 
 
 def rfc3339(time_ns: int) -> str:
     """``"2026-01-02T03:04:05.000006Z"``"""
-    return aware(time_ns).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _format(time_ns, "%Y-%m-%dT%H:%M:%S.%fZ", time.gmtime)
 
 
 def local_time(time_ns: int, today: str, other: str = "") -> str:
     """As people here write it: by the format ``today``, or for another day by ``other``
     (default: the date, and ``today``)."""
-    from datetime import datetime
-
-    local = aware(time_ns).astimezone()
-    if local.date() == datetime.now().date():
-        return local.strftime(today)
-    return local.strftime(other or f"%Y-%m-%d {today}")
+    day = time.localtime(_clamped(time_ns) // 10**9)[:3]
+    form = today if day == time.localtime()[:3] else other or f"%Y-%m-%d {today}"
+    return _format(time_ns, form, time.localtime)
 
 
 def local_clock(time_ns: int) -> str:
@@ -43,7 +52,7 @@ def local_clock(time_ns: int) -> str:
 
 def local_date(time_ns: int) -> str:
     """As people here write it, with its date, to the second."""
-    return aware(time_ns).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return _format(time_ns, "%Y-%m-%d %H:%M:%S", time.localtime)
 
 
 def rounded_duration(ns: int) -> str:
@@ -105,7 +114,6 @@ _UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 8
 def since(text: str) -> int:
     """Nanoseconds since 1970, of a time or of so long ago; ValueError for neither."""
     import re
-    import time
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text, re.ASCII)
     if match:
