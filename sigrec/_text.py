@@ -20,7 +20,8 @@ def number(n: int) -> str:
 
 
 def whole(text: str) -> int | None:
-    """A number of the digits 0 to 9, and no more of them than 64 bits hold; None: it is none."""
+    """The number that the text is: digits 0 to 9 alone, and no more than 64 bits hold; None: it
+    is no such number."""
     digits = text.isdecimal() and text.isascii() and len(text) <= 19
     return int(text) if digits else None
 

@@ -28,8 +28,8 @@ class Ended(NamedTuple):
 
 
 def zombie(pid: int, start_ticks: int) -> Ended | None:
-    """Of a process that has ended, and that nobody has waited for; None: it is no such, or that may
-    not be known."""
+    """How a process ended that nobody has waited for yet; None: it is not such a process, or
+    this user may not know."""
     code = zombie_code(pid, start_ticks)
     return None if code is None else ended(code, "proc", None, None)
 

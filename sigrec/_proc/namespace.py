@@ -39,8 +39,8 @@ _found: dict[tuple[int, int], int] = {}  # by outside(): looked at again each ti
 
 
 def outside(namespace: int, pid: int) -> int | None:
-    """The PID, as it is here, of the process that has that one in that namespace; 0: there is no
-    such process; None: that cannot be told from here."""
+    """The PID here of the process whose PID in that namespace is ``pid``; 0: there is no such
+    process; None: nobody can tell from here."""
     if not names_ours():
         return None
     if namespace == pid_namespace():

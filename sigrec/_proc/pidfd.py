@@ -89,7 +89,8 @@ def _ready(fd: int, timeout: float | None) -> bool:
 
 
 def _reaped(fd: int) -> bool:
-    """Since Linux 6.10 a pidfd says so; before, the kernel knows no such process any more."""
+    """Whether its parent has waited for it. Since Linux 6.10 a pidfd tells; before, the kernel
+    does not know the process any more."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     if any(events & select.POLLHUP for _, events in poll.poll(0)):

@@ -19,8 +19,8 @@ _SIGCHLD = int(signal.SIGCHLD)
 
 
 class Doings:
-    """signums: only what it sent of these; of its children, where SIGCHLD is among them. since: only
-    from then on, in ns since 1970."""
+    """signums: only the signals with these numbers that it sent, and what it was told of its
+    children if SIGCHLD is among them. since: only from then on, in ns since 1970."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ def _key(one: Doing) -> object:
 
 
 def merged(events: Iterable[SignalInfo], doings: Iterable[Doing]) -> Iterator[SignalInfo | Doing]:
-    """Each of these at its time; the events in their own order."""
+    """The events in their own order, and each doing among them at its time."""
     rest = list(doings)
     rest.reverse()
     for info in events:

@@ -26,8 +26,8 @@ Glance = namedtuple("Glance", "status pid namespace boot_id exited went_well led
 
 
 def glance(fd: int) -> Glance | None:
-    """None: it is no recording of this version, and must be looked at more closely. One that is
-    empty has nothing but its status."""
+    """None: the file is no recording of this version, and must be looked at more closely. Of an
+    empty file only the status is set."""
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         return None

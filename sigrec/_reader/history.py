@@ -31,7 +31,7 @@ class History:
         return self._source.word(HEAD_AT)
 
     def lacks(self, keys: Set[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Of these signal numbers and ordinals those whose event is not here."""
+        """Which of these pairs (signal number, ordinal) have no event here."""
         left = set(keys)
         ordinals = {ordinal for _, ordinal in keys}
         for index in range(0, self._capacity, PIECE):

@@ -21,7 +21,7 @@ def opened(
     """Each of those files that is a recording (default: each of this user's); whoever asks closes
     it. A process may end, and take its file along, while this looks.
 
-    bad: is told of a file that is there, and is none; but not of an empty one whose process is gone,
+    bad: is told of a file that is no recording; but not of an empty one whose process is gone,
     since nobody could do anything about it.
     """
     for path in places.recordings() if paths is None else paths:

@@ -141,7 +141,7 @@ class Ledger:
         return found
 
     def any_delivered(self, numbers: Iterable[int]) -> bool:
-        """Whether one of these signals ever was; nothing else is read."""
+        """Whether one of these signals was ever delivered; nothing else is read."""
         ledger = self._header.ledger
         return any(self._source.word(ledger.at + number * ledger.entry) for number in numbers)
 

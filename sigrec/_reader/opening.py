@@ -43,7 +43,7 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
 def _newest(
     paths: list[str], wanted: Callable[[Recording], bool] | None = None
 ) -> Recording | None:
-    """Of those the one of a living process, else the one that was begun last."""
+    """The recording of a living process, or else the one that was begun last."""
     opened: list[Recording] = []
     bad: RecordingError | None = None
     for path in paths:

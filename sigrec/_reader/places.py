@@ -57,7 +57,8 @@ def prepare(directory: str) -> str | None:
 
 
 def unusable(directory: str, uid: int | None = None) -> str | None:
-    """Why its files are not to be trusted as that user's (this one's); None: they are."""
+    """Why the files in it are not to be trusted as that user's (default: this user's); None:
+    they can be trusted."""
     uid = os.geteuid() if uid is None else uid
     try:
         status = os.lstat(directory)
@@ -111,8 +112,8 @@ def name(text: str) -> Name | None:
 
 
 def spare(text: str) -> Name | None:
-    """Of ``.4242.7.spare``, which is for a child of PID 4242 (csrc/spare.h): the name of that one's
-    recording. None: it is no such thing."""
+    """``.4242.7.spare`` is for a child of PID 4242 (csrc/spare.h): the name of PID 4242's
+    recording. None: the text is not the name of a spare."""
     stem, _, number = text.removesuffix(".spare")[1:].partition(".")
     maker = name(f"{stem}.sigrec")
     found = maker is not None and number.isdecimal() and text == f".{stem}.{int(number)}.spare"

@@ -251,7 +251,7 @@ class Recording:
         return self._ledger.signals(self._pid_here() if alive else None)
 
     def _any_delivered(self, signums: Iterable[int]) -> bool:
-        """Whether one of these signals ever was; much quicker than ``signals``."""
+        """Whether one of these signals was ever delivered; much quicker than ``signals``."""
         return self._ledger.any_delivered(signums)
 
     # --- the history -------------------------------------------------------------------

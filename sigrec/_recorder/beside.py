@@ -132,7 +132,7 @@ def _call_it(text: str) -> None:
 
 
 def _close_all_but(kept: int) -> None:
-    """But for that one and stderr; 0 and 1 are nobody's."""
+    """Close all descriptors but that one and stderr; 0 and 1 become /dev/null."""
     try:
         there = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:

@@ -135,7 +135,8 @@ def _separates(path: str) -> bool:
 
 
 def unrecordable(path: str, library: str | None) -> str | None:
-    """Why that program cannot be recorded: "it is statically linked"; None: it can."""
+    """Why that program cannot be recorded, as "it is statically linked"; None: it can be
+    recorded."""
     if library is None:
         return "sigrec has no library for that here"
     reason = _core.unrecordable(os.fsencode(path), os.fsencode(library))

@@ -134,8 +134,8 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
 
 
 def _look(path: str, pid: int, here: int, boot: str, stale: _Stale) -> bool:
-    """At a process of this boot and namespace that is gone: its header has all that is asked. An
-    empty file is removed. False: it is something else."""
+    """Look at the recording of a process of this boot and namespace that is gone: its header
+    tells all that is needed. An empty file is removed. False: it is something else."""
     try:
         from sigrec._reader.glance import any_delivered, glance
 
@@ -189,7 +189,8 @@ def _clean(paths: list[str], stale: _Stale, keep: int, own: str | None) -> None:
 
 
 def _kind(recording: Recording) -> str:
-    """Of each the newest few are kept: of those that many a short program leaves there are others."""
+    """Of each kind the newest few are kept, so that many short programs do not push out the
+    others."""
     state = recording.state
     if state == "alive":
         return "unknown"

@@ -32,7 +32,8 @@ def label(text: str) -> str:
 
 
 def _of_python(arguments: Iterator[str]) -> str | None:
-    """What that interpreter runs: a script, a module; None: code of its command line, or nothing."""
+    """The script or module that the interpreter runs; None: code from its command line, or
+    nothing."""
     for argument in arguments:
         if argument == "-":
             return None

@@ -34,7 +34,8 @@ def by_signal(changes: Iterable[Disposition]) -> dict[int, list[Disposition]]:
 
 
 def says_something(changes: list[Disposition]) -> bool:
-    """Somebody set it, or whoever started the process did: more than that it was so once."""
+    """Whether the program, or whoever started it, set the disposition: else there is nothing to
+    say."""
     return any(one.how != "before" for one in changes)
 
 

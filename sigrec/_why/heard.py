@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 
 def heard_of(pid: int) -> Heard | None:
-    """Of the process that had this PID last; None: it lives, or nobody who recorded knows of it."""
+    """The answer about the process that had this PID last; None: it lives, or no recorded
+    process knows of it."""
     if stat_fields(pid) is not None:
         return None
     paths = [*places.meant(), *(places.of_others() if os.geteuid() == 0 else [])]
@@ -72,7 +73,7 @@ def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
 
 
 def _first_since(before: list[tuple[int, int, ChildTold]], deadly: list[SentBy]) -> SentBy | None:
-    """Not of those that were for a process that had the PID earlier, and ended then."""
+    """The first that was not for an earlier process with the same PID."""
     since_ns = before[-1][0] if before else 0
     later = (by for by in deadly if by.sent.monotonic_ns >= since_ns)
     return min(later, key=lambda by: by.sent.monotonic_ns, default=None)

@@ -62,7 +62,7 @@ class Parents:
         return None
 
     def _who_was_told(self, path: str) -> dict[int, list[tuple[Recording, list[ChildTold]]]]:
-        """By a child's PID, of the recordings beside that one."""
+        """Who was told what, by the child's PID, from the recordings beside that file."""
         others = self._recordings.beside(path)
         if id(others) not in self._told:
             told = self._told[id(others)] = {}

@@ -38,7 +38,7 @@ class Recordings:
         return self._in[directory]
 
     def of_pid(self, path: str, pid: int) -> list[Recording]:
-        """Of those the ones of that PID."""
+        """Those of beside() that are of that PID."""
         directory = os.path.dirname(os.path.abspath(path))
         if directory not in self._of_pid:
             by_pid: dict[int, list[Recording]] = {}

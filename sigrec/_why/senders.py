@@ -58,7 +58,7 @@ class Senders:
                         yield SentBy(other, one)
 
     def _who_sent(self, path: str) -> list[tuple[Recording, list[SentSignal]]]:
-        """Of the recordings beside that one those that sent any, which most did not."""
+        """The recordings beside that file whose processes sent such signals, as most did not."""
         others = self._recordings.beside(path)
         if id(others) not in self._of:
             found = ((other, endings(other)) for other in others)

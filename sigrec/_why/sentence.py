@@ -303,7 +303,8 @@ class _Why:
         )
 
     def _sent_by(self, by: SentBy, parent: Recording | None = None) -> str:
-        """As the sender wrote it down, and what that had got before, if it had."""
+        """Who sent it, as the sender wrote down, and which signal the sender had received
+        before."""
         sender, sent = by
         if sender.path == self.recording.path:
             return f", sent by itself at {self._clock(sent.time_ns)}"

@@ -103,7 +103,7 @@ class _Watched(Source):
 
 @contextmanager
 def _whole(path: str) -> Iterator[TextIO]:
-    """A file that is written beside that one, and takes its name when it is complete."""
+    """A file that is written under another name, and gets this name when it is complete."""
     old = os.stat(path) if os.path.exists(path) else None
     if old is not None and not stat.S_ISREG(old.st_mode):
         try:

@@ -174,7 +174,7 @@ def _changes(process: ProcessStats) -> str:
 
 
 def _counters(signals: list[SignalStats]) -> str:
-    """A table; what is so in the plain case needs no column."""
+    """A table. A column is left out where it says nothing."""
     # Columns that are there only if one of their cells says something; else it is "".
     more = {
         "mode": [f"mode {s.mode}" if s.mode != "registered" else "" for s in signals],

@@ -128,7 +128,7 @@ def _gone(
 
 
 def _unrecorded(recording: Recording, signums: list[int]) -> str | None:
-    """Of which of these signals nothing can be shown, and why."""
+    """Which of these signals cannot be shown, and why."""
     signals = recording.signals
     missing = [n for n in signums if n not in signals]
     if not missing:
