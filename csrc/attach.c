@@ -60,7 +60,7 @@ struct tracer {
     struct thread thread[THREADS];
     int threads;
     bool breaks;   /* every thread of it is in a call that a stop breaks off */
-    uint64_t base; /* of what is mapped in it for us */
+    uint64_t base; /* of the memory that is mapped in the process for us */
     uint64_t open_library, library_symbol, library_error; /* dlopen(3), dlsym(3), dlerror(3) */
 };
 
@@ -322,7 +322,7 @@ static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *si
     return ATTACH_NO_MOMENT;
 }
 
-/* Threads in turn, those that wait first. */
+/* Tries the threads in turn, those that wait first. */
 static enum attach_end find_moment(struct tracer *tracer, uint64_t *since) {
     uint64_t began = monotonic_ns(), until = began + LIMIT_NS;
     for (int round = 0;; round++) {
@@ -407,7 +407,7 @@ static enum attach_end try_locks(struct tracer *tracer) {
                                     : end_of(event);
 }
 
-/* Whether it is the same file there, and may be read by it. */
+/* Whether the process sees the same file at that path, and may read it. */
 static bool sees_library(struct tracer *tracer) {
     uint64_t argument[6] = {(uint64_t)AT_FDCWD, tracer->base + ROOM_TEXT, O_RDONLY | O_CLOEXEC, 0};
     int64_t fd = -1, ignored;
@@ -423,7 +423,8 @@ static bool sees_library(struct tracer *tracer) {
     return same;
 }
 
-/* A file of its own in memory, with our library in it. The descriptor there; -1: it cannot be. */
+/* Makes a file in memory in the process, with our library in it. Returns the descriptor there;
+ * -1: it cannot be made. */
 static int64_t give_library(struct tracer *tracer) {
     static const char name[] = "libsigrec.so";
     char path[64], chunk[4096];
@@ -511,7 +512,7 @@ static enum attach_end load_and_call(struct tracer *tracer) {
     return result ? ATTACH_NOT_BEGUN : ATTACH_DONE;
 }
 
-/* With its errno as it was: the thread may be between a call and its look at that. */
+/* Keeps the thread's errno: the thread may be between a call and its look at errno. */
 static enum attach_end keeping_errno(struct tracer *tracer) {
     uint64_t locate = of_c_library(tracer, "__errno_location"), at = 0;
     int before = 0;

@@ -31,7 +31,7 @@ void filter_undo(uint32_t denied_before) { atomic_store(&filter_denied, denied_b
 #define SECCOMP_RET_ACTION_FULL 0xffff0000U
 #endif
 
-/* With the arguments that we give it, as far as they are the same each time. */
+/* Each call with our arguments, as far as they never change. */
 static const struct {
     enum filtered call;
     int number;
@@ -87,8 +87,8 @@ static bool holds(uint16_t operation, uint32_t a, uint32_t b) {
     }
 }
 
-/* What the filter answers: the classic BPF that seccomp(2) takes, which only jumps
- * forward. What it does not know it answers as the kernel would: not allowed. */
+/* What the filter answers: the classic BPF that seccomp(2) takes, which only jumps forward. An
+ * instruction that is not known here is answered as the kernel would: not allowed. */
 static uint32_t verdict(const struct sock_fprog *program, const struct seccomp_data *data) {
     uint32_t a = 0, x = 0, memory[BPF_MEMWORDS] = {0};
     for (uint64_t at = 0; at < program->len; at++) {

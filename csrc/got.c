@@ -56,8 +56,8 @@ struct object {
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; glibc has it since 2.35 */
 #endif
 
-/* The loader protects whole pages, and none that has something else behind RELRO in it.
- * But they may be writable all the same: another thread is just loading the object. */
+/* The loader protects whole pages, and no page in which something else stands behind RELRO. A
+ * protected page may still be writable: another thread is just loading the object. */
 static bool is_protected(const struct object *object, uintptr_t page, uintptr_t size) {
     return page >= (object->protected_from & ~(size - 1)) &&
            page < (object->protected_to & ~(size - 1)) &&

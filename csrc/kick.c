@@ -27,9 +27,9 @@ void kick_arrived(void) {
         function();
 }
 
-/* A handler, so that calls return EINTR. A real one of these signals has its
- * default: nothing; but see usable(). It is not told from ours: the kernel may
- * have had no room for the siginfo. */
+/* A handler, so that calls return EINTR. A signal of this number that is not ours has its
+ * default action, which is nothing; but see usable(). It cannot be told from ours where the
+ * kernel had no room for the siginfo. */
 static void on_kick(int signum, siginfo_t *info, void *context) {
     kick_arrived();
     if (registry_has(signum))

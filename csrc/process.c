@@ -66,7 +66,7 @@ static void after_fork_in_child(void) {
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
 }
 
-/* Who is loaded before the program begins ends after this: at_end(). */
+/* A library that is loaded before the program begins ends after this: at_end(). */
 static bool ended_before;
 
 static void leave(int status) {
@@ -357,7 +357,7 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
     if (reason)
         process_set_reason(reason);
     if (how != EXIT_KIND_NONE)
-        process_ending(0, 0); /* whatever was thought to end it did not */
+        process_ending(0, 0); /* what was thought to end the process did not */
     atomic_store_explicit(&header->exit_ns, monotonic_ns(), memory_order_relaxed);
     atomic_store_explicit(&header->exit_status, status, memory_order_relaxed);
     /* Release: whoever sees it sees the status. proof: exit-kind */
@@ -367,7 +367,8 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
 void process_set_handling(int signum, uint64_t since_ns) {
     about_to_write();
     struct recording_header *header = process_recording()->header;
-    /* Whoever sees a signal, the time and the same signal again sees the time of that. */
+    /* A reader that sees a signal, the time, and the same signal again has the time of that
+     * signal. */
     atomic_store_explicit(&header->handling, 0, memory_order_relaxed);
     /* proof: handling-time */
     atomic_store_explicit(&header->handling_ns, since_ns, memory_order_release);

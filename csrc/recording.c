@@ -161,7 +161,7 @@ static int fill(int fd, uint64_t size) {
     if (is_too_large(size))
         return EFBIG;
 #ifdef __linux__
-    /* In memory a page that is there will not go away, and need not be written for that. */
+    /* On a file system in memory a page that is there stays, and need not be written first. */
     struct statfs fs;
     if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC) {
         while (fallocate(fd, 0, 0, (off_t)size) != 0)

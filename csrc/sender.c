@@ -71,7 +71,7 @@ struct sender_entry *sender_count(struct sender_entry *table, const struct event
     return entry;
 }
 
-/* Not inline: what it needs of the stack would be set up for each signal. */
+/* Not inline: its stack frame would be set up for each signal. */
 __attribute__((noinline)) void sender_name(struct sender_entry *entry, uint64_t now_ns) {
     uint64_t key = atomic_load_explicit(&entry->key, memory_order_relaxed);
     char path[32], name[17] = {0}; /* 15 characters and a newline: proc_pid_comm(5) */

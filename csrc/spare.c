@@ -31,7 +31,7 @@
 #define NAME_SIZE 96 /* of the longest, with a slash */
 #define PATH_SIZE (sizeof directory_path + NAME_SIZE)
 
-/* All this is plain memory, so that a child has it as it was at the fork. */
+/* This is plain memory, so that a child finds what was there at the fork. */
 static struct spare {
     struct recording recording;
     uint64_t serial; /* in its name, with the maker's pid and namespace */
@@ -43,8 +43,8 @@ static struct spare {
 static char directory_path[4096] SELDOM, path[PATH_SIZE] SELDOM;
 static uint64_t capacity_wanted;
 static const struct owner *first_owner; /* of who began to keep spares: before any description */
-/* What its children are, but for what each has of its own. One is read while the other is
- * written, and it is that long before the first is written again. */
+/* Two descriptions of the children, but for what each child has of its own. One is read while
+ * the other is written; long before the first is written again, nobody reads it any more. */
 static struct {
     struct owner owner[2];
     uint64_t ns[2]; /* CLOCK_MONOTONIC of each */
@@ -104,7 +104,7 @@ static bool is_fresh(unsigned which) {
 static void drop(struct spare *spare) {
     if (!atomic_load_explicit(&spare->there, memory_order_relaxed))
         return;
-    /* Who is forked by another thread just now does not see it half gone. */
+    /* A child that another thread forks just now does not see it half gone. */
     atomic_store(&spare->there, false);
     recording_unmap(&spare->recording);
 }
@@ -156,7 +156,7 @@ static void make_undisturbed(struct spare *spare) {
 
 /* Async-signal-safe, as fork(2) may be called in a handler. */
 static void before_fork(void) {
-    /* A sandbox, made since: its children would live in it, too. */
+    /* A sandbox was made meanwhile: the children would live in it, too. */
     if (atomic_load_explicit(&filter_denied, memory_order_relaxed))
         return;
     int32_t pid = getpid();
@@ -249,7 +249,7 @@ bool spare_take(struct recording *recording) {
         int32_t nobody = 0;
         if (!hold(next))
             continue;
-        /* Who has it has it whole. */
+        /* Whoever has the file has all of it. */
         if (atomic_load(&next->there) &&
             atomic_compare_exchange_strong(&next->recording.header->pid, &nobody, pid))
             spare = next;
@@ -269,7 +269,7 @@ bool spare_take(struct recording *recording) {
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
     static char text[1024]; /* not on the stack: it may be a small one, sigaltstack(2) */
-    /* It began since: in the same tick, most often. */
+    /* The process began after that: in the same tick, most often. */
     header->start_ticks = known && ticks_now() == forking.ticks
                               ? forking.ticks
                               : proc_start_ticks(0, text, sizeof text);

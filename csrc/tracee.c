@@ -307,7 +307,8 @@ int tracee_take(struct tracee *tracee) {
     return 0;
 }
 
-/* A signal is about to reach what was called in it. True: it is a fault of that. */
+/* A signal is about to reach the function that was called in the thread. True: it is a fault
+ * of that function. */
 static bool is_fault(struct tracee *tracee, int signum, int *pass) {
     siginfo_t info;
     *pass = 0;
