@@ -153,8 +153,8 @@ void owner_at_end(struct owner_identity *identity) {
     static _Atomic bool busy;
     int saved_errno = errno;
     if (identity && !atomic_exchange(&busy, true)) {
-        find_cgroup(read_text("/proc/self/cgroup", text, sizeof text), identity->cgroup_at_end,
-                    sizeof identity->cgroup_at_end);
+        if (proc_read("/proc/self/cgroup", text, sizeof text))
+            find_cgroup(text, identity->cgroup_at_end, sizeof identity->cgroup_at_end);
         atomic_store(&busy, false);
     }
     errno = saved_errno;

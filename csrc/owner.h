@@ -47,8 +47,7 @@ struct owner {
  * else: /proc knows. */
 void owner_describe(struct owner *owner, char *const argv[]);
 
-/* Any context. The process is about to end: in which cgroup. Three system calls, for a file of
- * /proc. */
+/* Any context. The process is about to end: in which cgroup. Calls proc_read. */
 void owner_at_end(struct owner_identity *identity);
 
 #endif
