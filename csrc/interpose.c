@@ -25,6 +25,7 @@
 #ifdef __linux__
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -196,6 +197,18 @@ static __attribute__((noinline)) long seccomp_by_number(long number, word a, wor
     return result;
 }
 
+static bool makes_vfork(long number) {
+#ifdef SYS_vfork
+    if (number == SYS_vfork)
+        return true;
+#endif
+#ifdef SYS_clone3
+    if (number == SYS_clone3)
+        return true;
+#endif
+    return number == SYS_clone;
+}
+
 /* syscall(2) has as many arguments as the call that it makes; by the ABIs that
  * got.c knows the rest is not looked at. Whatever is not ours is a jump to the
  * original, so that the stack is the caller's own: a raw clone(2) needs that. */
@@ -205,11 +218,33 @@ __attribute__((optimize("optimize-sibling-calls")))
 static long our_syscall(long number, word a, word b, word c, word d, word e, word f) {
     if (number == SYS_seccomp || (number == SYS_prctl && a == PR_SET_SECCOMP))
         return seccomp_by_number(number, a, b, c, d, e, f);
+    if (makes_vfork(number))
+        process_vforks = true;
     if (interpose_send_is(number))
         return interpose_send_by_number(number, (long)a, (long)b, (long)c, (long)d, (long)e,
                                         (long)f);
     return syscall(number, a, b, c, d, e, f);
 }
+
+/* --- vfork ------------------------------------------------------------------- */
+
+#ifdef __GLIBC__
+/* glibc's <sys/single_threaded.h>, since 2.32; weak. */
+extern char __libc_single_threaded __attribute__((weak));
+static bool is_alone(void) { return &__libc_single_threaded && __libc_single_threaded; }
+#else
+static bool is_alone(void) { return false; }
+#endif
+
+#ifdef __x86_64__
+/* It returns twice on the same stack, so there must be nothing of ours on that: a jump. */
+#define PASSES_BY(name, original)                                                                  \
+    static __attribute__((naked)) void name(void) {                                                \
+        __asm__("endbr64\n\tmovb $1, process_vforks(%rip)\n\tjmp *" #original "@GOTPCREL(%rip)");  \
+    }
+PASSES_BY(our_vfork, vfork)
+PASSES_BY(our_clone, clone)
+#endif
 
 static void interpose_dispositions(void) {
     INTERPOSE("sigaction", sigaction, our_sigaction);
@@ -230,6 +265,12 @@ static void interpose_dispositions(void) {
     INTERPOSE("_Exit", _exit, our_exit_at_once);
     INTERPOSE("prctl", prctl, our_prctl);
     INTERPOSE("syscall", syscall, our_syscall);
+#ifdef __x86_64__
+    INTERPOSE("vfork", vfork, our_vfork);
+    INTERPOSE("__vfork", vfork, our_vfork);
+    INTERPOSE("clone", clone, our_clone);
+    INTERPOSE("__clone", clone, our_clone);
+#endif
 }
 
 bool interpose_install(void) {
@@ -241,6 +282,10 @@ bool interpose_install(void) {
         interpose_exec();
         interpose_mask();
         worked = got_patch();
+#ifdef __x86_64__
+        if (worked && is_alone())
+            process_sees_vforks();
+#endif
     }
     return worked;
 }

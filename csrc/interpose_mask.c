@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Any context: pthread_sigmask(3) and sigprocmask(2) are async-signal-safe (signal-safety(7)),
- * and so are these. The system calls that they add, where a mask really changes: gettid, and off
- * the main thread getpid; clock_gettime (vDSO).
+ * and so are these. The system calls that they add, where a mask really changes: gettid
+ * and getpid, as in interpose_send.c; clock_gettime (vDSO).
  */
 #define _GNU_SOURCE
 #include "interpose_mask.h"

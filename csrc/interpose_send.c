@@ -5,8 +5,8 @@
  * hold nothing while the original runs, keep errno, allocate nothing, read no
  * names, and write nothing in a vfork child, which has our memory.
  *
- * The system calls that they add: gettid, and off the main thread getpid, to know a
- * vfork child; clock_gettime (vDSO); of a SIGKILL, and of what goes through a
+ * The system calls that they add: off the main thread gettid, and where there may be a
+ * vfork child getpid; clock_gettime (vDSO); of a SIGKILL, and of what goes through a
  * pidfd, openat, read and close.
  */
 #define _GNU_SOURCE

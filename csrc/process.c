@@ -62,7 +62,17 @@ static void about_to_write(void) {
         function();
 }
 
+volatile bool process_vforks = true;
+static bool sees_vforks;
+
+void process_sees_vforks(void) {
+    sees_vforks = true;
+    process_vforks = false;
+}
+
 static void after_fork_in_child(void) {
+    if (sees_vforks)
+        process_vforks = false; /* the only thread is here */
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
 }
 
@@ -301,20 +311,29 @@ int32_t process_pid(void) {
 
 bool process_is_vfork_child(void) {
     int32_t pid = process_pid();
-    if (!pid || !filter_allows(FILTERED_GETPID))
+    if (!process_vforks || !pid || !filter_allows(FILTERED_GETPID))
         return false;
     pid_t now = getpid();
     return now > 0 && now != pid; /* -1: refused, seccomp(2) */
 }
 
 bool process_writes_nothing(uint32_t *tid) {
+    int32_t pid = process_pid();
+    uintptr_t self = (uintptr_t)pthread_self();
+    *tid = (uint32_t)pid;
+    if (!process_vforks && pid &&
+        atomic_load_explicit(&process_self->main_thread, memory_order_relaxed) == self)
+        return false;
     long thread = 0;
 #ifdef __linux__
     thread = filter_allows(FILTERED_GETTID) ? syscall(SYS_gettid) : 0;
 #endif
     *tid = (uint32_t)(thread > 0 ? thread : 0);
+    if (!thread || thread != pid)
+        return process_is_vfork_child();
     /* The main thread has the number of its process, and no vfork child has that. */
-    return (!thread || thread != process_pid()) && process_is_vfork_child();
+    atomic_store_explicit(&process_self->main_thread, self, memory_order_relaxed);
+    return false;
 }
 
 int32_t process_own_pid(void) {

@@ -20,6 +20,7 @@ struct process {
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
     _Atomic uint32_t spare;                      /* process.c: enum spare_state */
     bool described;                              /* process_owner() */
+    _Atomic uintptr_t main_thread;               /* its pthread_self(); 0: not known yet */
     _Atomic uint32_t noted;                 /* the nursery has a change of a signal or a mask */
     uint64_t nursery_next[RECORDING_RINGS]; /* first nursery tickets that were not folded */
     _Atomic uint64_t ordinal[SIGREC_NSIG];  /* signals taken by this process */
@@ -135,11 +136,20 @@ int32_t process_own_pid(void);
  * session is as before. */
 void process_in_group(int32_t pgid, int32_t sid);
 
-/* Any context. A vfork child of ours has our memory until it execs. */
+/* Any context. A vfork child of ours has our memory until it execs. While there cannot be one, the
+ * kernel is not asked. */
 bool process_is_vfork_child(void);
 
+/* Whether there may be one. No atomic type, since assembler sets it. */
+extern volatile bool process_vforks;
+
+/* Interpreter context, while the program has one thread: from here on whoever makes a vfork
+ * child sets process_vforks before. */
+void process_sees_vforks(void);
+
 /* Any context. Whether this is a vfork child, which must write nothing; else *tid is this thread,
- * or 0 where a filter forbids to ask. A system call is saved in the main thread. */
+ * or 0 where a filter forbids to ask. In the main thread that is known without a system call, while
+ * there cannot be a vfork child. */
 bool process_writes_nothing(uint32_t *tid);
 
 /* Signal context. The signal's default action comes next, and may end the process; signal 0

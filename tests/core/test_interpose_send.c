@@ -166,7 +166,13 @@ static void which_group_it_is_in(void) {
 }
 
 static void a_vfork_child_writes_nothing(void) {
+#if defined(__x86_64__) && defined(__GLIBC__)
+    static bool before;
+    CHECK_EQ(process_vforks, before); /* nobody has made one */
+    before = true;
+#endif
     pid_t child = CALL(pid_t, "vfork_and_kill", pid_t, int)(getpid(), SIGWINCH);
+    CHECK(process_vforks);
     CHECK_EQ(waitpid(child, NULL, 0), child);
     CHECK_EQ(*process_recording()->sent.head, seen);
 }
@@ -175,6 +181,9 @@ static void a_forked_child_writes_its_own(void) {
     pid_t child = fork();
     if (child == 0) {
         seen = told = 0;
+#if defined(__x86_64__) && defined(__GLIBC__)
+        CHECK(!process_vforks); /* its parent's are not its own */
+#endif
         CHECK_EQ(CALL(int, "send_by_kill", pid_t, int)(getppid(), SIGWINCH), 0);
         check_sent(SENT_KILL, SIGWINCH, getppid(), 0);
         _exit(0);
