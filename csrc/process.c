@@ -71,8 +71,8 @@ void process_sees_vforks(void) {
 }
 
 static void after_fork_in_child(void) {
-    if (sees_vforks)
-        process_vforks = false; /* the only thread is here */
+    if (sees_vforks && process_vforks) /* a page is copied for whoever writes */
+        process_vforks = false;        /* the only thread is here */
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
 }
 
@@ -143,7 +143,7 @@ static bool take_spare(uint32_t from) {
         filter_allows(FILTERED_SIGPROCMASK) && pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
     bool ours = atomic_compare_exchange_strong_explicit(state, &from, SPARE_WANTED,
                                                         memory_order_relaxed, memory_order_relaxed);
-    bool taken = ours && spare_take(&spare);
+    bool taken = ours && spare_take(&spare, process_pid());
     /* Whoever sees it taken sees it whole. */
     if (ours)
         atomic_store(state, taken ? SPARE_TAKEN : SPARE_MISSED);
@@ -242,7 +242,7 @@ int process_adopt_spare(uint64_t ignored, uint64_t known) {
     if (!take_spare(SPARE_NONE) && !take_spare(SPARE_MISSED) && process_recording() != &spare)
         return ENOENT;
     struct stat st;
-    if (!spare_settle(&spare, ignored, known))
+    if (!spare_settle(&spare, process_pid(), ignored, known))
         describe_spare();
     snprintf(file.path, sizeof file.path, "%s", spare_path());
     if (filter_allows(FILTERED_STAT) && stat(file.path, &st) == 0) {

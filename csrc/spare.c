@@ -57,10 +57,8 @@ static struct {
 static struct {
     int32_t pid, pgid, sid;
     uint64_t namespace;
-    uint64_t of_children, time_of_children; /* their namespaces */
-    uint64_t ticks;                         /* when it began to fork */
+    uint64_t ticks; /* when it began to fork */
 } forking;
-static int32_t forked; /* the child, which all that is about; another one comes of a raw clone(2) */
 static const struct spare *taken;
 static _Atomic uint64_t serial;
 static _Atomic unsigned turn; /* which spare the child that is forked next tries first */
@@ -166,8 +164,6 @@ static void before_fork(void) {
     }
     forking.pgid = getpgid(0);
     forking.sid = getsid(0);
-    forking.of_children = proc_namespace("pid_for_children");
-    forking.time_of_children = proc_namespace("time_for_children");
     forking.ticks = ticks_now();
     atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
     for (int n = 0; n < SPARES; n++)
@@ -180,9 +176,9 @@ static void before_fork(void) {
 
 /* A thread that held some is not here. */
 static void in_child(void) {
-    forked = getpid();
     for (int n = 0; n < SPARES; n++)
-        let_go(&spares[n]);
+        if (atomic_load_explicit(&spares[n].held, memory_order_relaxed))
+            let_go(&spares[n]); /* a page is copied for whoever writes */
 }
 
 int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner) {
@@ -236,7 +232,7 @@ static bool give_name(const struct spare *spare, int32_t pid, uint64_t namespace
     return false;
 }
 
-bool spare_take(struct recording *recording) {
+bool spare_take(struct recording *recording, int32_t forked) {
     if (!filter_allows(FILTERED_GETPID) || !filter_allows(FILTERED_RENAME) ||
         !filter_allows(FILTERED_STAT))
         return false;
@@ -264,7 +260,7 @@ bool spare_take(struct recording *recording) {
     struct recording_header *header = recording->header;
     struct owner_identity *identity = recording->identity;
     bool known = pid == forked;
-    uint64_t namespace = known && forking.of_children ? forking.of_children : places_namespace();
+    uint64_t namespace = places_namespace();
     identity->ppid = forking.pid;
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
@@ -291,13 +287,13 @@ bool spare_take(struct recording *recording) {
     return named;
 }
 
-bool spare_settle(struct recording *recording, uint64_t ignored, uint64_t known) {
+bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known) {
     int32_t pid = atomic_load_explicit(&recording->header->pid, memory_order_relaxed);
     if (!taken || pid != forked || !is_fresh(taken->described))
         return false;
     const struct owner *owner = description_of(taken->described);
-    if (owner->pid_namespace != forking.of_children ||
-        owner->identity.time_namespace != forking.time_of_children)
+    if (owner->pid_namespace != recording->header->pid_namespace ||
+        owner->identity.time_namespace != proc_namespace("time"))
         return false;
     struct owner_identity *identity = recording->identity;
     sigset_t blocked;
@@ -343,12 +339,12 @@ int spare_keep(const char *directory, uint64_t capacity, const struct owner *own
     return ENOSYS;
 }
 bool spare_kept(void) { return false; }
-bool spare_take(struct recording *recording) {
-    (void)recording;
+bool spare_take(struct recording *recording, int32_t forked) {
+    (void)recording, (void)forked;
     return false;
 }
-bool spare_settle(struct recording *recording, uint64_t ignored, uint64_t known) {
-    return (void)recording, (void)ignored, (void)known, false;
+bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known) {
+    return (void)forked, (void)recording, (void)ignored, (void)known, false;
 }
 void spare_describe(void) {}
 const char *spare_path(void) { return ""; }

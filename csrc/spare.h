@@ -29,14 +29,15 @@ bool spare_kept(void);
 
 /* Signal context, in a process that has not taken a spare yet; one caller at a time. Makes a
  * spare this process's, with its PID and name, and with what is known of it in a handler: not
- * its control group, nor which signals it inherited as ignored and blocked. */
-bool spare_take(struct recording *recording);
+ * its control group, nor which signals it inherited as ignored and blocked. forked: its PID,
+ * where fork(2) has made it, and not a raw clone(2). */
+bool spare_take(struct recording *recording, int32_t forked);
 
 /* Interpreter context, after spare_take. Writes down the rest of what is known of this
  * process: the description that its parent made within the last second, but for what may
  * differ. ignored: the signals that it ignores, among those that are `known`. False: the
  * process must describe itself. */
-bool spare_settle(struct recording *recording, uint64_t ignored, uint64_t known);
+bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known);
 
 /* Interpreter context, now and then, in a process that forks: makes that description anew,
  * where it is old. */

@@ -333,7 +333,7 @@ MUTANTS = [
            "what a vfork child sends is its parent's", "test_interpose_send"),
     Mutant("vfork-unseen", "csrc/interpose.c", '    INTERPOSE("vfork", vfork, our_vfork);', "",
            "what a vfork child sends is its parent's", "test_interpose_send"),
-    Mutant("vforks-of-its-parent", "csrc/process.c", "    if (sees_vforks)\n", "    if (false)\n",
+    Mutant("vforks-of-its-parent", "csrc/process.c", "    if (sees_vforks && process_vforks)", "    if (false)",
            "a forked child asks the kernel for what its parent's thread did", "test_interpose_send"),
     Mutant("target-of-any-age", "csrc/interpose_send.c",
            "        event.datum = another ? proc_start_ticks(pid, text, sizeof text) : 0;\n", "",
