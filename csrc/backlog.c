@@ -3,6 +3,7 @@
 #include "backlog.h"
 
 #include <sys/mman.h>
+#include <time.h>
 
 #ifndef MAP_ANONYMOUS
 #define MAP_ANONYMOUS MAP_ANON
@@ -85,7 +86,7 @@ static bool begin_run(struct backlog *backlog, const struct event *event) {
     return true;
 }
 
-bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t limit) {
+static bool put(struct backlog *backlog, const struct event *event, uint64_t limit) {
     if (backlog_length(backlog) >= limit)
         return false;
     struct backlog_run *run = backlog->open;
@@ -100,6 +101,23 @@ bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t li
     }
     atomic_fetch_add(&backlog->put, 1);
     return true;
+}
+
+bool backlog_try_put(struct backlog *backlog, const struct event *event, uint64_t limit) {
+    if (atomic_exchange(&backlog->putting, 1))
+        return false;
+    bool done = put(backlog, event, limit);
+    atomic_store(&backlog->putting, 0);
+    return done;
+}
+
+bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t limit) {
+    struct timespec soon = {0, 20000}; /* it may need our processor to get on */
+    while (atomic_exchange(&backlog->putting, 1))
+        nanosleep(&soon, NULL);
+    bool done = put(backlog, event, limit);
+    atomic_store(&backlog->putting, 0);
+    return done;
 }
 
 /* To the next run, if all of this one is taken. False: there is none. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * backlog: events of one signal that wait, as many as there is memory for. One thread puts,
- * one takes; neither waits for the other, and nothing is allocated but by mmap(2).
+ * backlog: events of one signal that wait, as many as there is memory for. The intake thread
+ * puts them in, or a signal handler, if nobody else is just at it; one thread takes. A handler
+ * waits for nobody, and nothing is allocated but by mmap(2).
  *
  * Memory comes in chunks, and a chunk goes back as soon as all that was in it is taken.
  * Events that differ in nothing but in time and value, and that follow one another, are a run:
@@ -26,6 +27,7 @@ struct backlog {
     /* Who puts. */
     struct backlog_chunk *last;
     struct backlog_run *open;
+    _Atomic uint32_t putting; /* somebody is at it */
     _Atomic(struct backlog_chunk *) first;
     _Atomic uint64_t put;
     _Atomic uint64_t chunks;
@@ -36,8 +38,12 @@ struct backlog {
     _Atomic uint64_t taken;
 };
 
-/* Who puts. False: `limit` wait already, or there is no memory. */
+/* False: `limit` wait already, or there is no memory. In a thread of ours: waits for a handler
+ * that is at it, and that waits for nobody. */
 bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t limit);
+
+/* Signal context; mmap(2) and madvise(2). False: as above, or somebody is at it. */
+bool backlog_try_put(struct backlog *backlog, const struct event *event, uint64_t limit);
 
 /* Who takes. False: it is empty. */
 bool backlog_peek(struct backlog *backlog, struct event *event);

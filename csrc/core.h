@@ -11,12 +11,14 @@
 #include "attach.h"
 #include "begin.h"
 #include "beside.h"
+#include "borrow.h"
 #include "caller.h"
 #include "event.h"
 #include "filter.h"
 #include "flood.h"
 #include "handler.h"
 #include "install.h"
+#include "intake.h"
 #include "interpose.h"
 #include "kick.h"
 #include "passive.h"
@@ -44,6 +46,10 @@
     F(begun)                                                                                       \
     F(beside_as_init)                                                                              \
     F(beside_subreaper)                                                                            \
+    F(borrow_go_on)                                                                                \
+    F(borrow_hold)                                                                                 \
+    F(borrow_note_mask)                                                                            \
+    F(borrow_withholds)                                                                            \
     F(caller_set_python)                                                                           \
     F(end_attached)                                                                                \
     F(filter_allows)                                                                               \
@@ -63,6 +69,11 @@
     F(install_record)                                                                              \
     F(install_refresh_modes)                                                                       \
     F(install_restore)                                                                             \
+    F(intake_begin)                                                                                \
+    F(intake_count)                                                                                \
+    F(intake_end)                                                                                  \
+    F(intake_set)                                                                                  \
+    F(intake_start)                                                                                \
     F(interpose_install)                                                                           \
     F(kick_again)                                                                                  \
     F(kick_main)                                                                                   \

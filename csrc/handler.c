@@ -25,6 +25,9 @@
  *   openat, read,      the sender's name: of a signal that is about to end the
  *   close              process, and of a new sender at most four times a second; of
  *                      the former and of what asks to end the command line, too
+ *   mmap, madvise      of a signal that may have a backlog, whose queue is full: backlog.c
+ *   sched_getscheduler, where a flood begins to be taken by the intake thread: borrow.c
+ *   sched_getparam
  * and those of the course that a recorded signal takes: passive.c. Each may be
  * refused: then the signal is counted all the same, and what it was for is left
  * out. One that would end the program is not made: filter.h.
@@ -32,6 +35,7 @@
 #define _GNU_SOURCE
 #include "handler.h"
 
+#include "borrow.h"
 #include "clock.h"
 #include "filter.h"
 #include "kick.h"
@@ -117,9 +121,21 @@ struct taken {
     uint32_t mode; /* of its signal then: it may be unregistered meanwhile */
 };
 
+/* Who has taken a signal, and for whom. */
+enum taker { FOR_PROGRAM, FOR_DISPATCH, BY_INTAKE };
+
+static inline uint64_t backlog_of(const struct registered *entry) {
+    return atomic_load_explicit(&entry->backlog, memory_order_relaxed);
+}
+
 static inline void enqueue(int signum, const struct event *event, struct ledger_entry *ledger) {
-    ledger_add(queue_add(&registry[signum].queue, event) ? &ledger->queued : &ledger->undetailed,
-               1);
+    const struct registered *entry = &registry[signum];
+    uint64_t backlog = backlog_of(entry);
+    /* A sandbox may not have room for mmap(2). */
+    bool detailed = backlog && !atomic_load_explicit(&filter_denied, memory_order_relaxed)
+                        ? queue_grow(&entry->queue, event, backlog)
+                        : queue_add(&entry->queue, event);
+    ledger_add(detailed ? &ledger->queued : &ledger->undetailed, 1);
     trip(signum, event->monotonic_ns, event->tid);
 }
 
@@ -132,7 +148,7 @@ static bool is_routine(int signum, const siginfo_t *info) {
 
 /* Counts and records one signal, and queues it where it is for our own dispatch. */
 static inline __attribute__((always_inline)) struct taken
-take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, bool dispatched) {
+take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, enum taker taker) {
     const struct recording *recording = process_recording_of_signal();
     struct ledger_entry *ledger = &recording->ledger[signum];
     ledger_add(&ledger->delivered, 1); /* first, whatever happens next */
@@ -146,7 +162,7 @@ take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, bool dispatc
     struct registered *entry = &registry[signum];
     /* Acquire: pairs with install_handler; the queue is ready. proof: handler-mode */
     uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_acquire);
-    bool aside = !dispatched && event.ordinal >= RECENT_SLOTS && is_routine(signum, info);
+    bool aside = taker == FOR_PROGRAM && event.ordinal >= RECENT_SLOTS && is_routine(signum, info);
     struct taken taken = {event.ordinal,
                           aside ? recording_write_aside(recording, &event)
                                 : recording_write(recording, &event),
@@ -156,8 +172,12 @@ take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, bool dispatc
         ledger_add(&ledger->overruns, (uint64_t)event.detail);
 #endif
 
-    if (dispatched && mode == MODE_REGISTERED)
+    if (taker == FOR_DISPATCH && mode == MODE_REGISTERED)
         enqueue(signum, &event, ledger);
+    else if (taker == BY_INTAKE && mode == MODE_REGISTERED)
+        ledger_add(queue_put(&entry->queue, &event, backlog_of(entry)) ? &ledger->queued
+                                                                       : &ledger->undetailed,
+                   1);
     return taken;
 }
 
@@ -347,12 +367,15 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
         int next = set & ~resting ? next_pending(set & ~resting, &info) : -1;
         if (next > 0 && kick_sent(next, &info)) {
             kick_arrived();
+            borrow_kicked(context);
         } else if (next > 0) {
             uint64_t before = now;
             now = monotonic_ns();
-            struct taken taken = take(next, &info, now, tid, true);
+            struct taken taken = take(next, &info, now, tid, FOR_DISPATCH);
             if (taken.mode != MODE_REGISTERED) /* another thread unregistered it just now */
                 abandon(next, &info, context, tid, taken.ordinal, WHERE_WE_ARE);
+            if (borrow_may(next))
+                borrow_dequeued(next, now);
             empty = 0;
             if (found++ == 0)
                 set |= still_ours(registry_signals() & ~blocked & ~set);
@@ -410,6 +433,7 @@ static inline __attribute__((always_inline)) void
 on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place) {
     if (kick_sent(signum, info)) {
         kick_arrived(); /* on its way when the program began to have a use for this signal */
+        borrow_kicked(context);
         return;
     }
     if (signal_is_fault(signum) &&
@@ -428,11 +452,13 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     }
 #endif
     uint64_t now = monotonic_ns();
-    struct taken taken = take(signum, info, now, tid, dispatched);
+    struct taken taken = take(signum, info, now, tid, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
     uint32_t mode = taken.mode;
 #ifdef __linux__
     uint64_t last = atomic_load_explicit(&self->last_ns, memory_order_relaxed);
-    if (dispatched && mode == MODE_REGISTERED && now - last < CLOSE_NS && context &&
+    bool lent = dispatched && mode == MODE_REGISTERED && borrow_may(signum) &&
+                borrow_delivered(signum, context, now, tid);
+    if (!lent && dispatched && mode == MODE_REGISTERED && now - last < CLOSE_NS && context &&
         from_another_process(info))
         now = dequeue(signum, context, now, tid);
 #endif
@@ -446,6 +472,16 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
         leave_to_program(signum, info, context, now, tid, taken.ordinal);
     else if (mode != MODE_REGISTERED)
         abandon(signum, info, context, tid, taken.ordinal, place);
+}
+
+void handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
+    struct taken taken = take(signum, info, now, tid, BY_INTAKE);
+    anchor(now);
+    /* Who sent it has been looked at for the first of the flood, in a handler: that takes a
+     * descriptor, whose number the program might just then mean for itself. */
+    bool ours = taken.mode == MODE_REGISTERED;
+    if (!ours) /* unregistered just now */
+        abandon(signum, info, NULL, tid, taken.ordinal, WHERE_WE_ARE);
 }
 
 static void without_siginfo(int signum, int place);

@@ -15,6 +15,10 @@ void handler_start(void);
  * here: registry.h. */
 void handler_on_recorded(int signum, siginfo_t *info, void *context);
 
+/* The intake thread, tid, has taken this one of a registered signal: counts and records it, and
+ * puts it into the signal's backlog. Whoever calls this trips. */
+void handler_take(int signum, siginfo_t *info, uint64_t now_ns, uint32_t tid);
+
 /* Any context. When the last signal was taken, by monotonic_ns. */
 uint64_t handler_last_ns(void);
 

@@ -6,11 +6,13 @@
 #define _GNU_SOURCE
 #include "interpose.h"
 
+#include "borrow.h"
 #include "caller.h"
 #include "filter.h"
 #include "glibc.h"
 #include "got.h"
 #include "install.h"
+#include "intake.h"
 #include "interpose_exec.h"
 #include "interpose_mask.h"
 #include "interpose_send.h"
@@ -64,6 +66,8 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
     struct sigaction before, set;
     if (next)
         set = *next; /* previous may be the same */
+    if (next && signum > 0 && signum < SIGREC_NSIG && borrow_may(signum))
+        borrow_release(signal_bit(signum)); /* what comes from here on is for the next one */
     memset(&before, 0, sizeof before);
     bool changed;
     int result = passive_change(signum, next, previous ? previous : &before, &changed);
@@ -171,14 +175,28 @@ static bool has_filter(bool filter, word argument, const struct sock_fprog **pro
 
 static bool notes(void) { return process_self && !process_is_vfork_child(); }
 
+/* The intake thread makes more system calls than are asked for: under a filter there is none. */
+static void end_intake(void) {
+    borrow_hold();
+    intake_end();
+}
+
+static void undo_filter(uint32_t before) {
+    int saved_errno = errno;
+    filter_undo(before);
+    borrow_go_on();
+    errno = saved_errno;
+}
+
 static int our_prctl(int option, word a, word b, word c, word d) {
     const struct sock_fprog *program;
     if (option != PR_SET_SECCOMP || !notes() || !has_filter(a == SECCOMP_MODE_FILTER, b, &program))
         return prctl(option, a, b, c, d);
     uint32_t before = filter_add(program);
+    end_intake();
     int result = prctl(option, a, b, c, d);
     if (result != 0)
-        filter_undo(before);
+        undo_filter(before);
     return result;
 }
 
@@ -191,9 +209,10 @@ static __attribute__((noinline)) long seccomp_by_number(long number, word a, wor
         !has_filter(a == SECCOMP_SET_MODE_FILTER, c, &program))
         return syscall(number, a, b, c, d, e, f);
     uint32_t before = filter_add(program);
+    end_intake();
     long result = syscall(number, a, b, c, d, e, f);
     if (result < 0)
-        filter_undo(before);
+        undo_filter(before);
     return result;
 }
 

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "interpose_exec.h"
 
+#include "borrow.h"
 #include "environment.h"
 #include "passive.h"
 #include "process.h"
@@ -15,8 +16,11 @@
 #include "target.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,6 +77,10 @@ static struct change change_by_search(const char *file, char *const environment[
 
 /* exec keeps what is ignored, and resets what has a handler: execve(2). */
 static void before_exec(const char *path) {
+    if (process_is_vfork_child())
+        borrow_forget();
+    else
+        borrow_hold();
     process_leaving(EXIT_KIND_EXEC, 0, path);
     spare_discard();
     passive_before_exec();
@@ -87,6 +95,7 @@ static int exec_failed(int result) {
         process_leaving(EXIT_KIND_NONE, 0, "");
         passive_exec_failed();
         sigbus_give_back();
+        borrow_go_on();
     }
     errno = error;
     return result;
@@ -173,7 +182,11 @@ static int our_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_
                            char *const environment[]) {
     struct change change = change_for(path, -1, environment, false);
     char *space[change.room / sizeof(char *) + 1];
-    return posix_spawn(pid, path, actions, attributes, argv, changed(environment, change, space));
+    borrow_hold();
+    int error =
+        posix_spawn(pid, path, actions, attributes, argv, changed(environment, change, space));
+    borrow_go_on();
+    return error;
 }
 
 static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
@@ -181,7 +194,52 @@ static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file
                             char *const environment[]) {
     struct change change = change_by_search(file, environment, false);
     char *space[change.room / sizeof(char *) + 1];
-    return posix_spawnp(pid, file, actions, attributes, argv, changed(environment, change, space));
+    borrow_hold();
+    int error =
+        posix_spawnp(pid, file, actions, attributes, argv, changed(environment, change, space));
+    borrow_go_on();
+    return error;
+}
+
+/* A shell, from within the C library; system(3) is in interpose_send.c. */
+static FILE *our_popen(const char *command, const char *type) {
+    borrow_hold();
+    FILE *file = popen(command, type);
+    int error = errno;
+    borrow_go_on();
+    errno = error;
+    return file;
+}
+
+/* --- threads --------------------------------------------------------------------------- */
+
+struct beginning {
+    void *(*start)(void *);
+    void *argument;
+    uint64_t lent;
+};
+
+static void *begin_thread(void *argument) {
+    struct beginning beginning = *(struct beginning *)argument;
+    free(argument);
+    borrow_begin_thread(beginning.lent);
+    return beginning.start(beginning.argument);
+}
+
+/* A thread has its maker's mask, but for what is borrowed of that. */
+static int our_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                              void *(*start)(void *), void *argument) {
+    uint64_t lent = borrow_lent();
+    struct beginning *beginning = lent ? malloc(sizeof *beginning) : NULL;
+    if (!lent)
+        return pthread_create(thread, attributes, start, argument);
+    if (!beginning)
+        return EAGAIN;
+    *beginning = (struct beginning){start, argument, lent};
+    int error = pthread_create(thread, attributes, begin_thread, beginning);
+    if (error)
+        free(beginning);
+    return error;
 }
 
 void interpose_exec(void) {
@@ -195,6 +253,8 @@ void interpose_exec(void) {
     INTERPOSE("execle", execle, our_execle);
     INTERPOSE("posix_spawn", posix_spawn, our_posix_spawn);
     INTERPOSE("posix_spawnp", posix_spawnp, our_posix_spawnp);
+    INTERPOSE("popen", popen, our_popen);
+    INTERPOSE("pthread_create", pthread_create, our_pthread_create);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * interpose_exec: what the program calls in the place of the C library's functions
- * that start other programs, while its signals are recorded. Each says so in the
+ * that start other programs, and threads, while its signals are recorded. Each says so in the
  * recording; gives the kernel back what is to be inherited; and where the other
  * program cannot be recorded (target.h), it starts as it would without us.
  */

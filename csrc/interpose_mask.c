@@ -2,11 +2,13 @@
  *
  * Any context: pthread_sigmask(3) and sigprocmask(2) are async-signal-safe (signal-safety(7)),
  * and so are these. The system calls that they add, where a mask really changes: gettid
- * and getpid, as in interpose_send.c; clock_gettime (vDSO).
+ * and getpid, as in interpose_send.c; clock_gettime (vDSO). Where a signal may be borrowed:
+ * borrow.c.
  */
 #define _GNU_SOURCE
 #include "interpose_mask.h"
 
+#include "borrow.h"
 #include "caller.h"
 #include "passive.h"
 #include "process.h"
@@ -41,15 +43,16 @@ static __attribute__((noinline)) void note(enum mask_how call, uint64_t before, 
 
 typedef int (*original)(int, const sigset_t *, sigset_t *);
 
+/* As the program means it: what the intake thread has borrowed of a mask is in none of these. */
 static int change(original call_it, int how, const sigset_t *set, sigset_t *old, enum mask_how call,
                   const void *caller) {
     if (!set || !passive_any())
-        return call_it(how, set, old);
+        return borrow_mask(call_it, how, set, old);
     sigset_t ours;
     /* The kernel writes the old one where the program wants it, or says that it cannot: it may be
      * where the new one is, which is read after the kernel could. */
     sigset_t *before = old && old != set ? old : &ours;
-    int result = call_it(how, set, before);
+    int result = borrow_mask(call_it, how, set, before);
     if (result != 0)
         return result;
     uint64_t was = word_of(before), given = word_of(set);

@@ -12,6 +12,7 @@
 #define _GNU_SOURCE
 #include "interpose_send.h"
 
+#include "borrow.h"
 #include "glibc.h"
 #include "passive.h"
 #include "proc.h"
@@ -38,6 +39,8 @@ static bool recorded(int signum) { return signum > 0 && signum < SIGREC_NSIG && 
 
 static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t tid, uint64_t value) {
     struct sent_call call = {{NULL, NULL}, 0};
+    if (how == SENT_RAISE || how == SENT_THREAD || tid)
+        borrow_send_to_thread(signum);
     if (!recorded(signum))
         return call;
     struct event event;
@@ -115,6 +118,7 @@ static int our_tgkill(pid_t pid, pid_t tid, int signum) {
 static int our_pthread_sigqueue(pthread_t thread, int signum, const union sigval value) {
     struct sent_call call =
         begin(SENT_QUEUE, signum, process_pid(), 0, (uint64_t)(uintptr_t)value.sival_ptr);
+    borrow_send_to_thread(signum);
     return end_number(&call, pthread_sigqueue(thread, signum, value));
 }
 #endif
@@ -198,7 +202,10 @@ static pid_t told(pid_t pid, const int *status) {
 
 /* These two wait for a child of their own within the C library, and keep its pid. */
 static int our_system(const char *command) {
-    int status = system(command);
+    borrow_hold();
+    int status = system(command), error = errno;
+    borrow_go_on();
+    errno = error;
     if (command && status != -1)
         write_down(0, &status);
     return status;

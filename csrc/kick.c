@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "kick.h"
 
+#include "borrow.h"
 #include "filter.h"
 #include "registry.h"
 
@@ -32,6 +33,7 @@ void kick_arrived(void) {
  * kernel had no room for the siginfo. */
 static void on_kick(int signum, siginfo_t *info, void *context) {
     kick_arrived();
+    borrow_kicked(context);
     if (registry_has(signum))
         registry_deliver(signum, info, context);
 }
@@ -56,6 +58,7 @@ static bool ready(int signum) {
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_kick;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK; /* not SA_RESTART: the call is to end */
+    signals_but_faults(&action.sa_mask);       /* what one within it blocked would not last */
     if (sigaction(signum, &action, &now) != 0)
         return false;
     if (now.sa_handler == SIG_DFL || kick_is(&now))
@@ -68,13 +71,22 @@ static bool ready(int signum) {
 /* The signal that the program has no use for, or 0. */
 static int usable(void) { return ready(SIGURG) ? SIGURG : ready(SIGWINCH) ? SIGWINCH : 0; }
 
-static void send_kick(int32_t pid, int signum) {
+bool kick_possible(void) { return filter_allows(FILTERED_QUEUE) && usable() != 0; }
+
+static long send_kick_to(int32_t pid, int32_t tid, int signum) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
     info.si_signo = signum;
     info.si_code = KICK_CODE;
     info.si_pid = pid;
-    syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)pid, signum, &info);
+    return syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)tid, signum, &info);
+}
+
+static void send_kick(int32_t pid, int signum) { send_kick_to(pid, pid, signum); }
+
+bool kick_thread(int32_t pid, int32_t tid) {
+    int signum = filter_allows(FILTERED_QUEUE) ? usable() : 0;
+    return !signum || send_kick_to(pid, tid, signum) == 0 || errno != ESRCH;
 }
 
 void kick_main(int32_t pid, uint32_t tid) {

@@ -37,6 +37,13 @@ void kick_start(void (*arrived)(void));
  * rt_tgsigqueueinfo. */
 void kick_main(int32_t pid, uint32_t tid);
 
+/* Any context: the thread, whose handler then gives back what it has lent (borrow.h). False:
+ * there is no such thread. */
+bool kick_thread(int32_t pid, int32_t tid);
+
+/* Any context. Whether there is a signal for it. */
+bool kick_possible(void);
+
 /* Interpreter context, in the main thread. Makes the timer of kick_again: in a flood
  * there may be no room for it. */
 void kick_prepare(void);

@@ -39,6 +39,11 @@ bool queue_add(const struct queue *queue, const struct event *event) {
     return ring_offer(&queue->ring, event) || refused(queue->state);
 }
 
+bool queue_grow(const struct queue *queue, const struct event *event, uint64_t limit) {
+    return ring_offer(&queue->ring, event) ||
+           backlog_try_put(&queue->state->backlog, event, limit) || refused(queue->state);
+}
+
 bool queue_put(const struct queue *queue, const struct event *event, uint64_t limit) {
     return backlog_put(&queue->state->backlog, event, limit) || refused(queue->state);
 }
@@ -65,6 +70,8 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
     bool any = backlog_peek(&state->backlog, &put);
     switch (ring_peek(&queue->ring, event)) {
     case RING_READY:
+        /* Looked at again: what came before this one is there by now. */
+        any = any || backlog_peek(&state->backlog, &put);
         if (any && (int64_t)(put.ordinal - event->ordinal) < 0)
             *event = put;
         break;

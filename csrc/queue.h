@@ -43,7 +43,11 @@ void queue_start(struct queue *queue, uint64_t ordinal);
 /* Signal context. False: counted as undetailed. */
 bool queue_add(const struct queue *queue, const struct event *event);
 
-/* The one thread that fills the backlog. `limit`: of the backlog. False: as above. */
+/* Signal context. The same, where the backlog may grow to that: what the ring refuses goes there.
+ */
+bool queue_grow(const struct queue *queue, const struct event *event, uint64_t limit);
+
+/* The intake thread: to the backlog. */
 bool queue_put(const struct queue *queue, const struct event *event, uint64_t limit);
 
 /* Signal context. How many wait, or nearly, while others add and take. */

@@ -33,12 +33,13 @@
 /* Indexed by signal number; static, never freed. */
 extern struct registered {
     struct queue queue;
-    int places;             /* that are used */
-    _Atomic int place;      /* where we are, or were last */
-    _Atomic bool spent;     /* the lowest was to be called once: SA_RESETHAND */
-    uint32_t twice;         /* bits of places: what was found has us beneath it */
-    _Atomic uint32_t apart; /* the same: what was found there never calls us */
-    _Atomic uint32_t mode;  /* enum ledger_mode */
+    int places;               /* that are used */
+    _Atomic int place;        /* where we are, or were last */
+    _Atomic bool spent;       /* the lowest was to be called once: SA_RESETHAND */
+    uint32_t twice;           /* bits of places: what was found has us beneath it */
+    _Atomic uint32_t apart;   /* the same: what was found there never calls us */
+    _Atomic uint32_t mode;    /* enum ledger_mode */
+    _Atomic uint64_t backlog; /* how many may wait beside the queue's ring; 0: none */
 } registry[SIGREC_NSIG];
 
 /* What was found at each place; written before the handler can run there. Apart from the others,
@@ -80,9 +81,6 @@ bool registry_in_place(int signum);
 /* Interpreter context: stops queueing; from here on the handler only counts
  * and passes on. */
 void registry_release(int signum);
-
-/* Interpreter context: after that, when the disposition has been given back, or is to stay. */
-void registry_left(int signum);
 
 /* NULL where the signal was never prepared. */
 struct queue *registry_queue(int signum);

@@ -6,8 +6,10 @@
  */
 #define _GNU_SOURCE
 #include "beside.h"
+#include "borrow.h"
 #include "filter.h"
 #include "got.h"
+#include "intake.h"
 #include "interpose.h"
 #include "kick.h"
 #include "passive.h"
@@ -39,6 +41,32 @@ uint64_t proc_namespace(const char *name) { return (void)name, 0; }
 int beside_subreaper(int on) { return (void)on, -1; }
 bool beside_as_init(pid_t program, uint64_t timeout_ns) {
     return (void)program, (void)timeout_ns, true;
+}
+
+/* --- borrow.h: of what others call */
+
+int borrow_start(void) { return ENOSYS; }
+void borrow_allow(int signum, bool may) { (void)signum, (void)may; }
+bool borrow_delivered(int signum, void *context, uint64_t now_ns, uint32_t tid) {
+    return (void)signum, (void)context, (void)now_ns, (void)tid, false;
+}
+void borrow_dequeued(int signum, uint64_t now_ns) { (void)signum, (void)now_ns; }
+void borrow_kicked(void *context) { (void)context; }
+bool borrow_withholds(int signum) { return (void)signum, false; }
+void borrow_note_mask(void) {}
+void borrow_hold(void) {}
+void borrow_go_on(void) {}
+
+/* --- intake.h */
+
+int intake_start(void) { return ENOSYS; }
+void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit) {
+    (void)signum, (void)may, (void)moderation_ns, (void)limit;
+}
+void intake_begin(void) {}
+void intake_end(void) {}
+void intake_count(int signum, struct intake_counts *counts) {
+    (void)signum, memset(counts, 0, sizeof *counts);
 }
 
 /* --- passive.h */

@@ -185,6 +185,26 @@ cdef extern from "attach.h" nogil:
 cdef extern from "begin.h" nogil:
     bint begun "core->begun"()
 
+cdef extern from "borrow.h" nogil:
+    void borrow_go_on "core->borrow_go_on"()
+    void borrow_hold "core->borrow_hold"()
+    void borrow_note_mask "core->borrow_note_mask"()
+    bint borrow_withholds "core->borrow_withholds"(int signum)
+
+cdef extern from "intake.h" nogil:
+    ctypedef struct intake_counts "struct intake_counts":
+        uint64_t taken
+        uint64_t switches
+        uint64_t bytes
+        uint64_t naps
+        uint64_t kicks
+    int intake_start "core->intake_start"()
+    void intake_set "core->intake_set"(int signum, bint may, uint64_t moderation_ns,
+                                       uint64_t limit)
+    void intake_begin "core->intake_begin"()
+    void intake_end "core->intake_end"()
+    void intake_count "core->intake_count"(int signum, intake_counts *counts)
+
 cdef extern from "interpose.h" nogil:
     bint interpose_install "core->interpose_install"()
 

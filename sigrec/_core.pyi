@@ -19,6 +19,8 @@ class Handler:
     thread: bool
     batch: bool
     active: bool
+    moderation_ns: int
+    backlog: int
     def __init__(
         self,
         signum: int,
@@ -28,8 +30,12 @@ class Handler:
         depth_limit: int,
         thread: bool,
         batch: bool = False,
+        moderation_ns: int = 0,
+        backlog: int = 0,
     ) -> None: ...
 
+def start_intake() -> bool: ...
+def count_intake(signum: int) -> tuple[int, int, int, int, int]: ...
 def dispatch(signum: int, frame: FrameType | None) -> None: ...
 def drain_now(signum: int, frame: FrameType | None) -> None: ...
 def after_fork_in_child() -> None: ...

@@ -138,10 +138,13 @@ cdef class Handler:
     cdef readonly bint active  # it is registered
     cdef readonly int depth_limit, signum
     cdef object number  # the same, as the function gets it
+    cdef readonly uint64_t moderation_ns, backlog  # of the intake thread; 0: it takes none
 
     def __init__(self, int signum, function, bint siginfo, bint coalesce, int depth_limit,
-                 bint thread, bint batch=False):
+                 bint thread, bint batch=False, uint64_t moderation_ns=0, uint64_t backlog=0):
         self.thread = thread
+        self.moderation_ns = moderation_ns
+        self.backlog = backlog
         self.number = self.signum = signum
         self.function = function
         self.siginfo = siginfo
@@ -346,6 +349,8 @@ cdef int choose(const roster *mine, event *chosen, int *item) noexcept:
         handler = <Handler>handlers[signum]
         if depth_of(signum) >= handler.depth_limit:
             continue
+        if handler.backlog and borrow_withholds(signum) and stacks[signum] is not None:
+            continue  # the main thread blocks it, and may be in the middle of something
         kind = queue_next(registry_queue(signum), &head)
         if kind == QUEUE_NONE:
             if not simulated[signum]:
@@ -509,6 +514,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
     cdef int32_t pid
     if process_adopted() is NULL and not adopting:
         adopt_once()
+    intake_begin()
     pid = process_pid()
     mine.thread = PyThread_get_thread_ident()
     memset(&b, 0, sizeof(b))

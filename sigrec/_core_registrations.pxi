@@ -362,14 +362,18 @@ def cancel(tuple ended, bint waits=True) -> bool:
         if one.active and given[one.signum] is not UNTOUCHED:
             if all([other in ended for other in <list>stacks[one.signum]]):
                 need_main_thread(one.signum)
-    for one in ended:
-        if waits and one.active and one.thread and len(<list>stacks[one.signum]) == 1:
-            let_arrive(one.signum)
-    for one in ended:
-        if one.active:
-            leave(one, errors)
-            if stacks[one.signum] is None:
-                gone.append(one)
+    borrow_hold()
+    try:
+        for one in ended:
+            if waits and one.active and one.thread and len(<list>stacks[one.signum]) == 1:
+                let_arrive(one.signum)
+        for one in ended:
+            if one.active:
+                leave(one, errors)
+                if stacks[one.signum] is None:
+                    gone.append(one)
+    finally:
+        borrow_go_on()
     over = finish_handlers(gone, waits, errors)
     if errors:
         raise errors[0]
@@ -492,6 +496,7 @@ cdef void put_handler(int signum, handler, bint thread):
             else:
                 in_main.signums[in_main.count] = i
                 in_main.count += 1
+    apply_intake(signum, <Handler>handler)
     if handler is None or thread:
         set_interrupts(signum, False)
     if moved:
@@ -502,6 +507,30 @@ cdef void put_handler(int signum, handler, bint thread):
         interrupt_again(signum)
     if moved:
         arm(&in_thread if thread else &in_main)
+
+
+cdef void apply_intake(int signum, Handler handler) noexcept:
+    if handler is None or not handler.backlog:
+        intake_set(signum, False, 0, 0)
+    else:
+        intake_set(signum, True, handler.moderation_ns, handler.backlog)
+        borrow_note_mask()
+
+
+def start_intake() -> bool:
+    """Before the first handler that has one. False: not on this platform."""
+    need_the_only_core()
+    if not interpose_install():
+        return False
+    check(intake_start())
+    return True
+
+
+def count_intake(int signum) -> tuple:
+    """csrc/intake.h: struct intake_counts."""
+    cdef intake_counts counts
+    intake_count(signum, &counts)
+    return counts.taken, counts.switches, counts.bytes, counts.naps, counts.kicks
 
 
 cdef object interrupted_frame():

@@ -296,12 +296,25 @@ def is_thread_idle() -> bool:
     return is_idle(&in_thread)
 
 
+cdef bint intake_over = False
+
+
+cdef void end_intake() noexcept:
+    """At exit: from here on the handlers take all."""
+    global intake_over
+    if not intake_over:
+        intake_over = True
+        borrow_hold()
+        intake_end()
+
+
 def end_dispatcher(double seconds) -> None:
     """At exit: it handles what was delivered, and ends; not later than that."""
     global dispatcher_ends
     cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
     if not dispatcher or in_dispatcher():
         return
+    end_intake()
     dispatcher_ends = True
     while dispatcher and monotonic_ns() < until:
         wake_post()
@@ -316,6 +329,7 @@ def stop(double seconds) -> None:
     cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
     cdef uint64_t calls, ignored = 0
     cdef list errors = []
+    end_intake()
     frame = interrupted_frame()
     while not is_idle(&in_main) and monotonic_ns() < until:
         calls = in_main.calls

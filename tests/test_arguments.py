@@ -107,6 +107,8 @@ REGISTER = {
     "deliver": DELIVER,
     "reentrant": FLAG,
     "coalesce": FLAG,
+    "intake": DELIVER,
+    "moderation": [*NO_NUMBER, None, -1, 1.001, math.nan, math.inf, HUGE, DIGITS],
     "propagate": [5, "KeyboardInterrupt", True, int, KeyboardInterrupt(), Unfriendly()],
 }
 STREAM = {"signums": CATCHABLE, "backlog": [*CAPACITY[:-2], None, (1 << 24) + 1]}

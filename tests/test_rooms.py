@@ -77,10 +77,11 @@ LAYERS = [
         "mask",
     },
     {"recording", "spare", "process", "sent", "publish"},
-    {"registry", "trip", "wake"},
+    {"registry", "trip", "wake", "borrow"},
     {"passive"},
     {"kick", "sigbus"},
     {"handler", "install"},
+    {"intake"},
     {"interpose", "interpose_exec", "interpose_send", "interpose_mask", "got"},
     {"send", "timer", "flood", "beside"},
     {"unsupported"},  # what stands in for the others where there is no Linux

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
         reentrant: bool | None
         coalesce: bool | None
         propagate: type[BaseException] | None
+        intake: Literal["handler", "thread"]
+        moderation: float
 
 
 # Of a code object's co_flags, as in inspect, which takes long to import.

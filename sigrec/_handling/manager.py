@@ -70,6 +70,8 @@ class SignalManager:
         reentrant: bool | None = None,
         coalesce: bool | None = None,
         propagate: type[BaseException] | None = None,
+        intake: Literal["handler", "thread"] = "handler",
+        moderation: float = 0.001,
     ) -> Registration:
         """As :func:`sigrec.register`; raises ValueError for a signum that is not an int or
         not a signal that can be caught, and for a handler that cannot be called so."""
@@ -82,6 +84,8 @@ class SignalManager:
             reentrant=reentrant,
             coalesce=coalesce,
             propagate=propagate,
+            intake=intake,
+            moderation=moderation,
         )
         mine = self._registrations.setdefault(registration.signum, [])
         mine[:] = [one for one in mine if one.active] + [registration]

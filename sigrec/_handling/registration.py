@@ -11,6 +11,7 @@ import signal
 import sys
 
 from sigrec import _check, _core
+from sigrec._errors import SigrecError
 from sigrec._handling import handlers
 from sigrec._recorder import publishing
 from sigrec._signals.names import catchable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # nest handlers until the stack is used up.
 REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
 DEPTH = 8
+BACKLOG = 1 << 20  # events that wait, of what the intake thread took
 
 
 class Registration:
@@ -118,6 +120,8 @@ def register(
     reentrant: bool | None = None,
     coalesce: bool | None = None,
     propagate: type[BaseException] | None = None,
+    intake: Literal["handler", "thread"] = "handler",
+    moderation: float = 0.001,
 ) -> Registration:
     """Call ``handler(signum, frame)``, once for each delivered signal, in the main thread.
 
@@ -140,6 +144,12 @@ def register(
         surfaces at that thread's next bytecode. So a loop of time.sleep(1) ends within a second,
         but a call that blocks for ever, as Event.wait() without a timeout, goes on; and it can
         surface anywhere, inside a ``finally`` too. A thread that does not catch it ends.
+    intake: "handler", or "thread": while the signal comes fast, a thread of sigrec's takes it, and
+        the program is not interrupted for each. 20 ms after the last one it is the handler's
+        again. A million wait with their siginfo. What the main thread blocks itself
+        (pthread_sigmask) the thread does not take, and no handler of it runs until then.
+    moderation: seconds; with intake="thread", a real-time signal that comes fast is taken so often
+        at most, all that wait at once: more is less work for the program, and later.
 
     An exception from the handler surfaces where signal.signal's would; what is not handled yet
     is handled next. What handlers raise for the rest of what had been delivered to that signal does
@@ -158,6 +168,8 @@ def register(
         reentrant=reentrant,
         coalesce=coalesce,
         propagate=propagate,
+        intake=intake,
+        moderation=moderation,
     )
     put_in_force([registration])
     return registration
@@ -173,6 +185,8 @@ def prepared(
     reentrant: bool | None = None,
     coalesce: bool | None = None,
     propagate: type[BaseException] | None = None,
+    intake: Literal["handler", "thread"] = "handler",
+    moderation: float = 0.001,
 ) -> Registration:
     """As register(), but nothing has changed yet: whoever is to know of the registration can be
     told before it is put in force."""
@@ -182,6 +196,9 @@ def prepared(
     for name, value in (("reentrant", reentrant), ("coalesce", coalesce)):
         if value is not None and not isinstance(value, bool):
             _check.bad(f"{name} must be True, False or None", value)
+    if not isinstance(intake, str) or intake not in ("handler", "thread"):
+        _check.bad('intake must be "handler" or "thread"', intake)
+    pause = _check.seconds("moderation must be seconds from 0 to 1", moderation, 0.0, 1.0)
     _check.flag("siginfo", siginfo)
     if _check.flag("batch", batch) and (siginfo or coalesce):
         raise ValueError(
@@ -203,7 +220,15 @@ def prepared(
         batches.start()
     called = handler if propagate is None else _propagating(propagate, handler)
     core_handler = _core.Handler(
-        number, called, siginfo, coalesce, DEPTH if reentrant else 1, thread, batch
+        number,
+        called,
+        siginfo,
+        coalesce,
+        DEPTH if reentrant else 1,
+        thread,
+        batch,
+        int(pause * 1e9),
+        BACKLOG if intake == "thread" else 0,
     )
     return Registration(number, handler, core_handler)
 
@@ -216,6 +241,11 @@ def put_in_force(registrations: list[Registration], instead_of: Registration | N
         from sigrec._handling import dispatcher
 
         dispatcher.start()
+    if any(one.backlog for one in ours) and not _core.start_intake():
+        raise SigrecError(
+            'intake="thread" needs Linux on x86-64 or aarch64: elsewhere the program would see '
+            "what is borrowed of its signal masks"
+        )
     capacity = publishing.start()
     before = None if instead_of is None else instead_of._core_handler
     _core.register(ours, capacity, before)

@@ -169,16 +169,21 @@ static void beside_the_ring_of_a_queue(void) {
     memset(&queue, 0, sizeof queue);
     CHECK(queue_make(&queue, 4) == 0);
     queue_start(&queue, 0);
-    static const char how[] = "rrbbrbxb"; /* ring, backlog, refused by the backlog */
+    /* Ring, backlog, refused by the backlog, by a handler where somebody is at it, or the ring
+     * has no room. */
+    static const char how[] = "rrbbrbxbrpgb";
     struct queue_position before = queue_now(&queue);
     for (uint64_t n = 0; how[n]; n++) {
         struct event e = numbered(n);
+        queue.state->backlog.putting = how[n] == 'p';
         if (how[n] == 'r')
             CHECK(queue_add(&queue, &e));
+        else if (how[n] == 'p' || how[n] == 'g')
+            CHECK_EQ(queue_grow(&queue, &e, 100), how[n] == 'g');
         else
             CHECK_EQ(queue_put(&queue, &e, how[n] == 'x' ? 0 : 100), how[n] == 'b');
     }
-    CHECK_EQ(queue_length(&queue), 8);
+    CHECK_EQ(queue_length(&queue), 12);
     CHECK(queue_passed(&queue, before));
     struct queue_position after = queue_now(&queue);
     for (uint64_t n = 0; how[n]; n++) {
@@ -186,7 +191,7 @@ static void beside_the_ring_of_a_queue(void) {
         CHECK(queue_waits(&queue));
         CHECK(!queue_passed(&queue, after));
         enum queue_item item = queue_next(&queue, &e);
-        CHECK_EQ(item, how[n] == 'x' ? QUEUE_UNDETAILED : QUEUE_EVENT);
+        CHECK_EQ(item, how[n] == 'x' || how[n] == 'p' ? QUEUE_UNDETAILED : QUEUE_EVENT);
         if (item == QUEUE_EVENT)
             CHECK_EQ(e.ordinal, n);
         queue_take(&queue, item, &e);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT
+ * The intake thread: it borrows in a flood, the program sees its own masks, and all goes back. */
+#define _GNU_SOURCE
+#include "intake.h"
+
+#include "borrow.h"
+#include "check.h"
+#include "handler.h"
+#include "install.h"
+#include "kick.h"
+#include "process.h"
+#include "trip.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define S (SIGRTMIN + 3)
+
+static _Atomic int trips;
+static void count_trip(int signum, uint32_t tid) {
+    (void)signum, (void)tid;
+    trips++;
+}
+
+static uint64_t next_value; /* of the flood, by si_value */
+
+static uint64_t drain(void) {
+    struct event e;
+    enum queue_item item;
+    uint64_t n = 0;
+    int signum = S;
+    intake_begin();
+    trip_clear(&signum, 1);
+    while ((item = queue_next(registry_queue(S), &e)) != QUEUE_NONE) {
+        if (item == QUEUE_EVENT && e.code == SI_QUEUE)
+            CHECK_EQ(e.datum, next_value++);
+        queue_take(registry_queue(S), item, &e);
+        n++;
+    }
+    process_handled(S, n);
+    return n;
+}
+
+static uint64_t taken(void) {
+    struct intake_counts counts;
+    intake_count(S, &counts);
+    return counts.taken;
+}
+
+static bool is_blocked(void) { /* as the kernel has it */
+    uint64_t mask;
+    CHECK(syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask) == 0);
+    return mask & signal_bit(S);
+}
+
+static bool seems_blocked(void) {
+    sigset_t mask;
+    CHECK(borrow_mask(pthread_sigmask, SIG_BLOCK, NULL, &mask) == 0);
+    return sigismember(&mask, S);
+}
+
+/* What would be waited for, for ten seconds at most. */
+#define UNTIL(condition)                                                                           \
+    for (int i_ = 0; !(condition); i_++) {                                                         \
+        struct timespec t_ = {0, 100000};                                                          \
+        drain();                                                                                   \
+        nanosleep(&t_, NULL);                                                                      \
+        CHECK(i_ < 100000);                                                                        \
+    }
+
+static pid_t sender;
+
+static void flood_begins(uint64_t count) {
+    pid_t us = getpid();
+    next_value = 0;
+    sender = fork();
+    if (sender)
+        return;
+    for (uint64_t n = 0; n < count && getppid() == us;) {
+        union sigval value = {.sival_ptr = (void *)(uintptr_t)n};
+        struct timespec pause = {0, 1000};
+        if (sigqueue(us, S, value) == 0)
+            n++;
+        if (n % 20 == 0)
+            nanosleep(&pause, NULL);
+    }
+    _exit(0);
+}
+
+static void flood_ends(void) {
+    kill(sender, SIGKILL);
+    UNTIL(waitpid(sender, NULL, WNOHANG) == sender);
+}
+
+static void mid_flood(void) {
+    uint64_t before = taken();
+    UNTIL(taken() > before && is_blocked());
+}
+
+static void take(void) {
+    sigset_t mask;
+    CHECK(install_prepare(S, 16384) == 0);
+    CHECK(install_handler(S, false) == 0);
+    intake_set(S, true, 1000000, 1 << 20);
+    borrow_note_mask();
+    sigemptyset(&mask);
+    CHECK(borrow_mask(pthread_sigmask, SIG_SETMASK, &mask, NULL) == 0);
+}
+
+static void give_back(void) {
+    borrow_hold();
+    intake_set(S, false, 0, 0);
+    registry_release(S);
+    drain();
+    CHECK(install_restore(S, false));
+    borrow_go_on();
+}
+
+static struct ledger_entry *ledger(void) { return &process_recording()->ledger[S]; }
+
+static void all_of_a_flood_in_order_and_then_nothing_is_borrowed(void) {
+    uint64_t before = ledger()->delivered;
+    take();
+    flood_begins(20000);
+    int status;
+    UNTIL(waitpid(sender, &status, WNOHANG) == sender);
+    CHECK_EQ(status, 0);
+    UNTIL(ledger()->handled - before == 20000);
+    CHECK_EQ(ledger()->delivered - before, 20000);
+    CHECK_EQ(ledger()->undetailed, 0);
+    CHECK(taken() > 10000);
+    UNTIL(!is_blocked());
+    give_back();
+}
+
+static void the_program_sees_its_own_masks(void) {
+    take();
+    flood_begins(UINT64_MAX);
+    mid_flood();
+    CHECK(!seems_blocked());
+
+    /* Of another signal: nothing changes. */
+    sigset_t one, old;
+    sigemptyset(&one);
+    sigaddset(&one, SIGUSR2);
+    mid_flood();
+    CHECK(borrow_mask(pthread_sigmask, SIG_BLOCK, &one, &old) == 0);
+    CHECK(!sigismember(&old, S));
+    CHECK(borrow_mask(pthread_sigmask, SIG_SETMASK, &old, NULL) == 0);
+
+    /* Of this one: from then on nobody takes it, and it waits in the kernel. */
+    sigemptyset(&one);
+    sigaddset(&one, S);
+    mid_flood();
+    CHECK(borrow_mask(pthread_sigmask, SIG_BLOCK, &one, &old) == 0);
+    CHECK(!sigismember(&old, S));
+    CHECK(seems_blocked() && is_blocked());
+    CHECK(borrow_withholds(S));
+    uint64_t then = taken();
+    struct timespec some = {0, 30000000};
+    while (nanosleep(&some, &some) != 0)
+        ;
+    CHECK_EQ(taken(), then);
+    drain();
+    siginfo_t info;
+    some = (struct timespec){10, 0};
+    CHECK(sigtimedwait(&one, &info, &some) == S);
+    CHECK_EQ((uintptr_t)info.si_value.sival_ptr, next_value++);
+    CHECK(borrow_mask(pthread_sigmask, SIG_SETMASK, &old, NULL) == 0);
+    CHECK(!borrow_withholds(S));
+    CHECK(!seems_blocked());
+    mid_flood(); /* and it goes on, in order */
+    flood_ends();
+    UNTIL(!is_blocked());
+    give_back();
+}
+
+static void threads_and_children_inherit_nothing(void) {
+    take();
+    flood_begins(UINT64_MAX);
+    for (int i = 0; i < 10; i++) {
+        mid_flood();
+        pid_t child = fork();
+        if (child == 0)
+            _exit(is_blocked() || borrow_server());
+        int status;
+        UNTIL(waitpid(child, &status, WNOHANG) == child);
+        CHECK_EQ(status, 0);
+    }
+    mid_flood();
+    uint64_t lent = borrow_lent();
+    CHECK_EQ(lent, signal_bit(S));
+    borrow_hold();
+    CHECK(!is_blocked());
+    CHECK_EQ(borrow_lent(), 0);
+    borrow_go_on();
+    flood_ends();
+    UNTIL(!is_blocked());
+    give_back();
+}
+
+static void *begins(void *lent) {
+    CHECK(is_blocked());
+    borrow_begin_thread(*(uint64_t *)lent);
+    CHECK(!is_blocked());
+    return NULL;
+}
+
+static void a_new_thread_gives_back_what_it_inherited(void) {
+    uint64_t lent = signal_bit(S);
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, S);
+    pthread_t thread;
+    pthread_sigmask(SIG_BLOCK, &one, NULL);
+    CHECK(pthread_create(&thread, NULL, begins, &lent) == 0);
+    pthread_join(thread, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+}
+
+/* No other thread could take what is sent to this one alone. */
+static void raised_it_comes_at_once(void) {
+    take();
+    flood_begins(UINT64_MAX);
+    mid_flood();
+    UNTIL((borrow_send_to_thread(S), !is_blocked())); /* it may be borrowed anew 5 ms later */
+    flood_ends();
+    UNTIL(!is_blocked());
+    give_back();
+}
+
+/* An old mask was put back, which had what was borrowed then. */
+static void a_mask_of_then_does_not_stay(void) {
+    take();
+    flood_begins(UINT64_MAX);
+    mid_flood();
+    flood_ends();
+    UNTIL(!is_blocked());
+    drain();
+    uint64_t bit = signal_bit(S), before = ledger()->handled;
+    CHECK(syscall(SYS_rt_sigprocmask, SIG_BLOCK, &bit, NULL, sizeof bit) == 0);
+    kill(getpid(), S);
+    UNTIL(ledger()->handled > before);
+    CHECK(!is_blocked());
+    give_back();
+}
+
+int main(void) {
+    trip_set(count_trip);
+    CHECK(process_start() == 0);
+    CHECK(process_go_private(1024) == 0);
+    handler_start();
+    kick_start(NULL);
+    CHECK(intake_start() == 0);
+    all_of_a_flood_in_order_and_then_nothing_is_borrowed();
+    the_program_sees_its_own_masks();
+    threads_and_children_inherit_nothing();
+    a_new_thread_gives_back_what_it_inherited();
+    raised_it_comes_at_once();
+    a_mask_of_then_does_not_stay();
+    intake_end();
+    CHECK_EQ(borrow_server(), 0);
+    return 0;
+}

@@ -1,0 +1,250 @@
+"""intake="thread": in a flood a thread takes the signal, and the program's masks are its own."""
+
+import os
+import signal
+
+import pytest
+
+import sigrec
+from sigrec import _core
+from tests.conftest import RT
+
+pytestmark = pytest.mark.skipif(not _core.start_intake(), reason="not on this platform")
+
+FLOOD = """
+import threading
+from sigrec import _core
+S, ME = int(sys.argv[1]), os.getpid()
+
+def sender(count=1 << 40, every_ns=20_000):
+    '''Its PID, and what lets it begin; a child, which is made before anything is registered.'''
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid:
+        return pid, lambda: os.write(write, b"x")
+    os.read(read, 1)
+    try:
+        _core.flood(ME, S, count, True, 60 * 10**9, every_ns)
+    finally:
+        os._exit(0)
+
+def taken():
+    return _core.count_intake(S)[0]
+
+def mid_flood():
+    before, deadline = taken(), time.monotonic() + 20
+    while taken() < before + 20:
+        assert time.monotonic() < deadline, "nobody borrows"
+
+def end(pid):
+    os.kill(pid, 9)
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        pass
+
+def blocked(task="self"):
+    with open(f"/proc/{task}/status") as file:
+        return [int(line.split()[1], 16) >> S - 1 & 1 for line in file if line[:6] == "SigBlk"][0]
+
+def calm():
+    deadline = time.monotonic() + 20
+    while blocked():
+        assert time.monotonic() < deadline, "it is not given back"
+"""
+
+
+@pytest.mark.parametrize("deliver", ["main", "thread"])
+def test_a_flood_is_handled_in_order_with_its_siginfo(child, deliver):
+    receiver = child(
+        FLOOD
+        + """
+got = []
+pid, go = sender(100_000, 0)
+sigrec.register(S, lambda signum, info, frame: got.append(info and info.si_value), siginfo=True,
+                deliver=sys.argv[2], intake="thread")
+go()
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    sum(range(1000))
+settle(S)
+calm()
+print(got == list(range(100_000)), taken() > 0, *ledger(S), sigrec.stats()[S].undetailed)
+""",
+        RT,
+        deliver,
+    )
+    assert receiver.line().split() == ["True", "True", *["100000"] * 3, "0", "0"]
+
+
+def test_nobody_inherits_what_is_borrowed(child):
+    receiver = child(
+        FLOOD
+        + """
+import ctypes, signal, subprocess, tempfile
+pid, go = sender()
+seen, stop = {}, threading.Event()
+before = threading.Thread(target=stop.wait)
+before.start()
+sigrec.register(S, lambda signum, frame: None, intake="thread")
+go()
+
+SHOW = ["/bin/cat", "/proc/self/status"]
+out = tempfile.mkstemp()[1]
+
+def shown(text):
+    return [int(line.split()[1], 16) >> S - 1 & 1 for line in text.splitlines() if line[:6] == "SigBlk"][0]
+
+def written():
+    with open(out) as file:
+        return shown(file.read())
+
+def in_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(S in signal.pthread_sigmask(0, [])))
+    thread.start()
+    thread.join()
+    return found[0]
+
+def forked():
+    pid = os.fork()
+    if not pid:
+        os._exit(blocked())
+    return os.waitpid(pid, 0)[1]
+
+def spawned():
+    how = [(os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_TRUNC, 0)]
+    os.waitpid(os.posix_spawn(SHOW[0], SHOW, os.environ, file_actions=how), 0)
+    return written()
+
+def by_shell(system):
+    system(f"{' '.join(SHOW)} > {out}")
+    return written()
+
+libc = ctypes.CDLL(None)
+rows = {
+    "its own mask": lambda: S in signal.pthread_sigmask(signal.SIG_BLOCK, []),
+    "old mask of another": lambda: S in signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2]),
+    "thread": in_thread,
+    "fork": forked,
+    "subprocess": lambda: shown(subprocess.check_output(SHOW, text=True)),
+    "preexec_fn": lambda: shown(subprocess.check_output(SHOW, text=True, preexec_fn=int)),
+    "posix_spawn": spawned,
+    "system": lambda: by_shell(os.system),
+    "libc.system": lambda: by_shell(lambda command: libc.system(command.encode())),
+    "popen": lambda: shown(os.popen(" ".join(SHOW)).read()),
+    "spawnv": lambda: by_shell(lambda c: os.spawnv(os.P_WAIT, "/bin/sh", ["sh", "-c", c])),
+}
+for name, row in rows.items():
+    mid_flood()
+    if row():
+        seen[name] = True
+end(pid)
+calm()
+for thread in (threading.main_thread(), before):
+    deadline = time.monotonic() + 20
+    while blocked(f"self/task/{thread.native_id}") and time.monotonic() < deadline:
+        pass
+    if blocked(f"self/task/{thread.native_id}"):
+        seen[thread.name] = True
+stop.set()
+os.unlink(out)
+print(seen)
+""",
+        RT,
+    )
+    assert receiver.line() == "{}"
+
+
+def test_what_the_main_thread_blocks_nobody_takes(child):
+    receiver = child(
+        FLOOD
+        + """
+import signal
+inside, ran, wrong = False, [], []
+pid, go = sender()
+sigrec.register(S, lambda signum, frame: ran.append(inside), intake="thread")
+go()
+for n in range(20):
+    mid_flood()
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, [S])
+    inside, then = True, taken()
+    time.sleep(0.002)
+    if S in old or taken() != then or signal.sigtimedwait([S], 1) is None:
+        wrong.append(n)
+    inside = False
+    signal.pthread_sigmask(signal.SIG_SETMASK, old)
+end(pid)
+settle(S)
+calm()
+delivered, recorded, handled, pending = ledger(S)
+print(wrong, any(ran), len(ran) == handled == delivered)
+""",
+        RT,
+    )
+    assert receiver.line() == "[] False True"
+
+
+# A long nap: they are pending, when it ends.
+PENDING = (
+    FLOOD
+    + """
+import signal
+calls = []
+pid, go = sender(20_000, 1000)
+sigrec.register(S, lambda signum, frame: calls.append(1), intake="thread", moderation=0.5)
+go()
+mid_flood()
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    pass
+"""
+)
+
+
+def test_exec_passes_none_on(child):
+    receiver = child(PENDING + """os.execv("/bin/sh", ["sh", "-c", "echo alive"])""", RT)
+    assert receiver.line() == "alive"
+
+
+def test_a_cancel_waits_for_none(child):
+    receiver = child(
+        PENDING
+        + """
+sigrec.unregister(S)
+print(len(calls), *ledger(S), blocked(), signal.getsignal(S))
+""",
+        RT,
+    )
+    assert receiver.line() == "20000 20000 20000 20000 0 0 0"
+
+
+def test_at_exit_all_is_handled(child):
+    receiver = child("import atexit\natexit.register(lambda: print(len(calls)))\n" + PENDING, RT)
+    assert receiver.line() == "20000"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or len(os.sched_getaffinity(0)) < 2, reason="for root")
+def test_a_real_time_program_that_computes_gets_its_signals(child):
+    receiver = child(
+        FLOOD
+        + """
+calls = []
+pid, go = sender(200, 100_000)
+sigrec.register(S, lambda signum, frame: calls.append(1), intake="thread")
+cpu = min(os.sched_getaffinity(0))
+os.sched_setaffinity(pid, os.sched_getaffinity(0) - {cpu})
+os.sched_setaffinity(0, {cpu})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+go()
+deadline = time.monotonic() + 5
+while len(calls) < 200 and time.monotonic() < deadline:
+    pass
+print(len(calls))
+""",
+        RT,
+    )
+    assert receiver.line() == "200"
+
+
+def test_it_is_refused_where_masks_cannot_be_kept(monkeypatch):
+    monkeypatch.setattr(_core, "start_intake", lambda: False)
+    with pytest.raises(sigrec.SigrecError, match=r'intake="thread" needs Linux on x86-64'):
+        sigrec.register(RT, print, intake="thread")
+    assert signal.getsignal(RT) == signal.SIG_DFL
