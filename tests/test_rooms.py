@@ -38,7 +38,7 @@ ROOMS = {
     "_why": READS,
     "_doctor": ACTS | {"sigrec", "_why"},
     "export": READS | {"_why", "sigrec"},
-    "_serve": READS | {"_why", "export"},
+    "_serve": READS | {"_why", "export", "sigrec"},
     "cli": ACTS | {"sigrec", "_why", "_doctor", "export", "_serve"},
     "__main__": {"cli"},
     "_pytest_plugin": {"leaves", "_signals", "sigrec"},

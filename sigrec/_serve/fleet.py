@@ -52,12 +52,13 @@ TOMBSTONES = 1000  # recordings that are gone: a copy that comes back is not cou
 
 
 class Ended(NamedTuple):
-    """time_ns: when its end was seen."""
+    """time_ns: when its end was seen. ended_others: it sent signals that end others."""
 
     number: int
     end: End
     program: str
     time_ns: int
+    ended_others: bool
 
 
 class Shown(NamedTuple):
@@ -72,16 +73,6 @@ class Shown(NamedTuple):
     write_errors: int
     missed: int
     lost: int
-
-
-class _Waiting:
-    """A process that has ended, and of which it is not known yet how."""
-
-    __slots__ = ("deadline", "watched")
-
-    def __init__(self, watched: Watched, deadline: float) -> None:
-        self.watched = watched
-        self.deadline = deadline
 
 
 class Fleet:
@@ -113,7 +104,8 @@ class Fleet:
         self._gone: deque[str] = deque(maxlen=TOMBSTONES)
         self._unreadable: dict[str, str] = {}
         self._refused: dict[str, int] = {}
-        self._waiting: list[_Waiting] = []
+        # Processes that have ended, and of which it is not known yet how; and until when to wait.
+        self._waiting: dict[Watched, float] = {}
         self._baseline = False
         self._dirty_since: float | None = None
         self._write_errors = self._missed = self._lost = 0
@@ -404,12 +396,9 @@ class Fleet:
             self._counters.create("sigrec_process_endings", (program, cause, sender), now)
         self._count(watched, self._baseline and not watched.counted)
 
-    def _records(self, watched: Watched, program: str, ledger: dict[int, Now], now: float) -> None:
+    def _records(self, watched: Watched, program: str, now: float) -> None:
         """So are the signals that it records, from when it does."""
-        recorded = {number: one.registered for number, one in ledger.items() if one.recorded}
-        if recorded == watched.recorded:
-            return
-        watched.recorded = recorded
+        recorded = watched.recorded()
         everything = len(recorded) > 32  # as `sigrec run` does: most of these never come
         for number, registered in recorded.items():
             labels = program, watched.signal_name(number)
@@ -418,15 +407,17 @@ class Fleet:
             if registered:
                 self._counters.create(FAMILIES[1], labels, now)
 
-    def _count(self, watched: Watched, is_past: bool = False) -> tuple[str, dict[int, Now]]:
+    def _count(self, watched: Watched, is_past: bool = False) -> tuple[str, list[Now]]:
         """What is new in its ledger. is_past: that is not counted, but what comes after it."""
         now, program = time.time(), self._program(watched)
+        modes = watched.modes
         ledger = watched.now()
-        self._records(watched, program, ledger, now)
-        for number, one in ledger.items():
-            new = watched.take(number, one.counts)
-            if any(new) and not is_past:
-                labels = program, watched.signal_name(number)
+        if watched.modes is not modes:
+            self._records(watched, program, now)
+        for one in ledger:
+            new = watched.take(one.number, one.counts)
+            if new is not None and not is_past:
+                labels = program, watched.signal_name(one.number)
                 for family, count in zip(FAMILIES, new, strict=True):
                     self._counters.add(family, labels, count, now)
         if watched.senders_are_behind():
@@ -439,16 +430,17 @@ class Fleet:
 
     def _has_ended(self, watched: Watched) -> None:
         """Once: how, is asked until it is known, or as long as there is hope."""
-        if watched.over or any(one.watched is watched for one in self._waiting):
-            return
-        self._waiting.append(_Waiting(watched, time.monotonic() + PATIENCE_S))
-        self._look_again()
+        if (
+            not watched.over
+            and watched not in self._waiting
+            and not self._count_end(watched, False)
+        ):
+            self._waiting[watched] = time.monotonic() + PATIENCE_S
 
     def _look_again(self) -> None:
-        self._waiting, before = [], self._waiting
-        for waiting in before:
-            if not self._count_end(waiting.watched, time.monotonic() >= waiting.deadline):
-                self._waiting.append(waiting)
+        for watched, deadline in list(self._waiting.items()):
+            if self._count_end(watched, time.monotonic() >= deadline):
+                del self._waiting[watched]
 
     def _count_end(self, watched: Watched, last: bool) -> bool:
         """False: how it ended may still be told."""
@@ -472,7 +464,8 @@ class Fleet:
         self._release(watched)
         self._is_over(watched)
         self._ends += 1
-        self.newest.append(Ended(self._ends, end, program, time.time_ns()))
+        others = watched.has_ended_others()
+        self.newest.append(Ended(self._ends, end, program, time.time_ns(), others))
         self._dirty_since = self._dirty_since or time.monotonic()
         return True
 
@@ -485,7 +478,8 @@ class Fleet:
         """Who sent signals that end others; also those that have ended since."""
         living = self._readable(Watched.has_ended_others)
         just_now = time.time_ns() - SENDER_NS
-        return living + [one.end.recording for one in self.newest if one.time_ns > just_now]
+        ended = [one for one in self.newest if one.ended_others and one.time_ns > just_now]
+        return living + [one.end.recording for one in ended]
 
     def _readable(self, wanted: Callable[[Watched], bool]) -> list[Recording]:
         """Without what is damaged: the next look finds that out."""
@@ -506,9 +500,9 @@ class Fleet:
         for watched in list(self._by_key.values()):
             try:
                 program, ledger = self._count(watched)
-                for number, one in ledger.items():
+                for one in ledger:
                     if one.registered:
-                        pending[program, watched.signal_name(number)] += one.pending
+                        pending[program, watched.signal_name(one.number)] += one.pending
                 since = watched.handler_since_ns()
             except BAD:
                 self._is_damaged(watched)
@@ -540,6 +534,33 @@ class Fleet:
                 self._persisted, self._pending, processes, self._running, dict(unreadable),
                 self._scan_seconds, self._write_errors, self._missed, self._lost,
             )  # fmt: skip
+
+    # --- for the page ---------------------------------------------------------------------------
+
+    def processes(self) -> list[tuple[str, str, Recording]]:
+        """Those that live, the newest first: a key for recording(), the program, its recording."""
+        with self._lock:
+            found = []
+            for one in reversed(self._by_key.values()):
+                with suppress(*BAD):
+                    found.append((one.key, one.name, one.recording()))
+            return found
+
+    def ended(self) -> list[Ended]:
+        """The newest ends, the newest last."""
+        with self._lock:
+            return list(self.newest)
+
+    def recording(self, key: str) -> Recording | None:
+        """By what processes() gave, or ``e`` and the number of an end; None: there is no such any more."""
+        with self._lock:
+            for one in self.newest:
+                if key == f"e{one.number}":
+                    return one.end.recording
+            watched = self._by_key.get(key)
+            with suppress(*BAD):
+                return None if watched is None else watched.recording()
+        return None
 
     def _save(self) -> None:
         """Written first, and shown then."""

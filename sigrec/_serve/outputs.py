@@ -9,6 +9,7 @@ from prometheus_client import write_to_textfile
 from sigrec._serve import metrics
 from sigrec._serve.access import Access, token_from
 from sigrec._serve.http import App, listen, listen_unix, server
+from sigrec._serve.page import Pages, is_report
 from sigrec._text import printable
 
 TYPE_CHECKING = False
@@ -34,6 +35,8 @@ class Http:
         app = App(
             lambda: (metrics.text(registry), metrics.CONTENT_TYPE),
             Access(token, host),
+            Pages(fleet),
+            is_report,
         )
         self._server = server(app, listening)
 

@@ -50,6 +50,10 @@ FAMILIES = (
 )  # fmt: skip
 _NOTHING = (0, 0, 0, 0)
 _LARGEST = 1 << 53  # what a metric holds exactly: no process counts so far
+_REGISTERED, _RECORDED = (
+    next(n for n, mode in MODES.items() if mode == wanted) for wanted in ("registered", "recorded")
+)
+_shared: dict[bytes, bytes] = {}  # thousands of processes have the same few
 _KINDS = {kind: number for number, kind in SENDER_KINDS.items()}
 
 
@@ -69,22 +73,21 @@ BAD = (
 
 
 class Now(NamedTuple):
-    """What the ledger says of a signal now. registered: it has a handler of sigrec's; recorded: at
-    least it is recorded."""
+    """What the ledger says of a signal now. registered: it has a handler of sigrec's."""
 
+    number: int
     counts: Counts
     pending: int
     registered: bool
-    recorded: bool
 
 
 class Watched:
-    """counted: of each signal what was counted already. recorded: those that it records, and whether
-    they have a handler. over: its end was counted."""
+    """counted: of each signal what was counted already. modes: of each signal, as of the last
+    look. over: its end was counted."""
 
     __slots__ = (
-        "_entry", "_handling", "_sigrtmin", "bystander", "counted", "from_whom", "inode", "key", "name",
-        "over", "path", "pid", "recorded", "source", "uid", "watch",
+        "_entry", "_handling", "_sigrtmin", "bystander", "counted", "from_whom", "inode", "key", "modes",
+        "name", "over", "path", "pid", "source", "uid", "watch",
     )  # fmt: skip
 
     def __init__(self, path: str, owner: int | None = None) -> None:
@@ -95,7 +98,7 @@ class Watched:
         self.over = False
         self.counted: dict[int, Counts] = {}
         self.from_whom: dict[Whose, int] = {}
-        self.recorded: dict[int, bool] = {}
+        self.modes = b""
         try:
             self.source: Source = open_file(path)
         except NoRecordingError:
@@ -146,33 +149,36 @@ class Watched:
 
     # --- what it counts ---------------------------------------------------------------------
 
-    def now(self) -> dict[int, Now]:
-        """Of each signal that says anything. Unreadable: it is damaged."""
+    def now(self) -> list[Now]:
+        """Each signal that counts anything. Unreadable: it is damaged."""
         at, size, entry = self._entry
-        try:
-            raw = self.source.bytes(at, size)
-        except (RecordingError, OSError):
-            raise Unreadable("damaged") from None
-        found = {}
-        for number, row in enumerate(_counters(entry).iter_unpack(raw)):
-            if not any(row) or not 1 <= number < LEDGER_COUNT:
-                continue
-            delivered, overwritten, queued, undetailed, handled, abandoned, mode, _, sent = row
-            counts = delivered, handled, overwritten, sent
-            if max(counts) >= _LARGEST:
-                raise Unreadable("damaged")
-            pending = max(0, queued + undetailed - handled - abandoned)
-            how = MODES.get(mode)
-            found[number] = Now(
-                counts, pending, how == "registered", how in ("registered", "recorded")
-            )
+        rows = list(_counters(entry).iter_unpack(self.source.bytes(at, size)))
+        modes = bytes(row[6] & 0xFF for row in rows)
+        if modes != self.modes:
+            self.modes = _shared.setdefault(modes, modes)
+        found = []
+        for number, row in enumerate(rows):
+            if row[0] or row[8] or row[4]:
+                delivered, overwritten, queued, undetailed, handled, abandoned, mode, _, sent = row
+                pending = max(0, queued + undetailed - handled - abandoned)
+                counts = delivered, handled, overwritten, sent
+                found.append(Now(number, counts, pending, mode == _REGISTERED))
         return found
 
-    def take(self, number: int, counts: Counts) -> Counts:
-        """How much of it is new; from now on it is counted."""
+    def recorded(self) -> dict[int, bool]:
+        """The signals that it records now, and whether they have a handler of sigrec's."""
+        modes = enumerate(self.modes)
+        return {
+            n: mode == _REGISTERED for n, mode in modes if n and mode in (_REGISTERED, _RECORDED)
+        }
+
+    def take(self, number: int, counts: Counts) -> Counts | None:
+        """How much of it is new; from now on it is counted. None: nothing."""
         before = self.counted.get(number, _NOTHING)
         if counts == before:
-            return _NOTHING
+            return None
+        if max(counts) >= _LARGEST or not number:
+            raise Unreadable("damaged")
         self.counted[number] = tuple(map(max, counts, before))  # type: ignore[assignment]
         return tuple(max(0, now - then) for now, then in zip(counts, before, strict=True))  # type: ignore[return-value]
 

@@ -1,0 +1,145 @@
+"""The page of a host: its processes, live, and the newest ends, each with `why`'s sentence and its report."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from html import escape
+from pkgutil import get_data
+from string import Template
+
+from sigrec import __version__
+from sigrec._text import number, printable, shortened
+from sigrec._times import rfc3339, utc
+from sigrec._why.sentence import why
+from sigrec.export import Source, html
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sigrec._reader.recording import Recording
+    from sigrec._serve.fleet import Ended, Fleet
+
+PROCESSES = 200  # rows; there may be thousands
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+_HTML = "text/html; charset=utf-8"
+
+
+class Pages:
+    """By path: "/", "/live" (what changes of it), its files, and "/report/N" of an end or a process."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._sentences: dict[int, str] = {}
+
+    def __call__(self, path: str) -> tuple[bytes, str] | None:
+        if path == "/":
+            return self._page().encode(), _HTML
+        if path == "/live":
+            return "".join(self._live()).encode(), _HTML
+        if path in ("/page.css", "/page.js"):
+            raw = get_data("sigrec._serve", path[1:])
+            assert raw is not None
+            return raw, _TYPES[path.rpartition(".")[2]]
+        if is_report(path):
+            recording = self._fleet.recording(path.removeprefix("/report/"))
+            return None if recording is None else (_report(recording).encode(), _HTML)
+        return None
+
+    def _page(self) -> str:
+        raw = get_data("sigrec._serve", "page.html")
+        assert raw is not None
+        return Template(raw.decode()).substitute(
+            host=_safe(os.uname().nodename),
+            time=utc(time.time_ns()).partition(".")[0],
+            live="".join(self._live()),
+            version=__version__,
+        )
+
+    # --- what changes ---------------------------------------------------------------------------
+
+    def _live(self) -> Iterator[str]:
+        living, ended = self._fleet.processes(), self._fleet.ended()
+        yield '<section aria-labelledby="living"><h2 id="living">Running</h2>\n'
+        if not living:
+            yield "<p>No recorded process runs.</p>\n"
+        else:
+            yield '<div class="wide" role="region" aria-labelledby="living" tabindex="0" data-key="living"><table>'
+            many = (
+                f", the first {number(PROCESSES)} of {number(len(living))}"
+                if len(living) > PROCESSES
+                else ""
+            )
+            yield f"<caption>{number(len(living))} recorded{many}</caption><thead><tr>"
+            for title, kind in (
+                ("PID", ""), ("Program", ""), ("Received", "n"), ("Waiting", "n"), ("By signal", ""), ("", ""),
+            ):  # fmt: skip
+                yield f'<th scope="col"{_class(kind)}>{title}</th>'
+            yield "</tr></thead><tbody>\n"
+            for key, program, recording in living[:PROCESSES]:
+                yield from _row(key, program, recording)
+            yield "</tbody></table></div>\n"
+        yield '</section>\n<section aria-labelledby="ended"><h2 id="ended" tabindex="-1">Ended</h2>\n'
+        if not ended:
+            yield "<p>None has ended since sigrec serve began.</p>\n"
+        else:
+            yield "<ol>\n"
+            for one in reversed(ended):
+                yield self._end(one)
+            yield "</ol>\n"
+        yield "</section>\n"
+        for number_ in self._sentences.keys() - {one.number for one in ended}:
+            del self._sentences[number_]
+
+    def _end(self, one: Ended) -> str:
+        if one.number not in self._sentences:
+            try:
+                text = why(one.end.recording, in_utc=True, found=one.end.found)
+            except Exception:  # it was cut short meanwhile, or was never what it seemed
+                text = f"{one.program}: its recording cannot be read any more."
+            self._sentences[one.number] = text
+        when = rfc3339(one.time_ns)
+        return (
+            f'<li><time datetime="{when}">{utc(one.time_ns).partition(".")[0]}</time>'
+            f"{escape(self._sentences[one.number])} "
+            f'<a href="report/e{one.number}" data-key="e{one.number}">Report</a></li>\n'
+        )
+
+
+def is_report(path: str) -> bool:
+    """Of such a page, which has a policy of its own."""
+    return path.startswith("/report/")
+
+
+def _row(key: str, program: str, recording: Recording) -> Iterator[str]:
+    try:
+        signals = recording.signals.values()
+    except Exception:  # as above
+        return
+    received = sum(one.delivered for one in signals)
+    waiting = sum(one.pending for one in signals if one.ever_registered)
+    most = sorted((one for one in signals if one.delivered), key=lambda one: -one.delivered)
+    by_signal = ", ".join(f"{number(one.delivered)} {escape(one.signal_name)}" for one in most[:4])
+    more = " …" if len(most) > 4 else ""
+    yield (
+        f'<tr><th scope="row">{recording.pid}</th><td>{_safe(program)}</td>'
+        f'<td class="n">{number(received)}</td><td class="n">{number(waiting)}</td>'
+        f"<td>{by_signal}{more}</td>"
+        f'<td><a href="report/{key}" data-key="{key}" aria-label="Report of PID {recording.pid}">Report</a></td></tr>\n'
+    )
+
+
+def _report(recording: Recording) -> str:
+    out = io.StringIO()
+    html.write(Source(recording), out)
+    return out.getvalue()
+
+
+def _safe(text: str) -> str:
+    return escape(shortened(printable(text), 64))
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""
