@@ -22,10 +22,10 @@ def set_up(kind: str, signum: int) -> Counts:
         nonlocal handled
         handled += 1
 
-    if kind == "sigrec":
+    if kind in ("sigrec", "sigrec, intake"):
         import sigrec
 
-        sigrec.register(signum, handler)
+        sigrec.register(signum, handler, intake="handler" if kind == "sigrec" else "thread")
         return lambda: (sigrec.stats()[signum].delivered, handled)
     if kind == "signal":
         signal.signal(signum, handler)

@@ -8,12 +8,13 @@ import time
 from collections import defaultdict
 
 from benchmarks._common import Measured, answer, median, pin, table
+from benchmarks._receiver import set_up
 from sigrec import _core
 
 NAME = "progress"
 
 SIGNUM = signal.SIGRTMIN + 2
-KINDS = ("sigrec", "signal")
+KINDS = ("sigrec", "sigrec, intake", "signal", "wakeup_fd", "sigwaitinfo", "C counter")
 # Signals a second that the sender tries for; 0: as fast as it can.
 RATES = (0, 100_000, 20_000)
 
@@ -21,39 +22,43 @@ RATES = (0, 100_000, 20_000)
 BUCKETS = 1000  # a second
 
 
-def work(seconds: float) -> tuple[float, list[int]]:
-    """When it began, and how many loops it made in each thousandth of a second. A flood may stop
-    it for long, so nothing may depend on it doing anything at a given moment."""
+def work(seconds: float) -> tuple[float, list[int], list[float]]:
+    """When it began, and, for each thousandth of a second, how many loops it made and how much of a
+    processor's time it had had when that began (0.0: it did not get to run). A flood may stop it for
+    long, so nothing may depend on it doing anything at a given moment."""
     loops = [0] * int(seconds * BUCKETS + 1)
+    spent = [0.0] * len(loops)
     start = time.perf_counter()
     while (now := time.perf_counter()) - start < seconds:
-        loops[int((now - start) * BUCKETS)] += 1
-    return start, loops
+        at = int((now - start) * BUCKETS)
+        if not loops[at]:
+            spent[at] = time.thread_time()
+        loops[at] += 1
+    return start, loops, spent
+
+
+def each_second(loops: list[int], spent: list[float]) -> float:
+    """Loops in a second of a processor's time."""
+    known = [at for at, loop in enumerate(loops) if loop]
+    if len(known) < 2:
+        return 0.0
+    return sum(loops[known[0] : known[-1]]) / (spent[known[-1]] - spent[known[0]])
 
 
 def measure(kind: str, seconds: float) -> None:
     pin("receiver")
-    handled = 0
-
-    def handler(signum: int, frame: object) -> None:
-        nonlocal handled
-        handled += 1
-
-    _, idle = work(seconds)
-    if kind == "sigrec":
-        import sigrec
-
-        sigrec.register(SIGNUM, handler)
-    else:
-        signal.signal(SIGNUM, handler)
+    _, idle, idle_spent = work(seconds)
+    counts = set_up(kind, SIGNUM)
     print("ready", flush=True)
-    start, loops = work(seconds + 1.0)
+    start, loops, spent = work(seconds + 1.0)
     # perf_counter is CLOCK_MONOTONIC, the same for all processes.
     begin, end = map(float, sys.stdin.readline().split())
-    flooded = sum(loops[int((begin - start) * BUCKETS) + 1 : int((end - start) * BUCKETS)])
+    flood = slice(int((begin - start) * BUCKETS) + 1, int((end - start) * BUCKETS))
+    delivered, handled = counts()
     answer(
-        percent=100 * (flooded / (end - begin)) / (sum(idle) / seconds),
-        handled=handled,
+        percent=100 * (sum(loops[flood]) / (end - begin)) / (sum(idle) / seconds),
+        percent_cpu=100 * each_second(loops[flood], spent[flood]) / each_second(idle, idle_spent),
+        handled=delivered if handled is None else handled,
     )
 
 
@@ -93,10 +98,18 @@ def show(result: dict[str, object]) -> str:
                     f"{rate:,} a second" if rate else "as fast as it can",
                     f"{row['sent_a_second']:,.0f}",
                     f"{row['percent']:.1f} %",
+                    f"{row['percent_cpu']:.1f} %",
                     f"{row['handled']:,.0f}",
                 ]
             )
-    title = ["receiver uses", "the sender tries for", "sent a second>", "own work>", "handled>"]
+    title = [
+        "receiver uses",
+        "the sender tries for",
+        "sent a second>",
+        "own work>",
+        "a CPU second>",
+        "handled>",
+    ]
     return table(title, rows)
 
 

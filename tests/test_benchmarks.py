@@ -49,7 +49,7 @@ def test_quick_run_counts_right():
     check_forms(results["forms"])
     check_latency(results["latency"])
     assert results["dispatch"]["ratio"] > 0
-    assert len(results["progress"]) == 6
+    assert len(results["progress"]) == 18
     assert len(results["recording"]) == 3
 
 
