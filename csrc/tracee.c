@@ -126,17 +126,16 @@ const size_t tracee_system_call_size = 4, tracee_trap_size = 4, tracee_step = 4;
 uint64_t tracee_pc(const struct tracee *tracee) { return tracee->before.pc; }
 uint64_t tracee_sp(const struct tracee *tracee) { return tracee->before.sp; }
 
+/* Before the stop the kernel has set a call that is to be made again back to its beginning, with
+ * its first argument, and forgotten its number: do_signal() in arch/arm64/kernel/signal.c. So a
+ * thread that stands before an svc is in that call, or was just about to make it, which is the
+ * same; one for which it returned something else stands behind it. */
 static bool read_system_call(struct tracee *tracee) {
-    int number = -1;
-    struct iovec part = {&number, sizeof number};
-    if (ptrace(PTRACE_GETREGSET, tracee->tid, (void *)NT_ARM_SYSTEM_CALL, &part) != 0)
-        return false;
     uint32_t code = 0;
-    bool here = pread(tracee->memory, &code, sizeof code, (off_t)tracee->before.pc) == 4 &&
-                code == 0xd4000001;
-    tracee->number = number;
+    tracee->goes_on = pread(tracee->memory, &code, sizeof code, (off_t)tracee->before.pc) == 4 &&
+                      code == 0xd4000001;
+    tracee->number = tracee->goes_on ? (long)tracee->before.regs[8] : -1;
     tracee->result = (long)tracee->before.regs[0];
-    tracee->goes_on = number >= 0 && here; /* the kernel has set it back already: do_signal() */
     return true;
 }
 
@@ -145,9 +144,8 @@ static bool set_system_call(const struct tracee *tracee, int number) {
     return ptrace(PTRACE_SETREGSET, tracee->tid, (void *)NT_ARM_SYSTEM_CALL, &part) == 0;
 }
 
-static bool put_system_call(const struct tracee *tracee) {
-    return set_system_call(tracee, (int)tracee->number);
-}
+/* Nothing is made again by the kernel: the thread makes the call itself, from its svc. */
+static bool put_system_call(const struct tracee *tracee) { return set_system_call(tracee, -1); }
 
 static void prepare_system(tracee_registers *registers, uint64_t at, long number,
                            const uint64_t argument[6]) {
@@ -192,10 +190,14 @@ bool tracee_has_control_block(const struct tracee *tracee) {
 
 /* --- registers ------------------------------------------------------------------------ */
 
+/* The first of these that the machine has: SVE's registers have those of floating point in them. */
 #ifdef __x86_64__
-#define VECTORS NT_X86_XSTATE
+static const long vectors[] = {NT_X86_XSTATE};
 #else
-#define VECTORS NT_PRFPREG
+#ifndef NT_ARM_SVE
+#define NT_ARM_SVE 0x405
+#endif
+static const long vectors[] = {NT_ARM_SVE, NT_PRFPREG};
 #endif
 
 static bool get(const struct tracee *tracee, tracee_registers *registers) {
@@ -209,16 +211,20 @@ static bool put(const struct tracee *tracee, const tracee_registers *registers) 
 }
 
 static bool get_vectors(struct tracee *tracee) {
-    struct iovec part = {tracee->state, sizeof tracee->state};
-    if (ptrace(PTRACE_GETREGSET, tracee->tid, (void *)(uintptr_t)VECTORS, &part) != 0)
-        return false;
-    tracee->state_size = part.iov_len;
-    return tracee->state_size < sizeof tracee->state; /* else there may be more */
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) {
+        struct iovec part = {tracee->state, sizeof tracee->state};
+        if (ptrace(PTRACE_GETREGSET, tracee->tid, (void *)vectors[i], &part) != 0)
+            continue;
+        tracee->state_kind = vectors[i];
+        tracee->state_size = part.iov_len;
+        return tracee->state_size < sizeof tracee->state; /* else there may be more */
+    }
+    return false;
 }
 
 static bool put_vectors(const struct tracee *tracee) {
     struct iovec part = {(void *)(uintptr_t)tracee->state, tracee->state_size};
-    return ptrace(PTRACE_SETREGSET, tracee->tid, (void *)(uintptr_t)VECTORS, &part) == 0;
+    return ptrace(PTRACE_SETREGSET, tracee->tid, (void *)tracee->state_kind, &part) == 0;
 }
 
 /* --- waiting --------------------------------------------------------------------------- */

@@ -45,6 +45,7 @@ struct tracee {
     uint64_t mask;
     long number, result; /* of the system call that it was in; number -1: in none */
     bool goes_on;        /* that call, where it was, once the thread does */
+    long state_kind;     /* NT_X86_XSTATE, say */
     size_t state_size;
     uint8_t state[TRACEE_STATE];
     siginfo_t kept[TRACEE_KEPT]; /* faults that somebody sent meanwhile */
