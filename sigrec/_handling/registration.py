@@ -55,6 +55,15 @@ class Registration:
         """Whether it is registered: not cancelled yet."""
         return self._core_handler.active
 
+    @property
+    def intake(self) -> dict[str, int]:
+        """What sigrec's thread has done for intake="thread": the signals of this number that it has
+        taken, and not a handler ("taken"); how often they began to be its own ("switches"); the
+        memory that waiting ones have now ("bytes"); and, for all signals, its pauses of
+        moderation= ("naps"), and how often it interrupted a thread ("kicks")."""
+        names = ("taken", "switches", "bytes", "naps", "kicks")
+        return dict(zip(names, _core.count_intake(self.signum), strict=True))
+
     def cancel(self) -> None:
         """End this registration; a second call does nothing.
 

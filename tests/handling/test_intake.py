@@ -59,19 +59,26 @@ def test_a_flood_is_handled_in_order_with_its_siginfo(child, deliver):
         + """
 got = []
 pid, go = sender(100_000, 0)
-sigrec.register(S, lambda signum, info, frame: got.append(info and info.si_value), siginfo=True,
-                deliver=sys.argv[2], intake="thread")
+registration = sigrec.register(
+    S, lambda signum, info, frame: got.append(info and info.si_value), siginfo=True,
+    deliver=sys.argv[2], intake="thread")
+print(registration.intake)
 go()
 while os.waitpid(pid, os.WNOHANG) == (0, 0):
     sum(range(1000))
 settle(S)
 calm()
-print(got == list(range(100_000)), taken() > 0, *ledger(S), sigrec.stats()[S].undetailed)
+print(got == list(range(100_000)), *ledger(S), sigrec.stats()[S].undetailed)
+intake = registration.intake
+print(*(0 < intake[name] < 100_000 for name in ("taken", "switches", "kicks")), intake["bytes"])
 """,
         RT,
         deliver,
     )
-    assert receiver.line().split() == ["True", "True", *["100000"] * 3, "0", "0"]
+    nothing = {"taken": 0, "switches": 0, "bytes": 0, "naps": 0, "kicks": 0}
+    assert receiver.line() == str(nothing)
+    assert receiver.line().split() == ["True", *["100000"] * 3, "0", "0"]
+    assert receiver.line() == "True True True 65536"
 
 
 def test_nobody_inherits_what_is_borrowed(child):
