@@ -15,6 +15,7 @@ from benchmarks import (
     import_time,
     latency,
     lone,
+    preload,
     progress,
     recording,
     sending,
@@ -22,7 +23,18 @@ from benchmarks import (
 
 ALL = {
     module.NAME: module
-    for module in (flood, forms, lone, latency, dispatch, progress, recording, sending, import_time)
+    for module in (
+        flood,
+        forms,
+        lone,
+        latency,
+        dispatch,
+        progress,
+        recording,
+        sending,
+        preload,
+        import_time,
+    )
 }
 
 

@@ -18,6 +18,7 @@ from benchmarks import (
     import_time,
     latency,
     lone,
+    preload,
     progress,
     recording,
     sending,
@@ -75,6 +76,7 @@ FEW = {
         "RATIOS": [('sigrec deliver="main"', "signal.signal")],
     },
     lone: {},
+    preload: {},
     progress: {"RATES": (20_000,), "KINDS": ("sigrec",)},
     recording: {"CASES": ("working",)},
     sending: {},
@@ -104,6 +106,8 @@ def test_a_few_receivers_count_right(benchmark, cpus, monkeypatch):
         assert result["sigrec 20000"]["handled"] > 0
     elif module is recording:
         assert result["working"]["recorded"] > 0
+    elif module is preload:
+        assert result["start"]["files_left"] == 0 and result["signal"]["ratio"] > 0
     elif module is sending:
         assert all(row["recorded_ns"] > 0 for row in result.values())
 
