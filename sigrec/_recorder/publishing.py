@@ -50,6 +50,9 @@ def configure(
     process that ended is kept beside it, as ``<file>.1``; any other file is not overwritten, nor is
     the recording of a process that is alive.
 
+    In a process that is recorded already, by `sigrec run` of a program that started it or by
+    `sigrec attach`, history and recording change nothing: SIGREC_HISTORY does, beforehand.
+
     Raises ValueError for a bad argument, SigrecError once this process has registered a signal.
     """
     if _settings.started:
