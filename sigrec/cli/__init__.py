@@ -101,7 +101,19 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
+class _Closed(io.TextIOBase):
+    """In place of a standard output that was closed, which Python has as None."""
+
+    def write(self, text: str) -> int:
+        raise OSError("there is no standard output to write to: it is closed")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
+    # Who starts us may have closed them, as daemons do.
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = io.StringIO()
     # Not every locale can write what a command line or a name may hold.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

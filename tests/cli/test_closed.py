@@ -1,0 +1,45 @@
+"""Who starts us may have closed what we write to: no traceback, and no silent success."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import sigrec
+
+CLOSED = "sigrec: there is no standard output to write to: it is closed\n"
+
+
+def sh(arguments, closed):
+    command = f'exec "$0" -m sigrec {arguments} {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def recording():
+    with sigrec.register(signal.SIGUSR1, lambda signum, frame: None):
+        signal.raise_signal(signal.SIGUSR1)
+        yield sigrec.stats().processes[0].path
+
+
+@pytest.mark.parametrize("verb", ["stats", "why", "tail", "export --format jsonl", "doctor"])
+def test_without_a_standard_output(verb, recording):
+    asked = verb if verb == "doctor" else f"{verb} {recording}"
+    assert sh(asked, ">&-") == (1, "", CLOSED)
+    assert sh(asked, ">&- 2>&-") == (1, "", "")
+    status, said, _ = sh(asked, "2>&-")
+    assert status == 0 and said
+
+
+def test_what_needs_none_works_without_it(recording, tmp_path):
+    file, script = tmp_path / "events", tmp_path / "script.py"
+    assert sh(f"export --format jsonl -o {file} {recording}", ">&- 2>&-") == (0, "", "")
+    assert file.read_text()
+    script.write_text("import sys; sys.exit(sys.stdout is None)")
+    assert sh(f"run {script}", ">&- 2>&-") == (1, "", "")
+    if sys.platform == "linux":
+        assert sh("run /bin/true", ">&- 2>&-") == (0, "", "")
