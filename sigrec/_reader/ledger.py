@@ -52,7 +52,7 @@ class SignalStats(Value):
         "handled": "For how many a handler was called, or one call stood for them.",
         "pending": "How many were delivered and are not handled yet.",
         "undetailed": "How many were handled or are pending without their siginfo.",
-        "abandoned": "How many a cancel inside the signal's own handler left unhandled.",
+        "abandoned": "How many a cancel inside the signal's own handler left unhandled, or another thread was just taking.",
         "overruns": "How many more expirations of a POSIX timer these signals stood for.",
         "sent": "How many of this signal the process sent, to whomever. Known where it records.",
         "first": "The first event, a :class:`SignalInfo`; None where it is not known.",
