@@ -304,8 +304,8 @@ static void passed_to_us(int signum, siginfo_t *info, void *context, const struc
 
 /* One that is only recorded, and that has been counted, goes on to the program. */
 static void leave_to_program(int signum, siginfo_t *info, void *context, uint64_t now, uint32_t tid,
-                             uint64_t ordinal) {
-    if (passive_course(signum, info, context, tid, ordinal))
+                             uint64_t ordinal, struct passive_stop *stop) {
+    if (passive_course(signum, info, context, tid, ordinal, stop))
         return;
     if (registry_has(signum))
         enqueue_taken(signum, info, now, tid, ordinal);
@@ -451,6 +451,9 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
         return;
     }
 #endif
+    struct passive_stop stop = {.waits = false};
+    if (!dispatched && passive_stops(signum)) /* before all else: the SIGCONT may come now */
+        passive_stop_begins(&stop);
     uint64_t now = monotonic_ns();
     struct taken taken = take(signum, info, now, tid, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
     uint32_t mode = taken.mode;
@@ -469,9 +472,11 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     /* What the program's handler does to it is the program's. proof: errno-kept */
     errno = saved_errno;
     if (!dispatched)
-        leave_to_program(signum, info, context, now, tid, taken.ordinal);
+        leave_to_program(signum, info, context, now, tid, taken.ordinal, &stop);
     else if (mode != MODE_REGISTERED)
         abandon(signum, info, context, tid, taken.ordinal, place);
+    if (!dispatched)
+        passive_stop_ends(&stop);
 }
 
 void handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {

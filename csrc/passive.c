@@ -362,44 +362,67 @@ static bool lets_it_go(struct sigaction *now) {
            (now->sa_handler == SIG_DFL || now->sa_handler == SIG_IGN);
 }
 
+bool passive_stops(int signum) {
+    struct sigaction program;
+    if (default_action(signum) != STOPS || !passive_records(signum) || as_init())
+        return false;
+    action_get(signum, &program);
+    return program.sa_handler == SIG_DFL;
+}
+
+void passive_stop_begins(struct passive_stop *stop) {
+    static const struct sigaction notes = {.sa_handler = on_continued,
+                                           .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct process *self = process_self;
+    stop->continued = atomic_load_explicit(&self->continued, memory_order_relaxed);
+    stop->taken = atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed);
+    stop->waits = true;
+    atomic_fetch_add_explicit(&self->stopping, 1, memory_order_relaxed);
+    stop->noted = lets_it_go(&stop->before);
+    if (stop->noted)
+        sigaction(SIGCONT, &notes, NULL);
+}
+
+void passive_stop_ends(struct passive_stop *stop) {
+    struct sigaction now;
+    if (!stop->waits)
+        return;
+    if (stop->noted && sigaction(SIGCONT, NULL, &now) == 0 && now.sa_handler == on_continued)
+        sigaction(SIGCONT, &stop->before, NULL);
+    atomic_fetch_sub_explicit(&process_self->stopping, 1, memory_order_relaxed);
+    stop->waits = false;
+}
+
 /* A SIGCONT that comes soon cancels the stop (POSIX, 2.4.1), and to stop again would be for ever.
  * Who sends both does it at once, so we wait a little; the process was about to stop. It is
  * pending: our mask has it, and the kernel throws a pending one away when a stop signal is
  * generated; or another thread has taken it, and counted. */
-static bool was_continued(void) {
+static bool was_continued(struct passive_stop *stop) {
     static const struct timespec soon = {0, SOON_NS};
     struct process *self = process_self;
-    uint32_t continued = atomic_load_explicit(&self->continued, memory_order_relaxed);
-    uint64_t taken = atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed);
-    struct sigaction before, now,
-        notes = {.sa_handler = on_continued, .sa_flags = SA_RESTART | SA_ONSTACK};
-    bool noted = lets_it_go(&before);
-    atomic_fetch_add_explicit(&self->stopping, 1, memory_order_relaxed);
-    if (noted)
-        sigaction(SIGCONT, &notes, NULL);
     uint64_t pending = 0; /* of no signal */
+    if (!stop->waits)
+        passive_stop_begins(stop);
     if (filter_allows(FILTERED_SIGTIMEDWAIT))
         syscall(SYS_rt_sigtimedwait, &pending, NULL, &soon, sizeof pending);
     if (!filter_allows(FILTERED_SIGPENDING) ||
         syscall(SYS_rt_sigpending, &pending, sizeof pending) != 0)
         pending = 0;
-    if (noted && sigaction(SIGCONT, NULL, &now) == 0 && now.sa_handler == on_continued)
-        sigaction(SIGCONT, &before, NULL);
-    atomic_fetch_sub_explicit(&self->stopping, 1, memory_order_relaxed);
+    passive_stop_ends(stop);
     return (pending & signal_bit(SIGCONT)) ||
-           atomic_load_explicit(&self->continued, memory_order_relaxed) != continued ||
-           atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed) != taken;
+           atomic_load_explicit(&self->continued, memory_order_relaxed) != stop->continued ||
+           atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed) != stop->taken;
 }
 
 static void take_default_action(int signum, const siginfo_t *info, void *context, uint32_t tid,
-                                uint64_t ordinal) {
+                                uint64_t ordinal, struct passive_stop *stop) {
     enum default_action action = default_action(signum);
     if (action == NOTHING || (as_init() && !(signal_is_fault(signum) && info->si_code > 0)))
         return;
     int saved_errno = errno;
     if (action == ENDS)
         process_ending(signum, ordinal);
-    bool stays = action == STOPS && was_continued();
+    bool stays = action == STOPS && was_continued(stop);
     bool by_default = !stays && set_default(signum);
     if (comes_again(signum, info)) { /* with its own registers in the core dump */
         if (!by_default) {           /* blocked, it kills all the same: sigprocmask(2) */
@@ -435,7 +458,8 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
                      uint64_t ordinal) {
     struct sigaction now;
     bool known = filter_allows(FILTERED_SIGACTION) && sigaction(signum, NULL, &now) == 0;
-    take_default_action(signum, info, context, tid, ordinal);
+    struct passive_stop stop = {.waits = false};
+    take_default_action(signum, info, context, tid, ordinal, &stop);
     if (known && !passive_records(signum) && default_action(signum) != NOTHING &&
         !comes_again(signum, info))
         sigaction(signum, &now, NULL);
@@ -463,7 +487,8 @@ bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
     atomic_store_explicit(&self->fault_signal, 0, memory_order_relaxed);
     if (same)
         take_default_action(signum, info, context, tid,
-                            atomic_load_explicit(&self->fault_ordinal, memory_order_relaxed));
+                            atomic_load_explicit(&self->fault_ordinal, memory_order_relaxed),
+                            &(struct passive_stop){.waits = false});
     return same;
 }
 
@@ -481,7 +506,8 @@ void passive_goes_on(uint64_t now) {
         passive_apply((int)signum);
 }
 
-bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
+bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
+                    struct passive_stop *stop) {
     struct sigaction program;
     uint64_t version = action_get(signum, &program);
     while ((program.sa_flags & (int)SA_RESETHAND) && program.sa_handler != SIG_DFL &&
@@ -502,7 +528,7 @@ bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     if (program.sa_handler == SIG_IGN)
         return true;
     if (program.sa_handler == SIG_DFL) {
-        take_default_action(signum, info, context, tid, ordinal);
+        take_default_action(signum, info, context, tid, ordinal, stop);
         return true;
     }
     if (sigismember(&program.sa_mask, SIGBUS) == 1)

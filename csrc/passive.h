@@ -73,6 +73,18 @@ bool passive_ignores(int signum);
 /* Signal context. Whether the signal's course is to end the process. */
 bool passive_ends(int signum);
 
+/* Signal context. Whether the signal's course is to stop the process; and from when on a SIGCONT
+ * that comes is noted, by whichever thread takes it, until that ends. */
+bool passive_stops(int signum);
+struct passive_stop {
+    struct sigaction before; /* SIGCONT's */
+    uint64_t taken;
+    uint32_t continued;
+    bool noted, waits;
+};
+void passive_stop_begins(struct passive_stop *stop);
+void passive_stop_ends(struct passive_stop *stop);
+
 /* Signal context. Whether the program has a handler for it. */
 bool passive_handled(int signum);
 
@@ -95,7 +107,8 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
 
 /* Signal context, the last thing that our handler does, with errno as it was when the signal
  * came: the signal takes its course. False: the signal has just become a registered one, and
- * is to be handled as such. */
-bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal);
+ * is to be handled as such. stop: of a stop signal, what was begun for it. */
+bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
+                    struct passive_stop *stop);
 
 #endif

@@ -107,6 +107,13 @@ bool passive_ignores(int signum) {
     (void)signum;
     return false;
 }
+bool passive_stops(int signum) {
+    (void)signum;
+    return false;
+}
+void passive_stop_begins(struct passive_stop *stop) { (void)stop; }
+void passive_stop_ends(struct passive_stop *stop) { (void)stop; }
+
 bool passive_ends(int signum) {
     (void)signum;
     return false;
@@ -123,7 +130,9 @@ bool passive_is_note(const struct sigaction *action) {
     (void)action;
     return false;
 }
-bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal) {
+bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
+                    struct passive_stop *stop) {
+    (void)stop;
     return (void)signum, (void)info, (void)context, (void)tid, (void)ordinal, true;
 }
 

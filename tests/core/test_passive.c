@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -50,6 +51,18 @@ int sigaction(int signum, const struct sigaction *next, struct sigaction *previo
         coming = false;
     }
     return result;
+}
+
+static volatile bool continued_early; /* before our handler has even counted */
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    if (continued_early) {
+        continued_early = false;
+        kill(getpid(), SIGCONT);
+        for (uint64_t set = ~UINT64_C(0); set & signal_bit(SIGCONT);) /* another thread takes it */
+            syscall(SYS_rt_sigpending, &set, sizeof set);
+    }
+    return (int)syscall(SYS_clock_gettime, clock, now);
 }
 
 /* Runs `body` in a child of its own process group; returns its wait status. */
@@ -331,7 +344,7 @@ static void *takes_what_comes(void *nothing) {
 }
 
 /* SIGCONT cancels a stop that was taken, and not yet done; also where another thread takes it. */
-static void a_stop_that_was_cancelled(bool another_thread) {
+static void a_stop_that_was_cancelled(bool another_thread, bool early) {
     pid_t pid = fork();
     if (pid == 0) {
         setpgid(0, 0);
@@ -339,7 +352,7 @@ static void a_stop_that_was_cancelled(bool another_thread) {
         if (another_thread)
             pthread_create(&thread, NULL, takes_what_comes, NULL);
         record(SIGTSTP);
-        continued = true; /* from within the handler */
+        *(early ? &continued_early : &continued) = true; /* from within the handler */
         pthread_kill(pthread_self(), SIGTSTP);
         struct sigaction now;
         CHECK_EQ(sigaction(SIGCONT, NULL, &now), 0);
@@ -588,8 +601,9 @@ int main(void) {
     dies(probes_and_raises, SIGSEGV);
     one_fault_ended_it();
     ok(a_fault_that_does_not_come_again);
-    a_stop_that_was_cancelled(false);
-    a_stop_that_was_cancelled(true);
+    a_stop_that_was_cancelled(false, false);
+    a_stop_that_was_cancelled(true, false);
+    a_stop_that_was_cancelled(true, true);
     for (int i = 0; i < REFUSALS; i++) {
         refused = i;
         dies(refused_everything_before, SIGTERM);
