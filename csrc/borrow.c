@@ -107,6 +107,15 @@ static uint64_t lent_by(int32_t tid) {
     return one ? atomic_load(&one->bits) : 0;
 }
 
+/* By any thread. What may not be borrowed any more goes back at the next kick, and not before. */
+static uint64_t lent_by_all(void) {
+    uint64_t lent = 0;
+    for (const struct lender *one = state->lenders; one < state->lenders + THREADS; one++)
+        if (atomic_load_explicit(&one->tid, memory_order_relaxed))
+            lent |= atomic_load(&one->bits);
+    return lent;
+}
+
 static uint64_t mask_of(const void *context) {
     uint64_t mask; /* the kernel's sigset_t; only so much of ucontext_t's is written */
     memcpy(&mask, &((const ucontext_t *)context)->uc_sigmask, sizeof mask);
@@ -362,7 +371,7 @@ static void wish(uint64_t blocked, uint64_t no_more) {
 }
 
 int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old) {
-    if (!state || !atomic_load(&borrow_signals))
+    if (!state || (!atomic_load(&borrow_signals) && !lent_by_all()))
         return original(how, set, old);
     int32_t tid = this_tid();
     struct lender *mine = find(tid);
@@ -469,18 +478,11 @@ void borrow_go_on(void) {
 }
 
 void borrow_forget(void) {
-    if (!state || !atomic_load(&borrow_signals))
-        return;
-    uint64_t lent = 0;
-    for (struct lender *one = state->lenders; one < state->lenders + THREADS; one++)
-        if (atomic_load_explicit(&one->tid, memory_order_relaxed))
-            lent |= atomic_load(&one->bits);
-    unblock(lent);
+    if (state)
+        unblock(lent_by_all());
 }
 
-uint64_t borrow_lent(void) {
-    return state && atomic_load(&borrow_signals) ? lent_by(this_tid()) : 0;
-}
+uint64_t borrow_lent(void) { return state && lent_by_all() ? lent_by(this_tid()) : 0; }
 
 void borrow_begin_thread(uint64_t inherited) {
     struct lender *of_another = find(this_tid()); /* of a thread that is gone, and had our tid */

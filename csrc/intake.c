@@ -232,9 +232,12 @@ int intake_start(void) {
 void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit) {
     if (!shared)
         return;
+    if (!may)
+        borrow_allow(signum, false); /* first: what it has just taken needs the room */
     atomic_store(&moderation[signum], moderation_ns);
     atomic_store(&registry[signum].backlog, limit);
-    borrow_allow(signum, may);
+    if (may)
+        borrow_allow(signum, true);
 }
 
 static int make_thread(int policy, int priority) {

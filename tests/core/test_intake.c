@@ -234,6 +234,31 @@ static void raised_it_comes_at_once(void) {
     give_back();
 }
 
+/* Between a cancellation in another thread and the kick. */
+static void what_has_not_gone_back_yet_is_not_shown_either(void) {
+    take();
+    flood_begins(UINT64_MAX);
+    mid_flood();
+    sigset_t none, kick;
+    sigemptyset(&none);
+    signals_but_faults(&kick);
+    sigdelset(&kick, S);
+    for (;;) { /* no kick comes meanwhile; it may have come before */
+        CHECK(pthread_sigmask(SIG_BLOCK, &kick, NULL) == 0);
+        if (is_blocked())
+            break;
+        CHECK(pthread_sigmask(SIG_UNBLOCK, &kick, NULL) == 0);
+        mid_flood();
+    }
+    intake_set(S, false, 0, 0);
+    CHECK(is_blocked() && !seems_blocked());
+    CHECK_EQ(borrow_lent(), signal_bit(S));
+    CHECK(borrow_mask(pthread_sigmask, SIG_SETMASK, &none, NULL) == 0);
+    flood_ends();
+    UNTIL(!is_blocked());
+    give_back();
+}
+
 /* An old mask was put back, which had what was borrowed then. */
 static void a_mask_of_then_does_not_stay(void) {
     take();
@@ -262,6 +287,7 @@ int main(void) {
     threads_and_children_inherit_nothing();
     a_new_thread_gives_back_what_it_inherited();
     raised_it_comes_at_once();
+    what_has_not_gone_back_yet_is_not_shown_either();
     a_mask_of_then_does_not_stay();
     intake_end();
     CHECK_EQ(borrow_server(), 0);
