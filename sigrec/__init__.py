@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sigrec._reader.stats import ProcessStats, Stats
     from sigrec._recorder.attach import attach, detach
     from sigrec._recorder.fixture import SignalsFixture
+    from sigrec._recorder.logs import SignalLog, log_signals
     from sigrec._recorder.own import stats
     from sigrec._recorder.publishing import configure
     from sigrec._recorder.record import Recorder, record
@@ -50,6 +51,7 @@ __all__ = [
     "Sender",
     "SentSignal",
     "SignalInfo",
+    "SignalLog",
     "SignalManager",
     "SignalStats",
     "SignalsFixture",
@@ -62,6 +64,7 @@ __all__ = [
     "attach",
     "configure",
     "detach",
+    "log_signals",
     "open_recording",
     "pidfd_sigqueue",
     "record",
@@ -94,6 +97,7 @@ _MODULES = {
     "SentSignal": "_signals.sent",
     "Sender": "_signals.sender",
     "SignalInfo": "_signals.siginfo",
+    "SignalLog": "_recorder.logs",
     "SignalManager": "_handling.manager",
     "SignalStats": "_reader.ledger",
     "SignalsFixture": "_recorder.fixture",
@@ -106,6 +110,7 @@ _MODULES = {
     "attach": "_recorder.attach",
     "configure": "_recorder.publishing",
     "detach": "_recorder.attach",
+    "log_signals": "_recorder.logs",
     "open_recording": "_reader.opening",
     "pidfd_sigqueue": "_handling.sending",
     "record": "_recorder.record",

@@ -2,6 +2,7 @@
 whole public surface, with values of every wrong type and out of every range."""
 
 import inspect
+import logging
 import math
 import os
 import signal
@@ -114,6 +115,9 @@ REGISTER = {
 STREAM = {"signums": CATCHABLE, "backlog": [*CAPACITY[:-2], None, (1 << 24) + 1]}
 
 
+LOGGER = logging.getLogger("sigrec.test")
+
+
 def of_stream(method):
     def call(**arguments):
         with sigrec.stream(RT) as stream:
@@ -151,6 +155,10 @@ def of_signals(method):
     return call
 
 
+def of_log(*signums, logger=LOGGER, **options):
+    sigrec.log_signals(logger, *signums, **options)
+
+
 # Of each: how it is called, with arguments that are right, and each parameter's bad values.
 CALLS = {
     "register": (sigrec.register, {"signum": RT, "handler": print}, REGISTER),
@@ -168,6 +176,10 @@ CALLS = {
         sigrec.Missed, {"si_signo": 10, "count": 1}, {"si_signo": SIGNAL, "count": [*NO_INT, 0, -1]},
     ),
     "record": (sigrec.record, {"signums": RT}, {"signums": CATCHABLE, "children": [*FLAG, None]}),
+    "log_signals": (
+        of_log, {},
+        {"logger": [None, 5, "root", *OBJECTS], "signums": CATCHABLE, "level": [*NO_INT, None, -1, 101, "INFO"]},
+    ),
     "Stats.__getitem__": (sigrec.stats().__getitem__, {}, {"signum": SIGNAL}),
     "configure": (
         sigrec.configure, {}, {"history": CAPACITY, "queue": CAPACITY, "recording": FILE},

@@ -42,6 +42,7 @@ PROOFS = {
     "foreign": ["tests.proof.foreign"],
     "green": ["tests.proof.green"],
     "reentry": ["tests.proof.reentry", "--rounds", "10000"],
+    "fleet": ["tests.proof.fleet"],
     "chaos": ["tests.proof.chaos", "--seconds", "1800"],
     "soak": ["tests.proof.soak", "--seconds", "3600"],
 }

@@ -3,6 +3,7 @@
 is not run. What has to be an error says `type: ignore`, and both complain where it is none."""
 
 import asyncio
+import logging
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -97,6 +98,8 @@ def reads() -> None:
         counts: int = recorder.counts[USR1]
         numbers: frozenset[int] = recorder.signums
         print(counts, numbers, [info.signal_name for info in recorder.events])
+    with sigrec.log_signals(logging.getLogger(), USR1, level=logging.WARNING) as log:
+        log.close()
     with sigrec.open_recording(4242) as recording:
         last: tuple[str | None, int | None, int | None] = (
             recording.exit_kind,

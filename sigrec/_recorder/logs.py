@@ -1,0 +1,103 @@
+"""log_signals(): each signal as a record of the logging module, with its fields."""
+
+from __future__ import annotations
+
+from sigrec import _check
+from sigrec._reader.follow import POLL_S, Position, new_events
+from sigrec._recorder.own import own_recording
+from sigrec._recorder.record import record
+from sigrec._signals.names import name
+from sigrec._text import number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+    from typing import Any
+
+    from sigrec._recorder.record import Recorder
+
+_INFO = 20  # logging.INFO
+
+
+class SignalLog:
+    """Signals that are logged as they come, as made by :func:`log_signals`. As a context manager it
+    ends with the block."""
+
+    def __init__(
+        self, logger: logging.Logger | logging.LoggerAdapter[Any], level: int, recorder: Recorder
+    ) -> None:
+        from threading import Event, Thread
+
+        self._logger = logger
+        self._level = level
+        self._recorder = recorder
+        self._position = Position(sorted(recorder.signums))
+        with own_recording() as recording:
+            self._position.begin(recording)
+            new_events(recording, self._position, newest=0)
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="sigrec log", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(POLL_S):
+            self._look()
+
+    def _look(self, last: bool = False) -> None:
+        with own_recording() as recording:
+            missed, events = new_events(recording, self._position, last)
+        for signum, (overwritten, dropped) in missed.items():
+            count = overwritten + dropped
+            self._logger.log(
+                self._level,
+                "%s %s: came too fast to be logged one by one",
+                number(count),
+                name(signum),
+                extra={"signal": {"signal": name(signum), "missed": count}},
+            )
+        for info in events:
+            self._logger.log(
+                self._level,
+                "%s from %s",
+                info.signal_name,
+                info.sender,
+                extra={"signal": info.to_dict()},
+            )
+
+    def close(self) -> None:
+        """End it, once what was delivered before is logged; a second call does nothing."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._thread.join()
+            self._look(last=True)
+            self._recorder.stop()
+
+    def __enter__(self) -> SignalLog:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def log_signals(
+    logger: logging.Logger | logging.LoggerAdapter[Any], *signums: int, level: int = _INFO
+) -> SignalLog:
+    """Log these signals from now on, as :func:`record` records them: what the program does with them
+    is the same. No signums: all that record() takes.
+
+    Each is a log record whose attribute ``signal`` is :meth:`SignalInfo.to_dict`, which formatters for
+    JSON, Sentry and OpenTelemetry take as it is. A thread logs them, a moment after they came, and so
+    not in a signal's handler. What ends the process at once is not logged any more: the recording
+    has it. level: of the records.
+
+    Raises ValueError for a bad argument, and as record() does.
+    """
+    if not callable(getattr(logger, "log", None)):
+        _check.bad("logger must be a logging.Logger", logger)
+    level = _check.integer("level must be an int from 0 to 100, as logging.INFO", level, 0, 100)
+    return SignalLog(logger, level, record(*signums))
+
+
+for _public in (SignalLog, log_signals):
+    _public.__module__ = "sigrec"
+del _public
