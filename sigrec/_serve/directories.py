@@ -82,17 +82,23 @@ class Directories:
         """OSError is passed over: who asks looks again every minute as well."""
         if self.inotify is None:
             return
-        for path in found.keys() - set(self.watches.values()):
+        # Each again: a watch is of an inode, and a directory that was removed while a process still
+        # has a file in it is not told as gone. The same inode has the same number.
+        for path in found:
             self._add(self.watches, path, _IN)
-        for path in self._parents() - set(self._above.values()) - set(self.watches.values()):
+        for path in self._parents() - set(self.watches.values()):
             self._add(self._above, path, _ABOVE)
 
     def _add(self, to: dict[int, str], path: str, mask: int) -> None:
         assert self.inotify is not None
         try:
-            to[self.inotify.add(path, mask)] = path
+            watch = self.inotify.add(path, mask)
         except OSError:
-            pass
+            return
+        for other in [other for other, of in to.items() if of == path and other != watch]:
+            del to[other]
+            self.inotify.remove(other)
+        to[watch] = path
 
     def _parents(self) -> set[str]:
         """Where a directory may appear: above each that is asked for, as far as there is anything."""

@@ -290,7 +290,7 @@ class Fleet:
         known = self._by_key.get(key)
         if known is not None:
             # A copy; or the file that a copy was made of, which is the one that changes.
-            if known.is_seen or not watched.is_seen or watched.is_written() is False:
+            if not watched.is_written() or known.is_written():
                 watched.close()
                 return
             watched.counted, watched.from_whom = known.counted, known.from_whom
@@ -330,10 +330,11 @@ class Fleet:
             del self._by_key[watched.key]
         if self._by_path.get(watched.path) is watched:
             del self._by_path[watched.path]
-        if watched.watch >= 0 and self._where.inotify is not None:
+        # Two keys have the same watch where a recording was written over another one.
+        if self._by_watch.get(watched.watch) is watched and self._where.inotify is not None:
             del self._by_watch[watched.watch]
             self._where.inotify.remove(watched.watch)
-            watched.watch = -1
+        watched.watch = -1
         if watched.bystander is not None:
             self._by_fd.pop(watched.bystander.fd, None)
             with suppress(OSError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from contextlib import suppress
 from hashlib import sha256
 
@@ -35,6 +36,16 @@ def default_path() -> str:
     return os.path.join(home, "sigrec", "serve.state")
 
 
+def only_a_file(path: str) -> None:
+    """SigrecError: there is something else, such as a device, which a new file would replace."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # whoever writes it says why it cannot
+    if not stat.S_ISREG(mode):
+        raise SigrecError(f"{path} is not a file, and would be replaced by one")
+
+
 class StateFile:
     """One process at a time has it: SigrecError, with the PID of the other one.
 
@@ -42,7 +53,8 @@ class StateFile:
     """
 
     def __init__(self, path: str) -> None:
-        self.path = os.path.abspath(path)
+        only_a_file(path)
+        self.path = os.path.realpath(path)
         self.unlocked: str | None = None
         self._lock = -1
         try:
@@ -83,8 +95,11 @@ class StateFile:
             if not isinstance(kept, dict):
                 raise ValueError
         except (ValueError, KeyError, TypeError):
+            aside = f"{self.path}.damaged"  # it may be somebody's
+            with suppress(OSError):
+                os.rename(self.path, aside)
             raise DamagedError(
-                f"{self.path} is damaged, or not the state of sigrec serve"
+                f"{self.path} is damaged, or not the state of sigrec serve; it is {aside} now"
             ) from None
         return kept
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from sigrec import SigrecError
 from sigrec._proc import lease
 from sigrec._serve.state import DamagedError, StateFile
 from tests.conftest import wait_until
@@ -165,8 +166,12 @@ def test_one_process_has_a_state(tmp_path):
     again.save({"a": 1})
     assert again.load() == {"a": 1}
     (tmp_path / "state").write_text(json.dumps({"sigrec serve": 2}) + "\n{}")
-    with pytest.raises(DamagedError):
+    with pytest.raises(DamagedError, match=r"state\.damaged now"):
         again.load()
+    assert (tmp_path / "state.damaged").read_bytes().endswith(b"{}")  # it may be somebody's
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(SigrecError, match="fifo is not a file, and would be replaced by one"):
+        StateFile(str(tmp_path / "fifo"))  # as /dev/null, of root
 
 
 def test_a_copy_is_no_other_process(running, worker, run_directory, tmp_path):
@@ -186,6 +191,39 @@ def test_a_copy_is_no_other_process(running, worker, run_directory, tmp_path):
     again = running()
     assert again.value(DELIVERED, *USR1) == 6
     assert again.ends() == {("SIGKILL", "itself"): 1}
+
+
+def test_a_copy_that_is_there_first(running, worker, run_directory):
+    """Its process lives, too, by the PID that is in it: but nobody writes it."""
+    first = running()
+    each = worker()
+    each.send(5)
+    assert first.value(DELIVERED, *USR1) == 5
+    first.end()
+    (path,) = run_directory.glob("*.sigrec")
+    shutil.copy(path, run_directory / "0-copy.sigrec")
+    path.rename(run_directory / ".hidden.sigrec")
+    again = running()
+    assert again.held() == 1
+    (run_directory / ".hidden.sigrec").rename(path)
+    each.send(2)
+    wait_until(lambda: again.value(DELIVERED, *USR1) == 7)
+
+
+def test_one_that_is_written_over_another_one(running, worker, run_directory, tmp_path):
+    """And then has another name: two recordings, and one inode to watch."""
+    one = running()
+    there = tmp_path / "there"
+    there.mkdir(mode=0o700)
+    workers = [worker(env={**os.environ, "SIGREC_DIR": str(there)}) for _ in range(2)]
+    for n, path in enumerate(sorted(there.glob("*.sigrec"))):
+        shutil.copy(path, run_directory / "1.sigrec")
+        if n:
+            shutil.move(run_directory / "1.sigrec", run_directory / "2.sigrec")
+        wait_until(lambda n=n: one.held() == n + 1)
+    for each in workers:
+        each.tell("os.kill(os.getpid(), 9)")
+    wait_until(lambda: sum(one.ends().values()) == 2)
 
 
 def test_who_sent_what_asks_to_end(running, tmp_path, worker):
@@ -271,6 +309,22 @@ def test_a_directory_that_appears_later(running, worker, tmp_path):
     each = worker(env={**os.environ, "SIGREC_DIR": str(below)})
     each.send(4)
     wait_until(lambda: one.value(DELIVERED, *USR1) == 4)
+
+
+def test_a_directory_that_went_and_comes_back(running, worker, tmp_path):
+    """While a process still writes in it: the kernel does not say that it went."""
+    there = tmp_path / "there"
+    there.mkdir(mode=0o700)
+    one = running(directory=there)
+    options = {"env": {**os.environ, "SIGREC_DIR": str(there)}}
+    worker(**options)
+    wait_until(lambda: one.held() == 1)
+    shutil.rmtree(there)
+    before = one.fleet._where.watches.copy()
+    there.mkdir(mode=0o700)
+    wait_until(lambda: one.fleet._where.watches != before)
+    worker(**options)
+    wait_until(lambda: one.held() == 2)
 
 
 def test_a_directory_that_others_write_is_not_trusted(running, worker, run_directory):
