@@ -83,7 +83,10 @@ class Access:
     def exchanged(self, environ: dict[str, Any]) -> str | None:
         """For the token in the address a cookie, which no script reads and no other site sends; None:
         there is none, or it is another."""
-        given = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=8).get("token")
+        try:
+            given = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=8).get("token")
+        except ValueError:  # more of them
+            return None
         if self._token is None or not given or not _same(given[0], self._token):
             return None
         return f"{COOKIE}={self._session}; Path=/; HttpOnly; SameSite=Strict"

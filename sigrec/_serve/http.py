@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 256
 REQUEST_S = 5  # for a whole request
 HEADER_SIZE = 16 << 10
+MOST_UNSENT = 256 << 10  # to a client that asks for more
 THREADS = 4
 
 _ALWAYS = [
@@ -108,8 +109,15 @@ def _plain(
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    requests: Any  # a list
+
     def service(self) -> None:
-        super().service()
+        """waitress waits in here for whoever asks again and again and does not read: no thread may."""
+        if self.total_outbufs_len > MOST_UNSENT:
+            self.close_when_flushed = True  # and it is not read any more
+            self.requests = []
+        else:
+            super().service()
         self.creation_time = time.time()  # of what comes next
 
 
@@ -118,8 +126,10 @@ class _Bounded(BaseWSGIServer):  # type: ignore[misc]
 
     def maintenance(self, now: float) -> None:
         for channel in self._waiting():
-            if channel.creation_time < now - REQUEST_S:
-                channel.will_close = True
+            unsent = channel.total_outbufs_len
+            since = channel.last_activity if unsent else channel.creation_time
+            if since < now - REQUEST_S:
+                channel.handle_close()  # will_close waits until the client reads
 
     def handle_accept(self) -> None:
         waiting = self._waiting()
@@ -175,7 +185,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         return listening
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise SigrecError(f"cannot listen on {host}:{port}: {why}") from None
 

@@ -29,7 +29,8 @@ def test_a_scrape_and_the_end(serve, worker, tmp_path):
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE"):
         assert one.get(method=method)[0] == 405
     # Not a word of who, where and with what arguments.
-    assert str(each.pid).encode() not in body and str(tmp_path).encode() not in body
+    assert str(each.pid).encode() not in re.findall(rb'"(.*?)"', body)
+    assert str(tmp_path).encode() not in body
     assert one.stop() == (0, "sigrec: counting begins now, with 0 recordings that are there\n")
 
 
@@ -64,6 +65,7 @@ def test_the_page_is_for_who_has_the_token(serve, tmp_path):
     assert one.get("/?token=wrong-wrong-wrong-wrong")[0] == 403
     assert one.get("/", Cookie=f"sigrec={token}")[0] == 403
     assert one.get(f"/?token={token}", Host="evil.example")[0] == 421
+    assert one.get("/?" + "token=&" * 99)[0] == 403
     status, headers, _ = one.get(f"/?token={token}")
     assert status == 303 and headers["Location"] == "/"
     cookie = headers["Set-Cookie"]
@@ -83,6 +85,7 @@ def test_the_page_is_for_who_has_the_token(serve, tmp_path):
     ):
         assert one.get("/", Cookie=cookie, Host=host)[0] == 421
         assert one.get("/metrics", Host=host)[0] == 200
+    assert one.stop()[1].count("\n") == 1  # and no traceback
 
 
 def test_a_unix_socket_is_its_users(serve, tmp_path):
@@ -140,6 +143,37 @@ def test_slow_connections_and_large_headers(serve):
     with open(f"/proc/{one.pid}/status") as file:
         (rss,) = re.findall(r"VmRSS:\s*(\d+) kB", file.read())
     assert int(rss) < 60_000
+
+
+LARGE = """
+from sigrec._serve import http
+from sigrec._serve.access import Access
+http.REQUEST_S = 0.5
+listening = http.listen("127.0.0.1", 0)
+made = http.server(http.App(lambda: (b"x" * 300_000, "text/plain"), Access(None, "")), listening)
+print(listening.getsockname()[1], flush=True)
+made.run()
+"""
+
+
+def test_clients_that_ask_and_do_not_read():
+    """Again and again, as many as there are threads: others are answered, and these do not stay."""
+    with subprocess.Popen([sys.executable, "-c", LARGE], stdout=subprocess.PIPE) as one:
+        address = "127.0.0.1", int(one.stdout.readline())
+        clients = []
+        try:
+            for _ in range(5):
+                clients.append(socket.create_connection(address, timeout=30))
+                clients[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 180)
+            time.sleep(1)  # for the threads to be stuck
+            with socket.create_connection(address, timeout=30) as scraper:
+                scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                assert len(b"".join(iter(lambda: scraper.recv(1 << 16), b""))) > 300_000
+            wait_until(lambda: len(os.listdir(f"/proc/{one.pid}/fd")) < 5 + 5)
+        finally:
+            for client in clients:
+                client.close()
+            one.kill()
 
 
 def with_drops(clients):
@@ -216,6 +250,8 @@ def test_wrong_usage(args, says, capsys):
     "args, says",
     [
         (["--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1: "),
+        (["--listen", "a..b:1"], "cannot listen on a..b:1: "),
+        (["--textfile", "/proc"], "/proc is not a file, and would be replaced by one"),
         (["--listen", "unix:/proc/nothing/socket"], "cannot listen on unix:/proc/nothing/socket: "),
         (["--listen", "unix:/etc/passwd"], "/etc/passwd: is there, and is not a socket"),
         (["--token-file", "/etc/passwd"], "/etc/passwd: others may read the token (mode 0644)"),
