@@ -216,11 +216,12 @@ def test_one_that_is_written_over_another_one(running, worker, run_directory, tm
     there = tmp_path / "there"
     there.mkdir(mode=0o700)
     workers = [worker(env={**os.environ, "SIGREC_DIR": str(there)}) for _ in range(2)]
-    for n, path in enumerate(sorted(there.glob("*.sigrec"))):
-        shutil.copy(path, run_directory / "1.sigrec")
-        if n:
-            shutil.move(run_directory / "1.sigrec", run_directory / "2.sigrec")
-        wait_until(lambda n=n: one.held() == n + 1)
+    first, second = there.glob("*.sigrec")
+    shutil.move(shutil.copy(first, tmp_path), run_directory / "1.sigrec")
+    wait_until(lambda: one.held() == 1)
+    shutil.copy(second, run_directory / "1.sigrec")
+    shutil.move(run_directory / "1.sigrec", run_directory / "2.sigrec")
+    wait_until(lambda: one.held() == 2)
     for each in workers:
         each.tell("os.kill(os.getpid(), 9)")
     wait_until(lambda: sum(one.ends().values()) == 2)
