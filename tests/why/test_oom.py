@@ -121,11 +121,19 @@ class Waiting(threading.Thread):
         super().__init__()
         self.bystander = Bystander(pid)
         self.seen = None
+        self.looks = 0
         self.start()
-        time.sleep(0.3)  # it has looked: what came before is not of the end
+        self.await_looks(1)  # what came before is not of the end
 
     def run(self):
-        self.seen = wait(self.bystander)
+        self.seen = wait(self.bystander, self.look)
+
+    def look(self):
+        self.looks += 1
+
+    def await_looks(self, more):
+        enough = self.looks + more
+        wait_until(lambda: self.looks >= enough or self.seen)
 
     def result(self):
         self.join(60)
@@ -200,7 +208,7 @@ def test_a_process_that_moved(group, eater):
     victim, sibling = eater(path), eater(path)
     waiting = Waiting(victim.pid)
     victim.move(group("after", limit=1 << 30))
-    time.sleep(0.6)  # two looks
+    waiting.await_looks(2)
     sibling.tell("eat")
     sibling.process.wait()
     os.kill(victim.pid, signal.SIGKILL)
