@@ -477,9 +477,13 @@ void borrow_go_on(void) {
     atomic_fetch_sub(&state->holds, 1);
 }
 
-void borrow_forget(void) {
-    if (state)
+void borrow_before_exec(void) {
+    if (!state)
+        return;
+    if (process_is_vfork_child())
         unblock(lent_by_all());
+    else
+        borrow_hold();
 }
 
 uint64_t borrow_lent(void) { return state && lent_by_all() ? lent_by(this_tid()) : 0; }

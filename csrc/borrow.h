@@ -56,8 +56,9 @@ void borrow_go_on(void);
  * can take: where it is lent it goes back, in the calling thread at once. */
 void borrow_send_to_thread(int signum);
 
-/* A vfork child, before exec(2): its parent's bits are not the next program's. */
-void borrow_forget(void);
+/* Any context. Before exec(2): what is borrowed is not the next program's. Where exec fails in a
+ * process that is no vfork child, borrow_go_on follows. */
+void borrow_before_exec(void);
 
 /* Any context. In a new thread: what it has inherited of these is not its own. */
 uint64_t borrow_lent(void);

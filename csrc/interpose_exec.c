@@ -77,10 +77,7 @@ static struct change change_by_search(const char *file, char *const environment[
 
 /* exec keeps what is ignored, and resets what has a handler: execve(2). */
 static void before_exec(const char *path) {
-    if (process_is_vfork_child())
-        borrow_forget();
-    else
-        borrow_hold();
+    borrow_before_exec();
     process_leaving(EXIT_KIND_EXEC, 0, path);
     spare_discard();
     passive_before_exec();
