@@ -88,14 +88,6 @@ static void record_all(bool from_start) {
             install_note_start(signum, from_start);
 }
 
-#ifdef __linux__
-/* glibc's <sys/single_threaded.h>, since 2.32; weak, since other libraries have none. */
-extern char __libc_single_threaded __attribute__((weak));
-static bool is_alone(void) { return &__libc_single_threaded && __libc_single_threaded; }
-#else
-static bool is_alone(void) { return false; }
-#endif
-
 /* Nearly all signals have the default action now, so each is taken as if it had, and what it had
  * is seen by that. What comes meanwhile is pending until all have their own. */
 static uint64_t record_each(void) {
@@ -154,7 +146,7 @@ int begin(char *const argv[]) {
         environment_forget(environ);
     }
     int error = process_start();
-    bool alone = argv && is_alone();
+    bool alone = argv && is_single_threaded();
     if (!error) {
         handler_start();
         process_is_short_lived(alone ? argv : NULL);

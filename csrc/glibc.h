@@ -16,6 +16,16 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#ifdef __linux__
+/* glibc's <sys/single_threaded.h>, since 2.32. */
+extern char __libc_single_threaded __attribute__((weak));
+static inline int is_single_threaded(void) {
+    return &__libc_single_threaded && __libc_single_threaded;
+}
+#else
+static inline int is_single_threaded(void) { return 0; }
+#endif
+
 #ifdef __GLIBC__
 
 #pragma weak on_exit

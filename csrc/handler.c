@@ -38,6 +38,7 @@
 #include "borrow.h"
 #include "clock.h"
 #include "filter.h"
+#include "glibc.h"
 #include "kick.h"
 #include "passage.h"
 #include "passive.h"
@@ -68,11 +69,6 @@
 #define NAME_NS UINT64_C(250000000)         /* between two looks for a sender's name */
 #define NAME_AGAIN_NS UINT64_C(10000000000) /* a pid may have changed hands */
 
-#ifdef __linux__
-/* glibc's <sys/single_threaded.h>, since 2.32; weak, since other libraries have none. */
-extern char __libc_single_threaded __attribute__((weak));
-#endif
-
 /* The thread that runs this, or 0 in a vfork child of ours: it has our memory
  * until it execs, and is told from us by its pid alone. A child that has its own
  * memory has not our pid either, but 0 until a fork hook ran. Each of the two system
@@ -99,7 +95,7 @@ static long thread_id(const siginfo_t *info, int32_t pid) {
     /* Sent by ourselves (kill and tgkill cannot be forged: rt_sigqueueinfo(2)).
      * With one thread that is us too: the parent of a vfork child is asleep. */
     if ((info->si_code == SI_TKILL || info->si_code == SI_USER) && info->si_pid == pid &&
-        &__libc_single_threaded && __libc_single_threaded)
+        is_single_threaded())
         return pid;
     if (atomic_load_explicit(&filter_denied, memory_order_relaxed))
         return 0;

@@ -3,6 +3,7 @@
 #include "install.h"
 
 #include "caller.h"
+#include "glibc.h"
 #include "kick.h"
 #include "passive.h"
 #include "process.h"
@@ -175,14 +176,8 @@ void install_refresh_modes(void) {
     }
 }
 
-#ifdef __linux__
-/* glibc's <sys/single_threaded.h>, since 2.32; weak, since other libraries have none. */
-extern char __libc_single_threaded __attribute__((weak));
-#endif
-
 void install_after_fork(void) {
-#ifdef __linux__
-    if (&__libc_single_threaded && __libc_single_threaded) {
+    if (is_single_threaded()) {
         for (int signum = 1; signum < SIGREC_NSIG; signum++) {
             if (passive_records(signum))
                 passive_note_mode(signum);
@@ -191,7 +186,6 @@ void install_after_fork(void) {
         }
         return;
     }
-#endif
     install_refresh_modes();
 }
 

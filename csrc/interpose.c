@@ -247,14 +247,6 @@ static long our_syscall(long number, word a, word b, word c, word d, word e, wor
 
 /* --- vfork ------------------------------------------------------------------- */
 
-#ifdef __GLIBC__
-/* glibc's <sys/single_threaded.h>, since 2.32; weak. */
-extern char __libc_single_threaded __attribute__((weak));
-static bool is_alone(void) { return &__libc_single_threaded && __libc_single_threaded; }
-#else
-static bool is_alone(void) { return false; }
-#endif
-
 #ifdef __x86_64__
 /* It returns twice on the same stack, so there must be nothing of ours on that: a jump. */
 #define PASSES_BY(name, original)                                                                  \
@@ -302,7 +294,7 @@ bool interpose_install(void) {
         interpose_mask();
         worked = got_patch();
 #ifdef __x86_64__
-        if (worked && is_alone())
+        if (worked && is_single_threaded())
             process_sees_vforks();
 #endif
     }
