@@ -35,6 +35,7 @@ PROOFS = {
     "fuzz-coverage": ["tests.reader.fuzz_coverage", "tests/reader/corpus", "-max_total_time=600"],
     "audit": ["tests.proof.audit", "-c", AUDITED],
     "endings": ["tests.proof.endings"],
+    "rare": ["tests.proof.rare"],
     "attach": ["tests.proof.attach"],
     "packages": ["tests.proof.packages"],
     "programs": ["tests.proof.programs"],
