@@ -16,6 +16,7 @@ void filter_undo(uint32_t denied_before) { atomic_store(&filter_denied, denied_b
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,6 +62,7 @@ static const struct {
 #endif
     {FILTERED_CREATE, SYS_openat, {0, 0, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC}},
     {FILTERED_RENAME, SYS_renameat2, {(uint64_t)AT_FDCWD, 0, (uint64_t)AT_FDCWD}},
+    {FILTERED_PRCTL, SYS_prctl, {PR_GET_CHILD_SUBREAPER}},
 };
 
 static uint32_t arithmetic(uint16_t operation, uint32_t a, uint32_t b) {

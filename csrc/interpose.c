@@ -190,6 +190,12 @@ static void undo_filter(uint32_t before) {
 
 static int our_prctl(int option, word a, word b, word c, word d) {
     const struct sock_fprog *program;
+    if (option == PR_SET_CHILD_SUBREAPER && a && passive_any() && notes()) {
+        int done = prctl(option, a, b, c, d);
+        if (done == 0)
+            process_is_subreaper();
+        return done;
+    }
     if (option != PR_SET_SECCOMP || !notes() || !has_filter(a == SECCOMP_MODE_FILTER, b, &program))
         return prctl(option, a, b, c, d);
     uint32_t before = filter_add(program);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #ifdef __linux__
+#include <sys/prctl.h>
 #include <sys/random.h>
 
 static size_t read_file(const char *path, char *buffer, size_t size) {
@@ -133,6 +134,9 @@ static void describe_identity(struct owner_identity *identity) {
     identity->pgid = getpgid(0);
     identity->sid = getsid(0);
     identity->ppid = getppid();
+    int subreaper = 0;
+    if (filter_allows(FILTERED_PRCTL) && prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) == 0)
+        identity->subreaper = subreaper != 0;
     identity->time_namespace = proc_namespace("time");
     identity->mount_namespace = proc_namespace("mnt");
     gethostname(identity->host_name, sizeof identity->host_name - 1);

@@ -16,7 +16,7 @@ struct owner_identity {
     int32_t pgid;             /*    0: process group; a recorded process keeps it as it is now */
     int32_t sid;              /*    4: session, ditto */
     int32_t ppid;             /*    8: parent, when the recording was made */
-    uint32_t reserved;        /*   12 */
+    uint32_t subreaper;       /*   12: 1: orphans below it became its children, prctl(2) */
     uint64_t time_namespace;  /*   16: inode of /proc/self/ns/time; 0: unknown */
     uint64_t mount_namespace; /*   24 */
     uint64_t ignored;         /*   32: signals that it inherited ignored: bit n-1 for signal n */

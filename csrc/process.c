@@ -351,6 +351,13 @@ void process_in_group(int32_t pgid, int32_t sid) {
     identity->sid = sid ? sid : identity->sid;
 }
 
+void process_is_subreaper(void) {
+    struct owner_identity *identity = process_recording()->identity;
+    about_to_write();
+    if (identity)
+        identity->subreaper = 1;
+}
+
 void process_ending(int signum, uint64_t ordinal) {
     if (signum)
         owner_at_end(process_recording()->identity);

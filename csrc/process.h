@@ -136,6 +136,9 @@ int32_t process_own_pid(void);
  * session is as before. */
 void process_in_group(int32_t pgid, int32_t sid);
 
+/* Any context, but not in a vfork child. Orphans below it become its children from now on. */
+void process_is_subreaper(void);
+
 /* Any context. A vfork child of ours has our memory until it execs. While there cannot be one, the
  * kernel is not asked. */
 bool process_is_vfork_child(void);

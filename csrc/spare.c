@@ -121,6 +121,7 @@ static void make(struct spare *spare) {
     struct recording_header *header = spare->recording.header;
     struct owner_identity *identity = spare->recording.identity;
     identity->ignored = identity->blocked = 0;
+    identity->subreaper = 0; /* which no child inherits */
     identity->oom_kills = -1;
     memset(identity->cgroup, 0, sizeof identity->cgroup);
     header->pid_namespace = forking.namespace;

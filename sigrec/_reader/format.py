@@ -81,10 +81,10 @@ COUNTERS = struct.Struct("=9Q2IQ8xQ")
 FIRST_AT, LAST_AT = 128, 192
 # Of a sender, csrc/sender.h: key, count, last_ns, uid, code, named_ns, name, since_ns.
 SENDER = struct.Struct("=QQQIiQ16sQ")
-# Of the identity, csrc/owner.h: pgid, sid, ppid, time and mount namespace, ignored and blocked,
+# Of the identity, csrc/owner.h: pgid, sid, ppid, whether it is a subreaper, time and mount namespace, ignored and blocked,
 # OOM kills; then the texts: host name, machine id, executable, cgroup; behind them, where the entry
 # is that long, the cgroup that it was in when it ended.
-IDENTITY_ENTRY = struct.Struct("=iii4xQQQQq8x72s56s512s512s")
+IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 CGROUP_AT_END, CGROUP_SIZE = IDENTITY_ENTRY.size, 512
 SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
 MODES = {0: "released", 1: "registered", 2: "unregistered", 3: "recorded"}

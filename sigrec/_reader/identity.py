@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Identity:
     """As docs/reference/format.md has it; 0 or "" where it is not known, as of version 2."""
 
-    pgid = sid = ppid = 0
+    pgid = sid = ppid = subreaper = 0
     time_namespace = mount_namespace = 0
     ignored = blocked = 0
     oom_kills = -1
@@ -41,7 +41,7 @@ def identity(source: Source, header: Header) -> Identity:
     long = section.entry >= CGROUP_AT_END + CGROUP_SIZE
     raw = source.bytes(section.at, CGROUP_AT_END + CGROUP_SIZE * long)
     (
-        found.pgid, found.sid, found.ppid, found.time_namespace, found.mount_namespace,
+        found.pgid, found.sid, found.ppid, found.subreaper, found.time_namespace, found.mount_namespace,
         found.ignored, found.blocked, found.oom_kills, *texts,
     ) = IDENTITY_ENTRY.unpack_from(raw)  # fmt: skip
     found.host_name, found.machine_id, found.executable, found.cgroup, found.cgroup_at_end = (

@@ -99,7 +99,8 @@ def how_child_ended(parent: Recording, end: ChildTold) -> str:
 
 
 def _can_be_parent(parent: Recording, child: Recording) -> bool:
-    """Who was its parent when it began; or PID 1, which inherits orphans. Anybody else was told of another
-    process that had this PID. (A subreaper is left out: nobody writes down who is one.)"""
+    """Who was its parent when it began; or PID 1 or a subreaper (prctl(2)), which inherit orphans. Anybody
+    else was told of another process that had this PID."""
     ppid = child._identity.ppid
-    return parent.path != child.path and (ppid in (0, parent.pid) or parent.pid == 1)
+    inherits = parent.pid == 1 or parent._identity.subreaper
+    return parent.path != child.path and (ppid in (0, parent.pid) or bool(inherits))

@@ -326,6 +326,50 @@ def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.startswith(f"PID {parent.pid} ")
 
 
+SUBREAPER = """
+import ctypes, os, signal, sys
+import sigrec
+libc = ctypes.CDLL(None)
+if {before}:
+    libc.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+sigrec.record(children=True)
+if not {before}:
+    libc.prctl(36, 1)
+read, write = os.pipe()
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.write(write, str(os.getpid()).encode())
+        signal.pause()
+    os._exit(0)
+os.wait()
+orphan = int(os.read(read, 20))
+with sigrec.open_recording(os.getpid()) as mine, sigrec.open_recording(orphan) as its:
+    assert (mine._identity.subreaper, its._identity.subreaper) == (1, 0)
+print(orphan, flush=True)
+sys.stdin.readline()
+os.waitpid(orphan, 0)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_subreaper_is_told_of_orphans(run_directory, before):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SUBREAPER.format(before=before)], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        orphan = int(process.stdout.readline())
+        subprocess.run(["sh", "-c", f"kill -9 {orphan}"], check=True)  # by nobody who records
+        process.stdin.write("\n")
+        process.stdin.flush()
+        wait_until(lambda: not os.path.exists(f"/proc/{orphan}"))
+        with sigrec.open_recording(orphan) as recording:
+            told = f"was killed by SIGKILL, as its parent, PID {process.pid} "
+            wait_until(lambda: told in why(recording))
+        process.kill()
+
+
 def test_whom_it_believes_to_be_the_parent(tmp_path):
     child = RecordingBuilder(pid=7).write(tmp_path / "7.sigrec")
     builder = (
@@ -353,8 +397,12 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
     assert not told(early)
     assert not told(builder.set(pid_namespace=2))
     assert not told(builder.set(pid_namespace=1, boot_id=b"another"))
+    builder.set(boot_id=RecordingBuilder().raw[112:152])
+    RecordingBuilder(pid=7).identity(ppid=9).write(tmp_path / "7.sigrec")  # an orphan
+    assert not told(builder)
+    assert told(builder.identity(subreaper=1))
+    child = RecordingBuilder(pid=7).write(tmp_path / "7.sigrec")
     if os.geteuid() == 0:
-        builder.set(boot_id=RecordingBuilder().raw[112:152])
         assert told(builder)
         os.chown(tmp_path / "8.sigrec", 65534, 65534)
         with sigrec.open_recording(child) as recording:

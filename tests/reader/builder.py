@@ -27,7 +27,7 @@ RING_AT = MASKS_AT + 9 * PAGE
 SENT_HEAD_AT = 800  # of the three, one after another
 SECTIONS_AT = 1024
 OWNERS_AT = 736
-IDENTITY = struct.Struct("=iii4xQQQQq8x72s56s512s512s")
+IDENTITY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 
 BOOT = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -237,9 +237,9 @@ class RecordingBuilder:
 
     def identity(self, pgid=0, sid=0, ppid=0, time_namespace=0, mount_namespace=0, ignored=0,
                  blocked=0, oom_kills=-1, host_name=b"", machine_id=b"", executable=b"",
-                 cgroup=b"", cgroup_at_end=b""):  # fmt: skip
+                 cgroup=b"", cgroup_at_end=b"", subreaper=0):  # fmt: skip
         IDENTITY.pack_into(
-            self.raw, IDENTITY_AT, pgid, sid, ppid, time_namespace, mount_namespace, ignored,
+            self.raw, IDENTITY_AT, pgid, sid, ppid, subreaper, time_namespace, mount_namespace, ignored,
             blocked, oom_kills, host_name, machine_id, executable, cgroup,
         )  # fmt: skip
         struct.pack_into("=512s", self.raw, IDENTITY_AT + IDENTITY.size, cgroup_at_end)
