@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+from sigrec import _core
 from sigrec._reader.opening import open_recording
 
 RARE, FLOOD, COUNT = signal.SIGHUP, signal.SIGRTMIN + 2, 1_000_000
@@ -46,13 +47,8 @@ def send(pid: int, count: int) -> list[int]:
         with open_recording(pid) as recording:  # it has come: standard signals merge
             while RARE not in recording.signals or recording.signals[RARE].delivered <= n:
                 pass
-    for _ in range(count):
-        while True:
-            try:
-                os.kill(pid, FLOOD)
-                break
-            except BlockingIOError:
-                pass  # as many wait as may
+    sent, _, _ = _core.flood(pid, FLOOD, count, False, 0)
+    assert sent == count
     return senders
 
 
