@@ -48,17 +48,19 @@ static int change(original call_it, int how, const sigset_t *set, sigset_t *old,
                   const void *caller) {
     if (!set || !passive_any())
         return borrow_mask(call_it, how, set, old);
-    sigset_t ours;
-    /* The kernel writes the old one where the program wants it, or says that it cannot: it may be
-     * where the new one is, which is read after the kernel could. */
-    sigset_t *before = old && old != set ? old : &ours;
+    sigset_t ours, now;
+    /* The kernel writes the old one where the program wants it, or says that it cannot. */
+    sigset_t *before = old ? old : &ours;
     int result = borrow_mask(call_it, how, set, before);
     if (result != 0)
         return result;
     uint64_t was = word_of(before), given = word_of(set);
     uint64_t is = how == SIG_BLOCK ? was | given : how == SIG_UNBLOCK ? was & ~given : given;
-    if (old && before == &ours)
-        memcpy(old, &was, sizeof was); /* as much as the kernel writes */
+    if (old == set) { /* where the new one was, which the kernel alone knows now */
+        if (borrow_mask(call_it, SIG_BLOCK, NULL, &now) != 0)
+            return 0;
+        is = word_of(&now);
+    }
     if (mask_difference(was, is))
         note(call, was, is, caller);
     return 0;

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,8 +118,13 @@ static void what_is_wrong(void) {
     sigset_t *nowhere = (sigset_t *)(uintptr_t)8; /* the C library itself reads the new one */
     CHECK_EQ(find("mask_by_process")(SIG_SETMASK, &term, nowhere), -1);
     CHECK_EQ(errno, EFAULT);
-    sigset_t none = of(0);
-    CHECK_EQ(pthread_sigmask(SIG_SETMASK, &none, NULL), 0);
+    const size_t size = 4096;
+    sigset_t *readable = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(readable != MAP_FAILED);
+    CHECK_EQ(find("mask_by_process")(SIG_SETMASK, readable, readable), -1);
+    CHECK_EQ(errno, EFAULT);
+    CHECK_EQ(munmap(readable, size), 0);
+    CHECK_EQ(now(), 0);
 #endif
     CHECK_EQ(changes(SIGTERM), before);
 }
