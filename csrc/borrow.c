@@ -376,10 +376,12 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
     int32_t tid = this_tid();
     struct lender *mine = find(tid);
     uint64_t before = mine ? atomic_load(&mine->bits) : 0, wanted = 0, theirs = 0, kept = 0;
-    sigset_t passed, was;
+    sigset_t passed, ours;
+    sigset_t *was = old ? old : &ours; /* the kernel says where that cannot be written */
     if (set) {
-        passed = *set;
-        memcpy(&wanted, set, sizeof wanted);
+        sigemptyset(&passed);
+        memcpy(&wanted, set, sizeof wanted); /* no more of it need be there */
+        memcpy(&passed, &wanted, sizeof wanted);
         if (how == SIG_UNBLOCK) {
             uint64_t rest = wanted & ~before;
             memcpy(&passed, &rest, sizeof rest);
@@ -394,7 +396,7 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
         if (theirs)
             atomic_fetch_and(&mine->bits, ~theirs);
     }
-    int result = original(how, set ? &passed : NULL, &was);
+    int result = original(how, set ? &passed : NULL, was);
     if (result != 0) {
         if (theirs)
             atomic_fetch_or(&mine->bits, theirs);
@@ -403,7 +405,7 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
     int saved_errno = errno;
     uint64_t after = lent_by(tid), seen;
     unblock(kept & ~after); /* a kick came in between, and gave them back */
-    memcpy(&seen, &was, sizeof seen);
+    memcpy(&seen, was, sizeof seen);
     seen &= ~(before | after);
     if (set && tid == process_pid()) {
         /* That the main thread blocks the kick: nothing could be given back. */
