@@ -26,6 +26,8 @@ class Bystander:
     fd: ready to read, in poll(2), once the process has ended.
     """
 
+    __slots__ = ("ended", "fd", "pid", "start_ticks")
+
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.ended: Ended | None = None

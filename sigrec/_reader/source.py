@@ -68,6 +68,8 @@ class _Descriptor:
     """Closed when nobody has it any more. Not of a recording in memory, which stats() makes each
     time: what a signal's handler raises inside of a __del__ is lost."""
 
+    __slots__ = ("_fd",)
+
     def __init__(self, fd: int) -> None:
         self._fd = fd
 

@@ -32,7 +32,7 @@ CONNECTIONS = 256
 REQUEST_S = 5  # for a whole request
 HEADER_SIZE = 16 << 10
 MOST_UNSENT = 256 << 10  # to a client that asks for more
-THREADS = 4
+THREADS = 3
 
 _ALWAYS = [
     ("X-Content-Type-Options", "nosniff"),

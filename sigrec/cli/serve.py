@@ -135,12 +135,13 @@ def run(args: argparse.Namespace) -> int:
         ) from None
     from sigrec._serve.directories import Directories
     from sigrec._serve.fleet import Fleet, to_stderr
-    from sigrec._serve.limits import raise_descriptors
+    from sigrec._serve.limits import one_arena, raise_descriptors
     from sigrec._serve.state import StateFile, default_path, only_a_file
 
     if args.textfile is not None:
         only_a_file(args.textfile)
     raise_descriptors()
+    one_arena()
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # sigrec/_proc/lease.py
     state = StateFile(args.state or default_path())
     if state.unlocked is not None:

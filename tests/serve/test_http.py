@@ -1,6 +1,7 @@
 """What `sigrec serve` is asked over HTTP, by whom it may be, and what is refused."""
 
 import os
+import random
 import re
 import socket
 import stat
@@ -44,6 +45,41 @@ def test_killed_and_started_again(serve, worker):
         one.process.wait()
         one = serve()
         assert one.samples()[USR1] == 5 * n + 5
+
+
+@pytest.mark.long
+def test_killed_at_any_moment_100_times(serve, worker):
+    """While signals come, processes end, and it is asked: nothing falls, nothing is counted twice."""
+    chance = random.Random(4)
+    each, count, dead, before = worker(), 0, 0, {}
+    for _ in range(100):
+        one = serve()
+        try:
+            deadline = time.monotonic() + chance.uniform(0, 0.4)
+            while time.monotonic() < deadline:
+                each.send(3)
+                count += 3
+                if chance.random() < 0.02:
+                    victim = worker("victim.py")
+                    victim.tell("os.kill(os.getpid(), 9)")  # its recording stays
+                    victim.process.wait()
+                    dead += 1
+                now = one.samples()
+                fell = [key for key, n in before.items() if "_total" in key[0] and now[key] < n]
+                # Of this one's own life.
+                assert not [key for key in fell if "state_write" not in key[0]]
+                before = now
+        finally:
+            one.process.kill()
+            one.process.wait()
+    one = serve()
+    killed = (
+        "sigrec_process_endings_total", ("cause", "SIGKILL"), ("program", "victim.py"), ("sender", "itself"),
+    )  # fmt: skip
+    wait_until(lambda: one.samples().get(killed, 0) >= dead)
+    now = one.samples()
+    assert now[USR1] == count and now.get(killed, 0) == dead > 0
+    assert now["sigrec_recordings_lost_total",] == 0
 
 
 def test_a_second_one_exits_with_the_pid_of_the_first(serve, tmp_path):
