@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sigrec._proc.status import status
 from sigrec._signals.names import ASK_TO_END, name
 from sigrec._text import printable
 
@@ -40,6 +41,15 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
             else:
                 found[signum] = None
     return found
+
+
+def of_now(recording: Recording) -> dict[int, MaskChange | None]:
+    """As blocked(); of a living process only what the kernel says, too. siglongjmp(3), swapcontext(3)
+    and a handler that returns put an old mask back, and nobody writes that down."""
+    found = blocked(recording.masks())
+    pid = recording._pid_here() if recording.state == "alive" else None
+    now = status(pid, pid) if pid else None
+    return found if now is None else {n: one for n, one in found.items() if n in now.blocked}
 
 
 def lines(

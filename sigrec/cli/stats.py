@@ -28,6 +28,7 @@ from sigrec.cli._table import fits, table
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.recording import Recording
@@ -84,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         waits = map(pending_words, recordings)
         over = args.what is not None and causes[0].kind != "alive"
         sentences = [_sentence(recordings[0], causes[0]) if over else None] * len(recordings)
-        print("\n".join(map(_show, stats.processes, words, waits, sentences)), end="")
+        blocks = [masks.lines(masks.of_now(recording), local_clock) for recording in recordings]
+        print("\n".join(map(_show, stats.processes, words, blocks, waits, sentences)), end="")
     for recording in recordings:
         recording.close()
     return status
@@ -136,8 +138,18 @@ def _recordings(what: str | None) -> tuple[list[Recording], int]:
 
 
 def _show(
-    process: ProcessStats, state: str, pending: str | None = None, sentence: str | None = None
+    process: ProcessStats,
+    state: str,
+    blocks: Iterable[str] = (),
+    pending: str | None = None,
+    sentence: str | None = None,
 ) -> str:
+    """blocks: what its main thread blocks, in words."""
+    # Where its handlers are from, and what it blocks: a line a signal, or for those of which the
+    # same is to be said.
+    changes = "".join(
+        f"  {line}\n" for line in (*dispositions.lines(process.dispositions), *blocks)
+    )
     argv = " ".join(map(printable, process.argv or []))
     head = f"PID {process.pid}  {state}\n"
     if argv:
@@ -150,7 +162,7 @@ def _show(
         head += sentence
     signals = worth_showing(process)
     if not signals:
-        return head + "  no signals yet\n" + _changes(process)
+        return head + "  no signals yet\n" + changes
     text = head + _counters(signals)
     for stats in signals:
         senders = ", ".join(
@@ -163,14 +175,7 @@ def _show(
             )
         if stats.replaced:
             text += f"  {stats.signal_name}: another handler has replaced sigrec's\n"
-    return text + _changes(process)
-
-
-def _changes(process: ProcessStats) -> str:
-    """Where its handlers are from, and what it blocks: a line a signal, or for those of which the same
-    is to be said."""
-    blocks = masks.lines(masks.blocked(process.masks), local_clock)
-    return "".join(f"  {line}\n" for line in (*dispositions.lines(process.dispositions), *blocks))
+    return text + changes
 
 
 def _counters(signals: list[SignalStats]) -> str:

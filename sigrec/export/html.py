@@ -244,7 +244,7 @@ def _dispositions(source: Source, process: ProcessStats) -> Iterator[str]:
     ]
     if rows:
         yield from _table("Who set what they do", (("Signal", ""), ("Handler", "")), rows)
-    blocks = masks.blocked(process.masks)
+    blocks = masks.of_now(source.recording)
     rows = [
         [escape(names), escape(text)]
         for line in masks.lines({n: one for n, one in blocks.items() if source.wants(n)}, utc_clock)

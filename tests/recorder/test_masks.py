@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import sigrec
-from sigrec._why.masks import blocked
+from sigrec._why.masks import blocked, of_now
 from sigrec.cli import main
 from tests.conftest import file_name
 from tests.recorder.test_dispositions import line, run
@@ -52,6 +52,28 @@ def test_the_line_of_python_that_did_it(tmp_path, run_directory):
         assert hup.tid not in (None, recording.pid)
         assert [*blocked(recording.masks())] == [TERM]
         assert recording._identity.blocked == 0
+
+
+def test_a_mask_that_was_put_back_is_not_told_of_a_living_process(child):
+    """A handler that blocks a signal, and returns."""
+    p = child(
+        """
+        import ctypes
+        recorder = sigrec.record()
+        @ctypes.CFUNCTYPE(None, ctypes.c_int)
+        def handler(signum):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        ctypes.CDLL(None).signal(int(signal.SIGUSR1), handler)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        say(sigrec.stats().processes[0].path)
+        hear()
+        """
+    )
+    with sigrec.open_recording(p.line()) as recording:
+        assert [*blocked(recording.masks())] == [TERM]
+        assert of_now(recording) == {}
+    p.tell()
+    p.end()
 
 
 CHILD = """
