@@ -450,6 +450,7 @@ def typed() -> Iterator[tuple[str, str]]:
 
 def transcript(recorded: bool) -> tuple[int, str]:
     environment = {**os.environ, "TERM": "dumb", "HISTFILE": "/dev/null", "LANG": "C"}
+    environment.pop("PS1", None)  # an activated virtual environment's is not bash's own
     with tempfile.TemporaryDirectory(prefix="programs-") as temporary:
         environment["SIGREC_DIR"] = temporary
         if recorded:
