@@ -457,6 +457,7 @@ def transcript(recorded: bool) -> tuple[int, str]:
             environment |= {"LD_PRELOAD": str(LIBRARY), "SIGREC_CHILDREN": "1"}
         pid, terminal = pty.fork()
         if pid == 0:
+            os.chdir(temporary)  # Ctrl-backslash dumps core there
             os.execvpe("bash", ["bash", "--norc", "--noprofile"], environment)
         text = b""
 
