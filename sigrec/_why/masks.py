@@ -43,10 +43,10 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
     return found
 
 
-def of_now(recording: Recording) -> dict[int, MaskChange | None]:
+def of_now(recording: Recording, at_first: int = 0) -> dict[int, MaskChange | None]:
     """As blocked(); of a living process only what the kernel says, too. siglongjmp(3), swapcontext(3)
     and a handler that returns put an old mask back, and nobody writes that down."""
-    found = blocked(recording.masks())
+    found = blocked(recording.masks(), at_first)
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid, pid) if pid else None
     return found if now is None else {n: one for n, one in found.items() if n in now.blocked}
@@ -76,6 +76,6 @@ def _words(one: MaskChange | None, clock: Clock) -> str:
 
 def of_those_that_end(recording: Recording, clock: Clock) -> list[str]:
     """The signals that people end processes with, where they were blocked, and so not delivered."""
-    found = blocked(recording.masks(), recording._identity.blocked)
+    found = of_now(recording, recording._identity.blocked)
     ends = {int(n): found[n] for n in ASK_TO_END if n in found}
     return lines(ends, clock, recording._header.sigrtmin)

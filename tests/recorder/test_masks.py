@@ -9,6 +9,7 @@ import pytest
 
 import sigrec
 from sigrec._why.masks import blocked, of_now
+from sigrec._why.sentence import why
 from sigrec.cli import main
 from tests.conftest import file_name
 from tests.recorder.test_dispositions import line, run
@@ -71,7 +72,7 @@ def test_a_mask_that_was_put_back_is_not_told_of_a_living_process(child):
     )
     with sigrec.open_recording(p.line()) as recording:
         assert [*blocked(recording.masks())] == [TERM]
-        assert of_now(recording) == {}
+        assert of_now(recording) == {} and "blocked" not in why(recording)
     p.tell()
     p.end()
 
