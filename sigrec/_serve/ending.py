@@ -53,9 +53,9 @@ def is_over(watched: Watched) -> bool:
     """Whether its process has ended, or become another program, for whoever cannot wait for that."""
     recording = watched.recording()
     if watched.bystander is not None:
-        # On its way out it looks as one that has become another program: the pidfd tells.
-        pid = watched.bystander.pid
-        return not is_ending(pid) and recording.state == "replaced"
+        # On its way out it looks as one that has become another program: the pidfd tells. Asked in
+        # this order, since it may begin to end in between.
+        return recording.state == "replaced" and not is_ending(watched.bystander.pid)
     state = recording.state
     if state == "unknown":
         return watched.is_written() is False  # in whatever namespace

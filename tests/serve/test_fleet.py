@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from sigrec import SigrecError
 from sigrec._proc import lease
+from sigrec._serve import ending
 from sigrec._serve.state import DamagedError, StateFile
 from tests.conftest import wait_until
 from tests.reader.builder import RecordingBuilder, event
@@ -386,6 +388,24 @@ def two_ends(path, within=()):
 
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes PID namespaces here")
+
+
+def test_one_that_begins_to_end_meanwhile_has_become_no_other_program(monkeypatch):
+    """Its recording is unmapped before it has ended."""
+
+    class Process:
+        pid = 1
+        ends = False
+
+        @property
+        def state(self):
+            self.ends = True
+            return "replaced"
+
+    process = Process()
+    watched = SimpleNamespace(recording=lambda: process, bystander=process)
+    monkeypatch.setattr(ending, "is_ending", lambda pid: process.ends)
+    assert not ending.is_over(watched)
 
 
 @only_root
