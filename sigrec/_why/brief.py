@@ -5,6 +5,7 @@ from __future__ import annotations
 from sigrec._proc.status import blocked_everywhere, status
 from sigrec._text import printable
 from sigrec._why.cause import Cause, records_all
+from sigrec._why.masks import pending_since_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ def pending_words(recording: Recording) -> str | None:
     if now is None or not pid:
         return None
     everywhere = blocked_everywhere(pid)
-    at_first = {n for n in everywhere if recording._identity.blocked >> (n - 1) & 1}
+    before = pending_since_before(recording)
     parts = []
     for signums, why in (
-        (now.pending & everywhere - at_first, "blocked in every thread"),
-        (now.pending & at_first, "blocked in every thread since before the recording began"),
+        (now.pending & everywhere - before, "blocked in every thread"),
+        (before, "blocked in every thread since before the recording began"),
         (now.pending - everywhere if now.state == "T" else (), "until it is continued"),
     ):
         # Of a standard signal one can be pending, of a real-time one the kernel does not say how many.

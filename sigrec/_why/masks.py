@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigrec._proc.status import status
+from sigrec._proc.status import blocked_everywhere, status
 from sigrec._signals.names import ASK_TO_END, name
 from sigrec._text import printable
 
@@ -52,6 +52,18 @@ def of_now(recording: Recording, at_first: int = 0) -> dict[int, MaskChange | No
     return found if now is None else {n: one for n, one in found.items() if n in now.blocked}
 
 
+def pending_since_before(recording: Recording) -> set[int]:
+    """The signals that wait in the kernel, since a living process had them blocked as its recording
+    began, and has."""
+    pid = recording._pid_here() if recording.state == "alive" else None
+    now = status(pid) if pid else None
+    if now is None or not pid:
+        return set()
+    found = of_now(recording, recording._identity.blocked)
+    before = {signum for signum, one in found.items() if one is None}
+    return before & now.pending & blocked_everywhere(pid)
+
+
 def lines(
     found: dict[int, MaskChange | None], clock: Clock, sigrtmin: int | None = None
 ) -> list[str]:
@@ -75,7 +87,9 @@ def _words(one: MaskChange | None, clock: Clock) -> str:
 
 
 def of_those_that_end(recording: Recording, clock: Clock) -> list[str]:
-    """The signals that people end processes with, where they were blocked, and so not delivered."""
+    """The signals that people end processes with, where they were blocked, and so not delivered. But
+    those that are pending and were blocked since before: pending_words() says that of them."""
     found = of_now(recording, recording._identity.blocked)
-    ends = {int(n): found[n] for n in ASK_TO_END if n in found}
+    said = pending_since_before(recording)
+    ends = {int(n): found[n] for n in ASK_TO_END if n in found and n not in said}
     return lines(ends, clock, recording._header.sigrtmin)

@@ -14,6 +14,7 @@ import pytest
 import sigrec
 from sigrec._proc.process import stat_fields
 from sigrec._why.brief import pending_words
+from sigrec._why.sentence import why
 from sigrec.cli import main
 from tests.conftest import wait_until
 
@@ -344,6 +345,22 @@ def test_what_a_registered_process_ignored_before(child):
         assert pending_words(recording) == (
             "1 SIGTERM is pending, blocked in every thread since before the recording began"
         )
+        assert why(recording).count("blocked") == 1
+
+
+def test_what_is_blocked_again_is_not_blocked_since_before(child):
+    p = child("""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        sigrec.record()
+        for how in (signal.SIG_UNBLOCK, signal.SIG_BLOCK):
+            signal.pthread_sigmask(how, {signal.SIGTERM})
+        os.kill(os.getpid(), signal.SIGTERM)
+        say("ready"); hear()
+        """)
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        assert pending_words(recording) == "1 SIGTERM is pending, blocked in every thread"
+        assert "SIGTERM: blocked by <string>:" in why(recording)
 
 
 @pytest.mark.skipif(not ROOT, reason="needs root, to be somebody else")
