@@ -10,7 +10,7 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN
-from libc.stdint cimport int64_t, intptr_t
+from libc.stdint cimport UINT64_MAX, int64_t, intptr_t
 from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
 from posix.unistd cimport getpid, usleep
@@ -138,7 +138,8 @@ cdef class Handler:
     cdef readonly bint active  # it is registered
     cdef readonly int depth_limit, signum
     cdef object number  # the same, as the function gets it
-    cdef readonly uint64_t moderation_ns, backlog  # of the intake thread; 0: it takes none
+    # Of the intake thread; backlog 0: it takes none. A stream's change with its subscribers.
+    cdef readonly uint64_t moderation_ns, backlog
 
     def __init__(self, int signum, function, bint siginfo, bint coalesce, int depth_limit,
                  bint thread, bint batch=False, uint64_t moderation_ns=0, uint64_t backlog=0):

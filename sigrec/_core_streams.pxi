@@ -54,6 +54,7 @@ cdef class Mailbox:
     cdef readonly list _waiters  # Waiter, or a callable: False if nobody was there any more
     cdef uint64_t waiting  # of what is in the ring, the events
     cdef uint64_t backlog
+    cdef uint64_t moderation_ns, intake_backlog  # as it asked for; 0: for no intake thread
     cdef int32_t pid
     cdef bint leaving
 
@@ -351,7 +352,24 @@ cpdef int say_that_it_takes_long() except -1:
     )
 
 
-def open_mailbox(Mailbox made, tuple signums, uint64_t backlog, uint64_t queue_capacity) -> None:
+cdef void share_intake(Source source) noexcept:
+    """In a change: what any of its subscribers has asked for, and the shortest moderation."""
+    cdef uint64_t moderation_ns = UINT64_MAX, backlog = 0
+    cdef Handler one = source.handler
+    cdef Mailbox subscriber
+    for reference in source.subscribers:
+        subscriber = <Mailbox>reference()
+        if subscriber is not None and subscriber.intake_backlog:
+            backlog = max(backlog, subscriber.intake_backlog)
+            moderation_ns = min(moderation_ns, subscriber.moderation_ns)
+    if backlog != one.backlog or (backlog and moderation_ns != one.moderation_ns):
+        one.backlog, one.moderation_ns = backlog, moderation_ns
+        if handlers[one.signum] is one:
+            apply_intake(one.signum, one)
+
+
+def open_mailbox(Mailbox made, tuple signums, uint64_t backlog, uint64_t queue_capacity,
+                 uint64_t moderation_ns, uint64_t intake_backlog) -> None:
     """Subscribes it to these signals: to all of them, or none."""
     cdef Source source
     cdef list fresh = []
@@ -360,6 +378,7 @@ def open_mailbox(Mailbox made, tuple signums, uint64_t backlog, uint64_t queue_c
     cdef object reference = weakref(made)
     made._numbers = signums
     made.backlog = backlog
+    made.moderation_ns, made.intake_backlog = moderation_ns, intake_backlog
     made.pid = getpid()
     for signum in signums:
         source = Source()
@@ -376,6 +395,7 @@ def open_mailbox(Mailbox made, tuple signums, uint64_t backlog, uint64_t queue_c
                 entered.append(source)
             source = <Source>sources[signum]
             source.subscribers = source.subscribers + (reference,)
+            share_intake(source)
         made._closed = False
     except:
         unsubscribe(made)
@@ -405,6 +425,7 @@ cdef int unsubscribe(Mailbox made) except -1:
         others = tuple([r for r in source.subscribers if r() is not None and r() is not made])
         if others:
             source.subscribers = others
+            share_intake(source)
         else:  # what waits is still handed out
             sources[signum] = None
             if source.handler.active:

@@ -6,6 +6,9 @@ signal, as there, to a depth of 8; several Ctrl-C that wait together are one Key
 there, and of any other signal each one is a call. :func:`install` puts both functions into the
 standard module, for programs and libraries that import that.
 
+While a signal comes fast a thread can take it for the handlers that are set after
+``set_intake("thread")``, as with sigrec.register().
+
 What differs: the descriptor of ``set_wakeup_fd`` gets a byte whenever there is something to
 handle, and not one for each signal of a burst. A handler that could not be called, or would not run
 (an async def), is a ValueError when it is set.
@@ -16,6 +19,7 @@ from __future__ import annotations
 import signal as _standard
 
 from sigrec import _core
+from sigrec._handling import intake as intakes
 from sigrec._handling.registration import prepared, put_in_force
 from sigrec._signals.names import catchable
 
@@ -23,8 +27,14 @@ TYPE_CHECKING = False
 if not TYPE_CHECKING:  # mypy takes the first of two with one name: see the end
     from signal import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 else:
+    from typing import Literal, TypedDict
+
     from sigrec._handling.handlers import PlainHandler
     from sigrec._handling.registration import Registration
+
+    class Intake(TypedDict):
+        intake: Literal["handler", "thread"]
+        moderation: float
 
     _Handler = PlainHandler | int | _standard.Handlers | None
 
@@ -32,6 +42,7 @@ _standard_signal = _standard.signal
 _standard_getsignal = _standard.getsignal
 # By signal: the one that is in force, and others that are not, or not yet.
 _registrations: dict[int, list[Registration]] = {}
+_options: Intake = {"intake": "handler", "moderation": 0.001}
 
 
 def signal(signalnum: int, handler: _Handler) -> _Handler:
@@ -49,7 +60,11 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:
     number = int(signalnum)
     before = getsignal(number)
     registration = prepared(
-        number, handler, reentrant=True, coalesce=handler is _standard.default_int_handler
+        number,
+        handler,
+        reentrant=True,
+        coalesce=handler is _standard.default_int_handler,
+        **_options,
     )
     old = _in_force(number)
     # Known before it is in force: an exception may come in between.
@@ -100,6 +115,18 @@ def _can_register(signalnum: int) -> bool:
     except (TypeError, ValueError):
         return False
     return _core.is_main_thread()
+
+
+def set_intake(intake: Literal["handler", "thread"], moderation: float = 0.001) -> None:
+    """Handlers that are set from now on have this ``intake=``, and this ``moderation=``: see
+    sigrec.register(). Handlers that were set before stay as they are.
+
+    Raises ValueError for a bad argument, SigrecError where there is no intake thread.
+    """
+    _, backlog = intakes.asked(intake, moderation)
+    if backlog:
+        intakes.start()
+    _options.update({"intake": intake, "moderation": moderation})
 
 
 def install() -> None:

@@ -14,6 +14,7 @@ from fractions import Fraction
 import pytest
 
 import sigrec
+import sigrec.compat
 from tests.conftest import with_room
 
 RT = signal.SIGRTMIN + 7
@@ -100,6 +101,10 @@ FILE = [5, True, 1.5, b"/tmp/x", "", "a\0b", BytesPath(), NoPath(), *OBJECTS]
 TIME = [1.5, True, math.nan, "now", b"", datetime(2026, 1, 1), *OBJECTS]
 DELIVER = [None, "", "both", b"main", 1, True, *OBJECTS]
 
+INTAKE = {
+    "intake": DELIVER,
+    "moderation": [*NO_NUMBER, None, -1, 1.001, math.nan, math.inf, HUGE, DIGITS],
+}
 REGISTER = {
     "signum": CATCHABLE,
     "handler": [*HANDLER, lambda info: None, lambda signum, info, frame: None],
@@ -108,11 +113,10 @@ REGISTER = {
     "deliver": DELIVER,
     "reentrant": FLAG,
     "coalesce": FLAG,
-    "intake": DELIVER,
-    "moderation": [*NO_NUMBER, None, -1, 1.001, math.nan, math.inf, HUGE, DIGITS],
+    **INTAKE,
     "propagate": [5, "KeyboardInterrupt", True, int, KeyboardInterrupt(), Unfriendly()],
 }
-STREAM = {"signums": CATCHABLE, "backlog": [*CAPACITY[:-2], None, (1 << 24) + 1]}
+STREAM = {"signums": CATCHABLE, "backlog": [*CAPACITY[:-2], (1 << 24) + 1], **INTAKE}
 
 
 LOGGER = logging.getLogger("sigrec.test")
@@ -220,12 +224,13 @@ CALLS = {
         {
             "interval": [*INTERVAL, None], "first": INTERVAL, "handler": [*HANDLER[1:], lambda: None, lambda signum, frame: None],
             "signum": [v for v in CATCHABLE if v is not None], "clock": [*NO_INT, *BEYOND, None, 1 << 40, 99],
-            "thread": [*[v for v in ID if v is not None], 1], "value": WORD,
+            "thread": [*[v for v in ID if v is not None], 1], "value": WORD, **INTAKE,
         },
     ),
     "Stream.batches": (of_stream("batches"), {}, {"max": [*CAPACITY[:-2], None, (1 << 24) + 1], "timeout": TIMEOUT}),
     "attach": (sigrec.attach, {"pid": os.getpid()}, {"pid": [*NO_INT, *BEYOND, None, 0, -1, 1 << 31], "history": [*CAPACITY[:-1], None], "any": [*FLAG, None]}),
     "detach": (sigrec.detach, {"pid": os.getpid()}, {"pid": [*NO_INT, *BEYOND, None, 0, -1, 1 << 31], "any": [*FLAG, None]}),
+    "compat.set_intake": (sigrec.compat.set_intake, {"intake": "handler"}, INTAKE),
     "timeout": (sigrec.timeout, {}, {"seconds": [*TIMEOUT, math.inf, HUGE, DIGITS, None]}),
     "SignalsFixture.record": (of_signals("record"), {}, {"signums": CATCHABLE}),
     "SignalsFixture.expect": (

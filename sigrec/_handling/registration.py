@@ -11,8 +11,8 @@ import signal
 import sys
 
 from sigrec import _check, _core
-from sigrec._errors import SigrecError
 from sigrec._handling import handlers
+from sigrec._handling import intake as intakes
 from sigrec._recorder import publishing
 from sigrec._signals.names import catchable
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 # nest handlers until the stack is used up.
 REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
 DEPTH = 8
-BACKLOG = 1 << 20  # events that wait, of what the intake thread took
 
 
 class Registration:
@@ -205,9 +204,7 @@ def prepared(
     for name, value in (("reentrant", reentrant), ("coalesce", coalesce)):
         if value is not None and not isinstance(value, bool):
             _check.bad(f"{name} must be True, False or None", value)
-    if not isinstance(intake, str) or intake not in ("handler", "thread"):
-        _check.bad('intake must be "handler" or "thread"', intake)
-    pause = _check.seconds("moderation must be seconds from 0 to 1", moderation, 0.0, 1.0)
+    moderation_ns, backlog = intakes.asked(intake, moderation)
     _check.flag("siginfo", siginfo)
     if _check.flag("batch", batch) and (siginfo or coalesce):
         raise ValueError(
@@ -236,8 +233,8 @@ def prepared(
         DEPTH if reentrant else 1,
         thread,
         batch,
-        int(pause * 1e9),
-        BACKLOG if intake == "thread" else 0,
+        moderation_ns,
+        backlog,
     )
     return Registration(number, handler, core_handler)
 
@@ -250,11 +247,8 @@ def put_in_force(registrations: list[Registration], instead_of: Registration | N
         from sigrec._handling import dispatcher
 
         dispatcher.start()
-    if any(one.backlog for one in ours) and not _core.start_intake():
-        raise SigrecError(
-            'intake="thread" needs Linux on x86-64 or aarch64: elsewhere the program would see '
-            "what is borrowed of its signal masks"
-        )
+    if any(one.backlog for one in ours):
+        intakes.start()
     capacity = publishing.start()
     before = None if instead_of is None else instead_of._core_handler
     _core.register(ours, capacity, before)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._handling import batches, dispatcher
+from sigrec._handling import intake as intakes
 from sigrec._handling.loops import loop
 from sigrec._recorder import publishing
 from sigrec._signals.missed import Missed
@@ -16,6 +17,8 @@ from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from sigrec._core import Batches
     from sigrec._signals.siginfo import SignalInfo
 
@@ -108,26 +111,40 @@ class Stream(_core.Mailbox):
         return f"<Stream of {', '.join(map(name, self._numbers))}: {state}>"
 
 
-def stream(*signums: int, backlog: int = BACKLOG) -> Stream:
+def stream(
+    *signums: int,
+    backlog: int | None = None,
+    intake: Literal["handler", "thread"] = "handler",
+    moderation: float = 0.001,
+) -> Stream:
     """The signals that are delivered from now on: ``for info in sigrec.stream(SIGUSR1, SIGHUP)``,
     or ``async for`` in asyncio, uvloop, trio and anyio. Works in any thread.
 
     While it is open these signals are its own, as with register(); several streams may have the
-    same. backlog: events that can wait for this reader; of those beyond it the count arrives, as
-    :class:`Missed`, at their place.
+    same. backlog: events that can wait for this reader (default 16384, with intake="thread"
+    1,048,576, or configure()'s queue=); of those beyond it the count arrives, as :class:`Missed`, at
+    their place.
+    intake, moderation: as with register(). Of several streams of a signal one that has
+    intake="thread" is enough, and the shortest moderation counts.
 
     Raises ValueError for a bad argument or a signal that cannot be caught, SigrecError where there
-    is no dispatcher thread (not Linux).
+    is no dispatcher thread (not Linux), or no intake thread.
     """
     numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
     if not numbers:
         raise ValueError("which signals? stream() needs at least one")
+    moderation_ns, of_intake = intakes.asked(intake, moderation)
+    if backlog is None:
+        backlog = of_intake or BACKLOG
     backlog = _check.integer(
-        f"backlog must be an int from 1 to {LARGEST_BACKLOG}", backlog, 1, LARGEST_BACKLOG
+        f"backlog must be an int from 1 to {LARGEST_BACKLOG}, or None", backlog, 1, LARGEST_BACKLOG
     )
     dispatcher.start()
+    if of_intake:
+        intakes.start()
     made = Stream()
-    _core.open_mailbox(made, numbers, backlog, publishing.start())
+    capacity = publishing.start()
+    _core.open_mailbox(made, numbers, backlog, capacity, moderation_ns, of_intake)
     return made
 
 

@@ -10,6 +10,7 @@ import time
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._handling import dispatcher, handlers
+from sigrec._handling import intake as intakes
 from sigrec._recorder import publishing
 from sigrec._recorder.own import stats
 from sigrec._signals.names import catchable
@@ -18,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+    from typing import Literal
 
     from sigrec._handling.handlers import Returned
     from sigrec._signals.siginfo import SignalInfo
@@ -90,6 +92,8 @@ def timer(
     clock: int = time.CLOCK_MONOTONIC,
     thread: int | None = None,
     value: int = 0,
+    intake: Literal["handler", "thread"] = "handler",
+    moderation: float = 0.001,
 ) -> Timer:
     """A timer that expires every ``interval`` seconds, and calls ``handler(info)`` for each signal
     that it sends, on the dispatcher thread; ``info.si_overrun`` tells of how many more expirations.
@@ -99,6 +103,8 @@ def timer(
         signal that nothing handles.
     clock: of clock_gettime(2), as time.CLOCK_PROCESS_CPUTIME_ID.
     thread: the native id of the thread that shall take the signals; default: any.
+    intake, moderation: as with register(); not with thread=, since then that thread takes them. What
+        expires within moderation is one signal, whose si_overrun counts the others.
 
     Raises ValueError for a bad argument, SigrecError where no signal is free or the platform has no
     such timers, OSError for what else the kernel refuses (EPERM for a clock that may wake the
@@ -118,17 +124,24 @@ def timer(
     _check.integer("value must be an int of 64 bits, signed", value, -(1 << 63), (1 << 63) - 1)
     if signum is not None:
         catchable(signum)
+    moderation_ns, backlog = intakes.asked(intake, moderation)
+    if backlog and thread is not None:
+        raise ValueError('the thread of thread= takes the signals: without intake="thread"')
 
     def call(signum: int, info: SignalInfo | None, frame: FrameType | None) -> None:
         if handler is not None:
             handler(info)
 
     dispatcher.start()
+    if backlog:
+        intakes.start()
     capacity = publishing.start()
     while True:
         number = free_signal("name the timer's by signum=") if signum is None else int(signum)
         made = Timer(number, thread)
-        core_handler = _core.Handler(number, call, True, False, 1, True)
+        core_handler = _core.Handler(
+            number, call, True, False, 1, True, False, moderation_ns, backlog
+        )
         try:
             begun = made._handle.begin(
                 core_handler, clock, thread or 0, value, first_ns, interval_ns, capacity

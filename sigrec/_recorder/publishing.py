@@ -13,6 +13,7 @@ from sigrec._recorder import retention
 HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
 END_S = 5.0  # for what is handled at exit, and for another thread that makes the recording
+BACKLOG = 1 << 20  # events of a signal with intake="thread"; 16 bytes each, as they come
 LARGEST = 1 << 24  # events: 1 GiB
 FORKS = 64  # children that are recorded, between two looks at what they left
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of sigrec, not of this room
@@ -21,6 +22,7 @@ _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of sigrec, not of
 class _Settings:
     history = HISTORY
     queue = QUEUE
+    backlog = BACKLOG
     recording: str | None = None
     keep = False  # even after a clean exit
     pid = 0  # the process that named `recording`: a forked child has no claim on it
@@ -44,7 +46,8 @@ def configure(
     """Set capacities and the recording's file. Call it before the first ``register()``.
 
     history: events kept in the recording, all signals together (default 16384; 64 bytes each).
-    queue: events that can wait, with their siginfo, for the handler of one signal (default 16384).
+    queue: events that can wait, with their siginfo, for the handler of one signal (default 16384;
+        1,048,576 with intake="thread").
     Both are rounded up to a power of two; 16 to 16,777,216.
     recording: write the recording to this file, and keep it after a clean exit. A recording of a
     process that ended is kept beside it, as ``<file>.1``; any other file is not overwritten, nor is
@@ -60,6 +63,8 @@ def configure(
     new_history = _capacity("history", history, _settings.history)
     new_queue = _capacity("queue", queue, _settings.queue)
     changed: dict[str, object] = {"history": new_history, "queue": new_queue}
+    if queue is not None:
+        changed["backlog"] = new_queue
     if recording is not None:
         path = _check.path("recording must be the path of a file", recording)
         changed |= {"recording": os.path.abspath(path), "pid": os.getpid()}
@@ -81,6 +86,11 @@ def _capacity(name: str, value: int | None, default: int) -> int:
 def started() -> bool:
     """Whether this process, or the one that it was forked from, ever registered a signal."""
     return _settings.started
+
+
+def backlog() -> int:
+    """How many events of a signal wait where the intake thread takes it."""
+    return _settings.backlog
 
 
 def start() -> int:

@@ -189,6 +189,172 @@ print(wrong, any(ran), len(ran) == handled == delivered)
     assert receiver.line() == "[] False True"
 
 
+READERS = """
+import asyncio
+
+def by_for(stream):
+    return [next(stream) for _ in range(COUNT)]
+
+async def some(stream):
+    return [await anext(stream) for _ in range(COUNT)]
+
+def by_asyncio(stream):
+    return asyncio.run(some(stream))
+
+def by_uvloop(stream):
+    import uvloop
+    return uvloop.run(some(stream))
+
+def by_trio(stream):
+    import trio
+    return trio.run(some, stream)
+
+def by_batches(stream):
+    found, batches = [], stream.batches(max=1000)
+    while len(found) < COUNT:
+        batch = next(batches)
+        found.extend([batch] if isinstance(batch, sigrec.Missed) else batch)
+    return found
+"""
+
+
+@pytest.mark.parametrize("reader", ["by_for", "by_asyncio", "by_uvloop", "by_trio", "by_batches"])
+def test_a_stream_gets_all_of_a_flood(child, reader):
+    """Without intake="thread" not so many fit what waits for a reader."""
+    if reader in ("by_uvloop", "by_trio"):
+        pytest.importorskip(reader.removeprefix("by_"))
+    receiver = child(
+        FLOOD
+        + READERS
+        + """
+COUNT = 40_000
+pid, go = sender(COUNT, 0)
+stream = sigrec.stream(S, intake="thread")
+go()
+found = globals()[sys.argv[2]](stream)
+value = (lambda e: int(e["si_value"])) if hasattr(found[0], "dtype") else (lambda e: e.si_value)
+print([value(one) for one in found] == list(range(COUNT)), 0 < taken() < COUNT)
+os.waitpid(pid, 0)
+stream.close()
+calm()
+print(stream.unread, sigrec.stats()[S].undetailed)
+""",
+        RT,
+        reader,
+    )
+    assert receiver.line() == "True True"
+    assert receiver.line() == "[] 0"
+
+
+def test_of_several_streams_one_that_asks_is_enough(child):
+    receiver = child(
+        FLOOD
+        + """
+def come(count=2000):
+    before, deadline = sigrec.stats()[S].delivered, time.monotonic() + 20
+    while sigrec.stats()[S].delivered < before + count:
+        assert time.monotonic() < deadline
+pid, go = sender()
+plain = sigrec.stream(S)
+go()
+come()
+print(taken())
+asks = sigrec.stream(S, intake="thread", moderation=0.5)
+impatient = sigrec.stream(S, intake="thread", moderation=0.0)
+mid_flood()
+impatient.close()
+mid_flood()
+asks.close()
+last = taken()
+come()
+print(taken() - last)
+end(pid)
+plain.close()
+calm()
+""",
+        RT,
+    )
+    assert receiver.line() == "0"
+    assert receiver.line() == "0"
+
+
+def test_a_fast_timer_interrupts_nobody_and_counts_each_expiration(child):
+    receiver = child(
+        FLOOD
+        + """
+calls = []
+timer = with_room(sigrec.timer, 0.00005, calls.append, signum=S, intake="thread")
+mid_flood()
+time.sleep(0.05)
+timer.cancel()
+calm()
+told = sum(1 + info.si_overrun for info in calls)
+print(timer.expirations >= 1000, timer.expirations - told - timer._handle.taken)
+print(None in calls, sigrec.stats()[S].pending)
+""",
+        RT,
+    )
+    assert receiver.line() == "True 0"
+    assert receiver.line() == "False 0"
+    with pytest.raises(ValueError, match='without intake="thread"'):
+        sigrec.timer(1, thread=os.getpid(), intake="thread")
+
+
+def test_compat_has_its_own_way_to_ask(child):
+    receiver = child(
+        FLOOD
+        + """
+import signal as standard
+import sigrec.compat as signal
+values = []
+pid, go = sender(20_000, 0)
+signal.set_intake("thread", moderation=0.002)
+signal.signal(S, lambda signum, frame: values.append(1))
+signal.set_intake("handler")
+go()
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    sum(range(1000))
+settle(S)
+print(len(values), 0 < taken() < 20_000)
+signal.signal(S, signal.SIG_DFL)
+print(standard.getsignal(S) == standard.SIG_DFL)
+try:
+    signal.set_intake("threads")
+except ValueError as error:
+    print(error)
+""",
+        RT,
+    )
+    assert receiver.line() == "20000 True"
+    assert receiver.line() == "True"
+    assert receiver.line() == 'intake must be "handler" or "thread", not \'threads\''
+
+
+def test_the_queue_that_was_configured_is_its_own(child):
+    receiver = child(
+        FLOOD
+        + """
+sigrec.configure(queue=64)
+entered, leave = threading.Event(), threading.Event()
+def handler(signum, info, frame):
+    entered.set()
+    leave.wait()
+pid, go = sender(20_000, 0)
+sigrec.register(S, handler, siginfo=True, deliver="thread", intake="thread")
+go()
+os.waitpid(pid, 0)
+deadline = time.monotonic() + 20
+while sigrec.stats()[S].delivered < 20_000:
+    assert time.monotonic() < deadline
+leave.set()
+settle(S)
+print(*ledger(S), 15_000 < sigrec.stats()[S].undetailed < 20_000)
+""",
+        RT,
+    )
+    assert receiver.line() == "20000 20000 20000 0 True"
+
+
 # A long nap: they are pending, when it ends.
 PENDING = (
     FLOOD
