@@ -475,15 +475,21 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
         passive_stop_ends(&stop);
 }
 
+#ifdef __linux__
 void handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
     struct taken taken = take(signum, info, now, tid, BY_INTAKE);
     anchor(now);
     /* Who sent it has been looked at for the first of the flood, in a handler: that takes a
      * descriptor, whose number the program might just then mean for itself. */
-    bool ours = taken.mode == MODE_REGISTERED;
-    if (!ours) /* unregistered just now */
-        abandon(signum, info, NULL, tid, taken.ordinal, WHERE_WE_ARE);
+    if (taken.mode == MODE_REGISTERED)
+        return;
+    /* Unregistered just now. Nothing was interrupted here; but a handler of the program's may
+     * read its third argument, or write the mask that it finds there. */
+    ucontext_t nowhere;
+    memset(&nowhere, 0, sizeof nowhere);
+    abandon(signum, info, &nowhere, tid, taken.ordinal, WHERE_WE_ARE);
 }
+#endif
 
 static void without_siginfo(int signum, int place);
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static _Atomic uint64_t looked, dequeued;
@@ -494,6 +495,35 @@ static void a_vfork_child_dies_as_after_exec(void) {
     give_back(SIGUSR1);
 }
 
+static _Atomic int read_context;
+
+static void reads_its_context(int signum, siginfo_t *info, void *context) {
+    sigset_t *mask = &((ucontext_t *)context)->uc_sigmask;
+    CHECK(info->si_signo == signum && !sigismember(mask, signum));
+    CHECK(sigaddset(mask, signum) == 0);
+    read_context++;
+}
+
+/* By a thread, so that no code was interrupted. */
+static void taken_when_it_was_given_back(void) {
+    int signum = SIGRTMIN + 4;
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = reads_its_context;
+    action.sa_flags = SA_SIGINFO;
+    CHECK(sigaction(signum, &action, NULL) == 0);
+    take(signum);
+    give_back(signum);
+    uint64_t abandoned = ledger(signum)->abandoned;
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = signum;
+    handler_take(signum, &info, monotonic_ns(), (uint32_t)getpid());
+    CHECK_EQ(ledger(signum)->abandoned - abandoned, 1);
+    CHECK_EQ(read_context, 1);
+    CHECK(signal(signum, SIG_DFL) != SIG_ERR);
+}
+
 int main(void) {
     CHECK_EQ(process_start(), 0);
     handler_start();
@@ -514,6 +544,7 @@ int main(void) {
     called_with_one_argument();
     unregistered_while_it_is_dequeued();
     on_its_way_when_it_was_given_back();
+    taken_when_it_was_given_back();
     signals_of_many_threads_are_exact();
     a_child_starts_from_zero_and_adopts_its_own();
     a_vfork_child_dies_as_after_exec();
