@@ -22,10 +22,12 @@ from contextlib import suppress
 from sigrec._errors import NoRecordingError
 from sigrec._proc import inotify
 from sigrec._serve import directories
-from sigrec._serve.counters import Counters
-from sigrec._serve.ending import KNOWN, End, end_of, is_over
+from sigrec._serve.counters import FAMILIES
+from sigrec._serve.counting import Counting
+from sigrec._serve.ending import End, end_of, is_over
+from sigrec._serve.past import Past, inode
 from sigrec._serve.state import DamagedError
-from sigrec._serve.watched import ASKED_WHO, BAD, FAMILIES, Now, Unreadable, Watched
+from sigrec._serve.watched import BAD, Unreadable, Watched
 from sigrec._text import printable
 from sigrec._tuples import NamedTuple
 
@@ -48,7 +50,6 @@ PATIENCE_S = 2.0  # for the word of a parent, or of the kernel, on how a process
 LOOK_S = 0.1
 SENDER_NS = 10 * 10**9  # who ended others, and then itself
 NEWEST = 100  # ends that the page shows, and whose recordings are kept open
-TOMBSTONES = 1000  # recordings that are gone: a copy that comes back is not counted again
 
 
 class Ended(NamedTuple):
@@ -88,34 +89,26 @@ class Fleet:
     ) -> None:
         self._where = where
         self._state = state
-        self._asked_for = asked_for
         self._tell_people = tell
         self._told: dict[str, str] = {}
         self._lock = threading.RLock()
         self._saving = threading.Lock()
-        self._counters = Counters(settle)
+        self._counting = Counting(settle, asked_for)
+        self._past = Past()
         self._by_key: dict[str, Watched] = {}
         self._by_path: dict[str, Watched] = {}
         self._by_fd: dict[int, Watched] = {}  # of pidfds
         self._by_watch: dict[int, Watched] = {}
-        self._kept: dict[str, list[Any]] = {}  # by key: what the state says of those not seen yet
-        # By key: the files, with their inodes, of recordings whose end was counted.
-        self._over: dict[str, dict[str, int]] = {}
-        self._gone: deque[str] = deque(maxlen=TOMBSTONES)
         self._unreadable: dict[str, str] = {}
         self._refused: dict[str, int] = {}
         # Processes that have ended, and of which it is not known yet how; and until when to wait.
         self._waiting: dict[Watched, float] = {}
         self._baseline = False
         self._dirty_since: float | None = None
-        self._write_errors = self._missed = self._lost = 0
+        self._write_errors = self._missed = 0
         self._scanned_at = -FRESH_S
         self._scan_seconds = 0.0
-        self._pending: dict[Labels, int] = {}
-        self._running: dict[Labels, float] = {}
-        self._persisted: dict[str, dict[Labels, int]] = {
-            name: {} for name in self._counters.families
-        }
+        self._persisted: dict[str, dict[Labels, int]] = {name: {} for name in FAMILIES}
         self.newest: deque[Ended] = deque(maxlen=NEWEST)
         self._ends = 0
         self._epoll = select.epoll()
@@ -137,24 +130,21 @@ class Fleet:
         except (DamagedError, OSError, ValueError, TypeError, KeyError) as error:
             why = str(error) if isinstance(error, (DamagedError, OSError)) else "it makes no sense"
             self._tell("state", f"the state of an earlier run is lost: {why}")
-            self._counters = Counters(self._counters.settle)
-            self._kept, kept = {}, None
-            self._gone.clear()
+            self._counting.forget()
+            self._past, kept = Past(), None
         self._baseline = kept is None
         with self._lock:
             self._rescan()
             self._baseline = False
             if kept is None:
-                found = len(self._by_key) + len(self._over)
+                found = len(self._by_key) + len(self._past.files)
                 self._tell("state", f"counting begins now, with {found} recordings that are there")
         self.shown()
 
     def _restore(self, kept: dict[str, Any]) -> None:
-        self._counters.restore(kept["counters"])
-        self._lost = int(kept["lost"])
+        self._counting.counters.restore(kept["counters"])
         self._missed = int(kept["missed"])
-        self._gone.extend(map(str, kept["gone"]))
-        self._kept = {str(key): [str(of[0]), list(of[1])] for key, of in kept["recordings"].items()}
+        self._past.restore(kept)
 
     def stop(self) -> None:
         """From any thread, or from a signal's handler."""
@@ -231,7 +221,7 @@ class Fleet:
         if event.mask & (inotify.DELETE | inotify.MOVED_FROM):
             with self._lock:
                 self._unreadable.pop(path, None)
-                self._forget(path)
+                self._past.forget(path)
         elif not event.mask & inotify.CLOSE_WRITE or path in self._unreadable:
             self._open(path, None if event.name.endswith(".named") else directory)
 
@@ -245,15 +235,17 @@ class Fleet:
         for path in set(self._unreadable) - there.keys():
             del self._unreadable[path]
         known = {path: one.inode for path, one in self._by_path.items()}
-        for paths in self._over.values():
-            known |= paths
+        known |= self._past.inodes()
         for path, directory in there.items():
-            if known.get(path) is None or known[path] != _inode(path):
+            if known.get(path) is None or known[path] != inode(path):
                 self._open(path, directory or None)
-        for paths in list(self._over.values()):
-            for path in list(paths):
-                self._forget(path)
-        self._forget_kept()
+        lost = self._past.look_again()
+        if lost:
+            self._tell(
+                "lost",
+                f"{lost} recordings went while no sigrec serve ran: what they counted since, and how "
+                "their processes ended, is not known",
+            )
         for watched in list(self._by_key.values()):
             if not watched.is_seen and self._ended(watched):
                 self._has_ended(watched)
@@ -282,8 +274,7 @@ class Fleet:
 
     def _hold(self, watched: Watched) -> None:
         key = watched.key
-        if key in self._over:
-            self._over[key][watched.path] = watched.inode
+        if self._past.has(watched):
             watched.close()
             return
         self._unreadable.pop(watched.path, None)
@@ -295,19 +286,18 @@ class Fleet:
                 return
             watched.counted, watched.from_whom = known.counted, known.from_whom
             self._release(known)
-        elif key in self._kept:
-            _, kept = self._kept.pop(key)
-            watched.restore(kept)
-        elif key in self._gone or (self._baseline and self._ended(watched)):
+        elif not self._past.restore_one(watched) and (
+            key in self._past.gone or (self._baseline and self._ended(watched))
+        ):
             watched.over = True
         if watched.over:
-            self._is_over(watched)
+            self._past.add(watched)
             watched.close()
             return
         self._by_key[key] = self._by_path[watched.path] = watched
         self._watch(watched)
         try:
-            self._born(watched)
+            self._counting.begin(watched, self._baseline and not watched.counted)
         except BAD:
             self._is_damaged(watched)
             return
@@ -341,35 +331,6 @@ class Fleet:
                 self._epoll.unregister(watched.bystander.fd)
         watched.close()
 
-    def _is_over(self, watched: Watched) -> None:
-        """Remembered as long as there is a file of it: it is not counted again."""
-        self._over[watched.key] = {watched.path: watched.inode}
-        self._forget(watched.path)
-
-    def _forget(self, path: str) -> None:
-        """A file that may be gone; what its process still counts is read by the descriptor."""
-        for key, paths in list(self._over.items()):
-            if path in paths and _inode(path) != paths[path]:
-                del paths[path]
-                if not paths:
-                    del self._over[key]
-                    self._gone.append(key)
-
-    def _forget_kept(self) -> None:
-        """Recordings of an earlier run that are not there any more, where that can be seen."""
-        gone = [key for key, (path, _) in self._kept.items() if _is_gone(path)]
-        lost = sum(not self._kept[key][1][0] for key in gone)
-        for key in gone:
-            del self._kept[key]
-        self._gone.extend(gone)
-        self._lost += lost
-        if lost:
-            self._tell(
-                "lost",
-                f"{lost} recordings went while no sigrec serve ran: what they counted since, and how "
-                "their processes ended, is not known",
-            )
-
     def _ended(self, watched: Watched) -> bool:
         try:
             return is_over(watched)
@@ -380,54 +341,9 @@ class Fleet:
     def _is_damaged(self, watched: Watched) -> None:
         self._unreadable[watched.path] = "damaged"
         self._release(watched)
-        self._is_over(watched)
+        self._past.add(watched)
 
-    # --- what is counted --------------------------------------------------------------------
-
-    def _program(self, watched: Watched) -> str:
-        asked_for = self._asked_for is None or self._asked_for.search(watched.name) is not None
-        return self._counters.program(watched.name, asked_for)
-
-    def _born(self, watched: Watched) -> None:
-        """The ends that a program will have are there, at 0, before it has one."""
-        now, program = time.time(), self._program(watched)
-        for cause, sender in KNOWN:
-            if sender:
-                sender = self._counters.sender(sender)
-            self._counters.create("sigrec_process_endings", (program, cause, sender), now)
-        self._count(watched, self._baseline and not watched.counted)
-
-    def _records(self, watched: Watched, program: str, now: float) -> None:
-        """So are the signals that it records, from when it does."""
-        recorded = watched.recorded()
-        everything = len(recorded) > 32  # as `sigrec run` does: most of these never come
-        for number, registered in recorded.items():
-            labels = program, watched.signal_name(number)
-            if registered or number in ASKED_WHO or not everything:
-                self._counters.create(FAMILIES[0], labels, now)
-            if registered:
-                self._counters.create(FAMILIES[1], labels, now)
-
-    def _count(self, watched: Watched, is_past: bool = False) -> tuple[str, list[Now]]:
-        """What is new in its ledger. is_past: that is not counted, but what comes after it."""
-        now, program = time.time(), self._program(watched)
-        modes = watched.modes
-        ledger = watched.now()
-        if watched.modes is not modes:
-            self._records(watched, program, now)
-        for one in ledger:
-            new = watched.take(one.number, one.counts)
-            if new is not None and not is_past:
-                labels = program, watched.signal_name(one.number)
-                for family, count in zip(FAMILIES, new, strict=True):
-                    self._counters.add(family, labels, count, now)
-        if watched.senders_are_behind():
-            for number, who, count in watched.take_senders():
-                if is_past:
-                    continue
-                from_whom = program, watched.signal_name(number), self._counters.sender(who)
-                self._counters.add("sigrec_signals_from", from_whom, count, now)
-        return program, ledger
+    # --- how they end -----------------------------------------------------------------------
 
     def _has_ended(self, watched: Watched) -> None:
         """Once: how, is asked until it is known, or as long as there is hope."""
@@ -454,16 +370,13 @@ class Fleet:
             end = end_of(recording, seen, self._parents(recording), self._senders)
             if end.cause == "unknown" and not last:
                 return False
-            program, _ = self._count(watched)
+            program = self._counting.end(watched, end.cause, end.sender)
         except BAD:
             self._is_damaged(watched)
             return True
-        sender = self._counters.sender(end.sender) if end.sender else ""
-        labels = program, end.cause, sender
-        self._counters.add("sigrec_process_endings", labels, 1, time.time())
         watched.over = True
         self._release(watched)
-        self._is_over(watched)
+        self._past.add(watched)
         self._ends += 1
         others = watched.has_ended_others()
         self.newest.append(Ended(self._ends, end, program, time.time_ns(), others))
@@ -494,25 +407,10 @@ class Fleet:
     # --- what is shown ------------------------------------------------------------------------
 
     def _scan(self) -> None:
-        """Every ledger: `handled` moves while nothing else does."""
+        """Every ledger is read: `handled` changes while nothing else does."""
         began = time.perf_counter()
-        pending: Counter[Labels] = Counter()
-        running: dict[Labels, float] = {}
-        for watched in list(self._by_key.values()):
-            try:
-                program, ledger = self._count(watched)
-                for one in ledger:
-                    if one.registered:
-                        pending[program, watched.signal_name(one.number)] += one.pending
-                since = watched.handler_since_ns()
-            except BAD:
-                self._is_damaged(watched)
-                continue
-            if since is not None and watched.is_seen:
-                labels = program, watched.signal_name(since[0])
-                seconds = max(0, time.monotonic_ns() - since[1]) / 1e9
-                running[labels] = max(running.get(labels, 0.0), seconds)
-        self._pending, self._running = dict(pending), running
+        for damaged in self._counting.look(list(self._by_key.values())):
+            self._is_damaged(damaged)
         self._scan_seconds = time.perf_counter() - began
         self._scanned_at = time.monotonic()
 
@@ -525,15 +423,17 @@ class Fleet:
         if not fresh:
             self._save()
         with self._lock:
-            processes: Counter[Labels] = Counter({(p, "alive"): 0 for p in self._counters.programs})
+            programs = self._counting.counters.programs
+            processes: Counter[Labels] = Counter({(name, "alive"): 0 for name in programs})
             for watched in self._by_key.values():
                 state = "alive" if watched.is_seen else "unknown"
-                processes[self._program(watched), state] += 1
+                processes[self._counting.program(watched), state] += 1
             unreadable = Counter(self._unreadable.values())
             unreadable.update(self._refused)
             return Shown(
-                self._persisted, self._pending, processes, self._running, dict(unreadable),
-                self._scan_seconds, self._write_errors, self._missed, self._lost,
+                self._persisted, self._counting.pending, processes, self._counting.running,
+                dict(unreadable), self._scan_seconds, self._write_errors, self._missed,
+                self._past.lost,
             )  # fmt: skip
 
     # --- for the page ---------------------------------------------------------------------------
@@ -568,18 +468,14 @@ class Fleet:
         with self._saving:
             with self._lock:
                 self._dirty_since = None
-                shown = self._counters.shown(time.time())
+                shown = self._counting.counters.shown(time.time())
                 kept = {
-                    "counters": self._counters.to_dict(),
-                    "lost": self._lost,
+                    "counters": self._counting.counters.to_dict(),
                     "missed": self._missed,
-                    "gone": list(self._gone),
-                    "recordings": {
-                        **{key: [one.path, one.to_list()] for key, one in self._by_key.items()},
-                        **{key: [min(paths), [1, [], []]] for key, paths in self._over.items()},
-                        **self._kept,
-                    },
+                    **self._past.to_dict(),
                 }
+                for key, one in self._by_key.items():
+                    kept["recordings"][key] = [one.path, one.to_list()]
             try:
                 self._state.save(kept)
             except OSError as error:
@@ -599,25 +495,6 @@ class Fleet:
         if self._told.get(about) != text:
             self._told[about] = text
             self._tell_people(printable(text))
-
-
-def _inode(path: str) -> int | None:
-    """None: there is no such file."""
-    try:
-        return os.lstat(path).st_ino
-    except OSError:
-        return None
-
-
-def _is_gone(path: str) -> bool:
-    """Not where its whole directory is not there now, or may not be entered."""
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        return os.path.isdir(os.path.dirname(path))
-    except OSError:
-        pass
-    return False
 
 
 def to_stderr(text: str) -> None:

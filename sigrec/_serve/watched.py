@@ -44,10 +44,6 @@ if TYPE_CHECKING:
 ASKED_WHO = tuple(
     map(int, (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGTERM))
 )
-FAMILIES = (
-    "sigrec_signals_delivered", "sigrec_signals_handled", "sigrec_signals_overwritten",
-    "sigrec_signals_sent",
-)  # fmt: skip
 _NOTHING = (0, 0, 0, 0)
 _LARGEST = 1 << 53  # what a metric holds exactly: no process counts so far
 _REGISTERED, _RECORDED = (

@@ -1,0 +1,120 @@
+"""What the recordings of a host count, added up by program and signal.
+
+What is new in a ledger since the last look is added to the counters, which only rise. What is true for
+a moment, how many signals wait and which handlers run, is found anew by each look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from sigrec._serve.counters import Counters
+from sigrec._serve.ending import KNOWN
+from sigrec._serve.watched import ASKED_WHO, BAD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable
+
+    from sigrec._serve.counters import Labels
+    from sigrec._serve.watched import Now, Watched
+
+# In the order of watched.Counts.
+_OF_LEDGER = (
+    "sigrec_signals_delivered", "sigrec_signals_handled", "sigrec_signals_overwritten",
+    "sigrec_signals_sent",
+)  # fmt: skip
+_MANY = 32  # signals that one process records: it records every one, as `sigrec run` does
+
+
+class Counting:
+    """asked_for: the programs that are counted before others. pending: how many signals wait for a
+    handler. running: for how many seconds a handler has run. Both are of the last look."""
+
+    def __init__(self, settle: float, asked_for: re.Pattern[str] | None) -> None:
+        self._asked_for = asked_for
+        self.counters = Counters(settle)
+        self.pending: dict[Labels, int] = {}
+        self.running: dict[Labels, float] = {}
+
+    def forget(self) -> None:
+        """Every counter, as if nothing had been counted."""
+        self.counters = Counters(self.counters.settle)
+
+    def program(self, watched: Watched) -> str:
+        """The label of the program that it records."""
+        asked_for = self._asked_for is None or self._asked_for.search(watched.name) is not None
+        return self.counters.program(watched.name, asked_for)
+
+    def begin(self, watched: Watched, is_past: bool) -> None:
+        """The endings that its program may have are made, at 0, before it has one. is_past: what the
+        recording has counted so far is not added."""
+        now, program = time.time(), self.program(watched)
+        for cause, sender in KNOWN:
+            if sender:
+                sender = self.counters.sender(sender)
+            self.counters.create("sigrec_process_endings", (program, cause, sender), now)
+        self._count(watched, is_past)
+
+    def look(self, held: Iterable[Watched]) -> list[Watched]:
+        """Counts what is new in all of them; returns those that are damaged."""
+        pending: Counter[Labels] = Counter()
+        running: dict[Labels, float] = {}
+        damaged = []
+        for watched in held:
+            try:
+                program, ledger = self._count(watched)
+                for one in ledger:
+                    if one.registered:
+                        pending[program, watched.signal_name(one.number)] += one.pending
+                since = watched.handler_since_ns()
+            except BAD:
+                damaged.append(watched)
+                continue
+            if since is not None and watched.is_seen:
+                labels = program, watched.signal_name(since[0])
+                seconds = max(0, time.monotonic_ns() - since[1]) / 1e9
+                running[labels] = max(running.get(labels, 0.0), seconds)
+        self.pending, self.running = dict(pending), running
+        return damaged
+
+    def end(self, watched: Watched, cause: str, sender: str) -> str:
+        """Counts what is new in it, and its end; returns the label of its program."""
+        program, _ = self._count(watched)
+        if sender:
+            sender = self.counters.sender(sender)
+        self.counters.add("sigrec_process_endings", (program, cause, sender), 1, time.time())
+        return program
+
+    def _count(self, watched: Watched, is_past: bool = False) -> tuple[str, list[Now]]:
+        now, program = time.time(), self.program(watched)
+        modes = watched.modes
+        ledger = watched.now()
+        if watched.modes is not modes:
+            self._create(watched, program, now)
+        for one in ledger:
+            new = watched.take(one.number, one.counts)
+            if new is not None and not is_past:
+                labels = program, watched.signal_name(one.number)
+                for family, count in zip(_OF_LEDGER, new, strict=True):
+                    self.counters.add(family, labels, count, now)
+        if watched.senders_are_behind():
+            for number, who, count in watched.take_senders():
+                if is_past:
+                    continue
+                from_whom = program, watched.signal_name(number), self.counters.sender(who)
+                self.counters.add("sigrec_signals_from", from_whom, count, now)
+        return program, ledger
+
+    def _create(self, watched: Watched, program: str, now: float) -> None:
+        """The counters of the signals that it records are made, at 0, as soon as it records them."""
+        recorded = watched.recorded()
+        everything = len(recorded) > _MANY  # most of these signals never come
+        for number, registered in recorded.items():
+            labels = program, watched.signal_name(number)
+            if registered or number in ASKED_WHO or not everything:
+                self.counters.create("sigrec_signals_delivered", labels, now)
+            if registered:
+                self.counters.create("sigrec_signals_handled", labels, now)
