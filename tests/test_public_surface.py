@@ -23,7 +23,9 @@ def lines():
             yield f"sigrec.{name}{inspect.signature(value)}"
             continue
         above = [base for base in value.__mro__[1:] if base is not object]
-        bases = [base.__name__ for base in above if not base.__module__.startswith("sigrec.")]
+        public = [getattr(sigrec, public) for public in sigrec.__all__]
+        ours = [base for base in above if base.__module__.partition(".")[0] == "sigrec"]
+        bases = [base.__name__ for base in above if base not in ours or base in public]
         yield f"class sigrec.{name}({', '.join(bases)})"
         for member, what in sorted(inspect.getmembers_static(value), key=lambda pair: pair[0]):
             own = any(member in vars(base) for base in value.__mro__ if base.__module__ == "sigrec")

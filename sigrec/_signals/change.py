@@ -1,26 +1,56 @@
-"""Who changed what a signal does, or what a thread blocks, in short."""
+"""Change: what a Disposition and a MaskChange have in common, as both are changes that somebody made."""
 
 from __future__ import annotations
 
 import os
 
+from sigrec._signals.value import Value
+from sigrec._text import printable
+from sigrec._times import aware
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Change(Protocol):
-        """As Disposition and MaskChange have it."""
-
-        file: str | None
-        line: int | None
-        library: str | None
+    from datetime import datetime
 
 
-def changed_by(change: Change) -> str | None:
-    """``"app.py:12"``, ``"libfoo.so.1"``; None: not known."""
-    if change.file is not None:
-        folder, name = os.path.split(change.file)
-        if name == "__init__.py":  # of some package
-            name = os.path.join(os.path.basename(folder), name)
-        return f"{name}:{change.line}"
-    return None if change.library is None else os.path.basename(change.library)
+class Change(Value):
+    """The attributes are in the ``__slots__`` of the two classes, in the order in which they are read."""
+
+    __slots__ = ()
+
+    si_signo: int
+    signal_name: str
+    how: str
+    file: str | None
+    line: int | None
+    library: str | None
+    time_ns: int
+    monotonic_ns: int
+    ordinal: int
+
+    @property
+    def time(self) -> datetime:
+        """When, aware, in UTC."""
+        return aware(self.time_ns)
+
+    @property
+    def by(self) -> str | None:
+        """Who made it so, in short: ``"app.py:12"``, ``"libfoo.so.1"``; None: not known."""
+        if self.file is not None:
+            folder, name = os.path.split(self.file)
+            if name == "__init__.py":  # of some package
+                name = os.path.join(os.path.basename(folder), name)
+            return f"{name}:{self.line}"
+        return None if self.library is None else os.path.basename(self.library)
+
+    def _what(self) -> str:
+        """What it is from then on, in a word."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        by = None if self.by is None else printable(self.by)
+        kind = type(self).__name__
+        return f"<{kind} {self.signal_name} {self._what()} by {by} ({self.how})>"
+
+
+Change.__module__ = "sigrec"  # as its members are public, in the two classes

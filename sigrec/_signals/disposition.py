@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from sigrec._signals.change import changed_by
-from sigrec._signals.value import Value
-from sigrec._text import printable
-from sigrec._times import aware
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from datetime import datetime
+from sigrec._signals.change import Change
 
 # By the numbers in the recording: csrc/disposition.h.
 ACTIONS = {0: "default", 1: "ignore", 2: "handler", 3: "sigrec"}
@@ -18,7 +11,7 @@ HOW = {
 }  # fmt: skip
 
 
-class Disposition(Value):
+class Disposition(Change):
     """One change of what a recorded process had a signal do, or what that was at first."""
 
     __slots__ = {  # noqa: RUF023 - as one reads them
@@ -42,31 +35,11 @@ class Disposition(Value):
     }
     _fields = tuple(__slots__)
 
-    si_signo: int
-    signal_name: str
     action: str
-    how: str
-    file: str | None
-    line: int | None
-    library: str | None
     flags: int
-    time_ns: int
-    monotonic_ns: int
-    ordinal: int
 
-    @property
-    def time(self) -> datetime:
-        """When, aware, in UTC."""
-        return aware(self.time_ns)
-
-    @property
-    def by(self) -> str | None:
-        """Who made it so, in short: ``"app.py:12"``, ``"libfoo.so.1"``; None: not known."""
-        return changed_by(self)
-
-    def __repr__(self) -> str:
-        by = None if self.by is None else printable(self.by)
-        return f"<Disposition {self.signal_name} {self.action} by {by} ({self.how})>"
+    def _what(self) -> str:
+        return self.action
 
 
 Disposition.__module__ = "sigrec"

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from sigrec._signals.change import changed_by
-from sigrec._signals.value import Value
-from sigrec._text import printable
-from sigrec._times import aware
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from datetime import datetime
+from sigrec._signals.change import Change
 
 # By the numbers in the recording: csrc/mask.h.
 HOW = {2: "forked", 3: "pthread_sigmask", 4: "sigprocmask", 5: "sighold"}
 
 
-class MaskChange(Value):
+class MaskChange(Change):
     """One change of what a thread of a recorded process has blocked."""
 
     __slots__ = {  # noqa: RUF023 - as one reads them
@@ -37,34 +30,13 @@ class MaskChange(Value):
     }
     _fields = tuple(__slots__)
 
-    si_signo: int
-    signal_name: str
     blocked: bool
     main: bool
     tid: int | None
-    how: str
-    file: str | None
-    line: int | None
-    library: str | None
     mask: frozenset[int]
-    time_ns: int
-    monotonic_ns: int
-    ordinal: int
 
-    @property
-    def time(self) -> datetime:
-        """When, aware, in UTC."""
-        return aware(self.time_ns)
-
-    @property
-    def by(self) -> str | None:
-        """Who made it so, in short: ``"app.py:12"``, ``"libfoo.so.1"``; None: not known."""
-        return changed_by(self)
-
-    def __repr__(self) -> str:
-        by = None if self.by is None else printable(self.by)
-        what = "blocked" if self.blocked else "let in"
-        return f"<MaskChange {self.signal_name} {what} by {by} ({self.how})>"
+    def _what(self) -> str:
+        return "blocked" if self.blocked else "let in"
 
 
 MaskChange.__module__ = "sigrec"
