@@ -5,7 +5,6 @@
 #include "clock.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 /* The newest of each signal, here so that a forked child knows it. */
 static struct newest {
@@ -34,14 +33,14 @@ void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
     bool began = change->how == DISPOSITION_BEFORE || change->how == DISPOSITION_INHERITED;
     if (is_known(last, change))
         return;
-    struct event event;
-    memset(&event, 0, sizeof event);
-    event.monotonic_ns = monotonic_ns();
-    event.signo = (uint32_t)change->signum;
-    event.code = (int32_t)change->how;
-    event.pid = (int32_t)change->kind;
-    event.uid = change->site;
-    event.datum = (uint32_t)change->action->sa_flags;
+    struct event event = {
+        .monotonic_ns = monotonic_ns(),
+        .signo = (uint32_t)change->signum,
+        .code = (int32_t)change->how,
+        .pid = (int32_t)change->kind,
+        .uid = change->site,
+        .datum = (uint32_t)change->action->sa_flags,
+    };
     atomic_store_explicit(&last->site, change->site, memory_order_relaxed);
     atomic_store_explicit(&last->kind, change->kind, memory_order_relaxed);
     atomic_store_explicit(&last->flags, event.datum, memory_order_relaxed);
@@ -62,22 +61,19 @@ void disposition_forget(int signum) {
 void disposition_inherit(const struct notes *to, _Atomic uint64_t *ordinals) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
         const struct newest *last = &newest[signum];
-        uint64_t none = 0;
         uint32_t kind = atomic_load_explicit(&last->kind, memory_order_relaxed);
         uint32_t site = atomic_load_explicit(&last->site, memory_order_relaxed);
         if (!atomic_load_explicit(&last->known, memory_order_relaxed) ||
-            (kind == DISPOSITION_DEFAULT && !site) ||
-            !atomic_compare_exchange_strong_explicit(&ordinals[signum], &none, 1,
-                                                     memory_order_relaxed, memory_order_relaxed))
+            (kind == DISPOSITION_DEFAULT && !site) || !notes_is_first(&ordinals[signum]))
             continue;
-        struct event event;
-        memset(&event, 0, sizeof event);
-        event.monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed);
-        event.signo = (uint32_t)signum;
-        event.code = DISPOSITION_FORKED;
-        event.pid = (int32_t)kind;
-        event.uid = site;
-        event.datum = atomic_load_explicit(&last->flags, memory_order_relaxed);
-        keep(to, &event);
+        keep(to,
+             &(struct event){
+                 .monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed),
+                 .signo = (uint32_t)signum,
+                 .code = DISPOSITION_FORKED,
+                 .pid = (int32_t)kind,
+                 .uid = site,
+                 .datum = atomic_load_explicit(&last->flags, memory_order_relaxed),
+             });
     }
 }

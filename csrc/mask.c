@@ -33,6 +33,10 @@ uint64_t mask_difference(uint64_t before, uint64_t after) {
     return (before ^ after) & can_be;
 }
 
+static void keep(const struct notes *to, int row, const struct event *event) {
+    notes_keep(to, (uint64_t)row, MASK_SLOTS, event);
+}
+
 static void note(const struct notes *to, _Atomic uint64_t *ordinals,
                  const struct mask_change *change, int signum, bool blocked, uint64_t now) {
     int row = row_of(signum, change->is_main);
@@ -44,17 +48,17 @@ static void note(const struct notes *to, _Atomic uint64_t *ordinals,
     atomic_store_explicit(&last->site, change->site, memory_order_relaxed);
     atomic_store_explicit(&last->monotonic_ns, now, memory_order_relaxed);
     atomic_store_explicit(&last->mask, blocked ? change->after : 0, memory_order_relaxed);
-    struct event event;
-    memset(&event, 0, sizeof event);
-    event.monotonic_ns = now;
-    event.signo = (uint32_t)signum;
-    event.code = (int32_t)change->how;
-    event.pid = blocked;
-    event.uid = change->site;
-    event.tid = change->tid;
-    event.datum = change->after;
-    event.ordinal = atomic_fetch_add_explicit(&ordinals[row], 1, memory_order_relaxed);
-    notes_keep(to, (uint64_t)row, MASK_SLOTS, &event);
+    keep(to, row,
+         &(struct event){
+             .monotonic_ns = now,
+             .ordinal = atomic_fetch_add_explicit(&ordinals[row], 1, memory_order_relaxed),
+             .signo = (uint32_t)signum,
+             .code = (int32_t)change->how,
+             .pid = blocked,
+             .uid = change->site,
+             .tid = change->tid,
+             .datum = change->after,
+         });
 }
 
 void mask_note(const struct notes *to, _Atomic uint64_t *ordinals,
@@ -82,21 +86,20 @@ static bool has_blocked(int signum) {
 void mask_inherit(const struct notes *to, _Atomic uint64_t *ordinals, uint32_t tid) {
     for (int from = 0; from < MASK_ROWS; from++) {
         const struct newest *last = &newest[from];
-        int signum = from % SIGREC_NSIG;
-        uint64_t none = 0, mask = atomic_load_explicit(&last->mask, memory_order_relaxed);
+        int signum = from % SIGREC_NSIG, to_row = row_of(signum, true);
+        uint64_t mask = atomic_load_explicit(&last->mask, memory_order_relaxed);
         if (!mask || !is_this_threads(last) || !has_blocked(signum) ||
-            !atomic_compare_exchange_strong_explicit(&ordinals[row_of(signum, true)], &none, 1,
-                                                     memory_order_relaxed, memory_order_relaxed))
+            !notes_is_first(&ordinals[to_row]))
             continue;
-        struct event event;
-        memset(&event, 0, sizeof event);
-        event.monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed);
-        event.signo = (uint32_t)signum;
-        event.code = MASK_FORKED;
-        event.pid = 1;
-        event.uid = atomic_load_explicit(&last->site, memory_order_relaxed);
-        event.tid = tid;
-        event.datum = mask;
-        notes_keep(to, (uint64_t)row_of(signum, true), MASK_SLOTS, &event);
+        keep(to, to_row,
+             &(struct event){
+                 .monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed),
+                 .signo = (uint32_t)signum,
+                 .code = MASK_FORKED,
+                 .pid = 1,
+                 .uid = atomic_load_explicit(&last->site, memory_order_relaxed),
+                 .tid = tid,
+                 .datum = mask,
+             });
     }
 }

@@ -13,6 +13,12 @@ void notes_keep(const struct notes *to, uint64_t row, uint64_t each, const struc
     keep_at(to, row * each + event->ordinal % each, event);
 }
 
+bool notes_is_first(_Atomic uint64_t *ordinals) {
+    uint64_t none = 0;
+    return atomic_compare_exchange_strong_explicit(ordinals, &none, 1, memory_order_relaxed,
+                                                   memory_order_relaxed);
+}
+
 void notes_fold(const struct notes *from, const struct notes *to, uint64_t slots) {
     for (uint64_t slot = 0; slot < slots; slot++) {
         struct event event;

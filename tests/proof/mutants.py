@@ -148,10 +148,8 @@ MUTANTS = [
     Mutant("each-call-is-a-change", "csrc/disposition.c", "    if (is_known(last, change))",
            "    if (0)", "a loop pushes out who set the signal before", "test_disposition"),
     Mutant("inherit-over-its-own", "csrc/disposition.c",
-           "            !atomic_compare_exchange_strong_explicit(&ordinals[signum], &none, 1,\n"
-           "                                                     memory_order_relaxed,"
-           " memory_order_relaxed))",
-           "            (atomic_store(&ordinals[signum], 1), none))",
+           "            !notes_is_first(&ordinals[signum]))",
+           "            atomic_exchange(&ordinals[signum], 1) > 1)",
            "a child that has changed a disposition has its parent's", "test_disposition"),
     Mutant("note-in-a-vfork-child", "csrc/interpose.c",
            "    if (changed)\n        note(signum, DISPOSITION_SIGNAL,",
