@@ -18,6 +18,19 @@
 #define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
 #endif
 
+/* At most, for a flood of another process of this user, whose queue is full now: getrlimit(2). */
+#define WAITS_MS 200
+
+static int create(int clock, struct sigevent *event, timer_t *handle) {
+    static const struct timespec millisecond = {0, 1000000};
+    for (int waited = 0; timer_create((clockid_t)clock, event, handle) != 0; waited++) {
+        if (errno != EAGAIN || waited == WAITS_MS)
+            return errno;
+        nanosleep(&millisecond, NULL);
+    }
+    return 0;
+}
+
 int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t value) {
     struct sigevent event;
     memset(&event, 0, sizeof event);
@@ -27,8 +40,9 @@ int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t v
     if (tid)
         event.sigev_notify_thread_id = tid;
     timer_t handle;
-    if (timer_create((clockid_t)clock, &event, &handle) != 0)
-        return errno;
+    int error = create(clock, &event, &handle);
+    if (error)
+        return error;
     timer->handle = (void *)handle;
     timer->pid = getpid();
     /* A timer that is set to an interval, not to a time, is not moved with the clock. */

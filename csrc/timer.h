@@ -18,7 +18,8 @@ struct timer {
 };
 
 /* Interpreter context. Each 0 or an errno; ENOSYS where there are none. tid: 0
- * for the process. A timer that was made does not run yet. */
+ * for the process. A timer that was made does not run yet. EAGAIN: the kernel had no room for one
+ * (RLIMIT_SIGPENDING), not even 0.2 seconds later. */
 int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t value);
 
 int timer_start(struct timer *timer, uint64_t first_ns, uint64_t interval_ns);

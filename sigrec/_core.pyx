@@ -658,7 +658,8 @@ cdef int check(int error) except -1:
 
 
 cdef int check_made(int error) except -1:
-    """A timer: timer_create(2) takes one of the signals that may be queued."""
+    """A timer: timer_create(2) takes one of the signals that may be queued, and found no room for
+    a while."""
     if error == EAGAIN:
         raise OSError(
             error, "a timer: this user has as many signals queued, and timers, as its "
@@ -953,6 +954,10 @@ def stand_for_init(int pid) -> None:
 cdef bint timed[65]  # signals of timers
 
 
+cdef bint is_used(int signum):
+    return timed[signum] or stacks[signum] is not None
+
+
 def is_timed(int signum) -> bool:
     """Whether the signal is a timer's."""
     return timed[signum]
@@ -971,19 +976,21 @@ cdef class Timer:
         """Takes the signal, and runs: both, or OSError. False: it is another timer's, or it is
         registered."""
         cdef list dropped = []
+        cdef int error
+        if is_used(handler.signum):
+            return False
+        with nogil:
+            error = timer_make(&self.timer, clock, handler.signum, tid, value)  # may wait
+        check_made(error)
+        self.made = True  # not running, it is unmade with this object
         begin_change()
         try:
-            if timed[handler.signum] or stacks[handler.signum] is not None:
+            if is_used(handler.signum):
                 return False
             enter(handler, queue_capacity, UNTOUCHED, dropped)
             try:
-                check_made(timer_make(&self.timer, clock, handler.signum, tid, value))
-                self.made = True
                 check(timer_start(&self.timer, first_ns, interval_ns))
             except:
-                if self.made:
-                    self.made = False
-                    timer_unmake(&self.timer)
                 undo(handler)
                 raise
             self.handler = handler
@@ -1105,6 +1112,7 @@ cdef class Timeout:
     def __enter__(self):
         global alarm_made, alarm_signum
         cdef Handler handler = None
+        cdef int error
         if self.entered:
             from sigrec._errors import SigrecError
             raise SigrecError(f"{self!r} has been entered before: make one for each block")
@@ -1123,7 +1131,9 @@ cdef class Timeout:
             alarm_made = False  # a forked child has no timers, and no end of its parent's blocks
             timeouts.clear()
         if not alarm_made:
-            check_made(timer_make(&alarm_timer, CLOCK_MONOTONIC, alarm_signum, 0, 0))
+            with nogil:
+                error = timer_make(&alarm_timer, CLOCK_MONOTONIC, alarm_signum, 0, 0)  # may wait
+            check_made(error)
             alarm_made = True
         self.entered = True
         timeouts.append(self)

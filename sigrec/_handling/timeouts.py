@@ -37,7 +37,7 @@ def timeout(seconds: float) -> Timeout:
 
     Raises ValueError for what is no such number. ``with`` raises WrongThreadError outside the main
     thread, SigrecError where no real-time signal is free or the platform has no timers, or for a
-    second entry, and OSError (EAGAIN) at RLIMIT_SIGPENDING.
+    second entry, and OSError (EAGAIN) where RLIMIT_SIGPENDING leaves no room for 0.2 seconds.
     """
     must_be = f"seconds must be from 0 to {LONGEST_S}"
     return Timeout(_check.seconds(must_be, seconds, 0, LONGEST_S))

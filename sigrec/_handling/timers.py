@@ -108,7 +108,7 @@ def timer(
 
     Raises ValueError for a bad argument, SigrecError where no signal is free or the platform has no
     such timers, OSError for what else the kernel refuses (EPERM for a clock that may wake the
-    machine, EAGAIN at RLIMIT_SIGPENDING).
+    machine, EAGAIN where RLIMIT_SIGPENDING leaves no room for 0.2 seconds).
     """
     interval_ns = _nanoseconds("interval", interval)
     first_ns = interval_ns if first is None else _nanoseconds("first", first)

@@ -62,7 +62,7 @@ static void as_init(void) {
     CHECK(!beside_as_init(pid, NS));
     kill(getpid(), SIGUSR1); /* is not caught: it would end the program */
     union sigval value = {.sival_int = 5};
-    sigqueue(getpid(), SIGRTMIN, value);
+    WITH_ROOM(sigqueue(getpid(), SIGRTMIN, value));
     while (!beside_as_init(pid, 10 * NS))
         ;
     int said[3], status;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,7 +26,7 @@ static siginfo_t next(int signum) {
 }
 
 static void to_a_process(void) {
-    CHECK_EQ(send_to_process(getpid(), SIGRTMIN, -5), 0);
+    WITH_ROOM(send_to_process(getpid(), SIGRTMIN, -5));
     siginfo_t info = next(SIGRTMIN);
     CHECK_EQ(info.si_code, SI_QUEUE);
     CHECK_EQ((intptr_t)info.si_value.sival_ptr, -5);
@@ -50,7 +51,7 @@ static void to_a_thread(void) {
         usleep(100);
     if (send_to_thread(getpid(), tid, 0, 0) == ENOSYS)
         return;
-    CHECK_EQ(send_to_thread(getpid(), tid, SIGRTMIN, INTPTR_MIN), 0);
+    WITH_ROOM(send_to_thread(getpid(), tid, SIGRTMIN, INTPTR_MIN));
     pthread_join(thread, NULL);
     CHECK_EQ(send_to_thread(getpid(), 4194399, SIGRTMIN, 0), ESRCH);
 }
@@ -59,7 +60,7 @@ static void through_a_pidfd(void) {
     int pidfd = (int)syscall(434 /* pidfd_open(2) */, getpid(), 0);
     if (pidfd < 0)
         return;
-    CHECK_EQ(send_to_pidfd(pidfd, SIGRTMIN, 7), 0);
+    WITH_ROOM(send_to_pidfd(pidfd, SIGRTMIN, 7));
     CHECK_EQ((intptr_t)next(SIGRTMIN).si_value.sival_ptr, 7);
     close(pidfd);
     CHECK_EQ(send_to_pidfd(pidfd, SIGRTMIN, 7), EBADF);
@@ -67,7 +68,9 @@ static void through_a_pidfd(void) {
 
 static void timers(void) {
     struct timer timer;
-    int error = timer_make(&timer, CLOCK_MONOTONIC, SIGRTMIN, 0, 42);
+    int error;
+    while ((error = timer_make(&timer, CLOCK_MONOTONIC, SIGRTMIN, 0, 42)) == EAGAIN)
+        ;
     if (error == ENOSYS)
         return;
     CHECK_EQ(error, 0);
@@ -88,10 +91,37 @@ static void timers(void) {
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(status, 0);
     CHECK_EQ(timer_unmake(&timer), 0);
-    CHECK_EQ(timer_make(&timer, 12345, SIGRTMIN, 0, 0), EINVAL);
-    CHECK_EQ(timer_make(&timer, CLOCK_MONOTONIC, SIGRTMIN, (pid_t)syscall(SYS_gettid), 0), 0);
+    while ((error = timer_make(&timer, 12345, SIGRTMIN, 0, 0)) == EAGAIN)
+        ;
+    CHECK_EQ(error, EINVAL);
+    WITH_ROOM(timer_make(&timer, CLOCK_MONOTONIC, SIGRTMIN, (pid_t)syscall(SYS_gettid), 0));
     CHECK_EQ(timer_start(&timer, 1000, 0), 0);
     CHECK_EQ(next(SIGRTMIN).si_code, SI_TIMER);
+    CHECK_EQ(timer_unmake(&timer), 0);
+}
+
+/* Another process of this user floods, and its queue is full for a moment. */
+static struct rlimit limit;
+
+static void *makes_room(void *nothing) {
+    usleep(5000);
+    CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &limit), 0);
+    return nothing;
+}
+
+static void a_timer_waits_for_room(void) {
+    struct timer timer;
+    CHECK_EQ(getrlimit(RLIMIT_SIGPENDING, &limit), 0);
+    struct rlimit none = {0, limit.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+    int error = timer_make(&timer, CLOCK_MONOTONIC, SIGRTMIN, 0, 0);
+    if (error == ENOSYS)
+        return;
+    CHECK_EQ(error, EAGAIN); /* and not for ever */
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, makes_room, NULL), 0);
+    CHECK_EQ(timer_make(&timer, CLOCK_MONOTONIC, SIGRTMIN, 0, 0), 0);
+    pthread_join(thread, NULL);
     CHECK_EQ(timer_unmake(&timer), 0);
 }
 
@@ -102,7 +132,7 @@ static void discarding(void) {
     sigset_t pending;
     CHECK_EQ(sigaction(SIGRTMIN, &action, NULL), 0);
     for (int n = 0; n < 3; n++)
-        CHECK_EQ(send_to_process(getpid(), SIGRTMIN, n), 0);
+        WITH_ROOM(send_to_process(getpid(), SIGRTMIN, n));
     CHECK_EQ(timer_discard(SIGRTMIN), 0);
     sigpending(&pending);
     CHECK_EQ(sigismember(&pending, SIGRTMIN), 0);
@@ -121,6 +151,7 @@ int main(void) {
     to_a_thread();
     through_a_pidfd();
     timers();
+    a_timer_waits_for_room();
     discarding();
     return 0;
 }

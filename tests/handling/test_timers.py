@@ -53,6 +53,25 @@ def test_a_full_queue_names_the_limit(child):
     p.end()
 
 
+def test_a_queue_that_is_full_for_a_moment_is_waited_for(child):
+    """Without the GIL: another thread makes room."""
+    p = child(
+        """
+        import resource
+        before = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+        for make in (lambda: sigrec.timer(60, signum=RT), sigrec.timeout(60).__enter__):
+            resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, before[1]))
+            room = threading.Timer(0.005, lambda: resource.setrlimit(resource.RLIMIT_SIGPENDING, before))
+            room.start()
+            make()
+            room.join()
+        say("made")
+        """
+    )
+    assert p.line() == "made"
+    p.end()
+
+
 @pytest.mark.parametrize("thread", [False, True], ids=["process", "thread"])
 def test_20_kHz_over_a_process_that_stalls(child, thread):
     """Blocked, in C with the GIL held, and stopped: expirations == elapsed / interval."""
