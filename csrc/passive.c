@@ -465,6 +465,12 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
         sigaction(signum, &now, NULL);
 }
 
+/* Of one that was raised, where the kernel had no room for it (RLIMIT_SIGPENDING): who sent it is
+ * not known then. */
+static bool lost_siginfo(const siginfo_t *info) {
+    return info->si_code == SI_USER && info->si_pid == 0;
+}
+
 bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
     struct process *self = process_self;
     struct sigaction program;
@@ -483,7 +489,7 @@ bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
         same = same && (uintptr_t)info->si_addr ==
                            atomic_load_explicit(&self->fault_address, memory_order_relaxed);
     else
-        same = info->si_pid == process_pid() && (same || within_handler());
+        same = (info->si_pid == process_pid() || lost_siginfo(info)) && (same || within_handler());
     atomic_store_explicit(&self->fault_signal, 0, memory_order_relaxed);
     if (same)
         take_default_action(signum, info, context, tid,
