@@ -147,7 +147,7 @@ class Child:
         return out.decode(), err.decode()
 
     def flood(self, signum, count, queue=True):
-        sent, _, _ = _core.flood(self.pid, signum, count, queue, 60_000_000_000)
+        sent, _, _ = _core.flood(self.pid, signum, count, queue, 300_000_000_000)
         assert sent == count
 
     def kill(self):

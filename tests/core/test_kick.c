@@ -8,6 +8,7 @@
 #include "install.h"
 #include "passive.h"
 #include "process.h"
+#include "registry.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -47,6 +48,17 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
         *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
     threads++;
     return real(thread, attributes, start, argument);
+}
+
+static int timers; /* made */
+
+int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer) {
+    static int (*real)(clockid_t, struct sigevent *, timer_t *);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "timer_create");
+    int result = real(clock, event, timer);
+    timers += result == 0;
+    return result;
 }
 
 static int pipes[2];
@@ -110,8 +122,10 @@ static void it_is_told_from_others(void) {
     sigaddset(&set, SIGURG);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     int once = 1;
-    CHECK_EQ(read_while_kicked(&once), 1);
-    CHECK_EQ(sigwaitinfo(&set, &info), SIGURG);
+    do {
+        CHECK_EQ(read_while_kicked(&once), 1);
+        CHECK_EQ(sigwaitinfo(&set, &info), SIGURG);
+    } while (LOST(&info));
     CHECK_EQ(info.si_code, KICK_CODE);
     CHECK_EQ(info.si_pid, getpid());
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -164,7 +178,8 @@ static void where_there_is_no_timer_by_a_thread(void) {
 static void a_timer_that_was_made_before_is_there(void) {
     struct rlimit before, none;
     CHECK_EQ(getrlimit(RLIMIT_SIGPENDING, &before), 0);
-    kick_prepare();
+    while (!timers) /* another process may have taken the room for it */
+        kick_prepare();
     none = (struct rlimit){0, before.rlim_max};
     CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &none), 0);
     threads = 0;
@@ -215,13 +230,27 @@ static void a_prepared_signal_finds_the_default_below(void) {
     CHECK(beneath.sa_handler == SIG_DFL);
 }
 
+static uint64_t delivered(int signum) { return process_recording()->ledger[signum].delivered; }
+
+/* Takes what was queued, of SIGURG. True: one of it had lost its siginfo. */
+static bool drain(void) {
+    struct event event;
+    bool lost = false;
+    for (enum queue_item item; (item = queue_next(registry_queue(SIGURG), &event)) != QUEUE_NONE;) {
+        lost = lost || (item == QUEUE_EVENT && event.code == SI_USER && event.pid == 0);
+        queue_take(registry_queue(SIGURG), item, &event);
+    }
+    return lost;
+}
+
 /* Ours is on its way while the program begins to have a use for SIGURG. */
 static void what_is_on_its_way_is_not_counted(void) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGURG);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    for (int timer = 0; timer < 2; timer++) {
+    for (int timer = 0; timer < 2;) {
+        uint64_t before = delivered(SIGURG);
         if (timer) {
             pthread_sigmask(SIG_UNBLOCK, &set, NULL);
             CHECK(kick_again());
@@ -239,14 +268,17 @@ static void what_is_on_its_way_is_not_counted(void) {
         sigemptyset(&set);
         sigaddset(&set, SIGURG);
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-        CHECK(arrivals > arrivals_before);
-        CHECK_EQ(process_recording()->ledger[SIGURG].delivered, (unsigned)timer);
+        bool lost = drain(); /* and cannot be told: another process floods */
+        CHECK(lost || arrivals > arrivals_before);
+        CHECK_EQ(delivered(SIGURG) - before, lost);
         raise(SIGURG);
-        CHECK_EQ(process_recording()->ledger[SIGURG].delivered, (unsigned)timer + 1);
+        CHECK_EQ(delivered(SIGURG) - before, lost + 1);
+        drain();
         kick_rest();
         pthread_sigmask(SIG_BLOCK, &set, NULL);
         registry_release(SIGURG);
         CHECK(install_restore(SIGURG, true));
+        timer += !lost;
     }
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
@@ -281,8 +313,9 @@ static void never_where_the_program_uses_it(void) {
     CHECK_EQ(sigaction(SIGURG, &action, NULL), 0);
     if (install_record(SIGURG, true) != 0)
         return; /* not on this platform */
+    uint64_t before = delivered(SIGURG);
     CHECK_EQ(read_while_kicked(&times), 1);
-    CHECK_EQ(process_recording()->ledger[SIGURG].delivered, 2); /* the program's, above */
+    CHECK_EQ(delivered(SIGURG), before);
     passive_stop(SIGURG);
     CHECK_EQ(read_while_kicked(NULL), -1);
 }

@@ -75,7 +75,7 @@ static void a_handler_that_interrupts_the_claim_shares_the_block(void) {
     timer_t timer;
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
     const struct itimerspec often = {{0, 50000}, {0, 50000}}, never = {{0, 0}, {0, 0}};
-    CHECK_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+    WITH_ROOM(timer_create(CLOCK_MONOTONIC, &event, &timer));
     CHECK_EQ(timer_settime(timer, 0, &often, NULL), 0);
     while (interrupted < 2000) {
         struct event e = at(15, 0);

@@ -11,7 +11,7 @@ import pytest
 
 import sigrec
 from sigrec import _core
-from tests.conftest import RT, sigqueue, wait_until
+from tests.conftest import RT, sigqueue, wait_until, with_room
 
 USR1 = signal.SIGUSR1
 ME = os.getpid()
@@ -96,11 +96,11 @@ def test_a_slow_handler_does_not_keep_a_reader_waiting():
     ):
         reader = threading.Thread(target=lambda: (stream.get(), read.set()))
         reader.start()
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         assert busy.wait(10)
         wait_until(lambda: stream._waiters)
-        signal.raise_signal(RT + 1)
-        signal.raise_signal(RT + 2)
+        with_room(signal.raise_signal, RT + 1)
+        with_room(signal.raise_signal, RT + 2)
         go.set()
         wait_until(lambda: in_time)
         reader.join()

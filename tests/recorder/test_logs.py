@@ -7,22 +7,22 @@ def test_each_signal_is_a_record(child):
     one = child("""
         import json, logging
         got = []
-        signal.signal(signal.SIGUSR1, lambda *a: got.append(a[0]))
+        signal.signal(RT, lambda *a: got.append(a[0]))
         class Lines(logging.Handler):
             def emit(self, record):
                 say(record.levelname, json.dumps({"says": record.getMessage(), **record.signal}))
         logger = logging.getLogger("app")
         logger.propagate = False
         logger.addHandler(Lines())
-        signal.raise_signal(signal.SIGUSR1)  # before it is logged
-        with sigrec.log_signals(logger, signal.SIGUSR1, level=logging.WARNING) as log:
+        with_room(signal.raise_signal, RT)  # before it is logged
+        with sigrec.log_signals(logger, RT, level=logging.WARNING) as log:
             for value in range(3):
-                sigqueue(os.getpid(), signal.SIGUSR1, value)
+                sigqueue(os.getpid(), RT, value)
             hear()
-            signal.raise_signal(signal.SIGUSR1)
+            with_room(signal.raise_signal, RT)
             signal.raise_signal(signal.SIGCONT)  # is not asked for
         log.close()
-        signal.raise_signal(signal.SIGUSR1)  # after it
+        with_room(signal.raise_signal, RT)  # after it
         say("got", len(got))
     """)
     lines = [one.line().partition(" ") for _ in range(3)]
@@ -32,8 +32,8 @@ def test_each_signal_is_a_record(child):
     found = [json.loads(text) for _, _, text in lines]
     assert [event["ordinal"] for event in found] == [0, 1, 2, 3]
     assert [event["si_value"] for event in found] == [0, 1, 2, None]
-    assert found[0]["signal"] == "SIGUSR1" and found[0]["sender"]["pid"] == one.pid
-    assert found[0]["says"].startswith(f"SIGUSR1 from claimed PID {one.pid} (")
+    assert found[0]["signal"] == "SIGRTMIN+2" and found[0]["sender"]["pid"] == one.pid
+    assert found[0]["says"].startswith(f"SIGRTMIN+2 from claimed PID {one.pid} (")
     assert one.line() == "got 6"
     one.end()
 
@@ -53,7 +53,7 @@ def test_too_many_to_be_logged_one_by_one(child):
         signal.signal(RT, lambda *a: None)
         with sigrec.log_signals(logger, RT):
             for _ in range(5000):
-                signal.raise_signal(RT)
+                with_room(signal.raise_signal, RT)
         say(sum(said))
     """)
     assert one.line() == "5000"

@@ -305,12 +305,12 @@ os.write(2, b"MARK")
 
 
 def test_a_sender_is_named(handled):
-    with sigrec.record(RT) as recorder:
+    with sigrec.record(USR1) as recorder:
         sender = subprocess.Popen(
-            [sys.executable, "-c", f"import os; os.kill({ME}, {RT}); input()"],
+            [sys.executable, "-c", f"import os; os.kill({ME}, {int(USR1)}); input()"],
             stdin=subprocess.PIPE,
         )
-        wait_until(lambda: recorder.counts == {RT: 1})
+        wait_until(lambda: recorder.counts == {USR1: 1})
         comm = open(f"/proc/{sender.pid}/comm").read().strip()
         sender.communicate(b"\\n")
         # It has gone; its name is in the recording.
