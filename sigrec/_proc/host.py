@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 
+_boot_id = ""
+
 
 def boot_id() -> str:
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
+    global _boot_id
+    if not _boot_id:  # it stays what it is for as long as this process lives
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+                _boot_id = file.read().strip()
+        except OSError:
+            return ""
+    return _boot_id
 
 
 def pid_namespace() -> int:

@@ -173,7 +173,7 @@ class Ledger:
         raw = self._source.bytes(senders.at, senders.size)
         # Most are free: of each the byte that has the key's bit 63.
         tops = raw[7 if BYTE_ORDER == "little" else 0 :: senders.entry]
-        used = (n for n, top in enumerate(tops) if top & 0x80) if tops.strip(b"\0") else ()
+        used = (n for n, top in enumerate(tops.rstrip(b"\0")) if top & 0x80)
         for at in (n * senders.entry for n in used):
             entry = SENDER.unpack_from(raw, at)
             key, count, last_ns, uid, code, named_ns, short, since_ns = entry

@@ -63,6 +63,7 @@ class Recording:
         self._sent = Sent(source, header, self._here)
         self._identity = identity(source, header)
         self._over: str | None = None  # its state, once that is the last
+        self._last_signals: dict[int, SignalStats] | None = None  # and what it counted
 
     # --- the header ----------------------------------------------------------------
 
@@ -140,9 +141,10 @@ class Recording:
         return found
 
     def _has_ended(self) -> None:
-        """Told by whoever knows that its process is gone, where that is not to be seen from here."""
-        if self.state == "unknown":
-            self._over = "ended"
+        """Told by whoever knows that its process is gone, also where that is not to be seen from here."""
+        found = self.state
+        if found in ("unknown", "exited"):
+            self._over = "exited" if found == "exited" else "ended"
 
     def _is_of_this_machine(self) -> bool | None:
         """None: that is not known."""
@@ -248,7 +250,12 @@ class Recording:
     def signals(self) -> dict[int, SignalStats]:
         """By number: every signal that was delivered, or has or had a handler."""
         alive = self._source.status is not None and self.state == "alive"
-        return self._ledger.signals(self._pid_here() if alive else None)
+        if self._last_signals is not None and not self._source.closed:
+            return dict(self._last_signals)
+        found = self._ledger.signals(self._pid_here() if alive else None)
+        if self._over is not None:  # nothing is counted any more
+            self._last_signals = dict(found)
+        return found
 
     def _any_delivered(self, signums: Iterable[int]) -> bool:
         """Whether one of these signals was ever delivered; much quicker than ``signals``."""

@@ -35,20 +35,32 @@ def frame(of: Any) -> Any:
 
 
 def table(events: Iterable[tuple[int, ...]], offsets: list[tuple[int, int]], names: Names) -> Any:
-    """A pyarrow.Table. Every engine reads its types: no unsigned ones, no nested ones, and beside
-    the time in microseconds the same in nanoseconds as a number."""
+    """A pyarrow.Table of one recording's events."""
     try:
         import numpy
         import pyarrow
     except ImportError as error:
         raise _missing(error) from None
     raw = numpy.fromiter(events, numpy.dtype(EVENT))
+    return pyarrow.table(columns([(raw, offsets, names)]))
+
+
+def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, Any]:
+    """Columns by their names, of several recordings: of each its events as an array of EVENT, the
+    offsets of its clock (Anchors) and its names.
+
+    Every engine reads their types: no unsigned ones, no nested ones, and beside the time in
+    microseconds the same in nanoseconds as a number.
+    """
+    import numpy
+    import pyarrow
+
+    raw = numpy.concatenate([part for part, _, _ in parts])
+    part_of = numpy.repeat(numpy.arange(len(parts)), [len(part) for part, _, _ in parts])
     signo, code, pid, detail = raw["si_signo"], raw["si_code"], raw["si_pid"], raw["detail"]
     signed = raw["datum"].astype("i8", casting="unsafe")
-    time_ns = raw["monotonic_ns"].copy()
-    for n, (at, offset) in enumerate(offsets):  # the newest first, and what is older than all
-        here = raw["monotonic_ns"] >= (at if n < len(offsets) - 1 else 0)
-        time_ns[here & (time_ns == raw["monotonic_ns"])] += offset
+    times = [_times(part["monotonic_ns"], offsets) for part, offsets, _ in parts]
+    time_ns = numpy.concatenate(times)
     # Which fields si_code defines, SignalInfo knows: one of each kind is asked.
     kinds, kind_at = numpy.unique(code << 8 | signo, return_inverse=True)
     of_each_kind = [SignalInfo._make(0, 0, 0, k & 255, k >> 8, *[0] * 7) for k in kinds.tolist()]
@@ -63,47 +75,63 @@ def table(events: Iterable[tuple[int, ...]], offsets: list[tuple[int, int]], nam
     def optional(field: str, values: Any, kind: str) -> Any:
         return column(values, kind, defines(field))
 
-    def of_each(keys: Any, word: Callable[[int], Any]) -> Any:
-        """What few values are is made once for each of them."""
+    def of_each(keys: Any, word: Callable[[int], str | None]) -> tuple[list[str | None], Any]:
+        """What few values are is made once for each of them: these words, and which is whose."""
         few, at = numpy.unique(keys, return_inverse=True)
-        return numpy.array([word(key) for key in few.tolist()] or [None], object)[at]
+        return [word(key) for key in few.tolist()], at
 
-    def sender_name(key: int) -> tuple[str | None, int]:
-        return names.senders.get((key >> 32, key & 0xFFFFFFFF), (None, 0))
+    def text(words: list[str | None], at: Any, where: Any = None) -> Any:
+        mask = None if where is None else ~where
+        return pyarrow.array(words, "string").take(pyarrow.array(at, "int64", mask=mask))
 
-    signal = of_each(signo, lambda number: name(number, names.sigrtmin))
+    # Where a realtime signal has another number, its name is another.
+    rtmin = numpy.array([names.sigrtmin for _, _, names in parts], "i8")[part_of]
+    signal = text(*of_each(rtmin << 8 | signo, lambda key: name(key & 255, key >> 8)))
     has_pid = (pid != 0).astype("i8")
-    kind = of_each(
+    kind_words, kind = of_each(
         code << 8 | has_pid << 7 | signo,
         lambda key: sender_kind(key & 127, key >> 8, key >> 7 & 1),
     )
-    named = numpy.isin(kind, ["process", "child"])
-    whose = signo << 32 | pid
-    comm = of_each(whose, lambda key: sender_name(key)[0])
-    since = of_each(whose, lambda key: sender_name(key)[1])
-    named &= raw["monotonic_ns"] >= since.astype("i8")
-    time = column(time_ns // 1000, "int64").cast(pyarrow.timestamp("us", "UTC"))
-    return pyarrow.table(
-        {
-            "time": time,
-            "time_ns": column(time_ns, "int64"),
-            "monotonic_ns": column(raw["monotonic_ns"], "int64"),
-            "ordinal": column(raw["ordinal"], "int64"),
-            "signal": column(signal, "string"),
-            "tid": column(raw["tid"], "int64"),
-            "sender_kind": column(kind, "string"),
-            "sender_comm": column(comm, "string", named),
-            "si_signo": column(signo, "int32"),
-            "si_code": column(code, "int32"),
-            "si_errno": column(raw["si_errno"], "int32"),
-            "si_pid": optional("si_pid", pid, "int32"),
-            "si_uid": optional("si_uid", raw["si_uid"], "int64"),
-            "si_status": optional("si_status", detail, "int32"),
-            "si_band": optional("si_band", signed, "int64"),
-            "si_value": optional("si_value", signed, "int64"),
-            "si_overrun": optional("si_overrun", detail, "int32"),
-            "si_timerid": optional("si_timerid", raw["si_timerid"], "int32"),
-            "si_addr": optional("si_addr", signed, "int64"),
-            "si_fd": optional("si_fd", detail, "int32"),
-        }
+    named = numpy.array([word in ("process", "child") for word in kind_words], bool)[kind]
+    whose, whose_at = numpy.unique(
+        part_of << 40 | signo << 32 | pid.astype("i8") & 0xFFFFFFFF, return_inverse=True
     )
+    known = [
+        parts[key >> 40][2].senders.get((key >> 32 & 255, key & 0xFFFFFFFF), (None, 0))
+        for key in whose.tolist()
+    ]
+    since = numpy.array([since for _, since in known], "i8")[whose_at]
+    named &= raw["monotonic_ns"].astype("i8") >= since
+    time = column(time_ns // 1000, "int64").cast(pyarrow.timestamp("us", "UTC"))
+    return {
+        "time": time,
+        "time_ns": column(time_ns, "int64"),
+        "monotonic_ns": column(raw["monotonic_ns"].astype("i8"), "int64"),
+        "ordinal": column(raw["ordinal"].astype("i8"), "int64"),
+        "signal": signal,
+        "tid": column(raw["tid"], "int64"),
+        "sender_kind": text(kind_words, kind),
+        "sender_comm": text([comm for comm, _ in known], whose_at, named),
+        "si_signo": column(signo, "int32"),
+        "si_code": column(code, "int32"),
+        "si_errno": column(raw["si_errno"], "int32"),
+        "si_pid": optional("si_pid", pid, "int32"),
+        "si_uid": optional("si_uid", raw["si_uid"], "int64"),
+        "si_status": optional("si_status", detail, "int32"),
+        "si_band": optional("si_band", signed, "int64"),
+        "si_value": optional("si_value", signed, "int64"),
+        "si_overrun": optional("si_overrun", detail, "int32"),
+        "si_timerid": optional("si_timerid", raw["si_timerid"], "int32"),
+        "si_addr": optional("si_addr", signed, "int64"),
+        "si_fd": optional("si_fd", detail, "int32"),
+    }
+
+
+def _times(monotonic_ns: Any, offsets: list[tuple[int, int]]) -> Any:
+    """By the wall clock, as it was then: the newest offset first, and what is older than all."""
+    found = monotonic_ns.astype("i8")
+    for n in range(len(offsets) - 1, -1, -1):
+        at, offset = offsets[n]
+        here = monotonic_ns >= (at if n < len(offsets) - 1 else 0)
+        found[here] = monotonic_ns[here].astype("i8") + offset
+    return found

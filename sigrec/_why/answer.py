@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sigrec._reader.recording import Recording
+    from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.evidence import Evidence
 
 VERSION = 1
@@ -37,18 +38,7 @@ class Answer:
     @property
     def time_ns(self) -> int | None:
         """When it ended, or when what ended it was sent, in ns since 1970; None: not known."""
-        found = self.cause
-        if found.kind == "alive":
-            return None
-        if found.told is not None:
-            return found.told.info.time_ns
-        if found.sent_by is not None:
-            return found.sent_by.sent.time_ns
-        if self.event is not None:
-            return self.event.time_ns
-        if found.seen is not None:
-            return found.seen.time_ns
-        return self.recording.exit_time_ns
+        return when(self.recording, self.cause, self.event)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of ``sigrec why --json``."""
@@ -119,6 +109,21 @@ class Answer:
         newest = self.recording._newest(BEFORE + 1)
         events = [info for info in newest if info != self.event][-BEFORE:]
         return [{"version": EVENT_VERSION, **senders.fields(i)} for i in events]
+
+
+def when(recording: Recording, found: Cause, event: SignalInfo | None) -> int | None:
+    """As :attr:`Answer.time_ns`. event: of the signal that ended it."""
+    if found.kind == "alive":
+        return None
+    if found.told is not None:
+        return found.told.info.time_ns
+    if found.sent_by is not None:
+        return found.sent_by.sent.time_ns
+    if event is not None:
+        return event.time_ns
+    if found.seen is not None:
+        return found.seen.time_ns
+    return recording.exit_time_ns
 
 
 def document(

@@ -52,21 +52,32 @@ _REASON_NS = 60_000_000_000  # what a sender got longer ago is hardly why it sen
 _ENDS_WHAT_IS_NOT_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV)
 
 
-def why(recording: Recording, *, in_utc: bool = False, found: Cause | None = None) -> str:
+def why(
+    recording: Recording,
+    *,
+    in_utc: bool = False,
+    found: Cause | None = None,
+    commands: bool = True,
+) -> str:
     """One sentence about what ended the process, and what led up to it. Safe for a terminal.
 
-    found: what ended it, where that was asked already.
+    found: what ended it, where that was asked already. commands: whether to show whole command lines,
+    in which there may be secrets, or only what the programs are called.
     """
-    words = _Why(recording, in_utc)
+    words = _Why(recording, in_utc, commands)
     return words.sentence(found or cause(recording)).removesuffix(".") + words.attached() + "."
 
 
 class _Why:
-    def __init__(self, recording: Recording, in_utc: bool) -> None:
+    def __init__(self, recording: Recording, in_utc: bool, commands: bool) -> None:
         self.recording = recording
         self.signals = recording.signals
         self._clock = utc_clock if in_utc else local_clock
-        self.who = named(recording.pid, recording.argv, recording._owner)
+        self._commands = commands
+        self.who = named(recording.pid, self._shown(recording.argv), recording._owner)
+
+    def _shown(self, argv: list[str]) -> list[str]:
+        return argv if self._commands else argv[:1]
 
     def sentence(self, found: Cause) -> str:
         if found.kind == "alive":
@@ -273,7 +284,7 @@ class _Why:
         parent, info, stop = found.told
         by = found.sent_by
         ended = how_child_ended(parent, info)
-        command = shortened(typed(parent.argv), 40)
+        command = shortened(typed(self._shown(parent.argv)), 40)
         stopped = ""
         if stop is not None:
             after = rounded_duration(max(0, info.monotonic_ns - stop.monotonic_ns))
@@ -311,7 +322,7 @@ class _Why:
         is_parent = sender.pid == (parent.pid if parent else self.recording._identity.ppid)
         child = "its parent, " if is_parent else ""
         text = (
-            f", sent by {child}PID {sender.pid} ({shortened(typed(sender.argv), 40)}) at "
+            f", sent by {child}PID {sender.pid} ({shortened(typed(self._shown(sender.argv)), 40)}) at "
             f"{self._clock(sent.time_ns)}, as that process recorded"
         )
         reason = max(
@@ -327,7 +338,7 @@ class _Why:
         if reason is None or sent.monotonic_ns - reason.monotonic_ns > _REASON_NS:
             return text
         after = rounded_duration(sent.monotonic_ns - reason.monotonic_ns)
-        theirs = _Why(sender, self._clock is utc_clock)
+        theirs = _Why(sender, self._clock is utc_clock, self._commands)
         return f"{text}, {after} after that process had received {theirs._from(reason)}"
 
     # --- the parts ---------------------------------------------------------------------------
@@ -366,7 +377,7 @@ class _Why:
         looked = self.recording._asker(info) if sender.kind == "process" else None
         parent = ""
         if looked is not None and looked.argv:
-            command = shortened(typed(looked.argv) + ("…" if looked.cut else ""), 60)
+            command = shortened(typed(self._shown(looked.argv)) + ("…" if looked.cut else ""), 60)
             said[1:] = [f"{said[1] if len(said) > 1 else 'just after'}: {command}"]
         if looked is not None and looked.parent is not None:
             called = f" ({printable(looked.parent_comm)})" if looked.parent_comm else ""
