@@ -39,7 +39,8 @@ ROOMS = {
     "_doctor": ACTS | {"sigrec", "_why"},
     "export": READS | {"_why", "sigrec"},
     "_serve": READS | {"_why", "export", "sigrec"},
-    "cli": ACTS | {"sigrec", "_why", "_doctor", "export", "_serve"},
+    "_lake": READS | {"_why", "_serve"},
+    "cli": ACTS | {"sigrec", "_why", "_doctor", "export", "_serve", "_lake"},
     "__main__": {"cli"},
     "_pytest_plugin": {"leaves", "_signals", "sigrec"},
 }

@@ -52,7 +52,7 @@ class StateFile:
     unlocked: why nobody could be kept from writing it at the same time; None: it is locked.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, of: str = "sigrec serve") -> None:
         only_a_file(path)
         self.path = os.path.realpath(path)
         self.unlocked: str | None = None
@@ -72,8 +72,8 @@ class StateFile:
             pid = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
             self.close()
             raise SigrecError(
-                f"{self.path} is the state of another sigrec serve, PID {pid}: end that one, or give "
-                "this one a --state of its own"
+                f"{self.path} is the state of another {of}, PID {pid}: end that one, or give this one a "
+                "state of its own"
             ) from None
         with suppress(OSError):  # a full disk: the lock holds all the same
             os.ftruncate(self._lock, 0)

@@ -78,11 +78,12 @@ class Now(NamedTuple):
 
 
 class Watched:
-    """counted: of each signal what was counted already. modes: of each signal, as of the last
+    """is_subreaper: it inherits orphans (prctl(2)). counted: of each signal what was counted already. modes: of each signal, as of the last
     look. over: its end was counted."""
 
     __slots__ = (
-        "_entry", "_handling", "_sigrtmin", "bystander", "counted", "from_whom", "inode", "key", "modes",
+        "_entry", "_handling", "_sigrtmin", "bystander", "counted", "from_whom", "inode", "is_subreaper",
+        "key", "modes",
         "name", "over", "path", "pid", "source", "uid", "watch",
     )  # fmt: skip
 
@@ -111,6 +112,7 @@ class Watched:
             self.uid, self.inode = status.st_uid, status.st_ino
             self.key = f"{self.uid}:{recording_id(header).hex()}"
             self.pid = header.pid
+            self.is_subreaper = bool(recording._identity.subreaper)
             self.name = program(recording.argv, recording._identity.executable)
             ledger = header.ledger
             self._entry = ledger.at, ledger.size, ledger.entry

@@ -68,3 +68,13 @@ def since_ns(text: str) -> int:
         return since(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 86400:
+        raise argparse.ArgumentTypeError(f"not seconds from 0 to 86400: {text!r}")
+    return found

@@ -7,6 +7,10 @@ a page to look at.
   sigrec export run.sigrec --format csv -o run.csv  for a spreadsheet
   sigrec export 4242 --format chrome -o trace.json  open it in ui.perfetto.dev
   sigrec export 4242 --format csv --signal TERM --since 5m
+  sigrec export --format parquet -o lake            every recording of this host,
+      as Parquet files for DuckDB, Spark, ClickHouse ...: what is new since the
+      last time. --follow goes on; --compact DATE makes few files of many.
+      Needs the extra: pip install 'sigrec[fleet]'
 
 The process may run, hang, or be dead. With -o the file appears when it is
 complete: nobody ever reads half of it.
@@ -14,7 +18,9 @@ complete: nobody ever reads half of it.
 
 from __future__ import annotations
 
+import argparse
 import os
+import signal
 import stat
 import sys
 from contextlib import contextmanager
@@ -26,7 +32,6 @@ from sigrec.export import FORMATS, Source, writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
     from typing import TextIO
 
@@ -35,32 +40,80 @@ if TYPE_CHECKING:
     from sigrec.cli._progress import Progress
 
 STEPS = 100  # of the progress bar
+PARQUET = "parquet"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", metavar="PID|FILE", help="a process, or a recording's file")
+    parser.add_argument(
+        "what",
+        metavar="PID|FILE",
+        nargs="*",
+        help="a process, or a recording's file (parquet: any number; none: all that `sigrec stats` shows, "
+        "for root those of all users)",
+    )
     parser.add_argument(
         "--format",
         required=True,
-        choices=FORMATS,
+        choices=[*FORMATS, PARQUET],
         metavar="FORMAT",
-        help="; ".join(f"{name}: {text}" for name, text in FORMATS.items()),
+        help="; ".join(
+            f"{name}: {text}"
+            for name, text in {**FORMATS, PARQUET: "a directory of tables"}.items()
+        ),
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="default: standard output, also named -"
+        "-o", "--output", metavar="FILE|DIR", help="default: standard output, also named -"
     )
     _arguments.add_filters(parser)
+    lake = parser.add_argument_group("with --format parquet")
+    lake.add_argument("--follow", action="store_true", help="go on, until SIGTERM or SIGINT")
+    lake.add_argument(
+        "--every",
+        type=_arguments.seconds,
+        metavar="SECONDS",
+        help="a file each so many (300), or each 64 MB",
+    )
+    lake.add_argument(
+        "--argv",
+        choices=("none", "redacted", "full"),
+        help="how much of command lines may stand there; they may hold secrets (none)",
+    )
+    lake.add_argument(
+        "--spool", metavar="DIR", help="what is not whole yet, and what was taken (DIR.spool)"
+    )
+    lake.add_argument(
+        "--compact",
+        metavar="DATE",
+        type=_date,
+        help="make one file of each dataset's files of that day",
+    )
     parser.set_defaults(usage_error=parser.error)
 
 
+def _date(text: str) -> str:
+    import re
+
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"not a date: {text!r}; say 2026-01-31")
+    return text
+
+
 def run(args: argparse.Namespace) -> int:
+    if args.format == PARQUET:
+        return _to_parquet(args)
+    for option in ("follow", "every", "argv", "spool", "compact"):
+        if getattr(args, option) not in (None, False):
+            args.usage_error(f"--{option} is for --format parquet")
+    if len(args.what) != 1:
+        args.usage_error("give one PID or FILE")
+    (what,) = args.what
     output = None if args.output == "-" else args.output
     if output is None and args.format == "html" and sys.stdout.isatty():
         args.usage_error("a page is not for a terminal: give -o FILE")
     from sigrec.cli._progress import Progress
 
     write = writer(args.format)
-    with _arguments.recording(args.what) as recording:
+    with _arguments.recording(what) as recording:
         if output is not None and recording.path is not None:
             if os.path.exists(output) and os.path.samefile(output, recording.path):
                 raise SigrecError(f"{output} is the recording itself: give another FILE")
@@ -73,6 +126,59 @@ def run(args: argparse.Namespace) -> int:
             else:
                 with _whole(output) as out:
                     write(source, out)
+    return 0
+
+
+def _to_parquet(args: argparse.Namespace) -> int:
+    if args.output in (None, "-", ""):
+        args.usage_error("parquet is a directory of tables: give -o DIR")
+    if args.signal or args.since is not None:
+        args.usage_error("parquet has every event: ask with SQL for those that you want")
+    if args.every is not None and not args.follow:
+        args.usage_error("--every is for --follow")
+    if args.compact and (args.what or args.follow):
+        args.usage_error("--compact is about what is in the lake: without PID, FILE and --follow")
+    try:
+        import pyarrow.parquet as parquet
+
+        del parquet
+    except ImportError as error:
+        raise SigrecError(
+            f"parquet needs {error.name}, which is not installed: pip install 'sigrec[fleet]'"
+        ) from None
+    spool = args.spool or args.output.rstrip("/") + ".spool"
+    if args.compact:
+        from sigrec._lake.compact import compact
+
+        for dataset, files in compact(args.output, spool, args.compact).items():
+            print(f"{dataset}: {number(files)} files are one")
+        return 0
+    from sigrec._lake.shipping import Shipping
+    from sigrec._lake.spool import Spool
+    from sigrec._serve.directories import Directories
+    from sigrec._serve.limits import raise_descriptors
+
+    raise_descriptors()
+    signal.signal(signal.SIGIO, signal.SIG_IGN)  # sigrec/_proc/lease.py
+    shipping = Shipping(
+        Spool(args.output, spool),
+        None if args.what else Directories([]),
+        args.argv or "none",
+        lambda text: print(f"sigrec: {text}", file=sys.stderr, flush=True),
+    )
+    if args.follow:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, lambda signum, frame: shipping.stop())
+    shipping.begin()
+    for what in args.what:
+        with _arguments.recording(what) as recording:
+            assert recording.path is not None
+        shipping.hold(recording.path)
+    if args.follow:
+        shipping.follow(300.0 if args.every is None else args.every)
+    else:
+        shipping.once()
+    print(f"{number(shipping.events)} events, and the ends of {number(shipping.ends)} processes")
     return 0
 
 

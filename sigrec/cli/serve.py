@@ -25,6 +25,7 @@ import threading
 
 from sigrec import SigrecError
 from sigrec._text import printable, whole
+from sigrec.cli import _arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--settle",
-        type=_seconds,
+        type=_arguments.seconds,
         default=120.0,
         metavar="SECONDS",
         help="how long a new counter shows 0, so that every scraper sees it rise (120)",
@@ -101,16 +102,6 @@ def _file(text: str) -> str:
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(f"not a path: {text!r}")
     return os.path.abspath(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found <= 86400:
-        raise argparse.ArgumentTypeError(f"not seconds from 0 to 86400: {text!r}")
-    return found
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -44,6 +44,8 @@ PROOFS = {
     "green": ["tests.proof.green"],
     "reentry": ["tests.proof.reentry", "--rounds", "10000"],
     "fleet": ["tests.proof.fleet"],
+    "lake": ["tests.proof.lake"],
+    "lake-kills": ["tests.proof.lake_kills"],
     "chaos": ["tests.proof.chaos", "--seconds", "1800"],
     "soak": ["tests.proof.soak", "--seconds", "3600"],
 }

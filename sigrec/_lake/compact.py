@@ -1,0 +1,149 @@
+"""Of the many files of a day one: when that day is over, while others may read and write there.
+
+The new directory of the day takes the old one's place in one step (renameat2(2)): whoever lists it sees
+the old files, or the new one, and never both. A manifest says which files went into it; what others put
+there meanwhile is moved to the new directory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import time
+from contextlib import suppress
+
+import pyarrow
+import pyarrow.parquet as parquet
+
+from sigrec._errors import SigrecError
+from sigrec._lake.schema import DATASETS, TIME
+from sigrec._lake.spool import directory, said, sync, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_AT_FDCWD, _EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
+_AT_ONCE = 256 << 20  # bytes of files that are sorted together
+
+
+def compact(lake: str, spool: str, date: str) -> dict[str, int]:
+    """By dataset, how many files became one. SigrecError: that day is not over, or it cannot."""
+    if date >= time.strftime("%Y-%m-%d", time.gmtime()):
+        raise SigrecError(f"{date} is not over in UTC: files of that day are still written")
+    found = {}
+    with said(lake):
+        directory(spool)
+        fd = os.open(
+            os.path.join(spool, "compact.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SigrecError(f"{spool}: another --compact is at work there") from None
+            _resume(spool)
+            for dataset in DATASETS:
+                path = os.path.join(lake, dataset, f"date={date}")
+                if os.path.isdir(path) and (count := _day(path, dataset, date, spool)):
+                    found[dataset] = count
+        finally:
+            os.close(fd)
+    return found
+
+
+def _day(path: str, dataset: str, date: str, spool: str) -> int:
+    """How many files were there; 0: there is nothing to do."""
+    names = sorted(name for name in os.listdir(path) if name.endswith(".parquet"))
+    if len(names) < 2:
+        return 0
+    paths = [os.path.join(path, name) for name in names]
+    schemas = [_schema(one) for one in paths]
+    # Older files have fewer columns, and newer ones may have more.
+    schema = pyarrow.unify_schemas(schemas)
+    new = os.path.join(spool, f"compact-{dataset}")
+    _remove(new)
+    directory(new)
+    name = f"compact-{date}-{time.time_ns():x}.parquet"
+    write(os.path.join(new, name), _sorted(paths, schema, TIME[dataset]), schema)
+    sync(new)
+    manifest = f"{new}.json"
+    with open(f"{manifest}.part", "w", encoding="utf-8") as file:
+        json.dump({"path": os.path.abspath(path), "name": name, "of": names}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(f"{manifest}.part", manifest)
+    sync(spool)
+    _finish(manifest)
+    return len(names)
+
+
+def _sorted(paths: list[str], schema: Any, of: str) -> Iterator[Any]:
+    """In the order of host and time; where the files are large, only within so many of them."""
+    order = [("host", "ascending"), (f"{of}_ns", "ascending")]
+    tables: list[Any] = []
+    size = 0
+    for path in paths:
+        with open(path, "rb") as file:
+            table = parquet.read_table(file)
+        missing = [field for field in schema if field.name not in table.column_names]
+        for field in missing:
+            table = table.append_column(field, pyarrow.nulls(len(table), field.type))
+        tables.append(table.select(schema.names))
+        size += os.path.getsize(path)
+        if size >= _AT_ONCE:
+            yield pyarrow.concat_tables(tables).sort_by(order)
+            tables, size = [], 0
+    if tables:
+        yield pyarrow.concat_tables(tables).sort_by(order)
+
+
+def _finish(manifest: str) -> None:
+    """Also after a kill: where the new file still is here, the two have not changed places."""
+    with open(manifest, encoding="utf-8") as file:
+        told = json.load(file)
+    path, new = told["path"], manifest.removesuffix(".json")
+    if os.path.exists(os.path.join(new, told["name"])):
+        _exchange(new, path)
+        sync(os.path.dirname(path))
+    # Now `new` is what was there before.
+    for name in sorted(set(os.listdir(new)) - set(told["of"])):
+        os.rename(os.path.join(new, name), os.path.join(path, name))
+    sync(path)
+    _remove(new)
+    os.unlink(manifest)
+
+
+def _resume(spool: str) -> None:
+    """What an earlier one left half done."""
+    for dataset in DATASETS:
+        manifest = os.path.join(spool, f"compact-{dataset}.json")
+        if os.path.exists(manifest):
+            try:
+                _finish(manifest)
+            except (ValueError, KeyError, TypeError):
+                raise SigrecError(f"{manifest}: makes no sense") from None
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        for name in os.listdir(path):
+            os.unlink(os.path.join(path, name))
+        os.rmdir(path)
+
+
+def _exchange(one: str, other: str) -> None:
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        raise SigrecError("this C library has no renameat2(2)")
+    if call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), other)
+
+
+def _schema(path: str) -> Any:
+    with open(path, "rb") as file:
+        return parquet.read_schema(file)

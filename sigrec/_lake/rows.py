@@ -1,0 +1,236 @@
+"""What a row of each dataset says: of the events as arrays, of a process from its recording."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+
+import numpy
+import pyarrow
+import pyarrow.compute as compute
+
+from sigrec._lake.schema import schema
+from sigrec._proc import host
+from sigrec._reader.anchors import Anchors
+from sigrec._reader.format import FIRST_AT, SLOT
+from sigrec._reader.tables import columns
+from sigrec._serve.programs import label
+from sigrec._text import printable
+from sigrec._why.answer import when
+from sigrec._why.cause import event_of
+from sigrec._why.sentence import why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sigrec._lake.held import Held
+    from sigrec._serve.ending import End
+    from sigrec._why.cause import Cause
+
+    Row = dict[str, Any]
+
+HOW = ("none", "redacted", "full")  # a command line may leave the host
+_LATEST_NS = 253402300799 * 10**9  # 9999-12-31
+_OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9-]*(?==)|--[a-z][a-z-]*$|-[A-Za-z]$")
+
+
+def escaped(text: str) -> str:
+    """Bytes that are no text, and what a terminal would act on, as \\x and the like."""
+    return printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+
+
+def command_line(argv: list[str], how: str) -> str | None:
+    """redacted: the names of the options, and nothing that anybody could have typed as a value."""
+    if how == "none" or not argv:
+        return None
+    if how == "full":
+        return escaped(" ".join(argv))
+    shown = [os.path.basename(argv[0])]
+    for part in argv[1:]:
+        option = _OPTION.match(part)
+        shown.append((option[0] + ("=…" if "=" in part else "")) if option else "…")
+    return escaped(" ".join(shown))
+
+
+# --- rows of one recording ------------------------------------------------------------------
+
+
+def whose(held: Held) -> Row:
+    recording, identity = held.recording, held.recording._identity
+    ours = recording.boot_id == host.boot_id()
+    return {
+        "host": escaped(identity.host_name or (os.uname().nodename if ours else "")),
+        "boot_id": escaped(recording.boot_id),
+        "recording": held.key.partition(":")[2],
+        "program": held.watched.name,
+        "pid": recording.pid,
+        "uid": held.watched.uid,
+    }
+
+
+class Process:
+    """A recording as it is now: what several datasets say of it."""
+
+    def __init__(self, held: Held, how: str) -> None:
+        self.held = held
+        self.how = how
+        self.recording = held.recording
+        self.whose = whose(held)
+        self.ledger = held.ledger()
+        self.anchors = Anchors(held.watched.source)
+
+    def _first(self, number: int) -> int | None:
+        """When the first of that signal came, in ns since 1970; None: not known."""
+        section, source = self.held.header.ledger, self.held.watched.source
+        at = section.at + number * section.entry + FIRST_AT
+        copies = {source.bytes(at, SLOT.size) for _ in range(3)}
+        sequence, monotonic_ns, _, signo, *_ = SLOT.unpack(copies.pop())
+        if copies or not sequence or sequence & 1 or signo != number:
+            return None
+        return int(monotonic_ns + self.anchors.offset_at(monotonic_ns))
+
+    def _common(self) -> Row:
+        recording, identity = self.recording, self.recording._identity
+        row = {
+            **self.whose,
+            "machine_id": escaped(identity.machine_id) or None,
+            "pid_namespace": self.held.header.namespace,
+            "ppid": identity.ppid,
+            "executable": label(os.path.basename(identity.executable)) or None,
+            "argv": command_line(recording.argv, self.how),
+            **_time("started", recording.started_ns),
+            **_time("first_sigterm", self._first(signal.SIGTERM)),
+        }
+        for name, at in _TOTALS:
+            row[name] = sum(counters[at] for counters in self.ledger.values())
+        return row
+
+    def snapshot(self) -> Row:
+        seen = "alive" if self.held.watched.is_seen else "unknown"
+        return {**self._common(), **_time("time", time.time_ns()), "state": seen}
+
+    def end(self, end: End) -> Row:
+        """Of processes/."""
+        found, row = end.found, self._common()
+        at = when(self.recording, found, event_of(self.recording, found))
+        row |= _time("ended", at)
+        asked, ended = row["first_sigterm_ns"], row["ended_ns"]
+        if asked is not None and ended is not None:
+            row["sigterm_to_end_ns"] = max(0, ended - asked)
+        source, certainty = _known(found)
+        commands = self.how == "full"
+        return {
+            **row,
+            "cause": end.cause,
+            "sender": end.sender or None,
+            "status": found.status,
+            "exception": escaped(found.reason)
+            if found.kind == "exception" and found.reason
+            else None,
+            "source": source,
+            "certainty": certainty,
+            "sentence": why(self.recording, in_utc=True, found=found, commands=commands),
+        }
+
+    def counts(self, at: int | None) -> list[Row]:
+        """at: when it ended."""
+        return [
+            {
+                **self._signal(number),
+                **{name: counters[n] for name, n in _TOTALS},
+                **_time("time", at),
+            }
+            for number, counters in self.ledger.items()
+        ]
+
+    def gaps(self, at: int | None) -> list[Row]:
+        """What was delivered, and is in no event that was taken."""
+        found = []
+        for number, counters in self.ledger.items():
+            taken = self.held.taken.get(number)
+            for begin, end in taken.missing(counters[0]) if taken else [(0, counters[0])]:
+                if begin < end:
+                    found.append({
+                        **self._signal(number), "first_ordinal": begin, "last_ordinal": end - 1,
+                        "count": end - begin, **_time("time", at),
+                    })  # fmt: skip
+        return found
+
+    def _signal(self, number: int) -> Row:
+        name = self.held.watched.signal_name(number)
+        return {**self.whose, "signal": name, "si_signo": number}
+
+
+_TOTALS = (("delivered", 0), ("handled", 6), ("overwritten", 3), ("dropped", 2), ("sent", 12))
+
+
+def _time(name: str, ns: int | None) -> Row:
+    if ns is not None and not 0 < ns < _LATEST_NS:
+        ns = None  # of a clock that was never set, or of no clock at all
+    return {name: None if ns is None else ns // 1000, f"{name}_ns": ns}
+
+
+def _known(found: Cause) -> tuple[str, str]:
+    """The source that says how it ended, and how sure that is, in the words of `why --json`."""
+    if found.kind == "unknown":
+        return "recording", "unknown"
+    if found.oom is not None and found.oom.probably:
+        return "cgroup", "inferred"
+    if found.told is not None:
+        return "parent", "told"
+    if found.own is None and (found.ordinal is not None or found.kind != "signal"):
+        if found.seen is None or found.seen.source is None:
+            return "recording", "seen"
+    if found.seen is not None and found.seen.source is not None:
+        return found.seen.source, "seen"
+    if found.sent_by is not None:
+        return "sender", "told"
+    return "recording", "seen"
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def table(dataset: str, rows: list[Row]) -> Any:
+    return pyarrow.Table.from_pylist(rows, schema(dataset))
+
+
+class Batch:
+    """Events of many recordings, to become one table."""
+
+    def __init__(self) -> None:
+        self._of: list[tuple[Held, Any]] = []
+        self.events = 0
+
+    def add(self, held: Held, raw: Any) -> None:
+        self._of.append((held, raw))
+        self.events += len(raw)
+
+    def table(self) -> Any:
+        parts, owners = [], []
+        for held, raw in self._of:
+            anchors = Anchors(held.watched.source)
+            parts.append((raw, anchors.offsets, held.recording._ledger.names()))
+            owners.append(whose(held))
+        found = columns(parts)
+        at = pyarrow.array(numpy.repeat(numpy.arange(len(parts)), [len(p) for p, _, _ in parts]))
+        wanted = schema("events")
+        for name in owners[0]:
+            words = pyarrow.array([owner[name] for owner in owners], wanted.field(name).type)
+            found[name] = words.take(at)
+        found["sender"] = _sender(found)
+        return pyarrow.table(found).select(wanted.names).cast(wanted)
+
+
+def _sender(found: dict[str, Any]) -> Any:
+    """As the metrics name it: _serve/ending.py."""
+    kind, comm = found["sender_kind"], found["sender_comm"]
+    is_process = compute.equal(kind, "process")
+    itself = compute.and_(
+        is_process, compute.fill_null(compute.equal(found["si_pid"], found["pid"]), False)
+    )
+    of_process = compute.if_else(itself, "itself", compute.fill_null(comm, "unknown"))
+    return compute.if_else(is_process, of_process, kind)

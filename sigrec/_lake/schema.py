@@ -1,0 +1,120 @@
+"""What is in the lake: of each dataset its columns. They are only added to, and each can be null.
+
+Types that every engine reads: no unsigned integers, no structures, lists or dictionaries, and beside
+each time in microseconds the same in nanoseconds as a number.
+"""
+
+from __future__ import annotations
+
+from sigrec._tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Column(NamedTuple):
+    """kind: string, int32, int64, or time: that is two columns, the second one with ``_ns``."""
+
+    name: str
+    kind: str
+    says: str
+
+
+_WHOSE = (
+    Column("host", "string", "The host's name, as the process saw it"),
+    Column("boot_id", "string", "Which boot of which machine"),
+    Column("recording", "string", "32 hexadecimal digits that no other recording has"),
+    Column("program", "string", "Its executable, script or module; no argument"),
+    Column("pid", "int32", "In its own PID namespace"),
+    Column("uid", "int64", "The owner of its recording"),
+)
+_PROCESS = (
+    Column("machine_id", "string", "/etc/machine-id"),
+    Column("pid_namespace", "int64", "The inode of its PID namespace"),
+    Column("ppid", "int32", "Its parent, when it began to record"),
+    Column("executable", "string", "The name of its executable, without directories"),
+    Column("argv", "string", "Its command line; null, unless --argv says otherwise"),
+    Column("started", "time", "When the recording was made"),
+    Column("first_sigterm", "time", "When it got its first SIGTERM"),
+    Column("delivered", "int64", "Signals that it got"),
+    Column("handled", "int64", "For which a handler of sigrec was called"),
+    Column("overwritten", "int64", "Whose detail newer ones have replaced in the recording"),
+    Column("dropped", "int64", "Whose detail was never written there"),
+    Column("sent", "int64", "Signals that it sent"),
+)
+_SIGNAL = (
+    Column("signal", "string", "Its name"),
+    Column("si_signo", "int32", "Its number"),
+)
+
+DATASETS: dict[str, tuple[Column, ...]] = {
+    "events": (
+        *_WHOSE,
+        Column("time", "time", "When it was taken from the kernel"),
+        Column("monotonic_ns", "int64", "The same as CLOCK_MONOTONIC"),
+        Column("ordinal", "int64", "Which one of this signal, from 0: with recording and signal its identity"),
+        Column("signal", "string", "Its name"),
+        Column("tid", "int64", "The thread that took it"),
+        Column("sender", "string", "A process's name, or itself, kernel, terminal, timer, unknown"),
+        Column("sender_kind", "string", "process, kernel, terminal, timer, child, unknown"),
+        Column("sender_comm", "string", "The sending process's name"),
+        *(
+            Column(name, "int64" if name in ("si_uid", "si_band", "si_value", "si_addr") else "int32",
+                   "As in siginfo_t; null where si_code does not define it")
+            for name in (
+                "si_signo", "si_code", "si_errno", "si_pid", "si_uid", "si_status", "si_band",
+                "si_value", "si_overrun", "si_timerid", "si_addr", "si_fd",
+            )
+        ),
+    ),
+    "gaps": (
+        *_WHOSE, *_SIGNAL,
+        Column("first_ordinal", "int64", "From this event on,"),
+        Column("last_ordinal", "int64", "to this one, no detail is kept anywhere"),
+        Column("count", "int64", "So many"),
+        Column("time", "time", "When that was known: at the end"),
+    ),
+    "processes": (
+        *_WHOSE, *_PROCESS,
+        Column("ended", "time", "When it ended, as far as anybody knows"),
+        Column("cause", "string", "A signal's name, exit (status 0), error (another), exception, oom, exec, unknown"),
+        Column("sender", "string", "Who sent that signal, as in events"),
+        Column("status", "int32", "What it exited with"),
+        Column("exception", "string", "The type of the exception that nobody caught"),
+        Column("source", "string", "Who says so: recording, parent, sender, pidfd, proc, cgroup"),
+        Column("certainty", "string", "seen, told (by the kernel or the sender), inferred, unknown"),
+        Column("sigterm_to_end_ns", "int64", "From its first SIGTERM to its end"),
+        Column("sentence", "string", "As sigrec why; command lines in it only with --argv full"),
+    ),
+    "counts": (
+        *_WHOSE, *_SIGNAL,
+        Column("delivered", "int64", "As in the ledger, at its end"),
+        Column("handled", "int64", ""),
+        Column("overwritten", "int64", ""),
+        Column("dropped", "int64", ""),
+        Column("sent", "int64", ""),
+        Column("time", "time", "Of its end"),
+    ),
+    "snapshots": (
+        *_WHOSE, *_PROCESS,
+        Column("time", "time", "When it was looked at"),
+        Column("state", "string", "alive; unknown: not to be seen from there"),
+    ),
+}  # fmt: skip
+
+# By which time a row is in its date=.
+TIME = {name: "ended" if name == "processes" else "time" for name in DATASETS}
+
+
+def schema(dataset: str) -> Any:
+    """Of pyarrow."""
+    import pyarrow
+
+    fields = []
+    for name, kind, _ in DATASETS[dataset]:
+        if kind == "time":
+            fields += [(name, pyarrow.timestamp("us", "UTC")), (f"{name}_ns", pyarrow.int64())]
+        else:
+            fields.append((name, getattr(pyarrow, kind)()))
+    return pyarrow.schema(fields)

@@ -1,0 +1,216 @@
+"""From here to the lake, so that each row is there exactly once, whenever this process is killed.
+
+Rows are written to a file of the spool, and only then the state says that they were taken. When there
+are enough, these files become one file of the lake: written in the spool, named in the state, and then
+renamed; what the state names and is still in the spool is renamed when the next run begins. What it
+does not name was never finished, and is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from contextlib import contextmanager, suppress
+
+import numpy
+import pyarrow
+import pyarrow.parquet as parquet
+
+from sigrec._errors import SigrecError
+from sigrec._lake.schema import DATASETS, TIME, schema
+from sigrec._serve.state import DamagedError, StateFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    # dataset, date, name in the spool, size
+    Segment = tuple[str, str, str, int]
+
+_NO_DATE = "1970-01-01"
+_WRITER = "".join(c if c.isalnum() or c in "-_" else "_" for c in os.uname().nodename)
+
+
+def write(path: str, tables: Iterable[Any], of: Any) -> int:
+    """A Parquet file of that name and schema, on the disk; its size. Its user's alone."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "wb") as file:
+        with parquet.ParquetWriter(file, of, compression="zstd") as writer:
+            for table in tables:
+                writer.write_table(table)
+        file.flush()
+        os.fsync(fd)
+        return file.tell()
+
+
+def directory(path: str) -> None:
+    """Made, its user's alone, with those above it that are not there."""
+    if not os.path.isdir(path):
+        directory(os.path.dirname(path))
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+
+def sync(path: str) -> None:
+    """What was renamed there is still there after a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def said(path: str) -> Iterator[None]:
+    """As a SigrecError what the system says."""
+    try:
+        yield
+    except OSError as error:
+        raise SigrecError(f"{error.filename or path}: {error.strerror or error}") from None
+
+
+class Spool:
+    """lake: the directory of the datasets. path: beside it, on the same file system: renaming is
+    what makes a file appear whole."""
+
+    def __init__(self, lake: str, path: str) -> None:
+        self.lake = os.path.abspath(lake)
+        self.path = os.path.abspath(path)
+        if os.path.commonpath([self.lake, self.path]) == self.lake:
+            raise SigrecError(
+                f"{self.path}: is in the lake, where readers would find what is not whole"
+            )
+        with said(self.path):
+            directory(self.lake)
+            directory(self.path)
+            if os.stat(self.lake).st_dev != os.stat(self.path).st_dev:
+                raise SigrecError(
+                    f"{self.path}: is on another file system than {self.lake}: give --spool DIR on that one"
+                )
+        self._state = StateFile(os.path.join(self.path, "state"), "export to Parquet files")
+        if self._state.unlocked is not None:
+            raise SigrecError(f"the spool cannot be used: {self._state.unlocked}")
+        self.segments: list[Segment] = []
+        self._publishing: list[tuple[str, str]] = []  # its name in the spool, and in the lake
+        self._writer = secrets.token_hex(4)
+        self._number = 0
+
+    def begin(self) -> tuple[dict[str, Any], str | None]:
+        """What earlier runs have taken; and what is to be told of them."""
+        with said(self.path):
+            try:
+                kept = self._state.load()
+            except DamagedError as error:
+                return {}, f"{error}: what is in the recordings goes to the lake again"
+            if kept is None:
+                return {}, None
+            try:
+                self._writer, self._number = str(kept["writer"]), int(kept["number"])
+                self.segments = [
+                    (str(a), str(b), str(c), int(d)) for a, b, c, d in kept["segments"]
+                ]
+                self._publishing = [(str(a), str(b)) for a, b in kept["publishing"]]
+                taken = dict(kept["taken"])
+            except (KeyError, TypeError, ValueError):
+                raise SigrecError(f"{self._state.path}: makes no sense") from None
+            self._publish()
+            self._clear()
+        return taken, None
+
+    def _clear(self) -> None:
+        known = {name for _, _, name, _ in self.segments}
+        for name in os.listdir(self.path):
+            if name.endswith(".part") and name not in known:
+                os.unlink(os.path.join(self.path, name))
+
+    def _name(self) -> str:
+        self._number += 1
+        return f"{self._number:08}-{self._writer}"
+
+    def keep(self, tables: dict[str, Any], taken: dict[str, Any]) -> None:
+        """These rows are in the spool, and what was taken with them is known. OSError: they are not,
+        and it is not."""
+        before, new = self.segments, []
+        try:
+            for dataset, table in tables.items():
+                for date, rows in by_date(table, TIME[dataset]):
+                    new.append(path := os.path.join(self.path, f"{self._name()}.part"))
+                    size = write(path, [rows], rows.schema)
+                    self.segments = [*self.segments, (dataset, date, os.path.basename(path), size)]
+            self._save(taken)
+        except OSError:
+            self.segments = before
+            for path in new:
+                with suppress(OSError):
+                    os.unlink(path)
+            raise
+
+    def publish(self, taken: dict[str, Any]) -> None:
+        """What is in the spool goes to the lake: a file for each dataset and date. OSError: it is
+        where it was."""
+        if self._publishing:  # the lake could not be written
+            self._publish()
+        if not self.segments:
+            return
+        groups: dict[tuple[str, str], list[str]] = {}
+        for dataset, date, name, _ in self.segments:
+            groups.setdefault((dataset, date), []).append(os.path.join(self.path, name))
+        publishing = []
+        for dataset in DATASETS.keys() - {dataset for dataset, _ in groups}:
+            # Who asks is not to fail where nothing was lost, or nothing is alive.
+            if not os.path.isdir(os.path.join(self.lake, dataset)):
+                groups.setdefault((dataset, _NO_DATE), [])
+        for (dataset, date), paths in groups.items():
+            if len(paths) == 1:
+                name = os.path.basename(paths[0])
+            else:
+                name = f"{self._name()}.part"
+                write(os.path.join(self.path, name), map(_read, paths), schema(dataset))
+            to = f"{dataset}/date={date}/{_WRITER}-{name.removesuffix('.part')}.parquet"
+            publishing.append((name, to))
+        before, self.segments, self._publishing = self.segments, [], publishing
+        try:
+            self._save(taken)
+        except OSError:
+            self.segments, self._publishing = before, []
+            raise
+        self._publish()
+        for _, _, name, _ in before:
+            with suppress(OSError):  # the next run removes it
+                os.unlink(os.path.join(self.path, name))
+
+    def _publish(self) -> None:
+        for name, to in self._publishing:
+            path = os.path.join(self.lake, to)
+            directory(os.path.dirname(path))
+            with suppress(FileNotFoundError):  # it went there just before the end of an earlier run
+                os.rename(os.path.join(self.path, name), path)
+        for path in {os.path.dirname(os.path.join(self.lake, to)) for _, to in self._publishing}:
+            sync(path)
+        self._publishing = []
+
+    def _save(self, taken: dict[str, Any]) -> None:
+        sync(self.path)
+        self._state.save({
+            "writer": self._writer, "number": self._number, "segments": self.segments,
+            "publishing": self._publishing, "taken": taken,
+        })  # fmt: skip
+
+    def close(self) -> None:
+        self._state.close()
+
+
+def _read(path: str) -> Any:
+    with open(path, "rb") as file:  # not by its name: that is no dataset
+        return parquet.read_table(file)
+
+
+def by_date(table: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The rows of each day, in UTC, in the order of host and time."""
+    order = [("host", "ascending"), (f"{name}_ns", "ascending")]
+    days = table[f"{name}_ns"].fill_null(0).to_numpy() // (86400 * 10**9)
+    for day in numpy.unique(days).tolist():
+        date = time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
+        yield date, table.filter(pyarrow.array(days == day)).sort_by(order)
