@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sigrec import _check
+from sigrec._errors import SigrecError
 from sigrec._reader.follow import POLL_S, Position, new_events
 from sigrec._recorder.own import own_recording
 from sigrec._recorder.record import record
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sigrec._recorder.record import Recorder
 
 _INFO = 20  # logging.INFO
+END_S = 5.0  # what loggers that do not return can hold up close()
 
 
 class SignalLog:
@@ -35,6 +37,7 @@ class SignalLog:
         with own_recording() as recording:
             self._position.begin(recording)
             new_events(recording, self._position, newest=0)
+        self._closed = False
         self._stop = Event()
         self._thread = Thread(target=self._run, name="sigrec log", daemon=True)
         self._thread.start()
@@ -42,6 +45,7 @@ class SignalLog:
     def _run(self) -> None:
         while not self._stop.wait(POLL_S):
             self._look()
+        self._look(last=True)
 
     def _look(self, last: bool = False) -> None:
         with own_recording() as recording:
@@ -65,12 +69,26 @@ class SignalLog:
             )
 
     def close(self) -> None:
-        """End it, once what was delivered before is logged; a second call does nothing."""
-        if not self._stop.is_set():
-            self._stop.set()
-            self._thread.join()
-            self._look(last=True)
-            self._recorder.stop()
+        """End it, once what was delivered before is logged; a second call does nothing.
+
+        Raises SigrecError where that takes more than 5 seconds: then it is ended, and the rest is
+        logged when the loggers let it. Who calls it in a signal's handler may have interrupted a
+        thread that holds a lock of theirs.
+        """
+        from threading import current_thread
+
+        if self._closed:
+            return
+        self._closed = True  # first: what interrupts set() must not come to set() again
+        self._stop.set()
+        if self._thread is not current_thread():
+            self._thread.join(END_S)
+        self._recorder.stop()
+        if self._thread is not current_thread() and self._thread.is_alive():
+            raise SigrecError(
+                f"what was delivered before is not logged yet: the thread that logs waits since {END_S:g} s, "
+                "perhaps for a lock that the caller holds"
+            )
 
     def __enter__(self) -> SignalLog:
         return self
