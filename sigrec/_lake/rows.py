@@ -9,7 +9,7 @@ import time
 
 import numpy
 import pyarrow
-import pyarrow.compute as compute
+import pyarrow.compute
 
 from sigrec._lake.schema import schema
 from sigrec._proc import host
@@ -227,6 +227,7 @@ class Batch:
 
 def _sender(found: dict[str, Any]) -> Any:
     """As the metrics name it: _serve/ending.py."""
+    compute: Any = pyarrow.compute  # whose functions are made as it is imported
     kind, comm = found["sender_kind"], found["sender_comm"]
     is_process = compute.equal(kind, "process")
     itself = compute.and_(

@@ -214,7 +214,9 @@ class Shipping:
         for key in [key for key, path in self._over.items() if not os.path.lexists(path)]:
             del self._over[key]
             self._gone.append(key)
-        for key in [key for key, (path, _) in self._kept.items() if not os.path.lexists(path)]:
+        for key, (path, _) in list(self._kept.items()):
+            if os.path.lexists(path):
+                continue
             del self._kept[key]
             self._gone.append(key)
             self._tell(f"{path} went while nobody followed it: what it got since is not known")

@@ -130,7 +130,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _to_parquet(args: argparse.Namespace) -> int:
-    if args.output in (None, "-", ""):
+    output: str = args.output or "-"
+    if output == "-":
         args.usage_error("parquet is a directory of tables: give -o DIR")
     if args.signal or args.since is not None:
         args.usage_error("parquet has every event: ask with SQL for those that you want")
@@ -146,11 +147,11 @@ def _to_parquet(args: argparse.Namespace) -> int:
         raise SigrecError(
             f"parquet needs {error.name}, which is not installed: pip install 'sigrec[fleet]'"
         ) from None
-    spool = args.spool or args.output.rstrip("/") + ".spool"
+    spool = args.spool or output.rstrip("/") + ".spool"
     if args.compact:
         from sigrec._lake.compact import compact
 
-        for dataset, files in compact(args.output, spool, args.compact).items():
+        for dataset, files in compact(output, spool, args.compact).items():
             print(f"{dataset}: {number(files)} files are one")
         return 0
     from sigrec._lake.shipping import Shipping
@@ -161,7 +162,7 @@ def _to_parquet(args: argparse.Namespace) -> int:
     raise_descriptors()
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # sigrec/_proc/lease.py
     shipping = Shipping(
-        Spool(args.output, spool),
+        Spool(output, spool),
         None if args.what else Directories([]),
         args.argv or "none",
         lambda text: print(f"sigrec: {text}", file=sys.stderr, flush=True),

@@ -86,6 +86,10 @@ def check(work, lives, sent, endings):
     return events, gaps
 
 
+def changed(path):
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def run(work, kills, lives, seed=1):
     """What there is at the end, once it is what the processes did: events, gaps, files."""
     chance = random.Random(seed)
@@ -100,7 +104,8 @@ def run(work, kills, lives, seed=1):
     sent, endings, living = collections.Counter(), collections.Counter(), []
     begun = killed = 0
     follower = follow(work)
-    kill_at = time.monotonic() + 2
+    kill_at = None  # from when it has written something: to begin takes long on a busy machine
+    state, before, begins = work / "lake.spool" / "state", 0, False
     try:
         while begun < lives or killed < kills or living:
             living = [one for one in living if one.poll() is None]
@@ -121,15 +126,14 @@ def run(work, kills, lives, seed=1):
                 begun += 1
                 sent[name] += count
                 endings[name, CAUSES[how]] += 1
-            if killed < kills and time.monotonic() >= kill_at:
+            if kill_at is None and (begins or changed(state) != before):
+                kill_at = time.monotonic() + chance.random() * 1.2
+            if killed < kills and kill_at is not None and time.monotonic() >= kill_at:
                 follower.send_signal(signal.SIGKILL)
                 follower.wait()
                 killed += 1
-                follower = follow(work)
-                # It takes 0.5 s to begin, more on a busy machine.
-                kill_at = time.monotonic() + chance.choice((0.6, 1.0, 2.0)) * (
-                    0.5 + chance.random()
-                )
+                before, begins = changed(state), chance.random() < 0.2  # while it begins
+                follower, kill_at = follow(work), None
             assert follower.poll() is None, (work / "log").read_text()
             time.sleep(0.02)
         follower.send_signal(signal.SIGTERM)
