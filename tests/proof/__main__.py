@@ -43,6 +43,7 @@ PROOFS = {
     "foreign": ["tests.proof.foreign"],
     "green": ["tests.proof.green"],
     "reentry": ["tests.proof.reentry", "--rounds", "10000"],
+    "crowd": ["tests.proof.crowd"],
     "fleet": ["tests.proof.fleet"],
     "lake": ["tests.proof.lake"],
     "lake-kills": ["tests.proof.lake_kills"],
