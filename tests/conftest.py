@@ -1,9 +1,7 @@
 """What the tests share: child processes that they start, talk to, and flood."""
 
-import contextlib
 import os
 import select
-import signal
 import subprocess
 import sys
 import textwrap
@@ -12,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import sigrec
 from sigrec import _core
 from sigrec._proc import host
 from sigrec._reader import places
 from tests.distributions import built  # noqa: F401
+from tests.prelude import RT, sigqueue, with_room  # noqa: F401
 
 
 def pytest_addoption(parser):
@@ -69,42 +67,20 @@ as_others = pytest.mark.skipif(
     reason="other users cannot enter this checkout",
 )
 
-PRELUDE = """
-import os, signal, sys, threading, time
-import sigrec
-from sigrec import _core
-from sigrec._proc import host
-from sigrec._reader import places
-RT = signal.SIGRTMIN + 2
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())  # one write: whole lines
-def hear():
-    return sys.stdin.readline().strip()
-def with_room(call, *args, **options):
-    while True:  # another process may have filled this user's queue: RLIMIT_SIGPENDING
-        try:
-            return call(*args, **options)
-        except BlockingIOError:
-            pass
-def sigqueue(*args, **options):
-    with_room(sigrec.sigqueue, *args, **options)
-def settle(*signums):
-    for signum in signums:
-        while sigrec.stats()[signum].pending:
-            pass
-def ledger(signum):
-    s = sigrec.stats()[signum]
-    return s.delivered, s.recorded + s.dropped, s.handled, s.pending
-"""
+ROOT = Path(__file__).parents[1]
+PRELUDE = (ROOT / "tests/prelude.py").read_text()
 
 
 class Child:
-    """A Python program under test, with pipes for a conversation by lines."""
+    """A Python program under test, a file or text, with pipes for a conversation by lines."""
 
-    def __init__(self, code, *args, env=None, prelude=PRELUDE, **options):
-        program = prelude + textwrap.dedent(code)
+    def __init__(self, program, *args, env=None, prelude=PRELUDE, **options):
+        if isinstance(program, Path):
+            command, env = [program], {"PYTHONPATH": str(ROOT), **(env or {})}
+        else:
+            command = ["-c", prelude + textwrap.dedent(program)]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program, *map(str, args)],
+            [sys.executable, *command, *map(str, args)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -181,18 +157,6 @@ def run_directory(tmp_path_factory, monkeypatch):
     return directory
 
 
-def with_room(call, *args, **options):
-    """Again until there is room for one more signal, or timer: what may be queued
-    (RLIMIT_SIGPENDING) is counted for all processes of a user together."""
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            return call(*args, **options)
-
-
-def sigqueue(*args, **options):
-    with_room(sigrec.sigqueue, *args, **options)
-
-
 def file_name(pid, number=1):
     """Of the recording of a process of this PID namespace, which may not be the first."""
     return str(places.Name(pid, host.pid_namespace(), number))
@@ -204,6 +168,3 @@ def wait_until(condition, timeout=60):
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0.002)
-
-
-RT = signal.SIGRTMIN + 2

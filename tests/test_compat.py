@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -336,41 +337,9 @@ def test_install_and_uninstall():
     assert len(calls) == 101
 
 
-def test_libraries_under_install(tmp_path):
+def test_libraries_under_install():
     """asyncio's handlers, its children, and a pool."""
-    program = tmp_path / "program.py"
-    program.write_text(
-        textwrap.dedent(
-            """
-            import sigrec.compat
-            sigrec.compat.install()
-            import asyncio, multiprocessing, os, signal, subprocess, sys
-
-            def square(n):
-                return n * n
-
-            async def main():
-                loop, come = asyncio.get_running_loop(), asyncio.Event()
-                loop.add_signal_handler(signal.SIGUSR1, come.set)
-                print(sigrec.stats()[signal.SIGUSR1].mode)
-                os.kill(os.getpid(), signal.SIGUSR1)
-                await come.wait()
-                loop.remove_signal_handler(signal.SIGUSR1)
-                process = await asyncio.create_subprocess_exec(sys.executable, "-c", "raise SystemExit(3)")
-                print(await process.wait())
-
-            if __name__ == "__main__":
-                asyncio.run(main())
-                print(signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL)
-                with multiprocessing.Pool(2) as pool:
-                    print(sum(pool.map(square, range(10))))
-                try:
-                    subprocess.run([sys.executable, "-c", "import time; time.sleep(600)"], timeout=0.01)
-                except subprocess.TimeoutExpired:
-                    print("timeout")
-            """
-        )
-    )
+    program = Path(__file__).with_name("under_install.py")
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=100)
     assert done.stdout == "registered\n3\nTrue\n285\ntimeout\n", done.stderr
 

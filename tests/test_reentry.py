@@ -3,8 +3,11 @@ changed, nothing that was delivered is lost. The long form: python -m tests.proo
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize("kind", ["close", "cancel", "register", "interrupt", "bytecode"])
@@ -121,26 +124,7 @@ def test_the_dispatcher_thread_does_not_wait_for_itself(child, what):
 def test_a_wait_is_not_held_up_by_another_signals_handler(child, set_by):
     """Nor is a handler that cannot wait any longer: it says so."""
     p = child(
-        """
-        _core.set_patience(0.05)
-        go, inside = threading.Event(), threading.Event()
-        sigrec.register(RT, lambda s, f: (inside.set(), go.wait()), deliver="thread")
-        sigqueue(os.getpid(), RT)
-        inside.wait()
-        say(sigrec.wait(signal.SIGUSR1, timeout=0.01))
-        registration = sigrec.register(RT + 1, lambda s, f: say("handled later"), deliver="thread")
-        sigqueue(os.getpid(), RT + 1)
-        def handler(s, f):
-            try:
-                registration.cancel()
-            except sigrec.SigrecError as error:
-                say(registration.active, error)
-        eval(sys.argv[1])(signal.SIGUSR1, handler)
-        signal.raise_signal(signal.SIGUSR1)
-        go.set()
-        settle(RT + 1)
-        say(*ledger(RT + 1), sigrec.stats()[RT + 1].abandoned)
-        """,
+        HERE / "waits_for_a_handler.py",
         set_by,
     )
     assert p.line() == "None"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -197,7 +198,10 @@ def test_ctrl_c_in_a_terminal(run):
      r"did not end, but became /bin/true by exec at TIME, which has ended since and whose signals are not in this recording\."),
 ])  # fmt: skip
 def test_its_own_end(run, code, words):
-    sentence = run(code).why()
+    for _ in range(100):
+        sentence = run(code).why()
+        if "an unknown sender" not in sentence:
+            break  # else the kernel had no room for what it is told by: RLIMIT_SIGPENDING
     assert re.fullmatch(words, sentence), sentence
 
 
@@ -326,36 +330,13 @@ def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
     assert capsys.readouterr().out.startswith(f"PID {parent.pid} ")
 
 
-SUBREAPER = """
-import ctypes, os, signal, sys
-import sigrec
-libc = ctypes.CDLL(None)
-if {before}:
-    libc.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
-sigrec.record(children=True)
-if not {before}:
-    libc.prctl(36, 1)
-read, write = os.pipe()
-if os.fork() == 0:
-    if os.fork() == 0:
-        os.write(write, str(os.getpid()).encode())
-        signal.pause()
-    os._exit(0)
-os.wait()
-orphan = int(os.read(read, 20))
-with sigrec.open_recording(os.getpid()) as mine, sigrec.open_recording(orphan) as its:
-    assert (mine._identity.subreaper, its._identity.subreaper) == (1, 0)
-print(orphan, flush=True)
-sys.stdin.readline()
-os.waitpid(orphan, 0)
-sys.stdin.readline()
-"""
+SUBREAPER = Path(__file__).with_name("subreaper.py")
 
 
-@pytest.mark.parametrize("before", [True, False])
-def test_a_subreaper_is_told_of_orphans(run_directory, before):
+@pytest.mark.parametrize("when", ["before", "after"])  # it began to record
+def test_a_subreaper_is_told_of_orphans(run_directory, when):
     process = subprocess.Popen(
-        [sys.executable, "-c", SUBREAPER.format(before=before)], stdin=subprocess.PIPE,
+        [sys.executable, SUBREAPER, when], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:

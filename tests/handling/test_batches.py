@@ -2,11 +2,14 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from tests.conftest import RT, sigqueue, wait_until
+
+HERE = Path(__file__).parent
 
 ME = os.getpid()
 OTHER = RT + 1  # a standard signal loses its siginfo where there is no room
@@ -107,31 +110,7 @@ def test_an_empty_batch_when_nothing_comes_and_the_end_when_it_is_closed():
 def test_a_handler_of_batches(child, deliver):
     """Behind a slow call, more than a queue holds: each is counted, those without detail too."""
     p = child(
-        """
-        sigrec.configure(queue=4096)
-        calls, total, values = 0, 0, []
-        gate = threading.Event()
-        def handler(signum, events, frame):
-            global calls, total
-            calls += 1
-            total += len(events)
-            rows = events.tolist() if hasattr(events, "dtype") else events
-            for row in rows:
-                if row and not isinstance(row, tuple): values.append(row.si_value)
-                if isinstance(row, tuple) and row[0]: values.append(row[6])
-            if calls == 1 and deliver == "thread": gate.wait()
-        deliver = sys.argv[1]
-        with sigrec.register(RT, handler, batch=True, deliver=deliver):
-            if deliver == "main":
-                signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
-            main = threading.get_native_id()  # NumPy may have threads, which would take some
-            for n in range(6000): sigqueue(os.getpid(), RT, n, thread=main)
-            if deliver == "main":
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
-            gate.set()
-        stats = sigrec.stats()[RT]
-        say(total, *ledger(RT), values == sorted(set(values)), len(values) == 6000 - stats.undetailed, calls < 6000)
-        """,
+        HERE / "batches_behind.py",
         deliver,
     )
     assert p.line() == "6000 6000 6000 6000 0 True True True"

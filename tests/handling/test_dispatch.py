@@ -202,37 +202,7 @@ def test_coalesce_calls_once_for_all_that_wait(child):
 
 
 def test_a_handler_may_unregister_replace_and_register(child):
-    p = child(
-        """
-        log = []
-        def once(signum, frame):
-            log.append("once")
-            sigrec.unregister(signum)
-        signal.signal(RT, lambda s, f: log.append("before"))
-        sigrec.register(RT, once)
-        sigqueue(os.getpid(), RT)
-        sigqueue(os.getpid(), RT)
-        say(*log)
-        log.clear()
-        def second(signum, frame):
-            log.append("second")
-        def replaces(signum, frame):
-            log.append("first")
-            sigrec.register(signum, second)
-        sigrec.register(RT, replaces)
-        sigqueue(os.getpid(), RT)
-        sigqueue(os.getpid(), RT)
-        say(*log)
-        log.clear()
-        def adds(signum, frame):
-            sigrec.register(signal.SIGUSR1, lambda s, f: log.append("added"))
-            signal.raise_signal(signal.SIGUSR1)
-            log.append("adder")
-        sigrec.register(RT, adds)
-        sigqueue(os.getpid(), RT)
-        say(*log)
-        """
-    )
+    p = child(HERE / "registers_within.py")
     assert lines(p, 3) == ["once before", "first second", "added adder"]
 
 
@@ -469,30 +439,7 @@ SLEEPS = {
 def test_what_a_batch_left_is_handled_while_the_main_thread_sleeps(child, sleep):
     """More than one dispatch hands out: nothing else wakes the call that it came from."""
     p = child(
-        """
-        import select
-        calls, raises = 0, sys.argv[1] == "survive()"
-        class Now(Exception): pass
-        def handler(s, f):
-            global calls
-            calls += 1
-            if raises and calls % 10_000 == 0:
-                raise Now
-        def survive(levels=20):  # it surfaces in the except clause, too
-            while True:
-                try:
-                    if levels:
-                        survive(levels - 1)
-                    elif not calls:
-                        say("ready")  # not before: here all can be survived
-                    select.select([], [], [])
-                except Now:
-                    pass
-        sigrec.register(RT, handler)
-        if not raises:
-            say("ready")
-        exec(sys.argv[1])
-        """,
+        HERE / "sleeps_in.py",
         SLEEPS[sleep],
     )
     p.line()
@@ -544,35 +491,7 @@ def test_no_python_code_runs_between_claim_and_call(siginfo):
 @pytest.mark.parametrize("door", ["register", "siginfo", "compat", "record", "slow"])
 def test_a_simulated_signal_calls_the_handler_beside_the_ledger(child, door, how):
     p = child(
-        """
-        import _thread, ctypes, sigrec.compat
-        door, how = sys.argv[1:]
-        calls = []
-        def handler(signum, *rest):
-            calls.append(rest[0] if len(rest) == 2 else "plain")
-            if door == "slow" and len(calls) == 1:
-                _thread.interrupt_main()  # it waits its turn
-                for _ in range(1000): pass
-                calls.append("end")
-        if door == "record":
-            recorder = sigrec.record()
-        if door == "compat":
-            sigrec.compat.signal(signal.SIGINT, handler)
-        else:
-            sigrec.register(signal.SIGINT, handler, siginfo=door == "siginfo", reentrant=False)
-        if how == "interrupt_main":
-            _thread.interrupt_main()
-        elif how == "PyErr_SetInterrupt":
-            ctypes.pythonapi.PyErr_SetInterrupt()
-        else:
-            threading.Thread(target=_thread.interrupt_main).start()
-        while len(calls) < (3 if door == "slow" else 1): pass  # after some rest, if that took long
-        for _ in range(1000): pass
-        say(*calls, *ledger(signal.SIGINT))
-        signal.raise_signal(signal.SIGINT)
-        settle(signal.SIGINT)
-        say(len(calls), *ledger(signal.SIGINT))
-        """,
+        HERE / "simulated.py",
         door,
         how,
     )
@@ -794,46 +713,7 @@ def test_the_hook_is_the_programs_again_when_the_exception_was_caught(child):
 def test_what_waited_for_the_same_signal_does_not_raise_again(child, how, n):
     """Nor does what waits for another signal go without its own exception."""
     p = child(
-        """
-        how, n = sys.argv[1], int(sys.argv[2])
-        kind = KeyboardInterrupt if how == "KeyboardInterrupt" else RuntimeError
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-            raise kind("number %d" % calls)
-        def other(signum, frame):
-            raise LookupError("another signal's")
-        sigrec.register(RT, handler)
-        sigrec.register(signal.SIGUSR1, other)
-        sigrec.stats()  # imported before handlers raise
-        def come(*signums):
-            signal.pthread_sigmask(signal.SIG_BLOCK, {RT, signal.SIGUSR1})
-            for value in range(n): sigqueue(os.getpid(), RT, value)
-            for signum in signums: os.kill(os.getpid(), signum)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT, signal.SIGUSR1})
-            settle(RT)  # a dispatch may be over, by its time, before all is handled
-        caught = []
-        if how == "asyncio":
-            import asyncio
-            async def main():
-                come()
-            try: asyncio.run(main())
-            except kind as error: caught.append(error)
-            n += 1
-            try: come()  # another backlog, another exception
-            except kind as error: caught.append(error)
-        else:
-            both = (kind, LookupError)
-            try:
-                try: come(signal.SIGUSR1)
-                except both:
-                    settle(RT, signal.SIGUSR1)
-            except both as error:
-                caught += sorted([error, error.__context__], key=str, reverse=True)
-        settle(RT)
-        say(*caught, calls, *ledger(RT))
-        """,
+        HERE / "raises_often.py",
         how,
         n,
     )

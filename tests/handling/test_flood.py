@@ -2,11 +2,14 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from sigrec import _core
 from tests.conftest import RT
+
+HERE = Path(__file__).parent
 
 RECEIVER = """
 calls = 0
@@ -59,35 +62,7 @@ def test_every_delivered_signal_is_counted_and_handled(child, signum, wait, coun
 @pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_overflow_keeps_counts_and_order(child, count):
     """A 1,024-slot queue, the main thread in C with the GIL held."""
-    receiver = child(
-        """
-        import ctypes
-        sigrec.configure(queue=1024, history=4096)
-        infos = []
-        undetailed = 0
-        def handler(signum, info, frame):
-            global undetailed
-            if info is None:
-                undetailed += 1
-            else:
-                infos.append(info.ordinal)
-        terminated = []
-        sigrec.register(RT, handler, siginfo=True)
-        sigrec.register(signal.SIGTERM, lambda s, info, f: terminated.append((info.si_pid, len(infos) + undetailed)), siginfo=True)
-        class Pollfd(ctypes.Structure):
-            _fields_ = [("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short)]
-        p = Pollfd(0, 1, 0)
-        poll = ctypes.PyDLL(None).poll
-        say("ready")
-        while poll(ctypes.byref(p), 1, -1) != 1:
-            pass
-        settle(RT, signal.SIGTERM)
-        s = sigrec.stats()[RT]
-        say(s.delivered, s.handled, s.pending, s.undetailed, undetailed, len(infos), s.recorded + s.dropped)
-        say(infos == sorted(infos) and len(set(infos)) == len(infos))
-        say(*terminated[0], len(terminated))
-        """
-    )
+    receiver = child(HERE / "overflows.py")
     receiver.line()
     receiver.flood(RT, count)
     os.kill(receiver.pid, signal.SIGTERM)

@@ -1,48 +1,20 @@
 """register(..., propagate=): the exception in the program's other threads."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from tests.conftest import RT
 
+HERE = Path(__file__).parent
+
 
 @pytest.mark.parametrize("deliver", ["main", "thread"])
 def test_it_is_raised_in_every_other_thread_once(child, deliver):
     p = child(
-        """
-        import _thread
-        deliver = sys.argv[1]
-        class Stop(Exception): pass
-        seen = []
-        ready = threading.Barrier(4)
-        def work(who):
-            try:
-                ready.wait()
-                while True: time.sleep(0.001)
-            except Stop:
-                seen.append(who)
-        workers = [threading.Thread(target=work, args=(n,)) for n in range(2)]
-        for worker in workers: worker.start()
-        _thread.start_new_thread(work, ("unknown to threading",))
-        def handler(s, f):
-            seen.append("handler in " + threading.current_thread().name)
-        sigrec.register(RT, handler, propagate=Stop, deliver=deliver)
-        ready.wait()
-        try:
-            sigqueue(os.getpid(), RT)
-            while deliver == "thread": time.sleep(0.001)
-        except Stop:
-            seen.append("main")
-        for worker in workers: worker.join()
-        while len(seen) < 4 + (deliver == "thread"): time.sleep(0.001)
-        settle(RT)
-        sigqueue(os.getpid(), RT) if deliver == "main" else None  # nobody else is there any more
-        settle(RT)
-        say(";".join(sorted(map(str, seen))))
-        say(*ledger(RT))
-        """,
+        HERE / "raised_in_each.py",
         deliver,
     )
     if deliver == "main":

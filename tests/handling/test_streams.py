@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from sigrec import _core
 from tests.conftest import RT, sigqueue, wait_until, with_room
+
+HERE = Path(__file__).parent
 
 USR1 = signal.SIGUSR1
 ME = os.getpid()
@@ -414,50 +417,7 @@ def test_the_programs_wakeup_fd_and_child_watcher_stay_its_own():
 
 # --- exact -------------------------------------------------------------------------------------------
 
-FLOODED = """
-import asyncio
-form, count = sys.argv[1], int(sys.argv[2])
-got = missed = 0
-def take(item):
-    global got, missed
-    if isinstance(item, sigrec.Missed):
-        missed += item.count
-    else:
-        got += 1
-    return got + missed < count
-def read(stream):
-    for item in stream:
-        if not take(item):
-            return
-async def aread(stream):
-    say("ready")
-    async for item in stream:
-        if not take(item):
-            return
-with sigrec.stream(RT) as stream, sigrec.stream(RT) as other:
-    if form == "for":
-        say("ready")
-        read(stream)
-    elif form == "thread":
-        thread = threading.Thread(target=read, args=(stream,))
-        thread.start()
-        say("ready")
-        thread.join()
-    elif form == "asyncio":
-        asyncio.run(aread(stream))
-    elif form == "uvloop":
-        import uvloop
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(aread(stream))
-    elif form == "trio":
-        import trio
-        trio.run(aread, stream)
-    elif form == "anyio":
-        import anyio
-        anyio.run(aread, stream)
-rest = sum(item.count if isinstance(item, sigrec.Missed) else 1 for item in other.unread)
-say(got + missed, rest, *ledger(RT))
-"""
+FLOODED = HERE / "reads_a_flood.py"
 
 
 @pytest.mark.parametrize("form", ["for", "thread", "asyncio", "uvloop", "trio", "anyio"])

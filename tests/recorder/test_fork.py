@@ -1,38 +1,18 @@
 """fork, vfork, spawn: each process has its own exact ledger, and its own recording."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from tests.conftest import RT, file_name, sigqueue, wait_until
 
+HERE = Path(__file__).parent
+
 
 def test_parent_and_child_count_apart(child, run_directory):
-    p = child(
-        """
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-        sigrec.register(RT, handler)
-        for _ in range(3):
-            sigqueue(os.getpid(), RT)
-        pid = os.fork()
-        if pid == 0:
-            say(os.path.exists(os.path.join(os.environ["SIGREC_DIR"], f"{os.getpid()}.sigrec")))
-            calls = 0
-            for _ in range(5):
-                sigqueue(os.getpid(), RT)
-            s = sigrec.stats()
-            say(calls, *ledger(RT), s.processes[0].pid == os.getpid())
-            events = list(sigrec.open_recording(os.getpid()).events())
-            say(len(events), [e.ordinal for e in events])
-            sys.exit()
-        os.waitpid(pid, 0)
-        say(calls, *ledger(RT), len(os.listdir(os.environ["SIGREC_DIR"])))
-        """
-    )
+    p = child(HERE / "forks_in_a_flood.py")
     assert p.line() == "False"  # not for each short-lived child
     assert p.line() == "5 5 5 5 0 True"
     assert p.line() == "5 [0, 1, 2, 3, 4]"
@@ -117,35 +97,7 @@ def test_fork_inside_a_handler_with_more_pending(child):
 
 def test_a_thread_forks_while_main_is_in_a_handler(child):
     """Dispatch in such a child must not wait for a handler that will never return there."""
-    p = child(
-        """
-        import threading
-        inside, forked = threading.Event(), threading.Event()
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-            if calls == 1:
-                inside.set()
-                forked.wait()
-        sigrec.register(RT, handler)
-        def fork():
-            inside.wait()
-            pid = os.fork()
-            if pid == 0:
-                for _ in range(3):
-                    sigqueue(os.getpid(), RT)
-                say("child", *ledger(RT))
-                os._exit(0)
-            os.waitpid(pid, 0)
-            forked.set()
-        thread = threading.Thread(target=fork)
-        thread.start()
-        sigqueue(os.getpid(), RT)
-        thread.join()
-        say("parent", *ledger(RT))
-        """
-    )
+    p = child(HERE / "forks_beside_a_handler.py")
     assert p.line() == "child 3 3 3 0"
     assert p.line() == "parent 1 1 1 0"
 
@@ -178,44 +130,8 @@ def test_fork_from_c(child):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_multiprocessing_under_a_flood(child, tmp_path, method):
-    program = tmp_path / "program.py"
-    program.write_text(
-        """
-import multiprocessing, os, signal, subprocess, sys
-def square(n):
-    if n % 100 == 0:
-        import sigrec
-        sigrec.register(signal.SIGUSR2, lambda s, f: None)
-        os.kill(os.getpid(), signal.SIGUSR2)
-        assert sigrec.stats()[signal.SIGUSR2].handled >= 1
-    return n * n
-if __name__ == "__main__":
-    import sigrec
-    RT = signal.SIGRTMIN + 2
-    sigrec.register(RT, lambda s, f: None)
-    print("ready", flush=True)
-    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
-        print(sum(pool.map(square, range(500))), flush=True)
-        pool.close()
-        pool.join()
-    print(len(os.listdir(os.environ["SIGREC_DIR"])), flush=True)
-    for _ in range(10):
-        assert subprocess.run([sys.executable, "-S", "-c", "print(1)"], capture_output=True).stdout == b"1\\n"
-        pid = os.posix_spawn(sys.executable, [sys.executable, "-S", "-c", "raise SystemExit(3)"], os.environ)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
-    print("done", flush=True)
-    sys.stdin.readline()
-    while sigrec.stats()[RT].pending:
-        pass
-    s = sigrec.stats()[RT]
-    print(s.delivered, s.handled, s.recorded + s.dropped, flush=True)
-"""
-    )
-    p = child(
-        f"sys.argv[1:] = [{method!r}]; import runpy; runpy.run_path({str(program)!r}, run_name='__main__')"
-    )
-    p.process.stdin.flush()
+def test_multiprocessing_under_a_flood(child, method):
+    p = child(HERE / "pool_in_a_flood.py", method)
     assert p.line() == "ready"
     sender = child("say(_core.flood(int(sys.argv[1]), RT, 50_000, True, 0)[0])", p.pid)
     assert p.line(120) == str(sum(n * n for n in range(500)))
@@ -301,32 +217,7 @@ def test_signals_during_vfork_exec(child):
 
 def test_a_fork_while_the_dispatcher_thread_is_in_a_handler(child):
     """The child has no such thread, and none of its handlers is on a stack there."""
-    p = child(
-        """
-        inside, go = threading.Event(), threading.Event()
-        def handler(signum, frame):
-            inside.set()
-            go.wait()
-        sigrec.register(RT, handler, deliver="thread")
-        sigrec.register(signal.SIGUSR1, lambda signum, frame: None)
-        signal.raise_signal(signal.SIGUSR1)
-        settle(signal.SIGUSR1)  # the main thread handles signals, too
-        with_room(signal.raise_signal, RT)
-        inside.wait()
-        pid = os.fork()
-        if not pid:
-            go = threading.Event()
-            go.set()
-            with_room(signal.raise_signal, RT)
-            settle(RT)
-            say(*ledger(RT))
-            os._exit(0)
-        os.waitpid(pid, 0)
-        go.set()
-        settle(RT)
-        say(*ledger(RT))
-        """
-    )
+    p = child(HERE / "forks_beside_a_dispatcher.py")
     assert p.line() == "1 1 1 0"
     assert p.line() == "1 1 1 0"
     p.end()
@@ -334,38 +225,6 @@ def test_a_fork_while_the_dispatcher_thread_is_in_a_handler(child):
 
 def test_a_fork_while_other_threads_register(child):
     """In the child these threads are none, whatever they were about to do."""
-    p = child(
-        """
-        import warnings
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # A child of a thread that imports finds that module locked for ever: CPython makes the
-        # locks of modules anew in no child. So what is used first is imported before.
-        sigrec.stream, sigrec.register, sigrec.stats()
-        end = False
-        def other(number):
-            while not end:
-                sigrec.register(number, print, deliver="thread").cancel()
-                sigrec.stream(RT + 5).close()
-        sigrec.register(RT, lambda signum, frame: None)
-        threads = [threading.Thread(target=other, args=(RT + n,)) for n in (1, 2)]
-        for thread in threads: thread.start()
-        for _ in range(20):
-            pid = os.fork()
-            if not pid:
-                signal.alarm(60)
-                with_room(signal.raise_signal, RT)
-                settle(RT)
-                sigrec.register(RT + 1, lambda signum, frame: None, deliver="thread")
-                sigrec.stream(RT + 5)
-                ok = ledger(RT) == (1, 1, 1, 0)
-                os._exit(0 if ok else 1)
-            if os.waitpid(pid, 0)[1]:
-                say("a child failed")
-        end = True
-        for thread in threads: thread.join()
-        with_room(signal.raise_signal, RT)
-        say(*ledger(RT))
-        """
-    )
+    p = child(HERE / "forks_while_registering.py")
     assert p.line() == "1 1 1 0"
     p.end()

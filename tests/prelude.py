@@ -1,0 +1,50 @@
+"""What the programs share that tests start as children, and talk to by lines.
+
+One that is a string in its test begins with this text; one that is a file imports from here.
+"""
+
+import os
+import signal
+import sys
+import threading  # noqa: F401 (as for those that follow: strings use them)
+import time  # noqa: F401
+
+import sigrec
+from sigrec import _core  # noqa: F401
+from sigrec._proc import host  # noqa: F401
+from sigrec._reader import places  # noqa: F401
+
+RT = signal.SIGRTMIN + 2
+
+
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())  # one write: whole lines
+
+
+def hear():
+    return sys.stdin.readline().strip()
+
+
+def with_room(call, *args, **options):
+    """Again until there is room for one more signal, or timer: what may be queued
+    (RLIMIT_SIGPENDING) is counted for all processes of a user together."""
+    while True:
+        try:
+            return call(*args, **options)
+        except BlockingIOError:
+            pass
+
+
+def sigqueue(*args, **options):
+    with_room(sigrec.sigqueue, *args, **options)
+
+
+def settle(*signums):
+    for signum in signums:
+        while sigrec.stats()[signum].pending:
+            pass
+
+
+def ledger(signum):
+    s = sigrec.stats()[signum]
+    return s.delivered, s.recorded + s.dropped, s.handled, s.pending
