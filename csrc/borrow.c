@@ -40,8 +40,10 @@ _Atomic uint64_t borrow_signals;
 #define PATIENCE 100              /* times a millisecond: the intake thread may not get to run */
 
 static struct state {
-    _Atomic uint64_t owned;    /* by the intake thread */
-    _Atomic uint64_t taking;   /* what it may be taking just now */
+    _Atomic uint64_t owned;   /* by the intake thread */
+    _Atomic uint64_t taking;  /* what it may be taking just now */
+    _Atomic uint32_t orphans; /* since its last look something was taken away from it: who lent that
+                               * is to be kicked, even where it had not begun to take it */
     _Atomic uint32_t put_down; /* futex: how often it has put down what it took */
     _Atomic uint32_t waiting;  /* threads that wait for that */
     _Atomic uint32_t rung;     /* futex: it is to look */
@@ -61,6 +63,7 @@ static struct state {
     struct lender {
         _Atomic int32_t tid; /* 0: free */
         _Atomic uint64_t bits;
+        _Atomic uint32_t changing; /* its mask: its own handlers do not, meanwhile */
     } lenders[THREADS];
 } *state;
 
@@ -96,6 +99,7 @@ static struct lender *find_or_make(int32_t tid) {
         if (!atomic_load_explicit(&one->tid, memory_order_relaxed) &&
             atomic_compare_exchange_strong(&one->tid, &nobody, tid)) {
             atomic_store(&one->bits, 0);
+            atomic_store(&one->changing, 0);
             mine = one;
         }
     }
@@ -172,16 +176,26 @@ int32_t borrow_server(void) { return state ? atomic_load(&state->server) : 0; }
 
 uint64_t borrow_owned(void) { return atomic_load(&state->owned); }
 
-/* Said first, and looked at again: who takes it away has either been seen, or sees this. */
+static bool disown(uint64_t signals) {
+    if (!(atomic_fetch_and(&state->owned, ~signals) & signals))
+        return false;
+    atomic_store(&state->orphans, 1);
+    return true;
+}
+
+/* Said first, and then looked at: who takes it away, or forbids it, has either been seen, or sees
+ * this. */
 uint64_t borrow_take_up(void) {
-    uint64_t owned = atomic_load(&state->owned);
-    for (;;) {
-        atomic_store(&state->taking, owned);
-        uint64_t again = atomic_load(&state->owned) & owned;
-        if (again == owned)
-            return owned;
-        owned = again;
-    }
+    atomic_store(&state->taking, atomic_load(&state->owned));
+    uint64_t owned = atomic_load(&state->taking) & atomic_load(&state->owned);
+    owned = atomic_load(&state->holds) ? 0 : owned & ~atomic_load(&state->blocked);
+    atomic_store(&state->taking, owned);
+    return owned;
+}
+
+bool borrow_was_taken_away(void) {
+    return atomic_load_explicit(&state->orphans, memory_order_relaxed) &&
+           atomic_exchange(&state->orphans, 0);
 }
 
 void borrow_put_down(void) {
@@ -191,12 +205,11 @@ void borrow_put_down(void) {
         futex_wake(&state->put_down);
 }
 
-void borrow_give_back(uint64_t signals) { atomic_fetch_and(&state->owned, ~signals); }
+void borrow_give_back(uint64_t signals) { disown(signals); }
 
 void borrow_release(uint64_t signals) {
-    if (!state || !(atomic_fetch_and(&state->owned, ~signals) & signals))
-        if (!state || !(atomic_load(&state->taking) & signals))
-            return;
+    if (!state || (!disown(signals) && !(atomic_load(&state->taking) & signals)))
+        return;
     if (this_tid() == borrow_server())
         return;
     atomic_fetch_add(&state->waiting, 1);
@@ -297,16 +310,17 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     if ((mask & bit) || !may_begin(bit, now))
         return false;
     struct lender *mine = find_or_make((int32_t)tid);
-    if (!mine)
+    if (!mine || atomic_load_explicit(&mine->changing, memory_order_relaxed))
         return false;
     atomic_fetch_or(&mine->bits, bit);
     set_mask_of(context, mask | bit);
     bool begins = !(atomic_fetch_or(&state->owned, bit) & bit);
     /* Who has just forbidden it has seen that it is owned, or is seen here. */
     if (atomic_load(&state->holds) || (atomic_load(&state->blocked) & bit) || !borrow_may(signum)) {
-        atomic_fetch_and(&state->owned, ~bit);
         atomic_fetch_and(&mine->bits, ~bit);
         set_mask_of(context, mask);
+        if (disown(bit)) /* others may have lent it for this */
+            borrow_ring();
         return false;
     }
     if (begins) {
@@ -319,6 +333,16 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
 void borrow_dequeued(int signum, uint64_t now) {
     if (state && is_flood(signum, now))
         may_begin(signal_bit(signum), now);
+}
+
+/* Another kick comes. A few of them: the handler of something else may have left by siglongjmp(3).
+ */
+static bool is_changing(struct lender *mine) {
+    uint32_t kicks = atomic_load_explicit(&mine->changing, memory_order_relaxed);
+    if (!kicks)
+        return false;
+    atomic_store_explicit(&mine->changing, kicks < 4 ? kicks + 1 : 0, memory_order_relaxed);
+    return kicks < 4;
 }
 
 /* In the main thread: borrow_is_suspect. */
@@ -337,7 +361,7 @@ void borrow_kicked(void *context) {
     if (atomic_load(&state->suspect) && tid == process_pid())
         look_at_mask(context, tid);
     struct lender *mine = find(tid);
-    if (!mine)
+    if (!mine || is_changing(mine))
         return;
     uint64_t back = atomic_load(&mine->bits) & ~atomic_load(&state->owned);
     set_mask_of(context, mask_of(context) & ~back);
@@ -370,43 +394,51 @@ static void wish(uint64_t blocked, uint64_t no_more) {
     }
 }
 
+/* From here on this thread's own handlers leave its mask, and what is noted of it, as they are.
+ * NULL: there is no room, and so nothing is noted. */
+static struct lender *begin_mask(int32_t tid) {
+    struct lender *mine = find_or_make(tid);
+    if (mine)
+        atomic_store(&mine->changing, 1);
+    return mine;
+}
+
+static void end_mask(struct lender *mine, int32_t tid) {
+    if (!mine || atomic_load(&mine->tid) != tid) /* or a handler's own change has ended it */
+        return;
+    if (atomic_load(&mine->bits))
+        atomic_store(&mine->changing, 0);
+    else
+        atomic_store(&mine->tid, 0);
+}
+
 int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old) {
     if (!state || (!atomic_load(&borrow_signals) && !lent_by_all()))
         return original(how, set, old);
     int32_t tid = this_tid();
-    struct lender *mine = find(tid);
-    uint64_t before = mine ? atomic_load(&mine->bits) : 0, wanted = 0, theirs = 0, kept = 0;
-    sigset_t passed, ours;
-    sigset_t *was = old ? old : &ours; /* the kernel says where that cannot be written */
+    struct lender *mine = begin_mask(tid);
+    uint64_t ours = mine ? atomic_load(&mine->bits) : 0, wanted = 0, theirs = 0, seen;
+    sigset_t passed, before;
+    sigset_t *was = old ? old : &before; /* the kernel says where that cannot be written */
     if (set) {
-        sigemptyset(&passed);
         memcpy(&wanted, set, sizeof wanted); /* no more of it need be there */
-        memcpy(&passed, &wanted, sizeof wanted);
-        if (how == SIG_UNBLOCK) {
-            uint64_t rest = wanted & ~before;
-            memcpy(&passed, &rest, sizeof rest);
-        } else {
-            theirs = before & wanted; /* blocked already: from now on by the program */
-            if (how == SIG_SETMASK) {
-                kept = before & ~wanted;
-                uint64_t both = wanted | kept;
-                memcpy(&passed, &both, sizeof both);
-            }
-        }
-        if (theirs)
-            atomic_fetch_and(&mine->bits, ~theirs);
+        if (how != SIG_UNBLOCK)
+            theirs = ours & wanted; /* blocked already: from now on by the program */
+        uint64_t given = how == SIG_UNBLOCK   ? wanted & ~ours
+                         : how == SIG_SETMASK ? wanted | ours
+                                              : wanted;
+        sigemptyset(&passed);
+        memcpy(&passed, &given, sizeof given);
     }
     int result = original(how, set ? &passed : NULL, was);
-    if (result != 0) {
-        if (theirs)
-            atomic_fetch_or(&mine->bits, theirs);
+    if (result == 0 && theirs)
+        atomic_fetch_and(&mine->bits, ~theirs);
+    end_mask(mine, tid);
+    if (result != 0)
         return result;
-    }
     int saved_errno = errno;
-    uint64_t after = lent_by(tid), seen;
-    unblock(kept & ~after); /* a kick came in between, and gave them back */
     memcpy(&seen, was, sizeof seen);
-    seen &= ~(before | after);
+    seen &= ~ours;
     if (set && tid == process_pid()) {
         /* That the main thread blocks the kick: nothing could be given back. */
         uint64_t kick = signal_bit(SIGURG) | signal_bit(SIGWINCH);

@@ -92,6 +92,9 @@ void borrow_sleep(uint64_t timeout_ns);
 
 /* What it owns: it may take that until borrow_put_down, and looks again at least each 2 ms. */
 uint64_t borrow_take_up(void);
+
+/* Since the last time somebody took a signal away from it: who lent that is to be kicked. */
+bool borrow_was_taken_away(void);
 void borrow_put_down(void);
 
 /* Those of these that it still owns. */

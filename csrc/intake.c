@@ -146,8 +146,9 @@ static void give_back(struct turn *turn, uint64_t now) {
             kick_possible())
             borrow_give_back(signal_bit(signum));
     }
+    bool taken_away = borrow_was_taken_away();
     uint64_t owned = borrow_owned();
-    if (owned != turn->before || (turn->lent && now - turn->kicked_ns > KICK_NS)) {
+    if (taken_away || owned != turn->before || (turn->lent && now - turn->kicked_ns > KICK_NS)) {
         turn->kicked_ns = now;
         turn->lent = borrow_kick(kick) > 0;
     }

@@ -278,6 +278,95 @@ static void a_mask_of_then_does_not_stay(void) {
     give_back();
 }
 
+/* --- without the thread: what that does is done here, step by step ------------------------- */
+
+static bool kick(int32_t tid) { return kick_thread(process_pid(), tid); }
+
+static void raise_fast(void) {
+    for (int i = 0; i < 100 && !borrow_owned(); i++)
+        raise(S);
+}
+
+static void lend(void) {
+    UNTIL((raise_fast(), borrow_owned())); /* 5 ms after the last hold at the earliest */
+    CHECK(is_blocked());
+}
+
+static void *hold_a_moment(void *ignored) {
+    borrow_hold();
+    borrow_go_on();
+    return ignored;
+}
+
+static int flooded(int how, const sigset_t *set, sigset_t *old) {
+    raise_fast();
+    return pthread_sigmask(how, set, old);
+}
+
+static int kicked(int how, const sigset_t *set, sigset_t *old) {
+    int result = pthread_sigmask(how, set, old);
+    borrow_give_back(signal_bit(S));
+    CHECK_EQ(borrow_kick(kick), 1);
+    return result;
+}
+
+static void who_has_lent_what_is_taken_away_is_kicked(void) {
+    pthread_t thread;
+    lend();
+    while (borrow_was_taken_away())
+        ;
+    CHECK(pthread_create(&thread, NULL, hold_a_moment, NULL) == 0);
+    pthread_join(thread, NULL);
+    CHECK(!borrow_owned() && is_blocked());
+    CHECK(borrow_was_taken_away() && !borrow_was_taken_away());
+    CHECK_EQ(borrow_kick(kick), 1);
+    CHECK(!is_blocked());
+}
+
+/* Not the least of what its handlers do within makes the program's own wish void. */
+static void a_mask_is_changed_as_a_whole(void) {
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, S);
+    lend(); /* it may be borrowed now */
+    borrow_give_back(signal_bit(S));
+    CHECK_EQ(borrow_kick(kick), 1);
+    CHECK(borrow_mask(flooded, SIG_BLOCK, &one, NULL) == 0);
+    CHECK(!borrow_owned() && !borrow_lent());
+    CHECK_EQ(borrow_kick(kick), 0);
+    CHECK(is_blocked());
+    CHECK(borrow_mask(pthread_sigmask, SIG_UNBLOCK, &one, NULL) == 0);
+    lend();
+    CHECK(borrow_mask(kicked, SIG_BLOCK, &one, NULL) == 0);
+    CHECK(is_blocked() && !borrow_lent());
+    CHECK_EQ(borrow_kick(kick), 0);
+    CHECK(is_blocked());
+    CHECK(borrow_mask(pthread_sigmask, SIG_UNBLOCK, &one, NULL) == 0);
+    CHECK(!is_blocked());
+}
+
+/* Said to be taken, and then forbidden: it is not. */
+static void what_is_blocked_is_not_taken_up(void) {
+    lend();
+    CHECK_EQ(borrow_take_up(), signal_bit(S));
+    borrow_put_down();
+    borrow_hold();
+    CHECK_EQ(borrow_take_up(), 0);
+    borrow_go_on();
+    CHECK(!is_blocked());
+}
+
+static void step_by_step(void) {
+    take();
+    CHECK(kick_possible());
+    borrow_serve(INT32_MAX, 0);
+    who_has_lent_what_is_taken_away_is_kicked();
+    a_mask_is_changed_as_a_whole();
+    what_is_blocked_is_not_taken_up();
+    borrow_serve(0, 0);
+    give_back();
+}
+
 int main(void) {
     trip_set(count_trip);
     CHECK(process_start() == 0);
@@ -285,6 +374,7 @@ int main(void) {
     handler_start();
     kick_start(NULL);
     CHECK(intake_start() == 0);
+    step_by_step();
     all_of_a_flood_in_order_and_then_nothing_is_borrowed();
     the_program_sees_its_own_masks();
     threads_and_children_inherit_nothing();

@@ -1,4 +1,4 @@
-"""The ring as models, every interleaving of them, by Spin (Debian: spin).
+"""The ring, and what is borrowed, as models, every interleaving of them, by Spin (Debian: spin).
 
     python -m tests.proof.models [--producers 3]
 
@@ -21,7 +21,7 @@ from .build import CC
 
 HERE = Path(__file__).parent / "models"
 POSSIBLE = shutil.which("spin") is not None and CC is not None
-MODELS = ("history", "queue", "spare")
+MODELS = ("history", "queue", "spare", "borrow")
 
 
 class Result(NamedTuple):

@@ -25,15 +25,20 @@
  *             looked up and a clock anchor due
  *   batch     three are pending: two are dequeued in the handler
  *   full      the dispatch queue is full
+ *   lends     it comes fast, and the intake thread borrows it: "others" is that thread then, which
+ *             takes, gives back and kicks (borrow.h)
  *   recorded  recorded only, and the program has a handler of its own
  *   sends     the same, and that sends a signal and is told of a child (sent.h)
  *   sets      the same, and that sets a disposition (what interpose.c then writes down)
  *
  * The clock is ours (clock_gettime, below): the path depends on no timing. */
 #define _GNU_SOURCE
+#include "borrow.h"
 #include "handler.h"
 #include "install.h"
+#include "intake.h"
 #include "keep.h"
+#include "kick.h"
 
 #include "../core/check.h"
 #include "passive.h"
@@ -61,6 +66,7 @@
 /* More than the history and the queue have slots, and what was sent that ends others. */
 #define LAP (path == SENDS ? RECORDING_ENDINGS + 3 : 2 * HISTORY + 3)
 #define PATIENCE_MS 20000
+#define FAST 8 /* signals, before the one that is a flood: borrow.c */
 
 /* Of both processes. */
 static struct shared {
@@ -69,10 +75,11 @@ static struct shared {
     _Atomic uint64_t handled;  /* handed out by a drain */
     _Atomic uint64_t course;   /* seen by the program's own handler */
     _Atomic uint64_t numbered; /* of what that sent, how many */
+    _Atomic uint64_t lends;    /* how often the signal was blocked when its handler was over */
     _Atomic int tripped;       /* since the last drain began */
 } *shared;
 
-static enum path { ALONE, BATCH, FULL, RECORDED, SENDS, SETS } path;
+static enum path { ALONE, BATCH, FULL, LENDS, RECORDED, SENDS, SETS } path;
 static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL } injection;
 static int signum;
 static char file[4096];
@@ -180,6 +187,57 @@ static void send_to(pid_t tid, uint64_t datum) {
 static void take_here(int n) {
     for (int i = 0; i < n; i++)
         send_to((pid_t)syscall(SYS_gettid), next_datum++ << 32);
+}
+
+/* --- what the intake thread does: intake.c ------------------------------------------ */
+
+static bool lent; /* some thread has not given back yet, as far as that thread knows */
+
+static bool kick(int32_t tid) { return kick_thread(process_pid(), tid); }
+
+static void take_what_is_owned(void) {
+    uint32_t tid = (uint32_t)syscall(SYS_gettid);
+    uint64_t set = borrow_take_up() & signal_bit(signum);
+    static const struct timespec zero;
+    siginfo_t info;
+    /* It would wait for a handler that is just putting, and here that does not get on. */
+    while (set && !registry_queue(signum)->state->backlog.putting &&
+           syscall(SYS_rt_sigtimedwait, &set, &info, &zero, sizeof set) == signum)
+        handler_take(signum, &info, shared->clock_ns++, tid);
+    borrow_put_down();
+    if (set)
+        trip(signum, shared->clock_ns, tid);
+}
+
+static void give_back(void) {
+    borrow_give_back(signal_bit(signum));
+    lent = borrow_kick(kick) > 0;
+}
+
+static bool is_in(int (*get)(sigset_t *)) {
+    sigset_t set;
+    CHECK(get(&set) == 0);
+    return sigismember(&set, signum) == 1;
+}
+
+static int get_blocked(sigset_t *set) { return pthread_sigmask(SIG_BLOCK, NULL, set); }
+
+/* In a thread whose handlers are all over: what it has blocked is noted as lent, and goes back if
+ * the intake thread does what it would do, and no more. */
+static void all_goes_back(void) {
+    shared->lends += is_in(get_blocked);
+    for (int i = 0; i < 3 * LAP; i++) {
+        CHECK(!is_in(get_blocked) || borrow_lent() & signal_bit(signum));
+        take_what_is_owned();
+        if (borrow_owned())
+            give_back();
+        else if (borrow_was_taken_away() || lent)
+            lent = borrow_kick(kick) > 0;
+        else if (!is_in(sigpending))
+            break;
+    }
+    CHECK(!is_in(sigpending) && !is_in(get_blocked));
+    CHECK_EQ(borrow_lent() & signal_bit(signum), 0);
 }
 
 /* The published events in the history: each whole, and none twice. */
@@ -308,6 +366,8 @@ static void what_was_sent_is_there(const struct recording *recording, uint64_t l
 /* With nothing in flight but `lost` signals of a thread that never got on. */
 static void balance(uint64_t lost) {
     const struct ledger_entry *l = ledger();
+    if (path == LENDS)
+        all_goes_back();
     uint64_t delivered = l->delivered, recorded = l->recorded;
     nothing_goes_back();
     CHECK(delivered + lost >= shared->sent && delivered <= shared->sent);
@@ -363,7 +423,7 @@ static void child(void) {
     CHECK(path != SETS || process_self->changes[signum] > LAP);
     if (path < RECORDED) {
         CHECK_EQ(ledger()->queued + ledger()->undetailed, LAP + 1);
-        CHECK_EQ(ledger()->queued, QUEUE);
+        CHECK_EQ(ledger()->queued, path == LENDS ? LAP + 1 : QUEUE); /* that has a backlog */
         drain();
         CHECK_EQ(ledger()->handled, LAP + 1);
     }
@@ -374,9 +434,14 @@ static int commands[2], replies[2];
 
 static void *thread_b(void *ignored) {
     char c;
+    int32_t tid = path == LENDS ? (int32_t)syscall(SYS_gettid) : 0;
+    if (tid)
+        borrow_serve(tid, 0);
     while (read(commands[0], &c, 1) == 1) {
         if (c == FORK) {
             struct shared before = *shared;
+            if (tid)
+                borrow_serve(0, 0);
             pid_t pid = fork();
             if (pid == 0)
                 child();
@@ -384,7 +449,13 @@ static void *thread_b(void *ignored) {
             CHECK(waitpid(pid, &status, 0) == pid);
             CHECK_EQ(status, 0);
             *shared = before;
+            if (tid)
+                borrow_serve(tid, 0);
         } else {
+            if (tid) {
+                take_what_is_owned();
+                give_back();
+            }
             take_here(2);
             drain();
             take_here(LAP);
@@ -392,6 +463,8 @@ static void *thread_b(void *ignored) {
             if (c == LATE)
                 give_up();
             take_here(1);
+            if (tid)
+                all_goes_back();
             nothing_goes_back();
         }
         if (c == GONE)
@@ -414,6 +487,8 @@ static void prepare(void) {
     self->last_ns = path == BATCH ? shared->clock_ns - 1000 : 0;
     if (path == FULL)
         take_here(QUEUE);
+    if (path == LENDS)
+        take_here(FAST);
 }
 
 __attribute__((noreturn)) static void target(const char *directory, const char *name) {
@@ -431,8 +506,15 @@ __attribute__((noreturn)) static void target(const char *directory, const char *
         CHECK_EQ(install_prepare(signum, QUEUE), 0);
         CHECK_EQ(install_handler(signum, false), 0);
     }
+    if (path == LENDS) {
+        CHECK_EQ(intake_start(), 0);
+        intake_set(signum, true, 0, 1 << 20);
+        CHECK(kick_possible());
+    }
     pthread_t b;
     CHECK(pthread_create(&b, NULL, thread_b, NULL) == 0);
+    while (path == LENDS && !borrow_server())
+        usleep(100);
     CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
     for (;;) {
         prepare();
@@ -523,9 +605,9 @@ static void read_what_is_left(const struct recording *left) {
 static void run_to_the_trap(void) {
     int stop;
     while ((stop = await_stop()) != SIGTRAP) {
-        if (stop != signum)
+        if (stop != signum && stop != SIGURG /* a kick */)
             fail("stopped by signal", stop);
-        trace(PTRACE_CONT, signum);
+        trace(PTRACE_CONT, stop);
     }
 }
 
@@ -646,8 +728,8 @@ static int which(const char *word, const char *const *words) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const paths[] = {"alone", "batch", "full", "recorded",
-                                        "sends", "sets",  NULL};
+    static const char *const paths[] = {"alone",    "batch", "full", "lends",
+                                        "recorded", "sends", "sets", NULL};
     static const char *const injections[] = {"nested", "lap",  "others", "late",
                                              "fork",   "gone", "kill",   NULL};
     if (argc < 4) {
@@ -667,6 +749,7 @@ int main(int argc, char **argv) {
     while (once(argv[1], offset + length * stride))
         length++;
     uint64_t instructions = at;
+    CHECK(path != LENDS || shared->lends);
     end();
     printf("%-8s %-6s %6llu instructions (%llu different ones of the core), %6llu injections, "
            "%9llu steps: 0 failures\n",

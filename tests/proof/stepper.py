@@ -21,7 +21,7 @@ import sigrec
 
 from .build import CC, build
 
-PATHS = ("alone", "batch", "full", "recorded", "sends", "sets")
+PATHS = ("alone", "batch", "full", "lends", "recorded", "sends", "sets")
 INJECTIONS = ("nested", "lap", "others", "late", "fork", "gone", "kill")
 
 POSSIBLE = sys.platform == "linux" and platform.machine() == "x86_64" and CC is not None
