@@ -68,7 +68,13 @@ preload = Extension(
     "sigrec.libsigrec-preload",
     [*CORE, *PRELOAD],
     **compiled,
-    extra_link_args=[*link_args, *only_the_core, "-Wl,-soname,libsigrec-preload.so"],
+    # In as few segments as can be: each is mapped for each program that starts.
+    extra_link_args=[
+        *link_args,
+        *only_the_core,
+        "-Wl,-soname,libsigrec-preload.so",
+        "-Wl,-z,noseparate-code",
+    ],
 )
 # What Cython makes is half as large with -Os, and calls a handler as fast.
 compiled["extra_compile_args"] = [*compile_args, "-Os"]

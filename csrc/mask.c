@@ -15,6 +15,7 @@ static struct newest {
     _Atomic uint32_t site;
     _Atomic uint64_t monotonic_ns, mask; /* 0: it does not block the signal */
 } newest[MASK_ROWS];
+static _Atomic bool any; /* a row of these is there */
 
 static int row_of(int signum, bool is_main) { return is_main ? signum : SIGREC_NSIG + signum; }
 
@@ -40,6 +41,7 @@ static void keep(const struct notes *to, int row, const struct event *event) {
 static void note(const struct notes *to, _Atomic uint64_t *ordinals,
                  const struct mask_change *change, int signum, bool blocked, uint64_t now) {
     int row = row_of(signum, change->is_main);
+    atomic_store_explicit(&any, true, memory_order_relaxed);
     struct newest *last = &newest[row], *as_another = &newest[row_of(signum, !change->is_main)];
     if (is_this_threads(as_another)) /* before the fork that made it the main one */
         atomic_store_explicit(&as_another->thread, 0, memory_order_relaxed);
@@ -84,7 +86,8 @@ static bool has_blocked(int signum) {
 }
 
 void mask_inherit(const struct notes *to, _Atomic uint64_t *ordinals, uint32_t tid) {
-    for (int from = 0; from < MASK_ROWS; from++) {
+    for (int from = 0; from < MASK_ROWS && atomic_load_explicit(&any, memory_order_relaxed);
+         from++) {
         const struct newest *last = &newest[from];
         int signum = from % SIGREC_NSIG, to_row = row_of(signum, true);
         uint64_t mask = atomic_load_explicit(&last->mask, memory_order_relaxed);

@@ -429,6 +429,8 @@ static bool is_of_interest(const struct recording *recording) {
     if (atomic_load_explicit(&header->exit_kind, memory_order_relaxed) == EXIT_KIND_EXIT &&
         atomic_load_explicit(&header->exit_status, memory_order_relaxed) > 0)
         return true;
+    if (!atomic_load_explicit(&header->head, memory_order_relaxed))
+        return false; /* no signal came; to look at the ledger would be to make a page of it */
     for (size_t i = 0; i < sizeof ending_signals / sizeof *ending_signals; i++)
         if (ledger_get(&recording->ledger[ending_signals[i]].delivered))
             return true;
