@@ -24,7 +24,7 @@ static bool is_known(const struct newest *last, const struct disposition *change
 }
 
 static void keep(const struct notes *to, const struct event *event) {
-    notes_keep(to, event->signo, DISPOSITION_SLOTS, event);
+    notes_keep(to, event->signo, event);
 }
 
 void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,

@@ -31,7 +31,7 @@ struct ledger_entry {
     _Atomic uint64_t handled;     /* a Python handler was called for it */
     _Atomic uint64_t abandoned; /* still pending when its handler was unregistered, or passed on */
     _Atomic uint64_t overruns;  /* sum of si_overrun over timer signals */
-    _Atomic uint32_t mode;      /* enum ledger_mode */
+    _Atomic uint32_t mode;      /* enum ledger_mode; recording_set_mode() */
     _Atomic uint32_t replaced;  /* 1: someone else took the disposition */
     _Atomic uint64_t unattributed; /* its sender found no place in the table of senders */
     _Atomic uint32_t

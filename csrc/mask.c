@@ -35,7 +35,7 @@ uint64_t mask_difference(uint64_t before, uint64_t after) {
 }
 
 static void keep(const struct notes *to, int row, const struct event *event) {
-    notes_keep(to, (uint64_t)row, MASK_SLOTS, event);
+    notes_keep(to, (uint64_t)row, event);
 }
 
 static void note(const struct notes *to, _Atomic uint64_t *ordinals,

@@ -9,8 +9,8 @@ static void keep_at(const struct notes *to, uint64_t slot, const struct event *e
     keep_event(&to->slots[slot], 2 * event->ordinal, event);
 }
 
-void notes_keep(const struct notes *to, uint64_t row, uint64_t each, const struct event *event) {
-    keep_at(to, row * each + event->ordinal % each, event);
+void notes_keep(const struct notes *to, uint64_t row, const struct event *event) {
+    keep_at(to, notes_slot(to, row, event->ordinal), event);
 }
 
 bool notes_is_first(_Atomic uint64_t *ordinals) {
@@ -19,8 +19,8 @@ bool notes_is_first(_Atomic uint64_t *ordinals) {
                                                    memory_order_relaxed);
 }
 
-void notes_fold(const struct notes *from, const struct notes *to, uint64_t slots) {
-    for (uint64_t slot = 0; slot < slots; slot++) {
+void notes_fold(const struct notes *from, const struct notes *to) {
+    for (uint64_t slot = 0; slot < to->rows * to->each; slot++) {
         struct event event;
         if (keep_read(&from->slots[slot], &event))
             keep_at(to, slot, &event);

@@ -13,19 +13,26 @@
 #include <stdbool.h>
 
 struct notes {
-    struct slot *slots; /* row by row */
-    struct site *sites; /* SITE_ENTRIES */
+    /* The first slot of each row, then the second of each, and so on: most rows have one change
+     * or none, and what a forked child has from its parent is on a page or two. */
+    struct slot *slots;
+    struct site *sites;  /* SITE_ENTRIES */
+    uint64_t rows, each; /* and slots in a row */
 };
 
-/* Any context. each: slots in a row. */
-void notes_keep(const struct notes *to, uint64_t row, uint64_t each, const struct event *event);
+static inline uint64_t notes_slot(const struct notes *notes, uint64_t row, uint64_t ordinal) {
+    return ordinal % notes->each * notes->rows + row;
+}
+
+/* Any context. */
+void notes_keep(const struct notes *to, uint64_t row, const struct event *event);
 
 /* Interpreter context, in a forked child, for what its parent knew: whether this is the first
  * change that is written with these ordinals; it has ordinal 0 then. False: the child has made
  * one of its own. */
 bool notes_is_first(_Atomic uint64_t *ordinals);
 
-/* Interpreter context. Copies what is kept in all these slots, but for what is there already. */
-void notes_fold(const struct notes *from, const struct notes *to, uint64_t slots);
+/* Interpreter context. Copies what is kept there, but for what is there already. */
+void notes_fold(const struct notes *from, const struct notes *to);
 
 #endif

@@ -99,19 +99,22 @@ static bool left_alone(int signum, const struct sigaction *program) {
     return is_ignored(signum, program) && !(atomic_load(&watched_ignored) & signal_bit(signum));
 }
 
+static enum ledger_mode mode_of(int signum, const struct sigaction *program) {
+    return registry_has(signum) && registry_is_ours(program) ? MODE_REGISTERED
+           : left_alone(signum, program)                     ? MODE_RELEASED
+                                                             : MODE_RECORDED;
+}
+
 static void note_mode(int signum, const struct sigaction *program) {
-    bool registered = registry_has(signum), ours = registry_is_ours(program);
-    process_set_mode(signum,
-                     registered && ours            ? MODE_REGISTERED
-                     : left_alone(signum, program) ? MODE_RELEASED
-                                                   : MODE_RECORDED,
-                     registered && !ours);
+    process_set_mode(signum, mode_of(signum, program),
+                     registry_has(signum) && !registry_is_ours(program));
 }
 
 void passive_note_mode(int signum) {
     struct sigaction program;
     action_get(signum, &program);
-    note_mode(signum, &program);
+    if (mode_of(signum, &program) != MODE_RELEASED)
+        note_mode(signum, &program);
 }
 
 /* found: what it had before. */

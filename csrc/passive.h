@@ -51,7 +51,8 @@ void passive_note(int signum, enum disposition_how how, const struct sigaction *
 /* Any context. Gives the kernel what it should have for this signal now. */
 void passive_apply(int signum);
 
-/* Any context. Notes in the recording how this signal is handled, which the kernel knows. */
+/* Any context. Notes in a new recording, which has noted of none how it is handled, how this signal
+ * is: the kernel knows. */
 void passive_note_mode(int signum);
 
 /* Any context. The recorded signals that the program ignores by SIG_IGN; *known: all that are

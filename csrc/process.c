@@ -33,18 +33,15 @@ static struct recording nursery;
 static struct recording adopted; /* where process_self says so; a child may take it again */
 
 /* Of this process, where its state says so; else an ancestor's. */
-static struct recording spare;
+static struct recording spare FORKED;
 static bool spares_outlive; /* a clean exit */
 enum spare_state { SPARE_NONE = 0, SPARE_WANTED = 1, SPARE_TAKEN = 2, SPARE_MISSED = 3 };
 
 /* Of the recording that this process, or an ancestor, adopted last. Valid for
  * this process only while process_adopted() is not NULL. */
-static struct {
-    char path[4096];
-    dev_t device;
-    ino_t inode;
-    bool keep;
-} file SELDOM;
+static struct file file FORKED;
+static bool file_stays FORKED; /* after a clean exit */
+static char file_path[4096] SELDOM;
 
 /* Of this process, where it has described itself; else of an ancestor. */
 static struct owner owner SELDOM;
@@ -191,23 +188,21 @@ int process_publish(const char *directory, const char *name, bool any_directory,
     if (process_adopted())
         return 0;
     process_owner();
-    if (strlen(directory) + 1 + strlen(name) >= sizeof file.path)
+    if (strlen(directory) + 1 + strlen(name) >= sizeof file_path)
         return ENAMETOOLONG;
     int error = recording_publish(&adopted, directory, name, any_directory, short_lived != 0,
                                   capacity, &owner);
     if (error)
         return error;
-    text_put(text_put(text_put(file.path, directory), "/"), name);
+    text_put(text_put(text_put(file_path, directory), "/"), name);
     struct stat st;
-    if (stat(file.path, &st) != 0) {
+    if (stat(file_path, &st) != 0) {
         error = errno;
         recording_unmap(&adopted);
-        file.path[0] = 0;
         return error;
     }
-    file.device = st.st_dev;
-    file.inode = st.st_ino;
-    file.keep = keep;
+    file = (struct file){file_path, st.st_dev, st.st_ino};
+    file_stays = keep;
     adopt(&adopted);
     return 0;
 }
@@ -219,7 +214,7 @@ int process_go_private(uint64_t capacity) {
     int error = recording_private(&adopted, capacity, &owner);
     if (error)
         return error;
-    file.path[0] = 0;
+    file.path = NULL;
     adopt(&adopted);
     return 0;
 }
@@ -241,17 +236,10 @@ int process_adopt_spare(uint64_t ignored, uint64_t known) {
     /* Last of all: a signal may have taken one meanwhile. */
     if (!take_spare(SPARE_NONE) && !take_spare(SPARE_MISSED) && process_recording() != &spare)
         return ENOENT;
-    struct stat st;
     if (!spare_settle(&spare, process_pid(), ignored, known))
         describe_spare();
-    snprintf(file.path, sizeof file.path, "%s", spare_path());
-    if (filter_allows(FILTERED_STAT) && stat(file.path, &st) == 0) {
-        file.device = st.st_dev;
-        file.inode = st.st_ino;
-    } else {
-        file.inode = 0; /* somebody was faster to remove it */
-    }
-    file.keep = spares_outlive;
+    file = *spare_file();
+    file_stays = spares_outlive;
     adopt(&spare);
     return 0;
 }
@@ -284,9 +272,7 @@ void process_abandoned(int signum, uint64_t n) {
 
 void process_set_mode(int signum, enum ledger_mode mode, bool replaced) {
     about_to_write();
-    struct ledger_entry *entry = &process_recording()->ledger[signum];
-    atomic_store_explicit(&entry->mode, mode, memory_order_relaxed);
-    atomic_store_explicit(&entry->replaced, replaced, memory_order_relaxed);
+    recording_set_mode(process_recording(), signum, mode, replaced);
 }
 
 static const struct recording *about_to_note(void) {
@@ -414,7 +400,7 @@ void process_attached(bool recording) {
 
 const char *process_path(void) {
     const struct recording *own = process_adopted();
-    return own && own->published ? file.path : "";
+    return own && own->published && file.path ? file.path : "";
 }
 
 /* People and service managers send these to end a process. */
@@ -444,7 +430,7 @@ static bool is_file(void) {
 }
 
 static void remove_file(const struct recording *own) {
-    if (file.keep || is_of_interest(own))
+    if (file_stays || is_of_interest(own))
         owner_at_end(own->identity);
     else if (filter_allows(FILTERED_UNLINK) && is_file())
         unlink(file.path);
@@ -456,7 +442,7 @@ void process_say_goodbye(void) {
     if (process_self && process_recording() == &spare)
         process_adopt_spare(0, 0);
     const struct recording *own = process_adopted();
-    if (!own || !file.path[0])
+    if (!own || !file.path)
         return;
     about_to_write();
     atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
@@ -476,16 +462,18 @@ __attribute__((destructor)) static void at_end(void) {
 }
 
 void process_exit_at_once(int status) {
+    if (process_self && process_recording() == &nursery)
+        return; /* nobody reads what it says */
     process_leaving(EXIT_KIND_AT_ONCE, status & 0xff, NULL);
     const struct recording *own = process_adopted();
     if (!short_lived || !own || process_is_vfork_child())
         return;
     spare_discard();
-    if (file.path[0] && !(status & 0xff))
+    if (file.path && !(status & 0xff))
         remove_file(own);
 }
 
-void process_keep(void) { file.keep = true; }
+void process_keep(void) { file_stays = true; }
 
 void process_is_short_lived(char *const argv[]) {
     short_lived = process_pid();

@@ -123,10 +123,11 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
         ring_at(bytes + at.children, RECORDING_CHILDREN, &recording->header->children_head);
     recording->recent.slots = (struct slot *)(void *)(bytes + at.recent);
     recording->recent.owner = recording->header->recent_owner;
-    recording->dispositions.slots = (struct slot *)(void *)(bytes + at.dispositions);
-    recording->masks.slots = (struct slot *)(void *)(bytes + at.masks);
-    recording->dispositions.sites = recording->masks.sites =
-        (struct site *)(void *)(bytes + at.sites);
+    struct site *sites = (struct site *)(void *)(bytes + at.sites);
+    recording->dispositions = (struct notes){(struct slot *)(void *)(bytes + at.dispositions),
+                                             sites, SIGREC_NSIG, DISPOSITION_SLOTS};
+    recording->masks =
+        (struct notes){(struct slot *)(void *)(bytes + at.masks), sites, MASK_ROWS, MASK_SLOTS};
     recording->size = at.size;
     recording->published = published;
     recording->spare = NULL;
@@ -246,10 +247,21 @@ static int give_name(int directory, int fd, const char *temporary, bool named, c
     return renameat(directory, temporary, directory, name) != 0 ? errno : 0;
 }
 
+#ifdef __linux__
+/* Private memory that nobody has written: a process has one, for the one recording that it adopts,
+ * and its forked child, which finds it wiped, has that for its own. */
+static _Atomic(void *) ready;
+static size_t ready_size;
+#endif
+
 /* Nothing is written there yet: a short program would pay for the pages. */
 static void have_private(struct recording *recording, const struct owner *owner) {
 #ifdef __linux__
-    recording->spare = memory_wiped(recording->size);
+    if (!atomic_load(&ready) || ready_size != recording->size) {
+        ready_size = recording->size;
+        atomic_store(&ready, memory_wiped(recording->size));
+    }
+    recording->spare = ready;
     recording->owner = owner;
 #else
     (void)recording;
@@ -298,14 +310,15 @@ out:
     return error;
 }
 
-int recording_spare(struct recording *recording, const char *directory, const char *name,
-                    uint64_t capacity, const struct owner *owner) {
+int recording_spare(struct recording *recording, struct file *file, const char *directory,
+                    const char *name, uint64_t capacity, const struct owner *owner) {
     uint64_t size = layout_for(capacity).size;
     int dir, error = open_directory(directory, false, &dir);
+    struct stat st;
     if (error)
         return error;
     int fd = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
-    error = fd < 0 ? errno : reserve(fd, size);
+    error = fd < 0 || fstat(fd, &st) != 0 ? errno : reserve(fd, size);
     void *base = MAP_FAILED;
     if (!error) {
         base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -315,6 +328,7 @@ int recording_spare(struct recording *recording, const char *directory, const ch
         write_header(base, capacity, owner);
         attach(recording, base, capacity, true);
         recording_anchor(recording);
+        *file = (struct file){NULL, st.st_dev, st.st_ino};
     }
     if (error && fd >= 0)
         unlinkat(dir, name, 0);
@@ -335,10 +349,16 @@ void recording_set_owner(struct recording *recording, const struct owner *owner)
 }
 
 void recording_keep(struct recording *recording, const struct owner *owner) {
-#ifdef MADV_DONTFORK
-    madvise(recording->header, recording->size, MADV_DONTFORK);
-#endif
     have_private(recording, owner);
+}
+
+void recording_not_for_children(struct recording_header *header, size_t size) {
+#ifdef MADV_DONTFORK
+    madvise(header, size, MADV_DONTFORK);
+#else
+    (void)header;
+    (void)size;
+#endif
 }
 
 bool recording_repair(struct recording *recording, const void *address,
@@ -353,6 +373,7 @@ bool recording_repair(struct recording *recording, const void *address,
         return false;
     if (spare == &taken)
         return true; /* another thread is doing it */
+    atomic_store(&ready, NULL);
     struct recording private;
     begin(&private, spare, recording->history.capacity, false, recording->owner);
     recount(private.ledger);
@@ -368,9 +389,30 @@ bool recording_repair(struct recording *recording, const void *address,
 #endif
 }
 
+void recording_set_mode(const struct recording *recording, int signum, enum ledger_mode mode,
+                        bool replaced) {
+    _Atomic uint64_t *recorded = &recording->header->recorded;
+    uint64_t bit = UINT64_C(1) << (signum - 1);
+    /* As most signals are, in a process that records: in a forked child it would be most of what
+     * it writes. */
+    if (mode == MODE_RECORDED && !replaced) {
+        atomic_fetch_or_explicit(recorded, bit, memory_order_relaxed);
+        return;
+    }
+    struct ledger_entry *entry = &recording->ledger[signum];
+    atomic_store_explicit(&entry->mode, mode, memory_order_relaxed);
+    atomic_store_explicit(&entry->replaced, replaced, memory_order_relaxed);
+    if (atomic_load_explicit(recorded, memory_order_relaxed) & bit)
+        atomic_fetch_and_explicit(recorded, ~bit, memory_order_relaxed);
+}
+
 void recording_unmap(struct recording *recording) {
-    if (recording->spare)
+#ifdef __linux__
+    if (recording->spare) {
+        atomic_store(&ready, NULL);
         memory_free(recording->spare, recording->size);
+    }
+#endif
     memory_free(recording->header, recording->size);
     memset(recording, 0, sizeof *recording);
 }
@@ -438,8 +480,8 @@ void recording_fold(const struct recording *from, const struct recording *to,
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
         ledger_fold(&from->ledger[signum], &from->recent, &to->ledger[signum], &to->recent);
     sender_fold(from->senders, to->senders);
-    notes_fold(&from->dispositions, &to->dispositions, SIGREC_NSIG * DISPOSITION_SLOTS);
-    notes_fold(&from->masks, &to->masks, MASK_ROWS * MASK_SLOTS);
+    notes_fold(&from->dispositions, &to->dispositions);
+    notes_fold(&from->masks, &to->masks);
     next[RING_HISTORY] = fold_ring(&from->history, next[RING_HISTORY], to, NULL);
     next[RING_SENT] = fold_ring(&from->sent, next[RING_SENT], to, &to->sent);
     next[RING_ENDINGS] = fold_ring(&from->endings, next[RING_ENDINGS], to, &to->endings);

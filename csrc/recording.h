@@ -130,7 +130,9 @@ struct recording_header {
     _Atomic uint64_t endings_head;                /* 808 */
     _Atomic uint64_t children_head;               /* 816 */
     _Atomic uint64_t asker_head;                  /* 824: how many askers were ever written */
-    uint64_t reserved7[19];                       /* 832 */
+    _Atomic uint64_t
+        recorded;           /* 832: signals of MODE_RECORDED, whose entries need not be written */
+    uint64_t reserved7[18]; /* 840 */
     /* How it ended, as a bystander saw it: sigrec/_recorder/beside.py. */
     uint64_t noted_ns;           /* 984: CLOCK_MONOTONIC */
     uint64_t noted_realtime_ns;  /* 992: CLOCK_REALTIME */
@@ -150,6 +152,7 @@ _Static_assert(offsetof(struct recording_header, handling_ns) == 576, "handling_
 _Static_assert(offsetof(struct recording_header, exit_reason) == 608, "exit_reason");
 _Static_assert(offsetof(struct recording_header, recent_owner) == 736, "recent_owner");
 _Static_assert(offsetof(struct recording_header, sent_head) == 800, "sent_head");
+_Static_assert(offsetof(struct recording_header, recorded) == 832, "recorded");
 _Static_assert(offsetof(struct recording_header, noted_ns) == 984, "noted_ns");
 _Static_assert(offsetof(struct recording_header, sections) == 1024, "sections");
 _Static_assert(offsetof(struct recording_header, askers) == 2048, "askers");
@@ -170,6 +173,13 @@ struct recording {
     const struct owner *owner; /* whose it is then */
 };
 
+/* What tells it apart from any other that comes to have its name. */
+struct file {
+    const char *path; /* which whoever has the recording keeps */
+    dev_t device;
+    ino_t inode;
+};
+
 /* Interpreter context. Makes a recording with `capacity` slots (a power of two) in private
  * memory that a forked child finds all zero. owner: NULL: nobody's. 0 or an errno. */
 int recording_private(struct recording *recording, uint64_t capacity, const struct owner *owner);
@@ -187,15 +197,17 @@ int recording_publish(struct recording *recording, const char *directory, const 
 /* Async-signal-safe. Makes a recording in a new file `name` in `directory`, as above, that
  * nobody owns yet (its pid is 0) and that children forked from now on have mapped, too.
  * spare.h. 0 or an errno. */
-int recording_spare(struct recording *recording, const char *directory, const char *name,
-                    uint64_t capacity, const struct owner *owner);
+int recording_spare(struct recording *recording, struct file *file, const char *directory,
+                    const char *name, uint64_t capacity, const struct owner *owner);
 
-/* Interpreter context. Writes down all that is known of the owner of what was a spare;
- * children forked from now on do not have it mapped. */
+/* Interpreter context. Writes down all that is known of the owner of what was a spare. */
 void recording_set_owner(struct recording *recording, const struct owner *owner);
 
-/* Interpreter context. Only the second: children forked from now on do not have it mapped. */
+/* Interpreter context. Only has private memory ready to take its place. */
 void recording_keep(struct recording *recording, const struct owner *owner);
+
+/* Async-signal-safe. Children that are forked from now on do not have it mapped. */
+void recording_not_for_children(struct recording_header *header, size_t size);
 
 /* Signal context. A page of the recording is not there any more, since someone truncated the
  * file: private memory takes the file's place, with what recount() puts into the ledger.
@@ -203,6 +215,10 @@ void recording_keep(struct recording *recording, const struct owner *owner);
  * second may fault again until the first one's only system call is done. */
 bool recording_repair(struct recording *recording, const void *address,
                       void (*recount)(struct ledger_entry *ledger));
+
+/* Interpreter context. What the readers show of a signal. */
+void recording_set_mode(const struct recording *recording, int signum, enum ledger_mode mode,
+                        bool replaced);
 
 /* Interpreter context. Unmaps the recording; its file, if there is one, stays. */
 void recording_unmap(struct recording *recording);

@@ -55,7 +55,10 @@ static void put_on_bus(void) {
 void sigbus_take(void) {
     struct sigaction now;
     if (registry_has(SIGBUS) || passive_records(SIGBUS)) {
-        taken = false; /* by the handler of all signals, which repairs as well */
+        /* By the handler of all signals, which repairs as well. A forked child, which has it so
+         * from its parent, has a page copied for whatever it writes. */
+        if (taken)
+            taken = false;
     } else if (!taken && process_path()[0] && kernel_has(&now) && !registry_is_ours(&now)) {
         if (!is_ours(&now)) {
             before = now;

@@ -34,13 +34,14 @@
 /* This is plain memory, so that a child finds what was there at the fork. */
 static struct spare {
     struct recording recording;
+    struct file file;
     uint64_t serial; /* in its name, with the maker's pid and namespace */
     int32_t maker;
     unsigned described; /* by which description */
     _Atomic bool there; /* the above is whole */
     _Atomic bool held;  /* somebody is at it: nobody waits, there are others */
-} spares[SPARES];
-static char directory_path[4096] SELDOM, path[PATH_SIZE] SELDOM;
+} spares[SPARES] FORKED;
+static char directory_path[4096] SELDOM, paths[2 * PATH_SIZE] SELDOM;
 static uint64_t capacity_wanted;
 static const struct owner *first_owner; /* of who began to keep spares: before any description */
 /* Two descriptions of the children, but for what each child has of its own. One is read while
@@ -53,13 +54,20 @@ static struct {
 #define AGAIN_NS UINT64_C(500000000)     /* a description is made anew after so long */
 #define FRESH_NS UINT64_C(1000000000)    /* and is as good as a child's own until then */
 #define CLOCK_TICK_NS UINT64_C(10000000) /* of field 22 of proc_pid_stat(5): USER_HZ is 100 */
+#define SAME_CLOCK_NS UINT64_C(10000000) /* a fork that takes so long is asked for its clock */
 /* Of the process that forked last: in its child, the parent's. */
 static struct {
     int32_t pid, pgid, sid;
     uint64_t namespace;
-    uint64_t ticks; /* when it began to fork */
-} forking;
-static const struct spare *taken;
+    uint64_t ticks, ns; /* when it began to fork */
+} forking FORKED;
+/* By this process, or an ancestor. */
+static struct {
+    struct file file;
+    unsigned described;
+    struct recording_header *shared; /* which children would have mapped, too; NULL: none */
+    size_t size;
+} taken FORKED;
 static _Atomic uint64_t serial;
 static _Atomic unsigned turn; /* which spare the child that is forked next tries first */
 
@@ -115,7 +123,7 @@ static void make(struct spare *spare) {
     char *at = places_put_process(text_put(name, "."), forking.pid, forking.namespace);
     text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
     spare->described = newest();
-    if (recording_spare(&spare->recording, directory_path, name, capacity_wanted,
+    if (recording_spare(&spare->recording, &spare->file, directory_path, name, capacity_wanted,
                         description_of(spare->described)) != 0)
         return; /* no room, say: another time */
     struct recording_header *header = spare->recording.header;
@@ -166,6 +174,10 @@ static void before_fork(void) {
     forking.pgid = getpgid(0);
     forking.sid = getsid(0);
     forking.ticks = ticks_now();
+    forking.ns = monotonic_ns();
+    if (taken.shared)
+        recording_not_for_children(taken.shared, taken.size);
+    taken.shared = NULL;
     atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
     for (int n = 0; n < SPARES; n++)
         if (hold(&spares[n])) {
@@ -218,19 +230,27 @@ bool spare_kept(void) { return directory_path[0] != 0; }
 
 /* --- in the child ------------------------------------------------------------------- */
 
-/* Never takes the place of what has a name: RENAME_NOREPLACE. */
-static bool give_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
-    static char from[PATH_SIZE] SELDOM;
+/* Never takes the place of what has a name: RENAME_NOREPLACE. NULL: it could not be done. */
+static const char *give_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
+    char *from = paths;
     spare_name(text_put(text_put(from, directory_path), "/"), spare);
+    /* On the same page, most often: each that is written is copied. */
+    char *path = from + strlen(from) + 1;
     char *stem = places_put_process(text_put(text_put(path, directory_path), "/"), pid, namespace);
     for (uint64_t number = 1; number <= NAMES; number++) {
         text_put(number > 1 ? text_put_number(text_put(stem, "+"), number) : stem, ".sigrec");
         if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
-            return true;
+            return path;
         if (errno != EEXIST)
             break;
     }
-    return false;
+    return NULL;
+}
+
+/* A child in another PID namespace than its parent has no parent there: pid_namespaces(7). To ask
+ * /proc would be a good part of a fork. */
+static uint64_t own_namespace(void) {
+    return syscall(SYS_getppid) == forking.pid ? forking.namespace : places_namespace();
 }
 
 bool spare_take(struct recording *recording, int32_t forked) {
@@ -261,7 +281,7 @@ bool spare_take(struct recording *recording, int32_t forked) {
     struct recording_header *header = recording->header;
     struct owner_identity *identity = recording->identity;
     bool known = pid == forked;
-    uint64_t namespace = places_namespace();
+    uint64_t namespace = own_namespace();
     identity->ppid = forking.pid;
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
@@ -272,29 +292,40 @@ bool spare_take(struct recording *recording, int32_t forked) {
                               : proc_start_ticks(0, text, sizeof text);
     header->started_ns = clock_ns(CLOCK_REALTIME);
     recording_anchor(recording);
-    bool named = give_name(spare, pid, namespace);
-    if (named) {
+    const char *path = give_name(spare, pid, namespace);
+    taken.file = spare->file;
+    taken.file.path = path;
+    if (path) {
         header->pid_namespace = namespace;
+        taken.described = spare->described;
+        taken.shared = header;
+        taken.size = recording->size;
         /* Not ours to make again, and not our children's: they have it as ours. */
         atomic_store_explicit(&spare->there, false, memory_order_relaxed);
     } else {
         /* Somebody removed it, or we may not come there: then it is for nobody. */
         atomic_store_explicit(&header->pid, RETIRED, memory_order_relaxed);
-        path[0] = 0;
     }
     let_go(spare);
-    taken = named ? spare : NULL;
     errno = saved_errno;
-    return named;
+    return path;
+}
+
+/* As far as what it says can be told apart: one that was made by unshare(2) has its clocks moved,
+ * or tells the same time. */
+static uint64_t own_time_namespace(uint64_t parents) {
+    uint64_t ticks = ticks_now() - forking.ticks, ns = monotonic_ns() - forking.ns;
+    return ticks <= 1 && ns < SAME_CLOCK_NS ? parents : proc_namespace("time");
 }
 
 bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known) {
     int32_t pid = atomic_load_explicit(&recording->header->pid, memory_order_relaxed);
-    if (!taken || pid != forked || !is_fresh(taken->described))
+    if (!taken.file.path || pid != forked || !is_fresh(taken.described))
         return false;
-    const struct owner *owner = description_of(taken->described);
+    const struct owner *owner = description_of(taken.described);
+    uint64_t time = owner->identity.time_namespace;
     if (owner->pid_namespace != recording->header->pid_namespace ||
-        owner->identity.time_namespace != proc_namespace("time"))
+        own_time_namespace(time) != time)
         return false;
     struct owner_identity *identity = recording->identity;
     sigset_t blocked;
@@ -307,7 +338,7 @@ bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored,
     return true;
 }
 
-const char *spare_path(void) { return path; }
+const struct file *spare_file(void) { return &taken.file; }
 
 /* --- at the end ---------------------------------------------------------------------- */
 
@@ -348,7 +379,7 @@ bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored,
     return (void)forked, (void)recording, (void)ignored, (void)known, false;
 }
 void spare_describe(void) {}
-const char *spare_path(void) { return ""; }
+const struct file *spare_file(void) { return NULL; }
 void spare_discard(void) {}
 
 #endif

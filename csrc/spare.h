@@ -43,8 +43,8 @@ bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored,
  * where it is old. */
 void spare_describe(void);
 
-/* Any context, after spare_take: the file's path. */
-const char *spare_path(void);
+/* Any context, after spare_take: its file. */
+const struct file *spare_file(void);
 
 /* Any context. The group and the session that a process is in from now on, which has not taken
  * a spare yet; sid 0: the session is as before. */

@@ -68,9 +68,18 @@ cdef extern from "Python.h":
     static int is_interrupting(int signum) { return atomic_load(&interrupting[signum]) != 0; }
     static void nobody_interrupts(void) {
         for (int signum = 0; signum < 65; signum++)
-            atomic_store(&interrupting[signum], 0);
+            if (atomic_load(&interrupting[signum]))
+                atomic_store(&interrupting[signum], 0);
+    }
+
+    /* In a forked child a page is copied for whatever is written, and not for what is read. */
+    static void clear(uint32_t *counts, int n) {
+        for (int i = 0; i < n; i++)
+            if (counts[i])
+                counts[i] = 0;
     }
     """
+    void clear(uint32_t *counts, int n) noexcept nogil
     void note_interpreter_of_signals()
     void look_for_trips() noexcept nogil
     void interrupt(int signum) noexcept nogil
@@ -88,6 +97,7 @@ cdef extern from "Python.h":
     char *PyBytes_AS_STRING(object text)
     PyObject *PySys_GetObject(const char *name)
     int PySys_SetObject(const char *name, object value) except -1
+    int PyDict_Contains(object dictionary, object key) except -1
     int PyGC_Enable()
     int PyGC_Disable()
     ctypedef void *PyThread_type_lock
@@ -622,31 +632,53 @@ def can_wake() -> bool:
 cdef int32_t forked = 0  # the child that after_fork_in_child has seen
 
 
-def after_fork_in_child() -> None:
-    """CPython has just cleared its trip flags: PyOS_AfterFork_Child."""
-    global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends
-    global finishing, forked, left
+cdef int forget_what_is_the_parents() except -1:
+    """Writes only where something is to be changed: see clear()."""
+    global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends, left
+    global finishing
     cdef unsigned long me = PyThread_get_thread_ident()
+    nobody_interrupts()
+    if adopting and adopting != me:
+        adopting = 0
+    if PyThread_acquire_lock(changing, 0):
+        PyThread_release_lock(changing)
+    else:  # another thread held it
+        changing = PyThread_allocate_lock()
+    if dispatcher or dispatcher_ends:
+        dispatcher, dispatcher_ends = 0, False  # the thread is the parent's
+    if finishing:
+        finishing = []
+    clear(simulated, 65)
+    clear(owed, 65)
+    if left:
+        left = 0
+    # What other threads were handling does not run here.
+    if in_main.thread != me:
+        if handling or handling_since:
+            handling, handling_since = 0, 0
+        clear(<uint32_t *>in_main.depth, 65)
+    if in_thread.thread != me:
+        clear(<uint32_t *>in_thread.depth, 65)
+    close_in_child()
+    return 0
+
+
+def after_fork_in_child() -> None:
+    """The hook of a forked child. CPython has just cleared its trip flags: PyOS_AfterFork_Child.
+
+    No Python code where it need not be, and no write: each page that is written is copied."""
+    global forked
     if forked == getpid():
         return
     forked = getpid()
-    nobody_interrupts()
-    if adopting != me:
-        adopting = 0
-    changing = PyThread_allocate_lock()  # another thread may have held it
-    dispatcher, dispatcher_ends = 0, False  # the thread is the parent's
-    finishing = []
-    memset(simulated, 0, sizeof(simulated))
-    memset(owed, 0, sizeof(owed))
-    left = 0
-    # What other threads were handling does not run here.
-    if in_main.thread != me:
-        handling, handling_since = 0, 0
-        memset(in_main.depth, 0, sizeof(in_main.depth))
-    if in_thread.thread != me:
-        memset(in_thread.depth, 0, sizeof(in_thread.depth))
-    close_in_child()
+    forget_what_is_the_parents()
     arm(&in_main)
+    if adopt_otherwise is None:
+        return
+    if process_adopted() is NULL and not adopt_spare():
+        adopt_otherwise()
+    elif PyDict_Contains(modules, "multiprocessing.util"):
+        in_child_of_multiprocessing()
 
 
 # --- registration ------------------------------------------------------------------
@@ -846,7 +878,7 @@ def target(bytes path) -> int:
     return target_of(path, NULL, 0)
 
 
-def adopt_spare() -> bool:
+cpdef bint adopt_spare() except -1:
     """Counts in such a recording, if there is one."""
     cdef uint64_t known = 0, ignored = passive_ignored(&known)
     if process_adopt_spare(ignored, known):
@@ -858,27 +890,28 @@ def adopt_spare() -> bool:
 
 cdef object adopt_otherwise = None
 cdef object in_child_of_multiprocessing = None
+cdef object look_after = None
+cdef uint64_t forks = 0
+cdef dict modules = sys.modules
 
 
-def adopt_in_children(otherwise, of_multiprocessing) -> None:
-    """What adopt_in_child() calls where there is no spare; in a child of multiprocessing."""
-    global adopt_otherwise, in_child_of_multiprocessing
+def adopt_in_children(otherwise, of_multiprocessing, after_many) -> None:
+    """Children that are forked from now on adopt a recording at once. otherwise: where there is no
+    spare. of_multiprocessing: in a child of multiprocessing. after_many: in the parent, once in
+    256 forks: it looks at what the children left, a thousandth of a second for each sixteen."""
+    global adopt_otherwise, in_child_of_multiprocessing, look_after
     adopt_otherwise = otherwise
     in_child_of_multiprocessing = of_multiprocessing
+    look_after = after_many
 
 
-def adopt_in_child() -> None:
-    """The hook of a forked child; no Python code where it need not be, since each page that it
-    touches is copied."""
-    if process_adopted() is NULL and not adopt_spare():
-        adopt_otherwise()
-    elif "multiprocessing.util" in sys.modules:
-        in_child_of_multiprocessing()
-
-
-def describe() -> None:
-    """Tells children that are forked from now on what this process is."""
-    spare_describe()
+def after_fork_in_parent() -> None:
+    """The hook of one whose children adopt."""
+    global forks
+    spare_describe()  # tells children that are forked from now on what this process is
+    forks += 1
+    if forks % 256 == 0:
+        look_after()
 
 
 def go_private(uint64_t capacity) -> None:

@@ -438,9 +438,18 @@ def close_quietly(Mailbox made) -> None:
     made.end(False)
 
 
-def close_in_child() -> None:
+cdef int close_in_child() except -1:
     """Streams are the parent's. Nobody reads them in a forked child, so the signals are given back:
     a child that ignored SIGTERM because its parent had a stream of it could not be ended."""
+    cdef int signum
+    for signum in range(1, SIGREC_NSIG):
+        if sources[signum] is not None:
+            close_all_in_child()
+            break
+    return 0
+
+
+cdef int close_all_in_child() except -1:
     cdef Source source
     begin_change()
     try:
@@ -453,6 +462,7 @@ def close_in_child() -> None:
                     undo(source.handler)
     finally:
         end_change()
+    return 0
 
 
 def subscribed(int signum) -> bool:

@@ -62,6 +62,7 @@ SENT_HEADS_AT = 800  # of the sections SENT, ENDINGS and CHILDREN
 ENDING = struct.Struct("=IQIiI")  # from ENDING_AT: signal, ordinal, exit kind and status, handling
 ENDING_AT = 164
 HANDLING_AT, HANDLING_NS_AT = 184, 576
+RECORDED_AT = 832  # bits of the signals whose mode is "recorded", since version 3
 ATTACHED_AT = 188
 EXIT_NS_AT = 592
 DETACHED_NS_AT = 600
@@ -88,6 +89,7 @@ IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 CGROUP_AT_END, CGROUP_SIZE = IDENTITY_ENTRY.size, 512
 SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
 MODES = {0: "released", 1: "registered", 2: "unregistered", 3: "recorded"}
+RECORDED = 3
 
 
 class Section:

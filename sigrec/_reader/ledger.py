@@ -9,6 +9,8 @@ from sigrec._reader.format import (
     LAST_AT,
     LEDGER_COUNT,
     MODES,
+    RECORDED,
+    RECORDED_AT,
     SENDER,
     SENDER_KINDS,
     SLOT,
@@ -108,12 +110,15 @@ class Ledger:
         ledger = self._header.ledger
         copies = [self._source.bytes(ledger.at, ledger.size) for _ in range(3)]
         newest = self._recent.newest()
+        recorded_now = self._source.word(RECORDED_AT) if self._header.version > 2 else 0
         found = {}
         for number in range(1, LEDGER_COUNT):
             at = number * ledger.entry
             counters = COUNTERS.unpack_from(copies[1], at)
             (delivered, recorded, dropped, overwritten, queued, undetailed, handled, abandoned,
              overruns, mode, replaced, unattributed, sent) = counters  # fmt: skip
+            if recorded_now >> (number - 1) & 1:
+                mode, replaced = RECORDED, 0
             if not delivered and not mode and not sent:
                 continue
             stats = SignalStats()

@@ -26,12 +26,12 @@ def notes(source: Source, section: Section | None, rows: int) -> list[tuple[int,
     each = section.entries // rows
     found = []
     for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):
-        at, row = n * SLOT_SIZE, n // each if each else rows
+        at, row = n * SLOT_SIZE, n % rows
         if (
             sequence == 2 * event[1] + 2
-            and row < rows
+            and n < rows * each
             and row % LEDGER_COUNT == event[2]
-            and n % each == event[1] % each
+            and n // rows == event[1] % each
             and before[at : at + 8] == copy[at : at + 8] == after[at : at + 8]
         ):
             found.append((row, event))

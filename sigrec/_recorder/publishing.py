@@ -15,7 +15,6 @@ QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched on
 END_S = 5.0  # for what is handled at exit, and for another thread that makes the recording
 BACKLOG = 1 << 20  # events of a signal with intake="thread"; 16 bytes each, as they come
 LARGEST = 1 << 24  # events: 1 GiB
-FORKS = 64  # children that are recorded, between two looks at what they left
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of sigrec, not of this room
 
 
@@ -31,7 +30,6 @@ class _Settings:
     small_stack = False  # said already
     private = 0  # the pid of the process whose recording is in no file
     cleaner = 0  # the pid of the process that removes what its children leave
-    forks = 0
 
 
 _settings = _Settings()
@@ -173,15 +171,13 @@ def start_children() -> None:
         except OSError:
             pass  # not on this platform: they record from the hook on
     _settings.cleaner = os.getpid()
-    _core.adopt_in_children(start, _leave_cleanly)
-    os.register_at_fork(after_in_child=_core.adopt_in_child, after_in_parent=_after_fork)
+    _core.adopt_in_children(start, _leave_cleanly, _clean)
+    os.register_at_fork(after_in_parent=_core.after_fork_in_parent)
 
 
-def _after_fork() -> None:
+def _clean() -> None:
     """Children do not clean, so that a fork is not slow."""
-    _core.describe()
-    _settings.forks += 1
-    if _settings.forks % FORKS == 0 and _core.path() and _core.may_open():
+    if _core.path() and _core.may_open():
         directory = next((d for d in places.candidates() if places.unusable(d) is None), None)
         if directory is not None:
             retention.clean(directory, own=os.fsdecode(_core.path()) or None)

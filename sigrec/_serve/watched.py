@@ -15,6 +15,8 @@ from sigrec._reader.format import (
     HANDLING_NS_AT,
     LEDGER_COUNT,
     MODES,
+    RECORDED,
+    RECORDED_AT,
     SENDER_KINDS,
     SENT_HEADS_AT,
 )
@@ -46,9 +48,7 @@ ASKED_WHO = tuple(
 )
 _NOTHING = (0, 0, 0, 0)
 _LARGEST = 1 << 53  # what a metric holds exactly: no process counts so far
-_REGISTERED, _RECORDED = (
-    next(n for n, mode in MODES.items() if mode == wanted) for wanted in ("registered", "recorded")
-)
+_REGISTERED = next(n for n, mode in MODES.items() if mode == "registered")
 _shared: dict[bytes, bytes] = {}  # thousands of processes have the same few
 _KINDS = {kind: number for number, kind in SENDER_KINDS.items()}
 
@@ -151,23 +151,27 @@ class Watched:
         """Each signal that counts anything. Unreadable: it is damaged."""
         at, size, entry = self._entry
         rows = list(_counters(entry).iter_unpack(self.source.bytes(at, size)))
-        modes = bytes(row[6] & 0xFF for row in rows)
+        bits = self.source.word(RECORDED_AT) if self._handling else 0
+        modes = bytes(
+            RECORDED if number and bits >> (number - 1) & 1 else row[6] & 0xFF
+            for number, row in enumerate(rows)
+        )
         if modes != self.modes:
             self.modes = _shared.setdefault(modes, modes)
         found = []
         for number, row in enumerate(rows):
             if row[0] or row[8] or row[4]:
-                delivered, overwritten, queued, undetailed, handled, abandoned, mode, _, sent = row
+                delivered, overwritten, queued, undetailed, handled, abandoned, _, _, sent = row
                 pending = max(0, queued + undetailed - handled - abandoned)
                 counts = delivered, handled, overwritten, sent
-                found.append(Now(number, counts, pending, mode == _REGISTERED))
+                found.append(Now(number, counts, pending, modes[number] == _REGISTERED))
         return found
 
     def recorded(self) -> dict[int, bool]:
         """The signals that it records now, and whether they have a handler of sigrec's."""
         modes = enumerate(self.modes)
         return {
-            n: mode == _REGISTERED for n, mode in modes if n and mode in (_REGISTERED, _RECORDED)
+            n: mode == _REGISTERED for n, mode in modes if n and mode in (_REGISTERED, RECORDED)
         }
 
     def take(self, number: int, counts: Counts) -> Counts | None:

@@ -32,7 +32,7 @@ static void set(int signum, enum disposition_how how, void (*function)(int), uin
 static struct event at(const struct recording *in, int signum, uint64_t ordinal) {
     struct event event;
     const struct slot *slot =
-        &in->dispositions.slots[signum * DISPOSITION_SLOTS + (int)(ordinal % DISPOSITION_SLOTS)];
+        &in->dispositions.slots[notes_slot(&in->dispositions, (uint64_t)signum, ordinal)];
     CHECK(keep_read(slot, &event));
     CHECK_EQ(slot->sequence, 2 * ordinal + 2);
     CHECK_EQ(event.ordinal, ordinal);
@@ -110,8 +110,8 @@ static int in_child(void) {
     CHECK_EQ(event.pid, DISPOSITION_IGNORE);
     CHECK_EQ(own.dispositions.sites[event.uid - 1].line, 13);
     CHECK_EQ(changes[SIGTERM], 1);
-    CHECK(!keep_read(&own.dispositions.slots[SIGHUP * DISPOSITION_SLOTS], &event));
-    CHECK(!keep_read(&own.dispositions.slots[SIGUSR1 * DISPOSITION_SLOTS], &event)); /* default */
+    CHECK(!keep_read(&own.dispositions.slots[SIGHUP], &event));
+    CHECK(!keep_read(&own.dispositions.slots[SIGUSR1], &event)); /* default */
     return 0;
 }
 

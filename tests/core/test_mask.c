@@ -27,7 +27,7 @@ static void set(uint64_t before, uint64_t after, bool is_main, uint32_t site) {
 
 static struct event at(const struct recording *in, int row, uint64_t ordinal) {
     struct event event;
-    const struct slot *slot = &in->masks.slots[row * MASK_SLOTS + (int)(ordinal % MASK_SLOTS)];
+    const struct slot *slot = &in->masks.slots[notes_slot(&in->masks, (uint64_t)row, ordinal)];
     CHECK(keep_read(slot, &event));
     CHECK_EQ(slot->sequence, 2 * ordinal + 2);
     CHECK_EQ(event.ordinal, ordinal);
@@ -100,9 +100,9 @@ static int in_child(void) {
     CHECK_EQ(event.pid, 1);
     CHECK_EQ(event.tid, 99);
     CHECK_EQ(own.masks.sites[event.uid - 1].line, 12);
-    CHECK(!keep_read(&own.masks.slots[SIGHUP * MASK_SLOTS], &event));
-    CHECK(!keep_read(&own.masks.slots[SIGUSR1 * MASK_SLOTS], &event)); /* it has that no more */
-    CHECK(!keep_read(&own.masks.slots[SIGUSR2 * MASK_SLOTS], &event)); /* another thread has it */
+    CHECK(!keep_read(&own.masks.slots[SIGHUP], &event));
+    CHECK(!keep_read(&own.masks.slots[SIGUSR1], &event)); /* it has that no more */
+    CHECK(!keep_read(&own.masks.slots[SIGUSR2], &event)); /* another thread has it */
     /* And what it blocks itself its own child has of it, once. */
     mask_note(&own.masks, changes,
               &(struct mask_change){MASK_THREAD, signal_bit(SIGALRM), 0, 99, true, 0});
@@ -110,7 +110,7 @@ static int in_child(void) {
     struct recording childs;
     CHECK_EQ(recording_private(&childs, 16, &owner), 0);
     mask_inherit(&childs.masks, its_childs, 100);
-    CHECK(!keep_read(&childs.masks.slots[SIGALRM * MASK_SLOTS], &event));
+    CHECK(!keep_read(&childs.masks.slots[SIGALRM], &event));
     return 0;
 }
 

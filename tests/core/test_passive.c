@@ -144,11 +144,16 @@ static void ignored_is_left_alone_unless_named(void) {
     raise(SIGTERM);
     CHECK_EQ(ledger(SIGTERM)->delivered, 0);
     CHECK_EQ(ledger(SIGTERM)->mode, MODE_RELEASED);
+    CHECK(!(process_recording()->header->recorded & UINT64_C(1) << (SIGTERM - 1)));
     /* Until the program wants it. */
     struct sigaction by_default;
     memset(&by_default, 0, sizeof by_default);
     CHECK_EQ(passive_sigaction(SIGTERM, &by_default, NULL), 0);
-    CHECK_EQ(ledger(SIGTERM)->mode, MODE_RECORDED);
+    CHECK(process_recording()->header->recorded & UINT64_C(1) << (SIGTERM - 1));
+    now.sa_handler = SIG_IGN;
+    CHECK_EQ(passive_sigaction(SIGTERM, &now, NULL), 0);
+    CHECK(!(process_recording()->header->recorded & UINT64_C(1) << (SIGTERM - 1)));
+    CHECK_EQ(passive_sigaction(SIGTERM, &by_default, NULL), 0);
     raise(SIGTERM);
     _exit(99);
 }

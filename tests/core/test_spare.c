@@ -14,14 +14,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
 #define CAPACITY 64
 #define MANY 64
 
@@ -212,6 +217,39 @@ static void it_is_described_as_it_is(void) {
     signal(SIGURG, SIG_DFL);
 }
 
+/* Its parent's namespaces are not its own, where the parent has asked for that: unshare(2). */
+static void in_other_namespaces(int which) {
+    pid_t between = fork();
+    if (between == 0) {
+        spare_describe();
+        CHECK_EQ(recorded_of(SPARES), SPARES); /* the next ones have that description */
+        if (unshare(which) != 0)
+            _exit(errno == EPERM || errno == EINVAL || errno == ENOSYS ? 0 : 1);
+        int offsets = open("/proc/self/timens_offsets", O_WRONLY);
+        if (which & CLONE_NEWTIME)
+            CHECK(write(offsets, "monotonic 0 50000000", 20) == 20);
+        close(offsets);
+        pid_t pid = fork();
+        if (pid == 0) {
+            if (which & CLONE_NEWPID) /* it sees itself in its own /proc only */
+                CHECK(unshare(CLONE_NEWNS) == 0 &&
+                      mount("", "/", NULL, MS_PRIVATE | MS_REC, NULL) == 0 &&
+                      mount("proc", "/proc", "proc", 0, NULL) == 0);
+            struct owner own;
+            owner_describe(&own, NULL);
+            CHECK_EQ(process_adopt_spare(0, 0), 0);
+            const struct recording *mine = process_recording();
+            CHECK_EQ(mine->header->pid_namespace, own.pid_namespace);
+            CHECK_EQ(mine->header->start_ticks, own.start_ticks);
+            CHECK_EQ(mine->identity->time_namespace, own.identity.time_namespace);
+            CHECK(!(which & CLONE_NEWPID) || strchr(process_path(), '@'));
+            _exit(0);
+        }
+        _exit(wait_for(pid) ? 1 : 0);
+    }
+    CHECK_EQ(wait_for(between), 0);
+}
+
 static void a_name_that_is_taken_is_left(void) {
     pid_t pid = fork();
     if (pid == 0) {
@@ -232,7 +270,9 @@ static void a_child_of_a_child_has_its_own(void) {
         const struct recording *mine = process_recording();
         CHECK_EQ(recorded_of(8), 8);
         if (fork() == 0) { /* nor does one that was forked and has adopted share with its child */
+            unsigned char there;
             CHECK(process_recording() != mine);
+            CHECK(mincore(mine->header, 4096, &there) != 0 && errno == ENOMEM);
             CHECK_EQ(process_adopt_spare(0, 0), 0);
             CHECK_EQ(recorded_of(1), 1);
             _exit(0);
@@ -370,6 +410,9 @@ int main(void) {
     a_hook_takes_one_without_a_signal();
     a_signal_comes_as_its_hook_takes_one();
     it_is_described_as_it_is();
+    in_other_namespaces(CLONE_NEWPID);
+    in_other_namespaces(CLONE_NEWTIME);
+    in_other_namespaces(CLONE_NEWPID | CLONE_NEWTIME);
     a_name_that_is_taken_is_left();
     a_child_of_a_child_has_its_own();
     threads_may_fork();

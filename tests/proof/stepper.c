@@ -302,7 +302,8 @@ static void changes_are_there(const struct recording *recording, uint64_t full, 
     full = full < DISPOSITION_SLOTS ? full : DISPOSITION_SLOTS;
     for (uint64_t i = 0; i < DISPOSITION_SLOTS; i++) {
         const struct slot *slot =
-            &recording->dispositions.slots[(uint64_t)signum * DISPOSITION_SLOTS + i];
+            &recording->dispositions
+                 .slots[notes_slot(&recording->dispositions, (uint64_t)signum, i)];
         struct event event;
         if (!keep_read(slot, &event))
             continue;

@@ -268,7 +268,7 @@ class RecordingBuilder:
                     flags=0, sequence=None):  # fmt: skip
         """A change of what the signal does."""
         payload = event(signum, monotonic_ns, ordinal, how, action, site, flags, tid=0)
-        slot = DISPOSITIONS_AT + (signum * CHANGES + ordinal % CHANGES) * SLOT
+        slot = DISPOSITIONS_AT + (ordinal % CHANGES * 65 + signum) * SLOT
         sequence = 2 * ordinal + 2 if sequence is None else sequence
         self.raw[slot : slot + SLOT] = struct.pack("=Q", sequence) + payload
         return self
@@ -277,7 +277,7 @@ class RecordingBuilder:
              tid=4242, main=True, sequence=None):  # fmt: skip
         """A change of what a thread blocks."""
         payload = event(signum, monotonic_ns, ordinal, how, blocked, site, mask, tid)
-        slot = MASKS_AT + ((signum if main else 65 + signum) * MASKS + ordinal % MASKS) * SLOT
+        slot = MASKS_AT + (ordinal % MASKS * 130 + (signum if main else 65 + signum)) * SLOT
         sequence = 2 * ordinal + 2 if sequence is None else sequence
         self.raw[slot : slot + SLOT] = struct.pack("=Q", sequence) + payload
         return self

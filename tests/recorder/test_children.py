@@ -152,7 +152,7 @@ print(left())
 def test_the_parent_removes_what_its_children_left(run_directory):
     (left,) = run(
         """
-for _ in range(128):
+for _ in range(256):
     if os.fork() == 0:
         os._exit(0)
     os.wait()
