@@ -2,16 +2,10 @@
 #define _GNU_SOURCE
 #include "disposition.h"
 
-#include "check.h"
-#include "keep.h"
-#include "recording.h"
+#include "noted.h"
 
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-static struct owner owner;
-static struct recording recording;
 static _Atomic uint64_t ordinals[SIGREC_NSIG];
 
 static void handler(int signum) { (void)signum; }
@@ -30,12 +24,7 @@ static void set(int signum, enum disposition_how how, void (*function)(int), uin
 }
 
 static struct event at(const struct recording *in, int signum, uint64_t ordinal) {
-    struct event event;
-    const struct slot *slot =
-        &in->dispositions.slots[notes_slot(&in->dispositions, (uint64_t)signum, ordinal)];
-    CHECK(keep_read(slot, &event));
-    CHECK_EQ(slot->sequence, 2 * ordinal + 2);
-    CHECK_EQ(event.ordinal, ordinal);
+    struct event event = noted(&in->dispositions, (uint64_t)signum, ordinal);
     CHECK_EQ(event.signo, signum);
     return event;
 }
@@ -88,10 +77,7 @@ static void what_was_the_default_at_first_needs_no_word(void) {
 
 static void what_a_child_did_before_it_had_a_recording_is_copied_once(void) {
     struct recording into;
-    CHECK_EQ(recording_private(&into, 16, &owner), 0);
-    uint64_t next[RECORDING_RINGS] = {0};
-    recording_fold(&recording, &into, next);
-    recording_fold(&recording, &into, next);
+    fold_twice(&into);
     CHECK_EQ(at(&into, SIGTERM, 3).pid, DISPOSITION_IGNORE);
     uint32_t site = at(&into, SIGTERM, 3).uid;
     CHECK_EQ(into.dispositions.sites[site - 1].line, 13);
@@ -99,7 +85,7 @@ static void what_a_child_did_before_it_had_a_recording_is_copied_once(void) {
 }
 
 /* In a forked child whose own table counts from zero. */
-static int in_child(void) {
+static void inherits(void) {
     struct recording own;
     _Atomic uint64_t changes[SIGREC_NSIG] = {0};
     CHECK_EQ(recording_private(&own, 16, &owner), 0);
@@ -112,21 +98,12 @@ static int in_child(void) {
     CHECK_EQ(changes[SIGTERM], 1);
     CHECK(!keep_read(&own.dispositions.slots[SIGHUP], &event));
     CHECK(!keep_read(&own.dispositions.slots[SIGUSR1], &event)); /* default */
-    return 0;
 }
 
-static void a_child_has_what_its_parent_had(void) {
-    int status;
-    pid_t child = fork();
-    if (child == 0)
-        _exit(in_child());
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
-}
+static void a_child_has_what_its_parent_had(void) { in_a_child(inherits); }
 
 int main(void) {
-    owner_describe(&owner, NULL);
-    CHECK_EQ(recording_private(&recording, 16, &owner), 0);
+    begin();
     what_is_set_is_kept_with_its_site();
     the_same_from_the_same_site_is_no_change();
     the_newest_are_there_and_those_of_other_signals();

@@ -2,22 +2,15 @@
 #define _GNU_SOURCE
 #include "mask.h"
 
-#include "check.h"
-#include "keep.h"
-#include "recording.h"
+#include "noted.h"
 #include "signals.h"
 
 #include <pthread.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define TERM signal_bit(SIGTERM)
 #define USR1 signal_bit(SIGUSR1)
 #define MAIN 4242
 
-static struct owner owner;
-static struct recording recording;
 static _Atomic uint64_t ordinals[MASK_ROWS];
 
 static void set(uint64_t before, uint64_t after, bool is_main, uint32_t site) {
@@ -26,11 +19,7 @@ static void set(uint64_t before, uint64_t after, bool is_main, uint32_t site) {
 }
 
 static struct event at(const struct recording *in, int row, uint64_t ordinal) {
-    struct event event;
-    const struct slot *slot = &in->masks.slots[notes_slot(&in->masks, (uint64_t)row, ordinal)];
-    CHECK(keep_read(slot, &event));
-    CHECK_EQ(slot->sequence, 2 * ordinal + 2);
-    CHECK_EQ(event.ordinal, ordinal);
+    struct event event = noted(&in->masks, (uint64_t)row, ordinal);
     CHECK_EQ(event.signo, row % SIGREC_NSIG);
     return event;
 }
@@ -78,17 +67,14 @@ static void nearly_all_at_once_are_one_change(void) {
 
 static void what_a_child_did_before_it_had_a_recording_is_copied_once(void) {
     struct recording into;
-    CHECK_EQ(recording_private(&into, 16, &owner), 0);
-    uint64_t next[RECORDING_RINGS] = {0};
-    recording_fold(&recording, &into, next);
-    recording_fold(&recording, &into, next);
+    fold_twice(&into);
     CHECK_EQ(into.masks.sites[at(&into, SIGUSR1, 0).uid - 1].line, 12);
     CHECK_EQ(at(&into, SIGREC_NSIG + SIGTERM, 99).pid, 0);
     recording_unmap(&into);
 }
 
 /* In a forked child whose own table counts from zero. */
-static int in_child(void) {
+static void inherits(void) {
     struct recording own;
     struct event event;
     _Atomic uint64_t changes[MASK_ROWS] = {0};
@@ -111,7 +97,6 @@ static int in_child(void) {
     CHECK_EQ(recording_private(&childs, 16, &owner), 0);
     mask_inherit(&childs.masks, its_childs, 100);
     CHECK(!keep_read(&childs.masks.slots[SIGALRM], &event));
-    return 0;
 }
 
 static void *by_another(void *ignored) {
@@ -131,12 +116,7 @@ static void *forks(void *ignored) {
     pthread_t other;
     CHECK_EQ(pthread_create(&other, NULL, by_another, NULL), 0);
     CHECK_EQ(pthread_join(other, NULL), 0);
-    int status;
-    pid_t child = fork();
-    if (child == 0)
-        _exit(in_child());
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
+    in_a_child(inherits);
     return ignored;
 }
 
@@ -148,8 +128,7 @@ static void a_child_has_what_the_thread_had_that_forked_it(void) {
 }
 
 int main(void) {
-    owner_describe(&owner, NULL);
-    CHECK_EQ(recording_private(&recording, 16, &owner), 0);
+    begin();
     each_signal_that_changes_is_kept_with_its_site();
     what_cannot_be_blocked_is_no_change();
     other_threads_have_rows_of_their_own();

@@ -5,7 +5,6 @@ import signal
 
 import pytest
 
-import sigrec
 from sigrec._why.dispositions import lines, words
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder
 
@@ -13,14 +12,6 @@ USR1, TERM, HUP = signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP
 IGNORE, HANDLER, OURS = 1, 2, 3
 BEFORE, INHERITED, FORKED, SIGACTION, SIGNAL, REGISTER, RESET = range(7)
 TENTH = 10**8
-
-
-@pytest.fixture
-def built(tmp_path):
-    def build(builder):
-        return sigrec.open_recording(builder.write(tmp_path / "a.sigrec"))
-
-    return build
 
 
 def test_who_set_what_and_when(built):

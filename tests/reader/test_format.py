@@ -32,20 +32,6 @@ USR1 = int(signal.SIGUSR1)
 SECOND = 10**9
 
 
-@pytest.fixture
-def built(tmp_path):
-    """Writes a builder's bytes and opens them."""
-    opened = []
-
-    def build(builder, name="a.sigrec"):
-        opened.append(sigrec.open_recording(builder.write(tmp_path / name)))
-        return opened[-1]
-
-    yield build
-    for recording in opened:
-        recording.close()
-
-
 # --- what a valid one says -----------------------------------------------------------
 
 

@@ -21,14 +21,6 @@ def bits(*signums):
 ALL = bits(*range(1, 65))
 
 
-@pytest.fixture
-def built(tmp_path):
-    def build(builder):
-        return sigrec.open_recording(builder.write(tmp_path / "a.sigrec"))
-
-    return build
-
-
 def test_who_blocked_what_and_when(built):
     builder = RecordingBuilder().site(3, b"/srv/app.py", 12).site(7, b"/usr/lib/libfoo.so.1")
     builder.mask(TERM, 0, 1, THREAD, 3, mask=bits(TERM, HUP))

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 import sigrec
-from sigrec._reader.opening import open_recording
 from sigrec._why.dispositions import lines
 from tests.conftest import file_name
+from tests.recorder.app import ignoring, line, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="recording needs Linux")
 
@@ -29,31 +29,6 @@ signal.signal(signal.SIGUSR1, handler)  # app
 time.sleep(0.15)
 framework.install()
 """
-
-
-def line(text, what):
-    return next(n for n, one in enumerate(text.splitlines(), 1) if what in one)
-
-
-def ignoring(*signums):
-    def begin():
-        for signum in (signal.SIGINT, signal.SIGQUIT, *signums):
-            signal.signal(signum, signal.SIG_IGN if signum in signums else signal.SIG_DFL)
-
-    return begin
-
-
-def run(
-    code, directory, *, before=None, run_directory, name="app.py", command=("-m", "sigrec", "run")
-):
-    """The program's own recording, ended."""
-    (directory / name).write_text(code)
-    process = subprocess.Popen(
-        [sys.executable, *command, name], cwd=directory, preexec_fn=before or ignoring(),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(directory), os.getcwd()])},
-    )  # fmt: skip
-    assert process.wait(60) == 0
-    return open_recording(run_directory / file_name(process.pid))
 
 
 def test_the_line_of_python_that_did_it(tmp_path, run_directory):

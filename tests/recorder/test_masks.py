@@ -12,7 +12,7 @@ from sigrec._why.masks import blocked, of_now
 from sigrec._why.sentence import why
 from sigrec.cli import main
 from tests.conftest import file_name
-from tests.recorder.test_dispositions import line, run
+from tests.recorder.app import line, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="recording needs Linux")
 
