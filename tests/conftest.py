@@ -102,8 +102,9 @@ class Child:
             if not more:
                 if not ready:
                     self.process.kill()
-                errors = self.process.stderr.read().decode()
                 status = self.process.wait()
+                os.set_blocking(self.process.stderr.fileno(), False)  # its own child may have it
+                errors = (self.process.stderr.read() or b"").decode()
                 raise AssertionError(
                     f"no line from the child (status {status}, after {self.read!r}): {errors}"
                 )

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading  # noqa: F401 (as for those that follow: strings use them)
-import time  # noqa: F401
+import time
 
 import sigrec
 from sigrec import _core  # noqa: F401
@@ -32,7 +32,7 @@ def with_room(call, *args, **options):
         try:
             return call(*args, **options)
         except BlockingIOError:
-            pass
+            time.sleep(0.001)  # or the one that fills it waits for a processor
 
 
 def sigqueue(*args, **options):
