@@ -39,6 +39,13 @@ def sigqueue(*args, **options):
     with_room(sigrec.sigqueue, *args, **options)
 
 
+def have_alarm():
+    """From now on timeout() has its timer, in this process."""
+    block = sigrec.timeout(60)
+    with_room(block.__enter__)
+    block.__exit__(None, None, None)
+
+
 def settle(*signums):
     for signum in signums:
         while sigrec.stats()[signum].pending:

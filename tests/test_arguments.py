@@ -331,7 +331,9 @@ def test_subclasses_of_the_right_types_are_right(tmp_path):
         for timeout in (Float(0.0), Int(0), 0):
             assert stream.get(timeout) is None
     assert sigrec.wait(RT, timeout=Float(0)) is None
-    with sigrec.timer(Float(60), first=Int(HUGE >> 40), value=Int(3), clock=Int(1)) as timer:
+    with with_room(
+        sigrec.timer, Float(60), first=Int(HUGE >> 40), value=Int(3), clock=Int(1)
+    ) as timer:
         assert timer.expirations == 0
 
 

@@ -79,7 +79,7 @@ def test_what_is_an_attribute_of_an_object_is_one_of_its_class(child):
         """
         import inspect
         registration = sigrec.register(signal.SIGUSR1, print)
-        timer = sigrec.timer(60)
+        timer = with_room(sigrec.timer, 60)
         made = [
             registration, timer, sigrec.stream(signal.SIGUSR2), sigrec.Flag(signal.SIGTERM), sigrec.SignalManager(),
             sigrec.record(signal.SIGHUP), sigrec.stats(), sigrec.stats().processes[0],

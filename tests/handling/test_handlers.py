@@ -8,7 +8,7 @@ import pytest
 
 import sigrec
 import sigrec.compat
-from tests.conftest import RT
+from tests.conftest import RT, with_room
 
 USR1 = signal.SIGUSR1
 
@@ -137,7 +137,7 @@ def test_a_timers():
         Mock(),
         functools.partial(two, 1),
     ):
-        sigrec.timer(60, handler, signum=RT).cancel()
+        with_room(sigrec.timer, 60, handler, signum=RT).cancel()
     for handler in (two, lambda: None, coroutine):
         with pytest.raises(ValueError, match="handler"):
             sigrec.timer(60, handler, signum=RT)

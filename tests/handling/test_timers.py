@@ -135,12 +135,12 @@ def test_timers_made_at_once_have_signals_of_their_own(child):
         """
         sys.setswitchinterval(1e-6)
         made = []
-        signal.signal(signal.SIGUSR1, lambda *a: made.append(sigrec.timer(60)))
+        signal.signal(signal.SIGUSR1, lambda *a: made.append(with_room(sigrec.timer, 60)))
         for _ in range(10):
             barrier = threading.Barrier(5)
             def make():
                 barrier.wait()
-                made.append(sigrec.timer(60))
+                made.append(with_room(sigrec.timer, 60))
             threads = [threading.Thread(target=make) for _ in range(4)]
             for t in threads: t.start()
             barrier.wait()
@@ -162,7 +162,7 @@ def test_not_with_a_signal_that_is_registered():
         pytest.raises(ValueError, match="is registered: a timer needs one of its own"),
     ):
         sigrec.timer(60, signum=RT)
-    with sigrec.timer(60, signum=RT):
+    with with_room(sigrec.timer, 60, signum=RT):
         pass
 
 
@@ -178,7 +178,7 @@ def test_what_is_pending_at_cancel_is_counted(child, thread):
         worker.start()
         tid = {"own": threading.get_native_id(), "another": worker.native_id}.get(thread)
         before = time.monotonic_ns()
-        timer = sigrec.timer(interval / 1e9, thread=tid, signum=RT)
+        timer = with_room(sigrec.timer, interval / 1e9, thread=tid, signum=RT)
         began = time.monotonic_ns()
         time.sleep(0.1)
         seen = timer.expirations
@@ -293,7 +293,7 @@ def test_bad_arguments(arguments):
 def test_what_the_kernel_refuses_leaves_nothing_registered():
     for arguments in ({"clock": 12345}, {"thread": 1}):
         with pytest.raises(ValueError, match=str(*arguments.values())):
-            sigrec.timer(1, signum=RT, **arguments)
+            with_room(sigrec.timer, 1, signum=RT, **arguments)
         assert sigrec.stats()[RT].mode != "registered"
     with with_room(sigrec.timer, 0.001, signum=RT) as timer:
         wait_until(lambda: timer.expirations)
