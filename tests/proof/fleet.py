@@ -1,11 +1,12 @@
 """Two real Prometheus servers on one `sigrec serve`: what they have seen is what there was, exactly.
 
-    python -m tests.proof.fleet [--lives 2000] [--programs 200] [--restarts 5]
+    python -m tests.proof.fleet [--lives 2000] [--programs 200] [--restarts 5] [--workers 40]
 
 Processes of many programs live shorter than a scrape interval, get signals, and end in four ways, while
-serve is killed and started again. At the end, of each series, the last raw sample minus the first one
-is compared with what the processes did, in both servers; and the alerts of examples/fleet fire. Needs
-Debian's prometheus (2.42 or later), or --prometheus PROGRAM.
+serve is killed and started again; and so many workers of a gunicorn are killed in four ways. At the end,
+of each series, the last raw sample minus the first one is compared with what the processes did, in both
+servers; all alerts of examples/fleet fire, and Prometheus takes what its dashboard asks. Needs Debian's
+prometheus (2.42 or later), or --prometheus PROGRAM.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import collections
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -45,6 +47,19 @@ int main(int argc, char **argv) {
     exit(how);
 }
 """
+# What ends a worker of gunicorn, and what that is told as: it handles SIGTERM and SIGABRT.
+WAYS = {
+    signal.SIGKILL: "SIGKILL", signal.SIGSEGV: "SIGSEGV", signal.SIGTERM: "exit", signal.SIGABRT: "error",
+}  # fmt: skip
+STUCK = """
+import os, signal, sys, time
+import sigrec
+sigrec.register(signal.SIGUSR2, lambda *a: time.sleep(3600))
+os.kill(os.getpid(), signal.SIGUSR2)
+"""
+ALERTS = {
+    "EndedBySIGKILL", "SIGTERMFromAnUnexpectedSender", "HandlerDoesNotReturn", "SigrecServeCannotWriteItsState",
+}  # fmt: skip
 CAUSES = {0: "exit", 3: "error", 9: "SIGKILL", 15: "SIGTERM"}
 
 
@@ -67,6 +82,33 @@ class Serve:
 
     def total(self, name):
         return sum(float(line.rsplit(" ", 1)[1]) for line in self.lines() if line.startswith(name))
+
+
+class Gunicorn:
+    """Its workers, recorded; the next one is killed once it is ready to be."""
+
+    def __init__(self, work, environment):
+        self.ready = work / "ready"
+        self.ready.mkdir()
+        (work / "app.py").write_text(
+            "def app(environ, start):\n    start('200 OK', [])\n    return []\n"
+        )
+        (work / "conf.py").write_text(
+            f"def post_worker_init(worker):\n    open({str(self.ready)!r} + f'/{{worker.pid}}', 'w')\n"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sigrec", "run", "--children", "-m", "gunicorn", "-w", "3",
+             "-c", work / "conf.py", "-b", f"unix:{work}/socket", "--chdir", work, "app:app"],
+            env=environment, stderr=open(work / "gunicorn.log", "w"),
+        )  # fmt: skip
+
+    def kill_one(self, how):
+        """False: none is ready."""
+        for path in self.ready.iterdir():
+            path.unlink()
+            os.kill(int(path.name), how)
+            return True
+        return False
 
 
 def prometheus(program, work, number, interval, target):
@@ -104,11 +146,16 @@ def seen(api, metric, *labels):
     return +found
 
 
+def firing(api):
+    return {one["labels"]["alertname"] for one in ask(api, "alerts")["alerts"]}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lives", type=int, default=2000)
     parser.add_argument("--programs", type=int, default=200)
     parser.add_argument("--restarts", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=40, help="of gunicorn, to be killed")
     parser.add_argument("--prometheus", default="prometheus")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
@@ -128,8 +175,12 @@ def main() -> int:
     environment = preloaded({**os.environ, "SIGREC_DIR": str(run)}, library(), False)
     serve = Serve(work, 19842)
     servers = [prometheus(program, work, n, 1 + n, "127.0.0.1:19842") for n in range(2)]
+    plain = {**os.environ, "SIGREC_DIR": str(run)}
+    gunicorn = Gunicorn(work, plain)
+    (work / "stuck.py").write_text(STUCK)
+    stuck = subprocess.Popen([sys.executable, work / "stuck.py"], env=plain)
     delivered, endings = collections.Counter(), collections.Counter()
-    living, begun, restarts = [], 0, 0
+    living, begun, restarts, killed = [], 0, 0, 0
     began = time.monotonic()
     try:
         for _, api in servers:
@@ -140,7 +191,7 @@ def main() -> int:
                 except OSError:
                     pass
                 time.sleep(0.2)
-        while begun < args.lives or living:
+        while begun < args.lives or living or killed < args.workers:
             living = [one for one in living if one.poll() is None]
             while begun < args.lives and len(living) < AT_ONCE:
                 name, how = chance.choice(names), chance.choice(list(CAUSES))
@@ -151,6 +202,13 @@ def main() -> int:
                 begun += 1
                 delivered[name] += count
                 endings[name, CAUSES[how]] += 1
+            if killed < args.workers and (
+                killed * args.lives <= begun * args.workers or begun == args.lives
+            ):
+                how = list(WAYS)[killed % len(WAYS)]
+                if gunicorn.kill_one(how):
+                    killed += 1
+                    endings["gunicorn", WAYS[how]] += 1
             if begun > args.lives * (restarts + 1) / (args.restarts + 1):
                 # In the middle of lives. What goes while nobody looks is not seen: so nothing
                 # ends just then, and those that live go on.
@@ -164,11 +222,23 @@ def main() -> int:
                     one.send_signal(signal.SIGCONT)
                 restarts += 1
             time.sleep(0.01)
-        while serve.total("sigrec_process_endings_total") < args.lives:
+        while serve.total("sigrec_process_endings_total") < args.lives + killed:
             time.sleep(0.5)
             if time.monotonic() - began > 30 + args.lives / 5:
                 break  # what is missing is shown below
-        time.sleep(SETTLE_S + 6)
+        (work / "state.part").mkdir()  # in the place of a file that it writes
+        time.sleep(SETTLE_S)
+        (work / "state.part").rmdir()
+        # The handler has been running for 30 s by then, as both servers have seen.
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not all(firing(api) >= ALERTS for _, api in servers):
+            time.sleep(1)
+        time.sleep(6)
+        dashboard = json.loads((ROOT / "examples/fleet/dashboard.json").read_text())
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                asked = re.sub(r"\$(program|instance)\b", ".*", target["expr"])
+                ask(servers[0][1], "query", query=asked.replace("$__rate_interval", "1m"))
         good = True
         for number, (_, api) in enumerate(servers):
             by_program = {
@@ -178,11 +248,11 @@ def main() -> int:
                 ).items()
             }
             by_cause = dict(seen(api, "sigrec_process_endings_total", "program", "cause"))
-            alerts = {one["labels"]["alertname"] for one in ask(api, "alerts")["alerts"]}
+            alerts = firing(api)
             rise = ask(api, "query", query="sum(increase(sigrec_process_endings_total[30m]))")
             series = len(ask(api, "query", query="{__name__=~'sigrec_.*_total'}")["result"])
             exact = by_program == dict(delivered) and by_cause == dict(endings)
-            good &= exact and "EndedBySIGKILL" in alerts and series <= 10_010
+            good &= exact and alerts >= ALERTS and series <= 10_010
             print(
                 f"Prometheus {number + 1}: {sum(by_program.values())} of {sum(delivered.values())} signals, "
                 f"{sum(by_cause.values())} of {sum(endings.values())} ends, {'exact' if exact else 'NOT EXACT'} "
@@ -192,10 +262,19 @@ def main() -> int:
         other = {
             name: serve.total(f"sigrec_recordings_{name}_total") for name in ("missed", "lost")
         }
-        print(f"{args.lives} lives of {len(names)} programs, {restarts} times killed; {other}")
+        print(
+            f"{args.lives} lives of {len(names)} programs, {killed} workers of gunicorn, {restarts} times killed; {other}"
+        )
         return 0 if good else 1
     finally:
-        for process in [serve.process, *(one for one, _ in servers), *living]:
+        gunicorn.process.terminate()  # and with it its workers
+        gunicorn.process.wait()
+        for process in [
+            stuck,
+            serve.process,
+            *(one for one, _ in servers),
+            *living,
+        ]:
             process.kill()
             process.wait()
         shutil.rmtree(work)
