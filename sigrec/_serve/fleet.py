@@ -384,9 +384,11 @@ class Fleet:
         return True
 
     def _parents(self, recording: Recording) -> list[Recording]:
-        """Who may have been told how it ended."""
-        parent = recording._identity.ppid
-        return self._readable(lambda one: one.pid in (parent, 1) and one.pid != recording.pid)
+        """Who may have been told how it ended: its parent, or who inherits orphans."""
+        parent, pid = recording._identity.ppid, recording.pid
+        return self._readable(
+            lambda one: one.pid != pid and (one.pid in (parent, 1) or one.is_subreaper)
+        )
 
     def _senders(self) -> list[Recording]:
         """Who sent signals that end others; also those that have ended since."""

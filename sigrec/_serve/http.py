@@ -6,6 +6,7 @@ has made no request for a while is closed, and of too many the oldest such one.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import stat
@@ -169,6 +170,8 @@ def server(app: App, listening: socket.socket) -> BaseWSGIServer:
         asyncore_use_poll=True,
         log_socket_errors=False,
     )
+    # That requests wait for one of the threads is no fault, and nothing to be told of each.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     kind = _Unix if listening.family == socket.AF_UNIX else _Tcp
     sockinfo = listening.family, listening.type, listening.proto, listening.getsockname()
     made = kind(app, {}, True, listening, adj=adjustments, bind_socket=False, sockinfo=sockinfo)

@@ -115,19 +115,22 @@ def run(args: argparse.Namespace) -> int:
     address: tuple[str, int] | None = args.listen
     if address is None and args.textfile is None:
         address = "127.0.0.1", PORT
-    try:
-        import prometheus_client as prometheus_client
+    from sigrec._serve.limits import one_arena, raise_descriptors, without_openssl
 
-        if address is not None:
-            import waitress as waitress
-    except ImportError as error:
-        raise SigrecError(
-            f"serve needs {error.name}, which is not installed: pip install 'sigrec[serve]'"
-        ) from None
-    from sigrec._serve.directories import Directories
-    from sigrec._serve.fleet import Fleet, to_stderr
-    from sigrec._serve.limits import one_arena, raise_descriptors
-    from sigrec._serve.state import StateFile, default_path, only_a_file
+    with without_openssl():
+        try:
+            import prometheus_client as prometheus_client
+
+            if address is not None:
+                import waitress as waitress
+        except ImportError as error:
+            raise SigrecError(
+                f"serve needs {error.name}, which is not installed: pip install 'sigrec[serve]'"
+            ) from None
+        from sigrec._serve import outputs
+        from sigrec._serve.directories import Directories
+        from sigrec._serve.fleet import Fleet, to_stderr
+        from sigrec._serve.state import StateFile, default_path, only_a_file
 
     if args.textfile is not None:
         only_a_file(args.textfile)
@@ -144,8 +147,6 @@ def run(args: argparse.Namespace) -> int:
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, stop)
-    from sigrec._serve import outputs
-
     serving = None
     if address is not None:
         serving = outputs.Http(fleet, address[0], address[1], args.token_file)

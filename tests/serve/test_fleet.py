@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import sigrec
 from sigrec import SigrecError
 from sigrec._proc import lease
 from sigrec._serve import ending
@@ -432,3 +433,16 @@ def test_of_a_container_as_another_one_sees_it(serve, tmp_path):
     wait_until(lambda: ends() == {"SIGKILL": 1, "error": 1})
     usr1 = ("program", "worker.py"), ("signal", "SIGUSR1")
     assert one.samples()["sigrec_signals_delivered_total", *usr1] == 10
+
+
+def test_who_inherits_orphans_is_asked_how_they_ended(running, worker, tmp_path):
+    become_one = (
+        "import ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"  # PR_SET_CHILD_SUBREAPER
+    )
+    (tmp_path / "inherits.py").write_text(become_one + WORKER)
+    inherits, other, orphan = worker("inherits.py"), worker(), worker()
+    one = running()
+    wait_until(lambda: one.held() == 3)
+    with sigrec.open_recording(orphan.pid) as recording:
+        asked = {told.pid for told in one.fleet._parents(recording)}
+    assert asked == {inherits.pid} and other.pid not in asked

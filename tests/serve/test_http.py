@@ -35,6 +35,26 @@ def test_a_scrape_and_the_end(serve, worker, tmp_path):
     assert one.stop() == (0, "sigrec: counting begins now, with 0 recordings that are there\n")
 
 
+def test_many_ask_at_once_and_nothing_is_said_of_it(serve):
+    one = serve()
+    asking = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(30)]
+    for connection in asking:
+        connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+    for connection in asking:
+        with connection:
+            assert connection.recv(12) == b"HTTP/1.0 200"
+    assert one.stop() == (0, "sigrec: counting begins now, with 0 recordings that are there\n")
+
+
+def test_openssl_is_not_loaded(serve):
+    """It takes 4 MB, for nothing."""
+    one = serve()
+    with open(f"/proc/{one.pid}/maps") as file:
+        mapped = file.read()
+    assert "libcrypto" not in mapped and "libssl" not in mapped
+    assert one.get()[0] == 200
+
+
 def test_killed_and_started_again(serve, worker):
     each = worker()
     one = serve()
