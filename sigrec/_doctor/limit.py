@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sigrec._doctor.finding import Finding
+from sigrec._proc.process import comm
+from sigrec._proc.status import of_user, timers
 from sigrec._text import number
 
 TYPE_CHECKING = False
@@ -11,15 +13,21 @@ if TYPE_CHECKING:
 
 
 ENOUGH_PENDING = 1024  # signals: below that a burst of real-time ones is refused
+NAMED = 5  # processes of those that have some of it
 
 
 def queue_limit(now: Status, pid: int | None = None) -> Finding:
     if now.queued is None:
         return Finding("RLIMIT_SIGPENDING", "note", "how many signals may be queued is not known")
     used, limit = now.queued
-    found = f"{number(limit)} signals may be queued for this user's processes, {number(used)} are"
+    sharing = of_user(now.uid)
+    found = (
+        f"{number(limit)} signals may be queued for this user's processes, {number(used)} are; "
+        f"{number(len(sharing))} processes share that, all of UID {now.uid}"
+    )
     if limit - used >= ENOUGH_PENDING:
         return Finding("RLIMIT_SIGPENDING", "ok", found)
+    found += _who_has_some(sharing)
     now_too = "" if pid is None else f"prlimit --pid {pid} --sigpending=65536 for this one, "
     return Finding(
         "RLIMIT_SIGPENDING", "problem" if used >= limit else "note",
@@ -28,3 +36,20 @@ def queue_limit(now: Status, pid: int | None = None) -> Finding:
         f"raise it, as root: {now_too}ulimit -i 65536 in the shell that starts it, "
         "LimitSIGPENDING=65536 in its systemd unit, --ulimit sigpending=65536 for a container",
     )  # fmt: skip
+
+
+def _who_has_some(sharing: dict[int, Status]) -> str:
+    """How many each has queued the kernel does not tell."""
+    having = []
+    for pid, one in sharing.items():
+        what = ["signals pending"] if one.pending else []
+        if count := timers(pid):
+            what.append(f"{number(count)} timer{'s' if count > 1 else ''}")
+        if what:
+            having.append(
+                (not one.pending, -count, f"{comm(pid) or '?'} (PID {pid}: {' and '.join(what)})")
+            )
+    if not having:
+        return ""
+    more = f" and {number(len(having) - NAMED)} more" if len(having) > NAMED else ""
+    return f". Of these {', '.join(one[2] for one in sorted(having)[:NAMED])}{more} have some of it"

@@ -26,6 +26,7 @@ class Status:
         self.pending = numbers("SigPnd") | numbers("ShdPnd")
         # Real-time signals and the like, of this user; and how many may be.
         self.queued = (int(queued), int(limit)) if limit else None
+        self.uid = int(fields.get("Uid", "-1").split()[0])  # the real one, whose SigQ that is
         self.tracer = int(fields.get("TracerPid", "0"))
         self.tgid = int(fields.get("Tgid", "0")) or None  # the process, where it is a thread
         # In each PID namespace, from ours on down.
@@ -42,6 +43,26 @@ def status(pid: int | str, tid: int | None = None) -> Status | None:
             return Status(dict(line.split(":", 1) for line in file if ":" in line))
     except OSError:
         return None
+
+
+def timers(pid: int) -> int:
+    """How many POSIX timers it has, each of which has a place in SigQ (proc_pid_timers(5)); 0 where
+    that cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/timers", "rb") as file:
+            return sum(line.startswith(b"ID:") for line in file)
+    except OSError:
+        return 0
+
+
+def of_user(uid: int) -> dict[int, Status]:
+    """The processes of this user, as far as they can be seen."""
+    found = {}
+    for name in os.listdir("/proc"):
+        one = status(name) if name.isdecimal() else None
+        if one is not None and one.uid == uid:
+            found[int(name)] = one
+    return found
 
 
 def capabilities() -> int:

@@ -12,6 +12,8 @@ import sys
 import pytest
 
 import sigrec
+from sigrec._doctor import limit
+from sigrec._proc import status as proc_status
 from sigrec._proc.process import stat_fields
 from sigrec._why.brief import pending_words
 from sigrec._why.sentence import why
@@ -124,6 +126,26 @@ def test_a_blocked_signal_is_a_problem():
     assert status == 1
     assert "SIGTERM" in findings["inherited"][0]["found"]
     assert re.search(r"\d problems?: see the lines with ->", text)
+
+
+def test_who_shares_the_queue(child, monkeypatch):
+    holds = child(
+        """
+signal.pthread_sigmask(signal.SIG_BLOCK, [RT])
+sigqueue(os.getpid(), RT)
+say("holds")
+hear()
+"""
+    )
+    holds.line()
+    monkeypatch.setattr(limit, "NAMED", 1000)
+    now = proc_status.status("self")
+    now.queued = (100, 100)
+    found = limit.queue_limit(now).found
+    assert re.search(rf"\d processes share that, all of UID {os.getuid()}", found)
+    assert f"(PID {holds.pid}: signals pending)" in found
+    holds.tell()
+    holds.end()
 
 
 def test_few_signals_may_be_queued():

@@ -429,6 +429,40 @@ print(len(calls))
     assert receiver.line() == "200"
 
 
+def test_where_nothing_can_be_queued_the_program_goes_on(child):
+    """As with a user's queue that another process has filled: a real-time signal has no siginfo then,
+    and merges, and the kick has none."""
+    receiver = child(
+        """
+import resource, signal
+calls, ME = [], os.getpid()
+sigrec.register(RT, lambda signum, frame: calls.append(1), intake="thread")
+read, write = os.pipe()
+pid = os.fork()
+if not pid:
+    os.read(read, 1)
+    _core.flood(ME, RT, 1 << 40, False, 60 * 10**9, 0)
+    os._exit(0)
+_, hard = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, hard))
+os.write(write, b"x")
+deadline = time.monotonic() + 20
+while _core.count_intake(RT)[0] < 20 and time.monotonic() < deadline:
+    pass
+os.kill(pid, 9)
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    pass
+while "SigBlk:\\t" + 16 * "0" not in open("/proc/self/status").read():
+    assert time.monotonic() < deadline + 20
+settle(RT)
+delivered, _, handled, _ = ledger(RT)
+((unknown, count),) = sigrec.stats()[RT].senders
+print(len(calls) == handled == delivered == count, unknown, _core.count_intake(RT)[0] >= 20)
+"""
+    )
+    assert receiver.line() == "True an unknown sender True"
+
+
 def test_it_is_refused_where_masks_cannot_be_kept(monkeypatch):
     monkeypatch.setattr(_core, "start_intake", lambda: False)
     with pytest.raises(sigrec.SigrecError, match=r'intake="thread" needs Linux on x86-64'):
