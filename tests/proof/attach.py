@@ -1,10 +1,12 @@
 """Attaches to real programs in every state that they may be in: none may be harmed, none may hang.
 
     python -m tests.proof.attach [NAME ...] [--runs 20]
+    python -m tests.proof.attach "C, malloc storm" "C, a handler above malloc" --runs 500
 
 Each is attached to, and sent a SIGUSR1 (or what the program has a handler for) after that. It must be in the recording; who can answer
 must answer; who waits must wait on as before; and at the end it must end as it would. A refusal in words, with the process
-as it was, counts as such.
+as it was, counts as such. At the end stands a table of programs and states: how often it was recorded / refused / wrong,
+and "-" where a program has no such state.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from tests.compiling import compiled
 from .build import ROOT
 
 PROGRAM = "program"  # tests/recorder/attached.c
+WRONG = ("harmed", "hung")
 
 
 class Target(NamedTuple):
@@ -45,9 +48,19 @@ PYTHON = {
     "hung in a lock": "lock = threading.Lock(); lock.acquire(); lock.acquire()",
     "threads": "\nfor n in range(4): threading.Thread(target=time.sleep, args=(100,), daemon=True).start()\n"
     "signal.pause()",
+    # SIGALRM's handler is usleep(3) itself: it waits for 14 us, most often above malloc(3).
+    "a handler above malloc": "\nimport ctypes\nlibc = ctypes.CDLL(None)\n"
+    "libc.signal(signal.SIGALRM, ctypes.cast(libc.usleep, ctypes.c_void_p))\n"
+    "signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)\n"
+    "while True: [bytes(n * 500) for n in range(64)]",
 }
 HANGS = {
     "in C with the GIL": "sum(range(1 << 60))",
+    # The same by sleep(3), whose 14 seconds are not over when it is attached to.
+    "hung above malloc": "import ctypes\nlibc = ctypes.CDLL(None)\n"
+    "libc.signal(signal.SIGALRM, ctypes.cast(libc.sleep, ctypes.c_void_p))\n"
+    "signal.setitimer(signal.ITIMER_REAL, 1e-3)\n"
+    "while True: [bytes(n * 500) for n in range(64)]",
 }
 BEGIN = (
     "import os, select, signal, threading, time\n"
@@ -64,11 +77,16 @@ public class Main {
             System.out.println("fine");
             Runtime.getRuntime().halt(0);
         });
+        byte[][] kept = new byte[64][];
         Node nothing = arguments.length > 5 ? new Node() : null;
         System.out.println("ready");
         for (long n = 0; ; n++) {
             if (arguments[0].equals("sleeping"))
                 Thread.sleep(1000);
+            if (arguments[0].equals("hung"))
+                new java.util.concurrent.Semaphore(0).acquire();
+            if (arguments[0].equals("storm"))
+                kept[(int) (n & 63)] = new byte[(int) (n % 50000) + 1];
             try { n += nothing.value; } catch (NullPointerException e) { n--; }
         }
     }
@@ -87,6 +105,7 @@ func main() {
     go func() { <-asked; fmt.Println("fine"); os.Exit(0) }()
     fmt.Println("ready")
     kept := make([][]byte, 64)
+    if os.Args[1] == "hung" { select {} }
     for n := 0; ; n++ {
         if os.Args[1] == "sleeping" { time.Sleep(time.Second) }
         if os.Args[1] == "storm" { kept[n % 64] = make([]byte, n % 50000); C.free(C.malloc(C.size_t(n % 5000))) }
@@ -109,6 +128,21 @@ def pythons() -> dict[str, str]:
     return found
 
 
+COMPILED = {
+    "sleeping": "sleeping",
+    "busy": "busy",
+    "hung in a lock": "hung",
+    "malloc storm": "storm",
+}
+IN_C = {
+    "sleeping": "sleeping",
+    "malloc storm": "malloc",
+    "a handler above malloc": "handler",
+    "vectors": "vectors",
+    "coroutines of 8 KB": "coroutine",
+}
+
+
 def compiled_languages(directory: str) -> dict[str, Target]:
     """A JVM, whose null checks are faults; Go linked with libc, which sends itself SIGURG."""
     found = {}
@@ -116,9 +150,9 @@ def compiled_languages(directory: str) -> dict[str, Target]:
         Path(directory, "Main.java").write_text(JAVA)
         quiet = {"check": True, "cwd": directory, "stderr": subprocess.DEVNULL}
         subprocess.run(["javac", "Main.java"], **quiet)
-        for state in ("sleeping", "busy"):
+        for state, word in COMPILED.items():
             found[f"java, {state}"] = Target(
-                ("java", "-Xshare:auto", "-cp", directory, "Main", state)
+                ("java", "-Xshare:auto", "-cp", directory, "Main", word)
             )
     if shutil.which("go"):
         Path(directory, "main.go").write_text(GO)
@@ -131,8 +165,8 @@ def compiled_languages(directory: str) -> dict[str, Target]:
             ["go", "build", "-o", "go-program", "main.go"],
             check=True, cwd=directory, env={**os.environ, **places, "GO111MODULE": "off"},
         )  # fmt: skip
-        for state in ("sleeping", "busy", "storm"):
-            found[f"go, {state}"] = Target((f"{directory}/go-program", state))
+        for state, word in COMPILED.items():
+            found[f"go, {state}"] = Target((f"{directory}/go-program", word))
     return found
 
 
@@ -143,12 +177,15 @@ def targets(program: str) -> dict[str, Target]:
             found[f"{name}, {state}"] = Target((python, "-c", BEGIN + code))
         for state, code in HANGS.items():
             found[f"{name}, {state}"] = Target((python, "-c", BEGIN + code), "")
-    for state in ("sleeping", "malloc", "handler", "vectors", "coroutine"):
-        found[f"C, {state}"] = Target((program, state))
-    found["C, deadlock"] = Target((program, "deadlock"), "")
+    for state, word in IN_C.items():
+        found[f"C, {state}"] = Target((program, word))
+    found["C, hung in a lock"] = Target((program, "deadlock"), "")
     trap = "trap 'echo fine; exit 0' USR1; echo ready; "
     found["bash, sleeping"] = Target(("bash", "-c", trap + "while :; do read -t 1 line; done"))
     found["bash, busy"] = Target(("bash", "-c", trap + "while :; do :; done"))
+    found["bash, malloc storm"] = Target(
+        ("bash", "-c", trap + "while :; do x=$x$RANDOM; [ ${#x} -gt 50000 ] && x=; done")
+    )
     if shutil.which("perl"):
         found["perl, sleeping"] = Target(("perl", "-e", PERL + "sleep 100 while 1"))
         found["perl, malloc storm"] = Target(
@@ -159,6 +196,7 @@ def targets(program: str) -> dict[str, Target]:
             ("sleeping", "sleep"),
             ("busy", "loop {}"),
             ("malloc storm", "loop { 'a' * rand(60000) }"),
+            ("hung in a lock", "Thread.new { sleep }; Queue.new.pop"),
         ):
             found[f"ruby, {state}"] = Target(("ruby", "-e", RUBY + code))
     if shutil.which("node"):
@@ -166,22 +204,24 @@ def targets(program: str) -> dict[str, Target]:
         found["node, busy"] = Target(
             ("node", "-e", NODE + "setInterval(() => { for (let i = 0; i < 1e6; i++); }, 0)")
         )
+        found["node, malloc storm"] = Target(
+            (
+                "node",
+                "-e",
+                NODE
+                + "setInterval(() => { for (let i = 0; i < 1e3; i++) Buffer.alloc(i * 50); }, 0)",
+            )
+        )
     if shutil.which("redis-server"):
         found["redis, in epoll"] = Target(
             ("redis-server", "--port", "0", "--unixsocket", "redis.socket", "--save", "")
         )
     if shutil.which("nginx"):
-        found["nginx, master"] = Target(
-            (
-                "nginx",
-                "-p",
-                ".",
-                "-g",
-                "daemon off; pid nginx.pid; error_log stderr;",
-                "-c",
-                "nginx.conf",
+        serves = "daemon off; pid nginx.pid; error_log stderr;"
+        for state, more in {"sleeping": "", "in epoll": " master_process off;"}.items():
+            found[f"nginx, {state}"] = Target(
+                ("nginx", "-p", ".", "-g", serves + more, "-c", "nginx.conf")
             )
-        )
     return found
 
 
@@ -239,6 +279,20 @@ def attempt(target: Target, directory: str, n: int) -> tuple[str, float]:
         process.stdin.close()
 
 
+def table(outcomes: dict[str, Counter[str]]) -> str:
+    """A row for each program, a column for each state."""
+    cells: dict[str, dict[str, str]] = {}
+    for name, counts in outcomes.items():
+        program, _, state = name.partition(", ")
+        refused = sum(n for outcome, n in counts.items() if outcome.startswith("refused"))
+        wrong = sum(n for outcome, n in counts.items() if outcome.startswith(WRONG))
+        cells.setdefault(program, {})[state] = f"{counts['fine']} / {refused} / {wrong}"
+    states = list(dict.fromkeys(state for row in cells.values() for state in row))
+    rows = [["", *states], ["---"] * (len(states) + 1)]
+    rows += [[program, *(row.get(one, "-") for one in states)] for program, row in cells.items()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="part of a name: python, busy")
@@ -258,13 +312,14 @@ def main() -> int:
             if not arguments.names or any(part in name for part in arguments.names)
         }
         wrong, total, all_ms = 0, 0, []
+        all_outcomes: dict[str, Counter[str]] = {}
         for name, target in chosen.items():
-            outcomes: Counter[str] = Counter()
+            outcomes = all_outcomes[name] = Counter()
             times = []
             for n in range(arguments.runs):
                 outcome, ms = attempt(target, directory, n)
                 outcomes[outcome] += 1
-                wrong += outcome.startswith(("harmed", "hung"))
+                wrong += outcome.startswith(WRONG)
                 total += 1
                 if ms:
                     times.append(ms)
@@ -275,6 +330,7 @@ def main() -> int:
             )
             said = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
             print(f"{name}: {said}{stopped}", flush=True)
+        print(table(all_outcomes))
         all_ms.sort()
         if all_ms:
             print(f"{total} attempts, {wrong} wrong; stopped for {all_ms[len(all_ms) // 2]:.1f} ms in the "
