@@ -272,7 +272,9 @@ def run(
                 arguments += ["--rootdir", str(workspace.packages)]
         log = stem.with_name(stem.name + ".log")
         log.unlink(missing_ok=True)
-        spec = {"kind": suite.kind, "arguments": arguments, "log": str(log), "only": only}
+        spec = {
+            "kind": suite.kind, "arguments": arguments, "log": str(log), "only": only, "mode": mode,
+        }  # fmt: skip
         stem.with_name(stem.name + ".spec").write_text(json.dumps(spec))
         command = [*workspace.command(mode), str(RUNNER), str(stem.with_name(stem.name + ".spec"))]
         with stem.with_name(stem.name + ".out").open("wb") as output:

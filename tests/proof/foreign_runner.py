@@ -4,7 +4,8 @@
 
 SPEC is a JSON file: `kind` is "unittest" or "pytest", `arguments` are modules or pytest's own, `log`
 is the file to append to, one JSON object a line. Tests that this log has already are not run again,
-so that a run goes on behind a test that hung or killed it. With `only`, no others are run.
+so that a run goes on behind a test that hung or killed it. With `only`, no others are run. Of `mode` it
+is made sure that it is in force here.
 
 No file of ours is open while a test runs: some of them count descriptors.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import sys
 import unittest
 
@@ -129,9 +132,23 @@ class Plugin:
         self._log.write(END, nodeid, self._outcome or "passed", self._why)
 
 
+def is_in_force(mode: str) -> bool:
+    """What a line of a .pth file raises is printed, and the tests would be the same without it."""
+    if mode == "compat":
+        return signal.signal.__globals__["__name__"] == "sigrec.compat"
+    if mode not in ("run", "children", "record", "preload"):
+        return True
+    names = os.listdir(os.environ["SIGREC_DIR"])
+    return any(
+        name.endswith(".sigrec") and re.match(r"\d+", name)[0] == str(os.getpid()) for name in names
+    )
+
+
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         spec = json.load(file)
+    if not is_in_force(spec["mode"]):
+        raise SystemExit(f"sigrec is not in this process, which is to be in mode {spec['mode']}")
     log = Log(spec["log"], spec["only"])
     del sys.argv[1:]
     sys.path[0] = os.getcwd()  # as python -m has it, and not the folder of this file

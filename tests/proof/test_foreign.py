@@ -92,6 +92,18 @@ def test_a_planted_fault_is_seen(planted):
     assert flake.startswith("sample.Sample.test_flakes: plain 1x failed, 1x passed")
 
 
+@pytest.mark.parametrize("mode", ["record", "compat"])
+def test_a_mode_that_is_not_in_force_is_seen(compare, tmp_path, monkeypatch, mode):
+    monkeypatch.setattr(foreign, "AT_START", {mode: "raise ImportError('no sigrec')"})
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sample.py").write_text(
+        "import unittest\nclass Sample(unittest.TestCase):\n    def test(self): pass\n"
+    )
+    row = compare(foreign.Suite("unittest", (("sample",),)), mode)
+    assert (row.tests, row.same) == (2, 0)
+    assert row.differences[0].startswith("(the run): plain 2x not run, ")
+
+
 @pytest.mark.long
 def test_a_hang_is_seen_and_the_rest_goes_on(planted):
     row, differences = planted(SAMPLE + HANGS, limit=2.0)
