@@ -225,6 +225,14 @@ static bool calls(const struct sigaction *action) {
     return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
+/* Whether it was set after we had left that place: nobody stood above us then. Whoever calls us is
+ * the kernel, in a thread that was on its way, and it has the signal now. */
+static bool set_since(int signum, int place, const struct sigaction *now) {
+    const struct registered *entry = &registry[signum];
+    return place >= atomic_load(&entry->places) && !(entry->twice & 1U << place) &&
+           now->sa_handler != registry_found[signum][place].sa_handler;
+}
+
 /* After unregister someone may still call us: whoever was installed above us, or
  * the kernel, in a thread that was on its way. */
 static void pass_on(int signum, siginfo_t *info, void *context, struct passage passage, int place) {
@@ -241,6 +249,8 @@ static void pass_on(int signum, siginfo_t *info, void *context, struct passage p
     registry_beneath(signum, place, &beneath);
     if (place > 0 && place == in_place)
         passive_sigaction(signum, &beneath, NULL); /* a library above put us back: we leave */
+    if (known && in_place < 0 && set_since(signum, place, &now) && !(passage.mark & 1U << place))
+        beneath = now;
     /* A library that stands twice in the chain has ours beneath it both times: where the kernel
      * calls it, it has called us, and is not called again. (But not where the kernel called us,
      * on the way when it was given back; what calls nobody, and what we put back in our own place,

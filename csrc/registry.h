@@ -33,7 +33,7 @@
 /* Indexed by signal number; static, never freed. */
 extern struct registered {
     struct queue queue;
-    int places;               /* that are used */
+    _Atomic int places;       /* that are used */
     _Atomic int place;        /* where we are, or were last */
     _Atomic bool spent;       /* the lowest was to be called once: SA_RESETHAND */
     uint32_t twice;           /* bits of places: what was found has us beneath it */

@@ -424,6 +424,18 @@ static void on_its_way_when_it_was_given_back(void) {
         CHECK_EQ(foreign, before + 1);
         signal(rt, SIG_DFL);
     }
+    /* And the program has set something else since. */
+    for (int twice = 0; twice < 2; twice++) {
+        take(rt);
+        struct sigaction ours;
+        sigaction(rt, NULL, &ours);
+        give_back(rt);
+        signal(rt, twice ? SIG_IGN : foreign_handler);
+        int before = foreign;
+        ours.sa_sigaction(rt, &info, NULL);
+        CHECK_EQ(foreign, before + !twice);
+        signal(rt, SIG_DFL);
+    }
 }
 
 static void *send_to_main(void *arg) {
