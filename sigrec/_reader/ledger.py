@@ -56,7 +56,7 @@ class SignalStats(Value):
         "undetailed": "How many were handled or are pending without their siginfo.",
         "abandoned": "How many a cancel inside the signal's own handler left unhandled, or another thread was just taking.",
         "overruns": "How many more expirations of a POSIX timer these signals stood for.",
-        "sent": "How many of this signal the process sent, to whomever. Known where it records.",
+        "sent": "How many of this signal the process sent, to whomever, or tried to. Known where it records.",
         "first": "The first event, a :class:`SignalInfo`; None where it is not known.",
         "last": "The newest event; None where it is not known.",
         "senders": "(:class:`Sender`, how many it sent), the most frequent first.",

@@ -57,7 +57,7 @@ def attach(pid: int, *, history: int = HISTORY, any: bool = False) -> Recording:
     and loads sigrec's library. A call of it that a stop breaks off returns EINTR, where nothing
     else can be found: epoll_wait(2) and its like.
 
-    history: as of :func:`configure`.
+    history: events kept, as of :func:`configure`, but 1,024 by default.
     any: also one that has a seccomp(2) filter, which may end it for a system call of ours.
 
     Returns its recording. Raises ValueError for a bad argument; SigrecError, and the process is

@@ -41,23 +41,27 @@ def configure(
     queue: int | None = None,
     recording: str | os.PathLike[str] | None = None,
 ) -> None:
-    """Set capacities and the recording's file. Call it before the first ``register()``.
+    """Set capacities and the recording's file. Call it before the first ``register()`` or ``record()``.
 
     history: events kept in the recording, all signals together (default 16384; 64 bytes each).
     queue: events that can wait, with their siginfo, for the handler of one signal (default 16384;
         1,048,576 with intake="thread").
     Both are rounded up to a power of two; 16 to 16,777,216.
     recording: write the recording to this file, and keep it after a clean exit. A recording of a
-    process that ended is kept beside it, as ``<file>.1``; any other file is not overwritten, nor is
-    the recording of a process that is alive.
+    process that ended is kept beside it, as ``<file>.1``; any other file that is not empty is not
+    overwritten, nor is a link, nor the recording of a process that is alive: then a warning says so,
+    and where the recording is.
 
     In a process that is recorded already, by `sigrec run` of a program that started it or by
     `sigrec attach`, history and recording change nothing: SIGREC_HISTORY does, beforehand.
 
-    Raises ValueError for a bad argument, SigrecError once this process has registered a signal.
+    Raises ValueError for a bad argument, SigrecError once this process has registered or recorded a
+    signal.
     """
     if _settings.started:
-        raise SigrecError("configure() must come before the first register() in this process")
+        raise SigrecError(
+            "configure() must come before the first register() or record() in this process"
+        )
     new_history = _capacity("history", history, _settings.history)
     new_queue = _capacity("queue", queue, _settings.queue)
     changed: dict[str, object] = {"history": new_history, "queue": new_queue}
