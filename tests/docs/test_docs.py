@@ -66,8 +66,10 @@ def run(page, language, command, options, left_out=None):
     if not script:
         return
     say = {"sh": f"echo '{END}'\n", "python": f"print('{END}', flush=True)\n"}[language]
+    # Where a command fails, what runs in the background would keep our pipes open.
+    first = "trap 'kill $(jobs -p) 2>/dev/null' EXIT\n" if language == "sh" else ""
     done = subprocess.run(
-        command, input="\n".join(code + say for code, _ in script), text=True,
+        command, input=first + "\n".join(code + say for code, _ in script), text=True,
         capture_output=True, timeout=300, **options,
     )  # fmt: skip
     printed = done.stdout.split(END + "\n")
