@@ -54,8 +54,11 @@ class _Completion(argparse.Action):
         every = parser()
         verbs = next(a for a in every._actions if isinstance(a, argparse._SubParsersAction))
         for action in (action for verb in verbs.choices.values() for action in verb._actions):
-            if str(action.metavar).partition(" ")[0] in ("FILE", "PID|FILE", "SCRIPT"):
+            kinds = str(action.metavar).partition(" ")[0].split("|")  # "PID|FILE", "FILE|DIR"
+            if "FILE" in kinds or "SCRIPT" in kinds:
                 vars(action)["complete"] = shtab.FILE
+            elif "DIR" in kinds:
+                vars(action)["complete"] = shtab.DIRECTORY
         print(shtab.complete(every, shell), end="")
         of.exit()
 

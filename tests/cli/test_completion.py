@@ -45,6 +45,7 @@ def offered(directory, *words):
         *(([verb, "run."], {"run.sigrec"}) for verb in ("stats", "why", "tail", "export")),
         (["export", "run.sigrec", "--format", "csv", "-o", "pr"], {"program.py"}),
         (["run", "-o", "run."], {"run.sigrec"}),
+        (["export", "--spool", "di"], {"directory"}),
         (["run", "pro"], {"program.py"}),
         (["run", "program.py", "run."], {"run.sigrec"}),
     ],
@@ -53,6 +54,7 @@ def offered(directory, *words):
 def test_bash(tmp_path, words, wanted):
     for name in ("run.sigrec", "program.py"):
         (tmp_path / name).touch()
+    (tmp_path / "directory").mkdir()
     assert wanted <= offered(tmp_path, *words)
 
 
