@@ -18,6 +18,7 @@ from sigrec._lake.rows import Batch, Process, table
 from sigrec._proc import inotify
 from sigrec._serve import directories
 from sigrec._serve.ending import end_of, is_over
+from sigrec._serve.memory import Memory
 from sigrec._serve.watched import BAD, Unreadable, Watched
 from sigrec._text import printable
 
@@ -72,6 +73,7 @@ class Shipping:
         self._since: float | None = None  # when the first of these was read
         self._published_at = time.monotonic()
         self.events = self.ends = 0
+        self._memory = Memory()
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
@@ -142,6 +144,8 @@ class Shipping:
             for fd in ready:
                 if fd in self._by_fd:
                     self._has_ended(self._by_fd[fd])
+            if time.monotonic() >= self._memory.due():
+                self._memory.look()
             if time.monotonic() >= rescan_at:
                 self._find()
                 for held in list(self._held.values()):
@@ -254,6 +258,7 @@ class Shipping:
         self._held[held.key] = held
         bystander = held.watched.bystander
         if bystander is not None:
+            self._memory.begins(bystander.pid)
             self._by_fd[bystander.fd] = held
             self._epoll.register(bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
         if self._following:  # it may be gone soon, or its events be overwritten
@@ -264,6 +269,7 @@ class Shipping:
         self._held.pop(held.key, None)
         bystander = held.watched.bystander
         if bystander is not None:
+            self._memory.ends(bystander.pid)
             self._by_fd.pop(bystander.fd, None)
             with suppress(OSError):
                 self._epoll.unregister(bystander.fd)
@@ -308,7 +314,10 @@ class Shipping:
             recording._has_ended()
             if recording.exit_kind == "exec":
                 seen = None  # that is of the program that it became
-            end = end_of(recording, seen, self._parents(recording), self._senders)
+            oom = None
+            if seen is not None and bystander is not None:
+                oom = self._memory.after(bystander.pid, seen)
+            end = end_of(recording, seen, self._parents(recording), self._senders, oom)
             if end.cause == "unknown" and not last:
                 return False
             if self._following:

@@ -34,12 +34,15 @@ class Cgroup(NamedTuple):
 
     def members(self) -> frozenset[int]:
         """The processes in it that run: not those that are ending."""
+        return frozenset(pid for pid in self.listed() if not _ends(pid))
+
+    def listed(self) -> frozenset[int]:
+        """All that are in it."""
         try:
             with open(os.path.join(self.directory, "cgroup.procs"), encoding="ascii") as file:
-                pids = [int(line) for line in file if line.strip().isdecimal()]
+                return frozenset(int(line) for line in file if line.strip().isdecimal())
         except OSError:
             return frozenset()
-        return frozenset(pid for pid in pids if not _ends(pid))
 
 
 def of_process(pid: int) -> Cgroup | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
+    from sigrec._why.oom import Oom
 
 # Made with a program, at 0, so that the first such end is seen as a rise.
 KNOWN = (
@@ -67,14 +68,15 @@ def end_of(
     seen: Ended | None,
     parents: list[Recording],
     senders: Callable[[], list[Recording]],
+    oom: Oom | None = None,
 ) -> End:
-    """seen: as a pidfd tells. parents: who may have been told of it. senders: who may have sent what
+    """seen: as a pidfd tells. oom: what the OOM killer did in its cgroup. parents: who may have been told of it. senders: who may have sent what
     ended it, asked where the process itself does not say."""
-    found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen)
+    found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen, oom)
     if found.kind in ("signal", "unknown") and found.ordinal is None and found.sent_by is None:
         # Of a SIGKILL only the sender's own record tells.
         held = {id(one): one for one in [recording, *parents, *senders()]}
-        found = cause(recording, Witnesses(recordings=_Held(list(held.values()))), seen)
+        found = cause(recording, Witnesses(recordings=_Held(list(held.values()))), seen, oom)
     return End(*_labels(recording, found), found, recording)
 
 

@@ -25,6 +25,7 @@ from sigrec._serve import directories
 from sigrec._serve.counters import FAMILIES
 from sigrec._serve.counting import Counting
 from sigrec._serve.ending import End, end_of, is_over
+from sigrec._serve.memory import Memory
 from sigrec._serve.past import Past, inode
 from sigrec._serve.state import DamagedError
 from sigrec._serve.watched import BAD, Unreadable, Watched
@@ -111,6 +112,7 @@ class Fleet:
         self._persisted: dict[str, dict[Labels, int]] = {name: {} for name in FAMILIES}
         self.newest: deque[Ended] = deque(maxlen=NEWEST)
         self._ends = 0
+        self._memory = Memory()
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
@@ -165,6 +167,9 @@ class Fleet:
                     if fd in self._by_fd:
                         self._has_ended(self._by_fd[fd])
                 self._look_again()
+            if time.monotonic() >= self._memory.due():
+                with self._lock:
+                    self._memory.look()
             if time.monotonic() >= rescan_at:
                 with self._lock:
                     self._rescan()
@@ -178,7 +183,7 @@ class Fleet:
 
     def _timeout(self, rescan_at: float) -> float:
         now = time.monotonic()
-        at = [rescan_at]
+        at = [rescan_at, self._memory.due()]
         if self._waiting:
             at.append(now + LOOK_S)
         if self._dirty_since is not None:
@@ -306,6 +311,7 @@ class Fleet:
 
     def _watch(self, watched: Watched) -> None:
         if watched.bystander is not None:
+            self._memory.begins(watched.bystander.pid)
             self._by_fd[watched.bystander.fd] = watched
             self._epoll.register(watched.bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
         if self._where.inotify is not None:
@@ -326,6 +332,7 @@ class Fleet:
             self._where.inotify.remove(watched.watch)
         watched.watch = -1
         if watched.bystander is not None:
+            self._memory.ends(watched.bystander.pid)
             self._by_fd.pop(watched.bystander.fd, None)
             with suppress(OSError):
                 self._epoll.unregister(watched.bystander.fd)
@@ -367,7 +374,10 @@ class Fleet:
             recording._has_ended()
             if recording.exit_kind == "exec":
                 seen = None  # that is of the program that it became
-            end = end_of(recording, seen, self._parents(recording), self._senders)
+            oom = None
+            if seen is not None and watched.bystander is not None:
+                oom = self._memory.after(watched.bystander.pid, seen)
+            end = end_of(recording, seen, self._parents(recording), self._senders, oom)
             if end.cause == "unknown" and not last:
                 return False
             program = self._counting.end(watched, end.cause, end.sender)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
 
 NEAR_NS = 1_000_000_000  # from the last look before the end, to the look after it
-_KILL_S = 0.02
+KILL_S = 0.02
 
 
 class Oom(NamedTuple):
@@ -99,7 +99,7 @@ class OomWatch:
         near = (self._ending_ns or time.monotonic_ns()) - last.monotonic_ns <= NEAR_NS
         moved = cgroup.of_process(self._pid) not in (None, last.cgroup, cgroup.at("/"))
         # The members last: the kernel counts before it kills, and all that is counted here ends by now.
-        time.sleep(_KILL_S)
+        time.sleep(KILL_S)
         gone = last.members - (last.cgroup.members() - {self._pid})
         alone = self._pid in last.members and len(gone) <= kills - last.kills
         probably = near and alone and not moved

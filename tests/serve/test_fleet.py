@@ -446,3 +446,35 @@ def test_who_inherits_orphans_is_asked_how_they_ended(running, worker, tmp_path)
     with sigrec.open_recording(orphan.pid) as recording:
         asked = {told.pid for told in one.fleet._parents(recording)}
     assert asked == {inherits.pid} and other.pid not in asked
+
+
+V1 = "/sys/fs/cgroup/memory"
+EAT = "eaten = []\nwhile True: eaten.append(bytearray(b'x' * (1 << 20)))"
+
+
+@pytest.mark.skipif(
+    not os.access(f"{V1}/cgroup.procs", os.W_OK), reason="no memory cgroups to write"
+)
+def test_an_end_by_the_oom_killer_is_told_from_a_kill_beside_it(running, worker):
+    path = f"{V1}/sigrec-serve-{os.getpid()}"
+    os.mkdir(path)
+    try:
+        with open(f"{path}/memory.limit_in_bytes", "w") as file:
+            file.write(str(60 << 20))
+        eats, killed = worker("eats.py"), worker("killed.py")
+        for each in (eats, killed):
+            with open(f"{path}/cgroup.procs", "w") as file:
+                file.write(str(each.pid))
+        one = running()
+        wait_until(lambda: one.held() == 2)
+        killed.process.kill()
+        wait_until(lambda: one.ends("killed.py"))
+        eats.tell(f"exec({EAT!r})")
+        wait_until(lambda: one.ends("eats.py"))
+        assert one.ends("killed.py") == {("SIGKILL", "unknown"): 1}
+        assert one.ends("eats.py") == {("oom", "kernel"): 1}
+    finally:
+        for each in (eats, killed):
+            each.kill()
+        wait_until(lambda: not open(f"{path}/cgroup.procs").read())
+        os.rmdir(path)
