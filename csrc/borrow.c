@@ -2,7 +2,7 @@
  *
  * Any context, signal context too: no lock; each thread's entry is written by that thread alone,
  * in its handlers too, each word by one atomic operation. System calls: gettid, futex,
- * rt_sigprocmask, sched_getscheduler, sched_getparam.
+ * rt_sigaction, rt_sigprocmask, sched_getscheduler, sched_getparam.
  */
 #define _GNU_SOURCE
 #include "borrow.h"
@@ -286,6 +286,12 @@ static bool may_begin(uint64_t bit, uint64_t now) {
     return false;
 }
 
+/* Somebody else's handler may stand above ours: then it is not the intake thread's to take, and
+ * would go back at once, for each few of a flood. */
+static bool may_lend(int signum, uint64_t now) {
+    return may_begin(signal_bit(signum), now) && registry_in_place(signum);
+}
+
 /* It came to a handler, and so nobody has it blocked who says so. */
 static void let_in(int signum, uint64_t mask, uint64_t now, uint32_t tid) {
     uint64_t bit = signal_bit(signum);
@@ -307,7 +313,7 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     if (!owned && !is_flood(signum, now))
         return atomic_load_explicit(&state->server, memory_order_relaxed) != 0;
     /* Blocked, it is the program's own: this is in sigsuspend(2). */
-    if ((mask & bit) || !may_begin(bit, now))
+    if ((mask & bit) || !may_lend(signum, now))
         return false;
     struct lender *mine = find_or_make((int32_t)tid);
     if (!mine || atomic_load_explicit(&mine->changing, memory_order_relaxed))

@@ -2,11 +2,13 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from sigrec import _core
+from tests.compiling import library
 from tests.conftest import RT
 
 pytestmark = pytest.mark.skipif(not _core.start_intake(), reason="not on this platform")
@@ -392,6 +394,31 @@ print(len(calls), *ledger(S), blocked(), signal.getsignal(S))
 def test_at_exit_all_is_handled(child):
     receiver = child("import atexit\natexit.register(lambda: print(len(calls)))\n" + PENDING, RT)
     assert receiver.line() == "20000"
+
+
+def test_nobody_borrows_beneath_a_librarys_handler(child, tmp_path):
+    """The intake thread would give it back at once, and the flood would crawl."""
+    receiver = child(
+        FLOOD
+        + """
+import ctypes
+above, calls = ctypes.CDLL(sys.argv[2]), []
+pid, go = sender()
+registration = sigrec.register(S, lambda signum, frame: calls.append(1), intake="thread")
+go()
+mid_flood()
+above.take(S, b"a copy")
+calm()
+before = registration.intake["switches"], sigrec.stats()[S].delivered
+while sigrec.stats()[S].delivered < before[1] + 2000:
+    pass
+end(pid)
+print(registration.intake["switches"] - before[0])
+""",
+        RT,
+        library(Path(__file__).with_name("careless.c"), tmp_path / "above.so"),
+    )
+    assert receiver.line() == "0"
 
 
 def may_be_real_time():
