@@ -9,6 +9,11 @@ from sigrec._signals.siginfo import SignalInfo
 
 NSIG: int
 
+class Block:
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def _leave(self) -> None: ...
+
 @disjoint_base
 class Handler:
     signum: int

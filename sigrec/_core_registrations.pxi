@@ -551,3 +551,29 @@ def drain_now(int signum, frame) -> None:
     settle(signum, errors)
     if errors:
         raise errors[0]
+
+
+# --- with blocks --------------------------------------------------------------------------
+
+
+cdef class Block:
+    # What ends with its ``with`` block, by _leave(), of which a second call does nothing.
+    # Compiled: what a signal's handler raises cannot come between the block and this. It can come
+    # before the first line of _leave(), and then that is called once more.
+
+    def _leave(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception) -> None:
+        from sigrec._errors import SigrecError
+
+        try:
+            self._leave()
+        except SigrecError:
+            raise
+        except BaseException:
+            self._leave()
+            raise

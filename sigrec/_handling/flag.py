@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
 
 
-class Flag(threading.Event):
+class Flag(threading.Event, _core.Block):
     """A threading.Event that is set when one of these signals comes: ``Flag(signal.SIGTERM)``.
 
     As a context manager, or by close(), it gives the signals back. Raises as :func:`stream` does.
@@ -60,11 +60,7 @@ class Flag(threading.Event):
         """Give the signals back; a second call does nothing. It stays set, if it was."""
         end([one for one in self._registrations if one.active])
 
-    def __enter__(self) -> Flag:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    _leave = close
 
     def __repr__(self) -> str:
         signums = ", ".join(name(one.signum) for one in self._registrations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from sigrec import _core
 from sigrec._handling.registration import end, prepared, put_in_force
 from sigrec._signals.names import catchable, name
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from sigrec._handling.registration import Registration
 
 
-class SignalManager:
+class SignalManager(_core.Block):
     """A set of registrations that end together; as a context manager, with the block.
 
     >>> import signal, sigrec
@@ -111,11 +112,7 @@ class SignalManager:
         live = {n: [r for r in rs if r.active] for n, rs in self._registrations.items()}
         return {n: rs for n, rs in live.items() if rs}
 
-    def __enter__(self) -> SignalManager:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    _leave = close
 
     def __repr__(self) -> str:
         return f"<SignalManager {', '.join(map(name, self.handlers)) or 'empty'}>"

@@ -28,7 +28,7 @@ REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIG
 DEPTH = 8
 
 
-class Registration:
+class Registration(_core.Block):
     """One handler on one signal, as made by :func:`register`. Ends at :meth:`cancel`.
 
     As a context manager it ends with the block. Registrations of one signal stack: when the
@@ -79,11 +79,7 @@ class Registration:
         """
         end([self])
 
-    def __enter__(self) -> Registration:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.cancel()
+    _leave = cancel
 
     def __repr__(self) -> str:
         state = "" if self.active else ", cancelled"
@@ -251,7 +247,13 @@ def put_in_force(registrations: list[Registration], instead_of: Registration | N
         intakes.start()
     capacity = publishing.start()
     before = None if instead_of is None else instead_of._core_handler
-    _core.register(ours, capacity, before)
+    try:
+        _core.register(ours, capacity, before)
+    except BaseException:
+        # Nothing of it is in force; or all, and what a signal's handler raised came then.
+        if before is None:
+            _core.cancel(ours)
+        raise
 
 
 def end(registrations: list[Registration]) -> None:

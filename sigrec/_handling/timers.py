@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LONGEST_S = 1 << 33  # what timer_settime(2) takes in nanoseconds, and a century more than enough
 
 
-class Timer:
+class Timer(_core.Block):
     """A POSIX timer (timer_create(2)) that runs until :meth:`cancel`, as made by :func:`timer`.
 
     As a context manager it ends with the block.
@@ -70,11 +70,7 @@ class Timer:
     def _counted(self) -> int:
         return _expirations(self.signum) - self._before if self._pid == os.getpid() else 0
 
-    def __enter__(self) -> Timer:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.cancel()
+    _leave = cancel
 
     def __repr__(self) -> str:
         from sigrec._signals.names import name

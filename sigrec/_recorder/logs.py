@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigrec import _check
+from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._reader.follow import POLL_S, Position, new_events
 from sigrec._recorder.own import own_recording
@@ -21,7 +21,7 @@ _INFO = 20  # logging.INFO
 END_S = 5.0  # what loggers that do not return can hold up close()
 
 
-class SignalLog:
+class SignalLog(_core.Block):
     """Signals that are logged as they come, as made by :func:`log_signals`. As a context manager it
     ends with the block."""
 
@@ -90,11 +90,7 @@ class SignalLog:
                 "perhaps for a lock that the caller holds"
             )
 
-    def __enter__(self) -> SignalLog:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    _leave = close
 
 
 def log_signals(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _prepared = False
 
 
-class Recorder:
+class Recorder(_core.Block):
     """Signals that are recorded while the program handles them, as made by :func:`record`.
 
     As a context manager it ends with the block. What it counted stays readable after that.
@@ -73,11 +73,7 @@ class Recorder:
                 stopped = self._count(recording), self._list(recording)
             _core.record_stop(self._signums, self._named, self, stopped)
 
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
+    _leave = stop
 
     def __repr__(self) -> str:
         from sigrec._signals.names import name

@@ -4,8 +4,8 @@
 
 close, cancel, register: a handler of the main thread ends a stream that the main thread reads, ends registrations, and
 makes them while the main thread does the same, at a random moment of each round. interrupt: a handler raises at a
-random moment inside each public call. bytecode: the same, at every bytecode of each public call in turn, once. After
-each round either all of the call holds or nothing, and in the end the ledger is exact: delivered == handled.
+random moment inside each public call, and five times as often in each block. bytecode: the same, at every bytecode of
+each public call in turn, once. After each round either all of the call holds or nothing, no block has left anything, and in the end the ledger is exact: delivered == handled.
 """
 
 from __future__ import annotations
@@ -323,12 +323,38 @@ def at_a_random_moment(call):
     return True
 
 
+# What ends with its block, wherever that is interrupted. (Not a Flag, which may be interrupted when it
+# is made and its block has not begun.)
+BLOCKS = {
+    "register": lambda: sigrec.register(A, handler),
+    "register for the thread": lambda: sigrec.register(A, handler, deliver="thread"),
+    "SignalManager": sigrec.SignalManager,
+    "timer": lambda: sigrec.timer(60, lambda info: None, signum=A),
+    "stream": lambda: sigrec.stream(A),
+}
+
+
+def check_ended(name):
+    left = [n for n in (A, B) if _core.registered(n) or _core.in_place(n)]
+    assert not left, (name, left)
+
+
+def in_block(enter):
+    with enter() as made:
+        if isinstance(made, sigrec.SignalManager):
+            made.register(A, handler)
+
+
 def interrupt(rounds):
     for name in CALLS:
         for _ in range(rounds):
             attempt(name, at_a_random_moment)
         check_ledger(A, B)
-    return f"{len(CALLS)} calls, each interrupted {rounds} times"
+    for name, enter in BLOCKS.items():
+        for _ in range(5 * rounds):
+            at_a_random_moment(lambda enter=enter: in_block(enter))
+            check_ended(name)
+    return f"{len(CALLS)} calls and {len(BLOCKS)} blocks, each interrupted {rounds} times or more"
 
 
 class Bytecodes:
