@@ -231,7 +231,7 @@ def test_a_stream_gets_all_of_a_flood(child, reader):
         + READERS
         + """
 COUNT = 40_000
-pid, go = sender(COUNT, 0)
+pid, go = sender(COUNT, 5_000)
 stream = sigrec.stream(S, intake="thread")
 go()
 found = globals()[sys.argv[2]](stream)
@@ -310,7 +310,7 @@ def test_compat_has_its_own_way_to_ask(child):
 import signal as standard
 import sigrec.compat as signal
 values = []
-pid, go = sender(20_000, 0)
+pid, go = sender(20_000, 10_000)
 signal.set_intake("thread", moderation=0.002)
 signal.signal(S, lambda signum, frame: values.append(1))
 signal.set_intake("handler")
