@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 from sigrec._proc.status import catches
 from sigrec._reader.format import (
     COUNTERS,
@@ -105,8 +107,9 @@ class Ledger:
         """By number: every signal that was delivered, or has or had a handler. pid: the process, if
         it is alive and not this one."""
         infos = Infos(self._source, self._here)
-        senders = self._senders(infos)
-        names = self.names()
+        entries = list(self._entries())
+        names = self._names_in(entries)
+        senders = _senders(entries, infos, names)
         ledger = self._header.ledger
         copies = [self._source.bytes(ledger.at, ledger.size) for _ in range(3)]
         newest = self._recent.newest()
@@ -134,11 +137,13 @@ class Ledger:
             stats.pending = max(0, queued + undetailed - handled - abandoned)
             stats.undetailed, stats.abandoned, stats.overruns = undetailed, abandoned, overruns
             stats.sent = sent
-            stats.first = self._kept(copies, at + FIRST_AT, number, infos, names)
-            if number in newest:
-                stats.last = infos.of(newest[number], names)
-            else:
-                stats.last = self._kept(copies, at + LAST_AT, number, infos, names)
+            stats.first = stats.last = None
+            if delivered:  # as most signals never were
+                stats.first = self._kept(copies, at + FIRST_AT, number, infos, names)
+                if number in newest:
+                    stats.last = infos.of(newest[number], names)
+                else:
+                    stats.last = self._kept(copies, at + LAST_AT, number, infos, names)
             stats.senders = senders.get(number, [])
             if unattributed:
                 stats.senders.append((Sender("others"), unattributed))
@@ -150,36 +155,12 @@ class Ledger:
         ledger = self._header.ledger
         return any(self._source.word(ledger.at + number * ledger.entry) for number in numbers)
 
-    def _senders(self, infos: Infos) -> dict[int, list[tuple[Sender, int]]]:
-        """By signal: who sent how many, the most frequent first."""
-        merged: dict[int, dict[Sender, int]] = {}
-        names = self.names()
-        for number, kind, pid, count, last_ns, uid, code, comm, *_ in self._entries():
-            if not count:
-                continue
-            sender = None
-            if kind == "process":
-                event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
-                own = None if comm is None else Names(names.sigrtmin, {(number, pid): (comm, 0)})
-                sender = infos.of(event, own or names).sender
-            elif kind == "child":
-                sender = Sender("child")  # all of them: an event tells which
-            else:
-                sender = Sender(sender_kind(number, code, pid))
-            of_signal = merged.setdefault(number, {})
-            of_signal[sender] = of_signal.get(sender, 0) + count
-        return {
-            number: sorted(of_signal.items(), key=lambda item: -item[1])
-            for number, of_signal in merged.items()
-        }
-
     def _entries(self) -> Iterator[_Entry]:
         senders = self._header.senders
         raw = self._source.bytes(senders.at, senders.size)
         # Most are free: of each the byte that has the key's bit 63.
         tops = raw[7 if BYTE_ORDER == "little" else 0 :: senders.entry]
-        used = (n for n, top in enumerate(tops.rstrip(b"\0")) if top & 0x80)
-        for at in (n * senders.entry for n in used):
+        for at in compress(range(0, len(raw), senders.entry), tops):
             entry = SENDER.unpack_from(raw, at)
             key, count, last_ns, uid, code, named_ns, short, since_ns = entry
             number = key >> 32 & 0xFF
@@ -194,10 +175,13 @@ class Ledger:
     def names(self) -> Names:
         """Of the senders, as their signals' handler read them. It reads a name for one of a sender's
         signals, and not for each: at that time it is the name of all."""
+        return self._names_in(self._entries())
+
+    def _names_in(self, entries: Iterable[_Entry]) -> Names:
         found: dict[tuple[int, int], tuple[str, int]] = {}
         by_pid: dict[int, list[tuple[int, int, str]]] = {}
         unnamed = []
-        for number, kind, pid, _, last_ns, _, _, comm, since_ns, named_ns in self._entries():
+        for number, kind, pid, _, last_ns, _, _, comm, since_ns, named_ns in entries:
             if kind == "process" and comm is not None:
                 found[number, pid] = comm, since_ns
                 by_pid.setdefault(pid, []).append((named_ns, since_ns, comm))
@@ -222,6 +206,31 @@ class Ledger:
         if sequence == 0 or sequence & 1 or event[2] != number:
             return None
         return infos.of(event, names)
+
+
+def _senders(
+    entries: Iterable[_Entry], infos: Infos, names: Names
+) -> dict[int, list[tuple[Sender, int]]]:
+    """By signal: who sent how many, the most frequent first."""
+    merged: dict[int, dict[Sender, int]] = {}
+    for number, kind, pid, count, last_ns, uid, code, comm, *_ in entries:
+        if not count:
+            continue
+        sender = None
+        if kind == "process":
+            event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
+            own = None if comm is None else Names(names.sigrtmin, {(number, pid): (comm, 0)})
+            sender = infos.of(event, own or names).sender
+        elif kind == "child":
+            sender = Sender("child")  # all of them: an event tells which
+        else:
+            sender = Sender(sender_kind(number, code, pid))
+        of_signal = merged.setdefault(number, {})
+        of_signal[sender] = of_signal.get(sender, 0) + count
+    return {
+        number: sorted(of_signal.items(), key=lambda item: -item[1])
+        for number, of_signal in merged.items()
+    }
 
 
 SignalStats.__module__ = "sigrec"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from itertools import compress
 
 from sigrec._reader.format import LEDGER_COUNT, SLOT, SLOT_SIZE
 
@@ -21,12 +22,12 @@ def notes(source: Source, section: Section | None, rows: int) -> list[tuple[int,
     if section is None or not section.entries:
         return []
     before, copy, after = (source.bytes(section.at, section.size) for _ in range(3))
-    if not any(copy):
-        return []
     each = section.entries // rows
     found = []
-    for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):
+    # Most slots are empty: only those that have a sequence are looked at.
+    for n in compress(range(section.entries), memoryview(copy).cast("Q")[:: SLOT_SIZE // 8]):
         at, row = n * SLOT_SIZE, n % rows
+        sequence, *event = SLOT.unpack_from(copy, at)
         if (
             sequence == 2 * event[1] + 2
             and n < rows * each

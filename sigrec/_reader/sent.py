@@ -70,6 +70,8 @@ class Sent:
         if section is None or not section.entries:
             return []
         head = self._source.word(SENT_HEADS_AT + 8 * (kind - SENT))
+        if not head:
+            return []  # as of most: whoever looks into all recordings reads no slots of them
         before, copy, after = (self._source.bytes(section.at, section.size) for _ in range(3))
         events = []
         for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):

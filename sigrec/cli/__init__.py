@@ -74,7 +74,8 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """With the arguments of every verb, or of one."""
+    """With the arguments of every verb, or of one; or, where that is ``""``, with no verb's, for a
+    list of them."""
     top = argparse.ArgumentParser(
         prog="sigrec",
         description="A flight recorder for POSIX signals in Python.",
@@ -89,8 +90,9 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(metavar="VERB", required=True, prog=top.prog)
     for name, text in VERBS.items():
-        if only not in (None, name):
+        if only == "":
             verbs.add_parser(name, help=text, formatter_class=_formatter)
+        if only not in (None, name):
             continue
         module = import_module(f"sigrec.cli.{name}")
         verb = verbs.add_parser(
