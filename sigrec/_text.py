@@ -15,6 +15,21 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def wrapped(text: str, width: int, head: str = "") -> list[str]:
+    """Lines of at most that many characters: the first one begins with head, each other with as many
+    spaces. A word that is longer stays whole, so that it can be copied. (textwrap takes longer to be
+    imported than `sigrec stats` to find what it prints.)"""
+    lines = [head]
+    room = width - len(head)
+    for word in text.split():
+        if room < len(word) and room < width - len(head):
+            lines.append(" " * len(head))
+            room = width - len(head)
+        lines[-1] += word + " "
+        room -= len(word) + 1
+    return [line.rstrip() for line in lines]
+
+
 def number(n: int) -> str:
     return f"{n:,}"
 

@@ -1,8 +1,9 @@
-"""NamedTuple as typing has it, without importing typing, which takes longer than all of sigrec."""
+"""NamedTuple as typing has it, without importing typing, which takes longer than all of sigrec; and
+without collections.namedtuple, which compiles code for each class."""
 
 from __future__ import annotations
 
-from collections import namedtuple
+from operator import itemgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,16 +11,34 @@ if TYPE_CHECKING:
 else:
 
     class _Fields(type):
-        """A class with it is made as a namedtuple of its annotations, and their values the defaults."""
+        """Of a class's annotations it makes the fields, and of their values the defaults."""
 
         def __new__(cls, name, bases, body):
-            if not bases:
-                return super().__new__(cls, name, bases, body)
-            fields = list(body["__annotations__"])
-            defaults = [body.pop(field) for field in fields if field in body]
-            return type(
-                name, (namedtuple(name, fields, defaults=defaults),), {"__slots__": (), **body}
-            )
+            fields = tuple(body.get("__annotations__", ()))
+            defaults = {field: body.pop(field) for field in fields if field in body}
+            getters = {field: property(itemgetter(n)) for n, field in enumerate(fields)}
+            body |= getters | {"__slots__": (), "_fields": fields, "_defaults": defaults}
+            return super().__new__(cls, name, bases, body)
 
-    class NamedTuple(metaclass=_Fields):
-        pass
+    class NamedTuple(tuple, metaclass=_Fields):
+        def __new__(cls, *values, **named):
+            if named or len(values) != len(cls._fields):
+                given = dict(zip(cls._fields, values)) | named  # noqa: B905 - compared below
+                made = cls._defaults | given
+                if len(given) != len(values) + len(named) or made.keys() != set(cls._fields):
+                    raise TypeError(f"{cls.__name__} has the fields {', '.join(cls._fields)}")
+                values = [made[field] for field in cls._fields]
+            return tuple.__new__(cls, values)
+
+        def __getnewargs__(self):
+            return tuple(self)
+
+        def __repr__(self):
+            fields = (f"{field}={value!r}" for field, value in self._asdict().items())
+            return f"{type(self).__name__}({', '.join(fields)})"
+
+        def _asdict(self):
+            return dict(zip(self._fields, self, strict=True))
+
+        def _replace(self, **named):
+            return type(self)(**{**self._asdict(), **named})

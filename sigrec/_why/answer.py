@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from sigrec._proc import process
-from sigrec._signals.fields import VERSION as EVENT_VERSION
-from sigrec._signals.fields import Senders
 from sigrec._signals.sender import Sender, vouched
 from sigrec._text import json_text
 from sigrec._times import rfc3339
@@ -105,6 +103,9 @@ class Answer:
         return Sender("kernel" if oom is not None and oom.probably else "unknown")
 
     def _before(self) -> list[dict[str, Any]]:
+        from sigrec._signals.fields import VERSION as EVENT_VERSION
+        from sigrec._signals.fields import Senders
+
         senders = Senders()
         newest = self.recording._newest(BEFORE + 1)
         events = [info for info in newest if info != self.event][-BEFORE:]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from sigrec._why.parents import Parents
 from sigrec._why.recordings import Recordings
-from sigrec._why.senders import Senders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sigrec._reader.recording import Recording
+    from sigrec._why.senders import Senders
 
 
 class Witnesses:
@@ -23,6 +25,12 @@ class Witnesses:
     def __init__(
         self, opened: Iterable[Recording] = (), recordings: Recordings | None = None
     ) -> None:
-        recordings = recordings or Recordings(opened)
-        self.parents = Parents(recordings)
-        self.senders = Senders(recordings)
+        self._recordings = recordings or Recordings(opened)
+        self.parents = Parents(self._recordings)
+
+    @cached_property
+    def senders(self) -> Senders:
+        """Asked only where the process did not record itself what ended it."""
+        from sigrec._why.senders import Senders
+
+        return Senders(self._recordings)

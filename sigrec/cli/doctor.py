@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 
 from sigrec._doctor.finding import VERSION
 from sigrec._doctor.machine import machine
 from sigrec._doctor.process import process
-from sigrec._text import printable
+from sigrec._text import printable, wrapped
 from sigrec.cli import _arguments
 
 TYPE_CHECKING = False
@@ -56,9 +55,10 @@ def show(findings: Iterable[Finding], fine: str) -> str:
     for finding in findings:
         verdicts.append(finding.verdict)
         head = f"{finding.verdict:8} {finding.check:18} "
-        lines += _wrapped(head, finding.found)
+        lines += wrapped(printable(finding.found), WIDTH - 1, head)
         if finding.advice and finding.verdict != "ok":
-            lines += _wrapped(" " * (len(head) - 3) + "-> ", finding.advice)
+            advice = " " * (len(head) - 3) + "-> "
+            lines += wrapped(printable(finding.advice), WIDTH - 1, advice)
     problems, notes = verdicts.count("problem"), verdicts.count("note")
     lines.append("")
     if problems:
@@ -66,10 +66,3 @@ def show(findings: Iterable[Finding], fine: str) -> str:
     else:
         lines.append(f"{fine}; the notes say what to know." if notes else f"{fine}.")
     return "\n".join(lines) + "\n"
-
-
-def _wrapped(head: str, text: str) -> list[str]:
-    return textwrap.wrap(
-        printable(text), WIDTH - 1, initial_indent=head, subsequent_indent=" " * len(head),
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip

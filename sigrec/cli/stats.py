@@ -17,7 +17,7 @@ import sys
 from sigrec._errors import RecordingError
 from sigrec._reader import index
 from sigrec._reader.stats import Stats, worth_showing
-from sigrec._text import json_text, number, printable, shortened
+from sigrec._text import json_text, number, printable, shortened, wrapped
 from sigrec._times import local_clock, local_date, local_time
 from sigrec._why import dispositions, masks
 from sigrec._why.brief import pending_words, state_words
@@ -114,12 +114,9 @@ def _json(stats: Stats, recordings: list[Recording], causes: list[Cause]) -> Non
 
 
 def _sentence(recording: Recording, found: Cause) -> str:
-    from textwrap import fill
-
     from sigrec._why.sentence import why
 
-    text = why(recording, found=found)
-    return fill(text, 78, initial_indent="  ", subsequent_indent="  ") + "\n"
+    return "".join(f"{line}\n" for line in wrapped(why(recording, found=found), 78, "  "))
 
 
 def _recordings(what: str | None) -> tuple[list[Recording], int]:

@@ -1,0 +1,17 @@
+"""Text made fit for people."""
+
+import random
+import textwrap
+
+from sigrec._text import wrapped
+
+
+def test_wrapped_does_as_textwrap():
+    chosen = random.Random(1)
+    for _ in range(500):
+        words = ["x" * chosen.choice([1, 2, 3, 5, 13, 40]) for _ in range(chosen.randint(1, 20))]
+        text, width, head = " ".join(words), chosen.randint(12, 40), "h" * chosen.randint(0, 9)
+        assert wrapped(text, width, head) == textwrap.wrap(
+            text, width, initial_indent=head, subsequent_indent=" " * len(head),
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
