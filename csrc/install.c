@@ -24,7 +24,8 @@ static _Atomic int kept, on_behalf; /* a signal, or 0 */
 
 static void (*interpreter)(int); /* its C handler, the same for all signals; NULL: not seen yet */
 
-/* The disposition without what is ours but not in anyone's way. */
+/* The disposition as it is without our helpers (kick.h, passive_is_note, sigbus.h), which
+ * stand in nobody's way. */
 static void without_helpers(struct sigaction *action) {
     if (kick_is(action) || passive_is_note(action)) {
         memset(action, 0, sizeof *action);
@@ -33,7 +34,7 @@ static void without_helpers(struct sigaction *action) {
     sigbus_underlying(action);
 }
 
-/* Whether it calls nobody: where it stands, nobody is beneath it any more. */
+/* Whether that disposition calls no other handler: nothing beneath it is called any more. */
 static bool ends_there(const struct sigaction *action) {
     if (action->sa_flags & SA_SIGINFO)
         return false;
@@ -48,12 +49,12 @@ static void set_apart(struct registered *entry, int place, bool apart) {
         atomic_fetch_and(&entry->apart, ~(1U << place));
 }
 
-/* We come over what is there now: registry.h. */
+/* Our handler is about to be installed over that one: chooses our place (registry.h). */
 static void take_place(int signum, const struct sigaction *now) {
     struct registered *entry = &registry[signum];
     int place = 0;
     bool ends = ends_there(now), twice = false;
-    if (!ends) { /* its place, if we stood on it before; else the next */
+    if (!ends) { /* the place where it was found before; else the next one */
         while (place < entry->places && registry_found[signum][place].sa_handler != now->sa_handler)
             place++;
         twice = place < entry->places;
@@ -90,7 +91,7 @@ int install_prepare(int signum, uint64_t queue_capacity) {
     return 0;
 }
 
-/* What the program has had us do, and where that was. */
+/* Writes down what the program has asked sigrec to do, and at which line. */
 static void note(int signum, const struct sigaction *action) {
     if (!passive_records(signum))
         return;
@@ -127,7 +128,7 @@ bool install_keeps(int signum, const struct sigaction *next) {
     return true;
 }
 
-/* Our handler is what the program has, or seems to it to have; at which place, then. */
+/* Whether our handler is the disposition, as far as the program can tell. */
 static bool has_ours(int signum, struct sigaction *now) {
     return passive_sigaction(signum, NULL, now) == 0 && registry_is_ours(now);
 }
@@ -143,12 +144,12 @@ bool install_restore(int signum, bool force) {
     if (!force && !has_ours(signum, &now))
         return false;
     struct registered *entry = &registry[signum];
-    if (!(entry->twice & 1U << entry->place)) /* before anybody can be on the way */
+    if (!(entry->twice & 1U << entry->place)) /* before what was found can be called again */
         set_apart(entry, entry->place, true);
     if (passive_sigaction(signum, &registry_found[signum][entry->place], NULL) != 0)
         return false;
     note(signum, &registry_found[signum][entry->place]);
-    entry->places = entry->place; /* nobody stands above it */
+    entry->places = entry->place; /* no other handler is above this place */
     return true;
 }
 
@@ -202,7 +203,7 @@ int install_record(int signum, bool even_ignored) {
     if (error)
         return error;
     without_helpers(&found);
-    /* Set by another thread in between, by a call that was not ours yet. */
+    /* Another thread has set a disposition in between, by a call that was not interposed yet. */
     if (!is_same(&found, &program) && !registry_only_records(&found))
         passive_sigaction(signum, &found, NULL);
     return 0;

@@ -24,16 +24,16 @@
 
 #include <sys/syscall.h>
 
-#define LOOK_NS UINT64_C(1000000)     /* between two looks at what it still owns */
-#define SETTLE_NS UINT64_C(100000)    /* for other threads whose handlers are at it */
-#define QUIET_NS UINT64_C(20000000)   /* without the signal: it goes back */
-#define KICK_NS UINT64_C(10000000)    /* to a thread that has not given back yet */
+#define LOOK_NS UINT64_C(1000000)     /* between two looks at which signals it still owns */
+#define SETTLE_NS UINT64_C(100000)    /* for handlers of the signal that still run */
+#define QUIET_NS UINT64_C(20000000)   /* without the signal, before it is given back */
+#define KICK_NS UINT64_C(10000000)    /* between two kicks of a thread that still lends */
 #define PARK_NS UINT64_C(500000000)   /* between two looks, while it owns nothing */
-#define LONG_NS UINT64_C(250000000)   /* what was sent to a thread alone waits for it so long */
-#define RETRY_NS UINT64_C(1000000000) /* after a thread that could not be made */
-#define BATCH 4096                    /* signals, before it looks up */
+#define LONG_NS UINT64_C(250000000)   /* at most; a signal sent to one thread waits so long */
+#define RETRY_NS UINT64_C(1000000000) /* after the thread could not be made */
+#define BATCH 4096                    /* signals in one turn, at most */
 #define TURN 64                       /* of one signal before another */
-#define TRIP 256                      /* signals before it says so */
+#define TRIP 256                      /* signals between two trips of the interpreter */
 #define BURST 8                       /* batches before a nap */
 #define END_LOOKS 1000                /* of 100 us each */
 #define STACK (256 * 1024)
@@ -79,7 +79,7 @@ static void trip_all(uint64_t set, struct turn *turn, uint64_t now) {
     }
 }
 
-/* Somebody may have replaced us, and then it is not ours to take. */
+/* A signal whose handler has been replaced is not for sigrec to take. */
 static void leave_what_is_not_ours(struct turn *turn) {
     for (uint64_t rest = turn->set; rest; rest &= rest - 1) {
         int signum = __builtin_ctzll(rest) + 1;
@@ -88,7 +88,7 @@ static void leave_what_is_not_ours(struct turn *turn) {
     }
 }
 
-/* All that is pending, one after another: what was taken. */
+/* Takes all that is pending, one after another. Returns which signals it took. */
 static uint64_t take_batch(struct turn *turn, uint64_t *when) {
     siginfo_t info;
     uint64_t took = 0, resting = 0;
@@ -103,7 +103,8 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
         turn->last[signum] = now;
         if (n % TRIP == TRIP - 1)
             trip_all(took, turn, now);
-        /* The kernel looks for the lowest number first: handler.c. */
+        /* Each number has its turn, since the kernel gives the lowest one first: see dequeue in
+         * handler.c. */
         if (++in_turn >= TURN) {
             in_turn = 0;
             resting |= bit;
@@ -120,7 +121,8 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
     return took;
 }
 
-/* How long to leave what comes in the kernel's queue: of real-time signals it keeps each. */
+/* How long the thread may leave signals in the kernel's queue, which keeps each real-time
+ * signal, but merges the others: for these it is 0. */
 static uint64_t nap_after(struct turn *turn, uint64_t took, uint64_t now) {
     uint64_t each = UINT64_MAX;
     for (; took; took &= took - 1) {
@@ -138,7 +140,7 @@ static uint64_t nap_after(struct turn *turn, uint64_t took, uint64_t now) {
     return turn->tokens < 0 ? (uint64_t)(-turn->tokens * (double)each) : 0;
 }
 
-/* What has not come for a while goes back; and from whom it was borrowed is told. */
+/* Gives back the signals that have not come for a while, and kicks the threads that lent them. */
 static void give_back(struct turn *turn, uint64_t now) {
     for (uint64_t rest = turn->set; rest; rest &= rest - 1) {
         int signum = __builtin_ctzll(rest) + 1;
@@ -177,7 +179,7 @@ static void take_turn(struct turn *turn) {
         look_around(turn);
         return;
     }
-    if (fresh) { /* each of them has blocked it by then, and queued its own: order holds */
+    if (fresh) { /* then each handler has queued its signal, and blocked it: order holds */
         struct timespec settle = {0, SETTLE_NS};
         nanosleep(&settle, NULL);
     }
@@ -234,7 +236,7 @@ void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit) {
     if (!shared)
         return;
     if (!may)
-        borrow_allow(signum, false); /* first: what it has just taken needs the room */
+        borrow_allow(signum, false); /* first, since what was just taken needs the room */
     atomic_store(&moderation[signum], moderation_ns);
     atomic_store(&registry[signum].backlog, limit);
     if (may)
@@ -251,7 +253,7 @@ static int make_thread(int policy, int priority) {
     struct sched_param parameters = {.sched_priority = priority};
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK);
-    if (priority) { /* above the main thread's, or it would not run while that computes */
+    if (priority) { /* above the main thread's, or this would not run while that computes */
         pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
         pthread_attr_setschedpolicy(&attributes, policy);
         pthread_attr_setschedparam(&attributes, &parameters);
@@ -270,7 +272,7 @@ void intake_begin(void) {
     uint64_t now = monotonic_ns(), failed = atomic_load(&shared->failed_ns);
     if ((failed && now - failed < RETRY_NS) || atomic_exchange(&shared->beginning, 1))
         return;
-    if (borrow_server()) { /* the main thread's priority is another now */
+    if (borrow_server()) { /* it runs, but the main thread's priority has changed */
         atomic_store(&shared->beginning, 0);
         intake_end();
         if (borrow_server() || atomic_exchange(&shared->beginning, 1))
@@ -301,7 +303,7 @@ void intake_end(void) {
         borrow_ring();
         nanosleep(&pause, NULL);
     }
-    /* Nobody else tells them. */
+    /* No other thread kicks those that still lend. */
     for (int i = 0; i < END_LOOKS / 100 && borrow_kick(kick); i++)
         nanosleep(&pause, NULL);
 }

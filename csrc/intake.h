@@ -2,12 +2,12 @@
  *
  * intake: a thread that takes a signal in the place of its handlers, while it comes fast. The
  * program's own threads are then not interrupted for each. What it takes goes through the same
- * ledger, history and queue (handler.h); from whom the signal is borrowed, and who gets it back
- * when, is borrow.h.
+ * ledger, history and queue (handler.h). Which threads have lent a signal, and when they get it
+ * back, is the subject of borrow.h.
  *
  * It waits for nothing but signals and a futex, has all signals blocked but the faults, and
- * runs none of the program's code. There is none until the first flood, and none after a fork,
- * in parent or child, until the next one.
+ * runs none of the program's code. The thread is started at the first flood; a fork ends it, in
+ * the parent and for the child, until the next flood.
  */
 #ifndef SIGREC_INTAKE_H
 #define SIGREC_INTAKE_H
@@ -17,22 +17,22 @@
 /* Interpreter context, idempotent. 0 or an errno. */
 int intake_start(void);
 
-/* Interpreter context. The signal is borrowed in a flood from now on, or not any more.
- * moderation_ns: of a real-time signal, at most one batch each; limit: of its backlog. */
+/* Interpreter context. Whether the thread may take this signal in a flood. moderation_ns: between
+ * two batches of a real-time signal, at least; limit: how many may wait in its backlog. */
 void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit);
 
-/* Interpreter context, in any thread: runs the thread, if there was a flood without it. */
+/* Interpreter context, in any thread: starts the intake thread, if there was a flood without it. */
 void intake_begin(void);
 
-/* Any context but signal context. Gives back, and ends the thread. */
+/* Any context but signal context. Gives all signals back, and ends the thread. */
 void intake_end(void);
 
 struct intake_counts {
     uint64_t taken;    /* by the thread, of this signal */
-    uint64_t switches; /* to the thread */
+    uint64_t switches; /* how often the thread began to take this signal */
     uint64_t bytes;    /* of its backlog now */
-    uint64_t naps;     /* of the thread, for all signals, as the next */
-    uint64_t kicks;    /* of the main thread, or of one that had lent */
+    uint64_t naps;     /* of the thread, for all signals together */
+    uint64_t kicks;    /* of the main thread or of lending threads, for all signals together */
 };
 void intake_count(int signum, struct intake_counts *counts);
 

@@ -31,15 +31,15 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* siginterrupt: the program's choice. */
+/* siginterrupt is deprecated, but the program may call it, and then so do we. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 /* Signals that siginterrupt(3) told to interrupt: bit n-1 for signal n. */
 static _Atomic uint64_t interrupting;
 
-/* Whether the interpreter may be asked for the line: it is not in the middle of something.
- * It sets dispositions in a handler of its own, too (faulthandler), which its signal may
- * interrupt; any other has its signal blocked. */
+/* Whether the interpreter may be asked for the line of the call, since no handler of this
+ * signal can have interrupted it. faulthandler sets dispositions in its handler, which runs
+ * with SA_NODEFER; in any other handler its signal is blocked. */
 static bool may_ask(int signum, int flags) {
     sigset_t blocked;
     return !(flags & (int)SA_NODEFER) && filter_allows(FILTERED_SIGPROCMASK) &&
@@ -54,7 +54,7 @@ static void note(int signum, enum disposition_how how, const struct sigaction *n
     uint32_t site = 0;
     if (caller_is_interpreter(caller) && may_ask(signum, next->sa_flags | before->sa_flags))
         site = caller_line();
-    /* As the interpreter ends it takes its handlers back: no change of the program's. */
+    /* As the interpreter ends it removes its handlers: that is no change of the program's. */
     if (site != CALLER_NO_PYTHON)
         passive_note(signum, how, next, site ? site : caller_library(caller));
     errno = saved_errno;
@@ -65,17 +65,17 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
         next = NULL;
     struct sigaction before, set;
     if (next)
-        set = *next; /* previous may be the same */
+        set = *next; /* a copy: previous may point to the same struct */
     if (next && signum > 0 && signum < SIGREC_NSIG && borrow_may(signum))
-        borrow_release(signal_bit(signum)); /* what comes from here on is for the next one */
+        borrow_release(signal_bit(signum)); /* from here on it comes to the next handler */
     memset(&before, 0, sizeof before);
     bool changed;
     int result = passive_change(signum, next, previous ? previous : &before, &changed);
     if (changed)
         note(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,
              __builtin_return_address(0));
-    /* Who only asks, as subprocess does in its child, sees none of ours. Who saves it to put
-     * it back later puts ours back. */
+    /* A call that only asks, as subprocess makes in its child, does not see our handler of
+     * SIGBUS. One that saves the disposition to put it back later puts our handler back. */
     if (result == 0 && signum == SIGBUS && previous && !next)
         sigbus_underlying(previous);
     return result;
@@ -108,7 +108,7 @@ static function our_signal(int signum, function handler) {
 }
 
 #ifdef __GLIBC__
-/* System V semantics, ibid. */
+/* System V semantics, as signal(2) has them, too. */
 static function our_sysv_signal(int signum, function handler) {
     if (!passive_records(signum))
         return sysv_signal(signum, handler);
@@ -117,7 +117,7 @@ static function our_sysv_signal(int signum, function handler) {
 #endif
 
 #ifdef SIG_HOLD
-/* sigset(3): the handler, and the signal is blocked no more; or it is, by SIG_HOLD. */
+/* sigset(3): sets the handler, and unblocks the signal; SIG_HOLD blocks it instead. */
 static function our_sigset(int signum, function handler) {
     if (!passive_records(signum))
         return sigset(signum, handler);
@@ -144,7 +144,7 @@ static int our_sigignore(int signum) {
 #endif
 
 static int our_siginterrupt(int signum, int flag) {
-    int result = siginterrupt(signum, flag); /* for signal(2) once nothing is recorded */
+    int result = siginterrupt(signum, flag); /* for calls of signal(2) after the recording */
     struct sigaction action;
     if (result != 0)
         return result;
@@ -163,11 +163,12 @@ static void our_exit_at_once(int status) {
     _exit(status);
 }
 
-/* --- what forbids it system calls: filter.h --------------------------------- */
+/* --- calls by which the program forbids itself system calls: filter.h ------- */
 
 typedef unsigned long word;
 
-/* The program that comes with it, or NULL; false: there is none, and no filter. */
+/* Finds the BPF program that the call installs; NULL: it installs none. False: the call has a
+ * bad address, and installs no filter. */
 static bool has_filter(bool filter, word argument, const struct sock_fprog **program) {
     *program = filter ? (const struct sock_fprog *)argument : NULL;
     return !filter || (*program && (*program)->filter);
@@ -175,7 +176,8 @@ static bool has_filter(bool filter, word argument, const struct sock_fprog **pro
 
 static bool notes(void) { return process_self && !process_is_vfork_child(); }
 
-/* The intake thread makes more system calls than are asked for: under a filter there is none. */
+/* The intake thread makes system calls that filter.h does not check: under a filter it does not
+ * run. */
 static void end_intake(void) {
     borrow_hold();
     intake_end();
@@ -234,9 +236,9 @@ static bool makes_vfork(long number) {
     return number == SYS_clone;
 }
 
-/* syscall(2) has as many arguments as the call that it makes; by the ABIs that
- * got.c knows the rest is not looked at. Whatever is not ours is a jump to the
- * original, so that the stack is the caller's own: a raw clone(2) needs that. */
+/* syscall(2) has as many arguments as the system call that it makes; in the ABIs that got.c
+ * knows further ones do no harm. A call that is not for us ends in a jump to the original, so
+ * that the stack is the caller's own, as a raw clone(2) needs it. */
 #if defined(__GNUC__) && !defined(__clang__)
 __attribute__((optimize("optimize-sibling-calls")))
 #endif
@@ -254,7 +256,7 @@ static long our_syscall(long number, word a, word b, word c, word d, word e, wor
 /* --- vfork ------------------------------------------------------------------- */
 
 #ifdef __x86_64__
-/* It returns twice on the same stack, so there must be nothing of ours on that: a jump. */
+/* vfork returns twice on the same stack, which must have no frame of ours: this is a jump. */
 #define PASSES_BY(name, original)                                                                  \
     static __attribute__((naked)) void name(void) {                                                \
         __asm__("endbr64\n\tmovb $1, process_vforks(%rip)\n\tjmp *" #original "@GOTPCREL(%rip)");  \

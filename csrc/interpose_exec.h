@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * interpose_exec: what the program calls in the place of the C library's functions
- * that start other programs, and threads, while its signals are recorded. Each says so in the
- * recording; gives the kernel back what is to be inherited; and where the other
- * program cannot be recorded (target.h), it starts as it would without us.
+ * interpose_exec: the functions that a program calls in the place of the C library's own, where
+ * these start other programs or threads, while its signals are recorded. Each writes down that
+ * the program was replaced; gives the kernel the dispositions and the mask that are to be
+ * inherited; and starts a program that cannot be recorded (target.h) as it would start without
+ * sigrec.
  */
 #ifndef SIGREC_INTERPOSE_EXEC_H
 #define SIGREC_INTERPOSE_EXEC_H

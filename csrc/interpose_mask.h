@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * interpose_mask: what the program calls in the place of the C library's functions that change a
- * thread's signal mask, while its signals are recorded. Each calls the original, and writes down
- * which signals it blocked or let in, and where that was (mask.h).
+ * interpose_mask: the functions that a program calls in the place of the C library's own, where
+ * these change a thread's signal mask, while its signals are recorded. Each calls the original,
+ * and writes down which signals were blocked or let in, and by which call site (mask.h).
  *
  * Not seen: raw system calls, the C library's own, the mask that a handler has while it runs, what
  * sigsuspend(2), ppoll(2) and the like have for as long as they wait, what siglongjmp(3) and
@@ -16,8 +16,8 @@
 
 #include <signal.h>
 
-/* Any context. sigprocmask(2), as the program's own call from there: for who stands in the place of
- * a function that makes one. */
+/* Any context. sigprocmask(2), written down as a call of the program's own, from `caller`. For
+ * our functions that stand in the place of one that calls sigprocmask itself, as sigset(3). */
 int interpose_mask_change(int how, const sigset_t *set, sigset_t *old, const void *caller);
 
 /* Interpreter context. Adds them to those that got_patch() puts in their places. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * interpose_send: what the program calls in the place of the C library's functions
- * that send signals or wait for children, while its signals are recorded. Each calls
- * the original, and writes down what was sent, before, and how it went, after; or what
- * wait(2) told (sent.h). Functions that change the process's own group are here, too:
- * what is sent to a group names no process.
+ * interpose_send: the functions that a program calls in the place of the C library's own, where
+ * these send signals or wait for children, while its signals are recorded. Each calls the
+ * original. Before a signal is sent it is written down, and after that the result; of wait(2)
+ * what it told is written down (sent.h). Functions that change the process's group are here,
+ * too: a signal that is sent to a group names no process.
  *
  * Not interposed, and so not seen: static code, system calls that are made
  * without syscall(2), the C library's own (the pid of system(3)'s child and of popen(3)'s;
