@@ -127,15 +127,15 @@ if problem is not NULL:
     raise ImportError(f"no core: {_fsdecode(problem)}")
 
 cdef enum:
-    # One dispatch hands out at most so many signals, for at most so long, before
-    # the interrupted code gets on: a flood must not stop the program.
+    # One dispatch calls handlers for at most so many signals, and for at most so long, before
+    # the interrupted code goes on: a flood must not stop the program.
     BATCH = 10_000
     BATCH_NS = 5_000_000
-    # After a batch of so few calls in its time (they are slow) the interrupted code has at least
-    # so long, and not only until the next bytecode.
+    # After a batch of so few calls, which were slow, the interrupted code runs for at least so
+    # long, and not only until the next bytecode.
     SLOW = 1_000
     REST_NS = 500_000
-    REST_MAX_NS = 3_000_000  # should the kick not come
+    REST_MAX_NS = 3_000_000  # if the kick does not come
     # Beside those of queue_next.
     SIMULATED = 100
     # A coalescing call stands for at most so many: bounded work under a flood.
@@ -165,8 +165,8 @@ cdef class Handler:
 
 # Indexed by signal number.
 cdef list handlers = [None] * SIGREC_NSIG
-# Held where handlers and rosters are changed, and where a call is claimed by them. Without a GIL
-# only: with one, none of these lets another thread in.
+# Held while handlers and rosters are changed, and while a call is claimed by them; only without
+# a GIL, since with one no other thread can run during any of these.
 cdef object guard = object()
 
 # The signals that have a handler, by who calls it: the main thread, from dispatch(), or the
@@ -200,7 +200,7 @@ cdef inline void leave_handling(const roster *mine, int outer, uint64_t since) n
         set_handling(outer, since)
     sigbus_give_back()  # if what returned has cancelled itself
 
-# Gives this process a recording: set by the policy module.
+# Gives this process a recording; set by _recorder/publishing.
 cdef object adopt = None
 cdef unsigned long adopting = 0  # the thread that is at it; there handlers may come in between
 
@@ -268,7 +268,7 @@ cdef uint64_t left_since = 0
 
 
 cdef void on_kick() noexcept nogil:
-    """In signal context, in the main thread."""
+    """Called in signal context, in the main thread."""
     global left
     cdef uint64_t now, rest
     cdef int signum
@@ -294,7 +294,7 @@ cdef void make_trip(int signum) noexcept:
     trip_again(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
 
 
-# --- calls of the interpreter that nobody's signal stands behind --------------------
+# --- calls of the interpreter for which no signal came -----------------------------
 
 # Someone simulated the signal (_thread.interrupt_main, PyErr_SetInterrupt), or CPython's own C
 # handler took it, for the program has put that back. The handler is called for each, without
@@ -305,7 +305,7 @@ cdef uint32_t owed[65]  # calls that may still come for trips that were taken ba
 
 
 cdef bint is_simulated(int signum, uint64_t *since) except -1:
-    """Whether CPython has called dispatch() for something else than a trip of ours (trip.h)."""
+    """Whether CPython has called dispatch() for something other than a trip of ours (trip.h)."""
     cdef trip_call call = TRIP_NOT_OURS
     cdef uint32_t again = 0
     cdef bint settled
@@ -397,7 +397,8 @@ cdef enum:
 
 
 cdef object gather(int signum, const event *first, uint64_t *handled):
-    """With the one that was claimed: all of that signal that wait, counted as handled."""
+    """For a handler of batches: the event that was claimed and all of its signal that wait, as an
+    array; these are counted as handled."""
     cdef queue *q = registry_queue(signum)
     cdef queue_item kind
     cdef event *at
@@ -427,7 +428,7 @@ cdef object gather(int signum, const event *first, uint64_t *handled):
 
 
 cdef void arm(const roster *mine, bint at_once=True) noexcept:
-    """Makes sure that dispatch comes again for whatever waits now."""
+    """Makes sure that dispatch() is called again for whatever waits now."""
     global left, left_since
     cdef int i, signum
     if mine == &in_thread:
@@ -451,7 +452,7 @@ cdef object is_finalizing = sys.is_finalizing
 
 
 cdef bint is_ending():
-    """At the very end of the interpreter what the end of an object needs is gone."""
+    """Whether the interpreter is ending: what a finalizer needs may be gone by then."""
     return is_finalizing is None or is_finalizing()
 
 
@@ -463,8 +464,8 @@ cdef struct batch:
 
 
 cdef bint is_over(batch *b) noexcept:
-    """Whether the interrupted code is to get on. Told by the cheap clock, as long as less than
-    one of its ticks can have gone by since the last look at the true one."""
+    """Whether the interrupted code is to go on now. The cheap clock tells, as long as less than one
+    of its ticks can have passed since the exact clock was read."""
     cdef uint64_t tick
     cdef int64_t spent
     if b.calls > BATCH:
@@ -488,7 +489,7 @@ cdef Handler claim(roster *mine, int only, event *e, int *kind, uint64_t *handle
     kind[0] = QUEUE_NONE
     with cython.critical_section(guard):
         signum = choose(mine, e, kind)
-        # (Where nothing could get the main thread out of its next call: to the end.)
+        # (If nothing could interrupt the main thread's next system call, all is handled now.)
         if (signum and not (b.calls and is_over(b) and (mine != &in_main or kick_again()))):
             handler = <Handler>handlers[signum]
             if kind[0] == SIMULATED:
@@ -531,8 +532,8 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
     memset(&b, 0, sizeof(b))
     b.start = max(since if since else monotonic_ns(), handler_last_ns())
     if mine == &in_thread:
-        # First clear, then look: what comes after the look trips again. (What the main thread
-        # is called for, dispatch() has taken back.)
+        # The trip is cleared first, and the queues are looked at then: a signal that comes after
+        # the look trips again. (For the main thread, dispatch() has cleared it.)
         with cython.critical_section(guard):
             trip_clear(mine.signums, mine.count)
     while True:
@@ -550,7 +551,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
             # By the clock that was looked at for the batch.
             set_handling(handler.signum, max(b.start, b.tick))
         if later_count and type(handler.function) is not Source and in_dispatcher():
-            wake_the_later_ones()  # a handler may take its time
+            wake_the_later_ones()  # as a handler may run for long
         try:
             if type(handler.function) is Source:
                 (<Source>handler.function).hand_out(
@@ -588,7 +589,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
             note_return(handler.signum)
         if process_pid() != pid:
             leave_handling(mine, 0, 0)
-            return 0  # the handler forked: what waits is the parent's
+            return 0  # the handler forked, and this is the child: what waits is the parent's
 
 
 include "_core_failures.pxi"
@@ -721,7 +722,7 @@ def start(adopt_function) -> None:
     cdef int signum
     need_the_only_core()
     check(process_start())
-    if begun():  # before Python, by what was loaded with the program: it does not end
+    if begun():  # the preloaded library began this recording before Python, and does not end it
         for signum in range(1, SIGREC_NSIG):
             recorders[signum] = passive_records(signum)
     else:
@@ -775,7 +776,7 @@ cdef int abandon_what_is_left() except -1:
 # --- recording without registering ---------------------------------------------------
 
 def interpose(bytes package, bytes signal_module) -> bool:
-    """From here on the program's calls of sigaction(2) and the like come to us. False: not
+    """From here on the program's calls of sigaction(2) and the like come to sigrec. False: not
     on this platform. In these files (the beginning of their names; a name) it is not the program
     that calls."""
     need_the_only_core()
@@ -844,7 +845,7 @@ def record_stop(tuple signums, bint named, recorder, stopped) -> None:
 
 
 def set_reason(bytes reason) -> None:
-    """What ended the program: the type of an exception."""
+    """Writes down what ended the program: the type of an exception."""
     process_set_reason(reason)
 
 

@@ -1,19 +1,21 @@
-# What handlers raise in the main thread while others wait: the first exception surfaces, and where
-# nobody catches it, it is reported by sys.excepthook. The others' handlers would run inside that,
-# and raise there, and the report would be lost. So as long as others wait, the hook is ours, and
-# while it runs, or where no frame is left for an exception to surface in, exceptions of handlers
-# are counted. So are those for what had been delivered to the same signal before its exception
-# surfaced: signal.signal's handler is called once for all of that, and code that catches one
-# exception of it, or an event loop that ends by one, is not made for the next at each bytecode.
+# What is done with an exception that a handler raises in the main thread while further signals
+# wait. The first exception surfaces, and if no code catches it, sys.excepthook reports it. The
+# handlers of the signals that wait would run inside sys.excepthook, and if they raised there, the
+# report would be lost. So as long as signals wait, sys.excepthook is a function of sigrec, and
+# while that runs, or where no frame is left for an exception to surface in, exceptions of handlers
+# are only counted. Also only counted are those of signals that had been delivered, to the same
+# number, before the exception surfaced: signal.signal's handler would be called once for all of
+# these, and code that catches one exception, or an event loop that one ends, does not expect the
+# next one at each bytecode.
 
-cdef bint others_wait = False  # behind an exception that has surfaced: the hook is ours
+cdef bint others_wait = False  # signals wait behind an exception: sys.excepthook is ours
 cdef int reporting = 0  # sys.excepthook runs
-cdef uint64_t failures = 0  # that were counted, and not told yet
+cdef uint64_t failures = 0  # exceptions that were counted, and not reported yet
 cdef object program_hook = None
 cdef int failed_in_thread = 0  # the signal whose handler raised last, in the dispatcher thread
 
 cdef enum:
-    REPORT_NS = 5_000_000_000  # what handlers may add to a report
+    REPORT_NS = 5_000_000_000  # for so long handlers' exceptions belong to one report
 
 
 # Indexed by signal number, while others wait: its exception that surfaced, and when.
@@ -40,7 +42,7 @@ cdef bint is_counted(error, int signum, const event *e, frame):
 
 
 cdef int watch_report(error, int signum) except -1:
-    """No bytecode: no handler runs in here."""
+    """Has no bytecode, so that no handler runs in here."""
     global others_wait, program_hook
     if not depth_of(signum):
         surfaced[signum] = error
@@ -76,11 +78,11 @@ cdef int tell_failures() except -1:
 
 
 def tell(n) -> None:
-    """Of exceptions that stand for none of their own."""
+    """Reports, as a count, the exceptions that were only counted."""
     try:
         sys.stderr.write(f"sigrec: and {n} more exception{'s' * (n > 1)} of signal handlers\n")
     except Exception:
-        pass  # there is nobody to tell
+        pass  # there is no standard error to write to
 
 
 def failed_signal() -> int:

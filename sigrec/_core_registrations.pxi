@@ -1,11 +1,12 @@
-# Who is registered for which signal: the one place that knows.
+# Which handlers are registered for which signal: the only place where that is kept.
 #
-# The rule, here and in _core_waiting.pxi and _core_streams.pxi, for all that a handler of the
-# program's can interrupt or call: it changes the whole of its state or nothing, it never waits
-# without a bound, and it holds no lock while it waits. A handler, or an exception that it raises,
-# comes between two bytecodes or out of PyErr_CheckSignals(), and compiled code has no bytecodes.
-# So each change is one compiled function, and signal.signal(), which looks for signals first, is
-# called while nothing has changed. What cannot be done where it was asked for is a SigrecError.
+# The rule, here and in _core_waiting.pxi and _core_streams.pxi, for every function that a handler
+# of the program's can interrupt or call: the function changes the whole of its state or nothing, it
+# never waits without a bound, and it holds no lock while it waits. A handler, or an exception that
+# one raises, comes between two bytecodes or out of PyErr_CheckSignals(), and compiled code has no
+# bytecodes. So each change is one compiled function; signal.signal(), which runs pending handlers
+# first, is called before anything has changed. What cannot be done where it is asked for raises
+# SigrecError.
 
 cdef object UNTOUCHED = object()  # the Python-level handler was left alone: nothing to give back
 
@@ -13,13 +14,13 @@ cdef object UNTOUCHED = object()  # the Python-level handler was left alone: not
 cdef list stacks = [None] * SIGREC_NSIG  # lists of Handler, the last one in force; None: not ours
 cdef list given = [UNTOUCHED] * SIGREC_NSIG  # the Python-level handler that is to be given back
 
-# The C functions: no bytecodes of signal.py's, and nothing that somebody put in their place.
+# The functions of _signal, in C: signal.py has bytecodes, and its functions may be replaced.
 cdef object set_python_handler = _signal.signal
 cdef object get_python_handler = _signal.getsignal
 cdef object default_int_handler = _signal.default_int_handler
 
 cdef enum:
-    SET_TRIES = 1000  # each failure is a handler that was due just then, and raised
+    SET_TRIES = 1000  # each failure is a handler that was due at that moment, and raised
 
 # Held for a change of the state above, in which no Python code runs. With a GIL nobody ever waits
 # for it; without one, for a moment.
@@ -32,7 +33,7 @@ cdef void begin_change() noexcept:
     if PyThread_acquire_lock(changing, 0) == 0:
         with nogil:
             PyThread_acquire_lock(changing, 1)
-    # The collector runs Python code: finalizers. In 3.11 wherever an object is made.
+    # The garbage collector runs Python code, finalizers; in 3.11 wherever an object is made.
     collecting = PyGC_Disable()
 
 
@@ -48,7 +49,7 @@ def is_main_thread() -> bool:
     """Whether handlers run in this thread, as CPython decides that. (threading.current_thread()
     may be somebody else's, and its thread a green one.)"""
     try:
-        set_python_handler(1, None)  # refuses the thread first, and then the handler
+        set_python_handler(1, None)  # fails: by the thread, if it is another, else by the handler
     except ValueError:
         return False
     except TypeError:
@@ -107,9 +108,9 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
         interposed = interpose_install()  # also for what is forbidden the handler: filter.h
         if not taken:
             check(install_prepare(signum, queue_capacity))
-        # What is in place stays until ours comes: where that is the interpreter's for a moment, one
-        # that another thread takes may reach it late, when its handler in Python is another again.
-        # And what was of the dispatcher thread until now, other threads go on taking.
+        # The handler in place stays until ours is installed: were it the interpreter's for a
+        # moment, a signal that another thread takes might reach the interpreter late, when another
+        # handler in Python is set. And other threads go on taking signals of the dispatcher thread.
         if interposed:
             install_keep(signum)
         install_on_behalf(signum)
@@ -125,14 +126,14 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
 
 
 cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except -1:
-    """In a change: puts it in force. found: what take_over returned."""
+    """In a change: puts the handler in force. found: what take_over returned."""
     cdef int signum = one.signum
     cdef list stack = <list>stacks[signum]
     cdef bint taken = stack is not None and registry_in_place(signum)
     cdef bint thread_before = to_thread[signum]
     cdef Handler before = <Handler>handlers[signum]
     cdef int error
-    dropped.append(before)  # its end may run Python code: after the change
+    dropped.append(before)  # freed after the change, since that may run Python code
     if taken and found is UNTOUCHED:
         put_handler(signum, one, one.thread)
     else:
@@ -159,7 +160,7 @@ cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except
 
 
 cdef int step_out(Handler one) except -1:
-    """In a change: ends one of several; the one before is in force, if it was the last."""
+    """In a change: ends one handler of several; if it was the last, the one before is in force."""
     cdef list stack = <list>stacks[one.signum]
     cdef bint in_force = stack[len(stack) - 1] is one
     cdef Handler newest
@@ -172,7 +173,7 @@ cdef int step_out(Handler one) except -1:
 
 
 cdef int give_back(Handler one, bint ours) except -1:
-    """In a change: ends the last one. What waits keeps its handler: see forget_ended."""
+    """In a change: ends the last handler of the signal. What waits keeps it: see forget_ended."""
     cdef int signum = one.signum
     # First this: what another thread takes meanwhile, and what is on its way, is still ours.
     if ours:
@@ -254,7 +255,7 @@ def registered(int signum) -> tuple:
 
 
 cdef int leave(Handler one, list errors) except -1:
-    """Ends it. Handlers may run in there, and end it too, or register anew."""
+    """Ends that handler. Other handlers may run meanwhile, and end it too, or register anew."""
     cdef int signum = one.signum
     cdef sigset_t mask
     cdef bint ours
@@ -307,7 +308,7 @@ cdef int leave(Handler one, list errors) except -1:
 
 
 cdef enum:
-    ARRIVE_US = 200  # between two looks
+    ARRIVE_US = 200  # between two looks at what is pending
     ARRIVE_LOOKS = 50  # where it may be that every thread blocks the signal
     ARRIVE_MOST = 5000  # where the main thread does not, and is only waiting for a processor
 
@@ -401,8 +402,8 @@ cdef bint finish_handlers(list gone, bint waits, list errors) except? False:
 
 
 cdef int settle(int signum, list errors) except -1:
-    """Calls handlers, here and now, until what was delivered to this signal is handled, or may not
-    be."""
+    """Calls handlers, here and now, until what was delivered to this signal is handled, as far as
+    its handler may run."""
     cdef roster *mine = &in_thread if to_thread[signum] else &in_main
     cdef queue *q = registry_queue(signum)
     cdef queue_place until
@@ -457,7 +458,7 @@ cdef void forget_ended(const roster *mine):
 
 
 cdef void abandon(int signum):
-    """Nobody will handle what waits for this signal."""
+    """What waits for this signal will not be handled: counts it as abandoned."""
     cdef uint64_t n
     with cython.critical_section(guard):
         n = take_all(signum)

@@ -14,7 +14,7 @@ cdef object make_missed(signum, count):
 
 @cython.internal
 cdef class Source:
-    """A signal that has subscribers: the handler that hands out."""
+    """The handler of a signal that has subscribers: it hands each event to them."""
     cdef Handler handler
     # Replaced as a whole: the dispatcher thread reads it without a lock. Weak: a stream that nobody
     # has any more closes itself.
@@ -28,7 +28,7 @@ cdef class Source:
                 (<Mailbox>subscriber).put(signum, e)
 
     def __call__(self, signum, info, frame):
-        """Nobody calls it: drain() hands out what it takes."""
+        """Never called, since drain() hands out what it takes itself."""
 
 
 cdef list sources = [None] * SIGREC_NSIG
@@ -192,7 +192,7 @@ cdef class Mailbox:
         return item
 
     def leave(self, wake) -> None:
-        """A waiter goes, woken or not. If it was woken and takes nothing, another one must."""
+        """A waiter leaves, woken or not. If it was woken and takes nothing, another is woken."""
         cdef bint more = False
         with cython.critical_section(self):
             if not discard(self._waiters, wake):
