@@ -179,6 +179,17 @@ os.kill(os.getpid(), signal.SIGTERM)
             assert recording.signals[signal.SIGUSR1].handled == 1
 
 
+def test_it_counts_what_came_before_the_import_and_after():
+    """In a flood of several threads: one ledger, to the last signal."""
+    program = HERE / "one_ledger.py"
+    with started(sys.executable, program, stdin=subprocess.PIPE) as process:
+        waits(process)
+        now(process.pid).close()
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert process.stdout.readline() == "600 900 1500 1500 900 0\n"
+
+
 @pytest.mark.parametrize("name", ["malloc", "handler", "vectors", "coroutine", "sleeping"])
 def test_no_harm_is_done(attached, name):
     with started(attached / "program", name) as process, now(process.pid) as recording:

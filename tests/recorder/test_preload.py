@@ -1,5 +1,6 @@
 """Any dynamically linked program, recorded from its start: libsigrec-preload.so."""
 
+import json
 import os
 import platform
 import shutil
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import sigrec
-from tests.compiling import compiled
+from tests.compiling import CC, compiled, needs_cc
 from tests.conftest import sigqueue
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 LIBRARY = Path(sigrec.__file__).parent / "libsigrec-preload.so"
 
 pytestmark = pytest.mark.skipif(
@@ -268,3 +270,79 @@ def test_a_python_goes_on_with_what_was_begun_before_it(directory):
     (path,) = directory.iterdir()
     with sigrec.open_recording(path) as recording:
         assert recording.exit_reason == "KeyError"
+
+
+def test_it_counts_what_came_before_it_was_imported_and_after(directory):
+    """In a flood of several threads: one ledger, to the last signal."""
+    done = run(sys.executable, HERE / "one_ledger.py", env=environment(directory), input="\n")
+    assert done.stdout == "ready\n600 900 1500 1500 900 0\n", done.stderr
+
+
+OTHER_BUILD = """
+import os, signal, sys, sigrec
+signal.signal(signal.SIGUSR1, lambda *_: print("the program's own"))
+for begin in sigrec.register, sigrec.record:
+    try:
+        begin(signal.SIGUSR1, *([print] if begin is sigrec.register else []))
+    except sigrec.SigrecError as error:
+        print(error)
+os.kill(os.getpid(), signal.SIGUSR1)
+sys.stdout.flush()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.long
+@needs_cc
+def test_one_of_another_build_goes_on_alone(directory, tmp_path):
+    """Its recording is whole, and who imports sigrec is told both paths."""
+    other = tmp_path / "libsigrec-preload.so"
+    sources = [one for one in sorted((ROOT / "csrc").glob("*.c")) if one.stem != "found"]
+    subprocess.run(
+        [CC, "-std=c11", "-O0", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread", "-Icsrc",
+         "-DSIGREC_ABI=1", "-Wl,--version-script=csrc/libsigrec.map,-z,nodelete,-z,now", "-o", other,
+         *sources, "csrc/preload/preload.c", "-ldl"],
+        check=True, cwd=ROOT,
+    )  # fmt: skip
+    done = run(sys.executable, "-c", OTHER_BUILD, env=environment(directory, LD_PRELOAD=str(other)))
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    register, record, own = done.stdout.splitlines()
+    assert register == record and own == "the program's own"
+    assert str(other) in register and str(LIBRARY.with_name("libsigrec.so")) in register
+    (path,) = directory.iterdir()
+    with sigrec.open_recording(path) as recording:
+        counts = {n: one.delivered for n, one in recording.signals.items() if one.delivered}
+        assert counts == {signal.SIGUSR1: 1, signal.SIGTERM: 1}
+
+
+ALLOCATES = """
+import os, signal, sys
+signal.signal(signal.SIGUSR1, lambda *_: None)
+kept = [bytes(n) for n in range(20000)]
+for _ in range(100):
+    os.kill(os.getpid(), signal.SIGUSR1)
+print(len(kept))
+sys.exit(3)
+"""
+
+
+@pytest.mark.long
+def test_beside_memray(directory, tmp_path):
+    """It patches the same tables as we do."""
+    pytest.importorskip("memray")
+    program = tmp_path / "program.py"
+    program.write_text(ALLOCATES)
+    results, counted = [], []
+    for n, env in enumerate([os.environ, environment(directory, children=True)]):
+        kept = tmp_path / f"{n}.bin"
+        memray = [sys.executable, "-m", "memray"]
+        done = run(*memray, "run", "-q", "-o", kept, program, env=env)
+        results.append((done.returncode, done.stdout, done.stderr))
+        said = run(*memray, "stats", "--json", "-o", f"{kept}.json", kept, "-f")
+        assert said.returncode == 0, said.stdout + said.stderr
+        counted.append(json.loads(Path(f"{kept}.json").read_text())["total_num_allocations"])
+    assert results == [(3, "20000\n", "")] * 2
+    assert counted[0] * 0.9 < counted[1] < counted[0] * 1.1
+    (path,) = directory.iterdir()
+    with sigrec.open_recording(path) as recording:
+        assert recording.signals[signal.SIGUSR1].delivered == 100
