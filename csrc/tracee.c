@@ -393,12 +393,15 @@ enum tracee_event tracee_call(struct tracee *tracee, uint64_t function, const ui
 
 void tracee_send_again(struct tracee *tracee, uint64_t room) {
     uint64_t all = ~UINT64_C(0);
-    if (!tracee->kept_count || ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &all) != 0)
+    uint64_t none[6] = {0};
+    int64_t pid, tid; /* in its own PID namespace */
+    if (!tracee->kept_count || ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &all) != 0 ||
+        tracee_system(tracee, SYS_getpid, none, &pid) != TRACEE_RETURNED ||
+        tracee_system(tracee, SYS_gettid, none, &tid) != TRACEE_RETURNED)
         return;
     for (int i = 0; i < tracee->kept_count; i++) {
         const siginfo_t *info = &tracee->kept[i];
-        uint64_t argument[6] = {(uint64_t)tracee->pid, (uint64_t)tracee->tid,
-                                (uint64_t)info->si_signo, room};
+        uint64_t argument[6] = {(uint64_t)pid, (uint64_t)tid, (uint64_t)info->si_signo, room};
         int64_t result;
         if (pwrite(tracee->memory, info, sizeof *info, (off_t)room) != sizeof *info ||
             tracee_system(tracee, SYS_rt_tgsigqueueinfo, argument, &result) != TRACEE_RETURNED)

@@ -32,7 +32,10 @@ def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | N
     dev = f"{os.major(device):02x}:{os.minor(device):02x}"
     # btrfs and overlayfs show another device there than stat(2) does. Then the path decides; a
     # file that was made without a name is shown as #inode (open(2), O_TMPFILE).
-    real = os.fsencode(os.path.realpath(path)) if path else None
+    try:
+        real = os.fsencode(os.path.realpath(path)) if path else None
+    except OSError:  # below /proc/PID/root, of a process that has ended
+        real = None
     unnamed = b"/#%d (deleted)" % inode
     return any(
         ino == inode and (there == dev or at == real or at.endswith(unnamed))

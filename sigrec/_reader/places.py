@@ -213,6 +213,7 @@ def find(pid: int) -> list[str]:
     searched = [path for path in directories() if unusable(path) is None]
     if os.geteuid() == 0:
         searched += directories_of_others()
+    searched += _of_another_root(pid)
     found: dict[str, None] = {}
     for directory in dict.fromkeys(searched):
         for text in _names(directory):
@@ -226,6 +227,20 @@ def find(pid: int) -> list[str]:
                 if target is not None:
                     found[target] = None
     return list(found)
+
+
+def _of_another_root(pid: int) -> list[str]:
+    """Where a process that lives in a mount namespace of its own, as in a container, may publish: what
+    it has there is seen from here by /proc/PID/root."""
+    try:
+        if os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
+            return []
+        uid = os.stat(f"/proc/{pid}").st_uid
+    except OSError:  # it has ended, or is not ours to see
+        return []
+    bases = "dev/shm", "tmp"
+    paths = [f"/proc/{pid}/root/{base}/sigrec-{uid}" for base in bases]
+    return [path for path in paths if unusable(path, uid) is None]
 
 
 def of_name(path: str) -> list[str]:

@@ -153,11 +153,6 @@ def _reason_of_itself(pid: int, now: Status) -> tuple[str, str] | None:
             "is PID 1, the init of its namespace, and signals do not end it as they end other processes",
             "Start its program below an init: docker run --init",
         )
-    if len(now.pids) > 1:
-        return (
-            f"is in a PID namespace of its own, where it is PID {now.pids[-1]}",
-            f"Do it there: docker exec CONTAINER sigrec attach {now.pids[-1]}",
-        )
     if now.tracer:
         name = comm(now.tracer)
         return (

@@ -225,6 +225,58 @@ def test_the_doctor_says_beforehand_whether_it_can_be():
         assert "note attach it cannot be attached to: it is stopped" in said
 
 
+# --- from outside ---------------------------------------------------------------------------
+
+# A root of its own, in which our library is not; its PID 1 is the shell that waits.
+CONTAINER = """
+set -e
+mount -t tmpfs tmpfs "$1"
+cd "$1"
+mkdir -p usr etc proc dev/shm tmp
+mount --rbind /usr usr
+for one in bin sbin lib lib64; do ln -s usr/$one $one; done
+cp /etc/ld.so.cache etc
+mount -t proc proc proc
+: > dev/null
+chroot . sh -c "$2" &
+wait
+"""
+WITHIN = "trap 'echo got it' USR1; sleep 100 & echo ready; while :; do wait; done"
+
+
+def children(pid):
+    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_one_in_a_container_is_attached_to_from_outside(tmp_path):
+    """In a PID and a mount namespace of its own; afterwards it is asked by the PID that it has here."""
+    new = ["unshare", "--pid", "--mount", "--fork", "--kill-child"]
+    if subprocess.run([*new, "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces can be made here")
+    root = tmp_path / "root"
+    root.mkdir()
+    with started(*new, "sh", "-c", CONTAINER, "sh", root, WITHIN) as process:
+        (init,) = children(process.pid)
+        with pytest.raises(sigrec.SigrecError, match="it is PID 1, the init of its namespace"):
+            sigrec.attach(init)
+        (pid,) = children(init)
+        with now(pid) as recording:
+            assert recording.path.startswith(f"/proc/{pid}/root/")
+            os.kill(pid, signal.SIGUSR1)
+            assert process.stdout.readline() == "got it\n"
+            wait_until(lambda: recording.signals[signal.SIGUSR1].delivered == 1)
+            status, said = sigrec_says("why", pid)
+            assert status == 0 and "is still running;" in said, said
+            assert "SIGUSR1" in sigrec_says("stats", pid)[1]
+            assert str(root) not in Path("/proc/self/mounts").read_text()
+            sigrec.detach(pid)
+            os.kill(pid, signal.SIGUSR1)
+            assert process.stdout.readline() == "got it\n"
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: recording.state == "ended")
+            assert recording.signals[signal.SIGUSR1].delivered == 1
+
+
 # --- refusals ------------------------------------------------------------------------------
 
 
