@@ -32,9 +32,27 @@ def heard_of(pid: int) -> Heard | None:
     process knows of it."""
     if stat_fields(pid) is not None:
         return None
+    return among(_recordings(), pid)
+
+
+def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | None:
+    """The first that recorded that it sent the signal to that very process, and was not refused;
+    until_ns: when it had ended, as CLOCK_MONOTONIC."""
+    found = (
+        SentBy(one, what)
+        for one in _recordings()
+        for what in endings(one)
+        if (what.target, what.target_start, what.si_signo) == (pid, start_ticks, signum)
+        and what.error == 0
+        and what.monotonic_ns <= until_ns
+    )
+    return min(found, key=lambda by: by.sent.monotonic_ns, default=None)
+
+
+def _recordings() -> list[Recording]:
+    """Of processes whose PIDs mean the same as here, of all whom this user may ask about."""
     paths = [*places.meant(), *(places.of_others() if os.geteuid() == 0 else [])]
-    recordings = [one for one in index.opened(dict.fromkeys(paths)) if one._here]
-    return among(recordings, pid)
+    return [one for one in index.opened(dict.fromkeys(paths)) if one._here]
 
 
 def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
@@ -116,12 +134,7 @@ class Heard:
                 "process recorded"
             )
         text += f", as its parent, {_named(parent)}, was told at {local_clock(end.time_ns)}"
-        if by is None:
-            return text
-        return (
-            f"{text}; {_named(by.sender)} had sent {by.sent.signal_name} to that PID at "
-            f"{local_clock(by.sent.time_ns)}, as that process recorded"
-        )
+        return text if by is None else f"{text}; {sent_words(by, 'that PID')}"
 
     def to_dict(self) -> dict[str, Any]:
         """As Answer.to_dict()."""
@@ -153,6 +166,13 @@ class Heard:
             sender=sender,
             evidence=evidence,
         )
+
+
+def sent_words(by: SentBy, to: str) -> str:
+    return (
+        f"{_named(by.sender)} had sent {by.sent.signal_name} to {to} at "
+        f"{local_clock(by.sent.time_ns)}, as that process recorded"
+    )
 
 
 def _named(recording: Recording) -> str:

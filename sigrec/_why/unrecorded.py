@@ -1,4 +1,4 @@
-"""The answer about a process that has no recording: what a bystander can know."""
+"""The answer about a process that has no recording: what a bystander can know, and its sender wrote down."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from sigrec._signals.sender import Sender
 from sigrec._signals.words import ended_words
 from sigrec._times import local_clock
 from sigrec._why import oom as oom_killer
-from sigrec._why.answer import document, without_parent
-from sigrec._why.evidence import by_bystander, by_cgroup
+from sigrec._why.answer import document, from_its_recording, without_parent
+from sigrec._why.evidence import by_bystander, by_cgroup, by_sender
+from sigrec._why.heard import sent_words
 from sigrec._why.sentence import named
 
 TYPE_CHECKING = False
@@ -19,18 +20,26 @@ if TYPE_CHECKING:
 
     from sigrec._proc.ended import Ended
     from sigrec._why.oom import Oom
+    from sigrec._why.senders import SentBy
 
 
 class Unrecorded:
-    """As an Answer; who sent a signal is not known of it."""
+    """As an Answer. by: who recorded that it sent the signal; None: nobody did."""
 
     def __init__(
-        self, pid: int, argv: list[str], uid: int | None, seen: Ended, oom: Oom | None
+        self,
+        pid: int,
+        argv: list[str],
+        uid: int | None,
+        seen: Ended,
+        oom: Oom | None,
+        by: SentBy | None = None,
     ) -> None:
         self.pid = pid
         self.argv = argv
         self.seen = seen
-        self.oom = oom
+        self.by = by
+        self.oom = oom._replace(probably=False) if oom is not None and by is not None else oom
         self._who = named(pid, argv, uid)
 
     @property
@@ -42,7 +51,9 @@ class Unrecorded:
     def sentence(self) -> str:
         seen, oom = self.seen, self.oom
         text = f"{self._who} {ended_words(seen)}, as was seen at {local_clock(self._time_ns)}"
-        if oom is None or not oom.probably:
+        if self.by is not None:
+            text += f"; {sent_words(self.by, 'it')}; it has no recording of its own"
+        elif oom is None or not oom.probably:
             more = "how it ended" if seen.source is None else "who sent the signal"
             if seen.status is None:
                 text += f"; {more} is not known: the process has no recording"
@@ -56,9 +67,15 @@ class Unrecorded:
         probably = oom is not None and oom.probably
         sender = None
         if seen.signal is not None:
-            sender = without_parent(Sender("kernel" if probably else "unknown"))
+            sender = (
+                without_parent(Sender("kernel" if probably else "unknown"))
+                if self.by is None
+                else from_its_recording(self.by.sender, "process")
+            )
         kind = "exit" if seen.signal is None else "signal"
-        evidence = [by_bystander(seen)] + ([by_cgroup(oom)] if oom is not None else [])
+        evidence = [by_bystander(seen)]
+        evidence += [by_sender(self.by)] if self.by is not None else []
+        evidence += [by_cgroup(oom)] if oom is not None else []
         return document(
             pid=self.pid,
             host=os.uname().nodename,

@@ -11,6 +11,7 @@ from sigrec._reader.opening import open_recording
 from sigrec._tuples import NamedTuple
 from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
+from sigrec._why.heard import sent_to
 from sigrec._why.oom import OomWatch
 from sigrec._why.unrecorded import Unrecorded
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
     from sigrec._why.oom import Oom
+    from sigrec._why.senders import SentBy
 
 _LOOK_S = 0.25  # between looks at the OOM killer's counter, which must be a second old at most
 
@@ -69,8 +71,15 @@ def _answer(
     bystander: Bystander, recording: Recording | None, seen: Seen, argv: list[str], uid: int | None
 ) -> Answer | Unrecorded:
     if recording is None:
-        return Unrecorded(bystander.pid, argv, uid, seen.ended, seen.oom)
+        return Unrecorded(bystander.pid, argv, uid, seen.ended, seen.oom, _sent_to(bystander, seen))
     return Answer(recording, cause(recording, seen=seen.ended, oom=seen.oom))
+
+
+def _sent_to(bystander: Bystander, seen: Seen) -> SentBy | None:
+    signum, until_ns, began = seen.ended.signal, seen.ended.monotonic_ns, bystander.start_ticks
+    if signum is None or until_ns is None or began is None:
+        return None
+    return sent_to(bystander.pid, began, signum, until_ns)
 
 
 def _recording_of(bystander: Bystander, file: str | None = None) -> Recording | None:

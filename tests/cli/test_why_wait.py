@@ -56,6 +56,21 @@ def test_of_a_process_without_a_recording(command, code, words, cause):
     assert answer["argv"] == [sys.executable, "-c", code]
 
 
+def test_of_a_process_without_a_recording_whose_sender_recorded_it(child, command):
+    with subprocess.Popen(["sleep", "100"]) as process, subprocess.Popen(["sleep", "100"]) as other:
+        wait = waits(command("why", "--wait", "--json", process.pid))
+        sender = child(f"""sigrec.record(); os.kill({other.pid}, 9); os.kill({process.pid}, 0)
+os.kill({process.pid}, 9); say('done'); hear()""")
+        sender.line()
+        process.wait()
+        answer = json.loads(wait.end()[0])
+        other.wait()
+    assert f") had sent SIGKILL to it at " in answer["sentence"], answer["sentence"]
+    assert "not known" not in answer["sentence"]
+    assert (answer["sender"]["kind"], answer["sender"]["pid"]) == ("process", sender.pid)
+    assert [one["source"] for one in answer["evidence"]][1:] == ["sender"]
+
+
 def test_of_a_recorded_process_that_is_killed(child, command):
     p = child("sigrec.record(); say('ready'); hear()")
     p.line()
