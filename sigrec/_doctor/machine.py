@@ -198,21 +198,25 @@ def _kernel() -> Iterator[Finding]:
                 "ok",
                 "a forked child counts for itself from its first instruction",
             )
-    tells = pidfd.tells_of_the_reaped()
-    if tells is True:
-        yield Finding("pidfd", "ok", "any user who waits for a process is told how it ended")
-    else:
-        known = (
-            "this kernel has none"
-            if tells is None
-            else "they tell only a process's own user how it ended"
-        )
-        yield Finding(
-            "pidfd", "note", f"{known}: `sigrec why --wait` has to be run by that user, or by root, "
-            "and before the parent waits for the process" if tells is False
-            else f"{known}: `sigrec why --wait` does not work here",
-            "Linux 6.15 or later tells every user" if tells is False else "Linux 5.3 or later has pidfds",
+    yield _pidfd(pidfd.tells_of_the_reaped())
+
+
+def _pidfd(tells: bool | None) -> Finding:
+    """tells: as tells_of_the_reaped() has it."""
+    if tells:
+        return Finding("pidfd", "ok", "any user who waits for a process is told how it ended")
+    if tells is None:
+        return Finding(
+            "pidfd", "note", "this kernel has none: `sigrec why --wait` and `sigrec run --report` do not work here, and "
+            "`tail -f` and `stats --live` look for the end again and again",
+            "Linux 5.3 or later has pidfds",
         )  # fmt: skip
+    return Finding(
+        "pidfd", "note", "they tell only a process's own user how it ended, and only before its parent has asked: `sigrec "
+        "why --wait` has to be run by that user, or by root, and where the parent is faster, it and `sigrec run --report` "
+        "say what was recorded, and not what the kernel says",
+        "Linux 6.15 or later tells every user, also afterwards",
+    )  # fmt: skip
 
 
 def _sigtimedwait() -> str | None:

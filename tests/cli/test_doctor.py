@@ -13,6 +13,7 @@ import pytest
 
 import sigrec
 from sigrec._doctor import limit
+from sigrec._doctor.machine import _pidfd
 from sigrec._proc import status as proc_status
 from sigrec._proc.process import stat_fields
 from sigrec._why.brief import pending_words
@@ -435,3 +436,11 @@ def test_bad_arguments(capsys):
         with pytest.raises(SystemExit) as ended:
             main(["doctor", bad])
         assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("tells", [True, False, None])
+def test_what_an_older_kernel_does_not_tell_of_an_end(tells):
+    finding = _pidfd(tells)
+    assert finding.verdict == ("ok" if tells else "note")
+    without = {command for command in ("why --wait", "run --report") if command in finding.found}
+    assert without == (set() if tells else {"why --wait", "run --report"})
