@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sigrec._proc.process import stat_fields
+from sigrec._proc.status import status
 from sigrec._tuples import NamedTuple
 
 _CORE = 1 << 7
@@ -17,6 +18,7 @@ class Ended(NamedTuple):
     signal: which one killed it; None: it exited, or nothing is known. status: what it exited with.
     core: whether it dumped core. source: ``"pidfd"``, ``"proc"``; None: it is gone, and how is not
     known. The times are of when this process noticed; None: it had ended long before, perhaps.
+    blocked: the signals that its main thread had blocked then; None: not known.
     """
 
     signal: int | None
@@ -25,13 +27,14 @@ class Ended(NamedTuple):
     time_ns: int | None
     monotonic_ns: int | None
     source: str | None
+    blocked: frozenset[int] | None = None
 
 
 def zombie(pid: int, start_ticks: int) -> Ended | None:
     """How a process ended that nobody has waited for yet; None: it is not such a process, or
     this user may not know."""
     code = zombie_code(pid, start_ticks)
-    return None if code is None else ended(code, "proc", None, None)
+    return None if code is None else ended(code, "proc", None, None, blocked_by(pid))
 
 
 def zombie_code(pid: int, start_ticks: int | None) -> int | None:
@@ -46,10 +49,21 @@ def zombie_code(pid: int, start_ticks: int | None) -> int | None:
     return int(fields[_EXIT_CODE])
 
 
-def ended(code: int | None, source: str, time_ns: int | None, monotonic_ns: int | None) -> Ended:
+def blocked_by(pid: int) -> frozenset[int] | None:
+    now = status(pid)
+    return None if now is None else now.blocked
+
+
+def ended(
+    code: int | None,
+    source: str,
+    time_ns: int | None,
+    monotonic_ns: int | None,
+    blocked: frozenset[int] | None = None,
+) -> Ended:
     """code: as wait(2) has it."""
     if code is None:
         return Ended(None, None, False, time_ns, monotonic_ns, None)
     signum = code & 0x7F
-    status = None if signum else code >> 8 & 0xFF
-    return Ended(signum or None, status, bool(code & _CORE), time_ns, monotonic_ns, source)
+    exited = None if signum else code >> 8 & 0xFF
+    return Ended(signum or None, exited, bool(code & _CORE), time_ns, monotonic_ns, source, blocked)

@@ -8,7 +8,7 @@ import signal
 import struct
 import time
 
-from sigrec._proc.ended import Ended, ended, zombie_code
+from sigrec._proc.ended import Ended, blocked_by, ended, zombie_code
 from sigrec._proc.process import stat_fields
 
 # From <linux/pidfd.h>: PIDFD_GET_INFO, which Linux has since 6.13, and its exit code since 6.15.
@@ -59,8 +59,10 @@ class Bystander:
         """The kernel keeps the status in two places. Whoever may trace the process reads it while it
         is a zombie; anybody, of the pidfd, after that."""
         now = time.time_ns(), time.monotonic_ns()
+        blocked = blocked_by(self.pid)
         code, source = zombie_code(self.pid, self.start_ticks), "proc"
         if code is None:
+            blocked = None  # it may have been another's already
             code, source = _of_pidfd(self.fd), "pidfd"
             deadline = time.monotonic() + patience
             while code is None and time.monotonic() < deadline:
@@ -68,7 +70,7 @@ class Bystander:
                 if _reaped(self.fd):
                     code = _of_pidfd(self.fd)
                     break
-        return ended(code, source, *now)
+        return ended(code, source, *now, blocked)
 
     def close(self) -> None:
         if self.fd >= 0:

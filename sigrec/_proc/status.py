@@ -9,21 +9,25 @@ from sigrec._proc.process import stat_fields
 PF_KTHREAD = 0x00200000  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
 
+def numbers(mask: int) -> frozenset[int]:
+    """Of the signals in it, bit n - 1 for signal n."""
+    return frozenset(n for n in range(1, 65) if mask >> (n - 1) & 1)
+
+
 class Status:
     """What proc_pid_status(5) says of a process's signals."""
 
     def __init__(self, fields: dict[str, str]) -> None:
-        def numbers(field: str) -> frozenset[int]:
-            mask = int(fields.get(field, "0"), 16)
-            return frozenset(n for n in range(1, 65) if mask >> (n - 1) & 1)
+        def those(field: str) -> frozenset[int]:
+            return numbers(int(fields.get(field, "0"), 16))
 
         queued, _, limit = fields.get("SigQ", "").partition("/")
         self.state = fields.get("State", "?").strip()[:1]  # "R", "S", "T", ...
         self.parent = int(fields.get("PPid", "0"))
-        self.caught = numbers("SigCgt")
-        self.ignored = numbers("SigIgn")
-        self.blocked = numbers("SigBlk")
-        self.pending = numbers("SigPnd") | numbers("ShdPnd")
+        self.caught = those("SigCgt")
+        self.ignored = those("SigIgn")
+        self.blocked = those("SigBlk")
+        self.pending = those("SigPnd") | those("ShdPnd")
         # Real-time signals and the like, of this user; and how many may be.
         self.queued = (int(queued), int(limit)) if limit else None
         self.uid = int(fields.get("Uid", "-1").split()[0])  # the real one, whose SigQ that is

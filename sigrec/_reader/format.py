@@ -67,10 +67,10 @@ ATTACHED_AT = 188
 EXIT_NS_AT = 592
 DETACHED_NS_AT = 600
 REASON_AT, REASON_SIZE = 608, 128
-# What a bystander noted of its end: CLOCK_MONOTONIC, CLOCK_REALTIME, status, source; OOM kills,
-# whether it was that, since when.
-NOTED = struct.Struct("=QQiIIIQ")
-NOTED_AT = 984
+# What a bystander noted of its end: which signals were blocked, with SIGKILL's bit where that is
+# known; CLOCK_MONOTONIC, CLOCK_REALTIME, status, source; OOM kills, whether it was that, since when.
+NOTED = struct.Struct("=QQQiIIIQ")
+NOTED_AT = 976
 NOTED_SOURCES = {"proc": 1, "pidfd": 2}  # 0: nobody noted anything
 EXITED = 1
 EXIT_KINDS = {1: "exit", 2: "_exit", 3: "exec"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+
 from sigrec._proc.ended import Ended, ended
+from sigrec._proc.status import numbers
 from sigrec._reader.format import NOTED, NOTED_AT, NOTED_SOURCES
 from sigrec._tuples import NamedTuple
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
     from sigrec._reader.format import Header
     from sigrec._reader.source import Source
 
+_KNOWN = 1 << signal.SIGKILL - 1
 _SOURCES = {number: name for name, number in NOTED_SOURCES.items()}
 
 
@@ -28,10 +32,11 @@ def noted(source: Source, header: Header) -> Noted | None:
     """None: nobody did."""
     if header.version == 2:
         return None
-    monotonic_ns, time_ns, code, number, kills, probably, since_ns = NOTED.unpack(
+    mask, monotonic_ns, time_ns, code, number, kills, probably, since_ns = NOTED.unpack(
         source.bytes(NOTED_AT, NOTED.size)
     )
     if number not in _SOURCES:
         return None
-    how = ended(code, _SOURCES[number], time_ns, monotonic_ns)
+    blocked = numbers(mask) - {signal.SIGKILL} if mask & _KNOWN else None
+    how = ended(code, _SOURCES[number], time_ns, monotonic_ns, blocked)
     return Noted(how, kills, since_ns, bool(probably))

@@ -156,7 +156,11 @@ def note(
         return
     code = ended.signal or (ended.status or 0) << 8
     kills, since_ns, probably = oom or (0, 0, False)
+    blocked = (
+        0 if ended.blocked is None else sum(1 << n - 1 for n in {*ended.blocked, signal.SIGKILL})
+    )
     raw = NOTED.pack(
+        blocked,
         ended.monotonic_ns,
         ended.time_ns,
         code | 0x80 * ended.core,

@@ -108,7 +108,7 @@ def explaining(
         )
         return ignored + of_those_that_end(recording, clock)
     if found.kind == "unknown" or found.signal == signal.SIGKILL:
-        return of_those_that_end(recording, clock)
+        return of_those_that_end(recording, clock, found.seen)
     if found.kind != "signal" or event is None:
         return []
     until = [

@@ -1,6 +1,9 @@
-"""What the main thread of a process had blocked, in words: no more than it wrote down."""
+"""What the main thread of a process had blocked, in words: what it wrote down, and, while it lives,
+what the kernel says besides."""
 
 from __future__ import annotations
+
+import time
 
 from sigrec._proc.status import blocked_everywhere, status
 from sigrec._signals.names import ASK_TO_END, name
@@ -8,14 +11,20 @@ from sigrec._text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
     from sigrec._signals.mask import MaskChange
 
     Clock = Callable[[int], str]
+    # None: since before recording began. Words: what the kernel says, and nobody wrote down.
+    Blocked = dict[int, MaskChange | str | None]
 
 _NEARLY_ALL = 50
+UNSEEN = "blocked now, as the kernel says, and by whom was not seen"
+UNSEEN_AT_END = "blocked at its end, as the kernel said, and by whom was not seen"
+_STAYS_S = 0.01  # longer than what a C library, or a handler of ours, blocks for its own sake
 
 
 def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskChange | None]:
@@ -43,13 +52,35 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
     return found
 
 
-def of_now(recording: Recording, at_first: int = 0) -> dict[int, MaskChange | None]:
-    """As blocked(); of a living process only what the kernel says, too. siglongjmp(3), swapcontext(3)
-    and a handler that returns put an old mask back, and nobody writes that down."""
-    found = blocked(recording.masks(), at_first)
+def of_now(recording: Recording, at_first: int = 0) -> Blocked:
+    """As blocked(); of a living process what the kernel says. siglongjmp(3), swapcontext(3), a handler
+    that returns and a raw system call change a mask, and nobody writes that down."""
+    changes = recording.masks()
+    found = blocked(changes, at_first)
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid, pid) if pid else None
-    return found if now is None else {n: one for n, one in found.items() if n in now.blocked}
+    if now is None or not pid:
+        return {**found}
+    written = blocked(changes, recording._identity.blocked)
+    unseen = dict.fromkeys(_unseen(recording, pid, now.blocked - written.keys()), UNSEEN)
+    return {**{n: one for n, one in found.items() if n in now.blocked}, **unseen}
+
+
+def _unseen(recording: Recording, pid: int, more: frozenset[int]) -> list[int]:
+    """Of these, those that stay blocked. Of a registered signal that is not told: the intake thread
+    blocks it, where it comes fast."""
+    sigrtmin = recording._header.sigrtmin
+    more = frozenset(n for n in more if n < 32 or n >= sigrtmin)  # the C library's own
+    if not more:
+        return []
+    delivered = {n: one.delivered for n, one in recording.signals.items()}
+    time.sleep(_STAYS_S)
+    now, signals = status(pid, pid), recording.signals
+    if now is None or any(one.delivered != delivered.get(n, 0) for n, one in signals.items()):
+        return []  # all are blocked in a handler of ours, for a moment
+    return [
+        n for n in sorted(more & now.blocked) if n not in signals or signals[n].mode != "registered"
+    ]
 
 
 def pending_since_before(recording: Recording) -> set[int]:
@@ -65,7 +96,7 @@ def pending_since_before(recording: Recording) -> set[int]:
 
 
 def lines(
-    found: dict[int, MaskChange | None], clock: Clock, sigrtmin: int | None = None
+    found: Mapping[int, MaskChange | str | None], clock: Clock, sigrtmin: int | None = None
 ) -> list[str]:
     """``SIGTERM: blocked by app.py:12 since 12:03:04``; several with the same history are one line.
     Safe for a terminal."""
@@ -78,18 +109,37 @@ def lines(
     ]
 
 
-def _words(one: MaskChange | None, clock: Clock) -> str:
+def _words(one: MaskChange | str | None, clock: Clock) -> str:
     if one is None:
         return "blocked since before its recording began"
+    if isinstance(one, str):
+        return one
     by = "" if one.by is None else f" by {printable(one.by)}"
     parent = ", in its parent," if one.how == "forked" else ""
     return f"blocked{by}{parent} since {clock(one.time_ns)}"
 
 
-def of_those_that_end(recording: Recording, clock: Clock) -> list[str]:
+def of_end(recording: Recording, kernel: frozenset[int] | None) -> Blocked:
+    """As blocked(); kernel: what a bystander saw to be blocked at the end."""
+    found: Blocked = {**blocked(recording.masks(), recording._identity.blocked)}
+    if kernel is None:
+        return found
+    more = kernel - found.keys() if len(kernel) < _NEARLY_ALL else ()  # else in a handler of ours
+    signals = recording.signals if more else {}
+    unseen = [n for n in more if n not in signals or signals[n].mode != "registered"]
+    found = {n: one for n, one in found.items() if n in kernel}
+    return {**found, **dict.fromkeys(unseen, UNSEEN_AT_END)}
+
+
+def of_those_that_end(recording: Recording, clock: Clock, seen: Ended | None = None) -> list[str]:
     """The signals that people end processes with, where they were blocked, and so not delivered. But
-    those that are pending and were blocked since before: pending_words() says that of them."""
-    found = of_now(recording, recording._identity.blocked)
+    those that are pending and were blocked since before: pending_words() says that of them. seen: how
+    it ended, as a bystander saw it."""
+    found = (
+        of_now(recording, recording._identity.blocked)
+        if seen is None
+        else of_end(recording, seen.blocked)
+    )
     said = pending_since_before(recording)
     ends = {int(n): found[n] for n in ASK_TO_END if n in found and n not in said}
     return lines(ends, clock, recording._header.sigrtmin)

@@ -65,7 +65,7 @@ os.kill({process.pid}, 9); say('done'); hear()""")
         process.wait()
         answer = json.loads(wait.end()[0])
         other.wait()
-    assert f") had sent SIGKILL to it at " in answer["sentence"], answer["sentence"]
+    assert ") had sent SIGKILL to it at " in answer["sentence"], answer["sentence"]
     assert "not known" not in answer["sentence"]
     assert (answer["sender"]["kind"], answer["sender"]["pid"]) == ("process", sender.pid)
     assert [one["source"] for one in answer["evidence"]][1:] == ["sender"]

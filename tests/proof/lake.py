@@ -173,7 +173,7 @@ def one(blank, capacity, which, host, boot, program, began, kind, count, chance,
 def noted(made, at, offset, status, oom=0):
     """As a bystander that waited for its end writes it."""
     NOTED.pack_into(
-        made.raw, NOTED_AT, at, at + offset, status, 2, oom, oom, at + offset if oom else 0
+        made.raw, NOTED_AT, 0, at, at + offset, status, 2, oom, oom, at + offset if oom else 0
     )
 
 

@@ -8,7 +8,9 @@ import sys
 import pytest
 
 import sigrec
-from sigrec._why.masks import blocked, of_now
+from sigrec._proc.pidfd import Bystander
+from sigrec._recorder.beside import note
+from sigrec._why.masks import UNSEEN, UNSEEN_AT_END, blocked, of_now
 from sigrec._why.sentence import why
 from sigrec.cli import main
 from tests.conftest import file_name
@@ -75,6 +77,33 @@ def test_a_mask_that_was_put_back_is_not_told_of_a_living_process(child):
         assert of_now(recording) == {} and "blocked" not in why(recording)
     p.tell()
     p.end()
+
+
+def test_what_nobody_wrote_down_is_told_of_a_living_process(child):
+    """A raw system call, as of a program in another language. What was blocked before, and what was
+    written down, is no news."""
+    p = child(
+        """
+        import ctypes, platform
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+        recorder = sigrec.record()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        number = {"x86_64": 14, "aarch64": 135}[platform.machine()]
+        of_term = ctypes.c_uint64(1 << signal.SIGTERM - 1)
+        ctypes.CDLL(None).syscall(number, signal.SIG_BLOCK, ctypes.byref(of_term), None, 8)
+        say(sigrec.stats().processes[0].path)
+        hear()
+        """
+    )
+    with sigrec.open_recording(p.line()) as recording, Bystander(p.pid) as bystander:
+        assert of_now(recording)[TERM] == UNSEEN and {*of_now(recording)} == {TERM, USR1}
+        assert f"; SIGTERM: {UNSEEN}" in why(recording)
+        p.process.kill()
+        seen = bystander.wait()  # while nobody has asked for its status
+        assert {TERM, USR1, signal.SIGUSR2} == seen.blocked
+        note(recording, seen, None, None)
+        assert f"; SIGTERM: {UNSEEN_AT_END}" in why(recording)
+    p.process.wait()
 
 
 CHILD = """
