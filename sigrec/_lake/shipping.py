@@ -223,7 +223,8 @@ class Shipping:
                 continue
             del self._kept[key]
             self._gone.append(key)
-            self._tell(f"{path} went while nobody followed it: what it got since is not known")
+            if path:  # of what is read from the lake that is not known
+                self._tell(f"{path} went while nobody followed it: what it got since is not known")
 
     def hold(self, path: str, owner: int | None = None) -> None:
         """owner: whose it has to be. What cannot be read is said, and passed over."""

@@ -8,6 +8,7 @@ does not name was never finished, and is removed.
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import time
@@ -18,6 +19,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 
 from sigrec._errors import SigrecError
+from sigrec._lake.intervals import Intervals
 from sigrec._lake.schema import DATASETS, TIME, schema
 from sigrec._serve.state import DamagedError, StateFile
 
@@ -103,9 +105,9 @@ class Spool:
             try:
                 kept = self._state.load()
             except DamagedError as error:
-                return {}, f"{error}: what is in the recordings goes to the lake again"
+                return self._found(), f"{error}; what was taken is read from the lake"
             if kept is None:
-                return {}, None
+                return self._found(), None
             try:
                 self._writer, self._number = str(kept["writer"]), int(kept["number"])
                 self.segments = [
@@ -118,6 +120,35 @@ class Spool:
             self._publish()
             self._clear()
         return taken, None
+
+    def _found(self) -> dict[str, Any]:
+        """What the files of this host, and those made of many, say that was taken: where the state is
+        lost, and the lake is not."""
+        taken: dict[str, dict[int, Intervals]] = {}
+        columns = ["uid", "recording", "si_signo", "ordinal"]
+        for table in self._own("events", columns):
+            for (key, signo), ordinals in _by_recording(table).items():
+                taken.setdefault(key, {}).setdefault(signo, Intervals()).add(ordinals)
+        ended = [
+            f"{uid}:{recording}"
+            for table in self._own("processes", columns[:2])
+            for uid, recording in zip(
+                *(table[name].to_pylist() for name in columns[:2]), strict=True
+            )
+        ]
+        return {
+            "over": dict.fromkeys(ended, ""),
+            "of": {
+                key: ["", {signo: of.bounds for signo, of in signals.items()}]
+                for key, signals in taken.items()
+                if key not in set(ended)
+            },
+        }
+
+    def _own(self, dataset: str, columns: list[str]) -> Iterator[Any]:
+        for path in glob.iglob(f"{glob.escape(self.lake)}/{dataset}/date=*/*.parquet"):
+            if os.path.basename(path).startswith((f"{_WRITER}-", "compact-")):
+                yield _read(path, columns)
 
     def _clear(self) -> None:
         known = {name for _, _, name, _ in self.segments}
@@ -202,9 +233,18 @@ class Spool:
         self._state.close()
 
 
-def _read(path: str) -> Any:
+def _read(path: str, columns: list[str] | None = None) -> Any:
     with open(path, "rb") as file:  # not by its name: that is no dataset
-        return parquet.read_table(file)
+        return parquet.read_table(file, columns=columns)
+
+
+def _by_recording(table: Any) -> dict[tuple[str, int], Any]:
+    """By a recording's key and a signal's number, the ordinals."""
+    grouped = table.group_by(["uid", "recording", "si_signo"]).aggregate([("ordinal", "list")])
+    return {
+        (f"{row['uid']}:{row['recording']}", row["si_signo"]): row["ordinal_list"]
+        for row in grouped.to_pylist()
+    }
 
 
 def by_date(table: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -301,7 +302,25 @@ def test_a_damaged_state_is_said_and_a_damaged_recording_left_out(
     assert shipping().told == [left_out]
     (tmp_path / "lake.spool" / "state").write_text("nonsense")
     said, _ = shipping().told
-    assert "goes to the lake again" in said
+    assert "what was taken is read from the lake" in said
+
+
+def test_a_spool_that_is_lost_doubles_nothing(child, shipping, tmp_path):
+    gone, alive = child(ENDS), child(ENDS)
+    for p in (gone, alive):
+        assert p.line() == "ready"
+    gone.tell("")
+    gone.process.wait(30)
+    shipping()
+    shutil.rmtree(tmp_path / "lake.spool")
+    again = shipping()
+    assert (again.events, again.ends, again.told) == (0, 0, [])
+    shutil.rmtree(tmp_path / "lake.spool")
+    alive.tell("")
+    alive.process.wait(30)
+    again = shipping()
+    assert (again.events, again.ends) == (1, 1)
+    lake_kills.what_is_there(tmp_path / "lake")
 
 
 @pytest.mark.long
