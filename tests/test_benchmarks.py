@@ -18,6 +18,7 @@ from benchmarks import (
     import_time,
     latency,
     lone,
+    moderation,
     preload,
     progress,
     recording,
@@ -51,6 +52,7 @@ def test_quick_run_counts_right():
     check_latency(results["latency"])
     assert results["dispatch"]["ratio"] > 0
     assert len(results["progress"]) == 18
+    assert len(results["moderation"]) == 20
     assert len(results["recording"]) == 3
 
 
@@ -76,6 +78,7 @@ FEW = {
         "RATIOS": [('sigrec deliver="main"', "signal.signal")],
     },
     lone: {},
+    moderation: {"RATES": (20_000,), "MODERATIONS": (None, 0.001), "DASHES": ("", "")},
     preload: {},
     progress: {"RATES": (20_000,), "KINDS": ("sigrec",)},
     recording: {"CASES": ("working",)},
@@ -104,6 +107,8 @@ def test_a_few_receivers_count_right(benchmark, cpus, monkeypatch):
         ] * 2
     elif module is progress:
         assert result["sigrec 20000"]["handled"] > 0
+    elif module is moderation:
+        assert all(row["handled"] > 0 and row["median_us"] > 0 for row in result.values())
     elif module is recording:
         assert result["working"]["recorded"] > 0
     elif module is preload:
@@ -130,10 +135,10 @@ def check_forms(result):
 
 
 def check_latency(result):
-    assert len(result["rows"]) == 12
+    assert len(result["rows"]) == 16
     for row in result["rows"]:
         assert (row["handled"], row["wrong"]) == (result["count"], 0), row
-    assert len(result["ratios"]) == 7
+    assert len(result["ratios"]) == 22
 
 
 def test_a_wrong_name_is_a_usage_error():
