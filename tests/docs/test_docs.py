@@ -67,7 +67,7 @@ def run(page, language, command, options, left_out=None):
         return
     say = {"sh": f"echo '{END}'\n", "python": f"print('{END}', flush=True)\n"}[language]
     # Where a command fails, what runs in the background would keep our pipes open.
-    first = "trap 'kill $(jobs -p) 2>/dev/null' EXIT\n" if language == "sh" else ""
+    first = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" if language == "sh" else ""
     done = subprocess.run(
         command, input=first + "\n".join(code + say for code, _ in script), text=True,
         capture_output=True, timeout=300, **options,
