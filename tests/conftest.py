@@ -16,6 +16,8 @@ from sigrec._reader import places
 from tests.distributions import built  # noqa: F401
 from tests.prelude import RT, sigqueue, with_room  # noqa: F401
 
+ROOT = Path(__file__).parents[1]
+
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="run the long tests too (minutes)")
@@ -45,8 +47,28 @@ def pytest_report_header(config):
     return None if wants_long(config) else "long tests: left out; --all runs them too"
 
 
+# The files whose long tests take longest, in seconds from 80 to 30. Each file's tests run in one
+# process: these begin first, or one process would have them alone at the end (.ci/run).
+LONGEST = [
+    "reader/test_fuzz.py",
+    "proof/test_packages.py",
+    "docs/test_docs.py",
+    "test_benchmarks.py",
+    "test_packaging.py",
+    "proof/test_endings.py",
+    "handling/test_start_and_stop.py",
+    "serve/test_http.py",
+]
+
+
+def place(item):
+    name = os.path.relpath(item.path, ROOT / "tests")
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 def pytest_collection_modifyitems(config, items):
     if wants_long(config):
+        items.sort(key=place)
         return
     out = [item for item in items if item.get_closest_marker("long")]
     if out:
@@ -67,7 +89,6 @@ as_others = pytest.mark.skipif(
     reason="other users cannot enter this checkout",
 )
 
-ROOT = Path(__file__).parents[1]
 PRELUDE = (ROOT / "tests/prelude.py").read_text()
 
 

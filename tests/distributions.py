@@ -1,5 +1,6 @@
-"""The sdist and the wheel, built once for all tests that want them."""
+"""The sdist and the wheel, built once for all tests that want them, in whichever process."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -34,8 +35,19 @@ def built(tmp_path_factory):
     pytest.importorskip("build")
     if not (ROOT / "setup.py").exists():
         pytest.skip("no source tree here")
-    directory = tmp_path_factory.mktemp("dist")
-    tree = directory / "tree"
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # it has a directory of its own in the one of all
+        directory = directory.parent
+    directory = directory / "dist"
+    directory.mkdir(exist_ok=True)
+    with open(directory / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+        if not [*directory.glob("*.whl")]:
+            build(directory, directory / "tree")
+    return next(directory.glob("*.tar.gz")), next(directory.glob("*.whl"))
+
+
+def build(directory, tree):
     for source in sources():
         (tree / source).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / source, tree / source)
@@ -43,4 +55,3 @@ def built(tmp_path_factory):
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", directory, tree],
         check=True, stdout=subprocess.DEVNULL, env={**os.environ, **as_released()},
     )  # fmt: skip
-    return next(directory.glob("*.tar.gz")), next(directory.glob("*.whl"))

