@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Any context, signal context too: no lock; each thread's entry is written by that thread alone,
- * in its handlers too, each word by one atomic operation. System calls: gettid, futex,
+ * All of this is for any context, signal context too: there is no lock, and the entry of each
+ * lending thread is written by that thread alone, also in its handlers, each word by one atomic
+ * operation. System calls: gettid, futex,
  * rt_sigaction, rt_sigprocmask, sched_getscheduler, sched_getparam.
  */
 #define _GNU_SOURCE
@@ -40,19 +41,19 @@ _Atomic uint64_t borrow_signals;
 #define PATIENCE 100              /* times a millisecond: the intake thread may not get to run */
 
 static struct state {
-    _Atomic uint64_t owned;   /* by the intake thread */
-    _Atomic uint64_t taking;  /* what it may be taking just now */
+    _Atomic uint64_t owned;   /* the signals that the intake thread owns */
+    _Atomic uint64_t taking;  /* those that it may be taking just now */
     _Atomic uint32_t orphans; /* since its last look something was taken away from it: who lent that
                                * is to be kicked, even where it had not begun to take it */
     _Atomic uint32_t put_down; /* futex: how often it has put down what it took */
     _Atomic uint32_t waiting;  /* threads that wait for that */
-    _Atomic uint32_t rung;     /* futex: it is to look */
+    _Atomic uint32_t rung;     /* futex: the intake thread is to look */
     _Atomic int32_t server;    /* its tid; 0: it does not run */
     _Atomic int priority;      /* its own, where that is a real-time one */
     _Atomic uint32_t holds;
     _Atomic uint64_t calm_until;
-    _Atomic uint64_t wanted;   /* signals that came fast where there was no thread */
-    _Atomic uint64_t blocked;  /* by the program itself, in the main thread */
+    _Atomic uint64_t wanted;   /* signals that came fast while no intake thread ran */
+    _Atomic uint64_t blocked;  /* signals that the program itself blocks in the main thread */
     _Atomic uint64_t withheld; /* of these, those whose handler waits */
     _Atomic uint64_t seen_pending, suspect;
     struct rate {
@@ -61,9 +62,9 @@ static struct state {
         _Atomic uint64_t switches;
     } rates[SIGREC_NSIG];
     struct lender {
-        _Atomic int32_t tid; /* 0: free */
-        _Atomic uint64_t bits;
-        _Atomic uint32_t changing; /* its mask: its own handlers do not, meanwhile */
+        _Atomic int32_t tid;       /* 0: the entry is free */
+        _Atomic uint64_t bits;     /* of its mask, that it has lent */
+        _Atomic uint32_t changing; /* the thread changes its mask, and its handlers leave it */
     } lenders[THREADS];
 } *state;
 
@@ -91,7 +92,8 @@ static struct lender *find(int32_t tid) {
     return NULL;
 }
 
-/* An entry stays its thread's until that has got back all, or is gone. NULL: no room. */
+/* The entry of that lending thread, which keeps it until it has got all its bits back, or has
+ * ended. NULL: there is no room. */
 static struct lender *find_or_make(int32_t tid) {
     struct lender *mine = find(tid);
     for (struct lender *one = state->lenders; !mine && one < state->lenders + THREADS; one++) {
@@ -111,7 +113,8 @@ static uint64_t lent_by(int32_t tid) {
     return one ? atomic_load(&one->bits) : 0;
 }
 
-/* By any thread. What may not be borrowed any more goes back at the next kick, and not before. */
+/* The signals that any thread has lent. One that may not be borrowed any more is given back at
+ * the next kick, and not before. */
 static uint64_t lent_by_all(void) {
     uint64_t lent = 0;
     for (const struct lender *one = state->lenders; one < state->lenders + THREADS; one++)

@@ -4,22 +4,24 @@
  * disposition. Everything that installs, recognises or steps around our handler
  * asks here; only handler.c knows what the handler does.
  *
- * What is beneath us. A signal may be taken more than once: a C library puts its
- * handler over ours and calls ours from there, and then the program registers the
- * signal again, over that. So there are places, the lowest first, and what was found
- * at each when we came: that is put back when the registration ends at that place.
- * Each place has a handler of its own, so that each library calls the place that it
- * found, and it is known, too, when the library above has gone and has put ours back.
- * After we have left, a place calls what was found at it, and where the kernel calls
- * it, is given up. A library that stands twice in such a chain has ours beneath
- * it both times, and would come back for ever: siginfo_t has room to note in it which
- * places a signal has passed, and the second time what was found at the lowest is called.
+ * What is beneath our handler. Our handler may be installed for a signal more than once: a C
+ * library installs its handler over ours and calls ours from there, and then the program
+ * registers the signal again, over that of the library. So there are places, the lowest first.
+ * For each place the disposition is kept that was found when our handler was installed there,
+ * and it is put back when the registration ends at that place. Each place has a handler
+ * function of its own, so that each library calls the place that it found; and when a library
+ * removes its handler and puts ours back, the function tells which place that is. After a
+ * registration has ended, a place calls the disposition that was found at it; if the kernel
+ * itself calls the place, it is given up. A library whose handler is in such a chain twice has
+ * ours beneath it both times, and the two would call each other for ever. So siginfo_t carries
+ * a note of the places that the signal has passed, and the second time the disposition that was
+ * found at the lowest place is called.
  *
- * What the program has set is one thing, registered or not: our handler here is what
- * it has while a signal is registered, in the kernel, or in action.h's table where the
- * signal is recorded too. That a signal is recorded is nothing that the program has,
- * so the handler that only records is another: a library that calls what it found
- * calls the registered one, and is not called back.
+ * The handler of registered signals is part of the disposition that the program has set: it is
+ * in the kernel, or in action.h's table where the signal is recorded, too. That a signal is
+ * recorded is not part of it, and so the handler that only records is another function: a
+ * library that calls the handler that it found calls the one of registered signals, and is not
+ * called back.
  */
 #ifndef SIGREC_REGISTRY_H
 #define SIGREC_REGISTRY_H
@@ -34,10 +36,10 @@
 extern struct registered {
     struct queue queue;
     _Atomic int places;       /* that are used */
-    _Atomic int place;        /* where we are, or were last */
-    _Atomic bool spent;       /* the lowest was to be called once: SA_RESETHAND */
-    uint32_t twice;           /* bits of places: what was found has us beneath it */
-    _Atomic uint32_t apart;   /* the same: what was found there never calls us */
+    _Atomic int place;        /* where our handler is, or was last */
+    _Atomic bool spent;       /* the lowest, with SA_RESETHAND, was called */
+    uint32_t twice;           /* bits of places: what was found calls ours */
+    _Atomic uint32_t apart;   /* likewise: what was found never calls ours */
     _Atomic uint32_t mode;    /* enum ledger_mode */
     _Atomic uint64_t backlog; /* how many may wait beside the queue's ring; 0: none */
 } registry[SIGREC_NSIG];
