@@ -16,9 +16,9 @@ from tests.distributions import ROOT, sources
 
 # Tests of a wheel run beside nothing but the tests.
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="no source tree here")
-# Bytes of a wheel: 70,000 each are the core, alone and for LD_PRELOAD, 30,000 sigrec serve, and 18,000
+# Bytes of a wheel: 71,000 each are the core, alone and for LD_PRELOAD, 34,000 sigrec serve, and 19,000
 # the export to Parquet.
-LARGEST = 550_000
+LARGEST = 565_000
 
 
 def test_every_package_and_folder_is_listed():
