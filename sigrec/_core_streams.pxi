@@ -281,6 +281,18 @@ cdef class Mailbox:
         """
         self.end(True)
 
+    cdef int detach_all_that_came(self) except -1:
+        """What the intake thread has left in the kernel for a while would end the process, once the
+        signal is given back."""
+        borrow_hold()
+        try:
+            for signum in self._numbers:
+                let_arrive(signum)
+            detach(self)
+        finally:
+            borrow_go_on()
+        return 0
+
     cdef int end(self, bint waits) except -1:
         cdef list errors = []
         cdef bint over = True
@@ -292,7 +304,10 @@ cdef class Mailbox:
             return 0
         self.leaving = True
         try:
-            detach(self)  # the stream still gets what waits there
+            if self.intake_backlog:
+                self.detach_all_that_came()
+            else:
+                detach(self)  # the stream still gets what waits there
             if waits and over:
                 over = finish(self._numbers, errors)
         finally:

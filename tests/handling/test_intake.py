@@ -478,6 +478,24 @@ print(len(calls), *ledger(S), blocked(), signal.getsignal(S))
     assert receiver.line() == "20000 20000 20000 20000 0 0 0"
 
 
+def test_a_stream_that_is_closed_gets_what_was_pending(child):
+    receiver = child(
+        FLOOD
+        + """
+pid, go = sender(20_000, 1000)
+stream = sigrec.stream(S, intake="thread", moderation=0.5)
+go()
+mid_flood()
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    pass
+stream.close()
+print([info.si_value for info in stream.unread] == list(range(20_000)), blocked())
+""",
+        RT,
+    )
+    assert receiver.line() == "True 0"
+
+
 def test_at_exit_all_is_handled(child):
     receiver = child("import atexit\natexit.register(lambda: print(len(calls)))\n" + PENDING, RT)
     assert receiver.line() == "20000"
