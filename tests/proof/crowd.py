@@ -40,9 +40,10 @@ def fill() -> None:
 
 
 def flood() -> None:
-    """For ever, to itself, where it is blocked. What others leave while it is full is taken too."""
+    """To itself, where it is blocked. What others leave while it is full is taken too."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {FLOOD})
-    while True:
+    parent = os.getppid()
+    while os.getppid() == parent:  # it may be killed
         for _ in range(LOOKS):
             fill()
             time.sleep(LOOK_S)
@@ -52,8 +53,9 @@ def flood() -> None:
 
 @contextlib.contextmanager
 def beside(*commands: list[str]) -> Iterator[None]:
-    """While these run, which do not end."""
-    others = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    """While these run, each in a session of its own: where Linux groups processes by session
+    (sched(7), autogroup) nobody else has to share with them."""
+    others = [subprocess.Popen(command, cwd=ROOT, start_new_session=True) for command in commands]
     try:
         yield
         assert all(other.poll() is None for other in others), "one has ended"
@@ -105,7 +107,8 @@ def in_a_flood(command: list[str], limit: int = LIMIT) -> int:
 
 
 def among_loops(command: list[str]) -> int:
-    loops = [[sys.executable, "-S", "-c", "while True: pass"]] * (os.cpu_count() or 1)
+    loop = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+    loops = [[sys.executable, "-S", "-c", loop]] * (os.cpu_count() or 1)
     with beside(*loops):
         return subprocess.run(command, cwd=ROOT, preexec_fn=lambda: os.nice(19)).returncode
 
