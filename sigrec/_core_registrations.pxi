@@ -352,6 +352,16 @@ cpdef int let_arrive(int signum) except -1:
     return 0
 
 
+def take_what_came(int signum) -> None:
+    """What the intake thread has left in the kernel for a while is taken: it would have another
+    disposition, once somebody sets one."""
+    borrow_hold()
+    try:
+        let_arrive(signum)
+    finally:
+        borrow_go_on()
+
+
 def cancel(tuple ended, bint waits=True) -> bool:
     """Ends these registrations, all of them or none; then what was delivered before is handled,
     and what handlers raised meanwhile is raised. waits: for what the dispatcher thread handles,

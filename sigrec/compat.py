@@ -53,6 +53,8 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:
     """
     if not callable(handler) or not _can_register(signalnum):
         previous = _previous(signalnum)
+        if previous is not None and _core.count_intake(signalnum)[0]:
+            _core.take_what_came(signalnum)
         # First, or the signal would have the disposition of long ago for a moment.
         by_standard: _Handler = _standard_signal(signalnum, handler)
         _cancel(signalnum)

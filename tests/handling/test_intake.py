@@ -496,6 +496,27 @@ print([info.si_value for info in stream.unread] == list(range(20_000)), blocked(
     assert receiver.line() == "True 0"
 
 
+def test_compat_handles_what_was_pending_before_another_disposition(child):
+    receiver = child(
+        FLOOD
+        + """
+import sigrec.compat as signal
+calls = []
+pid, go = sender(20_000, 1000)
+signal.set_intake("thread", moderation=0.5)
+signal.signal(S, lambda signum, frame: calls.append(1))
+go()
+mid_flood()
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
+    pass
+signal.signal(S, signal.SIG_DFL)
+print(len(calls))
+""",
+        RT,
+    )
+    assert receiver.line() == "20000"
+
+
 def test_at_exit_all_is_handled(child):
     receiver = child("import atexit\natexit.register(lambda: print(len(calls)))\n" + PENDING, RT)
     assert receiver.line() == "20000"
