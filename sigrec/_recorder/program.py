@@ -78,7 +78,7 @@ def look(name: str) -> Program:
 def _nothing_there(name: str) -> str:
     import importlib.util
 
-    text = f"{name}: there is no such file, and no program of that name in PATH"
+    text = f"{name or repr(name)}: there is no such file, and no program of that name in PATH"
     try:
         module = name.isidentifier() and importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):

@@ -301,11 +301,14 @@ def _say(text: str) -> None:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         level, frame = level + 1, frame.f_back
     try:
-        warnings.warn(text, RuntimeWarning, stacklevel=level)
+        if not frame.f_code.co_filename.startswith("<frozen "):
+            warnings.warn(text, RuntimeWarning, stacklevel=level)
+            return
     except RuntimeWarning:
-        # Warnings are errors here; this one must not keep a signal from being handled.
-        if sys.stderr is not None:
-            print(text, file=sys.stderr)
+        pass  # warnings are errors here; this one must not keep a signal from being handled
+    # Or the interpreter itself called us, before the program began: no line of anybody's.
+    if sys.stderr is not None:
+        print(text, file=sys.stderr)
 
 
 configure.__module__ = "sigrec"
