@@ -97,9 +97,12 @@ def _all(as_json: bool) -> int:
         pass
     found = list(index.opened(places.meant()))
     ranked = in_order(found, Witnesses(found))
-    answers = (Answer(one.recording, one.cause) for one in ranked if one.ended)
+    ended = [one for one in ranked if one.ended]
+    answers = (Answer(one.recording, one.cause) for one in ended)
     if as_json:
         _json({"version": VERSION, "processes": [answer.to_dict() for answer in answers]})
+    elif not ended:
+        print(f"sigrec why: of {len(found)} recorded processes none has ended", file=sys.stderr)
     else:
         for answer in answers:
             print(answer.sentence)

@@ -182,7 +182,11 @@ def test_all_that_ended_the_newest_first(child, run_directory, capsys):
 
 def test_all_of_none(run_directory, capsys):
     assert main(["why", "--all"]) == 0
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("sigrec why: of 0 recorded processes none")
+    assert main(["why", "--all", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["processes"] == [] and said.err == ""
     with pytest.raises(SystemExit) as error:
         main(["why", "--all", "42"])
     assert error.value.code == 2
