@@ -391,6 +391,21 @@ def cancel(tuple ended, bint waits=True) -> bool:
     return over
 
 
+cdef class EndWhenDropped:
+    """Of an object that ends these registrations when nothing refers to it any more. Compiled: what
+    a signal's handler raises cannot come first. It waits for nobody, since the collector may call
+    it in any thread, and anywhere."""
+
+    cdef tuple handlers
+
+    def __init__(self, tuple handlers):
+        self.handlers = handlers
+
+    def __del__(self):
+        if self.handlers is not None and not is_ending():
+            cancel(self.handlers, False)
+
+
 cdef bint finish_handlers(list gone, bint waits, list errors) except? False:
     cdef Handler one
     cdef bint here

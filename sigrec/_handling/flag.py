@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Flag(threading.Event, _core.Block):
     """A threading.Event that is set when one of these signals comes: ``Flag(signal.SIGTERM)``.
 
-    As a context manager, or by close(), it gives the signals back. Raises as :func:`stream` does.
+    As a context manager, by close(), or when nothing refers to it any more, it gives the signals back.
+    Raises as :func:`stream` does.
     """
 
     def __init__(self, *signums: int) -> None:
@@ -29,6 +30,7 @@ class Flag(threading.Event, _core.Block):
         self._registrations = [
             prepared(number, self._bell, siginfo=True, deliver="thread") for number in numbers
         ]
+        self._end = _core.EndWhenDropped(tuple(one._core_handler for one in self._registrations))
         put_in_force(self._registrations)
 
     @property

@@ -212,6 +212,16 @@ def test_flag():
     assert signal.getsignal(RT) == signal.SIG_DFL
 
 
+def test_a_flag_that_is_dropped_gives_its_signals_back():
+    """As one is that Ctrl-C interrupts between its making and its block."""
+    flag = sigrec.Flag(RT, USR1)
+    assert _core.registered(RT) and _core.registered(USR1)
+    del flag
+    assert not _core.registered(RT) and not _core.in_place(USR1)
+    with pytest.raises(ValueError):
+        sigrec.Flag()  # nor does one that was never whole say anything at its end
+
+
 # --- in event loops --------------------------------------------------------------------------------
 
 

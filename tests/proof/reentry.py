@@ -323,14 +323,14 @@ def at_a_random_moment(call):
     return True
 
 
-# What ends with its block, wherever that is interrupted. (Not a Flag, which may be interrupted when it
-# is made and its block has not begun.)
+# What ends with its block, wherever that is interrupted.
 BLOCKS = {
     "register": lambda: sigrec.register(A, handler),
     "register for the thread": lambda: sigrec.register(A, handler, deliver="thread"),
     "SignalManager": sigrec.SignalManager,
     "timer": lambda: sigrec.timer(60, lambda info: None, signum=A),
     "stream": lambda: sigrec.stream(A),
+    "Flag": lambda: sigrec.Flag(A, B),
 }
 
 
