@@ -17,9 +17,9 @@ from sigrec._signals.names import catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
+    from collections.abc import Iterator
+    from typing import Any, Literal
 
-    from sigrec._core import Batches
     from sigrec._signals.siginfo import SignalInfo
 
 BACKLOG = 16384
@@ -78,7 +78,7 @@ class Stream(_core.Mailbox):
             finally:
                 self.leave(waiter.wake)
 
-    def batches(self, max: int = LARGEST_BATCH, timeout: float | None = None) -> Batches:
+    def batches(self, max: int = LARGEST_BATCH, timeout: float | None = None) -> Iterator[Any]:
         """What comes, many events at once: an iterator of arrays.
 
         Each is what waits just then, ``max`` events at most and one at least, or an empty one if
