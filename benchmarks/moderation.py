@@ -11,19 +11,16 @@ from __future__ import annotations
 import array
 import json
 import math
-import signal
 import statistics
 import sys
 import time
 from collections import defaultdict
 
 from benchmarks._common import Measured, answer, median, pin, table
-from benchmarks.progress import BUCKETS, each_second, work
-from sigrec import _core
+from benchmarks.progress import BUCKETS, SIGNUM, each_second, flood, work
 
 NAME = "moderation"
 
-SIGNUM = signal.SIGRTMIN + 2
 RATES = (1_000, 5_000, 20_000, 100_000)  # a second
 # Seconds; None: intake="handler".
 MODERATIONS = (None, 0.0, 0.0001, 0.001, 0.01)
@@ -54,7 +51,7 @@ def measure(moderation: float | None, rate: int, seconds: float) -> None:
     print("ready", flush=True)
     start, loops, spent = work(seconds + 0.5)
     begin, end = map(float, sys.stdin.readline().split())
-    flood = slice(int((begin - start) * BUCKETS) + 1, int((end - start) * BUCKETS))
+    during = slice(int((begin - start) * BUCKETS) + 1, int((end - start) * BUCKETS))
     late = [
         (when - value * 10**9 // rate) / 1000 - begin * 1e6
         for when, value in zip(taken, values, strict=True)
@@ -62,7 +59,7 @@ def measure(moderation: float | None, rate: int, seconds: float) -> None:
     ]
     answer(
         handled=len(taken),
-        percent_cpu=100 * each_second(loops[flood], spent[flood]) / each_second(idle, idle_spent),
+        percent_cpu=100 * each_second(loops[during], spent[during]) / each_second(idle, idle_spent),
         median_us=statistics.median(late),
         p99_us=statistics.quantiles(late, n=100, method="inclusive")[98],
     )
@@ -76,13 +73,7 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
         for moderation in MODERATIONS:
             for rate in RATES:
                 with Measured("moderation", json.dumps(moderation), rate, seconds) as process:
-                    assert process.line() == "ready"
-                    time.sleep(0.1)
-                    begin = time.perf_counter()
-                    _core.flood(
-                        process.pid, SIGNUM, 1 << 60, True, int(seconds * 1e9), 10**9 // rate
-                    )
-                    process.tell(f"{begin} {time.perf_counter()}")
+                    flood(process, rate, seconds)
                     samples[f"{label(moderation)} {rate}"].append(process.result())
     return {
         name: {key: median([run[key] for run in runs]) for key in runs[0]}

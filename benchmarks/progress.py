@@ -53,13 +53,25 @@ def measure(kind: str, seconds: float) -> None:
     start, loops, spent = work(seconds + 1.0)
     # perf_counter is CLOCK_MONOTONIC, the same for all processes.
     begin, end = map(float, sys.stdin.readline().split())
-    flood = slice(int((begin - start) * BUCKETS) + 1, int((end - start) * BUCKETS))
+    during = slice(int((begin - start) * BUCKETS) + 1, int((end - start) * BUCKETS))
     delivered, handled = counts()
     answer(
-        percent=100 * (sum(loops[flood]) / (end - begin)) / (sum(idle) / seconds),
-        percent_cpu=100 * each_second(loops[flood], spent[flood]) / each_second(idle, idle_spent),
+        percent=100 * (sum(loops[during]) / (end - begin)) / (sum(idle) / seconds),
+        percent_cpu=100 * each_second(loops[during], spent[during]) / each_second(idle, idle_spent),
         handled=delivered if handled is None else handled,
     )
+
+
+def flood(process: Measured, rate: int, seconds: float) -> float:
+    """Sends so many a second (0: as fast as it can) while the process works, and tells it when that
+    was; how many a second were sent."""
+    assert process.line() == "ready"
+    time.sleep(0.1)  # it works already; the flood lies inside its time
+    begin = time.perf_counter()
+    every_ns = 10**9 // rate if rate else 0
+    sent, _, ns = _core.flood(process.pid, SIGNUM, 1 << 60, True, int(seconds * 1e9), every_ns)
+    process.tell(f"{begin} {time.perf_counter()}")
+    return float(sent / ns * 1e9)
 
 
 def run(rounds: int, quick: bool) -> dict[str, object]:
@@ -70,16 +82,9 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
         for rate in RATES:
             for kind in KINDS:
                 with Measured("progress", kind, seconds) as process:
-                    assert process.line() == "ready"
-                    time.sleep(0.1)  # it works already; the flood lies inside its time
-                    begin = time.perf_counter()
-                    every_ns = 10**9 // rate if rate else 0
-                    sent, _, ns = _core.flood(
-                        process.pid, SIGNUM, 1 << 60, True, int(seconds * 1e9), every_ns
-                    )
-                    process.tell(f"{begin} {time.perf_counter()}")
+                    sent_a_second = flood(process, rate, seconds)
                     result = process.result()
-                samples[f"{kind} {rate}"].append({**result, "sent_a_second": sent / ns * 1e9})
+                samples[f"{kind} {rate}"].append({**result, "sent_a_second": sent_a_second})
     return {
         name: {key: median([run[key] for run in runs]) for key in runs[0]}
         for name, runs in samples.items()
