@@ -34,7 +34,7 @@ static void without_helpers(struct sigaction *action) {
     sigbus_underlying(action);
 }
 
-/* Whether that disposition calls no other handler: nothing beneath it is called any more. */
+/* Whether that disposition calls no other handler, so that none beneath it is ever called. */
 static bool ends_there(const struct sigaction *action) {
     if (action->sa_flags & SA_SIGINFO)
         return false;
@@ -54,7 +54,7 @@ static void take_place(int signum, const struct sigaction *now) {
     struct registered *entry = &registry[signum];
     int place = 0;
     bool ends = ends_there(now), twice = false;
-    if (!ends) { /* the place where it was found before; else the next one */
+    if (!ends) { /* the place over that handler, if we had one before; else the next place */
         while (place < entry->places && registry_found[signum][place].sa_handler != now->sa_handler)
             place++;
         twice = place < entry->places;
@@ -102,7 +102,7 @@ static void note(int signum, const struct sigaction *action) {
 int install_handler(int signum, bool restart) {
     struct registered *entry = &registry[signum];
     queue_start(&entry->queue, atomic_load(&process_self->ordinal[signum]));
-    /* Release: the queue and the previous disposition are in place.
+    /* Release: a handler that sees the mode finds the queue and the previous disposition.
      * proof: install-mode */
     atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
     struct sigaction action;
@@ -144,7 +144,7 @@ bool install_restore(int signum, bool force) {
     if (!force && !has_ours(signum, &now))
         return false;
     struct registered *entry = &registry[signum];
-    if (!(entry->twice & 1U << entry->place)) /* before what was found can be called again */
+    if (!(entry->twice & 1U << entry->place)) /* set before the other handler can be called again */
         set_apart(entry, entry->place, true);
     if (passive_sigaction(signum, &registry_found[signum][entry->place], NULL) != 0)
         return false;

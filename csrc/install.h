@@ -23,8 +23,8 @@ int install_handler(int signum, bool restart);
  * removed. */
 void install_note_place(int signum);
 
-/* Interpreter context: puts back what install_prepare found. `force`: even where the handler
- * in place is not ours. False: it is not ours, and was left as it is. */
+/* Interpreter context: puts back the disposition that install_prepare() found. `force`: even where
+ * the handler in place is not ours. False: it is not ours, and was left as it is. */
 bool install_restore(int signum, bool force);
 
 /* Interpreter context. The interpreter is about to set a handler of its own for this registered
@@ -54,8 +54,8 @@ int install_record(int signum, bool even_ignored);
  * done so from its start. */
 void install_note_start(int signum, bool inherited);
 
-/* Interpreter context. The interpreter sets its handler of this signal on our behalf, which is
- * no change that the program has made. 0: this is over. */
+/* Interpreter context. From now on the interpreter sets its handler of this signal on our behalf,
+ * and so the program has changed nothing. 0: this is over. */
 void install_on_behalf(int signum);
 
 /* Any context. Whether install_on_behalf is in force for the signal. */

@@ -31,15 +31,15 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* siginterrupt is deprecated, but the program may call it, and then so do we. */
+/* siginterrupt is deprecated; but a program may call it, and then we have to call it, too. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-/* Signals that siginterrupt(3) told to interrupt: bit n-1 for signal n. */
+/* The signals that siginterrupt(3) has made interrupt system calls: bit n-1 for signal n. */
 static _Atomic uint64_t interrupting;
 
-/* Whether the interpreter may be asked for the line of the call, since no handler of this
- * signal can have interrupted it. faulthandler sets dispositions in its handler, which runs
- * with SA_NODEFER; in any other handler its signal is blocked. */
+/* Whether the interpreter may be asked for the line of the call: only where this is certainly not a
+ * handler of this signal, which could have interrupted the interpreter. In a handler its own signal
+ * is blocked, unless it runs with SA_NODEFER, as faulthandler's, which sets dispositions. */
 static bool may_ask(int signum, int flags) {
     sigset_t blocked;
     return !(flags & (int)SA_NODEFER) && filter_allows(FILTERED_SIGPROCMASK) &&
@@ -54,7 +54,7 @@ static void note(int signum, enum disposition_how how, const struct sigaction *n
     uint32_t site = 0;
     if (caller_is_interpreter(caller) && may_ask(signum, next->sa_flags | before->sa_flags))
         site = caller_line();
-    /* As the interpreter ends it removes its handlers: that is no change of the program's. */
+    /* When the interpreter ends, it removes its handlers: the program has not changed anything. */
     if (site != CALLER_NO_PYTHON)
         passive_note(signum, how, next, site ? site : caller_library(caller));
     errno = saved_errno;
@@ -67,15 +67,16 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
     if (next)
         set = *next; /* a copy: previous may point to the same struct */
     if (next && signum > 0 && signum < SIGREC_NSIG && borrow_may(signum))
-        borrow_release(signal_bit(signum)); /* from here on it comes to the next handler */
+        borrow_release(signal_bit(signum)); /* from here on the next handler gets the signal */
     memset(&before, 0, sizeof before);
     bool changed;
     int result = passive_change(signum, next, previous ? previous : &before, &changed);
     if (changed)
         note(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,
              __builtin_return_address(0));
-    /* A call that only asks, as subprocess makes in its child, does not see our handler of
-     * SIGBUS. One that saves the disposition to put it back later puts our handler back. */
+    /* A call that only asks, as subprocess makes in its child, must not see our handler of SIGBUS.
+     * One that sets a disposition may see it: whoever saves it to put it back later then puts our
+     * handler back. */
     if (result == 0 && signum == SIGBUS && previous && !next)
         sigbus_underlying(previous);
     return result;
@@ -99,7 +100,7 @@ static function set(int signum, function handler, int flags, bool block_itself,
     return previous.sa_handler;
 }
 
-/* BSD semantics, as signal(2) has them. */
+/* With the BSD semantics of signal(2). */
 static function our_signal(int signum, function handler) {
     if (!passive_records(signum))
         return signal(signum, handler);
@@ -108,7 +109,7 @@ static function our_signal(int signum, function handler) {
 }
 
 #ifdef __GLIBC__
-/* System V semantics, as signal(2) has them, too. */
+/* With the System V semantics of signal(2). */
 static function our_sysv_signal(int signum, function handler) {
     if (!passive_records(signum))
         return sysv_signal(signum, handler);
@@ -144,7 +145,7 @@ static int our_sigignore(int signum) {
 #endif
 
 static int our_siginterrupt(int signum, int flag) {
-    int result = siginterrupt(signum, flag); /* for calls of signal(2) after the recording */
+    int result = siginterrupt(signum, flag); /* the C library needs it after the recording, too */
     struct sigaction action;
     if (result != 0)
         return result;
@@ -237,8 +238,8 @@ static bool makes_vfork(long number) {
 }
 
 /* syscall(2) has as many arguments as the system call that it makes; in the ABIs that got.c
- * knows further ones do no harm. A call that is not for us ends in a jump to the original, so
- * that the stack is the caller's own, as a raw clone(2) needs it. */
+ * supports it does no harm to pass more. For a call that we do not care about this function ends
+ * in a jump to the original, so that the stack is the caller's own, as a raw clone(2) needs it. */
 #if defined(__GNUC__) && !defined(__clang__)
 __attribute__((optimize("optimize-sibling-calls")))
 #endif
@@ -256,7 +257,7 @@ static long our_syscall(long number, word a, word b, word c, word d, word e, wor
 /* --- vfork ------------------------------------------------------------------- */
 
 #ifdef __x86_64__
-/* vfork returns twice on the same stack, which must have no frame of ours: this is a jump. */
+/* vfork returns twice on the same stack, where no frame of ours may lie: so this jumps. */
 #define PASSES_BY(name, original)                                                                  \
     static __attribute__((naked)) void name(void) {                                                \
         __asm__("endbr64\n\tmovb $1, process_vforks(%rip)\n\tjmp *" #original "@GOTPCREL(%rip)");  \

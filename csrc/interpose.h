@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * interpose: the functions that a program calls in the place of the C library's own, where these
- * set dispositions or end the program, while its signals are recorded. Each does what the
- * C library's function does, with the disposition that the program knows of (passive.h), and
- * writes into the recording what was changed.
+ * interpose: while signals are recorded, the program calls these functions instead of those of the
+ * C library that set dispositions or end the program. Each does what the C library's function
+ * does, with the disposition that the program knows of (passive.h), and writes into the recording
+ * what was changed.
  *
- * Two kinds of calls are not interposed, and are seen as "replaced" or not at all: raw system
- * calls, and what a library's constructors call before the library is patched.
+ * Two kinds of calls are not interposed: raw system calls, and what a library's constructors call
+ * before the library is patched. What they do to a signal shows as "replaced", or not at all.
  */
 #ifndef SIGREC_INTERPOSE_H
 #define SIGREC_INTERPOSE_H

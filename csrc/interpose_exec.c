@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Any context: execve(2) and execv(3) are async-signal-safe (signal-safety(7)), and
- * so are these, and what is between vfork(2) and exec may call them: they allocate
- * nothing, and what they need is on the stack.
+ * Any context: execve(2) and execv(3) are async-signal-safe (signal-safety(7)), and so are
+ * these; a child may call them between vfork(2) and exec. They allocate nothing, and what they
+ * need is on the stack. posix_spawn, popen and pthread_create are not async-signal-safe.
  */
 #define _GNU_SOURCE
 #include "interpose_exec.h"
@@ -26,7 +26,7 @@
 
 #ifdef __linux__
 
-#define ROOM (128 * 1024) /* of the stack, for an environment that is changed */
+#define ROOM (128 * 1024) /* bytes of the stack that a changed environment may take */
 
 /* --- with which environment ---------------------------------------------------------- */
 
@@ -39,15 +39,16 @@ static enum target look(const char *file, int fd, const char *library, size_t si
     return file ? target_of(file, library, size) : target_of_fd(fd, library, size);
 }
 
-/* file: NULL: it is fd. in_place: it takes this process's place, which is recorded although its
- * children are not. */
+/* The target is `file`, or fd where that is NULL. in_place: it replaces this process, which may be
+ * one that is recorded while its children are not. */
 static struct change change_for(const char *file, int fd, char *const environment[],
                                 bool in_place) {
     struct change change = {AS_IT_IS, 0};
     size_t size;
     const char *library = environment_library(environment, &size);
     if (library) {
-        /* That it is no ELF file is the C library's or a shell's business: they run sh(1). */
+        /* A file that is not in ELF format may be a script, for which the C library or a shell
+         * starts sh(1). */
         enum target target = look(file, fd, library, size);
         if (target != TARGET_FINE && target != TARGET_NO_ELF)
             change = (struct change){WITHOUT_OURS, environment_room(environment)};
@@ -66,7 +67,7 @@ static char *const *changed(char *const environment[], struct change change, voi
     }
 }
 
-/* Where it is found by PATH. */
+/* For a file that is searched for in PATH. */
 static struct change change_by_search(const char *file, char *const environment[], bool in_place) {
     char path[4096];
     const char *found = file ? target_search(file, path) : NULL;
@@ -75,7 +76,7 @@ static struct change change_by_search(const char *file, char *const environment[
 
 /* --- exec ------------------------------------------------------------------------------ */
 
-/* exec keeps what is ignored, and resets what has a handler: execve(2). */
+/* exec keeps SIG_IGN, and resets a handler to the default action: execve(2). */
 static void before_exec(const char *path) {
     borrow_before_exec();
     process_leaving(EXIT_KIND_EXEC, 0, path);
@@ -86,7 +87,7 @@ static void before_exec(const char *path) {
 
 static int exec_failed(int result) {
     int error = errno;
-    /* A vfork child has given up, and its parent never had the change. */
+    /* Where a vfork child fails, nothing has changed for its parent. */
     if (!process_is_vfork_child()) {
         sigbus_exec_failed();
         process_leaving(EXIT_KIND_NONE, 0, "");
@@ -130,7 +131,7 @@ static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
     return exec_failed(fexecve(fd, argv, passed));
 }
 
-/* Those that take a list. */
+/* The functions that take a list of arguments. */
 
 static size_t count(va_list *rest) {
     size_t n = 1;
@@ -198,7 +199,7 @@ static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file
     return error;
 }
 
-/* A shell, from within the C library; system(3) is in interpose_send.c. */
+/* The C library starts a shell here; system(3) is in interpose_send.c. */
 static FILE *our_popen(const char *command, const char *type) {
     borrow_hold();
     FILE *file = popen(command, type);
@@ -223,7 +224,7 @@ static void *begin_thread(void *argument) {
     return beginning.start(beginning.argument);
 }
 
-/* A thread has its maker's mask, but for what is borrowed of that. */
+/* A new thread inherits its creator's mask, without what the intake thread has borrowed of it. */
 static int our_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                               void *(*start)(void *), void *argument) {
     uint64_t lent = borrow_lent();

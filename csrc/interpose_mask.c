@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Any context: pthread_sigmask(3) and sigprocmask(2) are async-signal-safe (signal-safety(7)),
- * and so are these. The system calls that they add, where a mask really changes: gettid
- * and getpid, as in interpose_send.c; clock_gettime (vDSO). Where a signal may be borrowed:
- * borrow.c.
+ * and so are these. Where a mask really changes, they add these system calls: gettid and getpid
+ * under the same conditions as in interpose_send.c; clock_gettime (vDSO); and where a signal may
+ * be borrowed those of borrow.c.
  */
 #define _GNU_SOURCE
 #include "interpose_mask.h"
@@ -19,7 +19,7 @@
 
 #ifdef __linux__
 
-/* sighold and sigrelse. */
+/* sighold and sigrelse are deprecated. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 static uint64_t word_of(const sigset_t *set) {
@@ -43,20 +43,21 @@ static __attribute__((noinline)) void note(enum mask_how call, uint64_t before, 
 
 typedef int (*original)(int, const sigset_t *, sigset_t *);
 
-/* As the program means it: what the intake thread has borrowed of a mask is in none of these. */
+/* The masks here are as the program knows them, without what the intake thread has borrowed. */
 static int change(original call_it, int how, const sigset_t *set, sigset_t *old, enum mask_how call,
                   const void *caller) {
     if (!set || !passive_any())
         return borrow_mask(call_it, how, set, old);
     sigset_t ours, now;
-    /* The kernel writes the old one where the program wants it, or says that it cannot. */
+    /* The kernel writes the old mask to the program's own address, and fails if that is bad. */
     sigset_t *before = old ? old : &ours;
     int result = borrow_mask(call_it, how, set, before);
     if (result != 0)
         return result;
     uint64_t was = word_of(before), given = word_of(set);
     uint64_t is = how == SIG_BLOCK ? was | given : how == SIG_UNBLOCK ? was & ~given : given;
-    if (old == set) { /* where the new one was, which the kernel alone knows now */
+    if (old ==
+        set) { /* the old mask has overwritten the new one, which only the kernel knows now */
         if (borrow_mask(call_it, SIG_BLOCK, NULL, &now) != 0)
             return 0;
         is = word_of(&now);

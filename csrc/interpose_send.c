@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Any context: a handler may call kill(2), wait(2) and waitpid(2)
- * (signal-safety(7)), and so may what is between vfork(2) and exec. So these
- * hold nothing while the original runs, keep errno, allocate nothing, read no
- * names, and write nothing in a vfork child, which has our memory.
+ * Any context: a handler may call kill(2), wait(2) and waitpid(2) (signal-safety(7)), and so
+ * may a child between vfork(2) and exec. So these functions hold no lock while the original
+ * runs, keep errno, allocate nothing, read no names of processes, and write nothing in a vfork
+ * child, which shares our memory.
  *
- * The system calls that they add: off the main thread gettid, and where there may be a
- * vfork child getpid; clock_gettime (vDSO); of a SIGKILL, and of what goes through a
- * pidfd, openat, read and close.
+ * They add these system calls: gettid outside the main thread; getpid where there may be a vfork
+ * child; clock_gettime (vDSO); and openat, read and close for a SIGKILL and for what is sent
+ * through a pidfd.
  */
 #define _GNU_SOURCE
 #include "interpose_send.h"
@@ -62,7 +62,7 @@ static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t ti
     return sent_begin(process_recording(), &event);
 }
 
-/* result: as the C library has it, -1 with errno; or an error number. */
+/* result: as C library functions return it: 0, or -1 with errno set. */
 static int end_call(const struct sent_call *call, int result) {
     int saved_errno = errno;
     sent_end(call, result == 0 ? 0 : saved_errno);
@@ -70,6 +70,7 @@ static int end_call(const struct sent_call *call, int result) {
     return result;
 }
 
+/* error: 0 or an error number. */
 static int end_number(const struct sent_call *call, int error) {
     sent_end(call, error);
     return error;
@@ -99,7 +100,7 @@ static void our_abort(void) {
 }
 
 static int our_pthread_kill(pthread_t thread, int signum) {
-    /* glibc tells a thread's id to nobody: pthread_gettid_np(3) is newer than it. */
+    /* There is no portable way to learn the thread's id from a pthread_t. */
     struct sent_call call = begin(SENT_THREAD, signum, process_pid(), 0, 0);
     return end_number(&call, pthread_kill(thread, signum));
 }
@@ -123,13 +124,13 @@ static int our_pthread_sigqueue(pthread_t thread, int signum, const union sigval
 }
 #endif
 
-/* Whose pidfd it is: proc_pid_fdinfo(5). 0: not known. */
+/* Returns the process that the pidfd stands for, by proc_pid_fdinfo(5); 0: not known. */
 static pid_t pid_of(int pidfd) {
     char path[40], text[512];
     text_put_number(text_put(path, "/proc/self/fdinfo/"), (unsigned)pidfd);
     proc_read(path, text, sizeof text);
     const char *line = strstr(text, "\nPid:\t");
-    return line ? (pid_t)text_number(line + 6) : 0; /* no number: "-1", of one that was reaped */
+    return line ? (pid_t)text_number(line + 6) : 0; /* a reaped process has "-1", which gives 0 */
 }
 
 static struct sent_call begin_pidfd(int pidfd, int signum) {
@@ -200,7 +201,8 @@ static pid_t told(pid_t pid, const int *status) {
     return pid;
 }
 
-/* These two wait for a child of their own within the C library, and keep its pid. */
+/* system() and pclose() wait for a child of their own within the C library, and do not tell its
+ * pid. */
 static int our_system(const char *command) {
     borrow_hold();
     int status = system(command), error = errno;
@@ -244,7 +246,7 @@ static pid_t our_wait4(pid_t pid, int *status, int options, struct rusage *usage
 
 static int our_waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
     siginfo_t child;
-    child.si_pid = 0; /* and stays so where WNOHANG found none: waitid(2) */
+    child.si_pid = 0; /* which stays 0 where WNOHANG finds no child: waitid(2) */
     int result = waitid(type, id, &child, options);
     if (result != 0)
         return result;
@@ -255,9 +257,10 @@ static int our_waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
     return result;
 }
 
-/* --- the own group --------------------------------------------------------------------- */
+/* --- the process's own group ------------------------------------------------------------ */
 
-/* No system call asks for it: a filter may forbid that one. session 0: as it was. */
+/* The arguments of the call say which group that is; a filter may forbid to ask the kernel.
+ * session 0: it is as before. */
 static void joined(pid_t group, pid_t session) {
     if (passive_any() && !process_is_vfork_child())
         process_in_group(group, session);

@@ -3,17 +3,17 @@
  * Signal context: passive_course() and passive_ends(), and all that they call.
  * The system calls that the course makes, each async-signal-safe
  * (signal-safety(7)) or raw:
- *   rt_sigaction         to take the default action's place, and ours again
- *   rt_tgsigqueueinfo    the signal once more, with its siginfo, for that action
- *   tgkill, kill         the same without siginfo, where the kernel refused that
- *   timer_create,        where it refused these too
+ *   rt_sigaction         sets the default action, and our handler again after it
+ *   rt_tgsigqueueinfo    sends the signal once more, with its siginfo, for that action
+ *   tgkill, kill         send it without siginfo, where the kernel refuses the former
+ *   timer_create,        have the kernel send it, where it refuses these too
  *   timer_settime
- *   exit_group           and these
- *   rt_sigprocmask       to let it in; and before a handler of the program's whose
- *                        mask has SIGBUS, which ours has not
- *   rt_sigaction,        whether a SIGCONT comes, before it stops: a millisecond, in which
- *   rt_sigtimedwait,     nothing else is missed, since the process was about to stop
- *   rt_sigpending
+ *   exit_group           ends the process, where it refuses all of them
+ *   rt_sigprocmask       unblocks the signal; and blocks SIGBUS for a handler of the
+ *                        program's that wants that, since our mask does not have it
+ *   rt_sigaction,        look whether a SIGCONT comes, before the process stops: this takes
+ *   rt_sigtimedwait,     a millisecond, in which nothing else is missed, since the process
+ *   rt_sigpending        was about to stop
  *   getpid, gettid
  */
 #define _GNU_SOURCE
@@ -37,7 +37,7 @@
 
 /* Bit n-1 for signal n. */
 static _Atomic uint64_t watched;
-static _Atomic uint64_t watched_ignored; /* of these, to be recorded even while ignored */
+static _Atomic uint64_t watched_ignored; /* those of them that are recorded even while ignored */
 
 /* What sigaction(2) shows of any action that was set through a C library here. */
 #ifdef __x86_64__
@@ -46,11 +46,12 @@ static _Atomic uint64_t watched_ignored; /* of these, to be recorded even while 
 #define SA_RESTORER_SHOWN 0
 #endif
 
-#define SOON_NS 1000000 /* from a stop signal to its SIGCONT, where both were sent at once */
+#define SOON_NS 1000000 /* the longest wait for a SIGCONT that was sent with the stop signal */
 
 enum default_action { ENDS, STOPS, NOTHING };
 
-/* signal(7), "Standard signals". SIGCONT's, to continue, is done when it is generated. */
+/* As in signal(7), "Standard signals". SIGCONT's default action is to continue the process, which
+ * the kernel has done when the signal is generated; nothing is left to do. */
 static enum default_action default_action(int signum) {
     switch (signum) {
     case SIGTSTP:
@@ -83,15 +84,18 @@ bool passive_records(int signum) {
 static void recording_form(int signum, const struct sigaction *program, struct sigaction *ours) {
     registry_recording_action(ours);
     if (program->sa_handler == SIG_DFL || program->sa_handler == SIG_IGN) {
-        /* The interrupted call goes on, as without a handler, where the kernel can. */
+        /* The interrupted system call goes on as without a handler, where the kernel can do that.
+         */
         ours->sa_flags |= SA_RESTART | SA_ONSTACK;
         ours->sa_flags |= program->sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT);
         if (signum == SIGCHLD && program->sa_handler == SIG_IGN)
-            ours->sa_flags |= SA_NOCLDWAIT; /* children are reaped at once: sigaction(2) */
+            ours->sa_flags |= SA_NOCLDWAIT; /* SIG_IGN means this too: sigaction(2) */
     } else {
         ours->sa_mask = program->sa_mask;
-        sigdelset(&ours->sa_mask, SIGBUS); /* or it kills: sigbus.h; the course blocks it */
-        ours->sa_flags |= program->sa_flags & ~(int)SA_RESETHAND; /* the course does that */
+        /* Blocked, SIGBUS would kill: sigbus.h. passive_course() blocks it for the program's
+         * handler, and does what SA_RESETHAND asks for. */
+        sigdelset(&ours->sa_mask, SIGBUS);
+        ours->sa_flags |= program->sa_flags & ~(int)SA_RESETHAND;
     }
 }
 
@@ -117,12 +121,12 @@ void passive_note_mode(int signum) {
         note_mode(signum, &program);
 }
 
-/* found: what it had before. */
+/* found: receives what the kernel had before. */
 static void apply(int signum, struct sigaction *found) {
     for (;; found = NULL) {
         struct sigaction program, form;
         uint64_t version = action_get(signum, &program);
-        /* Where it is ours, that records it as well. */
+        /* Our handler of registered signals records as well, and can stay as it is. */
         if (left_alone(signum, &program) || registry_is_ours(&program))
             form = program;
         else
@@ -130,7 +134,8 @@ static void apply(int signum, struct sigaction *found) {
         sigaction(signum, &form, found);
         note_mode(signum, &program);
         if (action_version(signum) == version)
-            return; /* else someone changed it meanwhile, and may have been before us */
+            return; /* else another thread changed it meanwhile, and the kernel may have the older
+                     */
     }
 }
 
@@ -149,17 +154,18 @@ uint64_t passive_ignored(uint64_t *known) {
 
 /* --- a fault whose handler gives up ------------------------------------------------ */
 
-#define DEEP (UINT64_C(64) << 10) /* what a handler has on the stack, at most */
+#define DEEP (UINT64_C(64) << 10) /* bytes of stack that a handler is assumed to use at most */
 
-/* Whether this is called from within the handler that was called for the fault. It
- * may have left by siglongjmp(3), which tells nobody; then the stack is shorter. */
+/* Whether this is called from within the handler that was called for the fault. That handler
+ * may have been left by siglongjmp(3), which we do not see; then the stack is shorter. */
 static bool within_handler(void) {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     uintptr_t frame = atomic_load_explicit(&process_self->fault_frame, memory_order_relaxed);
     return here < frame && frame - here < DEEP;
 }
 
-/* The program sets the disposition, and not the handler: what comes is a new one. */
+/* The program has set the disposition, and not from within the handler of the fault: the next
+ * fault is a new one. */
 static void forget_fault(int signum) {
     if (atomic_load_explicit(&process_self->fault_signal, memory_order_relaxed) ==
             (uint32_t)signum &&
@@ -185,12 +191,13 @@ int passive_change(int signum, const struct sigaction *next, struct sigaction *p
         int result = sigaction(signum, next, previous);
         if (result != 0 || !next || !passive_records(signum) || process_is_vfork_child())
             return result;
-        previous = NULL; /* recording began just now, perhaps with what was before */
+        /* Recording began just now, in another thread, and may not know what we have set. */
+        previous = NULL;
     }
     struct sigaction now;
     action_get(signum, &now);
     if (next && process_is_vfork_child()) {
-        /* Its dispositions are its own, but the table of them is its parent's. */
+        /* A vfork child has dispositions of its own, but our table of them is its parent's. */
         if (sigaction(signum, next, NULL) != 0)
             return -1;
     } else if (next) {
@@ -225,7 +232,7 @@ void passive_note(int signum, enum disposition_how how, const struct sigaction *
     process_disposition(&(struct disposition){signum, how, kind, action, site});
 }
 
-/* The signals that are recorded although the program ignores them. */
+/* Returns the signals that are recorded although the program ignores them. */
 static uint64_t named_and_ignored(void) {
     uint64_t set = 0;
     uint64_t rest = atomic_load(&watched) & atomic_load(&watched_ignored);
@@ -248,7 +255,7 @@ void passive_before_exec(void) {
     ignore.sa_handler = SIG_IGN;
     for (uint64_t rest = named_and_ignored(); rest; rest &= rest - 1) {
         int signum = __builtin_ctzll(rest) + 1;
-        /* A vfork child may have set its own. */
+        /* A vfork child may have set another disposition for itself. */
         if (kernel_records(signum))
             sigaction(signum, &ignore, NULL);
     }
@@ -269,7 +276,7 @@ bool passive_ignores(int signum) {
 
 /* --- the course ---------------------------------------------------------------------- */
 
-static _Atomic int32_t init_pid; /* 0: none; a forked child has another */
+static _Atomic int32_t init_pid; /* of passive_as_init(); a forked child has another PID; 0: none */
 
 void passive_as_init(int32_t pid) { atomic_store_explicit(&init_pid, pid, memory_order_relaxed); }
 
@@ -294,7 +301,7 @@ bool passive_handled(int signum) {
     return program.sa_handler != SIG_DFL && program.sa_handler != SIG_IGN;
 }
 
-/* Whether the instruction that was interrupted raises it again when it is tried again. */
+/* Whether the interrupted instruction raises the signal again when it is executed again. */
 static bool comes_again(int signum, const siginfo_t *info) {
     if (info->si_code <= 0) /* sent */
         return false;
@@ -303,7 +310,7 @@ static bool comes_again(int signum, const siginfo_t *info) {
     return signum == SIGSEGV || signum == SIGFPE || signum == SIGILL;
 }
 
-/* Of this thread's mask, until the handler returns. */
+/* Changes this thread's mask until the handler returns. */
 static bool change_mask(int how, int signum) {
     uint64_t set = signal_bit(signum);
     return filter_allows(FILTERED_SIGPROCMASK) &&
@@ -317,22 +324,22 @@ static bool set_default(int signum) {
     return filter_allows(FILTERED_SIGACTION) && sigaction(signum, &by_default, NULL) == 0;
 }
 
-/* The signal once more, while it is blocked. False: nobody may send it. */
+/* Sends the signal once more, while it is blocked. False: this process may send no signal. */
 static bool send_again(int signum, const siginfo_t *info, uint32_t tid) {
     long pid = process_pid();
     if (!pid && filter_allows(FILTERED_GETPID))
         pid = getpid();
     if (pid <= 0)
-        return false; /* kill(2) would take -1 for everybody */
-    /* To ourselves with any si_code: rt_sigqueueinfo(2). */
+        return false; /* to kill(2), -1 means every process */
+    /* A process may send itself any si_code: rt_sigqueueinfo(2). */
     return (filter_allows(FILTERED_QUEUE) &&
             syscall(SYS_rt_tgsigqueueinfo, pid, (long)tid, signum, info) == 0) ||
            (filter_allows(FILTERED_TGKILL) && syscall(SYS_tgkill, pid, (long)tid, signum) == 0) ||
            (filter_allows(FILTERED_KILL) && syscall(SYS_kill, pid, signum) == 0);
 }
 
-/* By the kernel's own hand, where the process may send nothing: a timer that
- * expires at once. It is not there at once, and until then there is no more to do. */
+/* Has the kernel send the signal, where the process may send nothing itself: by a timer that
+ * expires at once. The signal comes a little later, and there is nothing to do until then. */
 static bool send_by_timer(int signum) {
     struct sigevent event;
     memset(&event, 0, sizeof event);
@@ -349,18 +356,19 @@ static bool send_by_timer(int signum) {
     return true;
 }
 
-/* While a thread is about to stop: another thread would else take a SIGCONT without a trace. */
+/* The disposition of SIGCONT while a thread is about to stop: without it, no trace would be left of
+ * a SIGCONT that another thread takes. */
 static void on_continued(int signum) {
     struct process *self = process_self;
     atomic_fetch_add_explicit(&self->continued, 1, memory_order_relaxed);
-    if (!atomic_load_explicit(&self->stopping,
-                              memory_order_relaxed)) /* of a parent's, forked then */
+    /* In a child that was forked meanwhile no thread is about to stop. */
+    if (!atomic_load_explicit(&self->stopping, memory_order_relaxed))
         set_default(signum);
 }
 
 bool passive_is_note(const struct sigaction *action) { return action->sa_handler == on_continued; }
 
-static bool lets_it_go(struct sigaction *now) {
+static bool has_no_handler_of_continue(struct sigaction *now) {
     return filter_allows(FILTERED_SIGACTION) && sigaction(SIGCONT, NULL, now) == 0 &&
            (now->sa_handler == SIG_DFL || now->sa_handler == SIG_IGN);
 }
@@ -381,7 +389,7 @@ void passive_stop_begins(struct passive_stop *stop) {
     stop->taken = atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed);
     stop->waits = true;
     atomic_fetch_add_explicit(&self->stopping, 1, memory_order_relaxed);
-    stop->noted = lets_it_go(&stop->before);
+    stop->noted = has_no_handler_of_continue(&stop->before);
     if (stop->noted)
         sigaction(SIGCONT, &notes, NULL);
 }
@@ -396,17 +404,18 @@ void passive_stop_ends(struct passive_stop *stop) {
     stop->waits = false;
 }
 
-/* A SIGCONT that comes soon cancels the stop (POSIX, 2.4.1), and to stop again would be for ever.
- * Who sends both does it at once, so we wait a little; the process was about to stop. It is
- * pending: our mask has it, and the kernel throws a pending one away when a stop signal is
- * generated; or another thread has taken it, and counted. */
+/* Whether a SIGCONT has come after the stop signal. It cancels the stop (POSIX, 2.4.1), and a
+ * process that stopped all the same would stay stopped for ever. Whoever sends both sends them
+ * together, so we wait a little; the process was about to stop anyway. The SIGCONT is either
+ * pending, since our mask blocks it (one that was pending before is none: the kernel discards that
+ * when a stop signal is generated), or another thread has taken and counted it. */
 static bool was_continued(struct passive_stop *stop) {
     static const struct timespec soon = {0, SOON_NS};
     struct process *self = process_self;
-    uint64_t pending = 0; /* of no signal */
+    uint64_t pending = 0;
     if (!stop->waits)
         passive_stop_begins(stop);
-    if (filter_allows(FILTERED_SIGTIMEDWAIT))
+    if (filter_allows(FILTERED_SIGTIMEDWAIT)) /* for no signal: a nap */
         syscall(SYS_rt_sigtimedwait, &pending, NULL, &soon, sizeof pending);
     if (!filter_allows(FILTERED_SIGPENDING) ||
         syscall(SYS_rt_sigpending, &pending, sizeof pending) != 0)
@@ -427,8 +436,9 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
         process_ending(signum, ordinal);
     bool stays = action == STOPS && was_continued(stop);
     bool by_default = !stays && set_default(signum);
-    if (comes_again(signum, info)) { /* with its own registers in the core dump */
-        if (!by_default) {           /* blocked, it kills all the same: sigprocmask(2) */
+    /* The instruction raises the signal again, and so the core dump has its registers. */
+    if (comes_again(signum, info)) {
+        if (!by_default) { /* a fault that is blocked kills all the same: sigprocmask(2) */
             uint64_t blocked;
             memcpy(&blocked, &((ucontext_t *)context)->uc_sigmask, sizeof blocked);
             blocked |= signal_bit(signum);
@@ -441,11 +451,12 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
     if (by_default) {
         bool sent = send_again(signum, info, tid) || (action == ENDS && send_by_timer(signum));
         if (!change_mask(SIG_UNBLOCK, signum) && sent)
-            return; /* it comes when our handler returns, and this stays as it is */
+            return; /* the signal comes when our handler returns, and the default action stays set
+                     */
         if (action == ENDS && !sent)
-            syscall(SYS_exit_group, 128 + signum); /* as a shell says it */
-        /* Here it ends, or stops until SIGCONT. Or nothing happened: PID 1 of a
-         * namespace, a stop signal in an orphaned process group, a debugger. */
+            syscall(SYS_exit_group, 128 + signum); /* the status that a shell would show */
+        /* The process ends here, or has stopped and been continued. Or nothing happened to it: as
+         * PID 1 of a namespace, by a stop signal in an orphaned process group, under a debugger. */
         change_mask(SIG_BLOCK, signum);
     } else if (action == ENDS) {
         syscall(SYS_exit_group, 128 + signum);
@@ -468,8 +479,8 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
         sigaction(signum, &now, NULL);
 }
 
-/* Of one that was raised, where the kernel had no room for it (RLIMIT_SIGPENDING): who sent it is
- * not known then. */
+/* Whether the kernel had no room for the siginfo (RLIMIT_SIGPENDING): then the sender is not known,
+ * even if the process has sent the signal itself. */
 static bool lost_siginfo(const siginfo_t *info) {
     return info->si_code == SI_USER && info->si_pid == 0;
 }
@@ -485,7 +496,8 @@ bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
     if (program.sa_handler != SIG_DFL ||
         (filter_allows(FILTERED_GETTID) && (uint32_t)syscall(SYS_gettid) != tid))
         return false;
-    /* At the same instruction: it came again, or was raised and let in at the end. */
+    /* It is the same fault if the same instruction is interrupted: either that was executed again,
+     * or the handler has raised the fault while it was blocked, and then returned. */
     bool same =
         interrupted_at(context) == atomic_load_explicit(&self->fault_pc, memory_order_relaxed);
     if (info->si_code > 0)
@@ -502,8 +514,8 @@ bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
 }
 
 void passive_goes_on(uint64_t now) {
-    /* A fault was left to its default action, and did not come again: another thread
-     * has mended what it came of, say. */
+    /* A fault was left to its default action, and did not come again. Another thread may have
+     * mended its cause. */
     uint64_t then = atomic_load_explicit(&process_self->ending_ns, memory_order_relaxed);
     if (!then || now - then < UINT64_C(1000000000))
         return;
@@ -529,7 +541,7 @@ bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
             break;
         }
         if (action_version(signum) == version)
-            break; /* no place to write it: it stays */
+            break; /* there is no room to write the new action, so the old one stays */
         version = action_get(signum, &program);
     }
     if (registry_is_ours(&program))
@@ -542,11 +554,11 @@ bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     }
     if (sigismember(&program.sa_mask, SIGBUS) == 1)
         change_mask(SIG_BLOCK, SIGBUS);
-    if (registry_queue(signum)) { /* or nobody can have our handler of registered signals */
+    if (registry_queue(signum)) { /* only then the program may know our handler, and call it */
         struct passage passage = {PASSAGE_MARK, tid, ordinal};
         passage_set(info, &passage);
     }
-    /* With three arguments in any case, as the kernel calls it. */
+    /* The kernel passes all three arguments, too, whether or not SA_SIGINFO is set. */
     if (!signal_is_fault(signum)) {
         program.sa_sigaction(signum, info, context);
         return true;
@@ -579,7 +591,7 @@ int passive_record(int signum, bool even_ignored, const struct sigaction *progra
         struct sigaction before;
         if (!action_exchange(signum, program, &before))
             return EAGAIN;
-        /* Release: whoever sees the bit sees the action. proof: watched-set */
+        /* Release: a thread that sees the bit sees the action, too. proof: watched-set */
         atomic_fetch_or_explicit(&watched, signal_bit(signum), memory_order_release);
         apply(signum, found);
     } else {
@@ -594,7 +606,7 @@ void passive_stop(int signum) {
     struct sigaction program;
     uint64_t version;
     atomic_fetch_and(&watched_ignored, ~signal_bit(signum));
-    /* While the bit is set, what comes still takes its course by our handler. */
+    /* As long as the bit is set, a signal that our handler gets still takes its course. */
     do {
         version = action_get(signum, &program);
         sigaction(signum, &program, NULL);

@@ -30,24 +30,25 @@
 struct process *process_self;
 
 static struct recording nursery;
-static struct recording adopted; /* where process_self says so; a child may take it again */
+static struct recording
+    adopted; /* valid if process_self->recording says so; a child uses it anew */
 
-/* Of this process, where its state says so; else an ancestor's. */
+/* The spare that this process has taken, if process_self->spare says so; else an ancestor's. */
 static struct recording spare FORKED;
-static bool spares_outlive; /* a clean exit */
+static bool spares_outlive; /* their files outlive a clean exit */
 enum spare_state { SPARE_NONE = 0, SPARE_WANTED = 1, SPARE_TAKEN = 2, SPARE_MISSED = 3 };
 
-/* Of the recording that this process, or an ancestor, adopted last. Valid for
+/* The file of the recording that this process, or an ancestor, adopted last. Valid for
  * this process only while process_adopted() is not NULL. */
 static struct file file FORKED;
-static bool file_stays FORKED; /* after a clean exit */
+static bool file_stays FORKED; /* it outlives a clean exit */
 static char file_path[4096] SELDOM;
 
-/* Of this process, where it has described itself; else of an ancestor. */
+/* Describes this process, if process_self->described says so; else an ancestor. */
 static struct owner owner SELDOM;
 
-static int32_t short_lived;     /* the pid of who called process_is_short_lived(), or 0 */
-static char *const *just_begun; /* its command line, until it is described */
+static int32_t short_lived;     /* the pid of the process that called process_is_short_lived() */
+static char *const *just_begun; /* its command line, until process_owner() has described it */
 
 static _Atomic(void (*)(void)) guard;
 
@@ -68,12 +69,15 @@ void process_sees_vforks(void) {
 }
 
 static void after_fork_in_child(void) {
-    if (sees_vforks && process_vforks) /* a page is copied for whoever writes */
-        process_vforks = false;        /* the only thread is here */
+    /* This is the child's only thread, so there is no vfork child. What is right already is not
+     * written: the kernel copies a page for whoever writes first. */
+    if (sees_vforks && process_vforks)
+        process_vforks = false;
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
 }
 
-/* A library that is loaded before the program begins ends after this: at_end(). */
+/* Whether at_end() has run before the exit status was known, as in a library that was loaded before
+ * the program's own start. */
 static bool ended_before;
 
 static void leave(int status) {
@@ -107,7 +111,7 @@ int process_start(void) {
         if (error)
             return error;
 #ifdef __GLIBC__
-        on_exit(note_exit, NULL); /* on_exit(3): tells the status */
+        on_exit(note_exit, NULL); /* on_exit(3) passes the status, atexit(3) does not */
 #else
         atexit(note_exit);
 #endif
@@ -127,13 +131,14 @@ const struct recording *process_recording(void) {
     return atomic_load(&process_self->spare) == SPARE_TAKEN ? &spare : &nursery;
 }
 
-/* From state `from`; another thread that comes in between counts in the nursery. */
+/* Takes a spare if the state is `from`. A signal that another thread gets meanwhile is counted in
+ * the nursery. */
 static bool take_spare(uint32_t from) {
     _Atomic uint32_t *state = &process_self->spare;
     if (!spare_kept() || atomic_load_explicit(state, memory_order_relaxed) != from)
         return false;
-    /* Before anything: a signal that ends us comes first, and takes one itself, or comes
-     * after this, and is written there. */
+    /* Signals are blocked before anything else: a signal that ends this process either came before
+     * this line, and has taken a spare itself, or comes after all this, and is written there. */
     sigset_t all, before;
     signals_but_faults(&all);
     bool blocked =
@@ -141,7 +146,7 @@ static bool take_spare(uint32_t from) {
     bool ours = atomic_compare_exchange_strong_explicit(state, &from, SPARE_WANTED,
                                                         memory_order_relaxed, memory_order_relaxed);
     bool taken = ours && spare_take(&spare, process_pid());
-    /* Whoever sees it taken sees it whole. */
+    /* A thread that sees SPARE_TAKEN sees the whole of `spare`. */
     if (ours)
         atomic_store(state, taken ? SPARE_TAKEN : SPARE_MISSED);
     if (blocked)
@@ -161,7 +166,7 @@ const struct recording *process_adopted(void) {
 }
 
 static void adopt(struct recording *recording) {
-    /* Release: whoever sees the recording sees it complete. proof: recording-adopt */
+    /* Release: a thread that sees the recording sees it complete. proof: recording-adopt */
     atomic_store_explicit(&process_self->recording, recording, memory_order_release);
     process_fold();
     disposition_inherit(&recording->dispositions, process_self->changes);
@@ -233,7 +238,7 @@ static void describe_spare(void) {
 int process_adopt_spare(uint64_t ignored, uint64_t known) {
     if (process_adopted())
         return 0;
-    /* Last of all: a signal may have taken one meanwhile. */
+    /* The last condition is asked last: a signal may have taken a spare meanwhile. */
     if (!take_spare(SPARE_NONE) && !take_spare(SPARE_MISSED) && process_recording() != &spare)
         return ENOENT;
     if (!spare_settle(&spare, process_pid(), ignored, known))
@@ -244,8 +249,8 @@ int process_adopt_spare(uint64_t ignored, uint64_t known) {
     return 0;
 }
 
-/* Whoever counts there takes a ticket, too, or says that it noted something. To look at all of it
- * is a fault a page. */
+/* Whether nothing was written there. To look at all of its memory would cost a page fault for each
+ * page; but what is counted there takes a ticket, too, and what is noted sets `noted`. */
 static bool nursery_is_untouched(void) {
     const struct recording_header *header = nursery.header;
     return !atomic_load(&process_self->noted) && !atomic_load(&header->head) &&
@@ -300,7 +305,7 @@ bool process_is_vfork_child(void) {
     if (!process_vforks || !pid || !filter_allows(FILTERED_GETPID))
         return false;
     pid_t now = getpid();
-    return now > 0 && now != pid; /* -1: refused, seccomp(2) */
+    return now > 0 && now != pid; /* -1: seccomp(2) refuses it */
 }
 
 bool process_writes_nothing(uint32_t *tid) {
@@ -317,7 +322,7 @@ bool process_writes_nothing(uint32_t *tid) {
     *tid = (uint32_t)(thread > 0 ? thread : 0);
     if (!thread || thread != pid)
         return process_is_vfork_child();
-    /* The main thread has the number of its process, and no vfork child has that. */
+    /* Only the main thread has the process's number, and so this is no vfork child. */
     atomic_store_explicit(&process_self->main_thread, self, memory_order_relaxed);
     return false;
 }
@@ -349,7 +354,7 @@ void process_ending(int signum, uint64_t ordinal) {
         owner_at_end(process_recording()->identity);
     struct recording_header *header = process_recording()->header;
     atomic_store_explicit(&header->fatal_ordinal, ordinal, memory_order_relaxed);
-    /* Release: whoever sees the signal sees its ordinal. proof: fatal-signal */
+    /* Release: a reader that sees the signal sees its ordinal. proof: fatal-signal */
     atomic_store_explicit(&header->fatal_signal, (uint32_t)signum, memory_order_release);
 }
 
@@ -369,18 +374,18 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
     if (reason)
         process_set_reason(reason);
     if (how != EXIT_KIND_NONE)
-        process_ending(0, 0); /* what was thought to end the process did not */
+        process_ending(0, 0); /* no signal ended the process, whatever was written before */
     atomic_store_explicit(&header->exit_ns, monotonic_ns(), memory_order_relaxed);
     atomic_store_explicit(&header->exit_status, status, memory_order_relaxed);
-    /* Release: whoever sees it sees the status. proof: exit-kind */
+    /* Release: a reader that sees it sees the status. proof: exit-kind */
     atomic_store_explicit(&header->exit_kind, (uint32_t)how, memory_order_release);
 }
 
 void process_set_handling(int signum, uint64_t since_ns) {
     about_to_write();
     struct recording_header *header = process_recording()->header;
-    /* A reader that sees a signal, the time, and the same signal again has the time of that
-     * signal. */
+    /* A reader reads the signal, the time, and the signal again: if both are the same, the time
+     * belongs to that signal. */
     atomic_store_explicit(&header->handling, 0, memory_order_relaxed);
     /* proof: handling-time */
     atomic_store_explicit(&header->handling_ns, since_ns, memory_order_release);
@@ -406,8 +411,8 @@ const char *process_path(void) {
 /* People and service managers send these to end a process. */
 static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-/* Whether someone may ask how this process ended. An exception that nobody caught is a
- * crash, and no clean exit. */
+/* Whether someone may ask how this process ended. An exception that was not caught is a crash,
+ * and no clean exit. */
 static bool is_of_interest(const struct recording *recording) {
     const struct recording_header *header = recording->header;
     if (header->exit_reason[0])
@@ -416,7 +421,7 @@ static bool is_of_interest(const struct recording *recording) {
         atomic_load_explicit(&header->exit_status, memory_order_relaxed) > 0)
         return true;
     if (!atomic_load_explicit(&header->head, memory_order_relaxed))
-        return false; /* no signal came; to look at the ledger would be to make a page of it */
+        return false; /* no signal came, and to look into the ledger would cost a page of memory */
     for (size_t i = 0; i < sizeof ending_signals / sizeof *ending_signals; i++)
         if (ledger_get(&recording->ledger[ending_signals[i]].delivered))
             return true;
@@ -450,7 +455,8 @@ void process_say_goodbye(void) {
 }
 
 /* exit(3) runs this; _exit, exec and death by a signal do not. How the process exits is written
- * down before it, or, where on_exit(3) was called before the program's own start, after it. */
+ * down before this runs, or after it, where on_exit(3) was called before the program's own start.
+ */
 __attribute__((destructor)) static void at_end(void) {
     const struct recording *own = process_adopted();
     if (own &&
@@ -463,7 +469,7 @@ __attribute__((destructor)) static void at_end(void) {
 
 void process_exit_at_once(int status) {
     if (process_self && process_recording() == &nursery)
-        return; /* nobody reads what it says */
+        return; /* no other process can read the nursery */
     process_leaving(EXIT_KIND_AT_ONCE, status & 0xff, NULL);
     const struct recording *own = process_adopted();
     if (!short_lived || !own || process_is_vfork_child())

@@ -23,7 +23,7 @@
 #endif
 
 #define PAGE 4096
-#define ROOM 64 /* recordings of a size, for which there is to be room */
+#define ROOM 64 /* there has to be room for so many recordings of a size: reserve() */
 
 struct layout {
     uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, sites,
@@ -34,8 +34,8 @@ static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE 
 
 static struct layout layout_for(uint64_t capacity) {
     struct layout at;
-    /* What is always written comes first: a page more that is touched is what a short program
-     * pays for. */
+    /* What is always written stands together at the beginning: a short program pays for each page
+     * that it touches. */
     at.identity = PAGE;
     at.argv = at.identity + sizeof(struct owner_identity);
     at.ledger = round_up(at.argv + OWNER_ARGV_SIZE);
@@ -63,7 +63,7 @@ static void write_owner(struct recording_header *header, const struct layout *at
     memcpy((char *)header + at->identity, &owner->identity, sizeof owner->identity);
 }
 
-/* All but the pid: 0. owner NULL: it is nobody's. */
+/* Writes all but the pid, which stays 0. owner: NULL: the recording belongs to no process. */
 static void write_header(struct recording_header *header, uint64_t capacity,
                          const struct owner *owner) {
     struct layout at = layout_for(capacity);
@@ -162,7 +162,7 @@ static int fill(int fd, uint64_t size) {
     if (is_too_large(size))
         return EFBIG;
 #ifdef __linux__
-    /* On a file system in memory a page that is there stays, and need not be written first. */
+    /* On a file system in memory an allocated page stays, and need not be written first. */
     struct statfs fs;
     if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC) {
         while (fallocate(fd, 0, 0, (off_t)size) != 0)
@@ -171,7 +171,7 @@ static int fill(int fd, uint64_t size) {
         return 0;
     }
 #endif
-    static char zeros[16 * PAGE] SELDOM; /* not const: it would be as large in the file */
+    static char zeros[16 * PAGE] SELDOM; /* as a constant it would enlarge the library's file */
     for (uint64_t done = 0; done < size;) {
         size_t n = size - done < sizeof zeros ? (size_t)(size - done) : sizeof zeros;
         ssize_t wrote = pwrite(fd, zeros, n, (off_t)done);
@@ -184,8 +184,8 @@ static int fill(int fd, uint64_t size) {
     return 0;
 }
 
-/* In memory, where there is room enough, pages are made as they are written: of what lives
- * shortly most never are. */
+/* On a file system in memory that has room enough, leaves it to the kernel to make the pages as
+ * they are written: a short-lived process never writes most of them. */
 static int reserve(int fd, uint64_t size) {
 #ifdef __linux__
     struct statfs fs;
@@ -209,8 +209,8 @@ static int open_directory(const char *path, bool any, int *fd) {
     return 0;
 }
 
-/* A file with no name yet, or, where the file system has no such thing, with
- * the temporary one. */
+/* Opens a new file that has no name yet, or the temporary name where the file system knows no
+ * unnamed files. */
 static int open_unnamed(int directory, const char *temporary, bool *named, int *fd) {
 #ifdef O_TMPFILE
     *named = false;
@@ -225,13 +225,13 @@ static int open_unnamed(int directory, const char *temporary, bool *named, int *
     return *fd < 0 ? errno : 0;
 }
 
-/* Never takes the place of what has the name: link(2) fails then, with EEXIST. The
- * temporary name, if it has that, is still there. */
+/* Gives the file its name, and never takes the place of what has that name: link(2) fails then,
+ * with EEXIST. A temporary name stays as well. */
 static int give_name(int directory, int fd, const char *temporary, bool named, const char *name) {
     char self[64];
     text_put_number(text_put(self, "/proc/self/fd/"), (uint64_t)fd); /* open(2), O_TMPFILE */
 #ifdef AT_EMPTY_PATH
-    /* For root, or since Linux 6.10: it need not look in /proc. */
+    /* This way needs no /proc, but works only as root, or since Linux 6.10. */
     if (!named && linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0)
         return 0;
 #endif
@@ -240,7 +240,8 @@ static int give_name(int directory, int fd, const char *temporary, bool named, c
         return 0;
     if (!named || (errno != EPERM && errno != EOPNOTSUPP))
         return errno;
-    /* A file system without links (vfat): between the two calls another could take the name. */
+    /* A file system without links, as vfat: another file could take the name between these calls.
+     */
     struct stat st;
     if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return EEXIST;
@@ -248,13 +249,13 @@ static int give_name(int directory, int fd, const char *temporary, bool named, c
 }
 
 #ifdef __linux__
-/* Private memory that nobody has written: a process has one, for the one recording that it adopts,
- * and its forked child, which finds it wiped, has that for its own. */
+/* Private memory that was never written, for the one recording that a process adopts. Its forked
+ * child finds it wiped, and uses it for its own recording. */
 static _Atomic(void *) ready;
 static size_t ready_size;
 #endif
 
-/* Nothing is written there yet: a short program would pay for the pages. */
+/* Reserves the memory, and writes nothing there yet: a short program would pay for the pages. */
 static void have_private(struct recording *recording, const struct owner *owner) {
 #ifdef __linux__
     if (!atomic_load(&ready) || ready_size != recording->size) {
@@ -379,7 +380,7 @@ bool recording_repair(struct recording *recording, const void *address,
     recount(private.ledger);
     atomic_store(&recording->published, false);
     memory_leave(spare);
-    /* One step, for all threads: mremap(2). The private memory keeps its
+    /* mremap(2) does this in one step for all threads. The private memory keeps its
      * MADV_WIPEONFORK. */
     return mremap(spare, recording->size, recording->size, MREMAP_MAYMOVE | MREMAP_FIXED,
                   (void *)base) != MAP_FAILED;
@@ -393,8 +394,8 @@ void recording_set_mode(const struct recording *recording, int signum, enum ledg
                         bool replaced) {
     _Atomic uint64_t *recorded = &recording->header->recorded;
     uint64_t bit = UINT64_C(1) << (signum - 1);
-    /* As most signals are, in a process that records: in a forked child it would be most of what
-     * it writes. */
+    /* Most signals of a process that records are so. One word holds them all: a forked child would
+     * otherwise write every entry of its ledger for that alone. */
     if (mode == MODE_RECORDED && !replaced) {
         atomic_fetch_or_explicit(recorded, bit, memory_order_relaxed);
         return;
@@ -419,7 +420,8 @@ void recording_unmap(struct recording *recording) {
 
 /* --- writing --------------------------------------------------------------- */
 
-/* False: not written. Counts the event that it replaced as overwritten. */
+/* Puts the event into the history, and counts the event whose place it took as overwritten. False:
+ * the event could not be written. */
 static bool write_history(const struct recording *recording, const struct event *event) {
     uint64_t tag;
     if (!ring_push(&recording->history, event, &tag))
@@ -431,7 +433,7 @@ static bool write_history(const struct recording *recording, const struct event 
     return true;
 }
 
-/* What is counted and kept beside the history. */
+/* Counts and keeps what goes elsewhere than into the history. */
 static inline struct sender_entry *write_rest(const struct recording *recording,
                                               struct ledger_entry *entry,
                                               const struct event *event) {
@@ -456,7 +458,8 @@ struct sender_entry *recording_write_aside(const struct recording *recording,
     return write_rest(recording, entry, event);
 }
 
-/* Returns how many of the ring's tickets have been moved: to a ring, or, NULL, to the history. */
+/* Moves events to a ring, or, if that is NULL, to the history of `to`. Returns the first ticket
+ * that was not moved yet. */
 static uint64_t fold_ring(const struct ring *from, uint64_t next, const struct recording *to,
                           const struct ring *ring) {
     uint64_t head = atomic_load_explicit(from->head, memory_order_relaxed);
@@ -469,7 +472,8 @@ static uint64_t fold_ring(const struct ring *from, uint64_t next, const struct r
         if (ring)
             ring_push(ring, &event, &(uint64_t){0});
         else if (!write_history(to, &event))
-            /* Its `recorded` was folded before: what does not fit counts as overwritten. */
+            /* The ledger's `recorded` has it already, so what does not fit counts as overwritten.
+             */
             ledger_add(&to->ledger[event.signo].overwritten, 1);
     }
     return next;
@@ -503,6 +507,6 @@ void recording_anchor(const struct recording *recording) {
     struct anchor *anchor = &header->anchors[n % RECORDING_ANCHORS];
     atomic_store_explicit(&anchor->monotonic_ns, mono, memory_order_relaxed);
     atomic_store_explicit(&anchor->realtime_ns, real, memory_order_relaxed);
-    /* Release: whoever sees the count sees the anchor. proof: anchor-count */
+    /* Release: a reader that sees the count sees the anchor. proof: anchor-count */
     atomic_store_explicit(&header->anchor_count, n + 1, memory_order_release);
 }

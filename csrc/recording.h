@@ -25,16 +25,16 @@
 #define RECORDING_ANCHORS 16
 #define RECORDING_REASON_SIZE 128
 
-/* Whether the recording was begun from outside, by an attach, and ended so: begin_attached(). */
+/* Whether the recording was begun, and ended, from outside, by an attach: begin_attached(). */
 enum recording_attached {
     RECORDING_FROM_INSIDE = 0,
     RECORDING_ATTACHED = 1,
     RECORDING_DETACHED = 2
 };
 
-/* One pair of readings of the two clocks. MONOTONIC stops in suspend and
- * REALTIME is stepped, so an event's wall-clock time is computed from the
- * newest anchor that is not younger than it. */
+/* One pair of readings of the two clocks. MONOTONIC stops while the machine is suspended, and
+ * REALTIME is set anew now and then, so an event's wall-clock time is computed from the newest
+ * anchor that is not younger than the event. */
 struct anchor {
     _Atomic uint64_t monotonic_ns;
     _Atomic uint64_t realtime_ns;
@@ -42,7 +42,7 @@ struct anchor {
 
 enum recording_state { RECORDING_OPEN = 0, RECORDING_EXITED = 1 };
 
-/* What the process did, if it had the time, before it was gone. */
+/* How the process left, if it had the time to write that down. */
 enum recording_exit_kind {
     EXIT_KIND_NONE = 0,
     EXIT_KIND_EXIT = 1,    /* exit(3), or a return from main */
@@ -50,8 +50,8 @@ enum recording_exit_kind {
     EXIT_KIND_EXEC = 3,    /* execve(2) */
 };
 
-/* What the file has besides its header: a table of sections, so that a reader
- * skips what it does not know, and takes larger entries than it knows. */
+/* What the file has besides its header. A table says where each section is, so that a reader can
+ * skip types that it does not know, and accept entries that are larger than it knows. */
 enum recording_section_type {
     SECTION_ARGV = 1,          /* NUL-terminated strings, one after another */
     SECTION_LEDGER = 2,        /* struct ledger_entry, indexed by signal number */
@@ -68,13 +68,14 @@ enum recording_section_type {
 };
 #define RECORDING_SECTIONS 12
 
-/* The rings: the history, and those of sent.h. */
+/* The rings: the history, and the three of sent.h. */
 enum recording_ring { RING_HISTORY, RING_SENT, RING_ENDINGS, RING_CHILDREN, RECORDING_RINGS };
-#define RECORDING_SENT 256 /* slots, as of the next two a power of two */
+/* How many slots the latter have: a power of two each. */
+#define RECORDING_SENT 256
 #define RECORDING_ENDINGS 64
 #define RECORDING_CHILDREN 256
 
-/* In `flags`: a reader that does not know this type must not read the file. */
+/* A bit of `flags`: a reader that does not know this type must not read the file. */
 #define SECTION_ESSENTIAL 1
 
 struct recording_section {
@@ -83,64 +84,64 @@ struct recording_section {
     uint64_t offset;
     uint32_t entry_size; /* bytes */
     uint32_t reserved;
-    uint64_t count; /* entries; of argv: bytes used */
+    uint64_t count; /* entries; for SECTION_ARGV bytes that are used */
 };
 
 _Static_assert(sizeof(struct recording_section) == 32, "a section is 32 bytes");
 
 struct recording_header {
-    char magic[8];                      /*   0 */
-    uint32_t endian;                    /*   8: RECORDING_ENDIAN as this machine writes it */
-    uint16_t version;                   /*  12: a reader refuses what is larger than it knows */
-    uint16_t minor;                     /*  14: a reader may ignore it */
-    uint32_t header_size;               /*  16: 4096 */
-    uint32_t sections_offset;           /*  20 */
-    uint64_t file_size;                 /*  24 */
-    uint32_t sections_count;            /*  32 */
-    uint32_t sections_entry;            /*  36: bytes in one entry of the table */
-    uint8_t id[16];                     /*  40: random: no other recording has the same */
-    uint64_t reserved0[3];              /*  56 */
-    _Atomic int32_t pid;                /*  80: in a spare 0: nobody's yet; -1: for nobody */
-    uint32_t uid;                       /*  84 */
-    uint64_t start_ticks;               /*  88: field 22 of /proc/<pid>/stat */
-    uint64_t pid_namespace;             /*  96: inode of /proc/self/ns/pid */
-    int32_t sigrtmin;                   /* 104 */
-    int32_t sigrtmax;                   /* 108 */
-    char boot_id[40];                   /* 112: NUL-terminated */
-    uint64_t started_ns;                /* 152: CLOCK_REALTIME when the recording was made */
-    _Atomic uint32_t state;             /* 160: enum recording_state */
-    _Atomic uint32_t fatal_signal;      /* 164: whose default action is ending it; 0: none */
-    _Atomic uint64_t fatal_ordinal;     /* 168: which of that signal */
-    _Atomic uint32_t exit_kind;         /* 176: enum recording_exit_kind */
-    _Atomic int32_t exit_status;        /* 180: the exit status; -1: not known */
-    _Atomic uint32_t handling;          /* 184: the signal whose registered handler runs; 0: none */
-    _Atomic uint32_t attached;          /* 188: enum recording_attached */
-    _Alignas(64) _Atomic uint64_t head; /* 192: the history's next ticket */
+    char magic[8];                  /*   0 */
+    uint32_t endian;                /*   8: RECORDING_ENDIAN as this machine writes it */
+    uint16_t version;               /*  12: a reader refuses one that is newer than it knows */
+    uint16_t minor;                 /*  14: a reader may ignore it */
+    uint32_t header_size;           /*  16: 4096 */
+    uint32_t sections_offset;       /*  20 */
+    uint64_t file_size;             /*  24 */
+    uint32_t sections_count;        /*  32 */
+    uint32_t sections_entry;        /*  36: bytes in one entry of the table */
+    uint8_t id[16];                 /*  40: random: no other recording has the same */
+    uint64_t reserved0[3];          /*  56 */
+    _Atomic int32_t pid;            /*  80: in a spare 0: not taken yet; -1: never to be taken */
+    uint32_t uid;                   /*  84 */
+    uint64_t start_ticks;           /*  88: field 22 of /proc/<pid>/stat */
+    uint64_t pid_namespace;         /*  96: inode of /proc/self/ns/pid */
+    int32_t sigrtmin;               /* 104 */
+    int32_t sigrtmax;               /* 108 */
+    char boot_id[40];               /* 112: NUL-terminated */
+    uint64_t started_ns;            /* 152: CLOCK_REALTIME when the recording was made */
+    _Atomic uint32_t state;         /* 160: enum recording_state */
+    _Atomic uint32_t fatal_signal;  /* 164: whose default action ends the process; 0: none */
+    _Atomic uint64_t fatal_ordinal; /* 168: the ordinal of that signal */
+    _Atomic uint32_t exit_kind;     /* 176: enum recording_exit_kind */
+    _Atomic int32_t exit_status;    /* 180: the exit status; -1: not known */
+    _Atomic uint32_t handling;      /* 184: the signal whose registered handler runs; 0: none */
+    _Atomic uint32_t attached;      /* 188: enum recording_attached */
+    _Alignas(64) _Atomic uint64_t head;         /* 192: the history's next ticket */
     _Alignas(64) _Atomic uint64_t anchor_count; /* 256: anchors ever written */
     uint64_t reserved4[7];                      /* 264 */
     struct anchor anchors[RECORDING_ANCHORS];   /* 320: anchor n is at n mod 16 */
-    _Atomic uint64_t handling_ns;               /* 576: CLOCK_MONOTONIC: since when; handling */
-    uint64_t reserved5;                         /* 584 */
-    _Atomic uint64_t exit_ns;                   /* 592: CLOCK_MONOTONIC of `exit_kind` */
-    _Atomic uint64_t detached_ns;               /* 600: CLOCK_REALTIME of RECORDING_DETACHED */
-    char exit_reason[RECORDING_REASON_SIZE]; /* 608: NUL-terminated: the exception that ended it, or
-                                           the program that it exec'ed */
+    _Atomic uint64_t handling_ns; /* 576: CLOCK_MONOTONIC: since when that handler runs */
+    uint64_t reserved5;           /* 584 */
+    _Atomic uint64_t exit_ns;     /* 592: CLOCK_MONOTONIC of `exit_kind` */
+    _Atomic uint64_t detached_ns; /* 600: CLOCK_REALTIME of RECORDING_DETACHED */
+    /* 608: NUL-terminated: the exception that ended the program, or the program that it exec'ed */
+    char exit_reason[RECORDING_REASON_SIZE];
     _Atomic uint32_t recent_owner[RECENT_BLOCKS]; /* 736: the signal of each block; 0: free */
-    _Atomic uint64_t sent_head;                   /* 800: the next tickets of these three */
+    _Atomic uint64_t sent_head;                   /* 800: the next tickets of the rings of sent.h */
     _Atomic uint64_t endings_head;                /* 808 */
     _Atomic uint64_t children_head;               /* 816 */
     _Atomic uint64_t asker_head;                  /* 824: how many askers were ever written */
-    _Atomic uint64_t
-        recorded;           /* 832: signals of MODE_RECORDED, whose entries need not be written */
+    /* 832: the signals of MODE_RECORDED, which need not be written into their ledger entries */
+    _Atomic uint64_t recorded;
     uint64_t reserved7[18]; /* 840 */
-    /* How it ended, as a bystander saw it: sigrec/_recorder/beside.py. */
-    uint64_t noted_ns;           /* 984: CLOCK_MONOTONIC */
-    uint64_t noted_realtime_ns;  /* 992: CLOCK_REALTIME */
-    int32_t noted_status;        /* 1000: as of wait(2) */
-    uint32_t noted_source;       /* 1004: 0: nobody did; 1: /proc; 2: a pidfd */
-    uint32_t noted_oom_kills;    /* 1008: of its cgroup, since noted_oom_since_ns */
-    uint32_t noted_oom;          /* 1012: 1: it was probably one of these */
-    uint64_t noted_oom_since_ns; /* 1016: CLOCK_REALTIME */
+    /* How the process ended, as a bystander saw it: sigrec/_recorder/beside.py. */
+    uint64_t noted_ns;          /* 984: CLOCK_MONOTONIC */
+    uint64_t noted_realtime_ns; /* 992: CLOCK_REALTIME */
+    int32_t noted_status;       /* 1000: as of wait(2) */
+    uint32_t noted_source;    /* 1004: how it saw that: 1: in /proc; 2: by a pidfd; 0: not at all */
+    uint32_t noted_oom_kills; /* 1008: OOM kills in the cgroup since noted_oom_since_ns */
+    uint32_t noted_oom;       /* 1012: 1: the end was probably one of these */
+    uint64_t noted_oom_since_ns;                           /* 1016: CLOCK_REALTIME */
     struct recording_section sections[RECORDING_SECTIONS]; /* 1024: at sections_offset */
     _Alignas(2048) struct asker askers[ASKERS];            /* 2048: the nth is at n mod 4 */
 };
@@ -168,55 +169,56 @@ struct recording {
     struct recent recent;
     struct notes dispositions, masks;
     size_t size;
-    _Atomic bool published;    /* a file that others can read */
-    _Atomic(void *) spare;     /* private memory, to take the file's place; NULL: none */
-    const struct owner *owner; /* whose it is then */
+    _Atomic bool published;    /* it is a file that others can read */
+    _Atomic(void *) spare;     /* private memory to take the file's place; NULL: none */
+    const struct owner *owner; /* whose recording that would be */
 };
 
-/* What tells it apart from any other that comes to have its name. */
+/* A recording's file, told apart by device and inode from another that comes to have its name. */
 struct file {
-    const char *path; /* which whoever has the recording keeps */
+    const char *path; /* which must last as long as the recording */
     dev_t device;
     ino_t inode;
 };
 
 /* Interpreter context. Makes a recording with `capacity` slots (a power of two) in private
- * memory that a forked child finds all zero. owner: NULL: nobody's. 0 or an errno. */
+ * memory that a forked child finds all zero. owner: NULL: it belongs to no process. Returns 0 or
+ * an errno. */
 int recording_private(struct recording *recording, uint64_t capacity, const struct owner *owner);
 
-/* Interpreter context. The owner must outlive the recording. Makes a recording in a new file
- * `name` in `directory`, complete before it becomes visible there. Unless `any_directory`, the
- * directory must be the caller's own, not a link, and writable by nobody else. 0 or an errno:
- * EPERM for such a directory, EEXIST where something has the name. as_written: its pages are
- * made as they are written, where it is in memory and there is room for many: else all of them
- * before it is used. */
+/* Interpreter context. Makes a recording in a new file `name` in `directory`, complete before it
+ * becomes visible there. The owner must outlive the recording. Unless `any_directory`, the
+ * directory must be the caller's own, not a link, and writable by no other user. Returns 0 or an
+ * errno: EPERM for a directory that is not so, EEXIST where something has the name. as_written: on
+ * a file system in memory with room for many recordings, the pages are made as they are written;
+ * otherwise all of them are made before the recording is used. */
 int recording_publish(struct recording *recording, const char *directory, const char *name,
                       bool any_directory, bool as_written, uint64_t capacity,
                       const struct owner *owner);
 
-/* Async-signal-safe. Makes a recording in a new file `name` in `directory`, as above, that
- * nobody owns yet (its pid is 0) and that children forked from now on have mapped, too.
- * spare.h. 0 or an errno. */
+/* Async-signal-safe. Makes a spare (spare.h): a recording in a new file `name` in `directory`,
+ * which must be as above, that no process owns yet (its pid is 0) and that children forked from
+ * now on have mapped, too. Returns 0 or an errno. */
 int recording_spare(struct recording *recording, struct file *file, const char *directory,
                     const char *name, uint64_t capacity, const struct owner *owner);
 
 /* Interpreter context. Writes down all that is known of the owner of what was a spare. */
 void recording_set_owner(struct recording *recording, const struct owner *owner);
 
-/* Interpreter context. Only has private memory ready to take its place. */
+/* Interpreter context. Has private memory ready, and nothing else, to take the file's place. */
 void recording_keep(struct recording *recording, const struct owner *owner);
 
-/* Async-signal-safe. Children that are forked from now on do not have it mapped. */
+/* Async-signal-safe. Children that are forked from now on do not have the recording mapped. */
 void recording_not_for_children(struct recording_header *header, size_t size);
 
-/* Signal context. A page of the recording is not there any more, since someone truncated the
- * file: private memory takes the file's place, with what recount() puts into the ledger.
- * False: the address is not in the recording, or there is no memory. A thread that comes
- * second may fault again until the first one's only system call is done. */
+/* Signal context, after a fault at `address`. Where that is in the recording, someone has truncated
+ * the file: private memory takes the file's place, with a ledger that recount() fills. False: the
+ * address is not in the recording, or there is no such memory. A second thread that comes here may
+ * fault again until the first one's only system call is done. */
 bool recording_repair(struct recording *recording, const void *address,
                       void (*recount)(struct ledger_entry *ledger));
 
-/* Interpreter context. What the readers show of a signal. */
+/* Interpreter context. Writes the signal's mode, which readers show. */
 void recording_set_mode(const struct recording *recording, int signum, enum ledger_mode mode,
                         bool replaced);
 
@@ -227,14 +229,14 @@ void recording_unmap(struct recording *recording);
  * counts it to its sender, whose entry it returns (or NULL: sender.h). */
 struct sender_entry *recording_write(const struct recording *recording, const struct event *event);
 
-/* Signal context. As recording_write(), but the event does not go to the history, where it
- * would take another's place: it counts as recorded and overwritten at once. The newest of its
- * signal are kept: recent.h. */
+/* Signal context. Does the same, but keeps the event out of the history, where it would take
+ * another event's place: it counts as recorded and overwritten at once. As one of the newest of its
+ * signal it is kept all the same: recent.h. */
 struct sender_entry *recording_write_aside(const struct recording *recording,
                                            const struct event *event);
 
-/* Interpreter context, one caller at a time. Moves counts and events of `from` to `to`; next:
- * the first ticket that was not moved yet, of each ring of `from`. */
+/* Interpreter context, one caller at a time. Moves counts and events of `from` to `to`. next: for
+ * each ring of `from` the first ticket that was not moved yet. */
 void recording_fold(const struct recording *from, const struct recording *to,
                     uint64_t next[RECORDING_RINGS]);
 

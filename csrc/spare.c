@@ -26,46 +26,47 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #endif
-#define RETIRED (-1) /* a pid: nobody is to take it */
-#define NAMES 64     /* 4242.sigrec, 4242+2.sigrec, and so on */
-#define NAME_SIZE 96 /* of the longest, with a slash */
+#define RETIRED (-1) /* the pid in a spare that is never to be taken */
+#define NAMES 64     /* how many are tried: 4242.sigrec, 4242+2.sigrec, and so on */
+#define NAME_SIZE 96 /* the longest has so many bytes, with a slash before it */
 #define PATH_SIZE (sizeof directory_path + NAME_SIZE)
 
-/* This is plain memory, so that a child finds what was there at the fork. */
+/* Fork does not wipe this memory: a child finds the spares that were there at the fork. */
 static struct spare {
     struct recording recording;
     struct file file;
-    uint64_t serial; /* in its name, with the maker's pid and namespace */
+    uint64_t serial; /* stands in its name, with the maker's pid and namespace */
     int32_t maker;
-    unsigned described; /* by which description */
-    _Atomic bool there; /* the above is whole */
-    _Atomic bool held;  /* somebody is at it: nobody waits, there are others */
+    unsigned described; /* the number of the description that it was made with */
+    _Atomic bool there; /* all of the above is valid */
+    _Atomic bool held;  /* a thread works on it: others do not wait, but take another spare */
 } spares[SPARES] FORKED;
 static char directory_path[4096] SELDOM, paths[2 * PATH_SIZE] SELDOM;
 static uint64_t capacity_wanted;
-static const struct owner *first_owner; /* of who began to keep spares: before any description */
-/* Two descriptions of the children, but for what each child has of its own. One is read while
- * the other is written; long before the first is written again, nobody reads it any more. */
+static const struct owner *first_owner; /* who called spare_keep(): used before any description */
+/* Two descriptions of the children, without what each child has of its own. The newest is read
+ * while the other one is written. That takes place so seldom that no thread still reads a
+ * description when it is written again. */
 static struct {
     struct owner owner[2];
     uint64_t ns[2]; /* CLOCK_MONOTONIC of each */
     _Atomic unsigned newest;
 } description SELDOM;
-#define AGAIN_NS UINT64_C(500000000)     /* a description is made anew after so long */
-#define FRESH_NS UINT64_C(1000000000)    /* and is as good as a child's own until then */
-#define CLOCK_TICK_NS UINT64_C(10000000) /* of field 22 of proc_pid_stat(5): USER_HZ is 100 */
-#define SAME_CLOCK_NS UINT64_C(10000000) /* a fork that takes so long is asked for its clock */
-/* Of the process that forked last: in its child, the parent's. */
+#define AGAIN_NS UINT64_C(500000000)     /* a description is made anew after this time */
+#define FRESH_NS UINT64_C(1000000000)    /* and a child may use it until this time */
+#define CLOCK_TICK_NS UINT64_C(10000000) /* of field 22 in proc_pid_stat(5): USER_HZ is 100 */
+#define SAME_CLOCK_NS UINT64_C(10000000) /* own_time_namespace(): a fork takes less, usually */
+/* The process that forked last: for its child, the parent. */
 static struct {
     int32_t pid, pgid, sid;
     uint64_t namespace;
     uint64_t ticks, ns; /* when it began to fork */
 } forking FORKED;
-/* By this process, or an ancestor. */
+/* The spare that this process has taken, or an ancestor. */
 static struct {
     struct file file;
     unsigned described;
-    struct recording_header *shared; /* which children would have mapped, too; NULL: none */
+    struct recording_header *shared; /* children would have it mapped, too; NULL: they would not */
     size_t size;
 } taken FORKED;
 static _Atomic uint64_t serial;
@@ -92,7 +93,7 @@ static const struct owner *description_of(unsigned which) {
     return which ? &description.owner[which & 1] : first_owner;
 }
 
-/* By one thread at a time. */
+/* To be called by one thread at a time. */
 static void describe(void) {
     unsigned next = newest() + 1;
     struct owner *owner = &description.owner[next & 1];
@@ -110,7 +111,8 @@ static bool is_fresh(unsigned which) {
 static void drop(struct spare *spare) {
     if (!atomic_load_explicit(&spare->there, memory_order_relaxed))
         return;
-    /* A child that another thread forks just now does not see it half gone. */
+    /* This comes first, so that a child that another thread forks just now finds no spare that is
+     * unmapped by half. */
     atomic_store(&spare->there, false);
     recording_unmap(&spare->recording);
 }
@@ -125,11 +127,11 @@ static void make(struct spare *spare) {
     spare->described = newest();
     if (recording_spare(&spare->recording, &spare->file, directory_path, name, capacity_wanted,
                         description_of(spare->described)) != 0)
-        return; /* no room, say: another time */
+        return; /* there may be no room; it is tried again at the next fork */
     struct recording_header *header = spare->recording.header;
     struct owner_identity *identity = spare->recording.identity;
     identity->ignored = identity->blocked = 0;
-    identity->subreaper = 0; /* which no child inherits */
+    identity->subreaper = 0; /* a child does not inherit this */
     identity->oom_kills = -1;
     memset(identity->cgroup, 0, sizeof identity->cgroup);
     header->pid_namespace = forking.namespace;
@@ -137,7 +139,7 @@ static void make(struct spare *spare) {
         const uint64_t moment[2] = {monotonic_ns(), (uint64_t)forking.pid ^ spare->serial};
         memcpy(header->id, moment, sizeof header->id);
     }
-    /* Whoever sees it sees it whole. */
+    /* A child that sees this sees all of the spare. */
     atomic_store(&spare->there, true);
 }
 
@@ -154,7 +156,7 @@ static void make_undisturbed(struct spare *spare) {
     int saved_errno = errno;
     sigset_t all, before;
     signals_but_faults(&all);
-    /* fork(2) may be called in a handler: not within this, then. */
+    /* A handler may call fork(2): it must not run in the middle of this. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     make(spare);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -163,7 +165,7 @@ static void make_undisturbed(struct spare *spare) {
 
 /* Async-signal-safe, as fork(2) may be called in a handler. */
 static void before_fork(void) {
-    /* A sandbox was made meanwhile: the children would live in it, too. */
+    /* The program has made a sandbox meanwhile, and the children will live in it, too. */
     if (atomic_load_explicit(&filter_denied, memory_order_relaxed))
         return;
     int32_t pid = getpid();
@@ -187,11 +189,12 @@ static void before_fork(void) {
         }
 }
 
-/* A thread that held some is not here. */
+/* The child has no thread that could hold a spare. It writes only where that is needed, since the
+ * kernel copies each page that is written. */
 static void in_child(void) {
     for (int n = 0; n < SPARES; n++)
         if (atomic_load_explicit(&spares[n].held, memory_order_relaxed))
-            let_go(&spares[n]); /* a page is copied for whoever writes */
+            let_go(&spares[n]);
 }
 
 int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner) {
@@ -230,11 +233,12 @@ bool spare_kept(void) { return directory_path[0] != 0; }
 
 /* --- in the child ------------------------------------------------------------------- */
 
-/* Never takes the place of what has a name: RENAME_NOREPLACE. NULL: it could not be done. */
+/* Gives the spare the first name of a recording that is free, and never takes another file's place.
+ * Returns the path; NULL: it could not be done. */
 static const char *give_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
     char *from = paths;
     spare_name(text_put(text_put(from, directory_path), "/"), spare);
-    /* On the same page, most often: each that is written is copied. */
+    /* Behind the first, and so mostly on the same page: the kernel copies each that is written. */
     char *path = from + strlen(from) + 1;
     char *stem = places_put_process(text_put(text_put(path, directory_path), "/"), pid, namespace);
     for (uint64_t number = 1; number <= NAMES; number++) {
@@ -247,8 +251,8 @@ static const char *give_name(const struct spare *spare, int32_t pid, uint64_t na
     return NULL;
 }
 
-/* A child in another PID namespace than its parent has no parent there: pid_namespaces(7). To ask
- * /proc would be a good part of a fork. */
+/* In another PID namespace a child would not see its parent: pid_namespaces(7). Asking /proc would
+ * take a good part of the time of a fork. */
 static uint64_t own_namespace(void) {
     return syscall(SYS_getppid) == forking.pid ? forking.namespace : places_namespace();
 }
@@ -266,7 +270,7 @@ bool spare_take(struct recording *recording, int32_t forked) {
         int32_t nobody = 0;
         if (!hold(next))
             continue;
-        /* Whoever has the file has all of it. */
+        /* The process that wins here owns all of the file. */
         if (atomic_load(&next->there) &&
             atomic_compare_exchange_strong(&next->recording.header->pid, &nobody, pid))
             spare = next;
@@ -285,8 +289,8 @@ bool spare_take(struct recording *recording, int32_t forked) {
     identity->ppid = forking.pid;
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
-    static char text[1024]; /* not on the stack: it may be a small one, sigaltstack(2) */
-    /* The process began after that: in the same tick, most often. */
+    static char text[1024]; /* not on the stack, which may be small: sigaltstack(2) */
+    /* The process began after forking.ticks was read: in the same tick, mostly. */
     header->start_ticks = known && ticks_now() == forking.ticks
                               ? forking.ticks
                               : proc_start_ticks(0, text, sizeof text);
@@ -300,10 +304,12 @@ bool spare_take(struct recording *recording, int32_t forked) {
         taken.described = spare->described;
         taken.shared = header;
         taken.size = recording->size;
-        /* Not ours to make again, and not our children's: they have it as ours. */
+        /* From here on it is a recording, and no spare any more: neither we nor our children may
+         * replace it. */
         atomic_store_explicit(&spare->there, false, memory_order_relaxed);
     } else {
-        /* Somebody removed it, or we may not come there: then it is for nobody. */
+        /* Somebody has removed the file, or we may not enter its directory. No process is to take
+         * it. */
         atomic_store_explicit(&header->pid, RETIRED, memory_order_relaxed);
     }
     let_go(spare);
@@ -311,8 +317,8 @@ bool spare_take(struct recording *recording, int32_t forked) {
     return path;
 }
 
-/* As far as what it says can be told apart: one that was made by unshare(2) has its clocks moved,
- * or tells the same time. */
+/* Returns this process's time namespace, or its parent's where both tell the same time. A child
+ * whose clocks are not moved against its parent's need not ask /proc. */
 static uint64_t own_time_namespace(uint64_t parents) {
     uint64_t ticks = ticks_now() - forking.ticks, ns = monotonic_ns() - forking.ns;
     return ticks <= 1 && ns < SAME_CLOCK_NS ? parents : proc_namespace("time");
@@ -351,7 +357,7 @@ void spare_discard(void) {
         struct spare *spare = &spares[n];
         if (!hold(spare))
             continue;
-        /* A child that is faster keeps it, and has what we would remove renamed. */
+        /* A child that was faster keeps its spare, and has renamed what we would remove. */
         if (atomic_load(&spare->there) && spare->maker == pid &&
             atomic_compare_exchange_strong(&spare->recording.header->pid, &nobody, RETIRED)) {
             static char name[PATH_SIZE] SELDOM;
@@ -362,7 +368,7 @@ void spare_discard(void) {
     }
 }
 
-#else /* no memory there that a forked child finds wiped: memory.h */
+#else /* without memory that a forked child finds wiped there are no spares: memory.h */
 
 int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner) {
     (void)owner;
