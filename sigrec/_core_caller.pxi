@@ -1,4 +1,4 @@
-# Who in Python made a call that has come to the core: the line that csrc/caller.h asks for.
+# Which line of Python made a call that the core was asked about: csrc/caller.h calls this.
 
 cdef extern from *:
     """
@@ -9,7 +9,9 @@ cdef extern from *:
     #define PyThreadState_GetUnchecked _PyThreadState_UncheckedGet
     #endif
 
-    /* Files that only pass such a call on: all of our package, and signal.py. */
+    /* Files whose lines do not count, since they only pass such a call on: those of our package,
+    and
+     * signal.py. */
     static char own_package[4096], signal_module[4096];
 
     static int passes_on(const char *file) {
@@ -20,10 +22,11 @@ cdef extern from *:
     static size_t python_caller(char *text, size_t size, uint32_t *line) {
         size_t n = 0;
         PyThreadState *state = PyGILState_Check() ? PyThreadState_GetUnchecked() : NULL;
-        /* Once there were subinterpreters the check is no more. */
+        /* After a program has made a subinterpreter, PyGILState_Check() is always true. */
         if (!state || state->thread_id != PyThread_get_thread_ident() || PyErr_Occurred())
             return 0;
-        int collects = PyGC_Disable(); /* a frame object may be made, and finalizers are code */
+        /* To make a frame object may start the garbage collector, which runs Python code. */
+        int collects = PyGC_Disable();
         PyFrameObject *frame = PyThreadState_GetFrame(state);
         if (!frame)
             n = CALLER_NO_PYTHON;
@@ -33,12 +36,12 @@ cdef extern from *:
             const char *file = PyUnicode_AsUTF8AndSize(code->co_filename, &length);
             PyFrameObject *back = NULL;
             if (!file) {
-                PyErr_Clear(); /* a name that is no text */
+                PyErr_Clear(); /* the file's name is not valid text */
             } else if (passes_on(file)) {
                 back = PyFrame_GetBack(frame);
             } else {
                 n = (size_t)length < size ? (size_t)length : size;
-                memcpy(text, file + length - n, n); /* the end says more than the beginning */
+                memcpy(text, file + length - n, n); /* of a long path the end says more */
                 *line = (uint32_t)PyFrame_GetLineNumber(frame);
             }
             Py_DECREF(code);

@@ -1,30 +1,35 @@
 # What is done with an exception that a handler raises in the main thread while further signals
-# wait. The first exception surfaces, and if no code catches it, sys.excepthook reports it. The
-# handlers of the signals that wait would run inside sys.excepthook, and if they raised there, the
-# report would be lost. So as long as signals wait, sys.excepthook is a function of sigrec, and
-# while that runs, or where no frame is left for an exception to surface in, exceptions of handlers
-# are only counted. Also only counted are those of signals that had been delivered, to the same
-# number, before the exception surfaced: signal.signal's handler would be called once for all of
-# these, and code that catches one exception, or an event loop that one ends, does not expect the
-# next one at each bytecode.
+# wait.
+#
+# The first exception surfaces, and if no code catches it, sys.excepthook reports it. The handlers
+# of the signals that wait would run inside sys.excepthook, and if they raised there, the report
+# would be lost. So as long as signals wait, sys.excepthook is a function of sigrec. While that
+# runs, or where no frame is left for an exception to surface in, exceptions of handlers are only
+# counted.
+#
+# Only counted, too, are the exceptions of signals of the same number that had been delivered before
+# the first exception surfaced: signal.signal's handler would be called once for all of these. Code
+# that catches one exception, and an event loop that is ended by one, do not expect a further one at
+# each bytecode.
 
-cdef bint others_wait = False  # signals wait behind an exception: sys.excepthook is ours
-cdef int reporting = 0  # sys.excepthook runs
-cdef uint64_t failures = 0  # exceptions that were counted, and not reported yet
-cdef object program_hook = None
-cdef int failed_in_thread = 0  # the signal whose handler raised last, in the dispatcher thread
+cdef bint others_wait = False  # signals wait while an exception surfaces: sys.excepthook is ours
+cdef int reporting = 0  # how many calls of our sys.excepthook run now
+cdef uint64_t failures = 0  # exceptions that were only counted, and are not reported yet
+cdef object program_hook = None  # the program's own sys.excepthook, while it is ours
+cdef int failed_in_thread = 0  # the signal whose handler raised last in the dispatcher thread
 
 cdef enum:
-    REPORT_NS = 5_000_000_000  # for so long handlers' exceptions belong to one report
+    REPORT_NS = 5_000_000_000  # for so long exceptions are counted into one report
 
 
-# Indexed by signal number, while others wait: its exception that surfaced, and when.
+# Indexed by signal number, while others_wait: the exception of its handler that surfaced, and when.
 cdef list surfaced = [None] * SIGREC_NSIG
 cdef uint64_t surfaced_ns[65]
 
 
 cdef bint is_counted(error, int signum, const event *e, frame):
-    """Of the main thread: whether an exception does not surface. e: NULL, for what has no time."""
+    """Whether an exception of a handler in the main thread is only counted, and does not surface.
+    e: the signal's event; NULL: it has none."""
     if reporting and isinstance(error, Exception):
         return True
     if not others_wait:
@@ -36,13 +41,14 @@ cdef bint is_counted(error, int signum, const event *e, frame):
         return False
     if e is not NULL and e.monotonic_ns > surfaced_ns[signum]:
         return False
-    # (What surfaced in this handler was raised by another one, and goes on its way.)
+    # An exception that has surfaced already, and now passes through this handler, goes on.
     return ((isinstance(error, Exception) or type(error) is type(first))
             and not any([error is one for one in surfaced]))
 
 
 cdef int watch_report(error, int signum) except -1:
-    """Has no bytecode, so that no handler runs in here."""
+    """Notes that this exception surfaces while others wait. No handler can run in here, since this
+    has no bytecode."""
     global others_wait, program_hook
     if not depth_of(signum):
         surfaced[signum] = error
@@ -57,7 +63,7 @@ cdef int watch_report(error, int signum) except -1:
 
 cdef int end_watch() except -1:
     global others_wait, program_hook, surfaced
-    cdef list _ended = surfaced  # their end may run Python code
+    cdef list _ended = surfaced  # freed at the end of this function, since that may run Python code
     surfaced = [None] * SIGREC_NSIG
     others_wait = False
     if program_hook is not None:
@@ -86,12 +92,12 @@ def tell(n) -> None:
 
 
 def failed_signal() -> int:
-    """The signal whose handler raised last, in the dispatcher thread."""
+    """The signal whose handler raised last in the dispatcher thread."""
     return failed_in_thread
 
 
 def report(kind, value, traceback):
-    """sys.excepthook, while others wait behind the exception of a handler."""
+    """The function that is sys.excepthook while others_wait."""
     global reporting
     cdef uint64_t calls, ignored = 0, until
     hook = sys.__excepthook__ if program_hook is None else program_hook

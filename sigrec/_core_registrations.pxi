@@ -8,22 +8,25 @@
 # first, is called before anything has changed. What cannot be done where it is asked for raises
 # SigrecError.
 
-cdef object UNTOUCHED = object()  # the Python-level handler was left alone: nothing to give back
+cdef object UNTOUCHED = object()  # instead of a Python-level handler: it was not changed
 
 # Indexed by signal number.
-cdef list stacks = [None] * SIGREC_NSIG  # lists of Handler, the last one in force; None: not ours
-cdef list given = [UNTOUCHED] * SIGREC_NSIG  # the Python-level handler that is to be given back
+# The registered handlers: a list of Handler, of which the last one is in force; None: there is
+# none.
+cdef list stacks = [None] * SIGREC_NSIG
+# The Python-level handler that is to be given back.
+cdef list given = [UNTOUCHED] * SIGREC_NSIG
 
-# The functions of _signal, in C: signal.py has bytecodes, and its functions may be replaced.
+# These functions are compiled. Those of signal.py have bytecodes, and a program may replace them.
 cdef object set_python_handler = _signal.signal
 cdef object get_python_handler = _signal.getsignal
 cdef object default_int_handler = _signal.default_int_handler
 
 cdef enum:
-    SET_TRIES = 1000  # each failure is a handler that was due at that moment, and raised
+    SET_TRIES = 1000  # a try fails if a handler is due at that moment, and raises
 
-# Held for a change of the state above, in which no Python code runs. With a GIL nobody ever waits
-# for it; without one, for a moment.
+# Held during a change of the state above, while no Python code runs. With a GIL no thread ever
+# waits for this lock; without one, for a moment.
 cdef PyThread_type_lock changing = PyThread_allocate_lock()
 cdef bint collecting = False
 
@@ -33,7 +36,8 @@ cdef void begin_change() noexcept:
     if PyThread_acquire_lock(changing, 0) == 0:
         with nogil:
             PyThread_acquire_lock(changing, 1)
-    # The garbage collector runs Python code, finalizers; in 3.11 wherever an object is made.
+    # The garbage collector runs Python code, since finalizers are that; in 3.11 it may do so
+    # wherever an object is made.
     collecting = PyGC_Disable()
 
 
@@ -46,10 +50,12 @@ cdef void end_change() noexcept:
 
 
 def is_main_thread() -> bool:
-    """Whether handlers run in this thread, as CPython decides that. (threading.current_thread()
-    may be somebody else's, and its thread a green one.)"""
+    """Whether this is the thread in which CPython runs handlers. threading.current_thread() cannot
+    tell that: a library may have replaced it, to return a green thread."""
     try:
-        set_python_handler(1, None)  # fails: by the thread, if it is another, else by the handler
+        # This always fails: with ValueError because of the thread, or else with TypeError because
+        # of the handler.
+        set_python_handler(1, None)
     except ValueError:
         return False
     except TypeError:
@@ -70,8 +76,8 @@ cdef int need_main_thread(int signum) except -1:
 
 
 cdef void hold(int signum, sigset_t *before) noexcept:
-    """This thread does not get the signal. Others it does get: handlers may run. Nor is one of a
-    fault held, which kills where it is blocked."""
+    """Blocks the signal in this thread. Other signals still come, and their handlers may run. The
+    signal of a fault is not blocked, since it would then kill the process."""
     cdef sigset_t one, may_be_blocked
     signals_but_faults(&may_be_blocked)
     sigemptyset(&one)
@@ -81,7 +87,8 @@ cdef void hold(int signum, sigset_t *before) noexcept:
 
 
 cdef int set_surely(int signum, handler, list errors) except -1:
-    """signal.signal(); what handlers raise that were due before goes to errors."""
+    """Does what signal.signal() does. Python runs handlers that are due first: what they raise is
+    added to errors."""
     cdef int i
     install_on_behalf(signum)
     try:
@@ -97,7 +104,8 @@ cdef int set_surely(int signum, handler, list errors) except -1:
 
 
 cdef object take_over(int signum, uint64_t queue_capacity, list errors):
-    """Makes dispatch() CPython's handler. Returns the one before; UNTOUCHED: it was ours."""
+    """Makes dispatch() the Python-level handler. Returns the one before it; UNTOUCHED: that was
+    dispatch() already."""
     cdef bint taken, interposed
     while True:
         PyErr_CheckSignals()
@@ -105,12 +113,13 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
         if taken and given[signum] is not UNTOUCHED:
             return UNTOUCHED
         before = get_python_handler(signum)
-        interposed = interpose_install()  # also for what is forbidden the handler: filter.h
+        interposed = interpose_install()  # which also learns what a filter forbids: filter.h
         if not taken:
             check(install_prepare(signum, queue_capacity))
-        # The handler in place stays until ours is installed: were it the interpreter's for a
-        # moment, a signal that another thread takes might reach the interpreter late, when another
-        # handler in Python is set. And other threads go on taking signals of the dispatcher thread.
+        # The handler in place stays until ours is installed. If the interpreter's own were there
+        # for a moment, it would get a signal that another thread takes, and might look at it only
+        # when another Python-level handler is set. And what the dispatcher thread has to handle is
+        # counted without a gap.
         if interposed:
             install_keep(signum)
         install_on_behalf(signum)
@@ -122,11 +131,12 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
             install_keep(0)
         if found is before or found is dispatch or found is None:
             return found
-        set_surely(signum, found, errors)  # set by a handler that was due before: once more
+        # A handler that was due has set `found` meanwhile: it is put back, and all is tried again.
+        set_surely(signum, found, errors)
 
 
 cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except -1:
-    """In a change: puts the handler in force. found: what take_over returned."""
+    """Within a change: puts the handler in force. found: what take_over() returned."""
     cdef int signum = one.signum
     cdef list stack = <list>stacks[signum]
     cdef bint taken = stack is not None and registry_in_place(signum)
@@ -138,10 +148,10 @@ cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except
         put_handler(signum, one, one.thread)
     else:
         if found is UNTOUCHED:
-            interpose_install()  # what is forbidden the handler: filter.h
+            interpose_install()  # which also learns what a filter forbids: filter.h
             check(install_prepare(signum, queue_capacity))
         if before is None:
-            abandon(signum)  # see refresh_modes
+            abandon(signum)  # what came before this registration is not its own: see refresh_modes
         put_handler(signum, one, one.thread)
         sigbus_take()
         error = install_handler(signum, one.thread)
@@ -160,7 +170,8 @@ cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except
 
 
 cdef int step_out(Handler one) except -1:
-    """In a change: ends one handler of several; if it was the last, the one before is in force."""
+    """Within a change: ends one handler of several. If it was in force, the one before it is
+    now."""
     cdef list stack = <list>stacks[one.signum]
     cdef bint in_force = stack[len(stack) - 1] is one
     cdef Handler newest
@@ -173,9 +184,11 @@ cdef int step_out(Handler one) except -1:
 
 
 cdef int give_back(Handler one, bint ours) except -1:
-    """In a change: ends the last handler of the signal. What waits keeps it: see forget_ended."""
+    """Within a change: ends the only handler of the signal. It stays in `handlers` as long as
+    signals wait for it: see forget_ended."""
     cdef int signum = one.signum
-    # First this: what another thread takes meanwhile, and what is on its way, is still ours.
+    # The disposition comes first, so that signals that other threads take until then are still
+    # ours.
     if ours:
         install_restore(signum, True)
     registry_release(signum)
@@ -187,7 +200,7 @@ cdef int give_back(Handler one, bint ours) except -1:
 
 
 cdef int enter_all(tuple wanted, uint64_t queue_capacity, found, Handler instead_of) except -1:
-    """In a change."""
+    """Makes one change: puts all these handlers in force, or none."""
     cdef Handler one
     cdef list dropped = [None] * len(wanted)
     cdef int entered = 0
@@ -210,8 +223,8 @@ cdef int enter_all(tuple wanted, uint64_t queue_capacity, found, Handler instead
 
 
 cdef int undo(Handler one) except -1:
-    """In a change: enter() of one of the dispatcher thread, for which nothing has come yet, or
-    what has is handled as what comes at any end."""
+    """Within a change: takes back enter() for a handler of the dispatcher thread. If signals have
+    come for it already, they are handled like those that wait when any registration ends."""
     if len(<list>stacks[one.signum]) > 1:
         step_out(one)
     else:
@@ -221,8 +234,9 @@ cdef int undo(Handler one) except -1:
 
 
 def register(tuple wanted, uint64_t queue_capacity, Handler instead_of=None) -> None:
-    """Puts these handlers in force, all of them or none: one of the main thread, or any number of
-    the dispatcher thread. instead_of: one of the same signal, which ends in the same moment."""
+    """Puts these handlers in force, all of them or none: one for the main thread, or any number for
+    the dispatcher thread. instead_of: a handler of the same signal, which ends at the same
+    moment."""
     cdef Handler first = <Handler>wanted[0]
     cdef sigset_t mask
     cdef list errors = []
@@ -249,13 +263,14 @@ def register(tuple wanted, uint64_t queue_capacity, Handler instead_of=None) -> 
 
 
 def registered(int signum) -> tuple:
-    """The handlers of the signal, the last one in force."""
+    """The handlers of the signal, of which the last one is in force."""
     cdef object stack = stacks[signum]
     return () if stack is None else tuple(<list>stack)
 
 
 cdef int leave(Handler one, list errors) except -1:
-    """Ends that handler. Other handlers may run meanwhile, and end it too, or register anew."""
+    """Ends that registration. Other handlers may run meanwhile, and may end it themselves, or make
+    a new one."""
     cdef int signum = one.signum
     cdef sigset_t mask
     cdef bint ours
@@ -270,21 +285,21 @@ cdef int leave(Handler one, list errors) except -1:
             install_note_place(signum)
             if not ours or given[signum] is UNTOUCHED:
                 return give_back(one, ours)
-            # None: a C handler that Python knows nothing of; the core puts it back.
+            # None stands for a C handler that Python knows nothing of; the core puts it back.
             before = 0 if given[signum] is None else given[signum]
         finally:
             end_change()
         hold(signum, &mask)
         try:
-            # In a handler CPython may have noted that the signal came, and look at it later: it
-            # would say "ignored due to race condition". Tripped once more, it looks now.
-            # (Also where a handler ends it that runs in this very look.)
+            # CPython may have noted that this signal came, and not looked at it yet. If it looked
+            # after dispatch() is gone, it would print "ignored due to race condition". One more
+            # trip makes it look now, also where this is called from within such a look.
             set_interrupts(signum, True)
             trip_clear(&signum, 1)
             trip(signum, monotonic_ns(), <uint32_t>PyThread_get_thread_native_id())
             stop_interrupting(signum)
-            # Ours stays until the core puts back what it found: by default, before a C handler is
-            # there again, what another thread takes would end the process.
+            # Our handler stays in place until the core puts back what it found. Between the two,
+            # the default action of a signal that another thread takes could end the process.
             if interpose_install():
                 install_keep(signum)
             try:
@@ -298,7 +313,7 @@ cdef int leave(Handler one, list errors) except -1:
                 ours = stacks[signum] is not None and given[signum] is not UNTOUCHED
             finally:
                 end_change()
-            if ours:  # registered anew meanwhile
+            if ours:  # a handler has registered the signal anew meanwhile
                 set_surely(signum, dispatch, errors)
                 check(install_handler(signum, False))
         finally:
@@ -309,13 +324,13 @@ cdef int leave(Handler one, list errors) except -1:
 
 cdef enum:
     ARRIVE_US = 200  # between two looks at what is pending
-    ARRIVE_LOOKS = 50  # where it may be that every thread blocks the signal
-    ARRIVE_MOST = 5000  # where the main thread does not, and is only waiting for a processor
+    ARRIVE_LOOKS = 50  # as many looks, where every thread may block the signal
+    ARRIVE_MOST = 5000  # as many, where the main thread does not, and only waits for a processor
 
 
 cdef bint main_thread_takes(int signum):
-    """Whether the main thread would be given the signal now, or when it comes out of our handler,
-    which runs with nearly all signals blocked: as far as can be seen."""
+    """Whether the main thread will take the signal, as far as can be seen: it does not block it, or
+    it is in our handler, which blocks nearly all signals until it returns."""
     try:
         with open(f"/proc/self/task/{getpid()}/status", "rb") as file:
             for line in file:
@@ -328,9 +343,9 @@ cdef bint main_thread_takes(int signum):
 
 
 cpdef int let_arrive(int signum) except -1:
-    """Called off the main thread too, and what the process was sent before is perhaps still on its
-    way to the main thread, which the kernel prefers: it may arrive while we handle it. A second at
-    most."""
+    """Waits, for a second at most, until no such signal is pending any more. This may be another
+    thread than the main thread, to which the kernel gives signals first: one that was sent to the
+    process before may not have arrived there yet."""
     cdef sigset_t mask, pending
     cdef int look = 0
     cdef bint there = True
@@ -353,8 +368,8 @@ cpdef int let_arrive(int signum) except -1:
 
 
 def take_what_came(int signum) -> None:
-    """What the intake thread has left in the kernel for a while is taken: it would have another
-    disposition, once somebody sets one."""
+    """Has all taken that the intake thread has left in the kernel for a while, before another
+    disposition is set, which would get it instead."""
     borrow_hold()
     try:
         let_arrive(signum)
@@ -363,9 +378,9 @@ def take_what_came(int signum) -> None:
 
 
 def cancel(tuple ended, bint waits=True) -> bool:
-    """Ends these registrations, all of them or none; then what was delivered before is handled,
-    and what handlers raised meanwhile is raised. waits: for what the dispatcher thread handles,
-    too. False: it has not returned from a handler for too long."""
+    """Ends these registrations, all of them or none. Then what was delivered before is handled, and
+    what handlers raised meanwhile is raised. waits: whether to wait for the dispatcher thread, too,
+    where that has to handle it. False: a handler has not returned there for too long."""
     cdef Handler one
     cdef list errors = [], gone = []
     cdef bint over
@@ -392,9 +407,9 @@ def cancel(tuple ended, bint waits=True) -> bool:
 
 
 cdef class EndWhenDropped:
-    """Of an object that ends these registrations when nothing refers to it any more. Compiled: what
-    a signal's handler raises cannot come first. It waits for nobody, since the collector may call
-    it in any thread, and anywhere."""
+    """A base class: when nothing refers to the object any more, these registrations end. Since this
+    is compiled, no handler can raise before that is done. It waits for no other thread, since the
+    garbage collector may call it in any thread, and anywhere."""
 
     cdef tuple handlers
 
@@ -416,7 +431,7 @@ cdef bint finish_handlers(list gone, bint waits, list errors) except? False:
         if here:
             settle(one.signum, errors)
             if stacks[one.signum] is None:
-                # Its own handler, on the stack, may not run once more.
+                # The handler is on the stack, and may not run once more within itself.
                 forget(one.signum)
         elif waits:
             elsewhere.append(one.signum)
@@ -427,8 +442,8 @@ cdef bint finish_handlers(list gone, bint waits, list errors) except? False:
 
 
 cdef int settle(int signum, list errors) except -1:
-    """Calls handlers, here and now, until what was delivered to this signal is handled, as far as
-    its handler may run."""
+    """Calls the signal's handler, here and now, until all that was delivered before is handled, as
+    far as that handler may run now."""
     cdef roster *mine = &in_thread if to_thread[signum] else &in_main
     cdef queue *q = registry_queue(signum)
     cdef queue_place until
@@ -457,13 +472,13 @@ cdef int settle(int signum, list errors) except -1:
             give_up = monotonic_ns() + 2_000_000_000
         elif monotonic_ns() > give_up:
             return 0
-        else:  # one is being written, by another thread: queue.h
+        else:  # another thread is still writing the next one: queue.h
             with nogil:
                 usleep(50)
 
 
 cdef void forget_ended(const roster *mine):
-    """Drops the handlers of signals that were given back, once nothing waits for them."""
+    """Drops the handlers of ended registrations for which no signal waits any more."""
     cdef int signum
     cdef list dropped = None
     cdef bint idle
@@ -491,7 +506,7 @@ cdef void abandon(int signum):
 
 
 cdef void forget(int signum):
-    """Drops the handler, and what still waits for it."""
+    """Drops the handler of an ended registration, and the signals that still wait for it."""
     cdef object dropped = handlers[signum]
     begin_change()
     if stacks[signum] is None:
@@ -502,14 +517,17 @@ cdef void forget(int signum):
 
 
 cdef void put_handler(int signum, handler, bint thread):
-    """In a change: swaps the handler of a signal (None: it has none any more), and who calls it."""
+    """Within a change: sets the handler of a signal (None: there is none any more), and which
+    thread calls it."""
     cdef int i
     cdef bint moved
-    cdef object _before = handlers[signum]  # its end may run Python code: not in there
+    # This reference lasts until the end of the function: to free the handler may run Python code.
+    cdef object _before = handlers[signum]
     with cython.critical_section(guard):
         moved = handler is not None and thread != to_thread[signum]
         handlers[signum] = handler
-        # (Without a handler as it was: another thread may be in ours, and about to trip.)
+        # Without a handler this stays as it was: another thread may be in our C handler just now,
+        # and about to trip the interpreter.
         if handler is not None:
             to_thread[signum] = thread
         in_main.count = in_thread.count = 0
@@ -526,7 +544,8 @@ cdef void put_handler(int signum, handler, bint thread):
     if handler is None or thread:
         set_interrupts(signum, False)
     if moved:
-        # What CPython is called for, it may be called for later; what woke the thread is no trip.
+        # A trip that is out may reach CPython only later, when the dispatcher thread has the
+        # signal; what has woken that thread is no trip.
         owed[signum] = thread and trip_is_out(signum)
         trip_clear(&signum, 1)
     if handler is not None and not thread:
@@ -544,7 +563,8 @@ cdef void apply_intake(int signum, Handler handler) noexcept:
 
 
 def start_intake() -> bool:
-    """Before the first handler that has one. False: not on this platform."""
+    """Starts the intake thread. To be called before the first handler that uses it. False: this
+    platform has none."""
     need_the_only_core()
     if not interpose_install():
         return False
@@ -553,14 +573,14 @@ def start_intake() -> bool:
 
 
 def count_intake(int signum) -> tuple:
-    """csrc/intake.h: struct intake_counts."""
+    """The fields of struct intake_counts (csrc/intake.h)."""
     cdef intake_counts counts
     intake_count(signum, &counts)
     return counts.taken, counts.switches, counts.bytes, counts.naps, counts.kicks
 
 
 cdef object interrupted_frame():
-    """None: at exit there is none."""
+    """The frame that the signal has interrupted; None: at exit there may be none."""
     try:
         return _getframe()
     except ValueError:
@@ -572,7 +592,7 @@ def get_handler(int signum):
 
 
 def drain_now(int signum, frame) -> None:
-    """Handles what waits for the signal, here and now, or until a handler raises."""
+    """Handles what waits for the signal, here and now. What handlers raise is raised at the end."""
     cdef list errors = []
     settle(signum, errors)
     if errors:
@@ -583,9 +603,9 @@ def drain_now(int signum, frame) -> None:
 
 
 cdef class Block:
-    # What ends with its ``with`` block, by _leave(), of which a second call does nothing.
-    # Compiled: what a signal's handler raises cannot come between the block and this. It can come
-    # before the first line of _leave(), and then that is called once more.
+    # A base class for what ends with its ``with`` block, by _leave(), whose second call must do
+    # nothing. Since this is compiled, a handler cannot raise between the block and __exit__. It can
+    # raise before the first line of _leave(), which is then called once more.
 
     def _leave(self) -> None:
         raise NotImplementedError

@@ -1,11 +1,11 @@
-# Streams: what the core hands out to whoever iterates, one by one or in batches.
+# Streams: the core hands out events to those who iterate over them, one by one or in batches.
 
 cdef object set_missed_signo = Missed.si_signo.__set__
 cdef object set_missed_count = Missed.count.__set__
 
 
 cdef object make_missed(signum, count):
-    """As Missed(), but no Python code runs on the way."""
+    """Does what Missed(signum, count) does, without running any Python code."""
     made = new_object(Missed)
     set_missed_signo(made, signum)
     set_missed_count(made, count)
@@ -14,21 +14,21 @@ cdef object make_missed(signum, count):
 
 @cython.internal
 cdef class Source:
-    """The handler of a signal that has subscribers: it hands each event to them."""
+    """The handler of a signal that has subscribers. It hands each event to all of them."""
     cdef Handler handler
-    # Replaced as a whole: the dispatcher thread reads it without a lock. Weak: a stream that nobody
-    # has any more closes itself.
+    # Weak references to streams, so that one that is not referred to any more closes itself. The
+    # tuple is replaced as a whole, since the dispatcher thread reads it without a lock.
     cdef tuple subscribers
 
     cdef hand_out(self, int signum, const event *e):
-        """In the dispatcher thread. NULL: one without detail."""
+        """To be called in the dispatcher thread. e: NULL: one without detail."""
         for reference in self.subscribers:
             subscriber = reference()
             if subscriber is not None:
                 (<Mailbox>subscriber).put(signum, e)
 
     def __call__(self, signum, info, frame):
-        """Never called, since drain() hands out what it takes itself."""
+        """Never called, since drain() calls hand_out() instead."""
 
 
 cdef list sources = [None] * SIGREC_NSIG
@@ -39,10 +39,10 @@ cdef enum:
 
 
 cdef class Mailbox:
-    """What a stream is made of: events that wait, and who waits for them."""
-    # The events wait as the core has them, without a Python object for each: a ring of `room`
-    # places, a power of two. One without a time, at 0 ns, is no event: as many of its signal as
-    # its ordinal says came without detail.
+    """The compiled part of a stream: the events that wait, and those who wait for events."""
+    # The events wait in the core's own format, without a Python object for each, in a ring of
+    # `room` places, a power of two. An entry whose time is 0 is no event: it says that as many of
+    # its signal as its ordinal came without detail.
     cdef event *letters
     cdef uint64_t room, first
     cdef readonly uint64_t _count
@@ -51,10 +51,11 @@ cdef class Mailbox:
     cdef readonly bint _closed
     cdef readonly list _unread  # what was delivered and not read when it was closed
     cdef readonly dict _overflow
-    cdef readonly list _waiters  # Waiter, or a callable: False if nobody was there any more
-    cdef uint64_t waiting  # of what is in the ring, the events
+    # Each is a Waiter, or a callable, which returns False if its event loop has ended.
+    cdef readonly list _waiters
+    cdef uint64_t waiting  # how many of the ring's entries are events
     cdef uint64_t backlog
-    cdef uint64_t moderation_ns, intake_backlog  # as it asked for; 0: for no intake thread
+    cdef uint64_t moderation_ns, intake_backlog  # asked for by its maker; 0: without intake thread
     cdef int32_t pid
     cdef bint leaving
 
@@ -76,8 +77,8 @@ cdef class Mailbox:
         return 0
 
     def __del__(self):
-        """Nobody will look at what was not read, so this waits for nobody: the collector may call
-        it in any thread, and anywhere."""
+        """Closes the stream without waiting for any thread: the garbage collector may call this in
+        any thread, and anywhere, and no code can ask for `unread` any more."""
         if not self._closed and not is_ending():
             self.end(False)
 
@@ -93,7 +94,7 @@ cdef class Mailbox:
             self.wake_one(in_dispatcher())
 
     cdef bint append(self, const event *e) noexcept:
-        """False: there is no memory for it."""
+        """Adds it to the ring. False: there is no memory for it."""
         cdef event *wider
         cdef uint64_t room
         if self._count == self.room:
@@ -109,7 +110,7 @@ cdef class Mailbox:
         return True
 
     cdef void copy_out(self, event *to, uint64_t count) noexcept:
-        """The oldest ones."""
+        """Copies the `count` oldest entries."""
         cdef uint64_t at = self.first & (self.room - 1), straight = min(count, self.room - at)
         if count:
             memcpy(to, self.letters + at, straight * sizeof(event))
@@ -123,7 +124,8 @@ cdef class Mailbox:
             self.letters, self.room, self.first = NULL, 0, 0
 
     cdef bint flush(self) except -1:
-        """Those without detail take their place. False: there is no memory for them."""
+        """Adds those that came without detail to the ring, behind the events that came before them.
+        False: there is no memory for them."""
         cdef event note
         while self._overflow:
             signum = next(iter(self._overflow))
@@ -149,11 +151,12 @@ cdef class Mailbox:
                     else:
                         (<Waiter>one).wake()
                 return
-            if one():  # its event loop may have ended: then another one
+            if one():  # False: its event loop has ended, and another one is woken instead
                 return
 
     cdef object take(self, uint64_t at_most):
-        """None: there is nothing. 0: one, as an object; else an array of so many, or one Missed."""
+        """Takes what is next. at_most: 0: one object; else the bytes of so many events, or one
+        Missed. None: there is nothing."""
         cdef event e
         cdef uint64_t count = 1
         cdef object made
@@ -163,7 +166,8 @@ cdef class Mailbox:
             return None
         e = self.letters[self.first & (self.room - 1)]
         if not at_most or not e.monotonic_ns:
-            # First taken: an object is made by way of the collector, which runs Python code.
+            # It is taken before the object is made, which may start the garbage collector and so
+            # run Python code.
             self.waiting -= e.monotonic_ns != 0
             self.drop(1)
             if e.monotonic_ns:
@@ -179,8 +183,8 @@ cdef class Mailbox:
         return made
 
     def take_or_wait(self, wake, uint64_t at_most=0):
-        """The next one, or ones; None: there is none, and wake() is called when one comes. Raises
-        StopAsyncIteration where it is closed."""
+        """What take() returns. None: there is nothing, and wake() is called when something comes.
+        Raises StopAsyncIteration if the stream is closed."""
         cdef object item
         self.check_process()
         with cython.critical_section(self):
@@ -192,7 +196,8 @@ cdef class Mailbox:
         return item
 
     def leave(self, wake) -> None:
-        """A waiter leaves, woken or not. If it was woken and takes nothing, another is woken."""
+        """A waiter stops waiting. If it was woken, and will not take what came, another is
+        woken."""
         cdef bint more = False
         with cython.critical_section(self):
             if not discard(self._waiters, wake):
@@ -228,8 +233,8 @@ cdef class Mailbox:
     @cython.annotation_typing(False)
     @cython.binding(True)  # shows its signature: Stream is public
     def get(self, timeout: float | None = None) -> SignalInfo | Missed | None:
-        """The next one; waits for it, ``timeout`` seconds at most. None: none came in that time,
-        or the stream was closed meanwhile.
+        """Returns the next event, and waits for it, for ``timeout`` seconds at most. None: no event
+        came in that time, or the stream was closed meanwhile.
 
         Raises SigrecError in a forked child, since the stream is its parent's, and in a handler on
         the dispatcher thread, which would wait for itself.
@@ -265,25 +270,25 @@ cdef class Mailbox:
             else:
                 one()
 
-    # As a context manager: nothing comes between the block and this.
+    # Since this is compiled, no handler can raise between the ``with`` block and this.
     def __exit__(self, *exception) -> None:
         self.end(True)
 
     @cython.binding(True)
     def close(self) -> None:
-        """End it; a second call does nothing. Who waits is woken; what was delivered and not
-        read is in ``unread``.
+        """End the stream; a second call does nothing. Threads that wait for an event are woken, and
+        what was delivered and not read is in ``unread``.
 
-        Raises SigrecError, the stream being closed, in a signal handler that would wait for one on
-        the dispatcher thread that has not returned for five seconds; and in the main thread
-        wherever signal.signal has a handler, which this may be. Elsewhere it waits for what was
-        delivered.
+        This waits until the dispatcher thread has handled what was delivered. If a handler has not
+        returned there for five seconds, and this is called in a signal handler, or in the main
+        thread while ``signal.signal`` has a handler, which this might be, it raises SigrecError
+        instead; the stream is closed then, too.
         """
         self.end(True)
 
     cdef int detach_all_that_came(self) except -1:
-        """What the intake thread has left in the kernel for a while would end the process, once the
-        signal is given back."""
+        """Detaches the stream after all is taken that the intake thread has left in the kernel for
+        a while: once the signal is given back, that could end the process."""
         borrow_hold()
         try:
             for signum in self._numbers:
@@ -307,7 +312,7 @@ cdef class Mailbox:
             if self.intake_backlog:
                 self.detach_all_that_came()
             else:
-                detach(self)  # the stream still gets what waits there
+                detach(self)  # the stream still gets what waits in the dispatch queues
             if waits and over:
                 over = finish(self._numbers, errors)
         finally:
@@ -324,7 +329,8 @@ cdef object make_array = None
 
 
 def start_batches(make) -> None:
-    """make(bytes) makes what is handed out of events as the core has them; None: a list."""
+    """Sets what batches are: make(bytes) is given events in the core's own format, and returns what
+    is handed out. None: that is a list."""
     global make_array
     make_array = make
 
@@ -340,7 +346,7 @@ cdef object as_batch(bytes raw):
 
 
 cdef class Batches:
-    """What a stream has, many events at once, as made by :meth:`Stream.batches`."""
+    """An iterator of a stream's events, many at once, as made by :meth:`Stream.batches`."""
     cdef Mailbox mailbox
     cdef uint64_t at_most
     cdef object timeout
@@ -368,7 +374,8 @@ cpdef int say_that_it_takes_long() except -1:
 
 
 cdef void share_intake(Source source) noexcept:
-    """In a change: what any of its subscribers has asked for, and the shortest moderation."""
+    """Within a change: gives the signal the intake thread if any subscriber has asked for that,
+    with the largest backlog and the shortest moderation of all."""
     cdef uint64_t moderation_ns = UINT64_MAX, backlog = 0
     cdef Handler one = source.handler
     cdef Mailbox subscriber
@@ -385,7 +392,7 @@ cdef void share_intake(Source source) noexcept:
 
 def open_mailbox(Mailbox made, tuple signums, uint64_t backlog, uint64_t queue_capacity,
                  uint64_t moderation_ns, uint64_t intake_backlog) -> None:
-    """Subscribes it to these signals: to all of them, or none."""
+    """Subscribes the stream to these signals: to all of them, or to none."""
     cdef Source source
     cdef list fresh = []
     cdef list dropped = []
@@ -430,7 +437,7 @@ cdef int detach(Mailbox made) except -1:
 
 
 cdef int unsubscribe(Mailbox made) except -1:
-    """In a change."""
+    """Within a change: ends its subscriptions."""
     cdef Source source
     cdef tuple others
     for signum in made._numbers:
@@ -441,7 +448,7 @@ cdef int unsubscribe(Mailbox made) except -1:
         if others:
             source.subscribers = others
             share_intake(source)
-        else:  # what waits is still handed out
+        else:  # what waits for this handler is still handed out
             sources[signum] = None
             if source.handler.active:
                 undo(source.handler)
@@ -449,13 +456,14 @@ cdef int unsubscribe(Mailbox made) except -1:
 
 
 def close_quietly(Mailbox made) -> None:
-    """As close(), but nobody will look at what was not read: it waits for nothing."""
+    """Closes the stream without waiting for any thread."""
     made.end(False)
 
 
 cdef int close_in_child() except -1:
-    """Streams are the parent's. Nobody reads them in a forked child, so the signals are given back:
-    a child that ignored SIGTERM because its parent had a stream of it could not be ended."""
+    """In a forked child: ends the parent's streams, and gives their signals back. Nobody reads
+    these streams here, and a child could not be ended that ignored SIGTERM because its parent has a
+    stream of it."""
     cdef int signum
     for signum in range(1, SIGREC_NSIG):
         if sources[signum] is not None:
@@ -481,5 +489,5 @@ cdef int close_all_in_child() except -1:
 
 
 def subscribed(int signum) -> bool:
-    """Whether a stream has the signal."""
+    """Whether there is a stream of that signal."""
     return sources[signum] is not None

@@ -1,7 +1,8 @@
-# Waiting: for the dispatcher thread, for a stream's next event, for a flag. The rule is in
-# _core_registrations.pxi.
+# Waiting for the dispatcher thread, for a stream's next event, or for a flag. All of this follows
+# the rule at the head of _core_registrations.pxi.
 
-cdef uint64_t patience_ns = 5_000_000_000  # without a call beginning or ending; then it is said
+# How long others wait for the dispatcher thread while no call of a handler begins or ends there.
+cdef uint64_t patience_ns = 5_000_000_000
 
 
 def set_patience(double seconds) -> None:
@@ -12,10 +13,11 @@ def set_patience(double seconds) -> None:
 
 @cython.internal
 cdef class Waiter:
-    """One wait, of one thread: on a lock of CPython's own, whatever was patched."""
+    """One wait of one thread. It uses a lock of CPython's own, also where a library as gevent has
+    replaced those of the threading module."""
     cdef PyThread_type_lock lock
     cdef bint woken
-    cdef Waiter later  # the one before this in later_waiters
+    cdef Waiter later  # the next one in the list later_waiters
 
     def __cinit__(self):
         self.lock = PyThread_allocate_lock()
@@ -28,14 +30,14 @@ cdef class Waiter:
             PyThread_free_lock(self.lock)
 
     cdef void wake(self) noexcept:
-        """Once."""
+        """Ends the wait. Only the first call does anything."""
         if not self.woken:
             self.woken = True
             PyThread_release_lock(self.lock)
 
     cdef void wake_later(self) noexcept:
-        """As wake(), in the dispatcher thread, when that lets go of the GIL. If it were woken
-        before, it would wait for that again."""
+        """Ends the wait when the dispatcher thread, which calls this, releases the GIL. A thread
+        that is woken earlier would have to wait again, for the GIL."""
         global later_count, later_waiters
         if self.woken:
             return
@@ -49,7 +51,8 @@ cdef class Waiter:
             later_waiters = self
 
     cdef bint wait(self, uint64_t until_ns) except? True:
-        """False: nobody woke it until then (0: for ever). Python handlers run meanwhile."""
+        """Waits for wake() until that time (0: without end), and runs Python handlers meanwhile.
+        False: the time has passed."""
         cdef long long microseconds = -1
         cdef uint64_t now
         cdef PyLockStatus status
@@ -73,10 +76,10 @@ cdef class Waiter:
 cdef enum:
     LATER = 16
 
-# Whom it wakes when it lets go of the GIL.
+# The waiters that the dispatcher thread wakes when it releases the GIL.
 cdef PyThread_type_lock later_locks[LATER]
 cdef int later_count = 0
-cdef Waiter later_waiters = None  # whose locks these are
+cdef Waiter later_waiters = None  # keeps the owners of these locks alive
 
 
 cdef void wake_the_later_ones() noexcept nogil:
@@ -89,7 +92,7 @@ cdef void wake_the_later_ones() noexcept nogil:
 
 cdef unsigned long dispatcher = 0  # the thread; 0: there is none
 cdef bint dispatcher_ends = False
-cdef list finishing = []  # who waits for it; changed under guard
+cdef list finishing = []  # a Finish for each thread that waits for it; changed under guard
 
 
 cdef inline bint in_dispatcher() noexcept:
@@ -97,22 +100,22 @@ cdef inline bint in_dispatcher() noexcept:
 
 
 def thread_ident() -> int:
-    """Of this thread: threading.get_ident() may be a green thread's."""
+    """The ident of this thread; threading.get_ident() may return that of a green thread."""
     return PyThread_get_thread_ident()
 
 
 def dispatcher_ident() -> int:
-    """Of the dispatcher thread; 0: there is none."""
+    """The ident of the dispatcher thread; 0: there is none."""
     return dispatcher
 
 
 @cython.internal
 cdef class Finish(Waiter):
-    """Until the dispatcher thread has handled what is there when this is made."""
+    """Waits until the dispatcher thread has handled what its queues hold when this is made."""
     cdef int count
     cdef int signums[65]
     cdef queue_place until[65]
-    cdef uint64_t call[65]  # the last one that began before that was passed; 0: it was not yet
+    cdef uint64_t call[65]  # the number of the call in which until was passed; 0: not passed yet
 
     cdef void add(self, int signum) noexcept:
         cdef queue *q = registry_queue(signum)
@@ -124,12 +127,12 @@ cdef class Finish(Waiter):
         self.count += 1
 
     cdef bint is_over(self) noexcept:
-        """Under guard."""
+        """Whether all of that is handled. To be called under guard."""
         cdef int i, signum
         for i in range(self.count):
             signum = self.signums[i]
             if not to_thread[signum]:
-                continue  # the main thread has it now
+                continue  # the main thread handles this signal now
             if not self.call[i]:
                 if not queue_passed(registry_queue(signum), self.until[i]):
                     return False
@@ -139,13 +142,13 @@ cdef class Finish(Waiter):
         return True
 
 
-# Indexed by signal number: how many calls there had been, and one, when no call of its handler was
-# on the stack any more.
+# Indexed by signal number: the number of the next call at the moment when the last call of that
+# signal's handler had returned.
 cdef uint64_t returned[65]
 
 
 cdef void note_return(int signum) noexcept:
-    """In the dispatcher thread, after a call."""
+    """To be called in the dispatcher thread, after each call of a handler."""
     if not in_thread.depth[signum]:
         returned[signum] = in_thread.calls + 1
     if finishing:
@@ -161,11 +164,12 @@ cdef void notify() noexcept:
 
 
 cdef bint may_be_in_handler() except? True:
-    """Whether a handler of the program's may be what waits here: one that the dispatcher thread's
-    may be waiting for in turn. The program itself may wait as long as it takes, as for any thread.
+    """Whether a signal handler of the program's may be what waits here. Such a handler must not
+    wait without end: the dispatcher thread's handler may be waiting for it in turn. Other code may
+    wait as long as it takes, as for any thread.
 
-    Handlers run in the main thread alone. There, of ours it is known; of another, only whether
-    there is one."""
+    Only the main thread runs handlers. Whether one of ours runs there is known; of any other
+    handler only whether it is set."""
     cdef int signum
     if not is_main_thread():
         return False
@@ -182,9 +186,10 @@ cdef bint may_be_in_handler() except? True:
 
 
 cdef bint finish(signums, list errors) except? False:
-    """What was delivered to these signals before is handled when this returns. In the dispatcher
-    thread: by this, as far as it may. False: a call has taken too long for a handler to wait for;
-    the rest comes after it."""
+    """Returns when all that was delivered of these signals before is handled. In the dispatcher
+    thread this handles it, as far as their handlers may run there now. False: this may be a
+    handler, and a call in the dispatcher thread has taken too long to be waited for; what is left
+    is handled after that call."""
     cdef Finish one
     cdef uint64_t calls, since
     cdef int32_t pid = process_pid()
@@ -240,8 +245,9 @@ cdef void boot(void *run) noexcept with gil:
 
 
 def start_dispatcher(run) -> None:
-    """Runs run() in a thread of its own, if there is none: a real one, whatever was patched. It
-    takes no signals: the kernel gives them to threads that can run Python for them."""
+    """Runs run() in a thread of its own, if it does not run yet. This is a real thread, also where
+    a library has replaced those of the threading module. It blocks all signals, so that the kernel
+    gives them to threads that can run Python code for them."""
     global dispatcher, dispatcher_ends
     cdef sigset_t all_signals, mask
     cdef unsigned long ident = 0
@@ -263,8 +269,8 @@ def start_dispatcher(run) -> None:
 
 
 def dispatch_in_thread(uint64_t timeout_ns) -> bool:
-    """The dispatcher thread: waits until there is something to handle, for timeout_ns at most,
-    and handles it. False: it is to end."""
+    """What the dispatcher thread does again and again: waits until there is something to handle,
+    for timeout_ns at most, and handles it. False: the thread has to end."""
     global later_waiters
     cdef uint64_t ignored = 0
     cdef bint woken
@@ -300,7 +306,7 @@ cdef bint intake_over = False
 
 
 cdef void end_intake() noexcept:
-    """At exit: from here on the handlers take all."""
+    """At exit: ends the intake thread, and so signals come to their handlers again."""
     global intake_over
     if not intake_over:
         intake_over = True
@@ -309,7 +315,8 @@ cdef void end_intake() noexcept:
 
 
 def end_dispatcher(double seconds) -> None:
-    """At exit: it handles what was delivered, and ends; not later than that."""
+    """At exit: has the dispatcher thread handle what was delivered, and end. Waits for that for so
+    many seconds at most."""
     global dispatcher_ends
     cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
     if not dispatcher or in_dispatcher():
@@ -322,9 +329,9 @@ def end_dispatcher(double seconds) -> None:
 
 
 def stop(double seconds) -> None:
-    """At exit: handles what was delivered to the main thread, for so long at most. What comes from
-    then on is counted, and not handled: CPython tears down its own table of handlers, which a trip
-    reads."""
+    """At exit: handles what was delivered and is the main thread's to handle, for so many seconds
+    at most. Signals that come later are counted, and not handled: a trip would read CPython's own
+    table of handlers, which CPython is about to take down."""
     global failures
     cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
     cdef uint64_t calls, ignored = 0
@@ -358,13 +365,13 @@ cpdef int refuse_to_wait(str what) except -1:
 
 
 cdef uint64_t deadline(timeout) except? 0:
-    """0: none."""
+    """The time at which that timeout ends; 0: never."""
     timeout = check_timeout(timeout)
     return 0 if timeout is None else monotonic_ns() + <uint64_t>(min(timeout, 1e9) * 1e9)
 
 
 cdef bint discard(list waiters, one) except -1:
-    """The first that is equal to it; False: there is none."""
+    """Removes the first that is equal to it. False: there is none."""
     cdef Py_ssize_t n = 0
     while n < len(waiters):
         if waiters[n] == one:
@@ -375,7 +382,7 @@ cdef bint discard(list waiters, one) except -1:
 
 
 cdef class Bell:
-    """An event as threading.Event is one; as a handler, it is set by the first signal."""
+    """An event with the methods of threading.Event. Used as a handler, it is set by a signal."""
     cdef bint is_set_
     cdef readonly object info
     cdef list waiters
