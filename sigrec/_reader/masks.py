@@ -31,7 +31,7 @@ def masks(source: Source, header: Header, identity: Identity, here: bool) -> lis
         one.si_signo = signum
         one.signal_name = name(signum, header.sigrtmin) if signum else "all signals"
         one.blocked = bool(blocked)
-        one.main = row < LEDGER_COUNT
+        one.main_thread = row < LEDGER_COUNT
         one.how = HOW.get(how, f"call {how}")
         one.file, one.line, one.library = sites.of(site)
         one.tid = tid or None

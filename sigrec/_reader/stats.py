@@ -144,7 +144,7 @@ def _disposition(one: Disposition) -> dict[str, Any]:
 
 
 def _mask(one: MaskChange) -> dict[str, Any]:
-    return {**_change(one), "blocked": one.blocked, "main": one.main, "tid": one.tid,
+    return {**_change(one), "blocked": one.blocked, "main_thread": one.main_thread, "tid": one.tid,
             "mask": sorted(one.mask)}  # fmt: skip
 
 

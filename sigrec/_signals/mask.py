@@ -1,4 +1,4 @@
-"""MaskChange: that a thread blocked a signal or let it in, when, and who made it so."""
+"""MaskChange: a thread blocked or unblocked a signal; when, and by which call."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ class MaskChange(Change):
         "si_signo": "The signal's number; 0: nearly all signals at once, as around a fork.",
         "signal_name": 'The signal\'s name, as ``"SIGTERM"``; ``"all signals"``.',
         "blocked": "Whether it is blocked from then on.",
-        "main": "Whether that is the process's main thread.",
-        "tid": "The thread; None: not known.",
-        "how": 'By which call: ``"pthread_sigmask"``, ``"sigprocmask"``, ``"sighold"`` (and the others of '
-        'System V). ``"forked"``: the thread that forked this process had it so, since then.',
-        "file": "The Python file that made the call; None: it was not Python, or that is not known. "
-        "Of a long name the end.",
-        "line": "The line there.",
-        "library": "The library that made the call, where that was not Python; None: not known.",
+        "main_thread": "Whether the thread is the process's main thread.",
+        "tid": "The native id of the thread; None: not known.",
+        "how": 'The call that changed it: ``"pthread_sigmask"``, ``"sigprocmask"``, ``"sighold"`` (or '
+        'another call of System V). ``"forked"``: the thread that forked this process had changed it, at '
+        "the time and place that are given.",
+        "file": "The Python file that made the call, or the end of a long name; None: the call was not "
+        "made by Python code, or the file is not known.",
+        "line": "The line in that file.",
+        "library": "The library that made the call, where Python code did not; None: not known.",
         "mask": "The numbers of all signals that the thread has blocked from then on.",
-        "time_ns": "When, in ns since 1970.",
-        "monotonic_ns": "The same, as CLOCK_MONOTONIC.",
-        "ordinal": "How many changes of this signal, of this kind of thread, there were before.",
+        "time_ns": "When it was changed, in ns since 1970.",
+        "monotonic_ns": "The same time by CLOCK_MONOTONIC.",
+        "ordinal": "How many changes of this signal there were before, in the main thread or, for any "
+        "other thread, in all others.",
     }
     _fields = tuple(__slots__)
 
     blocked: bool
-    main: bool
+    main_thread: bool
     tid: int | None
     mask: frozenset[int]
 
     def _what(self) -> str:
-        return "blocked" if self.blocked else "let in"
+        return "blocked" if self.blocked else "unblocked"
 
 
 MaskChange.__module__ = "sigrec"

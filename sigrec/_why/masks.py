@@ -30,7 +30,7 @@ _STAYS_S = 0.01  # longer than what a C library, or a handler of ours, blocks fo
 def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskChange | None]:
     """By signal, what the main thread had blocked when it was last written down, and the change that
     made it so; None: it was so before recording began. at_first: these, bit n - 1 for signal n."""
-    newest = {one.si_signo: one for one in changes if one.main}
+    newest = {one.si_signo: one for one in changes if one.main_thread}
     of_all = newest.pop(0, None)
     found: dict[int, MaskChange | None] = {}
     for signum in range(1, 65):

@@ -76,7 +76,7 @@ def test_who_blocked_what(tmp_path):
     (process,) = json.loads(cli("stats", path, "--json").stdout)["processes"]
     assert process["masks"] == [
         {"signal": "SIGTERM", "number": 15, "ordinal": 0, "how": "pthread_sigmask", "file": "/srv/app.py",
-         "line": 12, "library": None, "time": "2026-01-02T03:04:05.000006Z", "blocked": True, "main": True,
+         "line": 12, "library": None, "time": "2026-01-02T03:04:05.000006Z", "blocked": True, "main_thread": True,
          "tid": 4242, "mask": [15]},
     ]  # fmt: skip
 

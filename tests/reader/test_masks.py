@@ -27,14 +27,19 @@ def test_who_blocked_what_and_when(built):
     builder.mask(TERM, 5, 0, PROCESS, 7, MONOTONIC + TENTH, tid=0, main=False)
     recording = built(builder)
     one, other = recording.masks()
-    assert (one.si_signo, one.signal_name, one.blocked, one.main, one.how, one.ordinal) == (
+    assert (one.si_signo, one.signal_name, one.blocked, one.main_thread, one.how, one.ordinal) == (
         TERM, "SIGTERM", True, True, "pthread_sigmask", 0,
     )  # fmt: skip
     assert (one.file, one.line, one.library, one.by) == ("/srv/app.py", 12, None, "app.py:12")
     assert (one.tid, one.mask) == (4242, {TERM, HUP})
     assert (one.time_ns, one.monotonic_ns) == (REALTIME, MONOTONIC)
     assert one.time.timestamp() == REALTIME // 1000 / 10**6
-    assert (other.blocked, other.main, other.tid, other.by) == (False, False, None, "libfoo.so.1")
+    assert (other.blocked, other.main_thread, other.tid, other.by) == (
+        False,
+        False,
+        None,
+        "libfoo.so.1",
+    )
     assert (other.how, other.ordinal) == ("sigprocmask", 5)
     assert pickle.loads(pickle.dumps(one)) == one != other
     assert "SIGTERM blocked by app.py:12" in repr(one)
@@ -52,7 +57,7 @@ def test_of_each_signal_the_newest_four_of_the_main_thread_and_of_the_others(bui
         builder.mask(USR1, ordinal, ordinal % 2, monotonic_ns=MONOTONIC + ordinal, main=False)
     found = built(builder).masks()
     for main in (True, False):
-        of = [one.ordinal for one in found if one.si_signo == USR1 and one.main is main]
+        of = [one.ordinal for one in found if one.si_signo == USR1 and one.main_thread is main]
         assert of == [16, 17, 18, 19]
     assert [one.ordinal for one in found if one.si_signo == HUP] == [0]
 

@@ -45,13 +45,13 @@ def test_the_line_of_python_that_did_it(tmp_path, run_directory):
         (term,) = (one for one in recording.masks(TERM) if one.si_signo)
         first, second = (one for one in recording.masks(USR1) if one.si_signo)
         assert (term.file, term.line) == (str(tmp_path / "app.py"), line(APP, "# app"))
-        assert (term.blocked, term.main, term.tid, term.how) == (
+        assert (term.blocked, term.main_thread, term.tid, term.how) == (
             True, True, recording.pid, "pthread_sigmask",
         )  # fmt: skip
         assert (first.line, second.line) == (line(APP, "# app"), line(FRAMEWORK, "# framework"))
         assert (first.blocked, second.blocked, second.mask) == (True, False, {TERM})
         (hup,) = (one for one in recording.masks(signal.SIGHUP) if one.si_signo)
-        assert (hup.main, hup.blocked) == (False, True)
+        assert (hup.main_thread, hup.blocked) == (False, True)
         assert hup.tid not in (None, recording.pid)
         assert [*blocked(recording.masks())] == [TERM]
         assert recording._identity.blocked == 0
@@ -138,7 +138,7 @@ def test_a_forked_child_has_its_parents(tmp_path, run_directory, options):
             (signal.SIGHUP, "pthread_sigmask", line(code, "# child")),
             (USR1, "forked", line(code, "# parent")),
         ]  # fmt: skip
-        assert found[USR1].main
+        assert found[USR1].main_thread
         # What it did before anybody asked for its recording is there, too.
         assert [one.action for one in recording.dispositions(signal.SIGALRM)] == ["ignore"]
 
