@@ -133,9 +133,10 @@ struct recording_header {
     _Atomic uint64_t asker_head;                  /* 824: how many askers were ever written */
     /* 832: the signals of MODE_RECORDED, which need not be written into their ledger entries */
     _Atomic uint64_t recorded;
-    uint64_t reserved7[18]; /* 840 */
+    uint64_t reserved7[17]; /* 840 */
     /* How the process ended, as a bystander saw it: sigrec/_recorder/beside.py. */
-    uint64_t noted_ns;          /* 984: CLOCK_MONOTONIC */
+    uint64_t noted_blocked; /* 976: what its main thread had blocked; bit of SIGKILL: it is known */
+    uint64_t noted_ns;      /* 984: CLOCK_MONOTONIC */
     uint64_t noted_realtime_ns; /* 992: CLOCK_REALTIME */
     int32_t noted_status;       /* 1000: as of wait(2) */
     uint32_t noted_source;    /* 1004: how it saw that: 1: in /proc; 2: by a pidfd; 0: not at all */
