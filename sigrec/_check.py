@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def shown(value: object) -> str:
-    """repr(), where that works, and not longer than a line."""
+    """Its repr(), if there is one, cut to about two lines."""
     try:
         text = repr(value)
-    except Exception:  # an int of 5,000 digits has none
+    except Exception:  # for one, an int of 5,000 digits has none
         return f"<{type(value).__name__}>"
     return text if len(text) <= 200 else f"{text[:200]}..."
 
@@ -26,12 +26,12 @@ def bad(what: str, value: object) -> NoReturn:
 
 
 def is_int(value: object) -> bool:
-    """An int, or of a class made of it, as signal.Signals; but no bool."""
+    """Whether it is an int, or of a subclass such as signal.Signals, but no bool."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def integer(what: str, value: Any, lowest: int, highest: int) -> int:
-    """``what`` as in :func:`bad`."""
+    """Checks an int. ``what``: as in :func:`bad`."""
     if not is_int(value) or not lowest <= int(value) <= highest:
         bad(what, value)
     return int(value)
@@ -48,7 +48,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def seconds(what: str, value: Any, lowest: float, highest: float) -> float:
-    """``what`` as in :func:`bad`. Not a number (nan) is in no range."""
+    """Checks a number of seconds, which nan is not. ``what``: as in :func:`bad`."""
     if not is_int(value) and not isinstance(value, float):
         bad(what, value)
     try:
@@ -61,7 +61,8 @@ def seconds(what: str, value: Any, lowest: float, highest: float) -> float:
 
 
 def timeout(value: Any) -> float | None:
-    """How long to wait; None: for ever. No longer than the system's functions can."""
+    """Checks how many seconds to wait; None: without end. The result is no longer than a lock can
+    wait."""
     if value is None:
         return None
     from threading import TIMEOUT_MAX
@@ -71,12 +72,12 @@ def timeout(value: Any) -> float | None:
 
 
 def path(what: str, value: Any) -> str:
-    """``what`` as in :func:`bad`: a str, or an os.PathLike of one."""
+    """Checks a path: a str, or an os.PathLike of one. ``what``: as in :func:`bad`."""
     if not isinstance(value, (str, os.PathLike)):
         bad(what, value)
     try:
         text = os.fspath(value)
-    except TypeError:  # its __fspath__() gives something else
+    except TypeError:  # its __fspath__() returns something else
         bad(what, value)
     if not isinstance(text, str) or not text or "\0" in text:
         bad(what, value)

@@ -1,4 +1,4 @@
-"""What can go wrong at run time. Bad arguments are ValueError."""
+"""The exceptions for what can go wrong at run time. A bad argument raises ValueError."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class SigrecError(Exception):
 
 
 class RecordingError(SigrecError):
-    """A file that is not a recording that this version can read; the message says why."""
+    """The file is no recording that this version can read; the message says why."""
 
 
 class NoRecordingError(RecordingError):
@@ -16,7 +16,7 @@ class NoRecordingError(RecordingError):
 
 
 class WrongThreadError(SigrecError, ValueError):
-    """Handlers run in the main thread of the main interpreter, and are set there."""
+    """A handler that runs in the main thread must be set there, in the main interpreter."""
 
 
 for _error in (SigrecError, RecordingError, NoRecordingError, WrongThreadError):

@@ -1,11 +1,11 @@
-"""Text made fit for whoever reads it: a terminal, JSON, people."""
+"""Text, made fit for terminals, JSON and people."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """With every character that a terminal could act on, or that cannot be printed, escaped.
-    A process can name itself anything."""
+    """The text with each character escaped that a terminal could act on, or that cannot be printed:
+    a process can give itself any name."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )
@@ -16,9 +16,9 @@ def shortened(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int, head: str = "") -> list[str]:
-    """Lines of at most that many characters: the first one begins with head, each other with as many
-    spaces. A word that is longer stays whole, so that it can be copied. (textwrap takes longer to be
-    imported than `sigrec stats` to find what it prints.)"""
+    """The text as lines of at most that many characters. The first line begins with head, each
+    other one with as many spaces. A longer word stays whole, so that it can be copied. (To import
+    textwrap takes longer than all that `sigrec stats` does.)"""
     lines = [head]
     room = width - len(head)
     for word in text.split():
@@ -35,12 +35,12 @@ def number(n: int) -> str:
 
 
 def whole(text: str) -> int | None:
-    """The number that the text is: digits 0 to 9 alone, and no more than 64 bits hold; None: it
-    is no such number."""
+    """The number that the text stands for, if it consists of the digits 0 to 9 and fits into 64
+    bits; None: it is no such number."""
     digits = text.isdecimal() and text.isascii() and len(text) <= 19
     return int(text) if digits else None
 
 
 def json_text(text: str) -> str:
-    """Without lone surrogates, which JSON readers refuse."""
+    """The text without lone surrogates, which JSON readers refuse."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-_LAST = 253402300799 * 10**9  # 9999-12-31: where datetime ends
+_LAST = 253402300799 * 10**9  # the end of 9999-12-31, the last day that datetime knows
 
 
 def aware(time_ns: int) -> datetime:
@@ -27,7 +27,8 @@ def _clamped(time_ns: int) -> int:
 
 
 def _format(time_ns: int, form: str, of: Callable[[float], time.struct_time]) -> str:
-    """strftime() with %f, the microseconds. Without datetime, which takes long to import."""
+    """strftime() that also knows %f, the microseconds. It does without datetime, which takes long
+    to import."""
     seconds, rest = divmod(_clamped(time_ns), 10**9)
     return time.strftime(form.replace("%f", f"{rest // 1000:06}"), of(seconds))
 
@@ -38,20 +39,20 @@ def rfc3339(time_ns: int) -> str:
 
 
 def local_time(time_ns: int, today: str, other: str = "") -> str:
-    """As people here write it: by the format ``today``, or for another day by ``other``
-    (default: the date, and ``today``)."""
+    """The time in the local time zone: by the format ``today``, or for another day by ``other``
+    (default: the date and ``today``)."""
     day = time.localtime(_clamped(time_ns) // 10**9)[:3]
     form = today if day == time.localtime()[:3] else other or f"%Y-%m-%d {today}"
     return _format(time_ns, form, time.localtime)
 
 
 def local_clock(time_ns: int) -> str:
-    """As people here write it, to the second."""
+    """The time in the local time zone, to the second."""
     return local_time(time_ns, "%H:%M:%S")
 
 
 def local_date(time_ns: int) -> str:
-    """As people here write it, with its date, to the second."""
+    """Date and time in the local time zone, to the second."""
     return _format(time_ns, "%Y-%m-%d %H:%M:%S", time.localtime)
 
 
@@ -68,7 +69,7 @@ def rounded_duration(ns: int) -> str:
 
 
 def exact_duration(ns: int) -> str:
-    """A duration, whole in its unit where it can be: ``500 ms``, ``1.25 s``, ``1:02:03``."""
+    """A duration without rounding, in a unit that fits: ``500 ms``, ``1.25 s``, ``1:02:03``."""
     if ns == 0:
         return "0 s"
     if ns < 10**6:
@@ -85,17 +86,18 @@ def exact_duration(ns: int) -> str:
 
 
 def utc(time_ns: int) -> str:
-    """In UTC, for people: ``2026-01-02 03:04:05.000006``"""
+    """The time in UTC, for people: ``2026-01-02 03:04:05.000006``"""
     return rfc3339(time_ns).removesuffix("Z").replace("T", " ")
 
 
 def utc_clock(time_ns: int) -> str:
-    """The same, to the second, and what it is."""
+    """The time in UTC, to the second, marked as such: ``2026-01-02 03:04:05 UTC``"""
     return f"{utc(time_ns).partition('.')[0]} UTC"
 
 
 def nanoseconds(what: str, when: datetime | int | None) -> int | None:
-    """Of an argument of that name; ValueError for what is neither an aware datetime nor a number."""
+    """The value of the argument ``what`` in ns since 1970. Raises ValueError for anything else than
+    an aware datetime, a number or None."""
     if when is None:
         return None
     if isinstance(when, int) and _check.is_int(when):
@@ -112,7 +114,7 @@ _UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 8
 
 
 def since(text: str) -> int:
-    """Nanoseconds since 1970, of a time or of so long ago; ValueError for neither."""
+    """A time, or a span before now, in ns since 1970. Raises ValueError for anything else."""
     import re
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text, re.ASCII)

@@ -1,5 +1,5 @@
-"""NamedTuple as typing has it, without importing typing, which takes longer than all of sigrec; and
-without collections.namedtuple, which compiles code for each class."""
+"""NamedTuple, as in typing. This module imports neither typing, which takes longer to import than
+all of sigrec, nor collections.namedtuple, which compiles code for each class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 else:
 
     class _Fields(type):
-        """Of a class's annotations it makes the fields, and of their values the defaults."""
+        """Makes the fields of a class's annotations, and the defaults of their values."""
 
         def __new__(cls, name, bases, body):
             fields = tuple(body.get("__annotations__", ()))

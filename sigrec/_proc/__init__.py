@@ -1,1 +1,1 @@
-"""What the system says of a process now."""
+"""What the operating system says about a process now."""

@@ -15,10 +15,11 @@ _EXIT_CODE = 49  # of stat_fields: field 52 of proc_pid_stat(5)
 class Ended(NamedTuple):
     """How a process ended, as a bystander saw it.
 
-    signal: which one killed it; None: it exited, or nothing is known. status: what it exited with.
-    core: whether it dumped core. source: ``"pidfd"``, ``"proc"``; None: it is gone, and how is not
-    known. The times are of when this process noticed; None: it had ended long before, perhaps.
-    blocked: the signals that its main thread had blocked then; None: not known.
+    signal: the one that killed it; None: it exited, or nothing is known. status: what it exited
+    with. core: whether it dumped core. source: where that was seen, ``"pidfd"`` or ``"proc"``;
+    None: the process is gone, and how it ended is not known. time_ns and monotonic_ns: when the
+    bystander noticed; None: the end may have been long before. blocked: the signals that its main
+    thread had blocked at its end; None: not known.
     """
 
     signal: int | None
@@ -31,14 +32,15 @@ class Ended(NamedTuple):
 
 
 def zombie(pid: int, start_ticks: int) -> Ended | None:
-    """How a process ended that nobody has waited for yet; None: it is not such a process, or
+    """How a process ended whose parent has not waited for it yet. None: this is no such process, or
     this user may not know."""
     code = zombie_code(pid, start_ticks)
     return None if code is None else ended(code, "proc", None, None, blocked_by(pid))
 
 
 def zombie_code(pid: int, start_ticks: int | None) -> int | None:
-    """proc(5) shows 0 to whoever may not know: so whether this process may is asked as well."""
+    """Its exit code, as wait(2) returns it; None as above. To a process that may not know, proc(5)
+    shows 0, so it is asked as well whether this one may."""
     fields = stat_fields(pid)
     if fields is None or fields[0] not in (b"Z", b"X") or int(fields[19]) != start_ticks:
         return None
@@ -61,7 +63,7 @@ def ended(
     monotonic_ns: int | None,
     blocked: frozenset[int] | None = None,
 ) -> Ended:
-    """code: as wait(2) has it."""
+    """Makes an Ended of an exit code as wait(2) returns it; None: it is not known."""
     if code is None:
         return Ended(None, None, False, time_ns, monotonic_ns, None)
     signum = code & 0x7F

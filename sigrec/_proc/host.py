@@ -1,4 +1,4 @@
-"""Of this machine: which boot, which namespaces."""
+"""Which machine and boot this is, and which namespaces this process is in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _boot_id = ""
 
 def boot_id() -> str:
     global _boot_id
-    if not _boot_id:  # it stays what it is for as long as this process lives
+    if not _boot_id:  # it cannot change while this process lives
         try:
             with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
                 _boot_id = file.read().strip()
@@ -35,7 +35,7 @@ def mount_namespace() -> int:
 
 
 def booted_ns() -> int:
-    """When it was started, in ns since 1970, to the second; 0: not known."""
+    """When this machine was started, in ns since 1970, to the second; 0: not known."""
     try:
         with open("/proc/stat", "rb") as file:
             return next(int(line.split()[1]) for line in file if line.startswith(b"btime ")) * 10**9
@@ -44,7 +44,7 @@ def booted_ns() -> int:
 
 
 def machine_id() -> str:
-    """machine-id(5); "": it has none, as in many containers."""
+    """This machine's machine-id(5); "": there is none, as in many containers."""
     try:
         with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
             return file.readline().strip()

@@ -16,7 +16,7 @@ _EVENT = struct.Struct("=iIII")  # watch, mask, cookie, bytes of the name
 
 
 class Event(NamedTuple):
-    """watch: as add() gave it; -1: of none, the queue has overflowed."""
+    """watch: the number that add() returned; -1: the queue has overflowed."""
 
     watch: int
     mask: int
@@ -24,7 +24,10 @@ class Event(NamedTuple):
 
 
 class Inotify:
-    """fd: ready to read, in poll(2), once something has happened. OSError: the system has none left."""
+    """fd: poll(2) shows it as ready to read once something has happened.
+
+    Raises OSError where the system allows no further one.
+    """
 
     def __init__(self) -> None:
         self.fd = -1
@@ -39,11 +42,11 @@ class Inotify:
         return result
 
     def add(self, path: str, mask: int) -> int:
-        """The number of the watch."""
+        """Watches a file or directory; returns the number of the watch."""
         return self._called(self._libc.inotify_add_watch(self.fd, os.fsencode(path), mask))
 
     def remove(self, watch: int) -> None:
-        """Nothing, where it is gone already."""
+        """Ends a watch; does nothing if the watch is gone already."""
         self._libc.inotify_rm_watch(self.fd, watch)
 
     def read(self) -> list[Event]:

@@ -8,11 +8,11 @@ _SETLEASE, _RDLCK, _UNLCK = 1024, 0, 2  # <fcntl.h>: the module fcntl has no F_S
 
 
 def is_written(fd: int) -> bool | None:
-    """Whether somebody has the file open for writing, or mapped so; None: that is not to be known.
+    """Whether a process has the file open for writing, or mapped so; None: that cannot be known.
 
-    The kernel gives a lease for reading only while nobody does, to the file's owner alone. It is
-    given back at once; but who opens the file just then makes it send SIGIO to this process, which
-    has to ignore that.
+    The kernel gives a lease for reading only to the file's owner, and only while no process writes
+    the file. This one is given back at once; but if a process opens the file in between, the kernel
+    sends SIGIO to this process, which has to ignore it.
     """
     import fcntl
 

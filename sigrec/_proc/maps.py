@@ -6,8 +6,8 @@ import os
 
 
 def shared_maps(pid: int) -> list[tuple[str, int, bytes]] | None:
-    """What files the process maps shared and writable: device, inode, path (proc_pid_maps(5)).
-    None: not ours to see."""
+    """The files that the process maps shared and writable: device, inode, path (proc_pid_maps(5)).
+    None: this user may not see that."""
     try:
         with open(f"/proc/{pid}/maps", "rb") as file:
             lines = file.read().splitlines()
@@ -25,7 +25,7 @@ def shared_maps(pid: int) -> list[tuple[str, int, bytes]] | None:
 
 
 def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | None:
-    """Whether the process maps that file shared and writable; None: not ours to see."""
+    """Whether the process maps that file shared and writable; None: this user may not see that."""
     maps = shared_maps(pid)
     if maps is None:
         return None

@@ -6,9 +6,10 @@ import os
 
 from sigrec._proc.host import pid_namespace
 
-# <linux/proc_ns.h>. In the first namespace, PROC_PID_INIT_INO, everything that runs is seen.
+# Inodes of namespaces, as in <linux/proc_ns.h>. In the first PID namespace, PROC_PID_INIT_INO,
+# every process is seen.
 FIRST = 0xEFFFFFFC
-_LOWEST = 0xEFFFFFF0  # of any namespace
+_LOWEST = 0xEFFFFFF0  # no namespace has a lower one
 
 
 def names_ours() -> bool:
@@ -21,7 +22,7 @@ def names_ours() -> bool:
 
 def inside(pid: int) -> tuple[int, int] | None:
     """The innermost PID namespace that the process is in, and its PID there. None: there is no
-    such process, or it is not ours to see."""
+    such process, or this user may not see that."""
     from sigrec._proc.status import status
 
     now = status(pid)
@@ -35,19 +36,19 @@ def inside(pid: int) -> tuple[int, int] | None:
         return None
 
 
-_found: dict[tuple[int, int], int] = {}  # by outside(): looked at again each time
+_found: dict[tuple[int, int], int] = {}  # what outside() found last, which it always checks again
 
 
 def outside(namespace: int, pid: int) -> int | None:
-    """The PID here of the process whose PID in that namespace is ``pid``; 0: there is no such
-    process; None: nobody can tell from here."""
+    """The PID, in this process's namespace, of the process whose PID in that namespace is ``pid``.
+    0: there is no such process. None: that cannot be told from here."""
     if not names_ours():
         return None
     if namespace == pid_namespace():
         return pid
     if inside(_found.get((namespace, pid), 0)) == (namespace, pid):
         return _found[namespace, pid]
-    # Of other namespaces only those within our own can be seen: of the first one, all.
+    # Other namespaces can be seen only if they are within our own; within the first one all are.
     surely = pid_namespace() == FIRST and namespace >= _LOWEST
     from sigrec._proc.status import status
 

@@ -1,4 +1,4 @@
-"""How a process ended that is not a child of this one: pidfd_open(2), as any user."""
+"""How a process ended that is not a child of this one: pidfd_open(2), which any user may call."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from sigrec._proc.process import stat_fields
 _SIZES = (72, 64)
 _EXIT = 1 << 3
 _ANSWER = struct.Struct("=Q52xi")
-_AT_ONCE_S = 0.1  # while its parent is just asking, neither of the two places tells
-_REAPED_S = 2.0  # for what only a zombie's end tells: its parent may never ask
+_AT_ONCE_S = 0.1  # while the parent is just asking, neither of the two places has the status
+_REAPED_S = 2.0  # how long to wait for the parent, which may never ask
 
 
 class Bystander:
-    """Waits for the end of a process. ProcessLookupError: there is no such process.
+    """Waits for the end of a process.
 
-    fd: ready to read, in poll(2), once the process has ended.
+    fd: poll(2) shows it as ready to read once the process has ended. Raises ProcessLookupError if
+    there is no such process.
     """
 
     __slots__ = ("ended", "fd", "pid", "start_ticks")
@@ -37,8 +38,9 @@ class Bystander:
         self.start_ticks = int(fields[19]) if fields else None
 
     def wait(self, timeout: float | None = None) -> Ended | None:
-        """Until it has ended, or so many seconds; None: it has not. With 0, where how it ended is
-        not to be known before its parent asked for that, ``source`` is None for now."""
+        """Waits until the process has ended, or for so many seconds; None: it has not ended. With a
+        timeout of 0 ``source`` is None for now, where how it ended can be known only once its
+        parent has asked."""
         if self.ended is None and _ready(self.fd, timeout):
             found = self._look(_AT_ONCE_S if timeout == 0 else _REAPED_S)
             if timeout == 0 and found.source is None:
@@ -47,8 +49,8 @@ class Bystander:
         return self.ended
 
     def at_once(self) -> Ended | None:
-        """How it ended, if that can be told without waiting: for whoever waits for many. None: it
-        lives, or neither of the two places tells yet; ask again."""
+        """How the process ended, if that can be told without waiting: for callers that watch many
+        processes. None: it lives, or neither of the two places has the status yet; ask again."""
         if self.ended is None and _ready(self.fd, 0):
             found = self._look(0)
             if found.source is not None or _reaped(self.fd):
@@ -56,13 +58,13 @@ class Bystander:
         return self.ended
 
     def _look(self, patience: float) -> Ended:
-        """The kernel keeps the status in two places. Whoever may trace the process reads it while it
-        is a zombie; anybody, of the pidfd, after that."""
+        """The kernel keeps the status in two places. While the process is a zombie, those who may
+        trace it can read it in /proc; after that, the pidfd tells it to everybody."""
         now = time.time_ns(), time.monotonic_ns()
         blocked = blocked_by(self.pid)
         code, source = zombie_code(self.pid, self.start_ticks), "proc"
         if code is None:
-            blocked = None  # it may have been another's already
+            blocked = None  # another process may have had the PID already
             code, source = _of_pidfd(self.fd), "pidfd"
             deadline = time.monotonic() + patience
             while code is None and time.monotonic() < deadline:
@@ -93,8 +95,8 @@ def _ready(fd: int, timeout: float | None) -> bool:
 
 
 def _reaped(fd: int) -> bool:
-    """Whether its parent has waited for it. Since Linux 6.10 a pidfd tells; before, the kernel
-    does not know the process any more."""
+    """Whether the process's parent has waited for it. Since Linux 6.10 poll(2) tells that of a
+    pidfd; in older kernels no signal can be sent through it any more."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     if any(events & select.POLLHUP for _, events in poll.poll(0)):
@@ -109,7 +111,8 @@ def _reaped(fd: int) -> bool:
 
 
 def _of_pidfd(fd: int) -> int | None:
-    """What wait(2) would have said; None: this kernel does not tell, or does not tell yet."""
+    """The status that wait(2) would have returned. None: this kernel does not tell it, or does not
+    tell it yet."""
     import fcntl
 
     for size in _SIZES:
@@ -125,7 +128,7 @@ def _of_pidfd(fd: int) -> int | None:
 
 
 def bystander(pid: int | None) -> Bystander | None:
-    """None: there is no such process, or this system has no pidfds."""
+    """A Bystander of that process. None: there is no such process, or this system has no pidfds."""
     try:
         return Bystander(pid) if pid else None
     except (OSError, AttributeError):
@@ -133,8 +136,8 @@ def bystander(pid: int | None) -> Bystander | None:
 
 
 def tells_of_the_reaped() -> bool | None:
-    """Whether this kernel tells how a process ended after its parent has asked; None: it has no
-    pidfds. Tried, with a child that ends at once."""
+    """Whether this kernel still tells how a process ended after its parent has asked, as a trial
+    with a child shows. None: there are no pidfds."""
     pid = os.fork()
     if pid == 0:
         os._exit(0)

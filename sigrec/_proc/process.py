@@ -1,4 +1,5 @@
-"""What /proc says of a process now. Everything here answers None or False for one that is gone."""
+"""What /proc says about a process now. Of a process that is gone every function says None or
+False."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ PF_EXITING = 0x00000004  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
 
 def stat_fields(pid: int | str) -> list[bytes] | None:
-    """The fields of /proc/<pid>/stat from the third on (proc_pid_stat(5)); also of "<pid>/task/<tid>"."""
+    """The fields of /proc/<pid>/stat from the third on (proc_pid_stat(5)); also of
+    "<pid>/task/<tid>"."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
@@ -19,7 +21,8 @@ def stat_fields(pid: int | str) -> list[bytes] | None:
 
 
 def is_ending(pid: int) -> bool:
-    """Whether it is on its way out, or has ended: all of its threads, since the first may go before."""
+    """Whether the process is about to end, or has ended: that is so when all of its threads are,
+    since the first one may end before the others."""
     if not _is_ending(stat_fields(pid)):
         return False
     try:
@@ -34,7 +37,7 @@ def _is_ending(fields: list[bytes] | None) -> bool:
 
 
 def owner(pid: int) -> int | None:
-    """The effective uid it runs with: proc(5). None: it is gone."""
+    """The effective uid of the process: proc(5). None: the process is gone."""
     try:
         return os.stat(f"/proc/{pid}").st_uid
     except OSError:
@@ -42,13 +45,13 @@ def owner(pid: int) -> int | None:
 
 
 def parent(pid: int) -> int | None:
-    """Field 4; None: it is gone, or has none that can be seen from here."""
+    """Its parent (field 4). None: the process is gone, or its parent cannot be seen from here."""
     fields = stat_fields(pid)
     return (int(fields[1]) or None) if fields else None
 
 
 def comm(pid: int) -> str | None:
-    """Its short name, as it is now; None: it is gone."""
+    """Its short name, as it is now. None: the process is gone."""
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             return file.read().rstrip(b"\n").decode(errors="replace")
@@ -57,7 +60,8 @@ def comm(pid: int) -> str | None:
 
 
 def command_line(pid: int) -> list[str] | None:
-    """As it is now; None: it is gone. Empty: it is a kernel thread, or a zombie."""
+    """Its command line, as it is now. None: the process is gone. An empty list: it is a kernel
+    thread, or a zombie."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             raw = file.read()
@@ -67,7 +71,7 @@ def command_line(pid: int) -> list[str] | None:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When it started, in clock ticks since boot (field 22), if it is not a zombie."""
+    """When the process started, in clock ticks since boot (field 22), if it is not a zombie."""
     fields = stat_fields(pid)
     if fields is None or len(fields) < 20 or fields[0] in (b"Z", b"X"):
         return None
@@ -78,7 +82,7 @@ def process_at(pid: int, time_ns: int) -> tuple[str, list[str]] | None:
     """The short name and the command line of the process that had this pid at time_ns, if it
     still lives.
 
-    A pid is used again: a process that started later is somebody else.
+    A pid is used again, so a process that started later is another one.
     """
     ticks = start_ticks(pid) if pid > 0 else None
     if ticks is None:

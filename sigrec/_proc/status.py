@@ -1,4 +1,4 @@
-"""How a process stands with its signals: proc_pid_status(5)."""
+"""What a process catches, ignores and blocks, and what is pending: proc_pid_status(5)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PF_KTHREAD = 0x00200000  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
 
 def numbers(mask: int) -> frozenset[int]:
-    """Of the signals in it, bit n - 1 for signal n."""
+    """The numbers of the signals in a mask that has bit n - 1 for signal n."""
     return frozenset(n for n in range(1, 65) if mask >> (n - 1) & 1)
 
 
@@ -28,19 +28,20 @@ class Status:
         self.ignored = those("SigIgn")
         self.blocked = those("SigBlk")
         self.pending = those("SigPnd") | those("ShdPnd")
-        # Real-time signals and the like, of this user; and how many may be.
+        # How many signals are queued of all processes of this user, and how many may be.
         self.queued = (int(queued), int(limit)) if limit else None
         self.uid = int(fields.get("Uid", "-1").split()[0])  # the real one, whose SigQ that is
         self.tracer = int(fields.get("TracerPid", "0"))
-        self.tgid = int(fields.get("Tgid", "0")) or None  # the process, where it is a thread
-        # In each PID namespace, from ours on down.
+        self.tgid = int(fields.get("Tgid", "0")) or None  # the process that this thread is of
+        # Its PID in each of its PID namespaces, ours first.
         self.pids = [int(text) for text in fields.get("NSpid", "").split()]
         self.shadow_stack = "shstk" in fields.get("x86_Thread_features", "")
         self.filtered = fields.get("Seccomp", "0").strip() != "0"  # by seccomp(2)
 
 
 def status(pid: int | str, tid: int | None = None) -> Status | None:
-    """None: there is no such process, or no /proc."""
+    """The Status of a process or of one of its threads. None: there is no such process, or no
+    /proc."""
     path = f"/proc/{pid}/status" if tid is None else f"/proc/{pid}/task/{tid}/status"
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -50,8 +51,8 @@ def status(pid: int | str, tid: int | None = None) -> Status | None:
 
 
 def timers(pid: int) -> int:
-    """How many POSIX timers it has, each of which has a place in SigQ (proc_pid_timers(5)); 0 where
-    that cannot be seen."""
+    """How many POSIX timers the process has; each of them counts in SigQ (proc_pid_timers(5)). 0
+    also where that cannot be seen."""
     try:
         with open(f"/proc/{pid}/timers", "rb") as file:
             return sum(line.startswith(b"ID:") for line in file)
@@ -70,7 +71,7 @@ def of_user(uid: int) -> dict[int, Status]:
 
 
 def capabilities() -> int:
-    """Of this process, the effective ones: bit n for capability n."""
+    """The effective capabilities of this process: bit n for capability n."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as file:
             return next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
@@ -84,7 +85,7 @@ def is_kernel_thread(pid: int) -> bool:
 
 
 def blocked_everywhere(pid: int) -> frozenset[int]:
-    """What every thread blocks reaches none."""
+    """The signals that every thread of the process blocks, so that they reach none."""
     try:
         threads = [status(pid, int(tid)) for tid in os.listdir(f"/proc/{pid}/task")]
     except OSError:

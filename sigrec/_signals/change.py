@@ -1,4 +1,4 @@
-"""Change: what a Disposition and a MaskChange have in common, as both are changes that somebody made."""
+"""Change: what a Disposition and a MaskChange have in common, since a call has made both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Change(Value):
-    """The attributes are in the ``__slots__`` of the two classes, in the order in which they are read."""
+    """The attributes stand in the ``__slots__`` of the two classes, in the order that readers
+    want."""
 
     __slots__ = ()
 
@@ -30,12 +31,13 @@ class Change(Value):
 
     @property
     def time(self) -> datetime:
-        """When, aware, in UTC."""
+        """When it was made, as an aware datetime in UTC."""
         return aware(self.time_ns)
 
     @property
     def by(self) -> str | None:
-        """Who made it so, in short: ``"app.py:12"``, ``"libfoo.so.1"``; None: not known."""
+        """Where the call stands that made it, in short: ``"app.py:12"``, ``"libfoo.so.1"``; None:
+        not known."""
         if self.file is not None:
             folder, name = os.path.split(self.file)
             if name == "__init__.py":  # of some package
@@ -44,7 +46,7 @@ class Change(Value):
         return None if self.library is None else os.path.basename(self.library)
 
     def _what(self) -> str:
-        """What it is from then on, in a word."""
+        """What is so from then on, in a word."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

@@ -1,5 +1,5 @@
-"""What si_code says, sigaction(2), and which signals are of one kind. As numbers: a lookup by an enum's
-member is slower, and this is on each event's way."""
+"""The values of si_code (sigaction(2)), and which signals are of one kind. These are plain numbers,
+since members of an enum are slower, and each event is compared with them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED = ra
 
 SIGCHLD = int(signal.SIGCHLD)
 SIGSYS = int(signal.SIGSYS)
-# What the instruction of a thread brought about; si_addr is its address, or the one that it used.
+# An instruction of a thread caused these; si_addr is its address, or the address that it used.
 FAULTS = frozenset(
     map(int, (signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, SIGSYS))
 )
 
-# Sent by the kernel, SI_KERNEL, and yet known for what they are: setitimer(2), and the terminal
-# driver, by a key (termios(3), ISIG), job control, a new size, a hangup.
+# Where the kernel sends these with SI_KERNEL, the cause is known all the same: setitimer(2), and
+# the terminal, by a key (termios(3), ISIG), job control, a new size or a hangup.
 TIMER_SIGNALS = frozenset(map(int, (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF)))
 TERMINAL_SIGNALS = frozenset(
     map(int, (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN,

@@ -1,4 +1,4 @@
-"""Disposition: what a process had a signal do, since when, and who made it so."""
+"""Disposition: what a signal does in a process, since when, and which call made it so."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ HOW = {
 
 
 class Disposition(Change):
-    """One change of what a recorded process had a signal do, or what that was at first."""
+    """One change of a signal's disposition in a recorded process, or the disposition at first."""
 
     __slots__ = {  # noqa: RUF023 - as one reads them
         "si_signo": "The signal's number.",
         "signal_name": 'The signal\'s name, as ``"SIGTERM"``.',
-        "action": 'From then on: ``"default"``, ``"ignore"``, ``"handler"`` (of the program, or of a '
-        'library), ``"sigrec"`` (a handler that is registered with sigrec).',
-        "how": 'By which call: ``"sigaction"`` (signal.signal() makes that), ``"signal"``, ``"register"`` (or the end of that), '
-        '``"reset"`` (SA_RESETHAND: the signal came). Or it was so: ``"before"`` the recording began; '
-        '``"inherited"``: before the program itself did anything; ``"forked"``: the parent made it '
-        "so, then and there.",
-        "file": "The Python file that made the call; None: it was not Python, or that is not known. "
-        "Of a long name the end.",
-        "line": "The line there.",
-        "library": "The library that made the call, where that was not Python; of a handler that was "
-        "there before: the one that it is in. None: not known.",
+        "action": 'What the signal does from then on: ``"default"``, ``"ignore"``, ``"handler"`` (it calls '
+        'one of the program or of a library), ``"sigrec"`` (it calls one that is registered with sigrec).',
+        "how": 'The call that changed it: ``"sigaction"`` (which signal.signal() makes), ``"signal"``, '
+        '``"register"`` (or the end of a registration), ``"reset"`` (the signal came, and its handler '
+        'had SA_RESETHAND). Or how it came to be so without one: ``"before"`` (it was so when the '
+        'recording began), ``"inherited"`` (it was so when the program began), ``"forked"`` (the parent '
+        "had changed it, at the time and place that are given).",
+        "file": "The Python file that made the call, or the end of a long name; None: the call was not "
+        "made by Python code, or the file is not known.",
+        "line": "The line in that file.",
+        "library": "The library that made the call, where Python code did not; for a handler that was "
+        "there before, the library that it is in. None: not known.",
         "flags": "Its ``sa_flags``: sigaction(2).",
-        "time_ns": "When, in ns since 1970.",
-        "monotonic_ns": "The same, as CLOCK_MONOTONIC.",
+        "time_ns": "When it was changed, in ns since 1970.",
+        "monotonic_ns": "The same time by CLOCK_MONOTONIC.",
         "ordinal": "How many changes of this signal's disposition there were before.",
     }
     _fields = tuple(__slots__)

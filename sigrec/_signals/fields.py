@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from sigrec._signals.sender import Sender
     from sigrec._signals.siginfo import SignalInfo
 
-VERSION = 1  # of an event in JSON: a line of ``tail --json``, of a .jsonl file
+VERSION = 1  # of the format of an event in JSON: one line of ``tail --json``, or of a .jsonl file
 
 
 class Senders:
-    """Looks for the name of a sender once a second of recorded time, and not for each event."""
+    """Looks up the name of a sender once for each second of recorded time, and not for each
+    event."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int | None, ...], tuple[Sender, dict[str, Any]]] = {}
@@ -22,7 +23,7 @@ class Senders:
         return self._look(info)[0]
 
     def fields(self, info: SignalInfo) -> dict[str, Any]:
-        """As ``info.to_dict()``."""
+        """The same as ``info.to_dict()``."""
         return info._to_dict(self._look(info)[1])
 
     def _look(self, info: SignalInfo) -> tuple[Sender, dict[str, Any]]:

@@ -8,10 +8,10 @@ from sigrec._signals.value import Value
 
 
 class Missed(Value):
-    """In a stream, at its place: so many events of a signal were delivered and could not be kept
-    for this subscriber, or had no siginfo."""
+    """Stands in a stream in the place of events that were delivered, but could not be kept for this
+    subscriber or had no siginfo."""
 
-    __slots__ = {"count": "How many.", "si_signo": "The signal's number, as in SignalInfo."}
+    __slots__ = {"count": "How many events.", "si_signo": "The signal's number, as in SignalInfo."}
     _fields = ("si_signo", "count")
 
     def __init__(self, si_signo: int, count: int) -> None:

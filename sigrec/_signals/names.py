@@ -19,7 +19,7 @@ _VALID = signal.valid_signals()
 def name(signum: int, sigrtmin: int | None = None) -> str:
     """``"SIGUSR1"``, ``"SIGRTMIN+2"``; ``"signal 33"`` for one that has no name.
 
-    sigrtmin: of the process whose signal it is; C libraries differ. Default: ours.
+    sigrtmin: SIGRTMIN in the process whose signal it is, since C libraries differ. Default: ours.
     """
     lowest = sigrtmin or int(getattr(signal, "SIGRTMIN", 65))
     if lowest <= signum <= 64:

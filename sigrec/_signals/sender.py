@@ -27,12 +27,13 @@ def sender_kind(signo: int, code: int, pid: int) -> str:
         return "child"
     if code > 0 or code == SI_SIGIO:
         return "kernel"
-    return "process" if pid else "unknown"  # no process has pid 0: it is of another namespace
+    return "process" if pid else "unknown"  # pid 0 stands for a process of another namespace
 
 
 def vouched(code: int) -> bool:
-    """Whether the kernel says who sent it. With another si_code than those of kill(2) and tgkill(2)
-    the sender itself does: rt_sigqueueinfo(2), which sigqueue(3) uses honestly."""
+    """Whether the kernel says who the sender is. With other values of si_code than those of kill(2)
+    and tgkill(2) the sender says so itself, by rt_sigqueueinfo(2): sigqueue(3) tells the truth
+    there, but a program may lie."""
     return code >= 0 or code == SI_TKILL
 
 
@@ -82,24 +83,24 @@ class Sender:
 
     @property
     def comm(self) -> str | None:
-        """Its short name (proc_pid_comm(5)), as the handler or the reader found it; None where
-        neither did while the process lived."""
+        """Its short name (proc_pid_comm(5)), as the handler or the reader found it; None if neither
+        could read it while the process lived."""
         return self._parts[3]
 
     @property
     def argv(self) -> list[str] | None:
-        """Its command line, if it still lives; else None. A process can change its own, so it is
-        not to be trusted."""
+        """Its command line, if the process still lives; else None. It need not be true, since a
+        process can change its own."""
         return self._parts[4]
 
     @property
     def vouched(self) -> bool | None:
-        """True: the kernel says that it is ``pid``. False: the sender says so itself (sigqueue(3),
-        rt_sigqueueinfo(2)), and may lie. None: nobody says so."""
+        """True: the kernel says that the sender is ``pid``. False: the sender says so itself
+        (sigqueue(3), rt_sigqueueinfo(2)), and may lie. None: ``pid`` is None."""
         return None if self.pid is None else self._parts[5]
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is in JSON."""
+        """The sender as it stands in JSON."""
         from sigrec._text import json_text
 
         return {
@@ -114,7 +115,7 @@ class Sender:
 
     @property
     def user(self) -> str | None:
-        """The name that this machine has for uid; None where it has none."""
+        """The name of the user with that ``uid`` on this machine; None if there is none."""
         import pwd
 
         try:

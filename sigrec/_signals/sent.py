@@ -1,4 +1,4 @@
-"""SentSignal: a signal that a process sent, as that process wrote it down."""
+"""SentSignal: a signal that a process sent, as that process itself recorded it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HOW = {
 
 
 class ChildTold(NamedTuple):
-    """What wait(2) told a process of its child: its pid; CLD_EXITED and the like; the exit status, or
-    the signal; when."""
+    """What wait(2) told a process about its child. code: CLD_EXITED and the like. status: the exit
+    status, or the signal."""
 
     pid: int
     code: int
@@ -35,20 +35,21 @@ class SentSignal(Value):
     __slots__ = {  # noqa: RUF023 - as one reads them
         "si_signo": "The signal's number.",
         "signal_name": 'The signal\'s name, as ``"SIGKILL"``.',
-        "how": 'By which call: ``"kill"``, ``"killpg"``, ``"pthread_kill"`` (tgkill(2) as well), '
-        '``"raise"`` (abort(3) as well), ``"sigqueue"``, ``"pidfd_send_signal"``.',
-        "target": "As the call had it, after kill(2): a process id; a process group, where it is "
-        "negative; 0: the sender's own group, or, through a pidfd, not known; -1: every process.",
-        "target_tid": "The thread that it was sent to; None: not to one, or not known.",
+        "how": 'The call that sent it: ``"kill"``, ``"killpg"``, ``"pthread_kill"`` (also for tgkill(2)), '
+        '``"raise"`` (also for abort(3)), ``"sigqueue"``, ``"pidfd_send_signal"``.',
+        "target": "The target, as an argument of kill(2): a process id; minus the id of a process group; "
+        "0: the sender's own group, or, through a pidfd, a process that is not known; -1: every process.",
+        "target_tid": "The thread that it was sent to; None: it was not sent to one, or the thread is not "
+        "known.",
         "value": "The value that was sent along, as a pointer; 0: none.",
-        "target_start": "Of a SIGKILL: when its target began, in clock ticks since the boot "
-        "(proc_pid_stat(5), field 22), which tells it from another process that had its PID later; "
-        "None: not known.",
-        "error": "What the kernel said: 0 (it was sent), an errno; None: the call had not come "
-        "back, as when it ended the sender.",
-        "tid": "The thread that sent it.",
+        "target_start": "For SIGKILL: when its target began, in clock ticks since boot "
+        "(proc_pid_stat(5), field 22), which tells the target from another process that had its PID "
+        "later; None: not known.",
+        "error": "What the kernel answered: 0 (it was sent) or an errno; None: the call had not "
+        "returned, as where it ended the sender.",
+        "tid": "The native id of the thread that sent it.",
         "time_ns": "When it was sent, in ns since 1970.",
-        "monotonic_ns": "The same, as CLOCK_MONOTONIC.",
+        "monotonic_ns": "The same time by CLOCK_MONOTONIC.",
         "ordinal": "How many of this signal the process had sent before.",
     }
     _fields = tuple(__slots__)
@@ -68,7 +69,7 @@ class SentSignal(Value):
 
     @property
     def time(self) -> datetime:
-        """When it was sent, aware, in UTC."""
+        """When it was sent, as an aware datetime in UTC."""
         return aware(self.time_ns)
 
     def __repr__(self) -> str:

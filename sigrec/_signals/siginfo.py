@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# The members of C's struct event (csrc/event.h), by kind and width. Which field of siginfo_t datum
-# and detail are, si_code says.
+# The members of C's struct event (csrc/event.h), with kind and width. Which field of siginfo_t
+# datum and detail stand for depends on si_code.
 EVENT_FIELDS = (
     ("monotonic_ns", "u8"), ("ordinal", "u8"), ("si_signo", "u4"), ("si_code", "i4"),
     ("si_pid", "i4"), ("si_uid", "u4"), ("datum", "u8"), ("tid", "u4"), ("si_errno", "i4"),
@@ -29,8 +29,9 @@ EVENT_FIELDS = (
 
 
 class Names:
-    """What a recording knows of names: its SIGRTMIN, and by signal and pid the name of the sender
-    as the handler read it, and since when (MONOTONIC)."""
+    """What a recording knows of names. sigrtmin: SIGRTMIN in its process. senders: by signal and
+    pid, the name of the sender as the handler read it, and since when it has that name
+    (MONOTONIC)."""
 
     __slots__ = ("senders", "sigrtmin")
 
@@ -48,12 +49,12 @@ class SignalInfo:
 
     __slots__ = ("_event", "_names")
 
-    # REALTIME minus MONOTONIC in ns, and then the EVENT_FIELDS.
+    # REALTIME minus MONOTONIC in ns, followed by the EVENT_FIELDS.
     _event: tuple[int, ...]
 
-    _names: Names  # of an event in a recording
+    _names: Names  # only an event from a recording has this
 
-    # Whether its pids are those of this machine, boot and PID namespace.
+    # Whether its pids mean processes of this machine, boot and PID namespace.
     _here = True
 
     def __init__(self) -> None:
@@ -81,7 +82,7 @@ class SignalInfo:
         home: tuple[str, int] | None,
         kept: tuple[int, dict[tuple[int, int], tuple[str, int]]] | None,
     ) -> SignalInfo:
-        """From a pickle, perhaps of another machine."""
+        """Makes one from a pickle, which may come from another machine."""
         made = (cls if home == _home() else SignalInfoFromElsewhere)._make(*event)
         if kept is not None:
             _set_names(made, Names(*kept))
@@ -105,7 +106,7 @@ class SignalInfo:
 
     @property
     def ordinal(self) -> int:
-        """How many of this signal the process had taken before it."""
+        """How many signals of this number the process had taken before."""
         return self._event[2]
 
     @property
@@ -139,13 +140,13 @@ class SignalInfo:
 
     @property
     def si_code(self) -> int:
-        """Why it was sent, sigaction(2): 0 by kill, -1 by sigqueue, -2 by a timer, more than 0 by
+        """How it was sent (sigaction(2)): 0 by kill, -1 by sigqueue, -2 by a timer, more than 0 by
         the kernel, and so on."""
         return self._event[4]
 
     @property
     def si_errno(self) -> int:
-        """An errno that came with it; most often 0."""
+        """An errno that came with the signal; mostly 0."""
         return self._event[9]
 
     @property
@@ -162,7 +163,8 @@ class SignalInfo:
 
     @property
     def si_status(self) -> int | None:
-        """The child's exit status, or the signal that changed its state; None but for SIGCHLD."""
+        """For SIGCHLD the child's exit status, or the signal that changed its state; None for other
+        signals."""
         return self._event[10] if self._is_child else None
 
     @property
@@ -175,7 +177,7 @@ class SignalInfo:
 
     @property
     def si_int(self) -> int | None:
-        """The same as C's ``sival_int``: its low 32 bits, signed."""
+        """``si_value`` as C's ``sival_int``: its low 32 bits, signed."""
         value = self.si_value
         return None if value is None else ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
 
@@ -198,7 +200,7 @@ class SignalInfo:
 
     @property
     def si_band(self) -> int | None:
-        """The events of SIGIO, as poll(2) has them; None for other signals."""
+        """The events of SIGIO, as in poll(2); None for other signals."""
         return _signed(self._event[7]) if self._is_poll else None
 
     @property
@@ -208,7 +210,7 @@ class SignalInfo:
 
     @property
     def signal_name(self) -> str:
-        """``"SIGUSR1"``, ``"SIGRTMIN+2"``."""
+        """The signal's name: ``"SIGUSR1"``, ``"SIGRTMIN+2"``."""
         from sigrec._signals.names import name
 
         names = getattr(self, "_names", None)
@@ -216,15 +218,15 @@ class SignalInfo:
 
     @property
     def time(self) -> datetime:
-        """When it was taken, aware, in UTC, to the microsecond."""
+        """When it was taken, as an aware datetime in UTC, to the microsecond."""
         from sigrec._times import aware
 
         return aware(self.time_ns)
 
     @property
     def sender(self) -> Sender:
-        """Who sent it, as far as si_code tells, and its name: as the recording has it, or else
-        as /proc says now."""
+        """Who sent it, as far as si_code tells. The sender's name comes from the recording, or else
+        from what /proc says now."""
         _, _, _, signo, code, pid, uid, *_ = self._event
         kind = sender_kind(signo, code, pid)
         if kind == "unknown":
@@ -241,8 +243,8 @@ class SignalInfo:
         return Sender(kind, pid, uid, comm, argv, vouched(code))
 
     def to_dict(self) -> dict[str, Any]:
-        """By the names of its fields, with its sender and its time (RFC 3339, UTC), as it is in
-        JSON; what si_code does not define is None."""
+        """Its fields by their names, with its sender and its time (RFC 3339, UTC), as they stand in
+        JSON. A field that si_code does not define is None."""
         return self._to_dict(self.sender.to_dict())
 
     def _to_dict(self, sender: dict[str, Any]) -> dict[str, Any]:
@@ -260,7 +262,8 @@ class SignalInfo:
         }
 
     def _recorded_comm(self) -> str | None:
-        """The sender's name, as the handler read it just after the signal; None: it did not."""
+        """The sender's name, as the handler read it just after the signal; None: it did not read
+        it."""
         names = getattr(self, "_names", None)
         whose = self._event[3], self._event[5]
         comm, since_ns = names.senders.get(whose, (None, 0)) if names else (None, 0)
@@ -282,14 +285,15 @@ class SignalInfo:
 
 
 class SignalInfoFromElsewhere(SignalInfo):
-    """Of another machine, boot or PID namespace: who has its sender's pid here is someone else."""
+    """A signal of another machine, boot or PID namespace, where the sender's pid means another
+    process than here."""
 
     __slots__ = ()
     _here = False
 
 
 def _home() -> tuple[str, int]:
-    """Where a pid means the same process."""
+    """What two processes must have in common if a pid means the same process to both."""
     from sigrec._proc import host
 
     return host.boot_id(), host.pid_namespace()
@@ -305,7 +309,7 @@ def _signed(word: int) -> int:
     return word - (1 << 64) if word >> 63 else word
 
 
-# The slot's own setter: __setattr__ refuses, and object.__setattr__ is slower.
+# The slots' own setters, since __setattr__ refuses, and object.__setattr__ is slower.
 _set_event = vars(SignalInfo)["_event"].__set__
 _set_names = vars(SignalInfo)["_names"].__set__
 

@@ -1,4 +1,4 @@
-"""What a process did itself, and what wait(2) told it of its children, as lines and as JSON."""
+"""Signals that a process sent, and what wait(2) told it about its children, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Of a child: in JSON, and in words.
+# What became of a child, in JSON and in words.
 _CHANGES = {
     CLD_EXITED: ("exited", "exited with status {}"),
     CLD_KILLED: ("killed", "was killed by {}"),
@@ -24,14 +24,14 @@ _CHANGES = {
 
 
 def _result(error: int | None) -> str | None:
-    """``"sent"``, ``"ESRCH"``; None: it had not come back."""
+    """``"sent"``, ``"ESRCH"``; None: the call had not returned."""
     return (
         "sent" if error == 0 else None if error is None else errno.errorcode.get(error, str(error))
     )
 
 
 def sent_fields(sent: SentSignal) -> dict[str, Any]:
-    """``{"sent": {...}}``, beside the lines of what it received."""
+    """``{"sent": {...}}``: a line of ``tail --json`` among those of signals that were received."""
     return {
         "sent": {
             "signal": sent.signal_name,
@@ -51,12 +51,13 @@ def sent_fields(sent: SentSignal) -> dict[str, Any]:
 
 
 def child_fields(child: ChildTold) -> dict[str, Any]:
-    """``{"child": {...}}``. status: what it exited with; signal: of any other change."""
+    """``{"child": {...}}``. status: what the child exited with. signal: what any other change was
+    caused by."""
     exited = child.code == CLD_EXITED
     change, _ = _CHANGES.get(child.code, (f"code {child.code}", ""))
     return {
         "child": {
-            "pid": child.pid or None,  # of system(3) and pclose(3): not known
+            "pid": child.pid or None,  # not known for the children of system(3) and pclose(3)
             "change": change,
             "status": child.status if exited else None,
             "signal": None if exited else name(child.status),
@@ -72,7 +73,8 @@ def fields(one: SentSignal | ChildTold) -> dict[str, Any]:
 
 
 def words(one: SentSignal | ChildTold) -> tuple[str, str]:
-    """Of what, and what: ``("SIGTERM", "sent to PID 77 by kill")``, ``("child 77", "was continued")``."""
+    """The subject, and what is said of it: ``("SIGTERM", "sent to PID 77 by kill")``, ``("child
+    77", "was continued")``."""
     if isinstance(one, ChildTold):
         return f"child {one.pid}" if one.pid else "a command", child_words(one)
     return one.signal_name, f"sent {sent_words(one)}"

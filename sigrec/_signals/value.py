@@ -1,10 +1,10 @@
-"""Objects that are what they hold: compared, hashed, copied and pickled by it."""
+"""Objects that are equal if their fields are, and are hashed, copied and pickled by these."""
 
 from __future__ import annotations
 
 
 class Value:
-    """``_fields`` names the attributes that count. A list or a dict in them is hashed by its
+    """``_fields`` names the attributes that count. A list or a dict among them is hashed by its
     length alone."""
 
     __slots__ = ()

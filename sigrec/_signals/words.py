@@ -1,4 +1,4 @@
-"""Signals, and what came with them, in words."""
+"""What a signal means and what came with it, in words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
 
 
-# Of faults: sigaction(2), by signal and si_code.
+# What a fault means, by signal and si_code: sigaction(2).
 FAULT_WORDS: dict[tuple[int, int], str] = {
     (signal.SIGSEGV, 1): "nothing is mapped there",
     (signal.SIGSEGV, 2): "the mapping does not permit it",
@@ -33,24 +33,24 @@ FAULT_WORDS: dict[tuple[int, int], str] = {
     (signal.SIGFPE, 1): "an integer was divided by zero",
     (signal.SIGFPE, 2): "an integer overflowed",
 }
-FAULTS_IN_CODE = FAULTS - {SIGSYS}  # that one says what it means by itself: MEANS
-# Of a signal from the terminal: the key.
+FAULTS_IN_CODE = FAULTS - {SIGSYS}  # what SIGSYS means does not depend on si_code: MEANS
+# The key for which the terminal sends a signal.
 KEYS: dict[int, str] = {
     signal.SIGINT: "Ctrl-C",
     signal.SIGQUIT: "Ctrl-\\",
     signal.SIGTSTP: "Ctrl-Z",
 }
-# Of one that a process sent itself.
+# Why a process has sent itself a signal.
 BY_ITSELF: dict[int, str] = {
     signal.SIGPIPE: "it wrote to a pipe or socket that nobody reads any more",
     signal.SIGXFSZ: "it wrote past its file size limit, RLIMIT_FSIZE",
     signal.SIGABRT: "it aborted itself",
 }
-# Of one from another process: gunicorn's master and systemd (WatchdogSignal=) do that.
+# Why another process has sent one: gunicorn's master and systemd (WatchdogSignal=) do that.
 BY_ANOTHER: dict[int, str] = {
     signal.SIGABRT: "as a watchdog sends it to one that has timed out",
 }
-# Of one from the kernel.
+# Why the kernel has sent one.
 MEANS: dict[int, str] = {
     signal.SIGXCPU: "it had used up its CPU time limit, RLIMIT_CPU",
     signal.SIGALRM: "its own timer ran out: alarm(2) or setitimer(2)",
@@ -59,10 +59,10 @@ MEANS: dict[int, str] = {
     signal.SIGHUP: "the terminal hung up, or its session's leader ended",
     signal.SIGSYS: "it made a system call that a filter forbids: seccomp(2)",
 }
-# The default of these is to be ignored: they end nothing.
+# The default action of these ends no process.
 HARMLESS = (signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH)
 
-# Of a child, by SIGCHLD's si_code: what its parent was told.
+# What became of a child, by SIGCHLD's si_code.
 CHILD_ENDED = {
     CLD_EXITED: "exited with status",
     CLD_KILLED: "was killed by",
@@ -79,7 +79,7 @@ _CHILD = {
 
 
 def carried(info: SignalInfo) -> Iterator[str]:
-    """In words, what came with the signal."""
+    """What came with the signal, in words."""
     if info.si_status is not None:
         status = info.si_status
         what = _CHILD.get(info.si_code, "status {}")
@@ -100,7 +100,7 @@ def carried(info: SignalInfo) -> Iterator[str]:
 
 
 def ended_words(seen: Ended) -> str:
-    """What a bystander saw: ``was killed by SIGKILL``."""
+    """How a process ended, as a bystander saw it: ``was killed by SIGKILL``."""
     if seen.signal is not None:
         core = ", and dumped core," if seen.core else ""
         return f"was killed{core} by {name(seen.signal)}"
