@@ -1,1 +1,2 @@
-"""The recording of any process, alive or ended: found, opened, read. Nothing here needs the core."""
+"""Finds, opens and reads the recording of any process, alive or ended. Nothing here needs the
+core."""

@@ -1,4 +1,4 @@
-"""The anchors: what the wall clock said at moments of CLOCK_MONOTONIC."""
+"""The anchors: pairs of times, by the wall clock and by CLOCK_MONOTONIC, of the same moments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Anchors:
-    """As they are now."""
+    """The anchors that the recording has at this moment."""
 
     __slots__ = ("began_ns", "offsets")
 
@@ -28,13 +28,13 @@ class Anchors:
         # (MONOTONIC, REALTIME minus MONOTONIC), the newest first.
         self.offsets = [(monotonic, realtime - monotonic) for monotonic, realtime in newest_first]
 
-        # The first is made with the recording; where 16 newer ones took its place the oldest left
-        # is later than that, which a reader of times may take for the same.
+        # The first anchor is made with the recording. After 16 newer ones it is gone, and the
+        # oldest that is left stands for it, although it is later.
         self.began_ns: int | None = self.offsets[-1][0] if self.offsets else None
 
     def offset_at(self, monotonic_ns: int) -> int:
-        """REALTIME minus MONOTONIC, as it was then."""
-        # The newest anchor that is not younger; the first event of a process may be
-        # older than all.
+        """REALTIME minus MONOTONIC at that moment."""
+        # This is the newest anchor that is not younger. The first event of a process may be older
+        # than all anchors.
         oldest = self.offsets[-1][1] if self.offsets else 0
         return next((offset for at, offset in self.offsets if at <= monotonic_ns), oldest)

@@ -1,4 +1,4 @@
-"""The history as an array: mapped, and not copied."""
+"""The history as an array that is mapped, and not copied."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def ring(source: Source, header: Header) -> memoryview:
-    """As :meth:`sigrec.Recording.ring`."""
+    """What :meth:`sigrec.Recording.ring` returns."""
     if source.fd < 0:
         if source.status is not None:
             closed(0, 0)
@@ -29,7 +29,7 @@ def ring(source: Source, header: Header) -> memoryview:
 
 
 def interface(source: Source, header: Header) -> dict[str, object]:
-    """For numpy: ring(), with the fields' names."""
+    """The history for NumPy, with the names of the fields."""
     order = "<" if BYTE_ORDER == "little" else ">"
     return {
         "version": 3,

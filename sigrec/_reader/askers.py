@@ -1,4 +1,5 @@
-"""Who sent what was to end a process: its command line and its parent, as the handler read them."""
+"""The askers: command line and parent of those who sent signals that end the process, as the signal
+handler read them."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ _ENTRY = struct.Struct("=QQIiiI16s464s")
 
 
 class Asker(NamedTuple):
-    """pid: the sender's. argv: [] where it was gone. cut: argv is longer. parent: its pid; None: not
-    known, as its name."""
+    """A sender. argv: empty if the sender was gone already. cut: its argv was longer than this.
+    parent: the pid of its parent; None: the parent is not known, nor its name."""
 
     pid: int
     argv: list[str]
@@ -28,7 +29,8 @@ class Asker(NamedTuple):
 
 
 def asker(source: Source, header: Header, signum: int, ordinal: int) -> Asker | None:
-    """Of that signal; None: nothing was read, or it is not among the newest few."""
+    """The asker of that signal. None: the handler read nothing, or newer ones have taken its
+    place."""
     if header.version == 2:
         return None
     before, raw, after = (source.bytes(AT, COUNT * _ENTRY.size) for _ in range(3))

@@ -1,4 +1,4 @@
-"""What a process had its signals do, and who made it so: csrc/disposition.h."""
+"""The changes of a process's dispositions, and which calls made them: csrc/disposition.h."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def dispositions(
     source: Source, header: Header, identity: Identity, here: bool
 ) -> list[Disposition]:
-    """In order: of each signal the newest eight."""
+    """The newest eight changes of each signal, in order."""
     changes = notes(source, header.dispositions, LEDGER_COUNT)
     if not changes:
         return []

@@ -1,4 +1,5 @@
-"""What a process sent, and what it was told of its children, beside what it received."""
+"""What a process did itself: the signals that it sent, and what wait(2) told it about its
+children."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ _SIGCHLD = int(signal.SIGCHLD)
 
 
 class Doings:
-    """signums: only the signals with these numbers that it sent, and what it was told of its
-    children if SIGCHLD is among them. since: only from then on, in ns since 1970."""
+    """signums: only the signals of these numbers that the process sent, and what it was told about
+    its children if SIGCHLD is among them. since: only what is not older, in ns since 1970."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class Doings:
         self._waits: set[object] = set()
 
     def all(self) -> list[Doing]:
-        """What is kept, in order."""
+        """All that is kept, in order."""
         sent = [one for one in self._sent.signals() if self.wants(one.si_signo)]
         told = self._sent.children() if self.wants(_SIGCHLD) else []
         doings: list[Doing] = [*sent, *told]
@@ -45,8 +46,9 @@ class Doings:
         return sorted(doings, key=lambda one: one.monotonic_ns)
 
     def new(self, last: bool = False) -> list[Doing]:
-        """What is kept and came since the last call. A call of kill(2) that is on its way is left for
-        the next one, once. last: nothing more comes. One system call, if nothing is new."""
+        """What came since the last call, as far as it is kept. A signal whose kill(2) has not
+        returned yet is left for the next call, but only once. last: nothing more will come. This
+        takes one system call if nothing is new."""
         heads = self._sent.heads()
         if heads == self._heads and not self._waits:
             return []

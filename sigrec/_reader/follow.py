@@ -1,4 +1,5 @@
-"""What is new in a recording since the last look, and what was missed; until its process ends."""
+"""Follows a recording: what is new since the last look, and what was missed, until its process
+ends."""
 
 from __future__ import annotations
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
 
-    # By signal, of what was missed: how many were overwritten, and how many dropped.
+    # By signal, how many of the missed ones were overwritten, and how many dropped.
     Missed = dict[int, tuple[int, int]]
 
 POLL_S = 0.05
-LOOK_S = 1.0  # between looks at whether it was exec'ed, which nothing announces
+LOOK_S = 1.0  # how often to look whether the process has exec'ed, which nothing announces
 _OVER = ("exited", "replaced", "ended")
 
 
@@ -30,13 +31,13 @@ class Position:
         self.signums = signums
         self.head: int | None = None
         self.before = 0  # the head at the look before the last; at first, where begin() began
-        self.again = False  # an event may have had its ticket, and not yet been written
+        self.again = False  # an event may have had its ticket, and not been written yet
         self.marks: dict[int, Ordinals] = {}
-        self.dropped: dict[int, int] = {}  # as the ledger said it when the last hole was explained
+        self.dropped: dict[int, int] = {}  # the ledger's counts when the last hole was explained
         self.past: dict[int, int] = {}
 
     def begin(self, recording: Recording) -> None:
-        """What was delivered before the first look is past, also where nothing of it is kept."""
+        """Counts all that was delivered before the first look as past, also what is not kept."""
         self.before = recording._history.head()
         for signum, stats in recording.signals.items():
             if self.wants(signum):
@@ -51,23 +52,24 @@ class Position:
 def new_events(
     recording: Recording, position: Position, last: bool = False, newest: int | None = None
 ) -> tuple[Missed, list[SignalInfo]]:
-    """What came since the last call, and before it what was missed: by signal, how many were
-    (overwritten, dropped). The first call gives what is kept. One system call, if nothing is new.
+    """The events that came since the last call, and before them what was missed: by signal, how
+    many were overwritten and how many dropped. The first call returns what is kept. This takes one
+    system call if nothing is new.
 
-    last: the process is over, and writes no more.
-    newest: of what is kept, no more than the last so many.
+    last: the process has ended, and writes no more.
+    newest: at most so many events of what is kept, the newest ones.
     """
     head = recording._history.head()
     if head == position.head and not position.again and not last:
         return {}, []
     first = position.head is None
     lapped = not first and head - (position.head or 0) > recording.capacity
-    # Before the events: what it says was recorded, and is not among them, is gone.
+    # The ledger is read before the events: one that it counts, and that is not among them, is gone.
     ledger = recording.signals if lapped or last else {}
     marks = position.marks
     before = {signum: (mark.next, list(mark.holes)) for signum, mark in marks.items()}
     new = []
-    # What was being written at the last look is read again; marks know what was seen.
+    # Events that were being written at the last look are read again; marks know which were seen.
     from_ticket = (
         0 if first or last or lapped or any(m.holes for m in marks.values()) else position.before
     )
@@ -95,8 +97,8 @@ def new_events(
         next_was, holes_were = before.get(signum, (0, []))
         lost = 0
         for low, high, at in list(mark.holes):
-            # Right behind what was read, and the ring has gone round: overwritten. Any other
-            # may be on its way, in a thread that is just writing it: until the next look.
+            # A hole right behind what was read was overwritten if the ring has gone round. Any
+            # other may be an event that a thread is just writing, and has time until the next look.
             waited = any(a <= low and high <= b for a, b, _ in holes_were)
             if last or waited or (lapped and low == next_was):
                 mark.holes.remove((low, high, at))
@@ -108,7 +110,7 @@ def new_events(
 
 
 def _explained(recording: Recording, position: Position, missed: dict[int, int]) -> Missed:
-    """Of the missing ordinals, how many were recorded once, and how many never."""
+    """How many of the missing ordinals were recorded once, and how many never."""
     ledger = recording.signals
     counts = {}
     for signum, lost in missed.items():
@@ -126,11 +128,11 @@ def follow(
     output: int = -1,
     bystander: Bystander | None = None,
 ) -> Iterator[tuple[Missed, list[SignalInfo]]]:
-    """What is new, again and again, until the process ends. Sleeps between looks: this must not
-    disturb.
+    """Yields what is new, again and again, until the process ends. It sleeps between two looks, so
+    as not to disturb the process.
 
-    output: a descriptor to watch; BrokenPipeError when the reader of that pipe leaves.
-    bystander: of that process; None: the looks at its state notice its end.
+    output: a descriptor to watch: raises BrokenPipeError when nobody reads that pipe any more.
+    bystander: one of that process; None: its end is noticed by looking at its state.
     """
     poll = select.poll()
     if output >= 0:
@@ -152,6 +154,6 @@ def follow(
             ended = pidfd in ready
         began = time.monotonic()
         yield new_events(recording, position)
-        # A look at a busy process is not free: a fifth of our time at most.
+        # To look at a busy process takes time: a fifth of it at most.
         pause = max(POLL_S, 4 * (time.monotonic() - began))
     yield new_events(recording, position, last=True)

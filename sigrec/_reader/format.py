@@ -1,4 +1,4 @@
-"""The format of a recording: docs/reference/format.md. The header, and the checks of it."""
+"""The format of a recording (docs/reference/format.md): its header, and how that is checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEDGER_COUNT = 65
 LEDGER_ENTRY = 256
 ANCHORS = 16
 SENDER_ENTRY = 64
-RECENT_SLOTS = 64  # in a block
+RECENT_SLOTS = 64  # slots in a block
 RECENT_BLOCKS = 16
 LARGEST_ENTRY = 1 << 16  # bytes
 LARGEST_SECTIONS = 64
@@ -67,24 +67,26 @@ ATTACHED_AT = 188
 EXIT_NS_AT = 592
 DETACHED_NS_AT = 600
 REASON_AT, REASON_SIZE = 608, 128
-# What a bystander noted of its end: which signals were blocked, with SIGKILL's bit where that is
-# known; CLOCK_MONOTONIC, CLOCK_REALTIME, status, source; OOM kills, whether it was that, since when.
+# What a bystander noted of the end: which signals were blocked, with SIGKILL's bit if that is
+# known; CLOCK_MONOTONIC, CLOCK_REALTIME, status, source; OOM kills, whether the end was one of
+# them, and since when they were counted.
 NOTED = struct.Struct("=QQQiIIIQ")
 NOTED_AT = 976
 NOTED_SOURCES = {"proc": 1, "pidfd": 2}  # 0: nobody noted anything
 EXITED = 1
 EXIT_KINDS = {1: "exit", 2: "_exit", 3: "exec"}
 
-# Of a slot, csrc/event.h: sequence, then the members of struct event.
+# A slot: its sequence, then the members of struct event (csrc/event.h).
 SLOT = struct.Struct("=QQQIiiIQIiii")
 SLOT_FIELDS = (("sequence", "u8"), *EVENT_FIELDS)
 COUNTERS = struct.Struct("=9Q2IQ8xQ")
 FIRST_AT, LAST_AT = 128, 192
-# Of a sender, csrc/sender.h: key, count, last_ns, uid, code, named_ns, name, since_ns.
+# A sender (csrc/sender.h): key, count, last_ns, uid, code, named_ns, name, since_ns.
 SENDER = struct.Struct("=QQQIiQ16sQ")
-# Of the identity, csrc/owner.h: pgid, sid, ppid, whether it is a subreaper, time and mount namespace, ignored and blocked,
-# OOM kills; then the texts: host name, machine id, executable, cgroup; behind them, where the entry
-# is that long, the cgroup that it was in when it ended.
+# The identity (csrc/owner.h): pgid, sid, ppid, whether the process is a subreaper, time and mount
+# namespace, ignored and blocked signals, OOM kills; then the texts: host name, machine id,
+# executable, cgroup; and, if the entry is that long, the cgroup that the process was in when it
+# ended.
 IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 CGROUP_AT_END, CGROUP_SIZE = IDENTITY_ENTRY.size, 512
 SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
@@ -93,7 +95,7 @@ RECORDED = 3
 
 
 class Section:
-    """Where a part of the recording is: so many entries of so many bytes each."""
+    """Where a part of the recording is, how many entries it has, and how long each is."""
 
     __slots__ = ("at", "entries", "entry")
 
@@ -104,13 +106,14 @@ class Section:
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """How many bytes the section has."""
         return self.entry * self.entries
 
 
 class Header:
-    """What is written once, when the recording is made. Checked before anything is read by it:
-    RecordingError for what is not a recording, or corrupt, or of a newer version.
+    """What is written once, when the recording is made. It is checked before anything is read with
+    its help: raises RecordingError for a file that is no recording, is corrupt, or has a newer
+    version.
 
     recent, identity: None in a recording of version 2.
     """
@@ -178,7 +181,8 @@ class Header:
 
     @staticmethod
     def _check(source: Source, sections: dict[int, Section], file_size: int) -> None:
-        """Before anything is read by them: a sparse file costs its author nothing, us memory."""
+        """Checks the sections before anything is read with their help: a sparse file costs nothing
+        to make, and would cost us memory."""
         for kind in (LEDGER, HISTORY):
             if kind not in sections:
                 raise source.bad(f"is corrupt: it has no {_SECTION_NAMES[kind]}")
@@ -189,7 +193,7 @@ class Header:
             (SITES, SITE_ENTRY), (MASKS, SLOT_SIZE),
         ):  # fmt: skip
             entry = sections[kind].entry if kind in sections else least
-            # Of events one slot follows another, for those who read them as an array.
+            # Events must follow one another without gaps, since they are read as an array, too.
             most = LARGEST_ENTRY if kind in (LEDGER, SENDERS, IDENTITY, SITES) else least
             if not least <= entry <= most:
                 raise source.bad(
@@ -226,7 +230,7 @@ _Parts = tuple[int, int, bytes, dict[int, Section]]
 
 
 def _parts_2(source: Source, raw: bytes) -> _Parts:
-    """Of version 2, which has a field for each offset and size."""
+    """The parts of version 2, which has a field for each offset and size."""
     (
         header_size, event_size, file_size, argv_at, argv_size, _, ledger_at, ledger_count,
         ledger_entry, ring_at, capacity,
@@ -241,7 +245,8 @@ def _parts_2(source: Source, raw: bytes) -> _Parts:
 
 
 def _parts_3(source: Source, raw: bytes) -> _Parts:
-    """Of version 3, which has a table. Types that are not known here are left out."""
+    """The parts of version 3, which has a table of them. Types that are not known here are
+    skipped."""
     header_size, at, file_size, count, entry, identifier = _VERSION_3.unpack_from(raw, _PARTS_AT)
     if count > LARGEST_SECTIONS or not _SECTION.size <= entry <= HEADER_SIZE:
         raise source.bad(f"is corrupt: a table of {count} sections of {entry} bytes")
@@ -264,7 +269,7 @@ def _parts_3(source: Source, raw: bytes) -> _Parts:
 
 
 class Ending:
-    """What the process wrote of its end when it last did; 0: nothing."""
+    """What the process last wrote about its end; 0: nothing."""
 
     def __init__(self, source: Source) -> None:
         raw = source.bytes(ENDING_AT, ENDING.size)

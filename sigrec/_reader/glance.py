@@ -1,4 +1,4 @@
-"""What a recording's header alone says of the end, for whoever asks that of hundreds."""
+"""What a recording's header alone says about the end, for callers that look at hundreds of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SIZE = 2048  # its sections are in this
+_SIZE = 2048  # so many bytes hold the table of sections, too
 _START = struct.Struct("=8sIH")
 _OWNER = struct.Struct("=i12xQ8x40s")  # from 80: pid, namespace, boot id
 _END = struct.Struct("=I12xIi")  # from 160: state, exit kind and status
@@ -21,13 +21,14 @@ _REASON_AT = 608
 _SECTIONS = struct.Struct("=I8xII")  # from 20: where they are; how many, and bytes of each
 _SECTION = struct.Struct("=I4xQ")
 
-# status: of the file. exited: it said goodbye. went_well: by exit(3) with 0 and no exception.
+# status: of the file, by fstat(2). exited: the process wrote down that it exits. went_well: it
+# called exit(3) with 0, and no exception ended it.
 Glance = namedtuple("Glance", "status pid namespace boot_id exited went_well ledger_at")
 
 
 def glance(fd: int) -> Glance | None:
-    """None: the file is no recording of this version, and must be looked at more closely. Of an
-    empty file only the status is set."""
+    """Reads the header of a recording. None: the file is no recording of this version, and must be
+    looked at more closely. For an empty file only the status is set."""
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         return None

@@ -1,4 +1,4 @@
-"""The history: a ring of slots, one for each event, the newest over the oldest."""
+"""The history: a ring of slots, one for each event, in which the newest overwrites the oldest."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class History:
         self._capacity = header.capacity
 
     def head(self) -> int:
-        """How many tickets were given out: the next event's."""
+        """The next event's ticket, and so how many were given out."""
         return self._source.word(HEAD_AT)
 
     def lacks(self, keys: Set[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Which of these pairs (signal number, ordinal) have no event here."""
+        """Those of these pairs (signal number, ordinal) that have no event here."""
         left = set(keys)
         ordinals = {ordinal for _, ordinal in keys}
         for index in range(0, self._capacity, PIECE):
@@ -48,19 +48,20 @@ class History:
         return left
 
     def slots(self, begin: int, end: int, left_over: bool) -> Iterator[tuple[int, ...]]:
-        """The payloads of the tickets from begin to end, in that order; before them, of those
-        that are left over from earlier."""
+        """The payloads of the tickets from begin to end, in that order. left_over: before them,
+        those of earlier tickets whose event is still there."""
         for ticket in sorted(self._left_over(begin)) if left_over else ():
             yield from self._piece(ticket, 1)
         ticket = begin
         while ticket < end:
-            # Up to the end of the ring: a piece is one read.
+            # A piece must not go beyond the end of the ring: it is one read.
             count = min(PIECE, end - ticket, self._capacity - ticket % self._capacity)
             yield from self._piece(ticket, count)
             ticket += count
 
     def _left_over(self, begin: int) -> list[int]:
-        """Tickets before begin whose event is still there: the slot's later ones were burned."""
+        """Tickets before begin whose event is still there, since no later one was written to its
+        slot."""
         found: list[int] = []
         if begin == 0:
             return found
@@ -79,8 +80,8 @@ class History:
 
     def _piece(self, ticket: int, count: int) -> Iterator[tuple[int, ...]]:
         at = self._ring_at + ticket % self._capacity * SLOT_SIZE
-        # An event is whole if its slot had its sequence before and after its payload
-        # was copied. The order within one copy is not known: so three of them.
+        # An event is whole if its slot had the same sequence before and after its payload was
+        # copied. In which order one copy is made is not known, so there are three.
         before, copy, after = (self._source.bytes(at, count * SLOT_SIZE) for _ in range(3))
         if before == copy == after:
             before = after = copy

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 class Identity:
-    """As docs/reference/format.md has it; 0 or "" where it is not known, as of version 2."""
+    """The identity, as docs/reference/format.md describes it. A field that is not known is 0 or "",
+    as all are in a recording of version 2."""
 
     pgid = sid = ppid = subreaper = 0
     time_namespace = mount_namespace = 0
@@ -21,8 +22,9 @@ class Identity:
 
 
 def recording_id(header: Header) -> bytes:
-    """16 bytes that no other recording has: random ones, or in version 2, which has none, made of
-    whose and of when it is. A PID comes back, and so does an inode; exec keeps the PID."""
+    """16 bytes that no other recording has. They are random; for version 2, which has none, they
+    are made of the process and the time. A PID or an inode would not do, since both are used again,
+    and exec keeps the PID."""
     if header.id.strip(b"\0"):
         return header.id
     import hashlib

@@ -1,4 +1,4 @@
-"""Every recording of this user: found, and opened."""
+"""Finds and opens every recording of this user."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def opened(
     paths: Iterable[str] | None = None, bad: Callable[[RecordingError], None] | None = None
 ) -> Iterator[Recording]:
-    """Each of those files that is a recording (default: each of this user's); whoever asks closes
-    it. A process may end, and take its file along, while this looks.
+    """Yields each of those files (default: all of this user's) that is a recording; the caller
+    closes it. A process may end, and remove its file, while this looks.
 
-    bad: is told of a file that is no recording; but not of an empty one whose process is gone,
+    bad: called for a file that is no recording; but not for an empty one whose process is gone,
     since nobody could do anything about it.
     """
     for path in places.recordings() if paths is None else paths:

@@ -1,4 +1,4 @@
-"""An event of a recording as a SignalInfo: by the recording's own clock, and the names it has."""
+"""Makes a SignalInfo of an event, with the clock and the names of its recording."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class Infos:
-    """By the anchors as they are now. here: the recording's pids are those of this machine, boot
-    and PID namespace."""
+    """Uses the anchors that the recording has now. here: the recording's pids mean processes of
+    this machine, boot and PID namespace."""
 
     __slots__ = ("_make", "began_ns", "offset_at", "offsets")
 

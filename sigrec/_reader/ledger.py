@@ -1,4 +1,4 @@
-"""The ledger: of each signal the counts, the first and the last event, and who sent how many."""
+"""The ledger: for each signal the counts, the first and the last event, and who sent how many."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     _Entry = tuple[int, str, int, int, int, int, int, str | None, int, int]
 
 
-NAME_HOLDS_NS = 10 * 10**9  # after that the handler reads it again: csrc/handler.c
+NAME_HOLDS_NS = 10 * 10**9  # how long a sender's name holds until the handler reads it again
 
 
 class SignalStats(Value):
@@ -48,20 +48,22 @@ class SignalStats(Value):
         "signum": "The signal's number.",
         "mode": '``"registered"`` (it has a handler of sigrec\'s), ``"unregistered"`` (it had one), '
         '``"recorded"`` (its handling is the program\'s own), ``"released"`` (it was recorded once).',
-        "replaced": "Whether somebody else's handler has taken the place of sigrec's.",
-        "delivered": "How many the process took from the kernel.",
-        "recorded": "Of these, how many were written to the history.",
-        "dropped": "Of these, how many could not be written there.",
-        "overwritten": "How many were written, and newer ones have taken their place since.",
-        "handled": "For how many a handler was called, or one call stood for them.",
+        "replaced": "Whether another handler has taken the place of sigrec's.",
+        "delivered": "How many signals the process took from the kernel.",
+        "recorded": "How many of these were written to the history.",
+        "dropped": "How many of these could not be written to the history.",
+        "overwritten": "How many were written to the history, and have been replaced by newer ones since.",
+        "handled": "For how many a handler was called, each by itself or several by one call.",
         "pending": "How many were delivered and are not handled yet.",
         "undetailed": "How many were handled or are pending without their siginfo.",
-        "abandoned": "How many a cancel inside the signal's own handler left unhandled, or another thread was just taking.",
+        "abandoned": "How many were left unhandled when the registration was cancelled inside the signal's "
+        "own handler, or while another thread was just taking them.",
         "overruns": "How many more expirations of a POSIX timer these signals stood for.",
-        "sent": "How many of this signal the process sent, to whomever, or tried to. Known where it records.",
-        "first": "The first event, a :class:`SignalInfo`; None where it is not known.",
-        "last": "The newest event; None where it is not known.",
-        "senders": "(:class:`Sender`, how many it sent), the most frequent first.",
+        "sent": "How many signals of this number the process sent, or tried to send, to any process. "
+        "Only a process that records knows that.",
+        "first": "The first event, a :class:`SignalInfo`; None: it is not known.",
+        "last": "The newest event; None: it is not known.",
+        "senders": "A list of (:class:`Sender`, how many it sent), the most frequent first.",
     }
     _fields = tuple(__slots__)
 
@@ -85,7 +87,8 @@ class SignalStats(Value):
 
     @property
     def ever_registered(self) -> bool:
-        """Whether it has or had a handler of sigrec's: else handled and pending mean nothing."""
+        """Whether the signal has or had a handler of sigrec's; otherwise handled and pending mean
+        nothing."""
         return self.mode not in ("released", "recorded") or bool(
             self.handled or self.pending or self.abandoned
         )
@@ -104,8 +107,8 @@ class Ledger:
         self._here = here
 
     def signals(self, pid: int | None) -> dict[int, SignalStats]:
-        """By number: every signal that was delivered, or has or had a handler. pid: the process, if
-        it is alive and not this one."""
+        """By number, each signal that was delivered, or has or had a handler. pid: the process, if
+        it is alive and is not this one."""
         infos = Infos(self._source, self._here)
         entries = list(self._entries())
         names = self._names_in(entries)
@@ -130,15 +133,15 @@ class Ledger:
             stats.mode = MODES.get(mode, f"mode {mode}")
             stats.replaced = bool(replaced)
             if pid and mode == 1 and catches(pid, number) is False:
-                stats.replaced = True  # the kernel says that nothing catches it
+                stats.replaced = True  # the kernel says that no handler catches it
             stats.delivered, stats.recorded, stats.dropped = delivered, recorded, dropped
             stats.overwritten, stats.handled = overwritten, handled
-            # In flight a signal may be handled before it is seen as queued.
+            # A signal that is being delivered may be seen as handled before it is seen as queued.
             stats.pending = max(0, queued + undetailed - handled - abandoned)
             stats.undetailed, stats.abandoned, stats.overruns = undetailed, abandoned, overruns
             stats.sent = sent
             stats.first = stats.last = None
-            if delivered:  # as most signals never were
+            if delivered:  # most signals were never delivered
                 stats.first = self._kept(copies, at + FIRST_AT, number, infos, names)
                 if number in newest:
                     stats.last = infos.of(newest[number], names)
@@ -158,7 +161,7 @@ class Ledger:
     def _entries(self) -> Iterator[_Entry]:
         senders = self._header.senders
         raw = self._source.bytes(senders.at, senders.size)
-        # Most are free: of each the byte that has the key's bit 63.
+        # Most entries are free: this is the byte of each that has the key's bit 63.
         tops = raw[7 if BYTE_ORDER == "little" else 0 :: senders.entry]
         for at in compress(range(0, len(raw), senders.entry), tops):
             entry = SENDER.unpack_from(raw, at)
@@ -167,14 +170,14 @@ class Ledger:
             kind = SENDER_KINDS.get(key >> 40 & 0xFF)
             if key >> 63 and 1 <= number < LEDGER_COUNT and kind is not None:
                 comm = short.split(b"\0")[0].decode(errors="replace") if named_ns else None
-                # The name was looked up no more than ten seconds after its first signal.
+                # The handler read the name within ten seconds of the sender's first signal.
                 since_ns = max(0, since_ns - NAME_HOLDS_NS)
                 pid = key & 0xFFFFFFFF
                 yield number, kind, pid, count, last_ns, uid, code, comm, since_ns, named_ns
 
     def names(self) -> Names:
-        """Of the senders, as their signals' handler read them. It reads a name for one of a sender's
-        signals, and not for each: at that time it is the name of all."""
+        """The names of the senders, as the handler read them. It reads a name for one of a sender's
+        signals only, and that name holds for the others of that time."""
         return self._names_in(self._entries())
 
     def _names_in(self, entries: Iterable[_Entry]) -> Names:
@@ -191,7 +194,7 @@ class Ledger:
             for named_ns, since_ns, comm in sorted(by_pid.get(pid, ()), reverse=True):
                 if (
                     since_ns <= last_ns <= named_ns + NAME_HOLDS_NS
-                ):  # else it may be another process
+                ):  # otherwise it may have been another process
                     found[number, pid] = comm, since_ns
                     break
         return Names(self._header.sigrtmin, found)
@@ -211,7 +214,7 @@ class Ledger:
 def _senders(
     entries: Iterable[_Entry], infos: Infos, names: Names
 ) -> dict[int, list[tuple[Sender, int]]]:
-    """By signal: who sent how many, the most frequent first."""
+    """By signal, who sent how many, the most frequent first."""
     merged: dict[int, dict[Sender, int]] = {}
     for number, kind, pid, count, last_ns, uid, code, comm, *_ in entries:
         if not count:
@@ -222,7 +225,7 @@ def _senders(
             own = None if comm is None else Names(names.sigrtmin, {(number, pid): (comm, 0)})
             sender = infos.of(event, own or names).sender
         elif kind == "child":
-            sender = Sender("child")  # all of them: an event tells which
+            sender = Sender("child")  # stands for all children; only an event tells which one
         else:
             sender = Sender(sender_kind(number, code, pid))
         of_signal = merged.setdefault(number, {})

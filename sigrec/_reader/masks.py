@@ -1,4 +1,5 @@
-"""What the threads of a process blocked, and who made it so: csrc/mask.h."""
+"""The changes of the signal masks of a process's threads, and which calls made them:
+csrc/mask.h."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ ROWS = 2 * LEDGER_COUNT  # by signal number: the main thread's, then those of al
 
 
 def masks(source: Source, header: Header, identity: Identity, here: bool) -> list[MaskChange]:
-    """In order: of each signal the newest four of the main thread, and the newest four of the others."""
+    """For each signal the newest four changes of the main thread and the newest four of all other
+    threads, in order."""
     changes = notes(source, header.masks, ROWS)
     if not changes:
         return []

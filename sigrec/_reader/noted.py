@@ -19,8 +19,8 @@ _SOURCES = {number: name for name, number in NOTED_SOURCES.items()}
 
 
 class Noted(NamedTuple):
-    """ended: how. kills: how many processes of its cgroup the OOM killer ended since since_ns;
-    probably: it was among them."""
+    """ended: how the process ended. kills: how many processes of its cgroup the OOM killer has
+    ended since since_ns. probably: whether it was probably one of them."""
 
     ended: Ended
     kills: int
@@ -29,7 +29,7 @@ class Noted(NamedTuple):
 
 
 def noted(source: Source, header: Header) -> Noted | None:
-    """None: nobody did."""
+    """What a bystander wrote; None: no bystander did."""
     if header.version == 2:
         return None
     mask, monotonic_ns, time_ns, code, number, kills, probably, since_ns = NOTED.unpack(

@@ -1,4 +1,5 @@
-"""What a process noted of its changes, by signal, with the call site of each: csrc/notes.h."""
+"""The notes that a process made of its changes, by signal, with each one's call site:
+csrc/notes.h."""
 
 from __future__ import annotations
 
@@ -17,14 +18,14 @@ _SITE = struct.Struct("=8xII112s")  # whole, line, text
 
 
 def notes(source: Source, section: Section | None, rows: int) -> list[tuple[int, list[int]]]:
-    """The row and the fields of each, the oldest first; nothing, where an older sigrec made the
-    recording. rows: as many as the section has, so many for each signal number."""
+    """Row and fields of each note, the oldest first; nothing if an older sigrec made the recording.
+    rows: how many rows the section must have."""
     if section is None or not section.entries:
         return []
     before, copy, after = (source.bytes(section.at, section.size) for _ in range(3))
     each = section.entries // rows
     found = []
-    # Most slots are empty: only those that have a sequence are looked at.
+    # Most slots are empty, and have no sequence: only the others are looked at.
     for n in compress(range(section.entries), memoryview(copy).cast("Q")[:: SLOT_SIZE // 8]):
         at, row = n * SLOT_SIZE, n % rows
         sequence, *event = SLOT.unpack_from(copy, at)
@@ -41,7 +42,7 @@ def notes(source: Source, section: Section | None, rows: int) -> list[tuple[int,
 
 
 class Sites:
-    """By their numbers, those that are whole: what is written there stays."""
+    """The call sites by their numbers, as far as they are written: they never change."""
 
     def __init__(self, source: Source, section: Section | None, program: str) -> None:
         self._program = program
@@ -55,7 +56,7 @@ class Sites:
                 self._of[n + 1] = os.fsdecode(text.split(b"\0")[0]), line
 
     def of(self, number: int) -> tuple[str | None, int | None, str | None]:
-        """Python file and line, or library; None: not known."""
+        """The Python file and line, or the library, of that number; None: not known."""
         text, line = self._of.get(number, ("", 0))
         if line:
             return text, line, None

@@ -1,4 +1,4 @@
-"""open_recording(): by pid or path; and why there is none."""
+"""open_recording(): opens a recording by pid or path, or says why there is none."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
-    """Open the recording of a process, by its pid, or of a file; live or dead.
+    """Open the recording of a process, alive or ended, by its pid or by the recording's path.
 
-    Raises NoRecordingError where there is none, RecordingError for a file that is not a
-    recording, or corrupt, or of another version; ValueError for another kind of argument.
+    Raises NoRecordingError if there is none, RecordingError for a file that is no recording, is
+    corrupt or has another version, and ValueError for another kind of argument.
     """
     by = "a recording is opened by a pid or a path"
     if not isinstance(pid_or_path, int):
@@ -50,9 +50,9 @@ def _newest(
         try:
             recording = _opened(path, os.O_NOFOLLOW)
         except NoRecordingError:
-            continue  # it went as we looked
+            continue  # it was removed meanwhile
         except RecordingError as error:
-            bad = bad or error  # a good one elsewhere is better than this
+            bad = bad or error  # there may be a good one elsewhere
             continue
         if wanted is None or wanted(recording):
             opened.append(recording)
@@ -67,8 +67,8 @@ def _newest(
 
 
 def _is_of(recording: Recording, within: int, pid: int) -> bool:
-    """Whether it is of the process that has that PID in that namespace. What is from another boot
-    had another namespace, and so its name alone says whose it is."""
+    """Whether it is of the process that has that PID in that namespace. After another boot the
+    namespaces are others, and only the file's name says whose it is."""
     if recording.boot_id == host.boot_id() and recording._header.namespace != within:
         return False
     return recording.pid == pid

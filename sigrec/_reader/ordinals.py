@@ -1,24 +1,26 @@
-"""Which ordinals of a signal were seen, and which were not: the holes."""
+"""The ordinals of a signal that were seen, and the holes between them."""
 
 from __future__ import annotations
 
 
 class Ordinals:
-    """Of one signal: seen is every ordinal from ``first`` on, below ``next``, that is not in a hole.
+    """The ordinals of one signal. Every one from ``first`` to below ``next`` was seen, unless it is
+    in a hole.
 
-    A hole is (from, to, at): at is what came with the event behind it.
+    A hole is (from, to, at), where at is what was passed with the event behind it.
     """
 
     __slots__ = ("first", "holes", "next")
 
     def __init__(self, first: int | None = 0) -> None:
-        """first: what is missing from there on is a hole; None: from the first that is seen."""
+        """first: from there on, what is missing is a hole; None: from the first that is seen on."""
         self.first = first
         self.next = first or 0
         self.holes: list[tuple[int, int, int]] = []
 
     def take(self, ordinal: int, at: int = 0) -> bool:
-        """Whether it is new. Events of several threads may come out of order."""
+        """Marks the ordinal as seen; returns whether it is new. Events of several threads may come
+        out of order."""
         if self.first is None:
             self.first, self.next = ordinal, ordinal + 1
             return True
@@ -39,7 +41,7 @@ class Ordinals:
         return False
 
     def fill(self, end: int, at: int = 0) -> None:
-        """There are more, up to this ordinal, that were not seen."""
+        """Makes a hole of all that is missing up to this ordinal."""
         if end > self.next:
             self.holes.append((self.next, end, at))
             self.next = end

@@ -14,17 +14,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KEEP = 16  # recordings of processes that ended and that stay: of clean ends, and of others
+KEEP = 16  # how many recordings of ended processes stay: so many of clean ends, and so many others
 
 
 def publishing_off() -> bool:
-    """``SIGREC_DIR=`` (empty) turns publishing off."""
+    """Whether ``SIGREC_DIR=`` (empty) has turned publishing off."""
     return os.environ.get("SIGREC_DIR") == ""
 
 
 def directories() -> list[str]:
-    """All of them, in the writer's order. A service and a shell have different environments,
-    so a reader looks in every one."""
+    """All directories that may have recordings, in the order in which a writer tries them. A
+    service and a shell have different environments, so a reader looks in all of them."""
     uid = os.geteuid()
     named = [os.environ.get("SIGREC_DIR", "")]
     # tmpfs first: on a disk, page write-back stalls the writer.
@@ -37,15 +37,15 @@ def directories() -> list[str]:
 
 
 def candidates() -> list[str]:
-    """Where a writer may publish, the best first."""
+    """The directories in which a writer may publish, the best first."""
     return [] if publishing_off() else directories()
 
 
 def prepare(directory: str) -> str | None:
-    """Make the directory if it is missing; a reason, if it cannot be used.
+    """Makes the directory if it is missing. Returns a reason if it cannot be used.
 
-    It must be a directory of this user, not a link, and writable by nobody else: a recording
-    must not be planted or replaced. (The core checks again, on the descriptor that it uses.)
+    It must belong to this user, be no link, and be writable by no other user: nobody else may plant
+    or replace a recording. (The core checks that again, on the descriptor that it uses.)
     """
     try:
         os.mkdir(directory, 0o700)
@@ -57,7 +57,7 @@ def prepare(directory: str) -> str | None:
 
 
 def unusable(directory: str, uid: int | None = None) -> str | None:
-    """Why the files in it are not to be trusted as that user's (default: this user's); None:
+    """Why the files in the directory cannot be trusted as that user's (default: this user's); None:
     they can be trusted."""
     uid = os.geteuid() if uid is None else uid
     try:
@@ -79,11 +79,11 @@ def unusable(directory: str, uid: int | None = None) -> str | None:
 
 
 class Name(NamedTuple):
-    """What sigrec itself calls a file of its own: ``4242.sigrec``, ``1@4026532345+2.sigrec``.
+    """A file name of sigrec's own making: ``4242.sigrec``, ``1@4026532345+2.sigrec``.
 
-    Containers that share a directory have the same PIDs; so outside of the first PID namespace its
-    number is in the name. A process that has the PID of an earlier one, or that was exec'ed, counts
-    on: +2. A link with .named shows where the recording is that the user gave a name.
+    Containers that share a directory may have the same PIDs, so outside of the first PID namespace
+    the name has the namespace's number. A process that has the PID of an earlier one, or that has
+    exec'ed, counts on: +2. A link that ends in .named leads to a recording that the user has named.
     """
 
     pid: int
@@ -98,7 +98,7 @@ class Name(NamedTuple):
 
 
 def name(text: str) -> Name | None:
-    """None: not of sigrec's own making."""
+    """The parts of such a name; None: the text is none."""
     stem, _, suffix = text.partition(".")
     stem, _, number = stem.partition("+")
     pid, _, within = stem.partition("@")
@@ -121,7 +121,7 @@ def spare(text: str) -> Name | None:
 
 
 def free_names(directory: str, suffix: str = "sigrec") -> Iterator[str]:
-    """For this process's recording, the first one first: names that nothing has there now."""
+    """Names for this process's recording that no file there has now, the first one first."""
     for number in range(1, 1 << 20):
         text = str(Name(os.getpid(), pid_namespace(), number, suffix))
         if not os.path.lexists(os.path.join(directory, text)):
@@ -132,8 +132,8 @@ def free_names(directory: str, suffix: str = "sigrec") -> Iterator[str]:
 
 
 def recordings(in_directory: str | None = None) -> list[str]:
-    """Paths of this user's recordings, in every directory that can be trusted (or in that one),
-    and of those that have a name of the user's elsewhere."""
+    """Paths of this user's recordings: those in every directory that can be trusted (or in that
+    one), and those elsewhere that the user has named."""
     found: dict[str, None] = {}
     for directory in dict.fromkeys(directories() if in_directory is None else [in_directory]):
         if unusable(directory) is None:
@@ -142,8 +142,8 @@ def recordings(in_directory: str | None = None) -> list[str]:
 
 
 def meant() -> list[str]:
-    """Paths of the recordings that are meant where none is named: in SIGREC_DIR, if that is set,
-    else all of this user's."""
+    """Paths of the recordings that are meant where the user names none: those in SIGREC_DIR, if
+    that is set, else all of this user's."""
     return recordings(named_directory())
 
 
@@ -153,7 +153,7 @@ def named_directory() -> str | None:
 
 
 def beside(path: str) -> list[str]:
-    """Paths of other recordings: of this user's, and of those in that file's directory."""
+    """Paths of recordings that may belong to that one: this user's, and those in its directory."""
     found = recordings()
     try:
         found += _within(os.path.dirname(os.path.abspath(path)))
@@ -163,7 +163,7 @@ def beside(path: str) -> list[str]:
 
 
 def _names(directory: str) -> list[str]:
-    """In order; none where another process removed the directory just now."""
+    """The names in a directory, in order; none if another process has just removed it."""
     try:
         return sorted(os.listdir(directory))
     except FileNotFoundError:
@@ -182,8 +182,8 @@ def _within(directory: str) -> Iterator[str]:
 
 
 def points_to(link: str) -> str | None:
-    """Where the recording is whose name the user gave; None: it is not there any more, or is not
-    this link's owner's."""
+    """The path of the recording that such a link leads to; None: it is not there any more, or does
+    not belong to the owner of the link."""
     try:
         target = os.readlink(link)
         status = os.lstat(target)
@@ -195,8 +195,8 @@ def points_to(link: str) -> str | None:
 
 
 def is_left_empty(path: str) -> bool:
-    """Whether it is an empty file that is named as a recording, and its process is gone. A recording
-    is complete before it has a name: this is one that somebody truncated, or that a disk lost."""
+    """Whether it is an empty file with the name of a recording whose process is gone. A recording
+    is complete before it has a name, so somebody has truncated this one, or a disk has lost it."""
     named = name(os.path.basename(path))
     try:
         status = os.lstat(path)
@@ -208,7 +208,8 @@ def is_left_empty(path: str) -> bool:
 
 def find(pid: int) -> list[str]:
     """Paths at which that process may have its recordings; for root also those of other users. The
-    PID is one of this namespace; a process in a namespace within it has another one there."""
+    PID is that of this namespace; a process that lives in a namespace within it has another one
+    there."""
     within, there = namespace.inside(pid) or (pid_namespace(), pid)
     searched = [path for path in directories() if unusable(path) is None]
     if os.geteuid() == 0:
@@ -230,13 +231,13 @@ def find(pid: int) -> list[str]:
 
 
 def _of_another_root(pid: int) -> list[str]:
-    """Where a process that lives in a mount namespace of its own, as in a container, may publish: what
-    it has there is seen from here by /proc/PID/root."""
+    """Paths at which a process may publish that lives in a mount namespace of its own, as in a
+    container: /proc/PID/root shows from here what it has there."""
     try:
         if os.stat(f"/proc/{pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
             return []
         uid = os.stat(f"/proc/{pid}").st_uid
-    except OSError:  # it has ended, or is not ours to see
+    except OSError:  # it has ended, or this user may not see it
         return []
     bases = "dev/shm", "tmp"
     paths = [f"/proc/{pid}/root/{base}/sigrec-{uid}" for base in bases]
@@ -244,7 +245,7 @@ def _of_another_root(pid: int) -> list[str]:
 
 
 def of_name(path: str) -> list[str]:
-    """Of ``<directory>/<pid>.sigrec``, where that is not there: paths of the recordings there of
+    """For a path ``<directory>/<pid>.sigrec`` that does not exist: paths of the recordings there of
     processes that had that PID in any namespace."""
     directory, text = os.path.split(path)
     asked = name(text)
@@ -262,7 +263,7 @@ def of_name(path: str) -> list[str]:
 
 
 def elsewhere(pid: int) -> list[str]:
-    """Paths of this user's recordings of processes that have that PID in another namespace."""
+    """Paths of this user's recordings of processes with that PID in another namespace."""
     found = []
     for path in recordings():
         parsed = name(os.path.basename(path))
@@ -277,13 +278,14 @@ def of_others() -> list[str]:
 
 
 def closed_to_us() -> bool:
-    """Whether root records on this machine, who may end any process: others cannot look there."""
+    """Whether root, who may end any process, has recordings on this machine, and this user cannot
+    read them."""
     bases = "/dev/shm", os.environ.get("TMPDIR") or "/tmp"
     return os.geteuid() != 0 and any(os.path.isdir(f"{base}/sigrec-0") for base in bases)
 
 
 def directories_of_others() -> list[str]:
-    """Of other users, for root: those that can be trusted as theirs."""
+    """For root, the directories of other users that can be trusted as theirs."""
     found = []
     for base in ("/dev/shm", os.environ.get("TMPDIR") or "/tmp", "/run/user"):
         try:

@@ -19,18 +19,18 @@ _OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
 
 
 class Recent:
-    """Nothing, in a recording of version 2."""
+    """Those events; none in a recording of version 2."""
 
     def __init__(self, source: Source, header: Header) -> None:
         self._source = source
         self._section = header.recent
 
     def events(self) -> dict[tuple[int, int], _Event]:
-        """By signal number and ordinal: the payload of each that is whole."""
+        """By signal number and ordinal, the payload of each event that is completely written."""
         return {(event[2], event[1]): event for event in self._events()}
 
     def newest(self) -> dict[int, _Event]:
-        """By signal number: the payload of the newest one."""
+        """By signal number, the payload of the newest event."""
         found: dict[int, _Event] = {}
         for event in self._events():
             if event[2] not in found or found[event[2]][1] < event[1]:
@@ -46,7 +46,7 @@ class Recent:
         for block, signum in enumerate(owners[: section.entries // RECENT_SLOTS]):
             if not 1 <= signum <= 64:
                 continue
-            # As in the history: an event is whole if three copies agree on its sequence.
+            # As in the history, an event is whole if three copies agree on its sequence.
             at = section.at + block * size
             before, copy, after = (self._source.bytes(at, size) for _ in range(3))
             for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):

@@ -1,4 +1,4 @@
-"""Recording: what a file says of a process and its signals, alive or ended."""
+"""Recording: what a file says about a process, alive or ended, and about its signals."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
 
 class Recording:
-    """A process's recording. As a context manager it closes the file.
+    """A process's recording, as made by :func:`open_recording`. As a context manager it closes the
+    file.
 
-    Made by :func:`open_recording`. Every property reads the file anew, so that the recording of
-    a live process stays current.
+    Every property reads the file anew, so that the recording of a live process stays current.
     """
 
     def __init__(self, source: Source) -> None:
@@ -62,30 +62,30 @@ class Recording:
         self._history = History(source, header)
         self._sent = Sent(source, header, self._here)
         self._identity = identity(source, header)
-        self._over: str | None = None  # its state, once that is the last
-        self._last_signals: dict[int, SignalStats] | None = None  # and what it counted
+        self._over: str | None = None  # the state, once it cannot change any more
+        self._last_signals: dict[int, SignalStats] | None = None  # and the counts at that time
 
     # --- the header ----------------------------------------------------------------
 
     @property
     def _owner(self) -> int | None:
-        """The uid that the file belongs to; None: it is not in a file."""
+        """The uid that the file belongs to; None: there is no file."""
         status = self._source.status
         return None if status is None else status.st_uid
 
     @property
     def _seen_ns(self) -> int:
-        """When a process that began to record saw this one alive, as the file's time says."""
+        """When a process that began to record saw this one alive, as the time of the file says."""
         status = self._source.status
         return 0 if status is None else status.st_mtime_ns
 
     def _began_ns(self) -> int | None:
-        """When the recording was made, as CLOCK_MONOTONIC; None: it has no anchor."""
+        """When the recording was made, by CLOCK_MONOTONIC; None: it has no anchor."""
         return Infos(self._source, self._here).began_ns
 
     @property
     def path(self) -> str | None:
-        """Its file; None: it is in memory."""
+        """The path of its file; None: it is in memory."""
         return self._source.path
 
     @property
@@ -100,7 +100,7 @@ class Recording:
 
     @property
     def boot_id(self) -> str:
-        """Which boot of which machine it is of: /proc/sys/kernel/random/boot_id."""
+        """The machine's boot in which it was made: /proc/sys/kernel/random/boot_id."""
         return self._header.boot_id
 
     @property
@@ -110,14 +110,14 @@ class Recording:
 
     @property
     def argv(self) -> list[str]:
-        """The command line, as the process was started; as it said itself, so not to be trusted
-        (undecodable bytes as surrogates: os.fsdecode)."""
+        """The command line that the process was started with. The process wrote it down itself, so
+        it need not be true. Undecodable bytes are surrogates, as of os.fsdecode()."""
         raw = self._source.bytes(self._header.argv.at, self._header.argv.size)
         return [os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")] if raw else []
 
     @property
     def started(self) -> datetime:
-        """When the recording was made, aware, in UTC."""
+        """When the recording was made, as an aware datetime in UTC."""
         return aware(self.started_ns)
 
     @property
@@ -127,31 +127,34 @@ class Recording:
 
     @property
     def state(self) -> str:
-        """``"alive"``; ``"exited"`` (by exit(3), with whatever status); ``"replaced"`` (another
-        program was exec'ed); ``"ended"`` (gone in another way: a signal, os._exit, or without a
-        word); ``"unknown"`` (another PID namespace or machine, or not ours to see).
+        """What has become of the process: ``"alive"``; ``"exited"`` (by exit(3), with whatever
+        status); ``"replaced"`` (it has exec'ed another program); ``"ended"`` (in any other way: by
+        a signal, by os._exit(), or without recording a cause); ``"unknown"`` (it is in another PID
+        namespace or on another machine, or this user may not see it).
         """
         if self._over is not None and not self._source.closed:
             return self._over
         found = state.state(self._source, self._header)
-        # Whoever is gone here stays so. (What is not to be seen may only have been about to end,
-        # and for a moment one that ends looks as one that has become another program.)
+        # A process that is gone from here stays gone. One that cannot be seen may only have been
+        # about to end, and while a process ends it looks for a moment as if it had exec'ed.
         if found == "ended" and self._pid_here() is not None:
             self._over = found
         return found
 
     def _has_ended(self) -> None:
-        """Told by whoever knows that its process is gone, also where that is not to be seen from here."""
+        """To be called by code that knows that the process is gone, also if that is not seen from
+        here."""
         found = self.state
         if found in ("unknown", "exited"):
             self._over = "exited" if found == "exited" else "ended"
 
     def _is_of_this_machine(self) -> bool | None:
-        """None: that is not known."""
+        """Whether it was made on this machine; None: that is not known."""
         return state.is_of_this_machine(self._source, self._header)
 
     def _pid_here(self) -> int | None:
-        """Its PID here, where it may be in another namespace; 0: it is gone; None: not to be seen."""
+        """The process's PID in our namespace; 0: the process is gone; None: it cannot be seen from
+        here."""
         return state.pid_here(self._header)
 
     def signal_name(self, signum: int) -> str:
@@ -163,20 +166,20 @@ class Recording:
 
     @property
     def fatal_signal(self) -> int | None:
-        """The number of the signal whose default action was ending the process when it last
+        """The number of the signal whose default action was about to end the process when it last
         wrote; None: no such signal was recorded."""
         signum = Ending(self._source).signum
         return signum if 1 <= signum < LEDGER_COUNT else None
 
     @property
     def fatal_ordinal(self) -> int | None:
-        """Which of that signal it was: :attr:`SignalInfo.ordinal`; None: no such was recorded."""
+        """The :attr:`SignalInfo.ordinal` of that signal; None: no such signal was recorded."""
         return None if self.fatal_signal is None else Ending(self._source).ordinal
 
     @property
     def exit_kind(self) -> str | None:
-        """How the process wrote last that it ends: ``"exit"`` (exit(3)), ``"_exit"`` (os._exit),
-        ``"exec"``; None: it wrote nothing."""
+        """How the process was about to leave, as it wrote itself: ``"exit"`` (exit(3)), ``"_exit"``
+        (os._exit()), ``"exec"``; None: it wrote nothing."""
         return EXIT_KINDS.get(Ending(self._source).exit_kind)
 
     @property
@@ -189,58 +192,61 @@ class Recording:
 
     @property
     def exit_monotonic_ns(self) -> int | None:
-        """The same, as CLOCK_MONOTONIC."""
+        """The same time by CLOCK_MONOTONIC."""
         return self._source.word(EXIT_NS_AT) if self.exit_kind else None
 
     @property
     def exit_status(self) -> int | None:
-        """The exit status that it wrote; None: it wrote none, or the C library does not tell."""
+        """The exit status that it wrote; None: it wrote none, or its C library does not tell it."""
         status = Ending(self._source).exit_status
         return status if self.exit_kind in ("exit", "_exit") and 0 <= status <= 255 else None
 
     @property
     def exit_reason(self) -> str | None:
-        """The type of the exception that nobody caught, or the program that was exec'ed."""
+        """The type of the exception that was not caught, or the program that was exec'ed; None:
+        neither."""
         text = self._source.bytes(REASON_AT, REASON_SIZE).split(b"\0")[0]
         return os.fsdecode(text) or None
 
     @property
     def _attached(self) -> int:
-        """1: it began when `sigrec attach` came to the process; 2: and `--detach` ended it."""
+        """1: `sigrec attach` has begun it in a running process; 2: `--detach` has ended it, too."""
         return int.from_bytes(self._source.bytes(ATTACHED_AT, 4), sys.byteorder)
 
     @property
     def _detached_ns(self) -> int | None:
-        """When that ended it, in ns since 1970."""
+        """When `--detach` ended it, in ns since 1970."""
         return self._source.word(DETACHED_NS_AT) if self._attached == 2 else None
 
     @property
     def _noted(self) -> Noted | None:
-        """How it ended, as a bystander wrote it down here; None: nobody did."""
+        """How the process ended, as a bystander wrote it into the recording; None: no bystander
+        did."""
         from sigrec._reader.noted import noted
 
         return noted(self._source, self._header)
 
     @property
     def handling(self) -> int | None:
-        """The signal whose handler (of register()) was running when it last wrote; or None."""
+        """The number of the signal whose handler, set by register(), was running when the process
+        last wrote; None: no handler was."""
         number = Ending(self._source).handling
         return number if 1 <= number < LEDGER_COUNT else None
 
     @property
     def handling_monotonic_ns(self) -> int | None:
-        """Since when that handler had been running, to a few milliseconds, as CLOCK_MONOTONIC; None:
-        none was, or that is not known."""
+        """Since when that handler had been running, to a few milliseconds, by CLOCK_MONOTONIC;
+        None: no handler was running, or that is not known."""
         for _ in range(3 if self._header.version > 2 else 0):
             running = self._source.bytes(HANDLING_AT, 4)
             since = self._source.word(HANDLING_NS_AT)
             if running == self._source.bytes(HANDLING_AT, 4):
                 return since if since and any(running) else None
-        return None  # they come and go
+        return None  # handlers came and went while this looked
 
     @property
     def handling_time_ns(self) -> int | None:
-        """The same, in ns since 1970."""
+        """The same time, in ns since 1970."""
         since = self.handling_monotonic_ns
         return None if since is None else since + Infos(self._source, self._here).offset_at(since)
 
@@ -248,12 +254,12 @@ class Recording:
 
     @property
     def signals(self) -> dict[int, SignalStats]:
-        """By number: every signal that was delivered, or has or had a handler."""
+        """By number, each signal that was delivered, or has or had a handler."""
         alive = self._source.status is not None and self.state == "alive"
         if self._last_signals is not None and not self._source.closed:
             return dict(self._last_signals)
         found = self._ledger.signals(self._pid_here() if alive else None)
-        if self._over is not None:  # nothing is counted any more
+        if self._over is not None:  # the process counts no more
             self._last_signals = dict(found)
         return found
 
@@ -269,12 +275,14 @@ class Recording:
         since: datetime | int | None = None,
         until: datetime | int | None = None,
     ) -> Iterator[SignalInfo]:
-        """What is kept, in the order of recording, as it was when this began: the history, and
-        before what is in it the newest 64 of each signal that were pushed out by others.
+        """The events that were kept when this was called, in the order of recording: the history,
+        and the newest 64 events of each signal, also those that others have pushed out of the
+        history.
 
-        signums: only these signals. since, until: only from then on, and only before then; each
-        an aware datetime, or ns since 1970. Read piece by piece, however large the history is:
-        events that are being written, or are overwritten before they are read, are left out.
+        signums: only these signals. since, until: only events from this time on, and only events
+        before this time; each an aware datetime, or ns since 1970. The history is read piece by
+        piece, however large it is: events that are being written, or are overwritten before they
+        are read, are left out.
 
         Raises ValueError for a bad argument.
         """
@@ -322,11 +330,12 @@ class Recording:
         since: datetime | int | None = None,
         until: datetime | int | None = None,
     ) -> Any:
-        """What :meth:`events` gives, as a pyarrow.Table, without an object for each event.
+        """The same events as a pyarrow.Table, made without an object for each event.
 
-        Its columns have the names of :meth:`SignalInfo.to_dict`, with sender_kind and sender_comm;
-        what si_code does not define is null, and an address is signed. Needs the extra
-        ``sigrec[arrow]``: raises SigrecError without it, and ValueError for a bad argument.
+        Its columns have the names of :meth:`SignalInfo.to_dict`, with sender_kind and sender_comm
+        in the place of the sender. A field that si_code does not define is null; an address is a
+        signed number. This needs the extra ``sigrec[arrow]``: it raises SigrecError without it, and
+        ValueError for a bad argument.
         """
         from sigrec._reader import tables
 
@@ -342,8 +351,9 @@ class Recording:
         since: datetime | int | None = None,
         until: datetime | int | None = None,
     ) -> Any:
-        """The same as a pandas.DataFrame; columns with nulls keep their integer type (Int64 and
-        the like). Raises as :meth:`to_arrow`, and SigrecError without pandas."""
+        """The same events as a pandas.DataFrame, in which columns with nulls keep an integer type
+        (Int64 and the like). Raises what :meth:`to_arrow` raises, and SigrecError without
+        pandas."""
         from sigrec._reader import tables
 
         return tables.frame(self.to_arrow(*signums, since=since, until=until))
@@ -351,7 +361,7 @@ class Recording:
     def _newest(
         self, count: int, wanted: frozenset[int] = frozenset(), head: int | None = None
     ) -> list[SignalInfo]:
-        """The last so many of what events() gives. It does not read the others, unless it must."""
+        """The last `count` events of what events() yields. The others are read only if needed."""
         head = self._history.head() if head is None else head
         size = max(PIECE, 2 * count)
         while count and size < min(head, self.capacity):
@@ -362,7 +372,8 @@ class Recording:
         return list(deque(self._events(head, wanted) if count else (), maxlen=count))
 
     def _merged(self, begin: int, head: int, all_there_is: bool) -> Iterator[tuple[int, ...]]:
-        """The history, and at their time those of each signal's newest events that it has no more."""
+        """The history, and among it, by their times, the newest events of each signal that are no
+        more in it."""
         kept = self._recent.events() if all_there_is else {}
         missing = sorted(kept[key] for key in self._history.lacks(kept.keys())) if kept else []
         missing.reverse()
@@ -373,36 +384,38 @@ class Recording:
         yield from reversed(missing)
 
     def sent(self) -> list[SentSignal]:
-        """What is kept of the signals that the process sent, in order: the newest 256, and of those
-        that end or stop others (SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT, SIGSTOP) the
-        newest 64. Written where the process records (record(), ``sigrec run``)."""
+        """The signals that the process sent, in order, as far as they are kept: the newest 256, and
+        the newest 64 of those that end or stop others (SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGQUIT,
+        SIGABRT, SIGSTOP). A process writes them down if it records (record(), ``sigrec run``)."""
         return self._sent.signals()
 
     def dispositions(self, *signums: int) -> list[Disposition]:
-        """What the process had its signals do, and who made it so, in order: of each signal the newest
-        eight changes, and what was other than the default at first. Written where the process
-        records (record(), ``sigrec run``).
+        """How the process changed the dispositions of its signals, and by which calls, in order:
+        the newest eight changes of each signal, and the first disposition if that was not the
+        default. A process writes them down if it records (record(), ``sigrec run``).
 
-        signums: only these signals. Raises ValueError for what is not a signal number.
+        signums: only these signals. Raises ValueError for anything but a signal number.
         """
         wanted = frozenset(map(_check.signal, signums))
         found = dispositions.dispositions(self._source, self._header, self._identity, self._here)
         return [one for one in found if not wanted or one.si_signo in wanted]
 
     def masks(self, *signums: int) -> list[MaskChange]:
-        """Which signals its threads blocked and let in, and who made it so, in order: of each signal the
-        newest four changes of the main thread, and the newest four of all others. What blocks or
-        lets in nearly all signals at once is one change, of signal 0. Written where the process
-        records (record(), ``sigrec run``).
+        """The signals that threads of the process blocked and unblocked, and by which calls, in
+        order: for each signal the newest four changes of the main thread, and the newest four of
+        all other threads. A call that blocks or unblocks nearly all signals at once is one change,
+        of signal 0. A process writes them down if it records (record(), ``sigrec run``).
 
-        signums: only these signals, and signal 0. Raises ValueError for what is not a signal number.
+        signums: only these signals, and signal 0. Raises ValueError for anything but a signal
+        number.
         """
         wanted = frozenset(map(_check.signal, signums))
         found = masks.masks(self._source, self._header, self._identity, self._here)
         return [one for one in found if not wanted or one.si_signo in (0, *wanted)]
 
     def _asker(self, info: SignalInfo) -> Asker | None:
-        """Who sent that signal, as the handler looked; None: it did not, or that is not kept."""
+        """Who sent that signal, as the handler found out; None: it did not look, or that is not
+        kept."""
         from sigrec._reader.askers import asker
 
         return asker(self._source, self._header, info.si_signo, info.ordinal)
@@ -411,14 +424,14 @@ class Recording:
         return self.events()
 
     def ring(self) -> memoryview:
-        """The whole history, one slot of 64 bytes after another (docs/reference/format.md), not copied and
-        read-only: it goes on changing while the process lives. For arrays; to read events,
-        events() is easier and never sees one half written.
+        """The whole history, one slot of 64 bytes after another (docs/reference/format.md). It is
+        read-only and not copied, so it goes on changing while the process lives. It is meant for
+        arrays; events() is easier to use, and never yields an event that is only half written.
 
-        It stays valid after close(). A file that is truncated while it is mapped is a SIGBUS in
-        whoever looks (mmap(2)).
+        It stays valid after close(). If the file is truncated while it is mapped, who reads it gets
+        SIGBUS (mmap(2)).
 
-        Raises RecordingError for a recording that is not in a file, or was truncated.
+        Raises RecordingError if the recording is not in a file, or was truncated.
         """
         from sigrec._reader import arrays
 
@@ -426,7 +439,7 @@ class Recording:
 
     @property
     def __array_interface__(self) -> dict[str, object]:
-        """``numpy.asarray(recording)``: ring(), with the fields' names."""
+        """For ``numpy.asarray(recording)``: ring(), with the names of the fields."""
         from sigrec._reader import arrays
 
         return arrays.interface(self._source, self._header)
@@ -434,7 +447,7 @@ class Recording:
     # --- the file ------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the file; a second call does nothing. Reading raises ValueError then."""
+        """Close the file; a second call does nothing. After that, reading raises ValueError."""
         self._source.close()
 
     def __enter__(self) -> Recording:

@@ -1,4 +1,5 @@
-"""What a process sent, and what it was told of its children: the rings of csrc/sent.h."""
+"""The signals that a process sent, and what it was told about its children: the rings of
+csrc/sent.h."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ _HEADS = struct.Struct("=QQQ")
 
 
 class Sent:
-    """Nothing, in a recording that an older sigrec made."""
+    """What is in those rings; nothing in a recording that an older sigrec made."""
 
     def __init__(self, source: Source, header: Header, here: bool) -> None:
         self._source = source
@@ -30,8 +31,8 @@ class Sent:
         self._here = here
 
     def signals(self, endings_only: bool = False) -> list[SentSignal]:
-        """What is kept of what it sent, in order, each once: the newest, and of what ends or stops
-        others the newest."""
+        """The signals that are kept, in order, each once: the newest of all, and the newest of
+        those that end or stop others."""
         infos = Infos(self._source, self._here)
         found = {(event[2], event[1]): event for event in self._events(ENDINGS)}
         if not endings_only:
@@ -39,7 +40,7 @@ class Sent:
         return [self._signal(event, infos) for event in sorted(found.values())]
 
     def children(self) -> list[ChildTold]:
-        """What is kept of what it was told, in order."""
+        """What the process was told about its children, as far as it is kept, in order."""
         infos = Infos(self._source, self._here)
         return [
             ChildTold(pid, code, status, at, at + infos.offset_at(at))
@@ -47,7 +48,7 @@ class Sent:
         ]
 
     def heads(self) -> tuple[int, ...]:
-        """They move as something is written; of each of the three rings."""
+        """The heads of the three rings, which move when something is written."""
         if not self._header.rings:
             return ()
         return _HEADS.unpack(self._source.bytes(SENT_HEADS_AT, _HEADS.size))
@@ -71,7 +72,7 @@ class Sent:
             return []
         head = self._source.word(SENT_HEADS_AT + 8 * (kind - SENT))
         if not head:
-            return []  # as of most: whoever looks into all recordings reads no slots of them
+            return []  # true for most recordings, whose slots need not be read then
         before, copy, after = (self._source.bytes(section.at, section.size) for _ in range(3))
         events = []
         for n, (sequence, *event) in enumerate(SLOT.iter_unpack(copy)):

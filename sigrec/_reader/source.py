@@ -1,7 +1,7 @@
-"""The bytes of a recording: of a file, or of this process's own memory.
+"""The bytes of a recording, in a file or in this process's own memory.
 
-Reads by copying (pread(2)) and not through a mapping: a file that is truncated while it is
-read is then an error and not a SIGBUS. A reader never writes, so it can never disturb.
+A reader copies (pread(2)), and does not map the file: if that is truncated meanwhile, this is an
+error and not a SIGBUS. It never writes, and so it can never disturb the process.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ BYTE_ORDER = sys.byteorder  # a recording of the other order is refused
 
 
 class Source:
-    """Bytes by their offset, until it is closed.
+    """Reads bytes at an offset, until it is closed.
 
-    path: its file; None: it is in memory. fd: the file's descriptor, from here on this object's to
-    close; -1: it is in memory, or closed. status: what fstat(2) said of it; None: it is in memory.
+    path: of the file; None: the recording is in memory. fd: the file's descriptor, which this
+    object closes; -1: the recording is in memory, or closed. status: what fstat(2) says about the
+    file; None: the recording is in memory.
     """
 
     __slots__ = ("_descriptor", "_read", "fd", "path", "status")
@@ -31,14 +32,14 @@ class Source:
     def __init__(
         self, read: Callable[[int, int], bytes], path: str | None = None, fd: int = -1
     ) -> None:
-        self._read = read  # (offset, size): fewer bytes only where the recording ends
+        self._read = read  # read(offset, size) returns fewer bytes only at the end of the recording
         self.path = path
         self.fd = fd
         self.status = None if fd < 0 else os.fstat(fd)
         self._descriptor = None if fd < 0 else _Descriptor(fd)
 
     def start(self, size: int) -> bytes:
-        """So many bytes from its start, or fewer: all that there are."""
+        """Its first `size` bytes, or all of them if it has fewer."""
         return self._read(0, size)
 
     def bytes(self, offset: int, size: int) -> bytes:
@@ -60,13 +61,14 @@ class Source:
     def close(self) -> None:
         if self._descriptor is not None:
             self.fd = -1
-            self._read = closed  # the number of the descriptor is soon someone else's
+            self._read = closed  # the descriptor's number may soon mean another file
             self._descriptor.close()
 
 
 class _Descriptor:
-    """Closed when nobody has it any more. Not of a recording in memory, which stats() makes each
-    time: what a signal's handler raises inside of a __del__ is lost."""
+    """A descriptor that is closed when nothing refers to this object any more. A recording in
+    memory has none: stats() makes one each time, and what a handler raises inside a __del__ is
+    lost."""
 
     __slots__ = ("_fd",)
 
@@ -86,9 +88,9 @@ def closed(offset: int, size: int) -> bytes:
 
 
 def open_file(path: str, flags: int = os.O_NOFOLLOW) -> Source:
-    """RecordingError where there is no file that could be one."""
+    """Opens a file. Raises RecordingError if it cannot be a recording."""
     try:
-        # O_NONBLOCK: a FIFO must not make us wait for a writer.
+        # With O_NONBLOCK a FIFO does not make us wait for a writer.
         fd = os.open(path, os.O_RDONLY | flags | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise NoRecordingError(f"{path}: no such file") from None

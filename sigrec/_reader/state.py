@@ -1,4 +1,4 @@
-"""What has become of the process that a recording is of, as far as can be seen from here."""
+"""What has become of a recording's process, as far as can be seen from here."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 def is_here(source: Source, header: Header) -> bool:
-    """Whether its pids are those of this machine, boot and PID namespace."""
+    """Whether its pids mean processes of this machine, boot and PID namespace."""
     return source.status is None or (
         header.boot_id == host.boot_id() and header.namespace == host.pid_namespace()
     )
 
 
 def pid_here(header: Header) -> int | None:
-    """The PID that the process has here, where it may be in another namespace; 0: it is gone;
-    None: it cannot be seen from here."""
+    """The process's PID in our namespace; 0: the process is gone; None: it cannot be seen from
+    here."""
     if header.boot_id != host.boot_id():
         return None
     return namespace.outside(header.namespace, header.pid)
 
 
 def state(source: Source, header: Header) -> str:
-    """As :attr:`sigrec.Recording.state`."""
+    """The value of :attr:`sigrec.Recording.state`."""
     if source.status is None:
         return "alive"  # this process
     if source.word(STATE_AT) & 0xFFFFFFFF == EXITED:
@@ -45,7 +45,7 @@ def state(source: Source, header: Header) -> str:
     if pid is None:
         said = last.signum or last.exit_kind or _is_of_an_earlier_boot(source, header)
         return gone if said else "unknown"
-    # Neither the pid nor the start time is proof: a pid is used again, exec keeps both.
+    # Neither pid nor start time are proof: a pid is used again, and exec keeps both.
     mapped = pid != 0 and maps_writable(
         pid, source.status.st_dev, source.status.st_ino, source.path or ""
     )
@@ -54,14 +54,14 @@ def state(source: Source, header: Header) -> str:
     if mapped:
         return "alive"
     if gone == "ended" and pid and start_ticks(pid) == header.start_ticks:
-        # It became another program, which a process that only registers does not note; or this
-        # is a copy of what it still writes.
+        # The process has exec'ed, which one that only registers does not write down; or this is a
+        # copy of a recording that it still writes.
         return "unknown" if _is_copy(source, pid) else "replaced"
     return gone
 
 
 def is_of_this_machine(source: Source, header: Header) -> bool | None:
-    """By machine-id(5), which a recording has since version 3; None: that is not known."""
+    """Whether machine-id(5) is the same, which a recording has since version 3; None: not known."""
     if header.identity is None or not header.identity.entries:
         return None
     raw = source.bytes(header.identity.at, IDENTITY_ENTRY.size)
@@ -71,9 +71,9 @@ def is_of_this_machine(source: Source, header: Header) -> bool | None:
 
 
 def _is_of_an_earlier_boot(source: Source, header: Header) -> bool:
-    """Of this machine, and so of a process that is gone. That it is another boot's does not say
-    so: the file may be a copy from another machine, where the process lives. But who publishes
-    here, does it in these directories."""
+    """Whether it is of an earlier boot of this machine, and so of a process that is gone. A boot id
+    alone does not tell: the file may be a copy from another machine, where the process lives. But a
+    process of this machine publishes in these directories."""
     if header.boot_id == host.boot_id() or header.started_ns >= host.booted_ns():
         return False
     is_ours = is_of_this_machine(source, header)
@@ -83,7 +83,7 @@ def _is_of_an_earlier_boot(source: Source, header: Header) -> bool:
 
 
 def _is_copy(source: Source, pid: int) -> bool:
-    """Whether the process still writes the file that this one was copied from."""
+    """Whether this is a copy of a file that the process still writes."""
     mine = source.bytes(0, STATE_AT)
     for _, inode, mapped in shared_maps(pid) or ():
         path = _path_of(os.fsdecode(mapped), inode)
@@ -102,7 +102,8 @@ def _is_copy(source: Source, pid: int) -> bool:
 
 
 def _path_of(mapped: str, inode: int) -> str:
-    """As /proc/PID/maps shows it, a file that was made without a name has none: open(2), O_TMPFILE."""
+    """The path of a mapped file. For one that was made without a name, /proc/PID/maps shows none:
+    open(2), O_TMPFILE."""
     directory, name = os.path.split(mapped)
     if name == f"#{inode} (deleted)":
         try:

@@ -24,19 +24,18 @@ VERSION = 1
 
 
 class ProcessStats(Value):
-    """One process: its recording's header, and its signals by number, at one moment."""
+    """One process at one moment: what its recording's header says, and its signals by number."""
 
     __slots__ = {  # noqa: RUF023 - as one reads them
         "pid": "Its process id.",
-        "state": "As :attr:`Recording.state`.",
-        "ended_by": "The name of the signal that ended it, where that was recorded; else None.",
+        "state": "The process's :attr:`Recording.state`.",
+        "ended_by": "The name of the signal that ended it, if that was recorded; else None.",
         "argv": "Its command line; None: it has no recording.",
-        "started_ns": "When the recording was made, in ns since 1970; None: it has none.",
+        "started_ns": "When the recording was made, in ns since 1970; None: it has no recording.",
         "path": "The recording's file; None: it is in memory, or there is none.",
         "signals": "Its :class:`SignalStats` by signal number.",
-        "dispositions": "What it had its signals do, and who made it so: "
-        ":meth:`Recording.dispositions`.",
-        "masks": "What its threads blocked, and who made it so: :meth:`Recording.masks`.",
+        "dispositions": "The changes of its signals' dispositions: :meth:`Recording.dispositions`.",
+        "masks": "The changes of its threads' signal masks: :meth:`Recording.masks`.",
     }
     _fields = tuple(__slots__)
 
@@ -56,7 +55,7 @@ class ProcessStats(Value):
         return f"<ProcessStats of PID {self.pid}, {self.state}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Its part of the JSON of ``sigrec stats --json``."""
+        """The process's part of the JSON of ``sigrec stats --json``."""
         return {
             "pid": self.pid,
             "state": self.state,
@@ -73,8 +72,9 @@ class ProcessStats(Value):
 class Stats(Value):
     """The ledgers of one or more processes at one moment.
 
-    ``stats[signum]`` is the :class:`SignalStats` of a signal in the one process; a signal that
-    was never delivered and has no handler is a KeyError. Iterates over SignalStats.
+    If there is one process, ``stats[signum]`` is the :class:`SignalStats` of a signal, and raises
+    KeyError for a signal that was never delivered and has no handler; and iterating yields each
+    SignalStats.
     """
 
     __slots__ = {"processes": "A :class:`ProcessStats` for each process."}
@@ -113,7 +113,8 @@ class Stats(Value):
 
 
 def worth_showing(process: ProcessStats) -> list[SignalStats]:
-    """Its signals without those that are merely recorded and never came: that may be 60."""
+    """The process's signals, without those that are only recorded and never came, which may be
+    60."""
     return [s for s in process.signals.values() if s.delivered or s.mode != "recorded"]
 
 

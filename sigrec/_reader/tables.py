@@ -1,4 +1,4 @@
-"""The events of a recording as a table: columns of pyarrow, not an object for each event."""
+"""The events of a recording as a table of pyarrow, made without an object for each event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sigrec._signals.siginfo import Names
 
-# An event as the history has it, in numbers that have a sign, as the columns are.
+# An event of the history, in signed numbers, as the columns have them.
 EVENT = [(name, "i8" if kind == "u4" else kind) for name, kind in EVENT_FIELDS]
 
 
@@ -25,7 +25,7 @@ def _missing(error: ImportError) -> SigrecError:
 
 
 def frame(of: Any) -> Any:
-    """A pandas.DataFrame."""
+    """A pandas.DataFrame of that table."""
     try:
         import pandas
     except ImportError as error:
@@ -46,11 +46,11 @@ def table(events: Iterable[tuple[int, ...]], offsets: list[tuple[int, int]], nam
 
 
 def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, Any]:
-    """Columns by their names, of several recordings: of each its events as an array of EVENT, the
-    offsets of its clock (Anchors) and its names.
+    """The columns, by their names, for several recordings. Each is given as its events in an array
+    of EVENT, the offsets of its clock (Anchors) and its names.
 
-    Every engine reads their types: no unsigned ones, no nested ones, and beside the time in
-    microseconds the same in nanoseconds as a number.
+    The types are such that every engine reads them: none is unsigned or nested, and each time in
+    microseconds has a number in nanoseconds beside it.
     """
     import numpy
     import pyarrow
@@ -61,7 +61,7 @@ def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, 
     signed = raw["datum"].astype("i8", casting="unsafe")
     times = [_times(part["monotonic_ns"], offsets) for part, offsets, _ in parts]
     time_ns = numpy.concatenate(times)
-    # Which fields si_code defines, SignalInfo knows: one of each kind is asked.
+    # SignalInfo knows which fields si_code defines: one event of each kind is asked.
     kinds, kind_at = numpy.unique(code << 8 | signo, return_inverse=True)
     of_each_kind = [SignalInfo._make(0, 0, 0, k & 255, k >> 8, *[0] * 7) for k in kinds.tolist()]
 
@@ -76,7 +76,8 @@ def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, 
         return column(values, kind, defines(field))
 
     def of_each(keys: Any, word: Callable[[int], str | None]) -> tuple[list[str | None], Any]:
-        """What few values are is made once for each of them: these words, and which is whose."""
+        """Makes the word for each different key once. Returns the words, and the index of each
+        key's word."""
         few, at = numpy.unique(keys, return_inverse=True)
         return [word(key) for key in few.tolist()], at
 
@@ -84,7 +85,7 @@ def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, 
         mask = None if where is None else ~where
         return pyarrow.array(words, "string").take(pyarrow.array(at, "int64", mask=mask))
 
-    # Where a realtime signal has another number, its name is another.
+    # Which name a real-time signal has depends on SIGRTMIN in its process.
     rtmin = numpy.array([names.sigrtmin for _, _, names in parts], "i8")[part_of]
     signal = text(*of_each(rtmin << 8 | signo, lambda key: name(key & 255, key >> 8)))
     has_pid = (pid != 0).astype("i8")
@@ -128,7 +129,8 @@ def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, 
 
 
 def _times(monotonic_ns: Any, offsets: list[tuple[int, int]]) -> Any:
-    """By the wall clock, as it was then: the newest offset first, and what is older than all."""
+    """The times by the wall clock as it was then. offsets: the newest first; the last one also
+    holds for what is older than all."""
     found = monotonic_ns.astype("i8")
     for n in range(len(offsets) - 1, -1, -1):
         at, offset = offsets[n]
