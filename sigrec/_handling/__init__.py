@@ -1,1 +1,1 @@
-"""Python code that runs for signals, and signals that Python code sends."""
+"""Runs Python code for signals, and sends signals for Python code."""

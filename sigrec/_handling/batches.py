@@ -1,4 +1,4 @@
-"""Many events at once, as one array: no Python object for each."""
+"""Many events at once as one array, without a Python object for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# What shares a place in an event is told apart by si_code.
+# Fields that share a place in an event are told apart by si_code.
 SHARED = {
     "datum": (("si_value", "i8"), ("si_addr", "u8"), ("si_band", "i8")),
     "detail": (("si_status", "i4"), ("si_overrun", "i4"), ("si_fd", "i4")),
@@ -22,7 +22,7 @@ _started = False
 
 
 def start() -> None:
-    """From now on the core makes arrays, if NumPy is installed, and lists if not."""
+    """Tells the core to make arrays if NumPy is installed, and lists if not."""
     global _started
     if not _started:
         _core.start_batches(_array_maker())
@@ -40,6 +40,6 @@ def _array_maker() -> Callable[[bytes], Any] | None:
         at += int(kind[1:])
     names, formats, offsets = zip(*fields, strict=True)
     dtype = numpy.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": at})
-    # Compiled: no handler runs between the stream's events being taken and the array's being there.
+    # This is compiled: no handler runs after the events are taken and before the array is made.
     array: Callable[[bytes], Any] = partial(numpy.frombuffer, dtype=dtype)
     return array

@@ -1,8 +1,8 @@
 """The dispatcher thread: calls the handlers of ``deliver="thread"``, whatever the main thread does.
 
-One for the process, started when it is first needed: a real thread, by the core, even where gevent
-or eventlet have put green threads in the place of the standard library's. It sleeps in futex(2)
-until a signal handler wakes it, and takes no signals itself.
+A process has one, which is started when it is first needed. The core makes it a real thread, also
+where gevent or eventlet have replaced the standard library's threads by green ones. It sleeps in
+futex(2) until a signal handler wakes it, and blocks all signals itself.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from sigrec import _core
 from sigrec._errors import SigrecError
 from sigrec._recorder import publishing
 
-LOOK_NS = 3_600_000_000_000  # with nothing to do it looks once an hour
-END_S = 5.0  # what a handler that does not return can hold up the end of the interpreter
+LOOK_NS = 3_600_000_000_000  # it wakes up once an hour, also if there is nothing to do
+END_S = 5.0  # how long the interpreter's end waits for a handler that does not return
 
 _hooked = False
 
 
 def start() -> None:
-    """Make sure that it runs."""
+    """Makes sure that the thread runs."""
     global _hooked
     if not _core.can_wake():
         raise SigrecError('deliver="thread" needs Linux: futex(2)')
@@ -37,14 +37,14 @@ def start() -> None:
 
 
 def _run() -> None:
-    # threading knows it as a thread of somebody else's, as it is.
+    # To threading this is a thread that other code has started.
     threading.current_thread().name = "sigrec-dispatcher"
     trace, profile = threading.gettrace(), threading.getprofile()
     if trace is not None:
         sys.settrace(trace)
     if profile is not None:
         sys.setprofile(profile)
-    more: dict[int, int] = {}  # exceptions of the same backlog, by signal, after the first
+    more: dict[int, int] = {}  # by signal, how many exceptions followed the first of a backlog
     goes_on = True
     while True:
         try:
@@ -67,7 +67,8 @@ def _run() -> None:
 
 
 def _report(error: BaseException) -> None:
-    """As threading does for a thread that ends by it; but this one goes on."""
+    """Reports an exception as threading does for a thread that ends by it; but this thread goes
+    on."""
     arguments = threading.ExceptHookArgs(
         (type(error), error, error.__traceback__, threading.current_thread())
     )
@@ -78,11 +79,12 @@ def _report(error: BaseException) -> None:
 
 
 def _end() -> None:
-    """At exit: handle what was delivered, and end before the interpreter does."""
+    """At exit: handles what was delivered, and ends the thread before the interpreter ends."""
     _core.end_dispatcher(END_S)
 
 
 def _after_fork() -> None:
-    """The thread was the parent's; the child has a recording only when it gets work."""
+    """Starts the thread in the child, too; but the child makes a recording only when a signal
+    comes."""
     if _core.has_thread_handlers():
         _core.start_dispatcher(_run)

@@ -1,4 +1,4 @@
-"""Flag: has one of these signals come?"""
+"""Flag: tells whether one of some signals has come."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Flag(threading.Event, _core.Block):
     """A threading.Event that is set when one of these signals comes: ``Flag(signal.SIGTERM)``.
 
-    As a context manager, by close(), or when nothing refers to it any more, it gives the signals back.
-    Raises as :func:`stream` does.
+    It gives the signals back at the end of its ``with`` block, by close(), or when nothing refers
+    to it any more. Raises what :func:`stream` raises.
     """
 
     def __init__(self, *signums: int) -> None:
@@ -26,7 +26,8 @@ class Flag(threading.Event, _core.Block):
         numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
         if not numbers:
             raise ValueError("which signals? Flag() needs at least one")
-        # Those that are not in force yet do no harm where the rest of this is not reached.
+        # As long as these are not in force they do no harm, if a handler raises before the rest of
+        # this.
         self._registrations = [
             prepared(number, self._bell, siginfo=True, deliver="thread") for number in numbers
         ]
@@ -35,31 +36,32 @@ class Flag(threading.Event, _core.Block):
 
     @property
     def info(self) -> SignalInfo | None:
-        """The first one that came since it was made or cleared; None: none came, or it had no
-        siginfo."""
+        """The first signal that came since the flag was made or cleared; None: none came, or it had
+        no siginfo."""
         return self._bell.info
 
-    # Not threading.Event's own, which hold a lock: a handler that interrupts who holds it, and
-    # calls one of these or waits for the dispatcher thread, would wait for ever.
+    # These do not call threading.Event's methods, which hold a lock. A handler that interrupts code
+    # which holds it, and calls one of these or waits for the dispatcher thread, would wait for
+    # ever.
     def is_set(self) -> bool:
-        """Whether one came, or set() was called, since it was made or cleared."""
+        """Whether a signal came, or set() was called, since the flag was made or cleared."""
         return self._bell.is_set()
 
     def set(self) -> None:
-        """As if one had come, of which nothing is known."""
+        """Set the flag, as if a signal had come of which nothing is known."""
         self._bell.set()
 
     def clear(self) -> None:
-        """As if nothing had come: it is not set, and ``info`` is None."""
+        """Clear the flag, as if no signal had come: it is not set, and ``info`` is None."""
         self._bell.clear()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Whether it is set; waits until it is, ``timeout`` seconds at most. Raises SigrecError in a
-        handler on the dispatcher thread, which would wait for itself."""
+        """Wait until the flag is set, for ``timeout`` seconds at most, and return whether it is.
+        Raises SigrecError in a handler on the dispatcher thread, which would wait for itself."""
         return self._bell.wait(_check.timeout(timeout))
 
     def close(self) -> None:
-        """Give the signals back; a second call does nothing. It stays set, if it was."""
+        """Give the signals back; a second call does nothing. A flag that is set stays set."""
         end([one for one in self._registrations if one.active])
 
     _leave = close

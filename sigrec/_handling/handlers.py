@@ -1,5 +1,8 @@
-"""What can be called as a handler: what is not is refused when it is registered, not when a signal
-comes. Only what is certain is refused: a callable that does not show its parameters is taken."""
+"""Checks whether an object can be a handler, when it is registered, and not only when a signal
+comes.
+
+It refuses only what certainly cannot be called; a callable that does not show its parameters is
+accepted."""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
 
     class Cancellable(Protocol):
-        """As what call_soon_threadsafe() and submit() give back."""
+        """What call_soon_threadsafe() and submit() return."""
 
         def cancel(self) -> object: ...
 
-    # What a handler returns is thrown away. It is not `object`, since a coroutine is one, and
-    # nobody would await it.
+    # What a handler may return, which is ignored. It is not `object`, since that would allow a
+    # coroutine, which nobody would await.
     Returned = int | Cancellable | None
     PlainHandler = Callable[[int, FrameType | None], Returned]
     InfoHandler = Callable[[int, SignalInfo | None, FrameType | None], Returned]
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     Handler = PlainHandler | InfoHandler | BatchHandler
 
     class Options(TypedDict, total=False):
-        """Of register(), whatever the handler's form."""
+        """The options of register() that do not depend on the handler's form."""
 
         deliver: Literal["main", "thread"]
         reentrant: bool | None
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
         moderation: float
 
 
-# Of a code object's co_flags, as in inspect, which takes long to import.
+# Bits of a code object's co_flags. The module inspect has them, but takes long to import.
 VARARGS = 0x04
 GENERATOR = 0x20
 COROUTINE = 0x80
@@ -48,8 +51,8 @@ ASYNC_GENERATOR = 0x200
 
 
 def check(handler: Any, parameters: tuple[str, ...], otherwise: str = "") -> None:
-    """Raises ValueError, if it cannot be called with so many arguments, or would not run then.
-    otherwise: what else it could take, in which case."""
+    """Raises ValueError if the handler cannot be called with these parameters, or if a call would
+    not run it. otherwise: which other parameters it could take, and when, for the message."""
     if not callable(handler):
         _check.bad("handler must be callable", handler)
     function, given, named = _function(handler)
@@ -69,7 +72,7 @@ def check(handler: Any, parameters: tuple[str, ...], otherwise: str = "") -> Non
 
 
 def check_form(handler: Any, siginfo: bool, batch: bool) -> None:
-    """As of register(): with siginfo, with batch, or plain."""
+    """Checks a handler of register(), which is called in one of three forms."""
     if batch:
         check(handler, ("signum", "events", "frame"), ", as batch=True calls it")
     elif siginfo:
@@ -79,8 +82,8 @@ def check_form(handler: Any, siginfo: bool, batch: bool) -> None:
 
 
 def _function(handler: Any) -> tuple[Any, int, frozenset[str]]:
-    """What runs when it is called, how many arguments come before those of the call, and which
-    others come by name. Not known: None."""
+    """The function that a call of the handler runs (None: it is not known), how many arguments come
+    before those of the call, and which others are passed by name."""
     given, named = 0, frozenset[str]()
     while True:
         if type(handler) is MethodType:
@@ -105,17 +108,17 @@ def _has_flags(handler: Any) -> bool:
 
 
 def _is_partial(handler: Any) -> bool:
-    functools = sys.modules.get("functools")  # who has one has imported it
+    functools = sys.modules.get("functools")  # there is no partial unless this is imported
     return functools is not None and type(handler) is functools.partial
 
 
 def _placeholder() -> object:
-    """What the call's own arguments take the place of, since Python 3.14."""
+    """functools.Placeholder, which the arguments of the call replace, since Python 3.14."""
     return getattr(sys.modules["functools"], "Placeholder", None)
 
 
 def _takes(function: FunctionType, count: int, named: frozenset[str]) -> bool:
-    """Whether it can be called with so many arguments, and these besides by name."""
+    """Whether the function can be called with so many arguments, and these others by name."""
     code: CodeType = function.__code__
     names = code.co_varnames[: code.co_argcount]
     by_position, left = names[:count], names[count:]

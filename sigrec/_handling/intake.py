@@ -1,4 +1,5 @@
-"""What intake= and moderation= ask for, wherever they stand."""
+"""The arguments intake= and moderation= of several functions: checks them, and starts the
+thread."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def asked(intake: Any, moderation: Any) -> tuple[int, int]:
-    """How long a real-time signal that comes fast may wait, in ns, and how many events may; none:
-    handlers take all. Raises ValueError for a bad argument."""
+    """Checks both arguments. Returns how long a real-time signal that comes fast may wait, in ns,
+    and how many events may wait; 0: handlers take all signals. Raises ValueError for a bad
+    argument."""
     if not isinstance(intake, str) or intake not in ("handler", "thread"):
         _check.bad('intake must be "handler" or "thread"', intake)
     pause = _check.seconds("moderation must be seconds from 0 to 1", moderation, 0.0, 1.0)
@@ -21,7 +23,7 @@ def asked(intake: Any, moderation: Any) -> tuple[int, int]:
 
 
 def start() -> None:
-    """Before the first handler that has one."""
+    """Starts the intake thread; to be called before the first handler that uses it."""
     if not _core.start_intake():
         raise SigrecError(
             'intake="thread" needs Linux on x86-64 or aarch64: elsewhere the program would see '

@@ -1,4 +1,4 @@
-"""How a task that waits is woken: in asyncio, and what is built on it, and in trio."""
+"""How a waiting task is woken in asyncio, in what is built on asyncio, and in trio."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Trio:
 
 
 def loop() -> type[_Asyncio] | type[_Trio]:
-    """What the calling task runs in."""
+    """The event loop that the calling task runs in."""
     trio = sys.modules.get("trio")
     if trio is not None:
         try:

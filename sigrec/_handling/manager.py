@@ -22,9 +22,8 @@ class SignalManager(_core.Block):
 
     >>> import signal, sigrec
     >>> with sigrec.SignalManager() as manager:
-    ...     registration = manager.register(signal.SIGUSR1, lambda signum, frame: print("got", signum))
-    ...     signal.raise_signal(signal.SIGUSR1)
-    got 10
+    ...     registration = manager.register(signal.SIGUSR1, lambda signum, frame: print("got",
+    signum)) ...     signal.raise_signal(signal.SIGUSR1) got 10
     """
 
     def __init__(self) -> None:
@@ -74,8 +73,8 @@ class SignalManager(_core.Block):
         intake: Literal["handler", "thread"] = "handler",
         moderation: float = 0.001,
     ) -> Registration:
-        """As :func:`sigrec.register`; raises ValueError for a signum that is not an int or
-        not a signal that can be caught, and for a handler that cannot be called so."""
+        """Does what :func:`sigrec.register` does. Raises ValueError for a signum that is no int or
+        no signal that can be caught, and for a handler that cannot be called like this."""
         registration = prepared(
             signum,
             handler,
@@ -94,7 +93,7 @@ class SignalManager(_core.Block):
         return registration
 
     def unregister(self, signum: int) -> bool:
-        """End this manager's registrations of the signal; False if it has none."""
+        """End this manager's registrations of the signal. Returns False if it has none."""
         registrations = self._live().get(catchable(signum), [])
         end(registrations)
         return bool(registrations)

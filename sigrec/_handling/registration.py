@@ -1,8 +1,8 @@
-"""register() and Registration: which handler a signal has.
+"""register() and Registration: set the handler of a signal.
 
-The OS-level disposition is taken once for a signal, however many registrations it
-has, and given back, flags and mask and all, when the last one ends. Who is registered is
-known to the core, where each change is made as a whole: see _core_registrations.pxi.
+The disposition is set once for a signal, however many registrations it has, and restored with its
+flags and mask when the last one ends. The core knows which handlers are registered, and makes each
+change as a whole: see _core_registrations.pxi.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
     from sigrec._handling.handlers import BatchHandler, Handler, InfoHandler, Options, PlainHandler
 
-# A second Ctrl-C must reach a slow shutdown; a flood of anything else must not
-# nest handlers until the stack is used up.
+# A second Ctrl-C must reach a program that is slow to shut down. A flood of any other signal must
+# not nest handlers until the stack is used up.
 REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
 DEPTH = 8
 
 
 class Registration(_core.Block):
-    """One handler on one signal, as made by :func:`register`. Ends at :meth:`cancel`.
+    """One handler of one signal, as made by :func:`register`. It ends at :meth:`cancel`.
 
-    As a context manager it ends with the block. Registrations of one signal stack: when the
-    newest ends, the one before it is in force again.
+    As a context manager it ends with the block. A signal can have several registrations, of which
+    the newest is in force; when that ends, the one before it is in force again.
     """
 
     __slots__ = {  # noqa: RUF023 - as one reads them
         "signum": "The signal's number.",
-        "handler": "What is called for it, as it was given.",
+        "handler": "The handler that was passed to register().",
         "_core_handler": None,
     }
 
@@ -51,31 +51,34 @@ class Registration(_core.Block):
 
     @property
     def active(self) -> bool:
-        """Whether it is registered: not cancelled yet."""
+        """Whether it has not been cancelled yet."""
         return self._core_handler.active
 
     @property
     def intake(self) -> dict[str, int]:
-        """What sigrec's thread has done for intake="thread": the signals of this number that it has
-        taken, and not a handler ("taken"); how often they began to be its own ("switches"); the
-        memory that waiting ones have now ("bytes"); and, for all signals, its pauses of
-        moderation= ("naps"), and how often it interrupted a thread ("kicks")."""
+        """What sigrec's intake thread has done, with intake="thread". For this signal: how many
+        signals the thread has taken instead of the handler ("taken"), how often it began to take
+        them ("switches"), and how much memory those that wait have now ("bytes"). For all signals
+        together: how often it paused for moderation= ("naps"), and how often it interrupted a
+        thread ("kicks").
+        """
         names = ("taken", "switches", "bytes", "naps", "kicks")
         return dict(zip(names, _core.count_intake(self.signum), strict=True))
 
     def cancel(self) -> None:
         """End this registration; a second call does nothing.
 
-        If it was the signal's last, the disposition is again what it was before, flags and mask
-        included (sigaction(2)), unless someone else has replaced ours: then theirs stays. What
-        was delivered before is handled before this returns (called from inside the signal's own
-        handler: what cannot be handled any more counts as ``abandoned``).
+        If it was the signal's last one, the disposition is again what it was before, with its flags
+        and mask (sigaction(2)), unless another handler has replaced ours: that one stays. Signals
+        that were delivered before are handled before this returns. (If this is called within the
+        signal's own handler, those that cannot be handled any more count as ``abandoned``.)
 
-        Raises WrongThreadError (a ValueError) off the main thread, unless it is of the dispatcher
-        thread; what a handler raises while the rest is handled; and SigrecError, the registration
-        having ended, in a signal handler that would wait for one on the dispatcher thread that has
-        not returned for five seconds, and in the main thread wherever signal.signal has a handler,
-        which this may be. Then the rest is handled later. Elsewhere this waits for it.
+        Raises WrongThreadError (a ValueError) outside the main thread, unless the handler runs on
+        the dispatcher thread. Raises what handlers raise for the signals that were left. Waits
+        until the dispatcher thread has handled its signals; but if a handler has not returned there
+        for five seconds, and this is called in a signal handler, or in the main thread while
+        ``signal.signal`` has a handler, which this might be, it raises SigrecError instead: the
+        registration has ended then, too, and the rest is handled later.
         """
         end([self])
 
@@ -130,38 +133,45 @@ def register(
     """Call ``handler(signum, frame)``, once for each delivered signal, in the main thread.
 
     signum: an int or signal.Signals.
-    siginfo: call ``handler(signum, info, frame)`` instead, with a :class:`SignalInfo`, as
-        sigaction(2) does with SA_SIGINFO; info is None where the signal's queue was full.
-    batch: call ``handler(signum, events, frame)`` instead, with all that wait just then, 65,536 at
-        most: an array as of :meth:`Stream.batches`, or a list of SignalInfo without NumPy. One
-        whose detail was lost is there too: with monotonic_ns 0 in an array, None in a list.
-    deliver: "main", or "thread": sigrec's one dispatcher thread calls the handler, with frame
-        None, whatever the main thread is doing; an exception goes to threading.excepthook. Then
-        register and cancel work from any thread, and signal.getsignal shows what it showed before.
-    reentrant: whether the handler may be interrupted by its own signal, to a depth of 8. By
-        default it is for SIGINT, SIGTERM, SIGQUIT and SIGHUP, as with signal.signal; another
-        signal that comes while its handler runs waits its turn.
-    coalesce: one call stands for all that are waiting. By default only for
-        signal.default_int_handler, which raises each time, and with propagate.
-    propagate: an exception class, KeyboardInterrupt say, that is raised in every other Python
-        thread of the program too, before the handler is called: PyThreadState_SetAsyncExc(). It
-        surfaces at that thread's next bytecode. So a loop of time.sleep(1) ends within a second,
-        but a call that blocks for ever, as Event.wait() without a timeout, goes on; and it can
-        surface anywhere, inside a ``finally`` too. A thread that does not catch it ends.
-    intake: "handler", or "thread": while the signal comes fast, a thread of sigrec's takes it, and
-        the program is not interrupted for each. 20 ms after the last one it is the handler's
-        again. A million wait with their siginfo. What the main thread blocks itself
-        (pthread_sigmask) the thread does not take, and no handler of it runs until then.
-    moderation: seconds; with intake="thread", a real-time signal that comes fast is taken so often
-        at most, all that wait at once: more is less work for the program, and later.
+    siginfo: whether to call ``handler(signum, info, frame)`` instead, with a :class:`SignalInfo`,
+        as sigaction(2) does with SA_SIGINFO; info is None if the signal's queue was full.
+    batch: whether to call ``handler(signum, events, frame)`` instead, with all events that wait at
+        that moment, 65,536 at most: an array like that of :meth:`Stream.batches`, or a list of
+        SignalInfo if NumPy is not installed. A signal whose detail was lost is among them, too:
+        with monotonic_ns 0 in an array, as None in a list.
+    deliver: "main", or "thread": sigrec's dispatcher thread calls the handler, with None as the
+        frame, whatever the main thread is doing; an exception goes to threading.excepthook. Then
+        register() and cancel() work in any thread, and signal.getsignal() shows what it showed
+        before.
+    reentrant: whether the handler may be interrupted by its own signal, to a depth of 8. By default
+        this is so for SIGINT, SIGTERM, SIGQUIT and SIGHUP, as with signal.signal; any other signal
+        that comes while its handler runs waits for its turn.
+    coalesce: whether one call stands for all signals that wait. By default this is so only with
+        propagate, and for signal.default_int_handler, which raises at each call.
+    propagate: an exception class, for instance KeyboardInterrupt, that is raised in every other
+        Python thread of the program, too, before the handler is called
+        (PyThreadState_SetAsyncExc()). It surfaces at the thread's next bytecode: a loop of
+        time.sleep(1) ends within a second, but a call that blocks for ever, such as Event.wait()
+        without a timeout, goes on. It can surface anywhere, also inside a ``finally``. A thread
+        that does not catch it ends.
+    intake: "handler", or "thread": while the signal comes fast, sigrec's intake thread takes it, so
+        that it does not interrupt the program each time. 20 ms after the last one the handler takes
+        the signal again. A million signals can wait with their siginfo. While the main thread
+        itself blocks the signal (pthread_sigmask), the intake thread does not take it, and no
+        handler runs for it.
+    moderation: seconds. With intake="thread", a real-time signal that comes fast is taken at most
+        once in this time, and then all that wait are. A longer time is less work for the program,
+        and the handler runs later.
 
-    An exception from the handler surfaces where signal.signal's would; what is not handled yet
-    is handled next. What handlers raise for the rest of what had been delivered to that signal does
-    not surface as well: it is told on stderr, as a count.
+    An exception from the handler surfaces where one of a signal.signal handler would, and what is
+    not handled yet is handled next. If handlers raise again for signals of that number that had
+    been delivered before, these exceptions do not surface: how many there were is reported on
+    stderr.
 
-    Raises ValueError, with nothing changed, for a signum that is not an int or not a signal that
-    can be caught (SIGKILL, SIGSTOP, the C library's own), for a handler that is not callable,
-    does not take these arguments, is an async def or has a yield in it, and for another bad argument; WrongThreadError (a ValueError too) off the main thread.
+    Raises ValueError, with nothing changed, for a signum that is no int or no signal that can be
+    caught (SIGKILL, SIGSTOP, those of the C library), for a handler that is not callable, does not
+    take these arguments, is an ``async def`` or has a yield in it, and for another bad argument;
+    and WrongThreadError (a ValueError too) outside the main thread.
     """
     registration = prepared(
         signum,
@@ -192,8 +202,8 @@ def prepared(
     intake: Literal["handler", "thread"] = "handler",
     moderation: float = 0.001,
 ) -> Registration:
-    """As register(), but nothing has changed yet: whoever is to know of the registration can be
-    told before it is put in force."""
+    """Makes what register() returns, but does not put it in force yet, so that the caller can keep
+    it somewhere first."""
     number = catchable(signum)
     if not isinstance(deliver, str) or deliver not in ("main", "thread"):
         _check.bad('deliver must be "main" or "thread"', deliver)
@@ -236,8 +246,8 @@ def prepared(
 
 
 def put_in_force(registrations: list[Registration], instead_of: Registration | None = None) -> None:
-    """All of them, or none: one of the main thread, or any of the dispatcher thread. instead_of: one
-    of the same signal, which ends in the same moment."""
+    """Puts all of them in force, or none: one for the main thread, or any number for the dispatcher
+    thread. instead_of: a registration of the same signal, which ends at the same moment."""
     ours = tuple(registration._core_handler for registration in registrations)
     if ours[0].thread:
         from sigrec._handling import dispatcher
@@ -250,7 +260,8 @@ def put_in_force(registrations: list[Registration], instead_of: Registration | N
     try:
         _core.register(ours, capacity, before)
     except BaseException:
-        # Nothing of it is in force; or all, and what a signal's handler raised came then.
+        # Either nothing is in force, or all is, and this exception is one that a handler has
+        # raised.
         if before is None:
             _core.cancel(ours)
         raise
@@ -266,9 +277,10 @@ def end_handlers(ours: tuple[_core.Handler, ...]) -> None:
 
 
 def unregister(signum: int) -> bool:
-    """End every registration of the signal; False if it had none.
+    """End every registration of the signal. Returns False if it had none.
 
-    Raises as :func:`register` does for a bad signum, and as :meth:`Registration.cancel`.
+    Raises what :func:`register` raises for a bad signum, and what :meth:`Registration.cancel`
+    raises.
     """
     ours = _core.registered(catchable(signum))
     end_handlers(ours)
@@ -278,7 +290,7 @@ def unregister(signum: int) -> bool:
 def _propagating(exception: type[BaseException], handler: Handler) -> Handler:
     def call(*arguments: Any) -> Any:
         ours = (_core.thread_ident(), _core.dispatcher_ident())
-        # Of all threads, those that threading knows nothing of too.
+        # These are all threads, also those that threading does not know.
         for ident in sys._current_frames():
             if ident not in ours:
                 _core.raise_in_thread(ident, exception)

@@ -1,4 +1,4 @@
-"""Sending signals: what the standard library has no function for."""
+"""Sends signals in ways for which the standard library has no function."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 def sigqueue(pid: int, signum: int, value: int = 0, *, thread: int | None = None) -> None:
     """Send a signal with a value to a process: sigqueue(3).
 
-    value: fits in a pointer; the receiver finds it in ``SignalInfo.si_value``, a C program in
-        ``si_value.sival_ptr`` (and its low 32 bits in ``sival_int``).
-    thread: to this thread of the process (its native id, as threading.get_native_id()), and to no
-        other: rt_tgsigqueueinfo(2), Linux.
+    value: a number that fits in a pointer. The receiver finds it in ``SignalInfo.si_value``, a
+        program in C in ``si_value.sival_ptr`` (and its low 32 bits in ``sival_int``).
+    thread: the native id of a thread of that process (as of threading.get_native_id()), to which
+        alone the signal is sent: rt_tgsigqueueinfo(2), Linux.
 
-    Raises ValueError for an argument that is not an int in range, ProcessLookupError if there is
-    no such process or thread, PermissionError if it may not be signalled, BlockingIOError (EAGAIN)
-    if the receiver's user has as many signals queued as its RLIMIT_SIGPENDING allows: setrlimit(2).
+    Raises ValueError for an argument that is no int in range, ProcessLookupError if there is no
+    such process or thread, PermissionError if this process may not send it signals, and
+    BlockingIOError (EAGAIN) if the receiver's user has as many signals queued as RLIMIT_SIGPENDING
+    allows (setrlimit(2)).
     """
     _signal_and_value(signum, value)
     _id("pid", pid)
@@ -33,10 +34,11 @@ def sigqueue(pid: int, signum: int, value: int = 0, *, thread: int | None = None
 
 
 def pidfd_sigqueue(pidfd: int, signum: int, value: int = 0) -> None:
-    """As :func:`sigqueue`, through a descriptor of os.pidfd_open: never to another process that
-    got the pid since. pidfd_send_signal(2), Linux.
+    """Send a signal with a value, as :func:`sigqueue` does, through a descriptor of
+    os.pidfd_open(), so that it never reaches another process that has got the pid since:
+    pidfd_send_signal(2), Linux.
 
-    Raises as that does, and OSError (EBADF) for what is no pidfd.
+    Raises what :func:`sigqueue` raises, and OSError (EBADF) for what is no pidfd.
     """
     _signal_and_value(signum, value)
     _check.integer("pidfd must be a file descriptor", pidfd, 0, _check.INT_MAX)
@@ -74,7 +76,7 @@ def _limit(pid: int | None) -> str:
         return ""
     try:
         return f" ({resource.prlimit(pid, resource.RLIMIT_SIGPENDING)[0]})"
-    except OSError:  # another user's, or gone since
+    except OSError:  # it belongs to another user, or is gone meanwhile
         return ""
 
 

@@ -1,7 +1,7 @@
-"""stream() and wait(): signals as things to wait for, in any thread and any event loop.
+"""stream() and wait(): let threads and tasks of any event loop wait for signals.
 
-Each signal that a stream wants has one registration on the dispatcher thread, which hands every
-event to every subscriber. A subscriber that reads too slowly loses detail, never the count.
+Each signal that a stream wants has one registration on the dispatcher thread, which hands each
+event to every subscriber. A subscriber that reads too slowly loses detail, but never the count.
 """
 
 from __future__ import annotations
@@ -25,20 +25,22 @@ if TYPE_CHECKING:
 BACKLOG = 16384
 LARGEST_BACKLOG = 1 << 24
 LARGEST_BATCH = 1 << 16
-TURN = 64  # events that an asyncio task takes before others have their turn
+TURN = 64  # how many events an asyncio task takes before other tasks have their turn
 
 
 class Stream(_core.Mailbox):
-    """The signals that come while it is open, as made by :func:`stream`: an iterator, and an
-    async iterator, of SignalInfo and Missed. As a context manager it closes with the block.
+    """The signals that come while the stream is open, as made by :func:`stream`. It is an iterator,
+    and an async iterator, of SignalInfo and Missed. As a context manager it is closed with the
+    block.
 
-    Several threads or tasks may read one stream: each event goes to one of them. Every stream
-    gets every event.
+    Several threads or tasks may read one stream: each event goes to one of them. If there are
+    several streams, each of them gets every event.
     """
 
     _turns = 0
 
-    # Compiled: an exception comes before or after one of these, and never in the middle.
+    # These are compiled: a handler's exception comes before or after one of them, never in the
+    # middle.
     get = _core.Mailbox.get
     close = _core.Mailbox.close
 
@@ -49,12 +51,12 @@ class Stream(_core.Mailbox):
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the stream was closed."""
         return self._closed
 
     @property
     def unread(self) -> list[SignalInfo | Missed]:
-        """What was delivered and not read when it was closed."""
+        """What had been delivered and not been read when the stream was closed."""
         return self._unread
 
     # --- reading ---------------------------------------------------------------------
@@ -66,7 +68,8 @@ class Stream(_core.Mailbox):
         self.check_process()
         task = loop()
         while True:
-            # Before an item is taken: a task that is cancelled must not take one along.
+            # This comes before an item is taken: a task that is cancelled here must not have taken
+            # one.
             self._turns += 1
             await task.checkpoint(self._turns % TURN == 0)
             waiter = task.waiter()
@@ -79,16 +82,16 @@ class Stream(_core.Mailbox):
                 self.leave(waiter.wake)
 
     def batches(self, max: int = LARGEST_BATCH, timeout: float | None = None) -> Iterator[Any]:
-        """What comes, many events at once: an iterator of arrays.
+        """An iterator of arrays, each of many events. It ends when the stream is closed.
 
-        Each is what waits just then, ``max`` events at most and one at least, or an empty one if
-        none came within ``timeout`` seconds. It is a structured NumPy array, not to be written to,
-        with the names of SignalInfo (``batch["si_value"]``); where NumPy is not installed, a list of
-        SignalInfo. A field that si_code does not define is 0 in an array, and None in a list. Where
-        the detail of some was lost, a :class:`Missed` comes at their place. It ends when the stream
-        is closed.
+        An array has all events that wait at that moment, at least one and ``max`` at most; it is
+        empty if none came within ``timeout`` seconds. It is a structured NumPy array, which cannot
+        be written to, with the names of SignalInfo (``batch["si_value"]``); if NumPy is not
+        installed, it is a list of SignalInfo. A field that si_code does not define is 0 in an
+        array, and None in a list. Where the detail of some events was lost, a :class:`Missed` comes
+        in their place.
 
-        Raises ValueError for a bad argument, and when it waits as :meth:`get` does.
+        Raises ValueError for a bad argument, and what :meth:`get` raises when it waits.
         """
         must_be = f"max must be an int from 1 to {LARGEST_BACKLOG}"
         _check.integer(must_be, max, 1, LARGEST_BACKLOG)
@@ -117,18 +120,22 @@ def stream(
     intake: Literal["handler", "thread"] = "handler",
     moderation: float = 0.001,
 ) -> Stream:
-    """The signals that are delivered from now on: ``for info in sigrec.stream(SIGUSR1, SIGHUP)``,
-    or ``async for`` in asyncio, uvloop, trio and anyio. Works in any thread.
+    """Open a stream of the signals that are delivered from now on, to be read by
+    ``for info in sigrec.stream(SIGUSR1, SIGHUP)``, or by ``async for`` in asyncio, uvloop, trio and
+    anyio. It works in any thread.
 
-    While it is open these signals are its own, as with register(); several streams may have the
-    same. backlog: events that can wait for this reader (default 16384, with intake="thread"
-    1,048,576, or configure()'s queue=); of those beyond it the count arrives, as :class:`Missed`, at
-    their place.
-    intake, moderation: as with register(). Of several streams of a signal one that has
-    intake="thread" is enough, and the shortest moderation counts.
+    While it is open the signals are handled by it, as with register(). Several streams may have the
+    same signal.
 
-    Raises ValueError for a bad argument or a signal that cannot be caught, SigrecError where there
-    is no dispatcher thread (not Linux), or no intake thread.
+    backlog: how many events can wait for this reader (default 16,384, with intake="thread"
+    1,048,576,
+        or what configure(queue=) has set); if more come, a :class:`Missed` with their count takes
+        their place.
+    intake, moderation: as in register(). If several streams have the same signal, intake="thread"
+        of one of them is enough, and the shortest moderation holds.
+
+    Raises ValueError for a bad argument or a signal that cannot be caught, and SigrecError on a
+    platform without dispatcher thread (other than Linux), or without intake thread.
     """
     numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
     if not numbers:
@@ -149,13 +156,13 @@ def stream(
 
 
 def wait(*signums: int, timeout: float | None = None) -> SignalInfo | None:
-    """The next one of these signals; None if none comes within ``timeout`` seconds.
+    """Wait for the next of these signals; returns None if none comes within ``timeout`` seconds.
 
-    What came before the call is not seen: for more than one, open a :func:`stream`. Raises as
-    that does.
+    A signal that came before the call is not seen, so open a :func:`stream` to wait for several,
+    one after another. Raises what that raises.
     """
     _core.refuse_to_wait("sigrec.wait()")
-    timeout = _check.timeout(timeout)  # before anything is changed
+    timeout = _check.timeout(timeout)  # checked before anything changes
     opened = stream(*signums)
     try:
         item = opened.get(timeout)

@@ -1,4 +1,4 @@
-"""timeout(): a block of the main thread that may not take longer than so many seconds."""
+"""timeout(): ends a block of the main thread that takes longer than so many seconds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from sigrec._handling.timers import LONGEST_S, free_signal
 
 
 class Timeout(_core.Timeout):
-    """The time of a ``with`` block, as made by :func:`timeout`."""
+    """The time limit of a ``with`` block, as made by :func:`timeout`."""
 
     __slots__ = ()
 
 
-# One signal for all of them, however deep they nest; it stays taken after the first.
+# All timeouts use one signal, however deep they nest. It stays taken after the first of them.
 
 
 def timeout(seconds: float) -> Timeout:
@@ -22,22 +22,24 @@ def timeout(seconds: float) -> Timeout:
         with sigrec.timeout(5):
             answer = slow()
 
-    seconds: from the entry of the block, 0 to 2**33, to the nanosecond, by CLOCK_MONOTONIC.
+    seconds: the limit, from 0 to 2**33, counted to the nanosecond from the entry of the block on,
+        by CLOCK_MONOTONIC.
 
-    It works in the main thread, where Python's signal handlers run, whatever that waits for, and
-    ends a call into C only when that returns or gives EINTR (PEP 475). Timeouts nest, in any
-    order of their ends. Its signal is a real-time signal that nothing else handled: SIGALRM, which
-    has one user in a process, stays free for the program. One POSIX timer (timer_create(2)) serves
-    all of them.
+    It works in the main thread, where Python's signal handlers run, whatever that waits for. It can
+    end a call into C only when that returns, or when it is interrupted (PEP 475). Timeouts nest,
+    whichever of them ends first. The signal that it uses is a real-time signal that nothing else
+    handles: SIGALRM, which only one user in a process can have, stays free for the program. All
+    timeouts together use one POSIX timer (timer_create(2)).
 
-    Inside the block the end is an exception that is no Exception, so that ``except Exception`` or
-    ``except OSError`` there does not take it for its own; who catches it there nevertheless is not
-    interrupted a second time. In a coroutine use asyncio.timeout(), which ends an await. A forked
-    child goes on with its parent's blocks, and without their timeouts.
+    Inside the block the exception is none that ``except Exception`` or ``except OSError`` would
+    catch by mistake; code that catches it there nevertheless is not interrupted a second time. In a
+    coroutine use asyncio.timeout(), which can end an await. In a forked child the parent's blocks
+    go on without their timeouts.
 
-    Raises ValueError for what is no such number. ``with`` raises WrongThreadError outside the main
-    thread, SigrecError where no real-time signal is free or the platform has no timers, or for a
-    second entry, and OSError (EAGAIN) where RLIMIT_SIGPENDING leaves no room for 0.2 seconds.
+    Raises ValueError if ``seconds`` is no such number. The ``with`` statement raises
+    WrongThreadError outside the main thread; SigrecError if no real-time signal is free, if the
+    platform has no timers, or at a second entry; and OSError (EAGAIN) if RLIMIT_SIGPENDING leaves
+    no room for 0.2 seconds.
     """
     must_be = f"seconds must be from 0 to {LONGEST_S}"
     return Timeout(_check.seconds(must_be, seconds, 0, LONGEST_S))

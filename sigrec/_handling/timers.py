@@ -1,4 +1,4 @@
-"""timer(): POSIX timers, of which every expiration is counted."""
+"""timer(): POSIX timers whose every expiration is counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sigrec._handling.handlers import Returned
     from sigrec._signals.siginfo import SignalInfo
 
-LONGEST_S = 1 << 33  # what timer_settime(2) takes in nanoseconds, and a century more than enough
+LONGEST_S = 1 << 33  # some 270 years, which timer_settime(2) still accepts
 
 
 class Timer(_core.Block):
@@ -44,19 +44,20 @@ class Timer(_core.Block):
 
     @property
     def signum(self) -> int:
-        """The number of the signal that it sends."""
+        """The number of the signal that the timer sends."""
         return self._signum
 
     @property
     def expirations(self) -> int:
-        """How often it expired: for each signal once, and its ``si_overrun``, which is what the
-        kernel counted while that signal was pending. Exact, however busy the process is; the
-        expirations since the last signal was taken are counted with the next one, or, without a
-        call of the handler, at :meth:`cancel`. In a forked child, where it does not run: 0."""
+        """How often the timer has expired: once for each signal, and ``si_overrun`` more often,
+        which the kernel has counted while that signal was pending. This is exact, however busy the
+        process is. Expirations since the last signal are counted with the next signal, or at
+        :meth:`cancel`, without a call of the handler. It is 0 in a forked child, where the timer
+        does not run."""
         return self._counted() if self._ended is None else self._ended
 
     def cancel(self) -> None:
-        """Stop it, and give its signal back; a second call does nothing."""
+        """Stop the timer, and give its signal back; a second call does nothing."""
         if self._ended is not None:
             return
         blocked = self._thread is not None and _is_pending_in(self._thread, self.signum)
@@ -91,26 +92,30 @@ def timer(
     intake: Literal["handler", "thread"] = "handler",
     moderation: float = 0.001,
 ) -> Timer:
-    """A timer that expires every ``interval`` seconds, and calls ``handler(info)`` for each signal
-    that it sends, on the dispatcher thread; ``info.si_overrun`` tells of how many more expirations.
+    """Start a timer that expires every ``interval`` seconds. For each signal that it sends,
+    ``handler(info)`` is called on the dispatcher thread; ``info.si_overrun`` tells how many more
+    expirations the signal stands for.
 
-    interval, first: seconds, to the nanosecond; first: to the first expiration (default: interval).
-    signum: the signal that it sends; it must not be used for anything else. Default: a real-time
-        signal that nothing handles.
-    clock: of clock_gettime(2), as time.CLOCK_PROCESS_CPUTIME_ID.
-    thread: the native id of the thread that shall take the signals; default: any.
-    intake, moderation: as with register(); not with thread=, since then that thread takes them. What
-        expires within moderation is one signal, whose si_overrun counts the others.
+    interval, first: seconds, to the nanosecond; first: until the first expiration (default:
+        interval).
+    signum: the signal that the timer sends, which must not be used for anything else. Default: a
+        real-time signal that nothing handles.
+    clock: one of clock_gettime(2), such as time.CLOCK_PROCESS_CPUTIME_ID.
+    thread: the native id of the thread that is to take the signals; default: any thread.
+    intake, moderation: as in register(); not together with thread=, whose thread takes the signals.
+        Expirations within the time of moderation are one signal, whose si_overrun counts the
+        others.
 
-    Raises ValueError for a bad argument, SigrecError where no signal is free or the platform has no
-    such timers, OSError for what else the kernel refuses (EPERM for a clock that may wake the
-    machine, EAGAIN where RLIMIT_SIGPENDING leaves no room for 0.2 seconds).
+    Raises ValueError for a bad argument; SigrecError if no signal is free, or the platform has no
+    such timers; and OSError if the kernel refuses it for another reason (EPERM for a clock that may
+    wake the machine, EAGAIN if RLIMIT_SIGPENDING leaves no room for 0.2 seconds).
     """
     interval_ns = _nanoseconds("interval", interval)
     first_ns = interval_ns if first is None else _nanoseconds("first", first)
     if handler is not None:
         handlers.check(handler, ("info",))
-    # Of a process's or a thread's CPU time: a negative one, clock_getcpuclockid(3).
+    # The clock of the CPU time of a process or a thread is a negative number:
+    # clock_getcpuclockid(3).
     _check.integer("clock must be a clock's number", clock, -(1 << 31), _check.INT_MAX)
     if thread is not None:
         is_thread = "thread must be the native id of a thread of this process"
@@ -169,7 +174,8 @@ def _nanoseconds(what: str, seconds: float) -> int:
 
 
 def _is_pending_in(thread: int, signum: int) -> bool:
-    """Whether it waits in this thread, which blocks it: proc_pid_status(5), SigPnd."""
+    """Whether the signal is pending in this thread, which blocks it: SigPnd of
+    proc_pid_status(5)."""
     try:
         with open(f"/proc/self/task/{thread}/status", encoding="ascii", errors="replace") as file:
             pending = next((line for line in file if line.startswith("SigPnd:")), ":0")
@@ -179,7 +185,8 @@ def _is_pending_in(thread: int, signum: int) -> bool:
 
 
 def free_signal(remedy: str) -> int:
-    """Another thread may be faster: see _core.Timer.begin()."""
+    """A real-time signal that nothing handles. Another thread may take it first: see
+    _core.Timer.begin()."""
     for number in range(signal.SIGRTMAX, signal.SIGRTMIN - 1, -1):
         if not _core.registered(number) and signal.getsignal(number) == signal.SIG_DFL:
             return number

@@ -1,1 +1,1 @@
-"""This process is recorded: where, for how long, and how that begins."""
+"""How this process is recorded: in which file, from when on, and for how long."""

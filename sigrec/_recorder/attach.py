@@ -1,6 +1,6 @@
-"""attach() and detach(): a process that already runs is recorded from now on, or no more.
+"""attach() and detach(): begin and end the recording of a process that already runs.
 
-What could be in the way is looked for before anything is stopped, and said in words.
+Before any thread is stopped, this looks for what could be in the way, and says it in words.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CAP_SYS_PTRACE = 19  # <linux/capability.h>
     NOT_LOADED, OTHER_BUILD, FAULT, NOT_BEGUN, NO_TRACER,
 ) = range(14)  # fmt: skip
 
-# csrc/target.h: what cannot have a library loaded.
+# Why a program cannot load a library, by the numbers in csrc/target.h.
 _TARGETS = {
     3: "is of another machine, or of 32 bits",
     4: "is statically linked: it has no dynamic linker that could load a library",
@@ -40,7 +40,7 @@ _START = "start it with `sigrec run` instead"
 
 
 class Attached:
-    """What it took."""
+    """What an attach has cost."""
 
     __slots__ = ("stopped_ns", "stops")
 
@@ -50,28 +50,30 @@ class Attached:
 
 
 def attach(pid: int, *, history: int = HISTORY, any: bool = False) -> Recording:
-    """Record a process that already runs, from now on; what came before is not known. Its
+    """Record a process that already runs, from now on. What came before is not known. The process's
     behaviour does not change.
 
-    One of its threads is stopped for some milliseconds, at a moment when that is in nobody's way,
-    and loads sigrec's library. A call of it that a stop breaks off returns EINTR, where nothing
-    else can be found: epoll_wait(2) and its like.
+    One of its threads is stopped for some milliseconds, at a moment when that does no harm, and
+    loads sigrec's library. If there is no better moment, this may interrupt a system call, such as
+    epoll_wait(2), which then returns EINTR.
 
-    history: events kept, as of :func:`configure`, but 1,024 by default.
-    any: also one that has a seccomp(2) filter, which may end it for a system call of ours.
+    history: how many events are kept, as of :func:`configure`, but 1,024 by default.
+    any: whether to record also a process with a seccomp(2) filter, which may end the process for a
+        system call of ours.
 
-    Returns its recording. Raises ValueError for a bad argument; SigrecError, and the process is
-    as it was, where it cannot be recorded: the message says why, and what to do.
+    Returns the process's recording. Raises ValueError for a bad argument, and SigrecError if the
+    process cannot be recorded: then the process is as it was, and the message says why, and what to
+    do.
     """
     begin(pid, history, any)
     return open_recording(pid)
 
 
 def detach(pid: int, *, any: bool = False) -> None:
-    """End what :func:`attach` began: the process has again the handlers that it set. The library
-    stays in it, and its recording can be read.
+    """End what :func:`attach` began: the process has its own handlers again. The library stays in
+    the process, and the recording can still be read.
 
-    Raises as attach().
+    Raises what :func:`attach` raises.
     """
     end(pid, any)
 
@@ -105,7 +107,7 @@ def _attached(pid: int) -> bool:
 
 
 def recorded(pid: int) -> str | None:
-    """Where, if it is."""
+    """The path of the process's recording, if it is recorded."""
     try:
         with open_recording(pid) as recording:
             if recording.state == "alive" and recording._detached_ns is None:
@@ -125,8 +127,8 @@ def _refuse(pid: int, any_filter: bool) -> None:
 
 
 def reason(pid: int, any_filter: bool = False) -> tuple[str, str] | None:
-    """Why nobody can attach to it from here, as far as that is seen from outside: "it ...", and
-    what to do about it. None: nothing is in the way."""
+    """Why this process cannot attach to that one, as far as that is seen from outside, in words
+    that follow "it"; and what to do about it. None: nothing is in the way."""
     now = status(pid)
     if now is None:
         raise SigrecError(f"there is no process {pid} here")

@@ -1,4 +1,5 @@
-"""What ``sigrec run --report`` leaves beside the program: a process that waits for its end."""
+"""The process that ``sigrec run --report`` leaves beside the program, to wait for the program's
+end."""
 
 from __future__ import annotations
 
@@ -20,26 +21,27 @@ if TYPE_CHECKING:
 
     _StandBy = Callable[[Bystander], None]
 
-# What people and terminals end programs with; it is not the program, and has its end to tell.
+# People and terminals end programs with these. This process has to outlive the program.
 _NOT_FOR_IT = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE)
 _ARGUMENTS = 45  # of stat_fields: fields 48 and 49 of proc_pid_stat(5), where they are in memory
 
 
 def is_init() -> bool:
-    """Whether this process is PID 1 of its namespace, whom nobody there outlives."""
+    """Whether this process is PID 1 of its namespace, which no process there outlives."""
     return os.getpid() == 1
 
 
 def leave(stand_by: _StandBy) -> None:
-    """Leaves a process that calls stand_by, and returns in the one that goes on to be the program.
-    That has no child more than before: whoever waits until it has none finds none.
+    """Leaves a process that calls stand_by, and returns in this process, which is about to become
+    the program. That process is no child of this one, so that a program that waits until it has no
+    children does not wait for it.
 
     Raises OSError, with nothing left behind.
     """
-    beside = Bystander(os.getpid())  # before the program runs, so that it is of no other
+    beside = Bystander(os.getpid())  # while this process certainly has that PID
     waiting = signal.SIGCHLD in signal.sigpending()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_IT)
-    subreaper = _core.subreaper(0)  # of a subreaper it would be a child: prctl(2)
+    subreaper = _core.subreaper(0)  # else that process becomes a child of this one: prctl(2)
     try:
         between = os.fork()
         if between == 0:
@@ -56,18 +58,19 @@ def leave(stand_by: _StandBy) -> None:
         if not waiting and signal.SIGCHLD in signal.sigpending():
             signal.sigtimedwait(
                 [signal.SIGCHLD], 0
-            )  # it is blocked, and would wait for the program
+            )  # it is blocked, and would stay pending in the program
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         beside.close()
 
 
 def leave_below_init(stand_by: _StandBy) -> None:
-    """In PID 1: that stays, as an init, and this returns in a child, which becomes the program."""
+    """As leave(), for PID 1, which stays as an init. This returns in a child, which becomes the
+    program."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     terminal = next((fd for fd in (0, 1, 2) if _is_in_front(fd)), None)
     program = os.fork()
     if program == 0:
-        os.setpgid(0, 0)  # what is typed at the terminal is for it, and not for the init
+        os.setpgid(0, 0)  # keys of the terminal send signals to the program, and not to the init
         if terminal is not None:
             os.tcsetpgrp(terminal, os.getpid())
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -85,7 +88,7 @@ def _is_in_front(fd: int) -> bool:
 
 
 class _Below(Bystander):
-    """Of the program that PID 1 has started, and whose signals that passes on."""
+    """A Bystander of the program that PID 1 has started, to which PID 1 passes signals on."""
 
     def wait(self, timeout: float | None = None) -> Ended | None:
         rest_ns = (1 << 62) if timeout is None else int(timeout * 10**9)
@@ -94,7 +97,7 @@ class _Below(Bystander):
         return super().wait(timeout)
 
     def as_it_did(self) -> int:
-        """The exit status; nobody in its namespace ends PID 1 by a signal."""
+        """The program's exit status as that of PID 1, which cannot end itself by a signal."""
         while not _core.as_init(self.pid, 1 << 62):
             pass
         status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -102,7 +105,8 @@ class _Below(Bystander):
 
 
 def _alone(beside: Bystander, stand_by: _StandBy, status: Callable[[], int] = lambda: 0) -> None:
-    """In a process that has nothing of the program's but descriptor 2. Never returns."""
+    """Runs in a process that has nothing in common with the program but descriptor 2. Never
+    returns."""
     code = 1
     try:
         _call_it(f"sigrec: waits for the end of PID {beside.pid}")
@@ -120,7 +124,8 @@ def _alone(beside: Bystander, stand_by: _StandBy, status: Callable[[], int] = la
 
 
 def _call_it(text: str) -> None:
-    """Or whoever looks for the program by its name or command line finds it twice."""
+    """Changes this process's name and command line, so that the program is not found twice by
+    these."""
     fields = stat_fields(os.getpid())
     with suppress(OSError, ValueError, IndexError, TypeError):
         begin, end = map(int, fields[_ARGUMENTS : _ARGUMENTS + 2])  # type: ignore[index]
@@ -132,7 +137,7 @@ def _call_it(text: str) -> None:
 
 
 def _close_all_but(kept: int) -> None:
-    """Close all descriptors but that one and stderr; 0 and 1 become /dev/null."""
+    """Closes all descriptors but that one and stderr; 0 and 1 become /dev/null."""
     try:
         there = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:
@@ -148,9 +153,9 @@ def _close_all_but(kept: int) -> None:
 def note(
     recording: Recording, ended: Ended, oom: tuple[int, int, bool] | None, cgroup: str | None
 ) -> None:
-    """Into the recording of a process that has ended: how, as a bystander saw it, and what the OOM
-    killer did in its cgroup: how often, since when, and whether it probably was that. cgroup: where it
-    was last."""
+    """Writes into the recording of a process that has ended how it did, as a bystander saw it. oom:
+    what the OOM killer did in its cgroup: how often, since when, and whether the end was probably
+    that. cgroup: the one that the process was in last."""
     source = NOTED_SOURCES.get(ended.source or "")
     if recording.path is None or source is None:
         return

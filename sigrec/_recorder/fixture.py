@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SignalsFixture:
-    """What the pytest fixture ``signals`` gives: the signals that a test receives.
+    """The value of the pytest fixture ``signals``: the signals that a test receives.
 
     >>> def test_reload(signals: sigrec.SignalsFixture) -> None:
     ...     os.kill(os.getpid(), signal.SIGHUP)
@@ -27,7 +27,7 @@ class SignalsFixture:
         self._recorder = record()
 
     def record(self, *signums: int) -> None:
-        """Begin anew, from zero, with these signals; none given: all, as at the beginning."""
+        """Begin anew, from zero, with these signals; none given: with all, as at the beginning."""
         self._recorder.stop()
         self._recorder = record(*signums)
 
@@ -38,7 +38,7 @@ class SignalsFixture:
 
     @property
     def events(self) -> list[SignalInfo]:
-        """Those that are still in the history: who sent them, when, with what."""
+        """The events that are still in the history: who sent them, when, and with what."""
         return self._recorder.events
 
     def __repr__(self) -> str:
@@ -50,8 +50,8 @@ class SignalsFixture:
     ) -> None:
         """Fail unless so many of each signal were delivered since the recording began.
 
-        Waits until they were, ``timeout`` seconds at most. exact: more of them, or any other
-        signal that is recorded, is a failure too.
+        This waits until they are, for ``timeout`` seconds at most. exact: fail also if there are
+        more of them, or other signals that are recorded.
         """
         __tracebackhide__ = True
         import time
@@ -99,7 +99,8 @@ class SignalsFixture:
         )
 
     def _senders(self, signum: int) -> str:
-        """`` from PID 77 (bash, uid 0)``; nothing, if none is in the history any more."""
+        """The senders as ``" from PID 77 (bash, uid 0)"``; ``""`` if none is in the history any
+        more."""
         senders = {str(info.sender): None for info in self.events if info.si_signo == signum}
         first = " and ".join(map(printable, list(senders)[:3]))
         more = f" and {len(senders) - 3} more" if len(senders) > 3 else ""

@@ -1,4 +1,4 @@
-"""log_signals(): each signal as a record of the logging module, with its fields."""
+"""log_signals(): logs each signal, with its fields, by the logging module."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from sigrec._recorder.record import Recorder
 
 _INFO = 20  # logging.INFO
-END_S = 5.0  # what loggers that do not return can hold up close()
+END_S = 5.0  # how long close() waits for a logger that does not return
 
 
 class SignalLog(_core.Block):
-    """Signals that are logged as they come, as made by :func:`log_signals`. As a context manager it
-    ends with the block."""
+    """Logs signals as they come, as made by :func:`log_signals`. As a context manager it ends with
+    the block."""
 
     def __init__(
         self, logger: logging.Logger | logging.LoggerAdapter[Any], level: int, recorder: Recorder
@@ -69,17 +69,17 @@ class SignalLog(_core.Block):
             )
 
     def close(self) -> None:
-        """End it, once what was delivered before is logged; a second call does nothing.
+        """End it, once all that was delivered before is logged; a second call does nothing.
 
-        Raises SigrecError where that takes more than 5 seconds: then it is ended, and the rest is
-        logged when the loggers let it. Who calls it in a signal's handler may have interrupted a
-        thread that holds a lock of theirs.
+        Raises SigrecError if that takes more than 5 seconds: it is ended then, too, and the rest is
+        logged as soon as the loggers allow it. In a signal handler this can happen when the
+        interrupted code holds a lock of a logger's.
         """
         from threading import current_thread
 
         if self._closed:
             return
-        self._closed = True  # first: what interrupts set() must not come to set() again
+        self._closed = True  # first: a handler that interrupts set() must not call it again
         self._stop.set()
         if self._thread is not current_thread():
             self._thread.join(END_S)
@@ -96,15 +96,15 @@ class SignalLog(_core.Block):
 def log_signals(
     logger: logging.Logger | logging.LoggerAdapter[Any], *signums: int, level: int = _INFO
 ) -> SignalLog:
-    """Log these signals from now on, as :func:`record` records them: what the program does with them
-    is the same. No signums: all that record() takes.
+    """Log these signals from now on. They are recorded as by :func:`record`, so the program handles
+    them as before. No signums: all that record() records.
 
-    Each is a log record whose attribute ``signal`` is :meth:`SignalInfo.to_dict`, which formatters for
-    JSON, Sentry and OpenTelemetry take as it is. A thread logs them, a moment after they came, and so
-    not in a signal's handler. What ends the process at once is not logged any more: the recording
-    has it. level: of the records.
+    Each signal is one log record, whose attribute ``signal`` is the result of
+    :meth:`SignalInfo.to_dict`; formatters for JSON, Sentry and OpenTelemetry accept that. A thread
+    logs them a moment after they came, and no signal handler. A signal that ends the process at
+    once is not logged any more, but is in the recording. level: the level of the records.
 
-    Raises ValueError for a bad argument, and as record() does.
+    Raises ValueError for a bad argument, and what record() raises.
     """
     if not callable(getattr(logger, "log", None)):
         _check.bad("logger must be a logging.Logger", logger)

@@ -17,7 +17,7 @@ def stats() -> Stats:
 
 
 def own_recording() -> Recording:
-    """This process's, up to date. Makes one, if it has none."""
+    """This process's recording, up to date. It is made if there is none."""
     publishing.start()
     _core.fold()
     _core.refresh_modes()

@@ -1,4 +1,4 @@
-"""What ``sigrec run`` is asked to run: a Python program, or any other, and whether that can be
+"""What ``sigrec run`` has to run, a Python program or another one, and whether that can be
 recorded."""
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Program(namedtuple("Program", "kind path")):
 
 
 def give_back_what_python_ignores() -> None:
-    """Python ignores SIGPIPE and SIGXFSZ from its start, and what was before cannot be seen any more.
-    Ignored they stay where our parent ignores them; but a Python that starts a program gives them
-    back (subprocess, restore_signals)."""
+    """Python ignores SIGPIPE and SIGXFSZ from its start, and what was before cannot be seen any
+    more. Ignored they stay where our parent ignores them; but a Python that starts a program gives
+    them back (subprocess, restore_signals)."""
     try:
         executable = os.path.basename(os.readlink(f"/proc/{os.getppid()}/exe"))
     except OSError:
@@ -43,8 +43,8 @@ def give_back_what_python_ignores() -> None:
 
 
 def look(name: str) -> Program:
-    """By what is there: a file first, as ``python NAME`` has it, and then a program in PATH.
-    SigrecError: there is neither."""
+    """The Program of that name: a file, as for ``python NAME``, or else a program in PATH. Raises
+    SigrecError if there is neither."""
     import shutil
 
     if os.path.exists(name):
@@ -68,7 +68,7 @@ def look(name: str) -> Program:
             named = [word for word in named[1:] if b"=" not in word]
         if named and not named[0].startswith((b"python", b"pypy")):
             return Program("other", found)
-        if found != name:  # the program of a package: in an environment of its own, perhaps
+        if found != name:  # the program of a package, which may be in another environment
             return Program("script", found)
     elif found != name:
         return Program("other", found)
@@ -97,11 +97,11 @@ def _head(path: str) -> bytes:
 
 
 def preloaded(environment: dict[str, str], library: str, children: bool) -> dict[str, str]:
-    """The environment in which a program is recorded by that library, from its start."""
+    """The environment in which that library records a program from its start."""
     others = environment.get("LD_PRELOAD")
     return {
         **environment,
-        # Ours comes last: another may have to come first.
+        # Ours comes last, since another library may have to come first.
         "LD_PRELOAD": f"{others} {library}" if others else library,
         "SIGREC_KEEP": str(os.getpid()),  # exec keeps it
         **({"SIGREC_CHILDREN": "1"} if children else {}),
@@ -109,7 +109,8 @@ def preloaded(environment: dict[str, str], library: str, children: bool) -> dict
 
 
 def library() -> str | None:
-    """The library's path, as LD_PRELOAD can have it: without blanks and colons. None: there is none."""
+    """The library's path, without blanks and colons, as LD_PRELOAD needs it. None: there is no
+    library."""
     if not os.path.exists(LIBRARY):
         return None
     if not _separates(LIBRARY):
@@ -121,7 +122,7 @@ def library() -> str | None:
         folder = os.path.dirname(LIBRARY)
         try:
             if os.path.lexists(link) and os.readlink(link) != folder:
-                link += str(os.stat(folder).st_ino)  # of another sigrec
+                link += str(os.stat(folder).st_ino)  # that link leads to another sigrec
             if not os.path.lexists(link):
                 os.symlink(folder, link)
         except OSError:
@@ -135,8 +136,8 @@ def _separates(path: str) -> bool:
 
 
 def unrecordable(path: str, library: str | None) -> str | None:
-    """Why that program cannot be recorded, as "it is statically linked"; None: it can be
-    recorded."""
+    """Why that program cannot be recorded, for instance "it is statically linked"; None: it can
+    be."""
     if library is None:
         return "sigrec has no library for that here"
     reason = _core.unrecordable(os.fsencode(path), os.fsencode(library))
@@ -144,7 +145,7 @@ def unrecordable(path: str, library: str | None) -> str | None:
 
 
 def make_room(output: str | None) -> None:
-    """Before the program is there, which has this process's PID, for the recording that it makes."""
+    """Makes room for the recording of the program, which will have this process's PID."""
     from sigrec._recorder import publishing
 
     if output is not None:

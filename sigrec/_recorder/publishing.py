@@ -1,4 +1,4 @@
-"""Where this process's recording goes, and how large things are."""
+"""Where this process's recording is made, and how large it and the dispatch queues are."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sigrec._recorder import retention
 
 HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
-END_S = 5.0  # for what is handled at exit, and for another thread that makes the recording
+END_S = 5.0  # how long to handle signals at exit, and to wait for a thread that makes the recording
 BACKLOG = 1 << 20  # events of a signal with intake="thread"; 16 bytes each, as they come
 LARGEST = 1 << 24  # events: 1 GiB
-_HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # of sigrec, not of this room
+_HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # the folder of the whole package
 
 
 class _Settings:
@@ -23,11 +23,11 @@ class _Settings:
     queue = QUEUE
     backlog = BACKLOG
     recording: str | None = None
-    keep = False  # even after a clean exit
-    pid = 0  # the process that named `recording`: a forked child has no claim on it
+    keep = False  # whether recordings stay after a clean exit
+    pid = 0  # the process that named `recording`, which a forked child must not use
     started = False
     warned = False
-    small_stack = False  # said already
+    small_stack = False  # whether it was said already that the alternate stack is too small
     private = 0  # the pid of the process whose recording is in no file
     cleaner = 0  # the pid of the process that removes what its children leave
 
@@ -41,22 +41,25 @@ def configure(
     queue: int | None = None,
     recording: str | os.PathLike[str] | None = None,
 ) -> None:
-    """Set capacities and the recording's file. Call it before the first ``register()`` or ``record()``.
+    """Set capacities and the recording's file. Call this before the first ``register()`` or
+    ``record()``.
 
-    history: events kept in the recording, all signals together (default 16384; 64 bytes each).
-    queue: events that can wait, with their siginfo, for the handler of one signal (default 16384;
-        1,048,576 with intake="thread").
-    Both are rounded up to a power of two; 16 to 16,777,216.
-    recording: write the recording to this file, and keep it after a clean exit. A recording of a
-    process that ended is kept beside it, as ``<file>.1``; any other file that is not empty is not
-    overwritten, nor is a link, nor the recording of a process that is alive: then a warning says so,
-    and where the recording is.
+    history: how many events the recording keeps, of all signals together (default 16,384; 64 bytes
+        each).
+    queue: how many events can wait, with their siginfo, for the handler of one signal (default
+        16,384; 1,048,576 with intake="thread"). Both are from 16 to 16,777,216, and are rounded up
+        to a power of two.
+    recording: a file to write the recording to, which stays after a clean exit. If the file is the
+        recording of a process that has ended, that is kept as ``<file>.1``. A link, the recording
+        of a process that is alive, and any other file that is not empty are not overwritten: then a
+        warning says so, and where the recording is.
 
-    In a process that is recorded already, by `sigrec run` of a program that started it or by
-    `sigrec attach`, history and recording change nothing: SIGREC_HISTORY does, beforehand.
+    In a process that is recorded already, by `sigrec attach` or by `sigrec run --children` of a
+    program that started it, history and recording have no effect; the environment variable
+    SIGREC_HISTORY has, if it is set beforehand.
 
-    Raises ValueError for a bad argument, SigrecError once this process has registered or recorded a
-    signal.
+    Raises ValueError for a bad argument, and SigrecError if this process has registered or recorded
+    a signal already.
     """
     if _settings.started:
         raise SigrecError(
@@ -70,11 +73,11 @@ def configure(
     if recording is not None:
         path = _check.path("recording must be the path of a file", recording)
         changed |= {"recording": os.path.abspath(path), "pid": os.getpid()}
-    vars(_settings).update(changed)  # at once: a handler may raise in between
+    vars(_settings).update(changed)  # in one step: a handler could raise between two
 
 
 def keep() -> None:
-    """Recordings stay after a clean exit, wherever they are."""
+    """From now on recordings stay after a clean exit, wherever they are."""
     _settings.keep = True
 
 
@@ -96,14 +99,16 @@ def backlog() -> int:
 
 
 def start() -> int:
-    """Make sure that this process counts somewhere; returns the queue capacity.
+    """Makes sure that this process has a recording; returns the queue capacity.
 
-    Without a lock, since a handler can come in between: what is done twice does no harm."""
+    It takes no lock, since a handler that interrupts it may call it: to do a part twice does no
+    harm.
+    """
     if not _settings.started:
         import atexit
 
         _core.start(_adopt)
-        if _core.adopted():  # before Python, by what was loaded with the program
+        if _core.adopted():  # the preloaded library has begun to record before Python started
             if not _core.path():
                 _settings.private = os.getpid()
             _leave_cleanly()
@@ -123,16 +128,16 @@ def start() -> int:
 
 
 def _adopt() -> None:
-    """Give this process a recording: a file in the first usable place, or private memory.
+    """Gives this process a recording: a file in the first usable place, or private memory.
 
-    Never raises for want of a place: recording must not break the program.
+    It never raises because there is no place: recording must not break the program.
     """
     notes: list[str] = []
     in_child = _settings.cleaner not in (0, os.getpid())
     if in_child and _core.adopt_spare():
         _leave_cleanly()
         return
-    if not _core.may_open():  # a sandbox, made since: to look for a place could end it
+    if not _core.may_open():  # in a sandbox, to look for a place could end the process
         _go_private()
         return
     named = _settings.recording if _settings.pid == os.getpid() else None
@@ -165,7 +170,7 @@ def _go_private() -> None:
 
 
 def start_children() -> None:
-    """From now on forked children record, too, from their first instruction on."""
+    """From now on forked children are recorded, too, from their first instruction on."""
     if _settings.cleaner:
         return
     directory = next((d for d in places.candidates() if places.prepare(d) is None), None)
@@ -173,14 +178,14 @@ def start_children() -> None:
         try:
             _core.keep_spares(os.fsencode(directory), _settings.keep, _settings.history)
         except OSError:
-            pass  # not on this platform: they record from the hook on
+            pass  # on this platform they are recorded from the fork hook on
     _settings.cleaner = os.getpid()
     _core.adopt_in_children(start, _leave_cleanly, _clean)
     os.register_at_fork(after_in_parent=_core.after_fork_in_parent)
 
 
 def _clean() -> None:
-    """Children do not clean, so that a fork is not slow."""
+    """Removes what is too much in the directory; but not in a child, so that a fork is not slow."""
     if _core.path() and _core.may_open():
         directory = next((d for d in places.candidates() if places.unusable(d) is None), None)
         if directory is not None:
@@ -188,12 +193,12 @@ def _clean() -> None:
 
 
 def _publish_in(directory: str, notes: list[str]) -> bool:
-    """Under the first name that is free: what is there tells of an earlier process."""
+    """Publishes under the first name that is free: other files there tell of earlier processes."""
     for name in places.free_names(directory):
         try:
             return _publish(os.path.join(directory, name), False, notes)
         except FileExistsError:
-            continue  # somebody was faster
+            continue  # another process was faster
     return False
 
 
@@ -218,7 +223,7 @@ def _publish(path: str, named_by_user: bool, notes: list[str]) -> bool:
 
 
 def point_to(path: str) -> None:
-    """A link to it, where readers look for what has that PID."""
+    """Makes a link to the recording where readers look for the one of this PID."""
     for directory in places.candidates():
         if places.prepare(directory) is None:
             for name in places.free_names(directory, "named"):
@@ -233,7 +238,8 @@ def point_to(path: str) -> None:
 
 
 def notice_loss() -> None:
-    """Say once, if someone truncated the recording, that the core goes on without the file."""
+    """Says once, if somebody has truncated the recording, that the core goes on without the
+    file."""
     if _core.adopted() and _settings.private != os.getpid() and not _core.path():
         _settings.private = os.getpid()
         _settings.warned = False
@@ -244,7 +250,7 @@ def notice_loss() -> None:
 
 
 def _leave_cleanly() -> None:
-    """A multiprocessing worker ends in os._exit, after its finalizers: tell them."""
+    """A finalizer for multiprocessing workers, which end by os._exit() after their finalizers."""
     multiprocessing = sys.modules.get("multiprocessing")
     util = sys.modules.get("multiprocessing.util")
     if util is not None and multiprocessing is not None and multiprocessing.parent_process():
@@ -252,16 +258,17 @@ def _leave_cleanly() -> None:
 
 
 def _worker_leaves() -> None:
-    error = sys.exc_info()[1]  # that its work ended with; since 3.13 only the status is left of it
+    error = sys.exc_info()[1]  # what the worker raised; since 3.13 only its status is left
     if (isinstance(error, SystemExit) and error.code) or _worker_status():
-        return  # no clean exit: os._exit comes next, with that status
+        return  # this is no clean exit: os._exit() comes next, with that status
     if error is not None and not isinstance(error, SystemExit):
         _set_reason(type(error))
     _core.say_goodbye()
 
 
 def _worker_status() -> int:
-    """Since 3.13 its finalizers run when it is known: a local of who calls os._exit with it."""
+    """The worker's exit status. Since 3.13 it is known when the finalizers run: a local variable of
+    the function that will call os._exit() with it."""
     frame = sys._getframe() if sys.version_info >= (3, 13) else None
     while frame is not None:
         if frame.f_globals.get("__name__") in (
@@ -274,7 +281,8 @@ def _worker_status() -> int:
 
 
 def _note_exception() -> None:
-    """The interpreter has printed an exception that nobody caught, and goes: tell which."""
+    """Writes down which exception has ended the program: it was not caught, and is printed
+    already."""
     kind = getattr(sys, "last_type", None)
     if isinstance(kind, type) and not hasattr(sys, "ps1"):
         _set_reason(kind)
@@ -286,7 +294,7 @@ def _set_reason(kind: type) -> None:
 
 
 def _warn(notes: list[str], outcome: str) -> None:
-    """Say once, in this process and its children, that a better place was passed over."""
+    """Says once, in this process and its children, why the recording is not in a better place."""
     if not notes or _settings.warned:
         return
     _settings.warned = True
@@ -296,7 +304,7 @@ def _warn(notes: list[str], outcome: str) -> None:
 def _say(text: str) -> None:
     import warnings
 
-    # Whose line it is about: the caller's, not one of ours.
+    # The warning is about the caller's line, and not about one of ours.
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         level, frame = level + 1, frame.f_back
@@ -305,8 +313,8 @@ def _say(text: str) -> None:
             warnings.warn(text, RuntimeWarning, stacklevel=level)
             return
     except RuntimeWarning:
-        pass  # warnings are errors here; this one must not keep a signal from being handled
-    # Or the interpreter itself called us, before the program began: no line of anybody's.
+        pass  # warnings are errors here, but this one must not keep a signal from being handled
+    # Else the interpreter has called us before the program began, and the warning is about no line.
     if sys.stderr is not None:
         print(text, file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""record() and Recorder: recording signals whose handling belongs to the program."""
+"""record() and Recorder: record signals that the program itself handles."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _prepared = False
 
 
 class Recorder(_core.Block):
-    """Signals that are recorded while the program handles them, as made by :func:`record`.
+    """Records signals that the program itself handles, as made by :func:`record`.
 
-    As a context manager it ends with the block. What it counted stays readable after that.
+    As a context manager it ends with the block. What it has counted can still be read after that.
     """
 
     def __init__(self, signums: tuple[int, ...], named: bool, counted: bool) -> None:
@@ -34,21 +34,22 @@ class Recorder(_core.Block):
         self._pid = os.getpid()
         self._stopped: tuple[Counter[int], list[SignalInfo]] | None = None
         self._before: dict[int, int] = {}
-        if counted:  # else there is nothing to read, and a program begins without the reader
+        if counted:  # else there is nothing to read, and _reader need not be imported
             with self._open() as recording:
                 self._before = {n: s.delivered for n, s in recording.signals.items()}
 
     @property
     def signums(self) -> frozenset[int]:
-        """The numbers of the signals that it records, those included that the program ignores."""
+        """The numbers of the signals that it records, including those that the program ignores."""
         return frozenset(self._signums)
 
     @property
     def counts(self) -> Counter[int]:
-        """How many of each signal were delivered since it began, exactly: those that were, and 0
-        for any other. Equal to a dict: ``recorder.counts == {signal.SIGUSR1: 3}``.
+        """How many of each signal were delivered since it began, exactly. Only signals that came
+        are in it, so that it can be compared: ``recorder.counts == {signal.SIGUSR1: 3}``; it gives
+        0 for any other.
 
-        In a forked child: since the fork.
+        In a forked child it counts from the fork on.
         """
         if self._stopped is not None:
             return Counter(self._stopped[0])
@@ -57,7 +58,7 @@ class Recorder(_core.Block):
 
     @property
     def events(self) -> list[SignalInfo]:
-        """Those of them that are still in the history, in the order of recording."""
+        """The events since it began that are still in the history, in the order of recording."""
         if self._stopped is not None:
             return list(self._stopped[1])
         with self._open() as recording:
@@ -67,7 +68,8 @@ class Recorder(_core.Block):
         return iter(self.events)
 
     def stop(self) -> None:
-        """End it; a second call does nothing. The kernel has again what the program set."""
+        """End the recording; a second call does nothing. The kernel has again what the program
+        set."""
         if self._stopped is None:
             with self._open() as recording:
                 stopped = self._count(recording), self._list(recording)
@@ -87,7 +89,7 @@ class Recorder(_core.Block):
         from sigrec._recorder.own import own_recording
 
         if self._pid != os.getpid():
-            self._pid, self._before = os.getpid(), {}  # a child counts from zero
+            self._pid, self._before = os.getpid(), {}  # a forked child counts from zero
         return own_recording()
 
     def _count(self, recording: Recording) -> Counter[int]:
@@ -111,26 +113,27 @@ class Recorder(_core.Block):
 
 
 def record(*signums: int, children: bool = False) -> Recorder:
-    """Record signals whose handling belongs to the program. Its behaviour does not change.
+    """Record signals that the program itself handles. The program's behaviour does not change.
 
-    Default actions still happen (death with the same wait status and core dump, stop and
-    continue), and handlers of Python and of C libraries still run, those too that are set
-    later. Can be called from any thread; several recorders may have the same signal.
+    Default actions still happen (death with the same wait status and core dump, stop and continue),
+    and handlers in Python and in C libraries still run, also those that are set later. This can be
+    called in any thread; several recorders may record the same signal.
 
-    signums: ints or signal.Signals. None given: every signal, but while the program ignores one
-        (SIG_IGN, or by default: SIGCHLD, SIGCONT, SIGURG, SIGWINCH) it is left alone, since any
-        handler makes poll(2) and select(2) return EINTR (signal(7)). Name it to record it even so.
-    children: forked children record too, each in its own recording, from the fork on.
+    signums: ints or signal.Signals. None given: every signal, except that one is left alone while
+        the program ignores it (by SIG_IGN, or by default: SIGCHLD, SIGCONT, SIGURG, SIGWINCH),
+        since any handler makes poll(2) and select(2) return EINTR (signal(7)). A signal that is
+        named is recorded even then.
+    children: whether forked children are recorded too, each in its own recording, from the fork on.
 
     Raises ValueError, with nothing changed, for a bad argument or a signal that cannot be caught
-    (SIGKILL, SIGSTOP, the C library's own); SigrecError where the platform cannot do it.
+    (SIGKILL, SIGSTOP, those of the C library), and SigrecError if the platform cannot do it.
     """
     _check.flag("children", children)
     return begin(signums, children)
 
 
 def begin(signums: tuple[int, ...], children: bool, from_start: bool = False) -> Recorder:
-    """As record(). from_start: before the program itself has done anything."""
+    """Does what record() does. from_start: the program itself has not done anything yet."""
     numbers = tuple(sorted({catchable(signum) for signum in signums}))
     named = bool(numbers)
     if not named:

@@ -1,4 +1,5 @@
-"""What a new recording finds in its place: what is in the way, what is put aside, what is removed."""
+"""Older files in the place of a new recording: which are in the way, are put aside, or are
+removed."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
 
-    # Of each kind: when each was written last, its inode, its path.
+    # By kind, for each recording: when it was last written, its inode, its path.
     _Stale = dict[str, list[tuple[int, int, str]]]
 
 
 def in_the_way(path: str) -> str | None:
-    """Why no recording may be written to that file, a reason to show; None: there is none, or it
-    is empty (as mktemp makes them), or ``make_way()`` keeps it."""
+    """Why no recording may be written to that file, as a text to show. None: there is no file, or
+    an empty one (as mktemp makes them), or one that make_way() keeps."""
     from sigrec._errors import RecordingError
     from sigrec._reader.opening import open_recording
 
@@ -34,12 +35,13 @@ def in_the_way(path: str) -> str | None:
             if recording.state == "alive" and recording.pid != os.getpid():
                 return f"{path}: is the recording of PID {recording.pid}, which is alive"
     except RecordingError:
-        pass  # corrupt, or of another version
+        pass  # it is corrupt, or of another version
     return _not_ours(f"{path}.1")  # where it would be put aside
 
 
 def _not_ours(path: str) -> str | None:
-    """Why the file may not be overwritten: it is not empty, and no recording."""
+    """Why the file may not be overwritten: it is not empty, and is no recording. None: it may
+    be."""
     from sigrec._reader.format import MAGIC
 
     try:
@@ -61,8 +63,8 @@ def _not_ours(path: str) -> str | None:
 
 
 def make_way(path: str) -> None:
-    """Before a recording is written there: keep the one before, as ``<path>.1``. How a service
-    ended is asked when it has been started again."""
+    """Keeps an earlier recording as ``<path>.1`` before a new one is written there: people ask how
+    a service ended when it has been started again."""
     if not os.path.lexists(path):
         return
     if os.path.getsize(path):
@@ -72,10 +74,10 @@ def make_way(path: str) -> None:
 
 
 def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
-    """Remove recordings whose process is gone, but for the newest few, and what such processes
-    left half made: files with a name of sigrec's own making, and no others. Never raises.
+    """Removes recordings whose process is gone, except the newest few, and files that such
+    processes left half made; but only files with a name of sigrec's own making. Never raises.
 
-    own: the recording that this process begins there.
+    own: the recording that this process makes there.
     """
     try:
         texts = os.listdir(directory)
@@ -87,10 +89,11 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
         pid = text[1:].partition(".")[0]
         path = os.path.join(directory, text)
         if text.startswith(".") and text.endswith(".tmp") and pid.isdigit():
-            # An hour: a process of another PID namespace may be making it just now.
+            # Only after an hour: a process of another PID namespace may be making it just now.
             if not os.path.exists(f"/proc/{pid}") and _age_s(path) > 3600:
                 _remove(path)
-        # .<pid>.<number>.spare: csrc/spare.c. A child that has it keeps it, without the name.
+        # .<pid>.<number>.spare: csrc/spare.c. A child that has mapped it keeps it, without its
+        # name.
         maker = places.spare(text)
         if maker is not None and (
             not os.path.exists(f"/proc/{maker.pid}")
@@ -112,8 +115,9 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
                 links.append(path)
             continue
         if lives:
-            # Alive, or its pid is in use again: looked at another time. When one of a long life
-            # ends, this is the newest that is known of it: a tmpfs keeps no time of writes to a map.
+            # The process lives, or its pid is used again: this one is looked at another time. The
+            # file is marked as new, so that it is not among the oldest when a process of a long
+            # life ends: a tmpfs does not note when a mapped file is written.
             if of_pid[name[:2]] == 1:
                 _touch(path)
                 continue
@@ -134,8 +138,8 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
 
 
 def _look(path: str, pid: int, here: int, boot: str, stale: _Stale) -> bool:
-    """Look at the recording of a process of this boot and namespace that is gone: its header
-    tells all that is needed. An empty file is removed. False: it is something else."""
+    """Looks at a recording whose process is gone and was of this boot and namespace: its header
+    tells all that is needed. An empty file is removed. False: the file is something else."""
     try:
         from sigrec._reader.glance import any_delivered, glance
 
@@ -170,9 +174,10 @@ def _clean(paths: list[str], stale: _Stale, keep: int, own: str | None) -> None:
             with open_recording(path) as recording:
                 kind = _kind(recording)
                 if kind == "unknown":
-                    # Alive perhaps, in another namespace that shares the directory. But a container
-                    # that is started again and again must not fill it: of what has this process's
-                    # own PID and command line, and began before it, the newest stay as well.
+                    # The process may be alive, in another namespace that shares the directory. But
+                    # a container that is started again and again must not fill the directory: of
+                    # the recordings with this process's own PID and command line that began before
+                    # it, only the newest stay, too.
                     if program is None and own is not None:
                         with open_recording(own) as mine:
                             program = mine.pid, mine.argv
@@ -182,20 +187,20 @@ def _clean(paths: list[str], stale: _Stale, keep: int, own: str | None) -> None:
                 entry = status.st_mtime_ns, status.st_ino, path
                 stale.setdefault(kind, []).append(entry)
         except Exception:
-            continue  # not a recording, or gone: not ours to remove
+            continue  # it is no recording, or it is gone: there is nothing for us to remove
     for kept in stale.values():
         for _, inode, path in sorted(kept, reverse=True)[keep:]:
             _remove(path, inode)
 
 
 def _kind(recording: Recording) -> str:
-    """Of each kind the newest few are kept, so that many short programs do not push out the
-    others."""
+    """The recording's kind. The newest few of each kind are kept, so that many short programs do
+    not push out the others."""
     state = recording.state
     if state == "alive":
         return "unknown"
     if state == "unknown":
-        # What is of another boot, and lies where this user publishes, is of an earlier one.
+        # A recording of another boot that lies where this user publishes is of an earlier boot.
         if recording.boot_id == boot_id() or recording.started_ns >= booted_ns():
             return "unknown"
     went_well = (
@@ -232,8 +237,9 @@ def _age_s(path: str) -> float:
 
 def _remove(path: str, inode: int | None = None) -> None:
     try:
-        # A new process may have got the pid, and have published there since. (Between this look
-        # and the next line it still could: then its file is without a name, and it goes on.)
+        # A new process may have got the pid, and have published there since. (It still could
+        # between this look and the next line: then its file loses its name, and the process goes
+        # on.)
         if inode is None or os.lstat(path).st_ino == inode:
             os.unlink(path)
     except OSError:

@@ -1,4 +1,5 @@
-"""``sigrec run``, on both sides of its exec: the environment that makes a Python record."""
+"""Both sides of the exec of ``sigrec run``: makes the environment that has a Python record itself,
+and begins that recording."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ STARTUP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "startup")
 
 
 def environment(output: str | None, children: bool, init: bool = False) -> dict[str, str]:
-    """Of this process, and what makes a Python that is started in it record. init: this process
-    stands for PID 1 of its namespace."""
+    """The environment of this process, with what has a Python that is started in it record itself.
+    init: this process is the program of PID 1 of its namespace."""
     path = os.environ.get("PYTHONPATH")
     pid = os.getpid() if init else 0
     options = {"output": output, "children": children, "path": path, "init": pid}
@@ -27,10 +28,10 @@ def environment(output: str | None, children: bool, init: bool = False) -> dict[
 
 
 def begin(options: dict[str, Any]) -> None:
-    """In that Python, before its program: begin to record, and leave no trace.
+    """Begins to record in that Python, before its program begins, and leaves no trace.
 
-    With ``children`` the environment stays as it is, but for the file's name: each child has a
-    recording of its own.
+    With ``children`` the environment stays as it is, without the file's name, since each child has
+    a recording of its own.
     """
     if options["children"]:
         os.environ[VARIABLE] = json.dumps({**options, "output": None})
@@ -48,6 +49,6 @@ def begin(options: dict[str, Any]) -> None:
         _core.stand_for_init(os.getpid())
     publishing.configure(recording=options["output"])
     publishing.keep()
-    if _core.adopted():  # by what was loaded with this Python
+    if _core.adopted():  # the preloaded library records already
         _core.keep()
     record.begin((), options["children"], from_start=True)

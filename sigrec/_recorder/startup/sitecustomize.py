@@ -1,11 +1,11 @@
-"""Run by Python's site module, before the program, in a process that ``sigrec run`` started.
+"""Python's site module runs this before the program, in a process that ``sigrec run`` has started.
 
-Python itself then runs the program, and so sys.argv, __main__, sys.path[0], tracebacks and the
-exit status are its own. This begins to record, and takes its own traces away.
+Python itself runs the program afterwards, and so sys.argv, __main__, sys.path[0], tracebacks and
+the exit status are the program's own. This begins to record, and removes its own traces.
 
-With ``--children`` any Python may come here that the program starts, of any version and kind. One
-that sigrec is not built for runs as if this were not there, and says nothing: no syntax here that
-an old one does not know.
+With ``--children`` any Python that the program starts may come here, of any version and kind. One
+that sigrec is not built for must run as if this were not there, without a message; so there is no
+syntax here that an old one does not know.
 """
 
 
@@ -16,7 +16,7 @@ def _begin():  # type: ignore[no-untyped-def]
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != here]
     sys.path_importer_cache.pop(here, None)
-    # By its place: sigrec may not be on the program's own path.
+    # The package is found by this file's place: it may not be on the program's own path.
     package = os.path.dirname(os.path.dirname(here))
     options = os.environ.get("SIGREC_RUN")
     suffixes = []  # type: list[str]
@@ -45,7 +45,7 @@ def _begin():  # type: ignore[no-untyped-def]
             run.begin(json.loads(options))
         except Exception as error:  # recording must never break the program
             sys.stderr.write("sigrec: not recording: %s\n" % error)
-    # Now the program's own, if it has one; else the ImportError that site expects.
+    # This imports the program's own sitecustomize, or raises the ImportError that site expects.
     sys.modules.pop("sitecustomize", None)
     __import__("sitecustomize")
 
