@@ -36,9 +36,6 @@ static bool catches(pid_t pid, int signum) {
     return line && (strtoull(line + 8, NULL, 16) >> (signum - 1) & 1);
 }
 
-/* At most, where this user's queue is full now (RLIMIT_SIGPENDING). */
-#define WAITS_MS 200
-
 /* With its sender and its value: the kernel lets a process write these, as of a sigqueue(3). */
 static void pass_on(pid_t program, int signum, const siginfo_t *info) {
     siginfo_t same;
@@ -51,14 +48,12 @@ static void pass_on(pid_t program, int signum, const siginfo_t *info) {
     }
     if (info->si_code == SI_QUEUE)
         same.si_value = info->si_value;
-    static const struct timespec millisecond = {0, 1000000};
-    for (int waited = 0; syscall(SYS_rt_sigqueueinfo, program, signum, &same) != 0; waited++) {
-        if (errno != EAGAIN || waited == WAITS_MS) {
+    int tries = 0;
+    while (syscall(SYS_rt_sigqueueinfo, program, signum, &same) != 0)
+        if (errno != EAGAIN || !clock_wait_for_room(&tries)) {
             kill(program, signum); /* without its value */
             return;
         }
-        nanosleep(&millisecond, NULL);
-    }
 }
 
 /* Whether the program has ended; it stays a zombie, for whoever asks how. */

@@ -6,6 +6,7 @@
 #ifndef SIGREC_CLOCK_H
 #define SIGREC_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -16,6 +17,16 @@ static inline uint64_t clock_ns(clockid_t clock) {
 }
 
 static inline uint64_t monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+/* After EAGAIN, where a flood of another process of this user keeps the queue full (getrlimit(2),
+ * RLIMIT_SIGPENDING): a millisecond before the next try. False: there were 200 already. */
+static inline bool clock_wait_for_room(int *tries) {
+    static const struct timespec millisecond = {0, 1000000};
+    if (++*tries > 200)
+        return false;
+    nanosleep(&millisecond, NULL);
+    return true;
+}
 
 /* The same clock at the last tick, at a quarter of the price, and how far apart
  * the ticks are: time(7). */

@@ -18,16 +18,11 @@
 #define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
 #endif
 
-/* At most, for a flood of another process of this user, whose queue is full now: getrlimit(2). */
-#define WAITS_MS 200
-
 static int create(int clock, struct sigevent *event, timer_t *handle) {
-    static const struct timespec millisecond = {0, 1000000};
-    for (int waited = 0; timer_create((clockid_t)clock, event, handle) != 0; waited++) {
-        if (errno != EAGAIN || waited == WAITS_MS)
+    int tries = 0;
+    while (timer_create((clockid_t)clock, event, handle) != 0)
+        if (errno != EAGAIN || !clock_wait_for_room(&tries))
             return errno;
-        nanosleep(&millisecond, NULL);
-    }
     return 0;
 }
 
