@@ -531,6 +531,10 @@ void borrow_before_exec(void) {
 
 uint64_t borrow_lent(void) { return state && lent_by_all() ? lent_by(this_tid()) : 0; }
 
+uint64_t borrow_lent_by_others(void) {
+    return state ? lent_by_all() & ~atomic_load(&state->blocked) : 0;
+}
+
 void borrow_begin_thread(uint64_t inherited) {
     struct lender *of_another = find(this_tid()); /* of a thread that is gone, and had our tid */
     if (of_another) {

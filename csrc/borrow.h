@@ -63,6 +63,10 @@ void borrow_send_to_thread(int signum);
  * process that is no vfork child, borrow_go_on follows. */
 void borrow_before_exec(void);
 
+/* Any context, while nothing is borrowed. What threads have lent and not got back yet, and the
+ * program does not block itself. */
+uint64_t borrow_lent_by_others(void);
+
 /* Any context. Before a thread is made: which bits of the calling thread's mask are borrowed. Then,
  * in the new thread: the bits of these that it has inherited are not its own. */
 uint64_t borrow_lent(void);

@@ -69,6 +69,7 @@
     F(install_record)                                                                              \
     F(install_refresh_modes)                                                                       \
     F(install_restore)                                                                             \
+    F(intake_before_change)                                                                        \
     F(intake_begin)                                                                                \
     F(intake_count)                                                                                \
     F(intake_end)                                                                                  \

@@ -36,6 +36,7 @@
 #define TRIP 256                      /* signals between two trips of the interpreter */
 #define BURST 8                       /* batches before a nap */
 #define END_LOOKS 1000                /* of 100 us each */
+#define LEFT_NS UINT64_C(100000000)   /* of taking what the thread has left */
 #define STACK (256 * 1024)
 
 static _Atomic uint64_t moderation[SIGREC_NSIG]; /* ns */
@@ -63,6 +64,13 @@ struct turn {
 static int next_of(uint64_t set, siginfo_t *info, uint64_t timeout_ns) {
     struct timespec timeout = {0, (long)timeout_ns};
     return (int)syscall(SYS_rt_sigtimedwait, &set, info, &timeout, sizeof set);
+}
+
+static void take_one(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
+    if (kick_sent(signum, info))
+        return;
+    handler_take(signum, info, now, tid);
+    atomic_fetch_add_explicit(&shared->taken[signum], 1, memory_order_relaxed);
 }
 
 static bool kick(int32_t tid) {
@@ -95,10 +103,7 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
     int in_turn = 0, signum = next_of(turn->set, &info, LOOK_NS);
     for (int n = 0; signum > 0; n++) {
         uint64_t now = *when = monotonic_ns(), bit = signal_bit(signum);
-        if (!kick_sent(signum, &info)) {
-            handler_take(signum, &info, now, turn->tid);
-            atomic_fetch_add_explicit(&shared->taken[signum], 1, memory_order_relaxed);
-        }
+        take_one(signum, &info, now, turn->tid);
         took |= bit;
         turn->last[signum] = now;
         if (n % TRIP == TRIP - 1)
@@ -207,6 +212,33 @@ static void *run(void *priority) {
         take_turn(&turn);
     borrow_serve(0, 0);
     return NULL;
+}
+
+/* --- in its place ------------------------------------------------------------------------ */
+
+/* Whoever else lends the signal may not get to run before the disposition has changed. */
+static void take_what_is_left(int signum) {
+    siginfo_t info;
+    uint32_t tid = (uint32_t)syscall(SYS_gettid);
+    uint64_t one = signal_bit(signum), before, now = monotonic_ns(), until = now + LEFT_NS;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &one, &before, sizeof one);
+    while (now < until && next_of(one, &info, 0) == signum) {
+        now = monotonic_ns();
+        take_one(signum, &info, now, tid);
+    }
+    trip(signum, now, tid);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof one);
+}
+
+void intake_before_change(uint64_t signals) {
+    int saved_errno = errno;
+    borrow_hold(); /* what this thread has lent comes now */
+    for (uint64_t rest = borrow_lent_by_others() & signals; rest; rest &= rest - 1) {
+        int signum = __builtin_ctzll(rest) + 1;
+        if (registry_in_place(signum))
+            take_what_is_left(signum);
+    }
+    errno = saved_errno;
 }
 
 /* --- its beginning and its end ----------------------------------------------------------- */

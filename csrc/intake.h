@@ -24,6 +24,11 @@ void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit);
 /* Interpreter context, in any thread: starts the intake thread, if there was a flood without it. */
 void intake_begin(void);
 
+/* Any context. The dispositions of these signals are about to change; until borrow_go_on nothing is
+ * borrowed. What the thread has left in the kernel for a while is taken first, as what came to the
+ * handler that was there then. A tenth of a second at most for each. */
+void intake_before_change(uint64_t signals);
+
 /* Any context but signal context. Gives all signals back, and ends the thread. */
 void intake_end(void);
 

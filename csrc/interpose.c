@@ -60,17 +60,30 @@ static void note(int signum, enum disposition_how how, const struct sigaction *n
     errno = saved_errno;
 }
 
+/* The program is about to set a disposition. False: the intake thread has nothing to do with the
+ * signal, and end_change is not called. */
+static bool begin_change(int signum) {
+    if (signum < 1 || signum >= SIGREC_NSIG || !borrow_may(signum) || process_is_vfork_child())
+        return false;
+    intake_before_change(signal_bit(signum));
+    return true;
+}
+
+static void end_change(bool begun) {
+    if (begun)
+        borrow_go_on();
+}
+
 static int our_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
     if (install_keeps(signum, next))
         next = NULL;
     struct sigaction before, set;
     if (next)
         set = *next; /* a copy: previous may point to the same struct */
-    if (next && signum > 0 && signum < SIGREC_NSIG && borrow_may(signum))
-        borrow_release(signal_bit(signum)); /* from here on the next handler gets the signal */
     memset(&before, 0, sizeof before);
-    bool changed;
+    bool changed, begun = next && begin_change(signum);
     int result = passive_change(signum, next, previous ? previous : &before, &changed);
+    end_change(begun);
     if (changed)
         note(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,
              __builtin_return_address(0));
@@ -102,45 +115,65 @@ static function set(int signum, function handler, int flags, bool block_itself,
 
 /* With the BSD semantics of signal(2). */
 static function our_signal(int signum, function handler) {
-    if (!passive_records(signum))
-        return signal(signum, handler);
-    bool interrupts = atomic_load(&interrupting) & UINT64_C(1) << (signum - 1);
-    return set(signum, handler, interrupts ? 0 : SA_RESTART, true, __builtin_return_address(0));
+    bool begun = begin_change(signum);
+    function before;
+    if (passive_records(signum)) {
+        bool interrupts = atomic_load(&interrupting) & signal_bit(signum);
+        before =
+            set(signum, handler, interrupts ? 0 : SA_RESTART, true, __builtin_return_address(0));
+    } else {
+        before = signal(signum, handler);
+    }
+    end_change(begun);
+    return before;
 }
 
 #ifdef __GLIBC__
 /* With the System V semantics of signal(2). */
 static function our_sysv_signal(int signum, function handler) {
-    if (!passive_records(signum))
-        return sysv_signal(signum, handler);
-    return set(signum, handler, SA_RESETHAND | SA_NODEFER, false, __builtin_return_address(0));
+    bool begun = begin_change(signum);
+    function before = passive_records(signum) ? set(signum, handler, SA_RESETHAND | SA_NODEFER,
+                                                    false, __builtin_return_address(0))
+                                              : sysv_signal(signum, handler);
+    end_change(begun);
+    return before;
 }
 #endif
 
 #ifdef SIG_HOLD
 /* sigset(3): sets the handler, and unblocks the signal; SIG_HOLD blocks it instead. */
-static function our_sigset(int signum, function handler) {
-    if (!passive_records(signum))
-        return sigset(signum, handler);
+static function sigset_recorded(int signum, function handler, const void *caller) {
     struct sigaction now;
     sigset_t one, mask;
     sigemptyset(&one);
     sigaddset(&one, signum);
     function before;
     if (handler != SIG_HOLD)
-        before = set(signum, handler, 0, false, __builtin_return_address(0));
+        before = set(signum, handler, 0, false, caller);
     else
         before = passive_sigaction(signum, NULL, &now) == 0 ? now.sa_handler : SIG_ERR;
-    if (before == SIG_ERR || interpose_mask_change(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK,
-                                                   &one, &mask, __builtin_return_address(0)))
+    if (before == SIG_ERR ||
+        interpose_mask_change(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &one, &mask, caller))
         return SIG_ERR;
     return sigismember(&mask, signum) == 1 ? SIG_HOLD : before;
 }
 
+static function our_sigset(int signum, function handler) {
+    bool begun = handler != SIG_HOLD && begin_change(signum);
+    function before = passive_records(signum)
+                          ? sigset_recorded(signum, handler, __builtin_return_address(0))
+                          : sigset(signum, handler);
+    end_change(begun);
+    return before;
+}
+
 static int our_sigignore(int signum) {
-    if (!passive_records(signum))
-        return sigignore(signum);
-    return set(signum, SIG_IGN, 0, false, __builtin_return_address(0)) == SIG_ERR ? -1 : 0;
+    bool begun = begin_change(signum);
+    bool done = passive_records(signum)
+                    ? set(signum, SIG_IGN, 0, false, __builtin_return_address(0)) != SIG_ERR
+                    : sigignore(signum) == 0;
+    end_change(begun);
+    return done ? 0 : -1;
 }
 #endif
 

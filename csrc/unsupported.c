@@ -60,6 +60,7 @@ void borrow_go_on(void) {}
 /* --- intake.h */
 
 int intake_start(void) { return ENOSYS; }
+void intake_before_change(uint64_t signals) { (void)signals; }
 void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit) {
     (void)signum, (void)may, (void)moderation_ns, (void)limit;
 }

@@ -201,6 +201,7 @@ cdef extern from "intake.h" nogil:
     int intake_start "core->intake_start"()
     void intake_set "core->intake_set"(int signum, bint may, uint64_t moderation_ns,
                                        uint64_t limit)
+    void intake_before_change "core->intake_before_change"(uint64_t signals)
     void intake_begin "core->intake_begin"()
     void intake_end "core->intake_end"()
     void intake_count "core->intake_count"(int signum, intake_counts *counts)

@@ -1052,7 +1052,7 @@ cdef class Timer:
         if self.made:
             self.made = False
             timer_end(&self.timer, handler.signum, &self.taken)
-        let_arrive(handler.signum)
+        take_what_came(handler.signum)
         discard_pending(handler.signum)  # or it would end us, once the signal is given back
         timed[handler.signum] = False
         return cancel((handler,), waits)

@@ -342,16 +342,16 @@ cdef bint main_thread_takes(int signum):
     return False
 
 
-cpdef int let_arrive(int signum) except -1:
-    """Waits, for a second at most, until no such signal is pending any more. This may be another
-    thread than the main thread, to which the kernel gives signals first: one that was sent to the
-    process before may not have arrived there yet."""
+cdef int let_arrive(int signum) except -1:
+    """Lets in what was sent to the process before: this may be another thread than the main thread,
+    to which the kernel gives signals first, and a signal may not have arrived there yet. The calling
+    thread takes it; where it blocks the signal it waits for the main thread, a second at most."""
     cdef sigset_t mask, pending
     cdef int look = 0
     cdef bint there = True
     hold(signum, &mask)  # sigpending(2) shows what the calling thread blocks
     try:
-        while True:
+        while sigismember(&mask, signum):
             sigemptyset(&pending)
             sigpending(&pending)
             there = sigismember(&pending, signum)
@@ -367,14 +367,28 @@ cpdef int let_arrive(int signum) except -1:
     return 0
 
 
-def take_what_came(int signum) -> None:
-    """Has all taken that the intake thread has left in the kernel for a while, before another
-    disposition is set, which would get it instead."""
-    borrow_hold()
+cdef int let_all_arrive(signums) except -1:
+    """Is called before these dispositions change, and has all taken that was sent before; until
+    borrow_go_on() nothing is lent to the intake thread."""
+    cdef uint64_t bits = 0
+    for signum in signums:
+        bits |= <uint64_t>1 << (<int>signum - 1)
+    with nogil:
+        intake_before_change(bits)
     try:
-        let_arrive(signum)
-    finally:
+        for signum in signums:
+            let_arrive(signum)
+    except:
         borrow_go_on()
+        raise
+    return 0
+
+
+cpdef int take_what_came(int signum) except -1:
+    """Has all taken that was sent before, since another disposition is about to be set."""
+    let_all_arrive((signum,))
+    borrow_go_on()
+    return 0
 
 
 def cancel(tuple ended, bint waits=True) -> bool:
@@ -388,11 +402,9 @@ def cancel(tuple ended, bint waits=True) -> bool:
         if one.active and given[one.signum] is not UNTOUCHED:
             if all([other in ended for other in <list>stacks[one.signum]]):
                 need_main_thread(one.signum)
-    borrow_hold()
+    let_all_arrive([one.signum for one in ended
+                    if waits and one.active and len(<list>stacks[one.signum]) == 1])
     try:
-        for one in ended:
-            if waits and one.active and one.thread and len(<list>stacks[one.signum]) == 1:
-                let_arrive(one.signum)
         for one in ended:
             if one.active:
                 leave(one, errors)

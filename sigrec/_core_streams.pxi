@@ -286,18 +286,6 @@ cdef class Mailbox:
         """
         self.end(True)
 
-    cdef int detach_all_that_came(self) except -1:
-        """Detaches the stream after all is taken that the intake thread has left in the kernel for
-        a while: once the signal is given back, that could end the process."""
-        borrow_hold()
-        try:
-            for signum in self._numbers:
-                let_arrive(signum)
-            detach(self)
-        finally:
-            borrow_go_on()
-        return 0
-
     cdef int end(self, bint waits) except -1:
         cdef list errors = []
         cdef bint over = True
@@ -309,10 +297,11 @@ cdef class Mailbox:
             return 0
         self.leaving = True
         try:
-            if self.intake_backlog:
-                self.detach_all_that_came()
-            else:
+            let_all_arrive(self._numbers)
+            try:
                 detach(self)  # the stream still gets what waits in the dispatch queues
+            finally:
+                borrow_go_on()
             if waits and over:
                 over = finish(self._numbers, errors)
         finally:
