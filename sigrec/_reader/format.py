@@ -45,12 +45,6 @@ _ESSENTIAL = 1
     ARGV, LEDGER, SENDERS, HISTORY, RECENT, IDENTITY, SENT, ENDINGS, CHILDREN, DISPOSITIONS, SITES,
     MASKS,
 ) = range(1, 13)  # types  # fmt: skip
-_SECTION_NAMES = {
-    ARGV: "command line", LEDGER: "ledger", SENDERS: "table of senders", HISTORY: "ring",
-    RECENT: "newest events", IDENTITY: "identity", SENT: "signals that it sent",
-    ENDINGS: "signals that it sent to end others", CHILDREN: "children",
-    DISPOSITIONS: "dispositions", SITES: "table of call sites", MASKS: "masks",
-}  # fmt: skip
 STATE_AT = 160
 HEAD_AT = 192
 ANCHOR_COUNT_AT = 256
@@ -89,6 +83,22 @@ SENDER = struct.Struct("=QQQIiQ16sQ")
 # ended.
 IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 CGROUP_AT_END, CGROUP_SIZE = IDENTITY_ENTRY.size, 512
+# Of each type: its name, how many bytes an entry has at least and at most, and how many entries there
+# may be. Events must follow one another without gaps, since they are read as an array, too.
+SECTIONS = {
+    ARGV: ("command line", 1, 1, LARGEST_ARGV),
+    LEDGER: ("ledger", LEDGER_ENTRY, LARGEST_ENTRY, LEDGER_COUNT),
+    SENDERS: ("table of senders", SENDER_ENTRY, LARGEST_ENTRY, LARGEST_SENDERS),
+    HISTORY: ("ring", SLOT_SIZE, SLOT_SIZE, LARGEST_RING),
+    RECENT: ("newest events", SLOT_SIZE, SLOT_SIZE, RECENT_BLOCKS * RECENT_SLOTS),
+    IDENTITY: ("identity", IDENTITY_ENTRY.size, LARGEST_ENTRY, LARGEST_PLACES),
+    SENT: ("signals that it sent", SLOT_SIZE, SLOT_SIZE, LARGEST_SENT),
+    ENDINGS: ("signals that it sent to end others", SLOT_SIZE, SLOT_SIZE, LARGEST_SENT),
+    CHILDREN: ("children", SLOT_SIZE, SLOT_SIZE, LARGEST_SENT),
+    DISPOSITIONS: ("dispositions", SLOT_SIZE, SLOT_SIZE, LEDGER_COUNT * RECENT_SLOTS),
+    SITES: ("table of call sites", SITE_ENTRY, LARGEST_ENTRY, LARGEST_PLACES),
+    MASKS: ("masks", SLOT_SIZE, SLOT_SIZE, LEDGER_COUNT * RECENT_SLOTS),
+}
 SENDER_KINDS = {0: "process", 1: "kernel", 2: "timer", 3: "child"}
 MODES = {0: "released", 1: "registered", 2: "unregistered", 3: "recorded"}
 RECORDED = 3
@@ -185,20 +195,11 @@ class Header:
         to make, and would cost us memory."""
         for kind in (LEDGER, HISTORY):
             if kind not in sections:
-                raise source.bad(f"is corrupt: it has no {_SECTION_NAMES[kind]}")
-        for kind, least in (
-            (ARGV, 1), (LEDGER, LEDGER_ENTRY), (SENDERS, SENDER_ENTRY), (HISTORY, SLOT_SIZE),
-            (RECENT, SLOT_SIZE), (IDENTITY, IDENTITY_ENTRY.size), (SENT, SLOT_SIZE),
-            (ENDINGS, SLOT_SIZE), (CHILDREN, SLOT_SIZE), (DISPOSITIONS, SLOT_SIZE),
-            (SITES, SITE_ENTRY), (MASKS, SLOT_SIZE),
-        ):  # fmt: skip
-            entry = sections[kind].entry if kind in sections else least
-            # Events must follow one another without gaps, since they are read as an array, too.
-            most = LARGEST_ENTRY if kind in (LEDGER, SENDERS, IDENTITY, SITES) else least
-            if not least <= entry <= most:
-                raise source.bad(
-                    f"is corrupt: {entry} bytes in an entry of its {_SECTION_NAMES[kind]}"
-                )
+                raise source.bad(f"is corrupt: it has no {SECTIONS[kind][0]}")
+        for kind, section in sections.items():
+            name, least, most, _ = SECTIONS[kind]
+            if not least <= section.entry <= most:
+                raise source.bad(f"is corrupt: {section.entry} bytes in an entry of its {name}")
         capacity = sections[HISTORY].entries
         if not 1 <= capacity <= LARGEST_RING or capacity & (capacity - 1):
             raise source.bad(
@@ -207,21 +208,14 @@ class Header:
         count = sections[LEDGER].entries
         if count != LEDGER_COUNT:
             raise source.bad(f"is corrupt: {count} entries in its ledger, not {LEDGER_COUNT}")
-        for kind, largest in (
-            (ARGV, LARGEST_ARGV), (SENDERS, LARGEST_SENDERS),
-            (RECENT, RECENT_BLOCKS * RECENT_SLOTS), (SENT, LARGEST_SENT),
-            (ENDINGS, LARGEST_SENT), (CHILDREN, LARGEST_SENT),
-            (DISPOSITIONS, LEDGER_COUNT * RECENT_SLOTS), (SITES, LARGEST_PLACES),
-            (MASKS, LEDGER_COUNT * RECENT_SLOTS),
-        ):  # fmt: skip
-            if kind in sections and sections[kind].entries > largest:
-                raise source.bad(
-                    f"is corrupt: {sections[kind].entries} entries in its {_SECTION_NAMES[kind]}"
-                )
+        for kind, section in sections.items():
+            name, *_, largest = SECTIONS[kind]
+            if section.entries > largest:
+                raise source.bad(f"is corrupt: {section.entries} entries in its {name}")
         for kind, section in sections.items():
             if section.at < HEADER_SIZE or section.at % 64 or section.at + section.size > file_size:
                 raise source.bad(
-                    f"is corrupt: {_SECTION_NAMES[kind]} at {section.at}, {section.size} bytes, "
+                    f"is corrupt: {SECTIONS[kind][0]} at {section.at}, {section.size} bytes, "
                     f"in {file_size}"
                 )
 
@@ -255,7 +249,7 @@ def _parts_3(source: Source, raw: bytes) -> _Parts:
     sections: dict[int, Section] = {}
     for n in range(count):
         kind, flags, begin, size, _, entries = _SECTION.unpack_from(raw, at + n * entry)
-        if kind not in _SECTION_NAMES:
+        if kind not in SECTIONS:
             if flags & _ESSENTIAL:
                 raise source.bad(
                     f"has a section of type {kind}, which a newer sigrec wrote and which this one "

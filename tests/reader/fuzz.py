@@ -1,7 +1,7 @@
 """Hostile recordings: ``python -m tests.reader.fuzz --count 100000 --seed 1``.
 
-Each file is a valid recording with some of it changed: fields of the header, the ledger, the
-senders and the events set to values that are awkward, bytes flipped, the end cut off. Whatever
+Each file is a valid recording with some of it changed: fields of the header, and of an entry of any
+section that the format knows, set to values that are awkward, bytes flipped, the end cut off. Whatever
 it says: an answer or RecordingError, soon, and nothing raw on a terminal or in a page.
 """
 
@@ -11,11 +11,13 @@ import io
 import json
 import os
 import random
+import struct
 import sys
 import tempfile
 from pathlib import Path
 
 import sigrec
+from sigrec._reader import format
 from sigrec._reader.stats import ProcessStats, Stats
 from sigrec._why.answer import Answer
 from sigrec._why.brief import state_words
@@ -26,26 +28,16 @@ from sigrec.cli import tail
 from sigrec.export import Source, writer
 from tests.reader.builder import (
     ARGV_AT,
-    CHILDREN_AT,
-    COUNTERS,
-    DISPOSITIONS_AT,
     ENTRY,
     FIELDS,
-    LEDGER_AT,
-    MASKS_AT,
     MONOTONIC,
-    OWNERS_AT,
     PAGE,
-    RECENT_AT,
     SECTIONS_AT,
     SENDERS_AT,
-    SENT_AT,
-    SENT_HEAD_AT,
-    SITES_AT,
     SLOT,
     RecordingBuilder,
     event,
-)  # fmt: skip
+)
 
 HOSTILE = (
     b"\x1b]0;owned\x07\x1b[2J\x1b[31m", b"<x-evil onload=alert(1)>", b"</script><x-evil>",
@@ -57,6 +49,7 @@ AWKWARD = (
     (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 40, (1 << 62) - 1, (1 << 63) - 1, 1 << 63,
     (1 << 64) - 1,
 )  # fmt: skip
+SECTION = struct.Struct("=IIQIIQ")
 SECONDS = 60  # for one file: it takes a fiftieth of one
 
 
@@ -91,10 +84,36 @@ def base(random):
             random.randrange(64), signum, 77, ticket + 1, random.choice(("process", "kernel", "child")),
             named_ns=1, name=random.choice(HOSTILE)[:16],
         )  # fmt: skip
+    if builder.version == 3:
+        for kind in format.SECTIONS.keys() - {kind for kind, *_ in table(builder.raw)}:
+            add_section(random, builder, kind)
     return builder.set(
         fatal_signal=random.choice((0, 11, 15)), exit_kind=random.randrange(4),
         exit_reason=random.choice(HOSTILE), handling=random.choice((0, 15)),
     )  # fmt: skip
+
+
+def table(raw):
+    """Of the file's own: type, offset, bytes of an entry, entries. As they stand there, after some changes."""
+    if raw[12] == 2:  # it has none
+        builder = RecordingBuilder(version=2)
+        for kind, name in ((1, "argv"), (2, "ledger"), (3, "senders"), (4, "ring")):
+            entry = {1: 1, 2: ENTRY}.get(kind, SLOT)
+            yield kind, builder.get(f"{name}_offset"), entry, 16
+        return
+    count = min(int.from_bytes(raw[32:36], sys.byteorder), 64)
+    for at in range(SECTIONS_AT, min(SECTIONS_AT + 32 * count, len(raw) - 31), 32):
+        kind, _, begin, size, _, entries = SECTION.unpack_from(raw, at)
+        yield kind, begin, size, entries
+
+
+def add_section(random, builder, kind):
+    """One that the builder does not know yet, full of anything."""
+    n, (_, size, *_) = builder.get("sections_count"), format.SECTIONS[kind]
+    begin = len(builder.raw) + -len(builder.raw) % 64
+    builder.raw.extend(bytes(begin - len(builder.raw)) + random.randbytes(8 * size))
+    SECTION.pack_into(builder.raw, SECTIONS_AT + 32 * n, kind, 0, begin, size, 0, 8)
+    builder.set(sections_count=n + 1, file_size=len(builder.raw))
 
 
 def number(random, bits):
@@ -110,35 +129,21 @@ def change(random, raw):
             raw[at : at + size] = number(random, 8 * size).to_bytes(size, sys.byteorder)
 
     kind = random.randrange(10)
-    if kind == 8:
-        put(SECTIONS_AT + 4 * random.randrange(12 * 8), random.choice((4, 8)))
-    elif kind == 9:
-        put(
-            random.choice(
-                (
-                    OWNERS_AT,
-                    RECENT_AT,
-                    SENT_AT,
-                    CHILDREN_AT,
-                    SENT_HEAD_AT,
-                    DISPOSITIONS_AT + 512,
-                    SITES_AT,
-                    MASKS_AT,
-                    MASKS_AT + 512,
-                )
-            )
-            + 4 * random.randrange(64),
-            4,
-        )
-    elif kind == 0:
+    if kind == 0:
         at, form = FIELDS[random.choice([name for name in FIELDS if name != "magic"])]
         put(at, {"H": 2, "I": 4, "i": 4, "Q": 8}.get(form, 4))
     elif kind == 1:
-        put(LEDGER_AT + random.randrange(65) * ENTRY + 8 * random.randrange(len(COUNTERS) + 2), 8)
+        put(8 + 4 * random.randrange(PAGE // 4 - 2), random.choice((4, 8)))
     elif kind == 2:
-        put(SENDERS_AT + random.randrange(64) * SLOT + 8 * random.randrange(8), 8)
-    elif kind == 3:
-        put(RecordingBuilder().ring_at + random.randrange(16) * SLOT + 4 * random.randrange(16), 4)
+        put(SECTIONS_AT + 4 * random.randrange(8 * len(format.SECTIONS)), random.choice((4, 8)))
+    elif kind in (3, 8, 9) and (sections := list(table(raw))):
+        _, begin, size, entries = random.choice(sections)
+        # What was written is among the first, most often.
+        entry = random.randrange(max(1, min(entries, random.choice((2, 16, 64, 1 << 16)))))
+        put(
+            begin + entry * size + 4 * random.randrange(max(1, min(size, PAGE) // 4)),
+            random.choice((4, 8)),
+        )
     elif kind == 4 and raw:
         for _ in range(random.choice((1, 8, 100))):
             raw[random.randrange(len(raw))] = random.randrange(256)
