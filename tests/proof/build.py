@@ -29,13 +29,27 @@ REQUIREMENTS = [
 STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-g", "-pthread"]
 
 
-def build(source: Path, to: Path, *flags: str, cc: Sequence[str] = (CC or "cc",)) -> Path:
-    """`source` and the whole core, as the program `to`."""
-    core = sorted(map(str, (ROOT / "csrc").glob("*.c")))
+CORE = sorted((ROOT / "csrc").glob("*.c"))
+
+
+def objects(directory: Path, *flags: str, cc: Sequence[str] = (CC or "cc",)) -> list[Path]:
+    """The whole core, compiled there, for several programs."""
+    directory.mkdir()
+    subprocess.run([*cc, *STRICT, *flags, "-c", *CORE], cwd=directory, check=True)
+    return sorted(directory.glob("*.o"))
+
+
+def build(
+    source: Path,
+    to: Path,
+    *flags: str,
+    cc: Sequence[str] = (CC or "cc",),
+    core: Sequence[Path] = CORE,
+) -> Path:
+    """`source` and the whole core, or what was made of that, as the program `to`."""
     subprocess.run(
-        [*cc, *STRICT, *flags, "-I", str(ROOT / "csrc"), "-o", str(to), str(source), *core, "-ldl"],
-        check=True,
-    )  # fmt: skip
+        [*cc, *STRICT, *flags, "-I", ROOT / "csrc", "-o", to, source, *core, "-ldl"], check=True
+    )
     return to
 
 
@@ -63,11 +77,14 @@ def run_c_tests(name: str, kind: Kind, excluded: dict[tuple[str, str], str]) -> 
         environment = {k: v.format(lsan=directory / "lsan") for k, v in kind.environment}
         more = [str(ROOT / source) for source in kind.more]
         libraries = _program(directory, kind.cc)
+        core = objects(directory / "core", *kind.flags, cc=kind.cc)
         for source in sorted((ROOT / "tests/core").glob("test_*.c")):
             if reason := excluded.get((name, source.stem)):
                 print(f"{name} {source.stem}: left out: {reason}")
                 continue
-            program = build(source, directory / source.stem, *kind.flags, *more, cc=kind.cc)
+            program = build(
+                source, directory / source.stem, *kind.flags, *more, cc=kind.cc, core=core
+            )
             done = subprocess.run(
                 [*kind.under, program, *libraries], capture_output=True, text=True,
                 env={**os.environ, **environment}, timeout=1200,

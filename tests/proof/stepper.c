@@ -30,6 +30,8 @@
  *   recorded  recorded only, and the program has a handler of its own
  *   sends     the same, and that sends a signal and is told of a child (sent.h)
  *   sets      the same, and that sets a disposition (what interpose.c then writes down)
+ *   blocks    the same, and that blocks a signal, or lets it in (interpose_mask.c)
+ *   asks      a SIGTERM, whose sender's command line and parent are read (asker.h)
  *
  * The clock is ours (clock_gettime, below): the path depends on no timing. */
 #define _GNU_SOURCE
@@ -42,6 +44,7 @@
 
 #include "../core/check.h"
 #include "passive.h"
+#include "proc.h"
 #include "process.h"
 #include "sent.h"
 #include "trip.h"
@@ -77,9 +80,10 @@ static struct shared {
     _Atomic uint64_t numbered; /* of what that sent, how many */
     _Atomic uint64_t lends;    /* how often the signal was blocked when its handler was over */
     _Atomic int tripped;       /* since the last drain began */
+    pid_t senders[2];          /* of what asks to end it: the tracer and its parent */
 } *shared;
 
-static enum path { ALONE, BATCH, FULL, LENDS, RECORDED, SENDS, SETS } path;
+static enum path { ALONE, BATCH, FULL, LENDS, RECORDED, SENDS, SETS, BLOCKS, ASKS } path;
 static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL } injection;
 static int signum;
 static char file[4096];
@@ -134,6 +138,19 @@ static void sets_a_disposition(int n) {
                  site_number("stepper.c", 9, (uint32_t)(1 + k % 5)));
 }
 
+/* As above, of SIGUSR1. */
+static void blocks_a_signal(int n) {
+    (void)n;
+    uint64_t k = ++shared->course, bit = signal_bit(SIGUSR1);
+    struct mask_change change = {.how = MASK_THREAD,
+                                 .before = k % 2 ? 0 : bit,
+                                 .after = k % 2 ? bit : 0,
+                                 .tid = (uint32_t)syscall(SYS_gettid),
+                                 .site = site_number("stepper.c", 9, (uint32_t)(1 + k % 5))};
+    change.is_main = change.tid == (uint32_t)process_pid();
+    process_mask(&change);
+}
+
 static struct ledger_entry *ledger(void) { return &process_recording()->ledger[signum]; }
 
 /* What a dispatcher does; only one does it at a time here. */
@@ -176,10 +193,12 @@ static void queue_to(pid_t process, pid_t tid, siginfo_t *info) {
 
 static void send_to(pid_t tid, uint64_t datum) {
     siginfo_t info;
+    if (path == ASKS) /* who asks is looked at four times a second */
+        shared->clock_ns += UINT64_C(1000000000);
     memset(&info, 0, sizeof info);
     info.si_signo = signum;
     info.si_code = SI_QUEUE;
-    info.si_pid = getpid();
+    info.si_pid = path == ASKS ? shared->senders[datum >> 32 & 1] : getpid();
     info.si_value.sival_ptr = (void *)(uintptr_t)datum;
     queue_to(getpid(), tid, &info);
 }
@@ -252,7 +271,10 @@ static uint64_t count_slots(const struct recording *recording) {
         CHECK_EQ((seq / 2 - 1) % HISTORY, i);
         CHECK(ring_read(&recording->history, seq / 2 - 1, &e));
         CHECK_EQ(e.signo, signum);
-        CHECK_EQ(e.code, SI_QUEUE);
+        if (path == ASKS && e.code == SI_USER) /* there was no room for its siginfo */
+            e.datum = ~seq;
+        else
+            CHECK_EQ(e.code, SI_QUEUE);
         CHECK(e.datum != 0);
         for (uint64_t j = 0; j < found; j++)
             CHECK(seen[j][0] != e.ordinal && seen[j][1] != e.datum && seen[j][2] != e.monotonic_ns);
@@ -295,33 +317,74 @@ static void newest_are_there(const struct recording *recording, uint64_t lost) {
     CHECK(there <= full && there + lost >= full);
 }
 
-/* Each change of the disposition is whole, and so is its call site, or that is not known; `full`:
- * how many there must be. */
-static void changes_are_there(const struct recording *recording, uint64_t full, uint64_t lost) {
+/* Each change in the row is whole, and so is its call site, or that is not known; `full`: how many
+ * there must be. */
+static void row_is_there(const struct notes *notes, uint64_t row, uint64_t full, uint64_t lost) {
     uint64_t there = 0;
-    full = full < DISPOSITION_SLOTS ? full : DISPOSITION_SLOTS;
-    for (uint64_t i = 0; i < DISPOSITION_SLOTS; i++) {
-        const struct slot *slot =
-            &recording->dispositions
-                 .slots[notes_slot(&recording->dispositions, (uint64_t)signum, i)];
+    bool masks = notes->rows == MASK_ROWS;
+    full = full < notes->each ? full : notes->each;
+    for (uint64_t i = 0; i < notes->each; i++) {
+        const struct slot *slot = &notes->slots[notes_slot(notes, row, i)];
         struct event event;
         if (!keep_read(slot, &event))
             continue;
         there++;
-        CHECK_EQ(event.signo, signum);
-        CHECK_EQ(event.pid, DISPOSITION_HANDLER);
-        CHECK_EQ(event.ordinal % DISPOSITION_SLOTS, i);
+        CHECK_EQ(event.signo, masks ? SIGUSR1 : signum);
+        CHECK_EQ(event.ordinal % notes->each, i);
         CHECK_EQ(slot->sequence, 2 * event.ordinal + 2);
+        if (masks)
+            CHECK_EQ(event.datum, event.pid ? signal_bit(SIGUSR1) : 0);
+        else
+            CHECK_EQ(event.pid, DISPOSITION_HANDLER);
         if (!event.uid)
             continue;
-        const struct site *site = &recording->dispositions.sites[event.uid - 1];
+        const struct site *site = &notes->sites[event.uid - 1];
         CHECK_EQ(site->whole, 1);
-        if (event.code == DISPOSITION_SIGACTION) {
+        if (masks || event.code == DISPOSITION_SIGACTION) {
             CHECK(site->line >= 1 && site->line <= 5);
             CHECK_EQ(memcmp((const char *)site->text, "stepper.c", 10), 0);
         }
     }
     CHECK(there + lost >= full);
+}
+
+/* self: NULL: of a process that is gone. */
+static void changes_are_there(const struct recording *recording, const struct process *self,
+                              uint64_t lost) {
+    row_is_there(&recording->dispositions, (uint64_t)signum, self ? self->changes[signum] : 0,
+                 lost);
+    for (uint64_t row = SIGUSR1; row < MASK_ROWS; row += SIGREC_NSIG)
+        row_is_there(&recording->masks, row, self ? self->masks[row] : 0, lost);
+}
+
+/* Of a process there is now. */
+static size_t command_line_of(pid_t pid, char *text, size_t size) {
+    char name[40];
+    snprintf(name, sizeof name, "/proc/%d/cmdline", (int)pid);
+    return proc_read(name, text, size);
+}
+
+/* Who asked it to end: each is whole, and none is of two. */
+static void askers_are_there(const struct recording *recording, uint64_t lost) {
+    const struct recording_header *header = recording->header;
+    uint64_t there = 0, full = header->asker_head < ASKERS ? header->asker_head : ASKERS;
+    for (int i = 0; i < ASKERS; i++) {
+        const struct asker *asker = &header->askers[i];
+        char argv[sizeof asker->argv];
+        if (asker->sequence == 0 || asker->sequence & 1)
+            continue;
+        there++;
+        CHECK_EQ((asker->sequence / 2 - 1) % ASKERS, i);
+        CHECK_EQ(asker->signo, SIGTERM);
+        int which = asker->pid == shared->senders[1];
+        CHECK_EQ(asker->pid, shared->senders[which]);
+        CHECK_EQ(asker->size, command_line_of(asker->pid, argv, sizeof argv));
+        CHECK_EQ(memcmp(asker->argv, argv, asker->size), 0);
+        CHECK(which || asker->parent == shared->senders[1]);
+        for (int j = 0; j < i; j++)
+            CHECK(header->askers[j].ordinal != asker->ordinal);
+    }
+    CHECK(there + lost >= full && there <= full + lost);
 }
 
 /* A ring of what was sent or told: each event whole, and none twice. How many, and in *open those
@@ -378,9 +441,18 @@ static void balance(uint64_t lost) {
     newest_are_there(process_recording(), lost);
     if (path == SENDS)
         what_was_sent_is_there(process_recording(), lost);
+    if (path == ASKS) {
+        askers_are_there(process_recording(), lost);
+        CHECK(lost || !process_self->asking); /* or nobody would be looked at any more */
+    }
     if (path >= RECORDED) {
         CHECK(shared->course + lost >= shared->sent);
-        changes_are_there(process_recording(), process_self->changes[signum], lost);
+        changes_are_there(process_recording(), process_self, lost);
+        if (path == BLOCKS) { /* the changes of both threads are all that there were */
+            uint64_t noted =
+                process_self->masks[SIGUSR1] + process_self->masks[SIGREC_NSIG + SIGUSR1];
+            CHECK(noted + lost >= shared->course && noted <= shared->course);
+        }
         return;
     }
     uint64_t queued = l->queued + l->undetailed;
@@ -419,7 +491,7 @@ static void child(void) {
     raise_here();
     CHECK_EQ(ledger()->delivered, LAP + 1);
     CHECK_EQ(ledger()->recorded + ledger()->dropped, LAP + 1);
-    changes_are_there(process_recording(), process_self->changes[signum], 0);
+    changes_are_there(process_recording(), process_self, 0);
     CHECK(path != SENDS || process_recording()->ledger[SIGTERM].sent == LAP + 1);
     CHECK(path != SETS || process_self->changes[signum] > LAP);
     if (path < RECORDED) {
@@ -499,9 +571,10 @@ __attribute__((noreturn)) static void target(const char *directory, const char *
     CHECK_EQ(process_publish(directory, name, true, true, HISTORY), 0);
     trip_set(note_trip);
     if (path >= RECORDED) {
-        CHECK(signal(signum, path == SETS    ? sets_a_disposition
-                             : path == SENDS ? sends_a_signal
-                                             : programs_handler) != SIG_ERR);
+        CHECK(signal(signum, path == SETS     ? sets_a_disposition
+                             : path == SENDS  ? sends_a_signal
+                             : path == BLOCKS ? blocks_a_signal
+                                              : programs_handler) != SIG_ERR);
         CHECK_EQ(install_record(signum, false), 0);
     } else {
         CHECK_EQ(install_prepare(signum, QUEUE), 0);
@@ -570,6 +643,8 @@ static void send(int n) {
         info.si_pid = getpid();
         info.si_value.sival_ptr = (void *)(uintptr_t)datum++;
         queue_to(pid, pid, &info);
+        if (signum < SIGRTMIN)
+            return; /* the others would merge */
     }
 }
 
@@ -598,7 +673,9 @@ static void read_what_is_left(const struct recording *left) {
     newest_are_there(left, path == BATCH ? 3 : 1);
     if (path == SENDS)
         what_was_sent_is_there(left, 1);
-    changes_are_there(left, 0, 0);
+    if (path == ASKS)
+        askers_are_there(left, 1);
+    changes_are_there(left, NULL, 0);
     if (path < RECORDED)
         CHECK(l->queued + l->undetailed <= delivered && l->queued + l->undetailed + 1 >= delivered);
 }
@@ -620,6 +697,8 @@ static void start(const char *directory) {
     unlink(file); /* of the round before the last */
     memset(shared, 0, sizeof *shared);
     shared->clock_ns = UINT64_C(1000000000000);
+    shared->senders[0] = getpid();
+    shared->senders[1] = getppid();
     CHECK(pipe(commands) == 0 && pipe(replies) == 0);
     pid = fork();
     CHECK(pid >= 0);
@@ -660,8 +739,11 @@ static void map(struct recording *recording) {
         *rings[i] =
             (struct ring){(void *)(p + at[SECTION_SENT - 1 + i].offset),
                           at[SECTION_SENT - 1 + i].count, &recording->header->sent_head + i, NULL};
-    recording->dispositions.slots = (void *)(p + at[SECTION_DISPOSITIONS - 1].offset);
-    recording->dispositions.sites = (void *)(p + at[SECTION_SITES - 1].offset);
+    struct site *sites = (void *)(p + at[SECTION_SITES - 1].offset);
+    recording->dispositions = (struct notes){(void *)(p + at[SECTION_DISPOSITIONS - 1].offset),
+                                             sites, SIGREC_NSIG, DISPOSITION_SLOTS};
+    recording->masks =
+        (struct notes){(void *)(p + at[SECTION_MASKS - 1].offset), sites, MASK_ROWS, MASK_SLOTS};
 }
 
 static void step(int with) {
@@ -729,8 +811,8 @@ static int which(const char *word, const char *const *words) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const paths[] = {"alone",    "batch", "full", "lends",
-                                        "recorded", "sends", "sets", NULL};
+    static const char *const paths[] = {"alone", "batch", "full",   "lends", "recorded",
+                                        "sends", "sets",  "blocks", "asks",  NULL};
     static const char *const injections[] = {"nested", "lap",  "others", "late",
                                              "fork",   "gone", "kill",   NULL};
     if (argc < 4) {
@@ -741,7 +823,7 @@ int main(int argc, char **argv) {
     injection = (enum injection)which(argv[3], injections);
     uint64_t stride = argc > 4 ? strtoull(argv[4], NULL, 10) : 1;
     uint64_t offset = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
-    signum = SIGRTMIN + 2;
+    signum = path == ASKS ? SIGTERM : SIGRTMIN + 2;
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(shared != MAP_FAILED);
     seen_code = calloc(1, (size_t)(&etext - &__executable_start));

@@ -1,4 +1,5 @@
-"""Steps through the real handler, and does the worst at each of its instructions: stepper.c.
+"""Steps through the real handler, and does the worst at each of its instructions: stepper.c. And
+through what a forked child does for its recording: settler.c.
 
     python -m tests.proof.stepper [--stride N] [PATH ...]
 
@@ -19,24 +20,39 @@ from signal import SIGTERM
 
 import sigrec
 
-from .build import CC, build
+from .build import CC, build, objects
 
-PATHS = ("alone", "batch", "full", "lends", "recorded", "sends", "sets")
+HERE = Path(__file__).parent
+PATHS = (
+    "alone",
+    "batch",
+    "full",
+    "lends",
+    "recorded",
+    "sends",
+    "sets",
+    "blocks",
+    "asks",
+    "settles",
+)
 INJECTIONS = ("nested", "lap", "others", "late", "fork", "gone", "kill")
 
 POSSIBLE = sys.platform == "linux" and platform.machine() == "x86_64" and CC is not None
 
 
 def built(directory: Path, optimize: str = "-O2") -> Path:
+    """Both programs, there."""
     # At fixed addresses and bound at once: the path has no instructions of the dynamic linker.
-    return build(
-        Path(__file__).with_suffix(".c"), directory / f"stepper{optimize}",
-        optimize, "-no-pie", "-fno-pie", "-Wl,-z,now",
-    )  # fmt: skip
+    how = optimize, "-no-pie", "-fno-pie", "-Wl,-z,now"
+    core = objects(directory / "core", *how)
+    for name in ("stepper", "settler"):
+        build(HERE / f"{name}.c", directory / name, *how, core=core)
+    return directory
 
 
-def step(program: Path, path: str, injection: str, stride: int = 1, offset: int = 0) -> str:
+def step(programs: Path, path: str, injection: str, stride: int = 1, offset: int = 0) -> str:
     """What the stepper says; raises AssertionError with what it found wrong."""
+    program = programs / ("settler" if path == "settles" else "stepper")
     with tempfile.TemporaryDirectory() as directory:
         done = subprocess.run(
             [program, directory, path, injection, str(stride), str(offset)],
@@ -53,7 +69,10 @@ def check_reader(left: Path) -> None:
     """Of one that was killed somewhere in the handler, all that is there can be read."""
     with sigrec.open_recording(left) as recording:
         signals = dict(recording.signals)
-        sending = signals.pop(SIGTERM, None)  # what the path "sends" sends
+        # What the path "sends" sends; the path "asks" has no other.
+        sending = signals.pop(SIGTERM, None) if len(signals) > 1 else None
+        if not signals:
+            return  # it was killed before it had counted one
         (signal,) = signals.values()
         assert 0 <= signal.delivered - signal.recorded - signal.dropped <= 1
         events = list(recording.events())
@@ -63,6 +82,9 @@ def check_reader(left: Path) -> None:
         assert 0 <= signal.recorded - signal.overwritten - len(in_the_ring) <= 1
         assert {event[1] for event in in_the_ring} <= {event.ordinal for event in events}
         assert len({event.ordinal for event in events}) == len(events)
+        if SIGTERM in signals:
+            askers = filter(None, map(recording._asker, events))
+            assert all(asker.argv for asker in askers)
         sent, told = recording.sent(), recording._sent.children()
         count = sending.sent if sending else 0
         assert all(one.value == one.target << 32 and one.error in (0, None) for one in sent)
@@ -81,12 +103,12 @@ def main() -> int:
         return 1
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        program = built(Path(directory))
+        programs = built(Path(directory))
         offset = int.from_bytes(os.urandom(4)) % arguments.stride
         print(f"stride {arguments.stride}, offset {offset}", flush=True)
         for path in arguments.paths or PATHS:
             for injection in INJECTIONS:
-                print(step(program, path, injection, arguments.stride, offset), flush=True)
+                print(step(programs, path, injection, arguments.stride, offset), flush=True)
     print(f"{time.monotonic() - began:.0f} s")
     return 0
 

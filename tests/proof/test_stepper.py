@@ -14,7 +14,7 @@ def stepper(tmp_path_factory):
     return built(tmp_path_factory.mktemp("stepper"))
 
 
-@pytest.mark.parametrize("stride", [577, pytest.param(193, marks=pytest.mark.long)])
+@pytest.mark.parametrize("stride", [1153, pytest.param(389, marks=pytest.mark.long)])
 @pytest.mark.parametrize("injection", INJECTIONS)
 @pytest.mark.parametrize("path", PATHS)
 def test_at_some_instructions(stepper, path, injection, stride):
