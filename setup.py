@@ -50,6 +50,8 @@ if sys.platform == "linux":
         "-Wl,--version-script=csrc/libsigrec.map",
         # Its handlers stay in place when whoever loaded it has gone.
         "-Wl,-z,nodelete",
+        # Else each part has a .bss of its own, and a short program touches more pages.
+        "-flto-partition=one",
     ]
 
 depends = [*map(str, HEADERS), "csrc/libsigrec.map"]

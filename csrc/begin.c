@@ -126,10 +126,10 @@ static void record_from_start(bool alone) {
 }
 
 int begin(char *const argv[]) {
-    static bool once;
-    if (once)
+    static bool first = true;
+    if (!first)
         return 0;
-    once = true;
+    first = false;
     int saved_errno = errno;
     const char *keep = getenv("SIGREC_KEEP"), *wanted = getenv("SIGREC_HISTORY");
     char notes[1024];
@@ -150,6 +150,7 @@ int begin(char *const argv[]) {
     if (!error) {
         handler_start();
         process_is_short_lived(alone ? argv : NULL);
+        process_owner(); /* here, and not deeper: a page of the stack less is touched */
         error = publish(&options, notes, sizeof notes);
         if (!error && !options.file)
             clean();

@@ -3,6 +3,7 @@
 #include "disposition.h"
 
 #include "clock.h"
+#include "memory.h"
 
 #include <stdbool.h>
 
@@ -11,7 +12,8 @@ static struct newest {
     _Atomic uint32_t known, kind, site;
     _Atomic uint64_t flags, monotonic_ns;
     _Atomic uintptr_t handler;
-} newest[SIGREC_NSIG];
+} newest[SIGREC_NSIG] SELDOM;
+static _Atomic bool any; /* one of these is known */
 
 static bool is_known(const struct newest *last, const struct disposition *change) {
     /* Relaxed, here and below: who reads it while another thread changes the disposition
@@ -48,6 +50,7 @@ void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
     atomic_store_explicit(&last->handler, (uintptr_t)change->action->sa_handler,
                           memory_order_relaxed);
     atomic_store_explicit(&last->known, 1, memory_order_relaxed);
+    atomic_store_explicit(&any, true, memory_order_relaxed);
     if (began && change->kind == DISPOSITION_DEFAULT)
         return; /* as most signals are: there is nothing to say */
     event.ordinal = atomic_fetch_add_explicit(&ordinals[change->signum], 1, memory_order_relaxed);
@@ -59,7 +62,8 @@ void disposition_forget(int signum) {
 }
 
 void disposition_inherit(const struct notes *to, _Atomic uint64_t *ordinals) {
-    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+    for (int signum = 1; signum < SIGREC_NSIG && atomic_load_explicit(&any, memory_order_relaxed);
+         signum++) {
         const struct newest *last = &newest[signum];
         uint32_t kind = atomic_load_explicit(&last->kind, memory_order_relaxed);
         uint32_t site = atomic_load_explicit(&last->site, memory_order_relaxed);

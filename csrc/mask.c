@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "memory.h"
 #include "signals.h"
 
 #include <pthread.h>
@@ -14,7 +15,7 @@ static struct newest {
     _Atomic uintptr_t thread; /* which pthread_self() is in the child as well; 0: none */
     _Atomic uint32_t site;
     _Atomic uint64_t monotonic_ns, mask; /* 0: it does not block the signal */
-} newest[MASK_ROWS];
+} newest[MASK_ROWS] SELDOM;
 static _Atomic bool any; /* a row of these is there */
 
 static int row_of(int signum, bool is_main) { return is_main ? signum : SIGREC_NSIG + signum; }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -24,7 +25,7 @@
 static struct region {
     _Atomic(void *) start;
     size_t size; /* written while it is claimed, and not in use yet */
-} regions[MOST];
+} regions[MOST] SELDOM;
 
 static char claimed; /* the start of one that is not whole yet */
 
@@ -36,7 +37,7 @@ static struct forking {
     _Atomic int state;
     pthread_t thread;
     sigset_t mask;
-} forking[FORKING];
+} forking[FORKING] SELDOM;
 
 static void before_fork(void) {
     sigset_t all;
@@ -103,14 +104,57 @@ static int note(void *start, size_t size) {
 
 /* ------------------------------------------------------------------------------ */
 
-void *memory_wiped(size_t size) {
+static void *map(size_t size) {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-        return NULL;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool kernel_wipes(void *p, size_t size) {
 #ifdef MADV_WIPEONFORK
-    if (madvise(p, size, MADV_WIPEONFORK) == 0)
-        return p;
+    return madvise(p, size, MADV_WIPEONFORK) == 0;
+#else
+    return (void)p, (void)size, false;
 #endif
+}
+
+/* What a program without Python needs comes out of one mapping, since each costs a program that
+ * lives shortly some microseconds. It is given out once: what goes back goes to the kernel. */
+#define POOL (832U << 10)
+#define PAGE_MOST (64U << 10) /* of any machine */
+static char none;             /* where the kernel does not wipe */
+static _Atomic(char *) pool;  /* NULL: not there yet */
+static atomic_size_t given_out;
+
+static void *from_pool(size_t size) {
+    size_t whole = (size + PAGE_MOST - 1) & ~(size_t)(PAGE_MOST - 1);
+    char *there = atomic_load(&pool);
+    if (whole > POOL)
+        return NULL;
+    if (!there) {
+        char *made = map(POOL);
+        if (made && !kernel_wipes(made, POOL)) {
+            munmap(made, POOL);
+            made = NULL;
+        }
+        char *mine = made ? made : &none;
+        if (atomic_compare_exchange_strong(&pool, &there, mine))
+            there = mine;
+        else if (made)
+            munmap(made, POOL); /* another thread was faster */
+    }
+    if (there == &none || atomic_load(&given_out) > POOL - whole)
+        return NULL;
+    size_t at = atomic_fetch_add(&given_out, whole);
+    return at <= POOL - whole ? there + at : NULL;
+}
+
+void *memory_wiped(size_t size) {
+    void *p = from_pool(size);
+    if (p)
+        return p;
+    p = map(size);
+    if (!p || kernel_wipes(p, size))
+        return p;
     int error = note(p, size);
     if (!error)
         return p;

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "filter.h"
+#include "memory.h"
 #include "proc.h"
 #include "text.h"
 
@@ -21,20 +22,18 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 
+#define TEXT_SIZE 4096
+
+/* By one call, which for the files that are read here gets all that there is room for. */
 static size_t read_file(const char *path, char *buffer, size_t size) {
     int fd = filter_allows(FILTERED_OPEN) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
         return 0;
-    size_t n = 0;
     ssize_t got;
-    while (n < size && (got = read(fd, buffer + n, size - n)) != 0) {
-        if (got > 0)
-            n += (size_t)got;
-        else if (errno != EINTR)
-            break;
-    }
+    while ((got = read(fd, buffer, size)) < 0 && errno == EINTR)
+        ;
     close(fd);
-    return n;
+    return got > 0 ? (size_t)got : 0;
 }
 
 /* As a string; what does not fit is cut. */
@@ -44,13 +43,26 @@ static char *read_text(const char *path, char *buffer, size_t size) {
 }
 
 static void read_line(const char *path, char *buffer, size_t size) {
-    read_text(path, buffer, size)[strcspn(buffer, "\n")] = 0;
+    char *end = strchr(read_text(path, buffer, size), '\n');
+    if (end)
+        *end = 0;
 }
 
-/* The number after "\nkey" in a text of lines; fallback: there is none. */
-static uint64_t number_after(const char *text, const char *key, int base, uint64_t fallback) {
+/* What stands after the key; NULL: it is not there. */
+static const char *after(const char *text, const char *key) {
     const char *at = strstr(text, key);
-    return at ? strtoull(at + strlen(key), NULL, base) : fallback;
+    return at ? at + strlen(key) : NULL;
+}
+
+static int64_t number_after(const char *text, const char *key) {
+    const char *at = after(text, key);
+    return at ? (int64_t)text_number(at) : -1;
+}
+
+/* The mask of that name: proc_pid_status(5). */
+static uint64_t mask_after(const char *text, const char *key) {
+    const char *at = after(text, key);
+    return at ? strtoull(at, NULL, 16) : 0;
 }
 
 /* Whether the word is in a list, separated by commas. */
@@ -93,15 +105,15 @@ static bool find_cgroup(const char *text, char *path, size_t size) {
 /* How many processes of this very cgroup the OOM killer has ended, as the
  * kernel's own documentation has it: cgroup-v2.rst (memory.events.local),
  * cgroup-v1/memory.rst (memory.oom_control). */
-static int64_t oom_kills(const char *cgroup, bool version_1) {
-    char path[1024], text[1024];
+static int64_t oom_kills(const char *cgroup, bool version_1, char text[TEXT_SIZE]) {
+    char path[1024];
     static const char *const places[2][2] = {{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"},
                                              {"/sys/fs/cgroup/memory", NULL}};
     const char *file = version_1 ? "/memory.oom_control" : "/memory.events.local";
     for (int i = 0; i < 2 && places[version_1][i]; i++) {
         text_put(text_put(text_put(path, places[version_1][i]), cgroup), file);
-        if (*read_text(path, text, sizeof text))
-            return (int64_t)number_after(text, "oom_kill ", 10, (uint64_t)-1);
+        if (*read_text(path, text, TEXT_SIZE))
+            return number_after(text, "oom_kill ");
     }
     return -1;
 }
@@ -117,20 +129,19 @@ static uint32_t copy_argv(char to[OWNER_ARGV_SIZE], char *const argv[]) {
     return (uint32_t)n;
 }
 
-static void describe_signals(struct owner_identity *identity, bool just_begun) {
-    char text[4096];
+static void describe_signals(struct owner_identity *identity, bool just_begun,
+                             char text[TEXT_SIZE]) {
     sigset_t blocked;
     if (just_begun && pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0) {
         memcpy(&identity->blocked, &blocked, sizeof identity->blocked);
         return;
     }
-    read_text("/proc/self/status", text, sizeof text);
-    identity->blocked = number_after(text, "\nSigBlk:", 16, 0);
-    identity->ignored = number_after(text, "\nSigIgn:", 16, 0);
+    read_text("/proc/self/status", text, TEXT_SIZE);
+    identity->blocked = mask_after(text, "\nSigBlk:");
+    identity->ignored = mask_after(text, "\nSigIgn:");
 }
 
-static void describe_identity(struct owner_identity *identity) {
-    char text[2048];
+static void describe_identity(struct owner_identity *identity, char text[TEXT_SIZE]) {
     identity->pgid = getpgid(0);
     identity->sid = getsid(0);
     identity->ppid = getppid();
@@ -145,15 +156,15 @@ static void describe_identity(struct owner_identity *identity) {
         return;
     ssize_t n = readlink("/proc/self/exe", identity->executable, sizeof identity->executable - 1);
     identity->executable[n < 0 ? 0 : n] = 0;
-    bool version_1 = find_cgroup(read_text("/proc/self/cgroup", text, sizeof text),
-                                 identity->cgroup, sizeof identity->cgroup);
-    identity->oom_kills = oom_kills(identity->cgroup, version_1);
+    bool version_1 = find_cgroup(read_text("/proc/self/cgroup", text, TEXT_SIZE), identity->cgroup,
+                                 sizeof identity->cgroup);
+    identity->oom_kills = oom_kills(identity->cgroup, version_1, text);
 }
 #endif
 
 void owner_at_end(struct owner_identity *identity) {
 #ifdef __linux__
-    static char text[2048]; /* not on the stack: it may be a small one, sigaltstack(2) */
+    static char text[2048] SELDOM; /* not on the stack: it may be a small one, sigaltstack(2) */
     static _Atomic bool busy;
     int saved_errno = errno;
     if (identity && !atomic_exchange(&busy, true)) {
@@ -171,15 +182,8 @@ void owner_describe(struct owner *owner, char *const argv[]) {
     memset(owner, 0, offsetof(struct owner, argv));
     owner->identity.oom_kills = -1;
 #ifdef __linux__
-    char text[1024];
-    read_text("/proc/self/stat", text, sizeof text);
-    /* proc_pid_stat(5): the name (field 2) may hold anything, so count fields
-     * from its last parenthesis; starttime is field 22. */
-    const char *at = strrchr(text, ')');
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    if (at)
-        owner->start_ticks = strtoull(at + 1, NULL, 10);
+    char text[TEXT_SIZE]; /* one for all: a page of the stack less is touched */
+    owner->start_ticks = proc_start_ticks(0, text, sizeof text);
     read_line("/proc/sys/kernel/random/boot_id", owner->boot_id, sizeof owner->boot_id);
     owner->pid_namespace = proc_namespace("pid");
     owner->argv_size =
@@ -193,8 +197,8 @@ void owner_describe(struct owner *owner, char *const argv[]) {
         const uint64_t moment[2] = {monotonic_ns(), owner->pid_namespace ^ (uint64_t)getpid()};
         memcpy(owner->id, moment, sizeof owner->id);
     }
-    describe_signals(&owner->identity, argv != NULL);
-    describe_identity(&owner->identity);
+    describe_signals(&owner->identity, argv != NULL, text);
+    describe_identity(&owner->identity, text);
 #else
     (void)argv;
 #endif

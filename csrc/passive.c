@@ -109,9 +109,21 @@ static enum ledger_mode mode_of(int signum, const struct sigaction *program) {
                                                              : MODE_RECORDED;
 }
 
+/* Of what was never registered the entry in the recording is still as it was made, all zero: to
+ * write that there would be to make a page of it. */
+static void note_released(int signum) {
+    if (atomic_load_explicit(&registry[signum].mode, memory_order_relaxed) == MODE_RELEASED)
+        process_clear_mode(signum);
+    else
+        process_set_mode(signum, MODE_RELEASED, registry_has(signum));
+}
+
 static void note_mode(int signum, const struct sigaction *program) {
-    process_set_mode(signum, mode_of(signum, program),
-                     registry_has(signum) && !registry_is_ours(program));
+    enum ledger_mode mode = mode_of(signum, program);
+    if (mode == MODE_RELEASED)
+        note_released(signum);
+    else
+        process_set_mode(signum, mode, registry_has(signum) && !registry_is_ours(program));
 }
 
 void passive_note_mode(int signum) {
@@ -620,7 +632,7 @@ void passive_stop(int signum) {
     if (registry_has(signum))
         process_set_mode(signum, MODE_REGISTERED, !registry_is_ours(&program));
     else
-        process_set_mode(signum, MODE_RELEASED, false);
+        note_released(signum);
 }
 
 #endif

@@ -45,7 +45,7 @@ static bool file_stays FORKED; /* it outlives a clean exit */
 static char file_path[4096] SELDOM;
 
 /* Describes this process, if process_self->described says so; else an ancestor. */
-static struct owner owner SELDOM;
+static struct owner owner;
 
 static int32_t short_lived;     /* the pid of the process that called process_is_short_lived() */
 static char *const *just_begun; /* its command line, until process_owner() has described it */
@@ -278,6 +278,11 @@ void process_abandoned(int signum, uint64_t n) {
 void process_set_mode(int signum, enum ledger_mode mode, bool replaced) {
     about_to_write();
     recording_set_mode(process_recording(), signum, mode, replaced);
+}
+
+void process_clear_mode(int signum) {
+    about_to_write();
+    recording_clear_mode(process_recording(), signum);
 }
 
 static const struct recording *about_to_note(void) {

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "filter.h"
 #include "memory.h"
+#include "signals.h"
 #include "text.h"
 
 #include <errno.h>
@@ -135,8 +136,11 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
 
 static void begin(struct recording *recording, void *base, uint64_t capacity, bool published,
                   const struct owner *owner) {
-    write_header(base, capacity, owner);
+    if (owner)
+        write_header(base, capacity, owner);
     attach(recording, base, capacity, published);
+    if (!owner)
+        return; /* nobody reads it, and a forked child has it wiped */
     atomic_store_explicit(&recording->header->pid, getpid(), memory_order_relaxed);
     recording_anchor(recording);
 }
@@ -390,21 +394,26 @@ bool recording_repair(struct recording *recording, const void *address,
 #endif
 }
 
+void recording_clear_mode(const struct recording *recording, int signum) {
+    _Atomic uint64_t *recorded = &recording->header->recorded;
+    uint64_t bit = signal_bit(signum);
+    if (atomic_load_explicit(recorded, memory_order_relaxed) & bit)
+        atomic_fetch_and_explicit(recorded, ~bit, memory_order_relaxed);
+}
+
 void recording_set_mode(const struct recording *recording, int signum, enum ledger_mode mode,
                         bool replaced) {
-    _Atomic uint64_t *recorded = &recording->header->recorded;
-    uint64_t bit = UINT64_C(1) << (signum - 1);
     /* Most signals of a process that records are so. One word holds them all: a forked child would
      * otherwise write every entry of its ledger for that alone. */
     if (mode == MODE_RECORDED && !replaced) {
-        atomic_fetch_or_explicit(recorded, bit, memory_order_relaxed);
+        atomic_fetch_or_explicit(&recording->header->recorded, signal_bit(signum),
+                                 memory_order_relaxed);
         return;
     }
     struct ledger_entry *entry = &recording->ledger[signum];
     atomic_store_explicit(&entry->mode, mode, memory_order_relaxed);
     atomic_store_explicit(&entry->replaced, replaced, memory_order_relaxed);
-    if (atomic_load_explicit(recorded, memory_order_relaxed) & bit)
-        atomic_fetch_and_explicit(recorded, ~bit, memory_order_relaxed);
+    recording_clear_mode(recording, signum);
 }
 
 void recording_unmap(struct recording *recording) {

@@ -183,8 +183,8 @@ struct file {
 };
 
 /* Interpreter context. Makes a recording with `capacity` slots (a power of two) in private
- * memory that a forked child finds all zero. owner: NULL: it belongs to no process. Returns 0 or
- * an errno. */
+ * memory that a forked child finds all zero. owner: NULL: it belongs to no process, and has no
+ * header. Returns 0 or an errno. */
 int recording_private(struct recording *recording, uint64_t capacity, const struct owner *owner);
 
 /* Interpreter context. Makes a recording in a new file `name` in `directory`, complete before it
@@ -222,6 +222,9 @@ bool recording_repair(struct recording *recording, const void *address,
 /* Interpreter context. Writes the signal's mode, which readers show. */
 void recording_set_mode(const struct recording *recording, int signum, enum ledger_mode mode,
                         bool replaced);
+
+/* Interpreter context. The signal is not of MODE_RECORDED any more; its entry is not written. */
+void recording_clear_mode(const struct recording *recording, int signum);
 
 /* Interpreter context. Unmaps the recording; its file, if there is one, stays. */
 void recording_unmap(struct recording *recording);

@@ -199,7 +199,7 @@ static void in_child(void) {
 
 int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner) {
     static bool hooked;
-    if (directory_path[0])
+    if (capacity_wanted)
         return 0;
     if (strlen(directory) >= sizeof directory_path)
         return ENAMETOOLONG;
@@ -289,7 +289,7 @@ bool spare_take(struct recording *recording, int32_t forked) {
     identity->ppid = forking.pid;
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
-    static char text[1024]; /* not on the stack, which may be small: sigaltstack(2) */
+    static char text[1024] SELDOM; /* not on the stack, which may be small: sigaltstack(2) */
     /* The process began after forking.ticks was read: in the same tick, mostly. */
     header->start_ticks = known && ticks_now() == forking.ticks
                               ? forking.ticks

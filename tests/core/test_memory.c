@@ -71,10 +71,15 @@ static void a_region(void) {
     child_of(finds_it_wiped);
     CHECK_EQ(wiped[0], 1);
     for (int i = 0; i < 1000; i++) { /* freed ones take no place */
-        void *one = memory_wiped(4096);
-        CHECK(one);
+        char *one = memory_wiped(4096);
+        CHECK(one && one[0] == 0 && one[4095] == 0);
+        memset(one, 2, 4096);
         memory_free(one, 4096);
     }
+    CHECK_EQ(wiped[0] & wiped[9999], 1);
+    wiped = memory_wiped(10000); /* of what is mapped at first, nothing is left */
+    memset(wiped, 1, 10000);
+    child_of(finds_it_wiped);
 }
 
 static char directory[] = "/tmp/sigrec-test-XXXXXX";

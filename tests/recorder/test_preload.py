@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,6 +92,19 @@ def test_clean_ends_leave_no_file(directory):
     assert list(directory.iterdir()) == []
     run("sh", "-c", "exit 1", env=environment(directory))
     assert len(list(directory.iterdir())) == 1
+
+
+def test_a_short_program_touches_few_pages_more():
+    """Each is one or two microseconds, of the half millisecond that /bin/true lives."""
+
+    def pages(**more):
+        process = os.posix_spawn("/bin/true", ["true"], {**os.environ, **more})
+        return os.wait4(process, 0)[2].ru_minflt
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:  # on a disk, more
+        ours = environment(directory, children=True)
+        pairs = [(pages(**ours), pages()) for _ in range(9)]
+    assert sorted(recorded - plain for recorded, plain in pairs)[4] <= 35
 
 
 def test_a_program_finds_nothing_of_ours(directory):
