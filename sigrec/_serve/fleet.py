@@ -1,12 +1,13 @@
-"""All recordings of a host, from their appearance to the end of their processes, and what they count.
+"""All recordings of a host, from their appearance to the end of their processes, and what they
+count.
 
-Nobody waits for a scrape: most processes live shorter than the time between two. Each recording is
-opened as it appears (inotify(7)), and its process held by a pidfd; at the end the rest is read by the
-descriptor that is held, also where the file is gone by then. A scrape reads the ledgers of those that
-live: what they count stays in them.
+This does not wait for scrapes, since most processes live shorter than the time between two. It
+opens each recording as it appears (inotify(7)), and holds its process by a pidfd. At the end it
+reads the rest through the descriptor, even if the file is gone by then. A scrape reads the ledgers
+of the processes that live, which lose nothing in between.
 
-Two threads: run() watches, the others ask. What is counted changes under `_lock`; what is shown is
-what the state file holds.
+There are two kinds of threads: run() watches, the others ask. What is counted changes under
+`_lock`; what is shown is what the state file holds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import select
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from contextlib import suppress
 
 from sigrec._errors import NoRecordingError
@@ -24,8 +25,8 @@ from sigrec._proc import inotify
 from sigrec._serve import directories
 from sigrec._serve.counters import FAMILIES
 from sigrec._serve.counting import Counting
-from sigrec._serve.ending import End, end_of, is_over
-from sigrec._serve.memory import Memory
+from sigrec._serve.ending import is_over
+from sigrec._serve.endings import LOOK_S, Ended, Endings
 from sigrec._serve.past import Past, inode
 from sigrec._serve.state import DamagedError
 from sigrec._serve.watched import BAD, Unreadable, Watched
@@ -43,28 +44,14 @@ if TYPE_CHECKING:
     from sigrec._serve.directories import Directories
     from sigrec._serve.state import StateFile
 
-FRESH_S = 1.0  # two scrapes at once share one look
-RESCAN_S = 60.0  # for what no event announced
+FRESH_S = 1.0  # scrapes within this time share one look
+RESCAN_S = 60.0  # how often to look for recordings that no event announced
 RESCAN_WITHOUT_EVENTS_S = 1.0
-SAVE_S = 1.0  # after an end, so that little is lost if this process is killed
-PATIENCE_S = 2.0  # for the word of a parent, or of the kernel, on how a process ended
-LOOK_S = 0.1
-SENDER_NS = 10 * 10**9  # who ended others, and then itself
-NEWEST = 100  # ends that the page shows, and whose recordings are kept open
-
-
-class Ended(NamedTuple):
-    """time_ns: when its end was seen. ended_others: it sent signals that end others."""
-
-    number: int
-    end: End
-    program: str
-    time_ns: int
-    ended_others: bool
+SAVE_S = 1.0  # an end is saved within this time, so that little is lost if this process is killed
 
 
 class Shown(NamedTuple):
-    """What a scrape sees. pending, running: by program and signal."""
+    """What a scrape sees. pending and running are by program and signal."""
 
     counters: dict[str, dict[Labels, int]]
     pending: dict[Labels, int]
@@ -78,7 +65,7 @@ class Shown(NamedTuple):
 
 
 class Fleet:
-    """tell: is given what people should know, a line each."""
+    """tell: called with each line that people should know."""
 
     def __init__(
         self,
@@ -102,17 +89,13 @@ class Fleet:
         self._by_watch: dict[int, Watched] = {}
         self._unreadable: dict[str, str] = {}
         self._refused: dict[str, int] = {}
-        # Processes that have ended, and of which it is not known yet how; and until when to wait.
-        self._waiting: dict[Watched, float] = {}
+        self._endings = Endings(self._by_key.values)
         self._baseline = False
         self._dirty_since: float | None = None
         self._write_errors = self._missed = 0
         self._scanned_at = -FRESH_S
         self._scan_seconds = 0.0
         self._persisted: dict[str, dict[Labels, int]] = {name: {} for name in FAMILIES}
-        self.newest: deque[Ended] = deque(maxlen=NEWEST)
-        self._ends = 0
-        self._memory = Memory()
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
@@ -123,8 +106,8 @@ class Fleet:
     # --- beginning and end -----------------------------------------------------------------
 
     def begin(self) -> None:
-        """What is there now. With the state of an earlier run its numbers go on; without, what is
-        there now is what everything is counted from."""
+        """Looks at what is there now. With the state of an earlier run its numbers go on; without
+        one, all is counted from what is there now."""
         try:
             kept = self._state.load()
             if kept is not None:
@@ -149,12 +132,12 @@ class Fleet:
         self._past.restore(kept)
 
     def stop(self) -> None:
-        """From any thread, or from a signal's handler."""
+        """Ends run(); can be called in any thread, and in a signal handler."""
         self._stop = True
         os.eventfd_write(self._wake, 1)
 
     def run(self) -> None:
-        """Until stop(); then the last numbers are kept."""
+        """Watches until stop() is called; then the last numbers are saved."""
         rescan_s = RESCAN_S if self._where.inotify is not None else RESCAN_WITHOUT_EVENTS_S
         if self._where.inotify is None:
             self._tell("inotify", "no inotify(7) is left: a look each second instead")
@@ -167,9 +150,9 @@ class Fleet:
                     if fd in self._by_fd:
                         self._has_ended(self._by_fd[fd])
                 self._look_again()
-            if time.monotonic() >= self._memory.due():
+            if time.monotonic() >= self._endings.memory.due():
                 with self._lock:
-                    self._memory.look()
+                    self._endings.memory.look()
             if time.monotonic() >= rescan_at:
                 with self._lock:
                     self._rescan()
@@ -183,8 +166,8 @@ class Fleet:
 
     def _timeout(self, rescan_at: float) -> float:
         now = time.monotonic()
-        at = [rescan_at, self._memory.due()]
-        if self._waiting:
+        at = [rescan_at, self._endings.memory.due()]
+        if self._endings.open:
             at.append(now + LOOK_S)
         if self._dirty_since is not None:
             at.append(self._dirty_since + SAVE_S)
@@ -193,7 +176,8 @@ class Fleet:
     # --- what appears ------------------------------------------------------------------------
 
     def _events(self, ready: dict[int, int]) -> None:
-        """Opened first, and without waiting for whoever scrapes: a process may be gone soon."""
+        """Opens what has appeared, before anything else and without waiting for scrapes, since a
+        process may soon be gone."""
         where = self._where
         if self._wake in ready:
             with suppress(BlockingIOError):
@@ -231,7 +215,7 @@ class Fleet:
             self._open(path, None if event.name.endswith(".named") else directory)
 
     def _rescan(self) -> None:
-        """What no event told of: everything that is there, and that is not any more."""
+        """Looks for what no event has told: all that is there, and what is not there any more."""
         usable = self._where.usable()
         there: dict[str, str] = {}
         for directory in usable:
@@ -259,7 +243,8 @@ class Fleet:
             self._tell(directory, f"not trusted: {reason}")
 
     def _open(self, path: str, directory: str | None) -> None:
-        """directory: whose owner has to be the file's; None: it has a name of the user's."""
+        """directory: its owner has to be the file's owner; None: the user has named the
+        recording."""
         try:
             owner = None if directory is None else os.lstat(directory).st_uid
             watched = Watched(path, owner)
@@ -285,7 +270,7 @@ class Fleet:
         self._unreadable.pop(watched.path, None)
         known = self._by_key.get(key)
         if known is not None:
-            # A copy; or the file that a copy was made of, which is the one that changes.
+            # One is a copy of the other: the one that is written is kept.
             if not watched.is_written() or known.is_written():
                 watched.close()
                 return
@@ -311,7 +296,7 @@ class Fleet:
 
     def _watch(self, watched: Watched) -> None:
         if watched.bystander is not None:
-            self._memory.begins(watched.bystander.pid)
+            self._endings.memory.begins(watched.bystander.pid)
             self._by_fd[watched.bystander.fd] = watched
             self._epoll.register(watched.bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
         if self._where.inotify is not None:
@@ -321,18 +306,18 @@ class Fleet:
                 self._by_watch[watched.watch] = watched
 
     def _release(self, watched: Watched) -> None:
-        """It is not watched any more."""
+        """Ends the watch of that recording."""
         if self._by_key.get(watched.key) is watched:
             del self._by_key[watched.key]
         if self._by_path.get(watched.path) is watched:
             del self._by_path[watched.path]
-        # Two keys have the same watch where a recording was written over another one.
+        # Where a recording was written over another one, two keys have the same watch.
         if self._by_watch.get(watched.watch) is watched and self._where.inotify is not None:
             del self._by_watch[watched.watch]
             self._where.inotify.remove(watched.watch)
         watched.watch = -1
         if watched.bystander is not None:
-            self._memory.ends(watched.bystander.pid)
+            self._endings.memory.ends(watched.bystander.pid)
             self._by_fd.pop(watched.bystander.fd, None)
             with suppress(OSError):
                 self._epoll.unregister(watched.bystander.fd)
@@ -353,73 +338,33 @@ class Fleet:
     # --- how they end -----------------------------------------------------------------------
 
     def _has_ended(self, watched: Watched) -> None:
-        """Once: how, is asked until it is known, or as long as there is hope."""
-        if (
-            not watched.over
-            and watched not in self._waiting
-            and not self._count_end(watched, False)
-        ):
-            self._waiting[watched] = time.monotonic() + PATIENCE_S
+        if not watched.over and watched not in self._endings.open:
+            self._count_end(watched)
 
     def _look_again(self) -> None:
-        for watched, deadline in list(self._waiting.items()):
-            if self._count_end(watched, time.monotonic() >= deadline):
-                del self._waiting[watched]
+        for watched in list(self._endings.open):
+            self._count_end(watched)
 
-    def _count_end(self, watched: Watched, last: bool) -> bool:
-        """False: how it ended may still be told."""
+    def _count_end(self, watched: Watched) -> None:
+        """Counts the end of a process, if it is known by now how it ended."""
         try:
-            seen = None if watched.bystander is None else watched.bystander.at_once()
-            recording = watched.recording()
-            recording._has_ended()
-            if recording.exit_kind == "exec":
-                seen = None  # that is of the program that it became
-            oom = None
-            if seen is not None and watched.bystander is not None:
-                oom = self._memory.after(watched.bystander.pid, seen)
-            end = end_of(recording, seen, self._parents(recording), self._senders, oom)
-            if end.cause == "unknown" and not last:
-                return False
+            end = self._endings.of(watched)
+            if end is None:
+                return
             program = self._counting.end(watched, end.cause, end.sender)
         except BAD:
             self._is_damaged(watched)
-            return True
+            return
         watched.over = True
         self._release(watched)
         self._past.add(watched)
-        self._ends += 1
-        others = watched.has_ended_others()
-        self.newest.append(Ended(self._ends, end, program, time.time_ns(), others))
+        self._endings.add(watched, end, program)
         self._dirty_since = self._dirty_since or time.monotonic()
-        return True
-
-    def _parents(self, recording: Recording) -> list[Recording]:
-        """Who may have been told how it ended: its parent, or who inherits orphans."""
-        parent, pid = recording._identity.ppid, recording.pid
-        return self._readable(
-            lambda one: one.pid != pid and (one.pid in (parent, 1) or one.is_subreaper)
-        )
-
-    def _senders(self) -> list[Recording]:
-        """Who sent signals that end others; also those that have ended since."""
-        living = self._readable(Watched.has_ended_others)
-        just_now = time.time_ns() - SENDER_NS
-        ended = [one for one in self.newest if one.ended_others and one.time_ns > just_now]
-        return living + [one.end.recording for one in ended]
-
-    def _readable(self, wanted: Callable[[Watched], bool]) -> list[Recording]:
-        """Without what is damaged: the next look finds that out."""
-        found = []
-        for one in self._by_key.values():
-            with suppress(*BAD):
-                if wanted(one):
-                    found.append(one.recording())
-        return found
 
     # --- what is shown ------------------------------------------------------------------------
 
     def _scan(self) -> None:
-        """Every ledger is read: `handled` changes while nothing else does."""
+        """Reads every ledger, since `handled` can change while nothing else does."""
         began = time.perf_counter()
         for damaged in self._counting.look(list(self._by_key.values())):
             self._is_damaged(damaged)
@@ -427,7 +372,7 @@ class Fleet:
         self._scanned_at = time.monotonic()
 
     def shown(self) -> Shown:
-        """What all processes count now, as it is kept."""
+        """What all processes count now, as it was saved."""
         with self._lock:
             fresh = time.monotonic() - self._scanned_at < FRESH_S
             if not fresh:
@@ -451,7 +396,8 @@ class Fleet:
     # --- for the page ---------------------------------------------------------------------------
 
     def processes(self) -> list[tuple[str, str, Recording]]:
-        """Those that live, the newest first: a key for recording(), the program, its recording."""
+        """The processes that live, the newest first: a key for recording(), the program, the
+        recording."""
         with self._lock:
             found = []
             for one in reversed(self._by_key.values()):
@@ -460,14 +406,15 @@ class Fleet:
             return found
 
     def ended(self) -> list[Ended]:
-        """The newest ends, the newest last."""
+        """The newest endings, the newest last."""
         with self._lock:
-            return list(self.newest)
+            return list(self._endings.newest)
 
     def recording(self, key: str) -> Recording | None:
-        """By what processes() gave, or ``e`` and the number of an end; None: there is no such any more."""
+        """The recording of a key from processes(), or of ``e`` and the number of an ending. None:
+        there is none any more."""
         with self._lock:
-            for one in self.newest:
+            for one in self._endings.newest:
                 if key == f"e{one.number}":
                     return one.end.recording
             watched = self._by_key.get(key)
@@ -476,7 +423,7 @@ class Fleet:
         return None
 
     def _save(self) -> None:
-        """Written first, and shown then."""
+        """Writes the numbers to the state file, and only then shows them."""
         with self._saving:
             with self._lock:
                 self._dirty_since = None
@@ -503,7 +450,7 @@ class Fleet:
             self._persisted = shown
 
     def _tell(self, about: str, text: str) -> None:
-        """Once, until something else is to be said."""
+        """Tells people once, until there is something else to tell about this."""
         if self._told.get(about) != text:
             self._told[about] = text
             self._tell_people(printable(text))
