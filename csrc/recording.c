@@ -109,7 +109,7 @@ static struct ring ring_at(void *slots, uint64_t capacity, _Atomic uint64_t *hea
     return (struct ring){slots, capacity, head, NULL};
 }
 
-static void attach(struct recording *recording, void *base, uint64_t capacity, bool published) {
+static void find_parts(struct recording *recording, void *base, uint64_t capacity, bool published) {
     struct layout at = layout_for(capacity);
     char *bytes = base;
     recording->header = base;
@@ -134,13 +134,13 @@ static void attach(struct recording *recording, void *base, uint64_t capacity, b
     recording->spare = NULL;
 }
 
-static void begin(struct recording *recording, void *base, uint64_t capacity, bool published,
-                  const struct owner *owner) {
+static void make_at(struct recording *recording, void *base, uint64_t capacity, bool published,
+                    const struct owner *owner) {
     if (owner)
         write_header(base, capacity, owner);
-    attach(recording, base, capacity, published);
+    find_parts(recording, base, capacity, published);
     if (!owner)
-        return; /* nobody reads it, and a forked child has it wiped */
+        return; /* no reader sees it, and a forked child finds it wiped */
     atomic_store_explicit(&recording->header->pid, getpid(), memory_order_relaxed);
     recording_anchor(recording);
 }
@@ -149,7 +149,7 @@ int recording_private(struct recording *recording, uint64_t capacity, const stru
     void *base = memory_wiped(layout_for(capacity).size);
     if (!base)
         return errno;
-    begin(recording, base, capacity, false, owner);
+    make_at(recording, base, capacity, false, owner);
     return 0;
 }
 
@@ -301,7 +301,7 @@ int recording_publish(struct recording *recording, const char *directory, const 
         goto out;
     }
 #endif
-    begin(recording, base, capacity, true, owner);
+    make_at(recording, base, capacity, true, owner);
     have_private(recording, owner);
     error = give_name(dir, fd, temporary, named, name);
 out:
@@ -331,7 +331,7 @@ int recording_spare(struct recording *recording, struct file *file, const char *
     }
     if (!error) {
         write_header(base, capacity, owner);
-        attach(recording, base, capacity, true);
+        find_parts(recording, base, capacity, true);
         recording_anchor(recording);
         *file = (struct file){NULL, st.st_dev, st.st_ino};
     }
@@ -380,7 +380,7 @@ bool recording_repair(struct recording *recording, const void *address,
         return true; /* another thread is doing it */
     atomic_store(&ready, NULL);
     struct recording private;
-    begin(&private, spare, recording->history.capacity, false, recording->owner);
+    make_at(&private, spare, recording->history.capacity, false, recording->owner);
     recount(private.ledger);
     atomic_store(&recording->published, false);
     memory_leave(spare);
