@@ -344,7 +344,7 @@ cdef bint main_thread_takes(int signum):
 
 cdef int let_arrive(int signum) except -1:
     """Lets in what was sent to the process before: this may be another thread than the main thread,
-    to which the kernel gives signals first, and a signal may not have arrived there yet. The calling
+    to which the kernel gives signals first, and one may not have arrived there yet. The calling
     thread takes it; where it blocks the signal it waits for the main thread, a second at most."""
     cdef sigset_t mask, pending
     cdef int look = 0
