@@ -60,7 +60,7 @@ def later(action):
 
 def wait_for(came):
     while not came:
-        pass
+        time.sleep(0)  # releases the GIL: before 3.13 CPython may overlook a signal until then
 
 
 @functools.cache
