@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "owner.h"
 
+#include "cgroup.h"
 #include "clock.h"
 #include "filter.h"
 #include "memory.h"
@@ -54,68 +55,10 @@ static const char *after(const char *text, const char *key) {
     return at ? at + strlen(key) : NULL;
 }
 
-static int64_t number_after(const char *text, const char *key) {
-    const char *at = after(text, key);
-    return at ? (int64_t)text_number(at) : -1;
-}
-
 /* The mask of that name: proc_pid_status(5). */
 static uint64_t mask_after(const char *text, const char *key) {
     const char *at = after(text, key);
     return at ? strtoull(at, NULL, 16) : 0;
-}
-
-/* Whether the word is in a list, separated by commas. */
-static bool has_word(const char *list, const char *end, const char *word) {
-    size_t size = strlen(word);
-    for (const char *at = list; at < end; at++) {
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        comma = comma ? comma : end;
-        if ((size_t)(comma - at) == size && memcmp(at, word, size) == 0)
-            return true;
-        at = comma;
-    }
-    return false;
-}
-
-/* proc_pid_cgroup(5): "0::PATH" of version 2, or "N:...,memory,...:PATH" of
- * version 1, which wins, since then the memory is counted there. */
-static bool find_cgroup(const char *text, char *path, size_t size) {
-    bool version_1 = false;
-    path[0] = 0;
-    for (const char *line = text; *line && !version_1;) {
-        const char *end = strchr(line, '\n');
-        size_t length = end ? (size_t)(end - line) : strlen(line);
-        const char *names = memchr(line, ':', length);
-        const char *where =
-            names ? memchr(names + 1, ':', length - (size_t)(names + 1 - line)) : NULL;
-        if (where) {
-            version_1 = has_word(names + 1, where, "memory");
-            size_t n = (size_t)(line + length - where - 1);
-            if ((version_1 || where == names + 1) && n < size) {
-                memcpy(path, where + 1, n);
-                path[n] = 0;
-            }
-        }
-        line = end ? end + 1 : line + length;
-    }
-    return version_1;
-}
-
-/* How many processes of this very cgroup the OOM killer has ended, as the
- * kernel's own documentation has it: cgroup-v2.rst (memory.events.local),
- * cgroup-v1/memory.rst (memory.oom_control). */
-static int64_t oom_kills(const char *cgroup, bool version_1, char text[TEXT_SIZE]) {
-    char path[1024];
-    static const char *const places[2][2] = {{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"},
-                                             {"/sys/fs/cgroup/memory", NULL}};
-    const char *file = version_1 ? "/memory.oom_control" : "/memory.events.local";
-    for (int i = 0; i < 2 && places[version_1][i]; i++) {
-        text_put(text_put(text_put(path, places[version_1][i]), cgroup), file);
-        if (*read_text(path, text, TEXT_SIZE))
-            return number_after(text, "oom_kill ");
-    }
-    return -1;
 }
 
 static uint32_t copy_argv(char to[OWNER_ARGV_SIZE], char *const argv[]) {
@@ -156,9 +99,9 @@ static void describe_identity(struct owner_identity *identity, char text[TEXT_SI
         return;
     ssize_t n = readlink("/proc/self/exe", identity->executable, sizeof identity->executable - 1);
     identity->executable[n < 0 ? 0 : n] = 0;
-    bool version_1 = find_cgroup(read_text("/proc/self/cgroup", text, TEXT_SIZE), identity->cgroup,
+    bool version_1 = cgroup_find(read_text("/proc/self/cgroup", text, TEXT_SIZE), identity->cgroup,
                                  sizeof identity->cgroup);
-    identity->oom_kills = oom_kills(identity->cgroup, version_1, text);
+    identity->oom_kills = cgroup_oom_kills(identity->cgroup, version_1, text, TEXT_SIZE);
 }
 #endif
 
@@ -169,7 +112,7 @@ void owner_at_end(struct owner_identity *identity) {
     int saved_errno = errno;
     if (identity && !atomic_exchange(&busy, true)) {
         if (proc_read("/proc/self/cgroup", text, sizeof text))
-            find_cgroup(text, identity->cgroup_at_end, sizeof identity->cgroup_at_end);
+            cgroup_find(text, identity->cgroup_at_end, sizeof identity->cgroup_at_end);
         atomic_store(&busy, false);
     }
     errno = saved_errno;

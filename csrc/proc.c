@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+const char *proc_root = "/proc";
+
 #ifdef __linux__
 #include <sys/syscall.h>
 
@@ -38,6 +40,13 @@ size_t proc_read(const char *path, char *text, size_t size) {
     return n > 0 ? (size_t)n : 0;
 }
 
+const char *proc_field(const char *text, int n) {
+    const char *field = strrchr(text, ')'); /* field 2, the name, may hold anything */
+    for (int at = 2; field && at < n; at++)
+        field = strchr(field + 1, ' ');
+    return field ? field + 1 : NULL;
+}
+
 /* "pid:[4026531836]": namespaces(7) */
 uint64_t proc_namespace(const char *name) {
     char path[64], text[64];
@@ -55,10 +64,7 @@ uint64_t proc_start_ticks(int32_t pid, char *text, size_t size) {
     at = pid ? text_put_number(at, (uint64_t)pid) : text_put(at, "self");
     text_put(at, "/stat");
     proc_read(path, text, size);
-    /* Field 2, the name, may hold anything. */
-    const char *field = strrchr(text, ')');
-    for (int n = 2; field && n < 22; n++)
-        field = strchr(field + 1, ' ');
-    return field ? text_number(field + 1) : 0;
+    const char *field = proc_field(text, 22);
+    return field ? text_number(field) : 0;
 }
 #endif

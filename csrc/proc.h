@@ -8,11 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+extern const char *proc_root; /* "/proc"; a test of what is said of others has another */
+
 /* Signal context; openat, read and close, where the program has not forbidden itself one of
  * them. Reads what one read(2) gives, and ends it with a 0. Returns its length: 0 where it
  * cannot be read. Meanwhile there is a descriptor, which another thread's close_range(2)
  * could close. Changes errno. */
 size_t proc_read(const char *path, char *text, size_t size);
+
+/* Any context. Field n, from 3 on, of a text as of proc_pid_stat(5); NULL: there is none. */
+const char *proc_field(const char *text, int n);
 
 /* Signal context; readlink(2), where the program has not forbidden itself to read links and files.
  * The inode of this process's namespace of that name, "pid" say; 0: not known. (stat(2) would
