@@ -15,6 +15,9 @@ HEADERS = sorted(Path("csrc").glob("*.h"))
 # What is in the binding itself: it looks for the rest, which is libsigrec.so.
 BINDING = ["csrc/found.c"]
 PRELOAD = ["csrc/preload/preload.c"]  # not among those: its constructor would run in each test
+# What `sigrec run --report` leaves beside a program: a program of its own, and small.
+REPORT = ["csrc/report/report.c", *(f"csrc/{name}.c" for name in
+          ("beside", "cgroup", "ended", "filter", "oom", "proc"))]  # fmt: skip
 CORE = sorted({*map(str, Path("csrc").glob("*.c"))} - {*BINDING, *PRELOAD})
 # What runs for each signal. All else in the core is compiled for size: a sixth of its library.
 FOR_SPEED = {
@@ -83,13 +86,18 @@ compiled["extra_compile_args"] = [*compile_args, "-Os"]
 binding = Extension(
     "sigrec._core", ["sigrec/_core.pyx", *BINDING], **compiled, extra_link_args=link_args
 )
-libraries = [library, preload] if sys.platform == "linux" else [library]
+report = Extension(
+    "sigrec.sigrec-report", REPORT, **compiled, extra_link_args=["-flto", "-Wl,-z,noseparate-code"]
+)
+libraries = [library, preload, report] if sys.platform == "linux" else [library]
 
 
 class BuildLibrary(build_ext):
-    """Some of them are no extension modules, but libraries for any program."""
+    """Some of them are no extension modules, but libraries for any program; one is a program."""
 
     def get_ext_filename(self, fullname):
+        if "sigrec-report" in fullname:
+            return os.path.join(*fullname.split("."))
         if "libsigrec" in fullname:
             return os.path.join(*fullname.split(".")) + ".so"
         return super().get_ext_filename(fullname)
@@ -108,6 +116,13 @@ class BuildLibrary(build_ext):
 
         self.compiler._compile = by_use
         super().build_extensions()
+
+    def build_extension(self, ext):
+        link = self.compiler.linker_so
+        if ext is report:
+            self.compiler.linker_so = [one for one in link if one != "-shared"]
+        super().build_extension(ext)
+        self.compiler.linker_so = link
 
     def get_export_symbols(self, ext):
         return [] if ext in libraries else super().get_export_symbols(ext)

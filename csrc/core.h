@@ -44,7 +44,6 @@
     F(begin)                                                                                       \
     F(begin_attached)                                                                              \
     F(begun)                                                                                       \
-    F(beside_as_init)                                                                              \
     F(beside_subreaper)                                                                            \
     F(borrow_go_on)                                                                                \
     F(borrow_hold)                                                                                 \

@@ -39,9 +39,6 @@ uint64_t proc_namespace(const char *name) { return (void)name, 0; }
 /* --- beside.h */
 
 int beside_subreaper(int on) { return (void)on, -1; }
-bool beside_as_init(pid_t program, uint64_t timeout_ns) {
-    return (void)program, (void)timeout_ns, true;
-}
 
 /* --- borrow.h: of what others call */
 

@@ -226,7 +226,6 @@ cdef extern from "spare.h" nogil:
 
 cdef extern from "beside.h" nogil:
     int beside_subreaper "core->beside_subreaper"(int on)
-    bint beside_as_init "core->beside_as_init"(pid_t program, uint64_t timeout_ns)
 
 cdef extern from "timer.h" nogil:
     ctypedef struct timer_struct "struct timer":

@@ -973,14 +973,6 @@ def subreaper(int on) -> int:
     return beside_subreaper(on)
 
 
-def as_init(pid_t program, uint64_t timeout_ns) -> bool:
-    """Whether the program has ended."""
-    cdef bint ended
-    with nogil:
-        ended = beside_as_init(program, timeout_ns)
-    return ended
-
-
 def stand_for_init(int pid) -> None:
     passive_as_init(pid)
 

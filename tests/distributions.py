@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MADE = {"_core.c", "__pycache__", "build", "_build", "sigrec.egg-info", "wheelhouse", "dist"}
+MADE = {
+    "_core.c", "sigrec-report", "__pycache__", "build", "_build", "sigrec.egg-info", "wheelhouse", "dist",
+}  # fmt: skip
 
 
 def sources():

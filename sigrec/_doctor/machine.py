@@ -12,6 +12,7 @@ from sigrec._doctor.finding import Finding, names
 from sigrec._doctor.limit import queue_limit
 from sigrec._proc import pidfd
 from sigrec._proc.status import Status, status
+from sigrec._recorder import beside
 from sigrec._signals.names import name
 from sigrec._text import printable, shortened
 
@@ -199,6 +200,11 @@ def _kernel() -> Iterator[Finding]:
                 "a forked child counts for itself from its first instruction",
             )
     yield _pidfd(pidfd.tells_of_the_reaped())
+    if sys.platform == "linux" and (reason := beside.problem()):
+        yield Finding(
+            "report", "note", f"`sigrec run --report` does not work here: {reason}",
+            "install sigrec where programs can be executed: that file system may be mounted with noexec",
+        )  # fmt: skip
 
 
 def _pidfd(tells: bool | None) -> Finding:

@@ -1,29 +1,28 @@
 """The process that ``sigrec run --report`` leaves beside the program, to wait for the program's
-end."""
+end. It runs a small program of its own, csrc/report, which starts a Python at the end."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import sys
 from contextlib import suppress
 
 from sigrec import _core
 from sigrec._proc.pidfd import Bystander
-from sigrec._proc.process import stat_fields
 from sigrec._reader.format import CGROUP_AT_END, CGROUP_SIZE, NOTED, NOTED_AT, NOTED_SOURCES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
 
-    _StandBy = Callable[[Bystander], None]
-
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROGRAM = os.path.join(_PACKAGE, "sigrec-report")  # its name there, for whoever looks
 # People and terminals end programs with these. This process has to outlive the program.
 _NOT_FOR_IT = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE)
-_ARGUMENTS = 45  # of stat_fields: fields 48 and 49 of proc_pid_stat(5), where they are in memory
+_PRELOAD = "libsigrec-preload.so"
 
 
 def is_init() -> bool:
@@ -31,13 +30,17 @@ def is_init() -> bool:
     return os.getpid() == 1
 
 
-def leave(stand_by: _StandBy) -> None:
-    """Leaves a process that calls stand_by, and returns in this process, which is about to become
-    the program. That process is no child of this one, so that a program that waits until it has no
-    children does not wait for it.
+def leave(code: str, about: str) -> None:
+    """Leaves a process that waits for the end of this one, and returns in this process, which is
+    about to become the program. That process is no child of this one, so that a program that waits
+    until it has no children does not wait for it.
+
+    A Python runs the code at the end. Its standard input has the fields of csrc/report/report.c,
+    which end with `about` and what was seen; its argument is the status that it has to exit with.
 
     Raises OSError, with nothing left behind.
     """
+    _look()
     beside = Bystander(os.getpid())  # while this process certainly has that PID
     waiting = signal.SIGCHLD in signal.sigpending()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_IT)
@@ -48,7 +51,7 @@ def leave(stand_by: _StandBy) -> None:
             with suppress(OSError):
                 if os.fork() == 0:
                     os.setsid()
-                    _alone(beside, stand_by)
+                    _alone(beside, code, about)
             os._exit(0)
         with suppress(ChildProcessError):  # where SIGCHLD is ignored
             os.waitpid(between, 0)
@@ -63,9 +66,10 @@ def leave(stand_by: _StandBy) -> None:
         beside.close()
 
 
-def leave_below_init(stand_by: _StandBy) -> None:
+def leave_below_init(code: str, about: str) -> None:
     """As leave(), for PID 1, which stays as an init. This returns in a child, which becomes the
     program."""
+    _look()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     terminal = next((fd for fd in (0, 1, 2) if _is_in_front(fd)), None)
     program = os.fork()
@@ -76,8 +80,20 @@ def leave_below_init(stand_by: _StandBy) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    beside = _Below(program)
-    _alone(beside, stand_by, beside.as_it_did)
+    _alone(Bystander(program), code, about, init=True)
+
+
+def problem() -> str | None:
+    """Says why no process can be left beside a program, or None if one can."""
+    if os.access(PROGRAM, os.X_OK):
+        return None
+    return f"{PROGRAM} cannot be executed" if os.path.exists(PROGRAM) else f"{PROGRAM} is missing"
+
+
+def _look() -> None:
+    """Raises OSError, while nothing has been done yet."""
+    if reason := problem():
+        raise OSError(reason)
 
 
 def _is_in_front(fd: int) -> bool:
@@ -87,67 +103,41 @@ def _is_in_front(fd: int) -> bool:
         return False
 
 
-class _Below(Bystander):
-    """A Bystander of the program that PID 1 has started, to which PID 1 passes signals on."""
-
-    def wait(self, timeout: float | None = None) -> Ended | None:
-        rest_ns = (1 << 62) if timeout is None else int(timeout * 10**9)
-        if self.ended is None and not _core.as_init(self.pid, rest_ns):
-            return None
-        return super().wait(timeout)
-
-    def as_it_did(self) -> int:
-        """The program's exit status as that of PID 1, which cannot end itself by a signal."""
-        while not _core.as_init(self.pid, 1 << 62):
-            pass
-        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return status if status >= 0 else 128 - status
-
-
-def _alone(beside: Bystander, stand_by: _StandBy, status: Callable[[], int] = lambda: 0) -> None:
-    """Runs in a process that has nothing in common with the program but descriptor 2. Never
+def _alone(beside: Bystander, code: str, about: str, init: bool = False) -> None:
+    """Runs in a process that is to have nothing in common with the program but descriptor 2. Never
     returns."""
-    code = 1
     try:
-        _call_it(f"sigrec: waits for the end of PID {beside.pid}")
-        _close_all_but(beside.fd)
-        directory = os.environ.get("SIGREC_DIR")
+        environment = dict(os.environ)
+        directory = environment.get("SIGREC_DIR")
         if directory:
-            os.environ["SIGREC_DIR"] = os.path.abspath(directory)
+            environment["SIGREC_DIR"] = os.path.abspath(directory)
+        loaded = environment.pop("LD_PRELOAD", "").replace(":", " ").split()
+        if others := [one for one in loaded if os.path.basename(one) != _PRELOAD]:
+            environment["LD_PRELOAD"] = " ".join(others)
         os.chdir("/")
-        try:
-            stand_by(beside)
-        finally:
-            code = status()
+        pidfd = fcntl.fcntl(beside.fd, fcntl.F_DUPFD, 3)  # stays open
+        fields = (
+            beside.pid,
+            pidfd,
+            beside.start_ticks or 0,
+            int(init),
+            sys.executable,
+            code,
+            about,
+        )
+        task = os.memfd_create("task")
+        os.write(task, b"".join(os.fsencode(f"{field}\0") for field in fields))
+        os.dup2(task, 0)
+        # By its name and command line nobody finds the program in it.
+        name = f"sigrec: waits for the end of PID {beside.pid}"
+        os.execve(PROGRAM, [name], environment)
+    except OSError as error:
+        with suppress(OSError):
+            os.write(2, f"sigrec: no report: {error}\n".encode(errors="backslashreplace"))
+        status = os.waitstatus_to_exitcode(os.waitpid(beside.pid, 0)[1]) if init else 0
+        os._exit(status if status >= 0 else 128 - status)
     finally:
-        os._exit(code)
-
-
-def _call_it(text: str) -> None:
-    """Changes this process's name and command line, so that the program is not found twice by
-    these."""
-    fields = stat_fields(os.getpid())
-    with suppress(OSError, ValueError, IndexError, TypeError):
-        begin, end = map(int, fields[_ARGUMENTS : _ARGUMENTS + 2])  # type: ignore[index]
-        with open("/proc/self/mem", "r+b", buffering=0) as memory:
-            memory.seek(begin)
-            memory.write(text.encode()[: end - begin - 1].ljust(end - begin, b"\0"))
-    with suppress(OSError), open("/proc/self/comm", "w", encoding="utf-8") as name:
-        name.write("sigrec-report")
-
-
-def _close_all_but(kept: int) -> None:
-    """Closes all descriptors but that one and stderr; 0 and 1 become /dev/null."""
-    try:
-        there = [int(name) for name in os.listdir("/proc/self/fd")]
-    except OSError:
-        there = list(range(os.sysconf("SC_OPEN_MAX")))
-    for fd in there:
-        if fd not in (2, kept):
-            with suppress(OSError):
-                os.close(fd)
-    for _ in range(2):
-        os.open(os.devnull, os.O_RDWR)
+        os._exit(1)
 
 
 def note(

@@ -52,40 +52,47 @@ def answer_after(pid: int) -> Answer | Unrecorded:
         return Answer(open_recording(pid))
     with bystander:
         argv, uid = process.command_line(pid) or [], process.owner(pid)
-        recording = _recording_of(bystander)  # now, since a clean end removes the file
+        began = bystander.start_ticks
+        recording = _recording_of(pid, began)  # now, since a clean end removes the file
         seen = wait(bystander)
-        recording = recording or _recording_of(bystander)  # it may have begun meanwhile
-        return _answer(bystander, recording, seen, argv, uid)
+        recording = recording or _recording_of(pid, began)  # it may have begun meanwhile
+        return _answer(pid, began, recording, seen, argv, uid)
 
 
 def answer_about(
-    bystander: Bystander, seen: Seen, argv: list[str], file: str | None = None
+    pid: int, began: int | None, seen: Seen, argv: list[str], file: str | None = None
 ) -> Answer | Unrecorded:
-    """Of a process whose end was seen. file: where it recorded, if that has a name of its own."""
-    recording = _recording_of(bystander, file) if file else None
-    recording = recording or _recording_of(bystander)
-    return _answer(bystander, recording, seen, argv, None)
+    """Of a process whose end was seen. began: its start time, in clock ticks since boot. file: where
+    it recorded, if that has a name of its own."""
+    recording = _recording_of(pid, began, file) if file else None
+    recording = recording or _recording_of(pid, began)
+    return _answer(pid, began, recording, seen, argv, None)
 
 
 def _answer(
-    bystander: Bystander, recording: Recording | None, seen: Seen, argv: list[str], uid: int | None
+    pid: int,
+    began: int | None,
+    recording: Recording | None,
+    seen: Seen,
+    argv: list[str],
+    uid: int | None,
 ) -> Answer | Unrecorded:
     if recording is None:
-        return Unrecorded(bystander.pid, argv, uid, seen.ended, seen.oom, _sent_to(bystander, seen))
+        return Unrecorded(pid, argv, uid, seen.ended, seen.oom, _sent_to(pid, began, seen))
     return Answer(recording, cause(recording, seen=seen.ended, oom=seen.oom))
 
 
-def _sent_to(bystander: Bystander, seen: Seen) -> SentBy | None:
-    signum, until_ns, began = seen.ended.signal, seen.ended.monotonic_ns, bystander.start_ticks
+def _sent_to(pid: int, began: int | None, seen: Seen) -> SentBy | None:
+    signum, until_ns = seen.ended.signal, seen.ended.monotonic_ns
     if signum is None or until_ns is None or began is None:
         return None
-    return sent_to(bystander.pid, began, signum, until_ns)
+    return sent_to(pid, began, signum, until_ns)
 
 
-def _recording_of(bystander: Bystander, file: str | None = None) -> Recording | None:
+def _recording_of(pid: int, began: int | None, file: str | None = None) -> Recording | None:
     with suppress(NoRecordingError, RecordingError):
-        recording = open_recording(file or bystander.pid)
-        if recording._header.start_ticks == bystander.start_ticks:
+        recording = open_recording(file or pid)
+        if recording._header.start_ticks == began:
             return recording
         recording.close()  # of an earlier process with that PID
     return None

@@ -4,55 +4,92 @@ from __future__ import annotations
 
 import os
 import select
-import stat
+import sys
 from contextlib import suppress
 
 from sigrec._errors import SigrecError
-from sigrec._proc.process import is_ending
-from sigrec._recorder.beside import note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from sigrec._proc.pidfd import Bystander
+    from sigrec._why.waiting import Seen
 
 _ROOM_S = 5.0  # for a reader of stderr who does not read
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_TELL = f"import sys; sys.path.insert(0, {_ROOT!a}); from sigrec.cli._report import tell; tell()"
 
 
-class Report:
-    """argv: the program's. output: its recording, if that has a name. file: where the sentence is
+def leave(argv: list[str], output: str | None, file: str | None) -> bool:
+    """Leaves whoever says how the program ended; whether that is also PID 1, in its place. OSError:
+    nobody is left, and the program can run all the same.
+
+    argv: the program's. output: its recording, if that has a name. file: where the sentence is
     appended; None: stderr."""
+    import json
 
-    def __init__(self, argv: list[str], output: str | None, file: str | None) -> None:
-        self._argv = argv
-        self._output = output
-        self._file = file
-        self._stderr = None if file is not None else _Stderr()
-        if file is not None:
-            try:
-                os.close(_open(file))  # what is wrong with it is said now
-            except OSError as error:
-                raise SigrecError(f"{file}: cannot be written: {error.strerror}") from None
+    from sigrec._recorder import beside
 
-    def stand_by(self, beside: Bystander) -> None:
-        """Beside the program, until it has ended; then the sentence."""
-        # Here, so that the program does not wait for it.
-        from sigrec._why.answer import Answer
-        from sigrec._why.waiting import answer_about, wait
+    if file is not None:
+        try:
+            os.close(_open(file))  # what is wrong with it is said now
+        except OSError as error:
+            raise SigrecError(f"{file}: cannot be written: {error.strerror}") from None
+    about = json.dumps([argv, output, file])
+    if beside.is_init():
+        beside.leave_below_init(_TELL, about)
+        return True
+    beside.leave(_TELL, about)
+    return False
 
-        stderr = self._stderr
-        seen = wait(beside, (lambda: stderr.look(beside)) if stderr else lambda: None)
-        answer = answer_about(beside, seen, self._argv, self._output)
-        if isinstance(answer, Answer):
-            oom = seen.oom and (seen.oom.kills, seen.oom.since_ns, seen.oom.probably)
-            note(answer.recording, seen.ended, oom, seen.cgroup)
-        line = f"sigrec: {answer.sentence}\n".encode(errors="backslashreplace")
-        if self._stderr is not None:
-            self._stderr.write(line)
-        elif self._file is not None:
-            with suppress(OSError):
-                fd = _open(self._file)
-                os.write(fd, line.removeprefix(b"sigrec: "))
-                os.close(fd)
+
+def tell() -> None:
+    """In a Python of its own, when the program has ended."""
+    import json
+
+    from sigrec._recorder.beside import note
+    from sigrec._why.answer import Answer
+    from sigrec._why.waiting import answer_about
+
+    with open(0, "rb") as task:
+        pid, _, began, _, _, _, about, raw = task.read().split(b"\0", 7)
+    seen = _seen(raw)
+    argv, output, file = json.loads(about)
+    answer = answer_about(int(pid), int(began) or None, seen, argv, output)
+    if isinstance(answer, Answer):
+        oom = seen.oom and (seen.oom.kills, seen.oom.since_ns, seen.oom.probably)
+        note(answer.recording, seen.ended, oom, seen.cgroup)
+    line = f"{answer.sentence}\n".encode(errors="backslashreplace")
+    with suppress(OSError):
+        if file is None:
+            _write_to_stderr(b"sigrec: " + line)
+        else:
+            fd = _open(file)
+            os.write(fd, line)
+            os.close(fd)
+    os._exit(int(sys.argv[1]))
+
+
+def _seen(raw: bytes) -> Seen:
+    """As csrc/report/report.c has it."""
+    from sigrec._proc.ended import ended
+    from sigrec._proc.status import numbers
+    from sigrec._why.oom import Oom
+    from sigrec._why.waiting import Seen
+
+    code, source, time_ns, monotonic_ns, blocked, kills, since_ns, probably, cgroup = raw.split(
+        b",", 8
+    )
+    path = os.fsdecode(cgroup)
+    return Seen(
+        ended(
+            int(code) if source else None,
+            source.decode(),
+            int(time_ns),
+            int(monotonic_ns),
+            numbers(int(blocked, 16)) if blocked else None,
+        ),
+        Oom(path, int(kills), int(since_ns), probably == b"1") if int(kills) else None,
+        path or None,
+    )
 
 
 def _open(file: str) -> int:
@@ -64,36 +101,9 @@ def _open(file: str) -> int:
     )
 
 
-class _Stderr:
-    """Whoever reads a pipe until its end waits for each that has it open; so this one lets go of it
-    when the program does."""
-
-    def __init__(self) -> None:
-        try:
-            self._status: os.stat_result | None = os.fstat(2)
-        except OSError:
-            self._status = None
-
-    def look(self, beside: Bystander) -> None:
-        status = self._status
-        if status is None or not (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
-            return
-        for fd in (2, 1):
-            with suppress(OSError):
-                if os.path.samestat(os.stat(f"/proc/{beside.pid}/fd/{fd}"), status):
-                    return
-        if not is_ending(beside.pid):  # it closes them before it has ended
-            self._status = None
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, 2)
-            os.close(null)
-
-    def write(self, line: bytes) -> None:
-        """Where there is room for it, since nobody can be made to read."""
-        if self._status is None:
-            return
-        poll = select.poll()
-        poll.register(2, select.POLLOUT)
-        with suppress(OSError):
-            if poll.poll(_ROOM_S * 1000):
-                os.write(2, line[: select.PIPE_BUF])
+def _write_to_stderr(line: bytes) -> None:
+    """Where there is room for it, since nobody can be made to read."""
+    poll = select.poll()
+    poll.register(2, select.POLLOUT)
+    if poll.poll(_ROOM_S * 1000):
+        os.write(2, line[: select.PIPE_BUF])

@@ -149,15 +149,10 @@ def _environment(
 
 def _leave_report(command: list[str], output: str | None, file: str) -> bool:
     """Whoever says how the program ended. Whether that is also PID 1, in its place."""
-    from sigrec._recorder import beside
-    from sigrec.cli._report import Report
+    from sigrec.cli import _report
 
-    report = Report(command, output, os.path.abspath(file) if file else None)
-    if beside.is_init():
-        beside.leave_below_init(report.stand_by)
-        return True
     try:
-        beside.leave(report.stand_by)
+        return _report.leave(command, output, os.path.abspath(file) if file else None)
     except (OSError, AttributeError) as error:  # an old kernel, say: the program runs all the same
         print(f"sigrec: no report: {error}", file=sys.stderr)
     return False

@@ -13,9 +13,10 @@ import pytest
 
 import sigrec
 from sigrec._doctor import limit
-from sigrec._doctor.machine import _pidfd
+from sigrec._doctor.machine import _pidfd, machine
 from sigrec._proc import status as proc_status
 from sigrec._proc.process import stat_fields
+from sigrec._recorder import beside
 from sigrec._why.brief import pending_words
 from sigrec._why.sentence import why
 from sigrec.cli import main
@@ -436,6 +437,17 @@ def test_bad_arguments(capsys):
         with pytest.raises(SystemExit) as ended:
             main(["doctor", bad])
         assert ended.value.code == 2
+
+
+def test_who_waits_beside_a_program_must_be_executable(monkeypatch, tmp_path):
+    report = tmp_path / "sigrec-report"
+    monkeypatch.setattr(beside, "PROGRAM", str(report))
+    for words in ("is missing", "cannot be executed"):
+        (finding,) = (found for found in machine() if found.check == "report")
+        assert finding.found.endswith(f"{report} {words}")
+        report.touch(0o600)
+    report.chmod(0o700)
+    assert not [found for found in machine() if found.check == "report"]
 
 
 @pytest.mark.parametrize("tells", [True, False, None])

@@ -11,6 +11,8 @@ import sys
 import pytest
 
 import sigrec
+from sigrec._proc.process import start_ticks
+from sigrec._recorder import beside
 from sigrec.cli.run import _with_equals
 from tests.cli.terminal import Terminal
 from tests.conftest import wait_until
@@ -158,10 +160,46 @@ def test_nobody_finds_the_program_twice():
             return pids
 
         wait_until(lambda: found(mine))
-        (beside,) = found(mine)
-        assert os.getsid(beside) == beside != os.getsid(process.pid)
-        wait_until(lambda: os.readlink(f"/proc/{beside}/cwd") == "/")
+        (waits,) = found(mine)
+        assert os.getsid(waits) == waits != os.getsid(process.pid)
+        wait_until(lambda: os.readlink(f"/proc/{waits}/cwd") == "/")
+        assert os.path.basename(os.readlink(f"/proc/{waits}/exe")) == "sigrec-report"
         process.communicate(b"\n")
+
+
+def test_where_nobody_can_wait_the_program_runs_all_the_same(monkeypatch, tmp_path):
+    monkeypatch.setattr(beside, "PROGRAM", str(tmp_path / "sigrec-report"))
+    for leave in (beside.leave, beside.leave_below_init):
+        with pytest.raises(OSError, match="is missing"):
+            leave("", "")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize(("code", "words"), [
+    ("exit 3", "exited with status 3"), ("kill -9 $$", "was ended by signal 9")])  # fmt: skip
+def test_where_no_python_can_be_started_at_the_end(code, words):
+    """Memory that is full, say, or an upgrade meanwhile: how it ended is said all the same."""
+    ended = subprocess.Popen(["sh", "-c", f"read line; {code}"], stdin=subprocess.PIPE)
+    fields = (ended.pid, os.pidfd_open(ended.pid), start_ticks(ended.pid), 0, "/nowhere", "", "")
+    os.set_inheritable(fields[1], True)
+    task = os.memfd_create("task")
+    os.write(task, b"".join(f"{field}\0".encode() for field in fields))
+    done = subprocess.Popen([beside.PROGRAM], stdin=task, stderr=subprocess.PIPE, close_fds=False)
+    ended.stdin.close()
+    _, said = done.communicate(timeout=60)
+    ended.wait()
+    assert said.decode() == (
+        f"sigrec: PID {ended.pid} {words}; more cannot be said: /nowhere: No such file or directory\n"
+    )
+    os.close(fields[1])
+    os.close(task)
+
+
+def test_without_a_stderr():
+    done = subprocess.run(["sh", "-c", '"$@" 2>&- 0<&-', "sh", *REPORT, "-c", "print(1)"],
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace needs root")
