@@ -89,8 +89,8 @@ bool kick_thread(int32_t pid, int32_t tid) {
     return !signum || send_kick_to(pid, tid, signum) == 0 || errno != ESRCH;
 }
 
-void kick_main(int32_t pid, uint32_t tid) {
-    if (!pid || (uint32_t)pid == tid)
+void kick_main(int32_t pid) {
+    if (!pid)
         return;
     int saved_errno = errno;
     int signum = filter_allows(FILTERED_QUEUE) ? usable() : 0;

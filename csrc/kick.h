@@ -32,10 +32,9 @@
  * thread: async-signal-safe. */
 void kick_start(void (*arrived)(void));
 
-/* Signal context, in the thread tid. Does nothing in the main thread, and
- * nothing where both signals have another use. System calls: rt_sigaction,
- * rt_tgsigqueueinfo. */
-void kick_main(int32_t pid, uint32_t tid);
+/* Signal context, in another thread than the main one. Does nothing where both signals have
+ * another use. System calls: rt_sigaction, rt_tgsigqueueinfo. */
+void kick_main(int32_t pid);
 
 /* Any context: the thread, whose handler then gives back what it has lent (borrow.h). False:
  * there is no such thread. */

@@ -4,17 +4,17 @@
 
 #include "process.h"
 
-static _Atomic(void (*)(int, uint32_t)) trip_function;
+static _Atomic(void (*)(int, int)) trip_function;
 
-void trip_set(void (*function)(int signum, uint32_t tid)) {
+void trip_set(void (*function)(int signum, int in_main)) {
     /* Relaxed: it points to code. */
     atomic_store_explicit(&trip_function, function, memory_order_relaxed);
 }
 
 static void call(int signum, uint32_t tid) {
-    void (*function)(int, uint32_t) = atomic_load_explicit(&trip_function, memory_order_relaxed);
+    void (*function)(int, int) = atomic_load_explicit(&trip_function, memory_order_relaxed);
     if (function)
-        function(signum, tid);
+        function(signum, tid == (uint32_t)process_pid());
 }
 
 /* One is outstanding, since `then`. Counted before the flag changes, and when the
@@ -30,10 +30,18 @@ static void make_again(int signum, uint64_t then, uint64_t now_ns, uint32_t tid)
 
 void trip(int signum, uint64_t now_ns, uint32_t tid) {
     _Atomic uint64_t *flag = &process_self->trip_ns[signum];
+    uint64_t then = atomic_load_explicit(flag, memory_order_relaxed);
+    /* Release: whoever takes this trip back sees our work. Whoever took the trip before it back
+     * need not: this trip is made after that. proof: trip-made */
+    if (then == 0 && atomic_compare_exchange_strong_explicit(
+                         flag, &then, now_ns, memory_order_release, memory_order_relaxed)) {
+        call(signum, tid);
+        return;
+    }
     /* Store-load, both ways, with trip_take and trip_clear: either we see the flag
      * cleared here, or the dispatcher sees our work there. */
     atomic_thread_fence(memory_order_seq_cst);
-    uint64_t then = atomic_load_explicit(flag, memory_order_relaxed);
+    then = atomic_load_explicit(flag, memory_order_relaxed);
     if (then != 0) {
         if ((int64_t)(now_ns - then) >= (int64_t)TRIP_AGAIN_NS)
             make_again(signum, then, now_ns, tid);
@@ -56,7 +64,8 @@ enum trip_call trip_take(int signum, uint64_t *since, uint32_t *again) {
     struct process *self = process_self;
     *again = 0;
     uint64_t then = atomic_exchange_explicit(&self->trip_ns[signum], 0, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst); /* see trip() */
+    /* Store-load: see trip(). proof: trip-look */
+    atomic_thread_fence(memory_order_seq_cst);
     if (!then)
         return TRIP_NOT_OURS;
     *since = then;

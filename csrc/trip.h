@@ -23,8 +23,9 @@
 
 #define TRIP_AGAIN_NS UINT64_C(10000000)
 
-/* What a trip calls, in the thread tid: async-signal-safe (PyErr_SetInterruptEx is). */
-void trip_set(void (*function)(int signum, uint32_t tid));
+/* Sets what a trip calls, in the main thread or in another one. The function must be
+ * async-signal-safe, as PyErr_SetInterruptEx is. */
+void trip_set(void (*function)(int signum, int in_main));
 
 /* Signal context, after the work was made visible. */
 void trip(int signum, uint64_t now_ns, uint32_t tid);

@@ -141,7 +141,7 @@ void passive_goes_on(uint64_t now_ns) { (void)now_ns; }
 
 /* --- kick.h */
 
-void kick_main(int32_t pid, uint32_t tid) { (void)pid, (void)tid; }
+void kick_main(int32_t pid) { (void)pid; }
 void kick_prepare(void) {}
 bool kick_again(void) { return false; }
 bool kick_is_sent(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }

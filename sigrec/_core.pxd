@@ -89,7 +89,7 @@ cdef extern from "process.h" nogil:
     const char *process_path "core->process_path"()
 
 cdef extern from "trip.h" nogil:
-    void trip_set "core->trip_set"(void (*function)(int, uint32_t) noexcept nogil)
+    void trip_set "core->trip_set"(void (*function)(int, bint) noexcept nogil)
     void trip "core->trip"(int signum, uint64_t now_ns, uint32_t tid)
     void trip_again "core->trip_again"(int signum, uint64_t now_ns, uint32_t tid)
     ctypedef enum trip_call "enum trip_call":
@@ -211,7 +211,7 @@ cdef extern from "interpose.h" nogil:
 
 cdef extern from "kick.h" nogil:
     void kick_start "core->kick_start"(void (*arrived)() noexcept nogil)
-    void kick_main "core->kick_main"(int32_t pid, uint32_t tid)
+    void kick_main "core->kick_main"(int32_t pid)
     void kick_prepare "core->kick_prepare"()
     bint kick_again "core->kick_again"()
     void kick_rest "core->kick_rest"()

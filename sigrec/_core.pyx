@@ -231,12 +231,13 @@ def adopt_now(double seconds) -> None:
         Waiter().wait(monotonic_ns() + 1_000_000)
 
 
-cdef void on_trip(int signum, uint32_t tid) noexcept nogil:
+cdef void on_trip(int signum, bint in_main) noexcept nogil:
     if to_thread[signum]:
         wake_post()
     else:
         interrupt(signum)
-        kick_main(process_pid(), tid)
+        if not in_main:
+            kick_main(process_pid())
 
 
 cdef enum:

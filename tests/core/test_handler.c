@@ -47,8 +47,8 @@ long syscall(long number, ...) {
 }
 
 static _Atomic int trips;
-static void count_trip(int signum, uint32_t tid) {
-    (void)tid;
+static void count_trip(int signum, int in_main) {
+    (void)in_main;
     (void)signum;
     trips++;
 }

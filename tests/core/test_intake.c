@@ -24,8 +24,8 @@
 #define S (SIGRTMIN + 3)
 
 static _Atomic int trips;
-static void count_trip(int signum, uint32_t tid) {
-    (void)signum, (void)tid;
+static void count_trip(int signum, int in_main) {
+    (void)signum, (void)in_main;
     trips++;
 }
 

@@ -68,7 +68,7 @@ static _Atomic int ended;
 static void *kicks(void *times) {
     for (int n = 0; times ? n < *(int *)times : !ended; n++) {
         errno = 42;
-        kick_main(getpid(), (uint32_t)syscall(SYS_gettid));
+        kick_main(getpid());
         CHECK_EQ(errno, 42);
         usleep(1000);
     }
@@ -103,13 +103,12 @@ static void the_main_thread_comes_out_of_its_call(void) {
     CHECK_EQ(arrived_elsewhere, 0);
 }
 
-static void not_from_the_main_thread_itself(void) {
+static void not_where_no_fork_hook_has_been(void) {
     sigset_t set, pending;
     sigemptyset(&set);
     sigaddset(&set, SIGURG);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    kick_main(getpid(), (uint32_t)getpid());
-    kick_main(0, 77); /* a child that no fork hook has seen yet */
+    kick_main(0); /* a child that no fork hook has seen yet */
     sigpending(&pending);
     CHECK_EQ(sigismember(&pending, SIGURG), 0);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -348,7 +347,7 @@ int main(void) {
     kick_start(on_arrival);
 #ifdef __linux__
     the_main_thread_comes_out_of_its_call();
-    not_from_the_main_thread_itself();
+    not_where_no_fork_hook_has_been();
     it_is_told_from_others();
     where_there_is_no_timer_by_a_thread();
     a_timer_that_was_made_before_is_there();

@@ -8,11 +8,12 @@
 
 #include <signal.h>
 
-static int trips;
+static int trips, in_main_thread;
 static uint32_t again;
-static void count(int signum, uint32_t tid) {
-    (void)signum, (void)tid;
+static void count(int signum, int in_main) {
+    (void)signum;
     trips++;
+    in_main_thread = in_main;
 }
 
 static void once_until_it_is_taken_back(void) {
@@ -34,9 +35,9 @@ static void once_until_it_is_taken_back(void) {
 }
 
 static bool settled_in_between;
-static void look(int signum, uint32_t tid) {
+static void look(int signum, int in_main) {
     settled_in_between = trip_settled(signum);
-    count(signum, tid);
+    count(signum, in_main);
 }
 
 /* Of two trips it is not known whether one call or two come. */
@@ -79,11 +80,25 @@ static void cleared_it_is_not_out(void) {
     CHECK(!trip_is_out(SIGUSR2));
 }
 
+/* Elsewhere the main thread is to be kicked. */
+static void in_the_main_thread_or_elsewhere(void) {
+    uint64_t since;
+    trip(SIGUSR1, 100, (uint32_t)process_pid());
+    CHECK(in_main_thread);
+    trip_again(SIGUSR1, 200, (uint32_t)process_pid() + 1);
+    CHECK(!in_main_thread);
+    trip_take(SIGUSR1, &since, &again);
+    trip(SIGUSR1, 300, 0);
+    CHECK(!in_main_thread);
+    trip_take(SIGUSR1, &since, &again);
+}
+
 int main(void) {
     CHECK_EQ(process_start(), 0);
     trip_set(count);
     once_until_it_is_taken_back();
     made_again_it_may_lead_to_two_calls();
     cleared_it_is_not_out();
+    in_the_main_thread_or_elsewhere();
     return 0;
 }

@@ -197,8 +197,12 @@ LITMUS = [
     ),
     message("the process's recording", "the handler has it, and it is not complete",
             Place("recording-adopt"), Place("recording-look")),
-    message("the process's recording, outside the handler", "it is there, and not complete",
-            Place("recording-adopt"), Place("adopted-look")),
+    Litmus(
+        "what was tripped for", "who takes the trip back does not see it", [
+            [write("work", 1), update("flag", 0, 1, Place("trip-made"))],
+            [update("flag", 1, 0), fence(Place("trip-look")), read("work", 0)],
+        ],
+    ),
     message("a recorded signal's action", "the bit is there, and the action is not",
             Place("watched-set"), Place("watched-look")),
     torn("who asked it to end, written over while it is read", "half of the next one is taken for this",

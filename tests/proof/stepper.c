@@ -101,9 +101,9 @@ int clock_gettime(clockid_t clock, struct timespec *ts) {
 /* Unique, so that an event that is made of two shows. */
 static _Atomic uint64_t next_datum = 1;
 
-static void note_trip(int n, uint32_t tid) {
+static void note_trip(int n, int in_main) {
     (void)n;
-    (void)tid;
+    (void)in_main;
     shared->tripped = 1;
     wake_post();
 }
