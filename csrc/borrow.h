@@ -29,7 +29,7 @@ int borrow_start(void);
 /* The signals that may be borrowed. */
 extern _Atomic uint64_t borrow_signals;
 static inline bool borrow_may(int signum) {
-    return atomic_load_explicit(&borrow_signals, memory_order_relaxed) & signal_bit(signum);
+    return atomic_load_explicit(&borrow_signals, memory_order_relaxed) >> (signum - 1) & 1;
 }
 
 /* Interpreter context. Whether the signal may be borrowed from now on; if not, it is given back. */

@@ -20,7 +20,7 @@ static void copy_poll(struct event *event, const siginfo_t *info) {
 }
 #endif
 
-void event_from_siginfo(struct event *event, int signum, const siginfo_t *info) {
+void event_from_other(struct event *event, int signum, const siginfo_t *info) {
     uint64_t monotonic_ns = event->monotonic_ns, ordinal = event->ordinal;
     uint32_t tid = event->tid;
     memset(event, 0, sizeof *event);
@@ -28,8 +28,6 @@ void event_from_siginfo(struct event *event, int signum, const siginfo_t *info) 
     event->ordinal = ordinal;
     event->tid = tid;
     event->signo = (uint32_t)signum;
-    if (!info)
-        return;
     event->code = info->si_code;
     event->error = info->si_errno;
     if (info->si_code <= 0) { /* from user space, or a timer */
@@ -46,12 +44,7 @@ void event_from_siginfo(struct event *event, int signum, const siginfo_t *info) 
         }
 #endif
         copy_sender(event, info);
-        if (info->si_code != SI_USER)
-            event->datum = (uint64_t)(uintptr_t)info->si_value.sival_ptr;
-#ifdef SI_TKILL
-        if (info->si_code == SI_TKILL) /* tgkill carries no value */
-            event->datum = 0;
-#endif
+        event->datum = (uint64_t)(uintptr_t)info->si_value.sival_ptr;
         return;
     }
 #ifdef SI_KERNEL

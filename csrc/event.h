@@ -13,6 +13,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SIGREC_NSIG 65 /* signal numbers 1..64; index 0 is unused */
@@ -44,10 +45,31 @@ struct slot {
 _Static_assert(sizeof(struct event) == 8 * EVENT_WORDS, "event is 7 words");
 _Static_assert(sizeof(struct slot) == 64, "slot is one cache line");
 
+/* event_from_siginfo() for a signal that no process sent by kill(2), sigqueue(3) or raise(3). */
+void event_from_other(struct event *event, int signum, const siginfo_t *info);
+
 /* Copies what si_code and the signal number define, and zero for the rest:
  * the other members of siginfo_t's union are not ours to read. Leaves
  * monotonic_ns, ordinal and tid alone. See sigaction(2). */
-void event_from_siginfo(struct event *event, int signum, const siginfo_t *info);
+static inline void event_from_siginfo(struct event *event, int signum, const siginfo_t *info) {
+    bool sent = info->si_code == SI_USER || info->si_code == SI_QUEUE;
+#ifdef SI_TKILL
+    sent = sent || info->si_code == SI_TKILL;
+#endif
+    if (!sent) {
+        event_from_other(event, signum, info);
+        return;
+    }
+    event->signo = (uint32_t)signum;
+    event->code = info->si_code;
+    event->pid = info->si_pid;
+    event->uid = info->si_uid;
+    /* kill(2) and tgkill(2) carry no value. */
+    event->datum = info->si_code == SI_QUEUE ? (uint64_t)(uintptr_t)info->si_value.sival_ptr : 0;
+    event->error = info->si_errno;
+    event->detail = 0;
+    event->timerid = 0;
+}
 
 /* Writes to, and reads from, a slot's payload; no ordering of their own. */
 void event_store(struct slot *slot, const struct event *event);

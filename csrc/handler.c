@@ -6,8 +6,8 @@
  * for another producer.
  *
  * The system calls that it makes, each async-signal-safe as a raw call:
- *   gettid             unless the process sent it to itself and has one thread;
- *                      and getpid off the main thread
+ *   gettid             unless this is known to be the main thread, or the process sent the
+ *                      signal to itself and has one thread; and getpid off the main thread
  *   clock_gettime      always; vDSO on the machines we care for
  *   rt_sigtimedwait    in a flood, with a zero timeout: never blocks. The raw
  *                      call: glibc's wrapper is a cancellation point.
@@ -88,20 +88,25 @@ static uint32_t this_thread(void) { return told_apart(0, process_pid()); }
 static uint32_t this_thread(void) { return (uint32_t)process_pid(); }
 #endif
 
-/* The same, where that is easily said; else 0, or the thread that it is, negated: it is
- * told_apart(). */
-static long thread_id(const siginfo_t *info, int32_t pid) {
+/* Returns the same, where that is known without another system call. Else the caller has
+ * told_apart() find it out: of the returned number, negated, or of 0, if that is not known either.
+ */
+static inline long thread_id(const siginfo_t *info, int32_t pid) {
 #ifdef __linux__
+    if (process_in_main(pid))
+        return pid;
+    long tid = 0;
     /* Sent by ourselves (kill and tgkill cannot be forged: rt_sigqueueinfo(2)).
      * With one thread that is us too: the parent of a vfork child is asleep. */
     if ((info->si_code == SI_TKILL || info->si_code == SI_USER) && info->si_pid == pid &&
         is_single_threaded())
-        return pid;
-    if (atomic_load_explicit(&filter_denied, memory_order_relaxed))
-        return 0;
-    long tid = syscall(SYS_gettid);
-    if (tid == pid)
+        tid = pid;
+    else if (!atomic_load_explicit(&filter_denied, memory_order_relaxed))
+        tid = syscall(SYS_gettid);
+    if (tid > 0 && tid == pid) {
+        process_is_main();
         return tid;
+    }
     return tid > 0 ? -tid : 0;
 #else
     (void)info;
@@ -177,10 +182,15 @@ take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, enum taker t
     return taken;
 }
 
-/* A name is read again after NAME_AGAIN_NS, and one sender's name at most each NAME_NS. */
-static bool name_is_due(const struct sender_entry *sender, uint64_t now) {
+/* A sender's name is read again after NAME_AGAIN_NS. */
+static inline bool name_is_old(const struct sender_entry *sender, uint64_t now) {
     uint64_t named = atomic_load_explicit(&sender->named_ns, memory_order_relaxed);
-    if (named && now - named < NAME_AGAIN_NS)
+    return !named || now - named >= NAME_AGAIN_NS;
+}
+
+/* One sender's name is read at most each NAME_NS. */
+static bool name_is_due(const struct sender_entry *sender, uint64_t now) {
+    if (!name_is_old(sender, now))
         return false;
     uint64_t last = atomic_load_explicit(&process_self->named_ns, memory_order_relaxed);
     return (!last || now - last >= NAME_NS) &&
@@ -205,14 +215,24 @@ static __attribute__((noinline)) void note_asker(int signum, int32_t pid, uint64
     atomic_store_explicit(&self->asking, 0, memory_order_release);
 }
 
+#ifndef SI_TKILL /* Linux's: tkill(2) */
+#define SI_TKILL SI_USER
+#endif
+
+static bool from_another_process(const siginfo_t *info) {
+    return info->si_pid != atomic_load_explicit(&process_self->pid, memory_order_relaxed) &&
+           (info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL);
+}
+
 static bool asks_to_end(int signum) {
     return signum == SIGTERM || signum == SIGINT || signum == SIGHUP || signum == SIGQUIT ||
            signum == SIGABRT;
 }
 
 /* The sender may be gone soon. */
-static void look_at_sender(int signum, const siginfo_t *info, const struct taken *taken,
-                           uint64_t now, bool ends) {
+static __attribute__((noinline)) void look_at_sender(int signum, const siginfo_t *info,
+                                                     const struct taken *taken, uint64_t now,
+                                                     bool ends) {
     if (ends || name_is_due(taken->sender, now))
         sender_name(taken->sender, now);
     if (ends || asks_to_end(signum))
@@ -319,15 +339,6 @@ static void leave_to_program(int signum, siginfo_t *info, void *context, uint64_
         abandon(signum, info, context, tid, ordinal, WHERE_WE_ARE);
 }
 
-#ifndef SI_TKILL /* Linux's: tkill(2) */
-#define SI_TKILL SI_USER
-#endif
-
-static bool from_another_process(const siginfo_t *info) {
-    return (info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL) &&
-           info->si_pid != atomic_load_explicit(&process_self->pid, memory_order_relaxed);
-}
-
 #ifdef __linux__
 /* Registered, and really delivered to us: someone may have replaced us, or
  * have chained us below theirs, and then these signals are not ours to take. */
@@ -420,10 +431,8 @@ static void in_vfork_child(int signum) {
 }
 #endif
 
-static void anchor(uint64_t now) {
+static __attribute__((noinline)) void anchor_again(uint64_t now) {
     struct process *self = process_self;
-    if (now - atomic_load_explicit(&self->anchored_ns, memory_order_relaxed) < 1000000000)
-        return;
     /* Acquire and release: one writer of anchors after the other, each seeing the last.
      * proof: anchoring-begins */
     if (atomic_exchange_explicit(&self->anchoring, 1, memory_order_acquire))
@@ -433,6 +442,11 @@ static void anchor(uint64_t now) {
     passive_goes_on(now);
     /* proof: anchoring-ends */
     atomic_store_explicit(&self->anchoring, 0, memory_order_release);
+}
+
+static inline void anchor(uint64_t now) {
+    if (now - atomic_load_explicit(&process_self->anchored_ns, memory_order_relaxed) >= 1000000000)
+        anchor_again(now);
 }
 
 static inline __attribute__((always_inline)) void
@@ -473,8 +487,10 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
 #endif
     atomic_store_explicit(&self->last_ns, now, memory_order_relaxed);
     anchor(now);
-    if (taken.sender && from_another_process(info))
-        look_at_sender(signum, info, &taken, now, !dispatched && passive_ends(signum));
+    bool ends = !dispatched && passive_ends(signum);
+    if (taken.sender && (ends || asks_to_end(signum) || name_is_old(taken.sender, now)) &&
+        from_another_process(info))
+        look_at_sender(signum, info, &taken, now, ends);
     /* What the program's handler does to it is the program's. proof: errno-kept */
     errno = saved_errno;
     if (!dispatched)

@@ -31,8 +31,12 @@ static inline void *passage_room(siginfo_t *info) {
 
 /* False: it has not been counted. */
 static inline bool passage_get(siginfo_t *info, struct passage *passage) {
+    uint32_t mark;
+    memcpy(&mark, passage_room(info), sizeof mark);
+    if ((mark & ~PASSAGE_PLACES) != PASSAGE_MARK)
+        return false;
     memcpy(passage, passage_room(info), sizeof *passage);
-    return (passage->mark & ~PASSAGE_PLACES) == PASSAGE_MARK;
+    return true;
 }
 
 static inline void passage_set(siginfo_t *info, const struct passage *passage) {

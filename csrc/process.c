@@ -122,9 +122,7 @@ int process_start(void) {
 }
 
 const struct recording *process_recording(void) {
-    /* Acquire: pairs with the release in adopt(). proof: recording-look */
-    const struct recording *own =
-        atomic_load_explicit(&process_self->recording, memory_order_acquire);
+    const struct recording *own = process_own();
     if (own)
         return own;
     /* Pairs with the store in take_spare(). */
@@ -154,16 +152,12 @@ static bool take_spare(uint32_t from) {
     return taken;
 }
 
-const struct recording *process_recording_of_signal(void) {
+const struct recording *process_unadopted_of_signal(void) {
     const struct recording *recording = process_recording();
     return recording == &nursery && take_spare(SPARE_NONE) ? &spare : recording;
 }
 
-const struct recording *process_adopted(void) {
-    /* proof: adopted-look */
-    return process_self ? atomic_load_explicit(&process_self->recording, memory_order_acquire)
-                        : NULL;
-}
+const struct recording *process_adopted(void) { return process_self ? process_own() : NULL; }
 
 static void adopt(struct recording *recording) {
     /* Release: a thread that sees the recording sees it complete. proof: recording-adopt */
@@ -315,10 +309,8 @@ bool process_is_vfork_child(void) {
 
 bool process_writes_nothing(uint32_t *tid) {
     int32_t pid = process_pid();
-    uintptr_t self = (uintptr_t)pthread_self();
     *tid = (uint32_t)pid;
-    if (!process_vforks && pid &&
-        atomic_load_explicit(&process_self->main_thread, memory_order_relaxed) == self)
+    if (process_in_main(pid))
         return false;
     long thread = 0;
 #ifdef __linux__
@@ -327,8 +319,7 @@ bool process_writes_nothing(uint32_t *tid) {
     *tid = (uint32_t)(thread > 0 ? thread : 0);
     if (!thread || thread != pid)
         return process_is_vfork_child();
-    /* Only the main thread has the process's number, and so this is no vfork child. */
-    atomic_store_explicit(&process_self->main_thread, self, memory_order_relaxed);
+    process_is_main(); /* only the main thread has the process's number: this is no vfork child */
     return false;
 }
 

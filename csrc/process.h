@@ -16,6 +16,8 @@
 
 #include "recording.h"
 
+#include <pthread.h>
+
 struct process {
     _Atomic(const struct recording *) recording; /* the adopted one; NULL: none yet */
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
@@ -59,11 +61,21 @@ int process_start(void);
  * to the recording, but for those that the handler makes. */
 void process_guard(void (*before_a_write)(void));
 
+/* Any context. Returns what this process has adopted; NULL: nothing. */
+static inline const struct recording *process_own(void) {
+    /* Acquire: pairs with the release in adopt(). proof: recording-look */
+    return atomic_load_explicit(&process_self->recording, memory_order_acquire);
+}
+
 /* Signal context. Returns where this process counts now: its own recording or the nursery. */
 const struct recording *process_recording(void);
 
 /* Signal context. The same, for a signal that was delivered: it may take a spare. */
-const struct recording *process_recording_of_signal(void);
+const struct recording *process_unadopted_of_signal(void);
+static inline const struct recording *process_recording_of_signal(void) {
+    const struct recording *own = process_own();
+    return own ? own : process_unadopted_of_signal();
+}
 
 /* Interpreter context. Returns this process's own recording; NULL: it has adopted none. */
 const struct recording *process_adopted(void);
@@ -152,6 +164,19 @@ bool process_is_vfork_child(void);
 
 /* Whether there may be a vfork child. It has no atomic type, since assembler code sets it. */
 extern volatile bool process_vforks;
+
+/* Any context. Whether this is the main thread, of the process whose process_pid() is `pid`, and
+ * no vfork child. It is known without a system call once the thread has noted it by
+ * process_is_main(), and while there cannot be a vfork child, which looks the same. */
+static inline bool process_in_main(int32_t pid) {
+    return !process_vforks && pid &&
+           atomic_load_explicit(&process_self->main_thread, memory_order_relaxed) ==
+               (uintptr_t)pthread_self();
+}
+static inline void process_is_main(void) {
+    atomic_store_explicit(&process_self->main_thread, (uintptr_t)pthread_self(),
+                          memory_order_relaxed);
+}
 
 /* Interpreter context, while the program has one thread. From here on process_vforks is set before
  * each vfork. */

@@ -42,11 +42,16 @@ static uint64_t key_of(const struct event *event) {
            (kind == SENDER_PROCESS ? (uint32_t)event->pid : 0);
 }
 
-/* The key's entry, made if it is missing; NULL: no place. */
-static struct sender_entry *find(struct sender_entry *table, uint64_t key) {
+static struct sender_entry *at(struct sender_entry *table, uint64_t key, uint64_t probe) {
     uint64_t hash = key * UINT64_C(0x9E3779B97F4A7C15); /* Knuth: 2^64 by the golden ratio */
-    for (int probe = 0; probe < PROBES; probe++) {
-        struct sender_entry *entry = &table[((hash >> 52) + (uint64_t)probe) % SENDER_ENTRIES];
+    return &table[((hash >> 52) + probe) % SENDER_ENTRIES];
+}
+
+/* The key's entry, made if it is missing; NULL: no place. */
+static __attribute__((noinline)) struct sender_entry *find(struct sender_entry *table,
+                                                           uint64_t key) {
+    for (uint64_t probe = 0; probe < PROBES; probe++) {
+        struct sender_entry *entry = at(table, key, probe);
         uint64_t seen = atomic_load_explicit(&entry->key, memory_order_relaxed);
         if (seen == key)
             return entry;
@@ -60,8 +65,10 @@ static struct sender_entry *find(struct sender_entry *table, uint64_t key) {
 }
 
 struct sender_entry *sender_count(struct sender_entry *table, const struct event *event) {
-    struct sender_entry *entry = find(table, key_of(event));
-    if (!entry)
+    uint64_t key = key_of(event);
+    struct sender_entry *entry = at(table, key, 0); /* where it mostly is */
+    if (atomic_load_explicit(&entry->key, memory_order_relaxed) != key &&
+        !(entry = find(table, key)))
         return NULL;
     /* Relaxed, all: each is true of some recent signal, and none orders another. */
     atomic_store_explicit(&entry->last_ns, event->monotonic_ns, memory_order_relaxed);

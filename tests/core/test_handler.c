@@ -490,6 +490,38 @@ static void a_child_starts_from_zero_and_adopts_its_own(void) {
     give_back(SIGUSR1);
 }
 
+static uint32_t taken_by(int signum) {
+    struct event event;
+    CHECK_EQ(raise(signum), 0);
+    CHECK_EQ(queue_next(registry_queue(signum), &event), QUEUE_EVENT);
+    drain(signum);
+    return event.tid;
+}
+
+/* It says so itself, once. */
+static void *known_without_a_system_call(void *ignored) {
+    uint32_t tid = (uint32_t)syscall(SYS_gettid), pid = (uint32_t)getpid();
+    CHECK_EQ(taken_by(SIGUSR1), tid);
+    CHECK(!process_in_main(process_pid()));
+    process_is_main(); /* as if it were */
+    CHECK_EQ(taken_by(SIGUSR1), pid);
+    process_vforks = true; /* a vfork child may be there, and looks the same */
+    CHECK_EQ(taken_by(SIGUSR1), tid);
+    return ignored;
+}
+
+static void the_main_thread_is_known(void) {
+    pthread_t thread;
+    take(SIGUSR1);
+    process_vforks = false;
+    CHECK_EQ(taken_by(SIGUSR1), getpid());
+    CHECK(process_in_main(process_pid()));
+    CHECK_EQ(pthread_create(&thread, NULL, known_without_a_system_call, NULL), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(taken_by(SIGUSR1), getpid());
+    give_back(SIGUSR1);
+}
+
 /* A vfork child has our memory, and must neither count nor swallow there. */
 static void a_vfork_child_dies_as_after_exec(void) {
     take(SIGUSR1);
@@ -559,6 +591,7 @@ int main(void) {
     taken_when_it_was_given_back();
     signals_of_many_threads_are_exact();
     a_child_starts_from_zero_and_adopts_its_own();
+    the_main_thread_is_known();
     a_vfork_child_dies_as_after_exec();
     return 0;
 }

@@ -306,6 +306,14 @@ MUTANTS = [
     Mutant("count-in-a-vfork-child", "csrc/handler.c",
            "    if (pid && now > 0 && now != pid)\n        return 0;", "",
            "a vfork child counts under our name", "test_handler"),
+    Mutant("main-thread-in-a-vfork-child", "csrc/process.h",
+           "    return !process_vforks && pid &&", "    return pid &&",
+           "a vfork child counts under our name", "test_handler"),
+    Mutant("main-thread-never-known", "csrc/handler.c",
+           "    if (process_in_main(pid))\n        return pid;\n", "",
+           "each signal asks the kernel for its thread", "test_handler"),
+    Mutant("trip-made-elsewhere", "csrc/trip.c", "tid == (uint32_t)", "tid != (uint32_t)",
+           "the main thread is not kicked out of its call", "test_trip"),
     Mutant("never-dequeue", "csrc/handler.c",
            "mode == MODE_REGISTERED && now - last < CLOSE_NS &&", "0 &&",
            "each signal costs its own delivery: a burst merges", "test_handler"),
@@ -443,7 +451,7 @@ MUTANTS = [
            "            if (!is_free(&spares[n]))\n", "            if (!atomic_load(&spares[n].there))\n",
            "once all are taken, no child has a recording any more", "test_spare"),
     Mutant("kick-the-wrong-one", "csrc/kick.c",
-           "    if (!pid || (uint32_t)pid == tid)\n        return;\n", "    return;\n",
+           "    if (!pid)\n        return;\n", "    return;\n",
            "the main thread sleeps on in its call", "test_kick"),
     Mutant("kick-counted", "csrc/handler.c",
            "    if (kick_sent(signum, info)) {", "    if (0) {",
@@ -631,6 +639,14 @@ class Lab:
     def compile(self, source: Path, to: Path) -> None:
         self.run([*CC, "-c", str(source), "-o", str(to)])
 
+    def _compiled_with(self, file: Path) -> list[Path]:
+        """Of the core: the file itself, or those that include it."""
+        if file.suffix == ".c":
+            return [file]
+        include = f'#include "{file.name}"'
+        return [one for one in (self.directory / "csrc").glob("*.c")
+                if file.suffix == ".h" and include in one.read_text()]  # fmt: skip
+
     def try_out(self, mutant: Mutant | None, proof: str) -> tuple[bool, str]:
         """Whether the proof holds, and in what words it fails."""
         if mutant is None:
@@ -639,9 +655,9 @@ class Lab:
         mutant.plant(self.directory)
         try:
             changed = {}
-            if mutant.file.endswith(".c"):
-                changed[Path(mutant.file).stem] = self.directory / "mutant.o"
-                self.compile(self.directory / mutant.file, self.directory / "mutant.o")
+            for source in self._compiled_with(self.directory / mutant.file):
+                changed[source.stem] = self.directory / f"mutant-{source.stem}.o"
+                self.compile(source, changed[source.stem])
             return self._prove(proof, changed)
         finally:
             (self.directory / mutant.file).write_text(original)
