@@ -324,8 +324,10 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     atomic_fetch_or(&mine->bits, bit);
     set_mask_of(context, mask | bit);
     bool begins = !(atomic_fetch_or(&state->owned, bit) & bit);
-    /* Who has just forbidden it has seen that it is owned, or is seen here. */
-    if (atomic_load(&state->holds) || (atomic_load(&state->blocked) & bit) || !borrow_may(signum)) {
+    /* Who has just forbidden it has seen that it is owned, or is seen here; and so has the intake
+     * thread, where it has just ended. */
+    if (atomic_load(&state->holds) || (atomic_load(&state->blocked) & bit) || !borrow_may(signum) ||
+        !atomic_load(&state->server)) {
         atomic_fetch_and(&mine->bits, ~bit);
         set_mask_of(context, mask);
         if (disown(bit)) /* others may have lent it for this */

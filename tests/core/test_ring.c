@@ -5,7 +5,9 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 
 #define CAPACITY 64
 #define PRODUCERS 4
@@ -233,6 +235,35 @@ static void readers_never_see_a_torn_event(void) {
     CHECK(seen > 0);
 }
 
+static volatile uint64_t laps;
+
+static void push_a_lap(int signum) {
+    (void)signum;
+    laps++;
+    for (int i = 0; i < 3; i++) {
+        struct event e = make(0, 3 * laps + (uint64_t)i);
+        uint64_t replaced;
+        CHECK(ring_push(&history, &e, &replaced));
+    }
+}
+
+/* Whatever other threads do in the meantime: at some time in the middle of it. */
+static void a_reader_that_is_interrupted_sees_no_torn_event(void) {
+    static const struct itimerval often = {{0, 50}, {0, 50}}, never;
+    reset();
+    history.capacity = 2;
+    push_a_lap(0);
+    CHECK(signal(SIGALRM, push_a_lap) != SIG_ERR);
+    CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    while (laps < 500) {
+        struct event e;
+        uint64_t newest = head - 1;
+        if (ring_read(&history, newest, &e))
+            check_whole(&e);
+    }
+    CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+}
+
 static void a_queue_hands_out_each_event_once_in_order(void) {
     pthread_t threads[PRODUCERS];
     start(threads, offer_many, CAPACITY);
@@ -264,6 +295,7 @@ int main(void) {
     a_late_producer_frees_its_slot();
     giving_up_an_unclaimed_ticket();
     readers_never_see_a_torn_event();
+    a_reader_that_is_interrupted_sees_no_torn_event();
     a_queue_hands_out_each_event_once_in_order();
     return 0;
 }

@@ -243,7 +243,11 @@ MUTANTS = [
            "what the program has just blocked is let in", "test_intake"),
     Mutant("taken-while-somebody-holds", "csrc/borrow.c",
            "owned = atomic_load(&state->holds) ? 0 : owned & ~atomic_load(&state->blocked);", "",
-           "a signal is taken that was just forbidden", "test_intake"),
+           "a signal is taken that was just forbidden", "stepper lends held 3"),
+    Mutant("lent-to-nobody", "csrc/borrow.c",
+           "|| !borrow_may(signum) || !atomic_load(&state->server)) {", "|| !borrow_may(signum)) {",
+           "a signal that is lent as the intake thread ends is blocked until the next flood",
+           "stepper lends ends 3"),
     Mutant("noted-after-it-is-owned", "csrc/borrow.c",
            "    atomic_fetch_or(&mine->bits, bit);\n    set_mask_of(context, mask | bit);\n"
            "    bool begins = !(atomic_fetch_or(&state->owned, bit) & bit);",

@@ -16,6 +16,9 @@
  *   fork    another thread forks, and the child lives on by itself
  *   gone    the thread never gets on; another one laps the rings and drains
  *   kill    SIGKILL; only the recording is left
+ *   held    another thread forbids to lend (borrow_hold), as before a fork; a few instructions
+ *           later nothing may be taken up, and then it allows that again
+ *   ends    another thread forbids it, ends the intake thread's service, and allows it again
  *
  * and then, with the handler run to its end (but for the last two), the ledger
  * must balance, each slot be whole, what is pending be tripped for, and what is
@@ -69,7 +72,9 @@
 /* More than the history and the queue have slots, and what was sent that ends others. */
 #define LAP (path == SENDS ? RECORDING_ENDINGS + 3 : 2 * HISTORY + 3)
 #define PATIENCE_MS 20000
-#define FAST 8 /* signals, before the one that is a flood: borrow.c */
+#define AFTER_HELD 25    /* instructions */
+#define TAKE_UP ENDS + 1 /* what that thread does then */
+#define FAST 8           /* signals, before the one that is a flood: borrow.c */
 
 /* Of both processes. */
 static struct shared {
@@ -84,7 +89,7 @@ static struct shared {
 } *shared;
 
 static enum path { ALONE, BATCH, FULL, LENDS, RECORDED, SENDS, SETS, BLOCKS, ASKS } path;
-static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL } injection;
+static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL, HELD, ENDS } injection;
 static int signum;
 static char file[4096];
 
@@ -210,7 +215,8 @@ static void take_here(int n) {
 
 /* --- what the intake thread does: intake.c ------------------------------------------ */
 
-static bool lent; /* some thread has not given back yet, as far as that thread knows */
+static int32_t server; /* the other thread's tid, where that serves */
+static bool lent;      /* some thread has not given back yet, as far as that thread knows */
 
 static bool kick(int32_t tid) { return kick_thread(process_pid(), tid); }
 
@@ -430,6 +436,10 @@ static void what_was_sent_is_there(const struct recording *recording, uint64_t l
 /* With nothing in flight but `lost` signals of a thread that never got on. */
 static void balance(uint64_t lost) {
     const struct ledger_entry *l = ledger();
+    if (path == LENDS && !borrow_server()) { /* nobody would give it back */
+        CHECK(!borrow_owned() && !is_in(get_blocked));
+        borrow_serve(server, 0);
+    }
     if (path == LENDS)
         all_goes_back();
     uint64_t delivered = l->delivered, recorded = l->recorded;
@@ -505,9 +515,18 @@ static void child(void) {
 
 static int commands[2], replies[2];
 
+/* As before a fork, and after it: intake.c. */
+static void end_service(void) {
+    borrow_hold();
+    borrow_give_back(~UINT64_C(0));
+    borrow_serve(0, 0);
+    borrow_kick(kick);
+    borrow_go_on();
+}
+
 static void *thread_b(void *ignored) {
     char c;
-    int32_t tid = path == LENDS ? (int32_t)syscall(SYS_gettid) : 0;
+    int32_t tid = server = path == LENDS ? (int32_t)syscall(SYS_gettid) : 0;
     if (tid)
         borrow_serve(tid, 0);
     while (read(commands[0], &c, 1) == 1) {
@@ -524,6 +543,14 @@ static void *thread_b(void *ignored) {
             *shared = before;
             if (tid)
                 borrow_serve(tid, 0);
+        } else if (c == HELD) {
+            borrow_hold();
+        } else if (c == TAKE_UP) {
+            CHECK_EQ(borrow_take_up(), 0);
+            borrow_put_down();
+            borrow_go_on();
+        } else if (c == ENDS) {
+            end_service();
         } else {
             if (tid) {
                 take_what_is_owned();
@@ -782,7 +809,14 @@ static bool once(const char *directory, uint64_t instruction) {
             break;
         case OTHERS:
         case LATE:
-        case FORK: tell_b((char)injection); break;
+        case FORK:
+        case ENDS: tell_b((char)injection); break;
+        case HELD:
+            tell_b(HELD);
+            for (int i = 0; i < AFTER_HELD && where() != home; i++)
+                step(0);
+            tell_b(TAKE_UP);
+            break;
         case GONE:
             tell_b(GONE);
             end();
@@ -813,8 +847,8 @@ static int which(const char *word, const char *const *words) {
 int main(int argc, char **argv) {
     static const char *const paths[] = {"alone", "batch", "full",   "lends", "recorded",
                                         "sends", "sets",  "blocks", "asks",  NULL};
-    static const char *const injections[] = {"nested", "lap",  "others", "late",
-                                             "fork",   "gone", "kill",   NULL};
+    static const char *const injections[] = {"nested", "lap",  "others", "late", "fork",
+                                             "gone",   "kill", "held",   "ends", NULL};
     if (argc < 4) {
         fprintf(stderr, "usage: stepper DIRECTORY PATH INJECTION [STRIDE [OFFSET]]\n");
         return 2;

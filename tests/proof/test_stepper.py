@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .stepper import INJECTIONS, PATHS, POSSIBLE, built, step
+from .stepper import CASES, PATHS, POSSIBLE, built, step
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="needs Linux on x86-64 and a C compiler")
 
@@ -15,8 +15,7 @@ def stepper(tmp_path_factory):
 
 
 @pytest.mark.parametrize("stride", [1153, pytest.param(389, marks=pytest.mark.long)])
-@pytest.mark.parametrize("injection", INJECTIONS)
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("path", "injection"), CASES)
 def test_at_some_instructions(stepper, path, injection, stride):
     said = step(stepper, path, injection, stride=stride, offset=7 * PATHS.index(path))
     instructions, injections = map(int, re.search(r"(\d+) instr.* (\d+) inj", said).groups())
