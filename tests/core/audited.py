@@ -10,8 +10,10 @@ import sigrec
 from tests.prelude import hear, ledger, say, settle
 
 signum = int(sys.argv[1])
-if sys.argv[2] == "registered":
-    sigrec.register(signum, lambda s, f: None)
+if sys.argv[2] != "recorded":
+    sigrec.register(
+        signum, lambda s, f: None, intake="thread" if sys.argv[2] == "intake" else "handler"
+    )
 else:  # the program's own handler, and its own wakeup fd, which gets a byte for each
     signal.signal(signum, lambda s, f: None)
     ours, theirs = os.pipe()

@@ -34,6 +34,7 @@ PROOFS = {
     "fuzz": ["tests.reader.fuzz", "--count", "100000"],
     "fuzz-coverage": ["tests.reader.fuzz_coverage", "tests/reader/corpus", "-max_total_time=600"],
     "audit": ["tests.proof.audit", "-c", AUDITED],
+    "forms": ["tests.proof.forms"],
     "endings": ["tests.proof.endings"],
     "rare": ["tests.proof.rare"],
     "attach": ["tests.proof.attach"],

@@ -93,6 +93,8 @@ def make_plan(seed):
             "raises": r.choice([0, 0, 7, 100]),
             "slow": r.random() < 0.2,
             "forks": r.choice([None] * 8 + ["exit", "exec"]),
+            "intake": r.choice(["handler", "thread"]),
+            "moderation": r.choice([0, 0.001, 0.01]),
         }
     signals[int(numbers[-1])]["role"] = "registered"  # one at least
     for options in signals.values():
@@ -107,7 +109,13 @@ def make_plan(seed):
     streams = []
     if by_role["stream"]:
         streams = [
-            [by_role["stream"], r.choice([1, 10, 1000, 16384]), r.randint(0, 2)]
+            [
+                by_role["stream"],
+                r.choice([1, 10, 1000, 16384]),
+                r.randint(0, 2),
+                r.choice(["handler", "thread"]),
+                r.choice(["for", "batches"]),
+            ]
             for _ in range(r.randint(1, 2))
         ]
     workers = r.randint(0, 3)
@@ -192,7 +200,7 @@ def _action(r, plan, by_role):
     if name == "timer":
         number = int(r.choice([signal.SIGRTMAX - 1, signal.SIGRTMAX - 2]))
         plan["timers"].append(number)
-        return ["timer", number, r.uniform(0.0002, 0.01)]
+        return ["timer", number, r.uniform(0.0002, 0.01), r.choice(["handler", "thread"])]
     return ["spin", r.uniform(0, 0.02)]
 
 
@@ -379,7 +387,8 @@ class Target:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             cwd=ROOT,
-            env={**os.environ, "SIGREC_DIR": directory},
+            # (OpenBLAS, NumPy's, would end its threads at a fork.)
+            env={**os.environ, "SIGREC_DIR": directory, "OPENBLAS_NUM_THREADS": "1"},
             bufsize=0,
         )
         self.pid = self.process.pid
@@ -398,7 +407,8 @@ class Target:
                 more = os.read(self.process.stdout.fileno(), 65536)
                 if not more:
                     status = self.process.wait()
-                    raise Failed(f'ended ({status}) before "{word}": {self.stderr()}')
+                    said = [*self.complaints, self.stderr()]
+                    raise Failed(f'ended ({status}) before "{word}": ' + "\n".join(said))
                 self._read += more
             line, _, self._read = self._read.partition(b"\n")
             first, _, rest = line.decode().partition(" ")

@@ -3,6 +3,7 @@
 It talks by lines: the plan on stdin, then "go", "calm" and "finish"; what it saw on stdout.
 """
 
+import contextlib
 import faulthandler
 import gc
 import itertools
@@ -133,6 +134,8 @@ class Target:
             deliver=deliver or options["deliver"],
             reentrant=options["reentrant"],
             coalesce=options["coalesce"],
+            intake=options["intake"],
+            moderation=options["moderation"],
         )
 
     def plain(self, number):
@@ -155,13 +158,14 @@ class Target:
                 self.plain(number)
         if self.plan["record_all"]:
             self.recorders.append(sigrec.record())
-        for numbers, backlog, readers in self.plan["streams"]:
-            stream = sigrec.stream(*numbers, backlog=backlog)
+        for numbers, backlog, readers, intake, form in self.plan["streams"]:
+            stream = sigrec.stream(*numbers, backlog=backlog, intake=intake)
             self.streams.append(stream)
             for _ in range(readers):
                 counts = dict.fromkeys(numbers, 0)
                 self.stream_counts.append(counts)
-                thread = threading.Thread(target=self.read, args=(stream, counts))
+                read = self.read if form == "for" else self.read_batches
+                thread = threading.Thread(target=read, args=(stream, counts))
                 thread.start()
                 self.readers.append(thread)
         for i in range(self.plan["workers"]):
@@ -173,6 +177,18 @@ class Target:
     def read(stream, counts):
         for item in stream:
             counts[item.si_signo] += item.count if isinstance(item, sigrec.Missed) else 1
+
+    @staticmethod
+    def read_batches(stream, counts):
+        for batch in stream.batches():
+            if isinstance(batch, sigrec.Missed):
+                counts[batch.si_signo] += batch.count
+            elif isinstance(batch, list):
+                for info in batch:
+                    counts[info.si_signo] += 1
+            else:
+                for number in batch["si_signo"].tolist():
+                    counts[number] += 1
 
     def work(self, i):
         """A thread for signals to land on: one works, the others mostly sleep."""
@@ -194,14 +210,14 @@ class Target:
             timer.cancel()
         self.timers.clear()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
-        quiet = 0
+        quiet, late = 0, time.monotonic() + HANG_S / 2
         while quiet < 3:
             time.sleep(0.002)
-            ledger = sigrec.stats()
-            if in_flight() or any(stats.pending for stats in ledger):
-                quiet = 0
-            else:
-                quiet += 1
+            busy = in_flight() or [stats for stats in sigrec.stats() if stats.pending]
+            quiet = 0 if busy else quiet + 1
+            if time.monotonic() > late:
+                say("FAIL", f"it does not settle: {busy}, of {threads_of(os.getpid())}")
+                late += HANG_S
         progress()
 
     def report(self):
@@ -219,13 +235,13 @@ class Target:
     def finish(self):
         """Ends everything; returns what the streams had in all."""
         progress()
-        read = [dict.fromkeys(numbers, 0) for numbers, _, _ in self.plan["streams"]]
+        read = [dict.fromkeys(numbers, 0) for numbers, *_ in self.plan["streams"]]
         for stream in self.streams:
             stream.close()
         for thread in self.readers:
             thread.join()
         counts = iter(self.stream_counts)
-        for i, (_, _, readers) in enumerate(self.plan["streams"]):
+        for i, (_, _, readers, *_) in enumerate(self.plan["streams"]):
             for _ in range(readers):
                 for number, n in next(counts).items():
                     read[i][number] += n
@@ -320,10 +336,12 @@ class Target:
         time.sleep(5 * interval)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def do_timer(self, number, interval):
+    def do_timer(self, number, interval, intake):
         timer = self.timers.pop(number, None)
         if timer is None:
-            self.timers[number] = again(lambda: sigrec.timer(interval, signum=number))
+            self.timers[number] = again(
+                lambda: sigrec.timer(interval, signum=number, intake=intake)
+            )
         else:
             timer.cancel()
 
@@ -399,7 +417,7 @@ def again(send, *arguments):
 
 
 def in_flight():
-    """Whether a signal waits for the process or for one of its threads, or may be on its way into
+    """What says that a signal waits for the process or for one of its threads, or may be on its way into
     a handler: the thread that took it may have to wait for a processor, but does not sleep."""
     for tid in os.listdir("/proc/self/task"):
         try:
@@ -409,10 +427,10 @@ def in_flight():
             continue
         for line in lines.splitlines():
             if line.startswith(("SigPnd:", "ShdPnd:")) and int(line.split()[1], 16):
-                return True
+                return f"{tid}: {lines[lines.index('SigPnd') :]}"
             if line.startswith("State:") and int(tid) != os.getpid() and "S" not in line.split():
-                return True
-    return False
+                return f"{tid}: {line}"
+    return None
 
 
 def threads_of(pid):
@@ -451,10 +469,12 @@ def main():
     progress()
     # The dispatcher thread stays, once it runs.
     sigrec.register(signal.SIGRTMAX, print, deliver="thread").cancel()
-    before = resources()
     # What is imported when it is needed first is imported now: a Boom inside importlib may leave
     # CPython's import lock held for ever (between its acquire_lock() and its try).
     stats_here()
+    with contextlib.suppress(ImportError):
+        import numpy  # noqa: F401
+    before = resources()
     target = Target(plan)
     target.start()
     say("ready", json.dumps([thread.native_id for thread in target.workers]))
@@ -466,6 +486,10 @@ def main():
     say("report", json.dumps(target.report()))
     wait_for("finish")
     streams = target.finish()
+    if not (child := os.fork()):  # which ends the intake thread, until the next flood
+        os._exit(0)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(child, 0)
     end = time.monotonic() + 5
     while (after := resources()) != before and time.monotonic() < end:
         time.sleep(0.005)  # join() returns shortly before the kernel has ended the thread

@@ -9,8 +9,8 @@ from tests.proof import audit, chaos
 
 AUDIT = audit.possible()
 # Two of each kind: audited, free, killed.
-SEEDS = [1, 18, 24, 30, 2, 23]
-BOOKS = 14  # has every role, all of them audited
+SEEDS = [187, 203, 195, 126, 288, 74]
+BOOKS = 13  # has every role, all of them audited
 
 
 @pytest.mark.parametrize("seed", SEEDS)
