@@ -60,7 +60,7 @@ class Sent:
         sent.how = HOW.get(how, f"call {how}")
         kill = signum == signal.SIGKILL
         sent.target, sent.target_tid, sent.value = target, thread or None, 0 if kill else value
-        sent.target_start = value or None if kill else None
+        sent.target_start_ticks = value or None if kill else None
         sent.error = None if result == _UNKNOWN else result
         sent.tid, sent.ordinal = tid, ordinal
         sent.monotonic_ns, sent.time_ns = at, at + infos.offset_at(at)

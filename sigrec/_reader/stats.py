@@ -159,6 +159,8 @@ def _change(one: Disposition | MaskChange) -> dict[str, Any]:
         "line": one.line,
         "library": None if one.library is None else json_text(one.library),
         "time": rfc3339(one.time_ns),
+        "time_ns": one.time_ns,
+        "monotonic_ns": one.monotonic_ns,
     }
 
 

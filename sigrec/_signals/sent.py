@@ -42,7 +42,7 @@ class SentSignal(Value):
         "target_tid": "The thread that it was sent to; None: it was not sent to one, or the thread is not "
         "known.",
         "value": "The value that was sent along, as a pointer; 0: none.",
-        "target_start": "For SIGKILL: when its target began, in clock ticks since boot "
+        "target_start_ticks": "For SIGKILL: when its target began, in clock ticks since boot "
         "(proc_pid_stat(5), field 22), which tells the target from another process that had its PID "
         "later; None: not known.",
         "error": "What the kernel answered: 0 (it was sent) or an errno; None: the call had not "
@@ -60,7 +60,7 @@ class SentSignal(Value):
     target: int
     target_tid: int | None
     value: int
-    target_start: int | None
+    target_start_ticks: int | None
     error: int | None
     tid: int
     time_ns: int

@@ -1,5 +1,5 @@
-"""The answer about a process that recorded nothing, as its parent was told, and its sender recorded:
-who is ended before its first instruction of its own is known to them alone."""
+"""The answer about a process that recorded nothing, from what its parent was told and what a sender
+recorded. Only they know of a process that is ended before it can record."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def heard_of(pid: int) -> Heard | None:
 
 
 def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | None:
-    """The first that recorded that it sent the signal to that very process, and was not refused;
-    until_ns: when it had ended, as CLOCK_MONOTONIC."""
+    """The first recorded process that sent the signal to that very process, and was not refused.
+    until_ns: when that process had ended, by CLOCK_MONOTONIC."""
     found = (
         SentBy(one, what)
         for one in _recordings()
         for what in endings(one)
-        if (what.target, what.target_start, what.si_signo) == (pid, start_ticks, signum)
+        if (what.target, what.target_start_ticks, what.si_signo) == (pid, start_ticks, signum)
         and what.error == 0
         and what.monotonic_ns <= until_ns
     )
@@ -50,13 +50,13 @@ def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | 
 
 
 def _recordings() -> list[Recording]:
-    """Of processes whose PIDs mean the same as here, of all whom this user may ask about."""
+    """All recordings that this user may read and whose PIDs mean the same processes as here."""
     paths = [*places.meant(), *(places.of_others() if os.geteuid() == 0 else [])]
     return [one for one in index.opened(dict.fromkeys(paths)) if one._here]
 
 
 def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
-    """As heard_of(), by these recordings, whose PIDs mean the same."""
+    """The answer from these recordings, whose PIDs mean the same processes."""
     recordings = list(recordings)
     ends = sorted(
         (
@@ -74,7 +74,7 @@ def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
         if what.target == pid and what.error == 0
     ]
     if not ends:
-        # Nobody can refuse SIGKILL; of others it is not known whether they ended it.
+        # No process can refuse SIGKILL; whether another signal ended it is not known.
         kills = [by for by in sent if by.sent.si_signo == signal.SIGKILL]
         last = max(kills, key=lambda by: by.sent.monotonic_ns, default=None)
         return None if last is None else Heard(pid, None, None, last)
@@ -91,15 +91,15 @@ def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
 
 
 def _first_since(before: list[tuple[int, int, ChildTold]], deadly: list[SentBy]) -> SentBy | None:
-    """The first that was not for an earlier process with the same PID."""
+    """The first of them that was not sent to an earlier process with the same PID."""
     since_ns = before[-1][0] if before else 0
     later = (by for by in deadly if by.sent.monotonic_ns >= since_ns)
     return min(later, key=lambda by: by.sent.monotonic_ns, default=None)
 
 
 class Heard:
-    """As an Answer. end: what the parent was told; None: no parent recorded it, and by sent it
-    SIGKILL."""
+    """Such an answer; it has what an Answer has. end: what the parent was told; None: no parent
+    recorded it, but `by` sent SIGKILL to the process."""
 
     def __init__(
         self, pid: int, parent: Recording | None, end: ChildTold | None, by: SentBy | None
@@ -137,7 +137,7 @@ class Heard:
         return text if by is None else f"{text}; {sent_words(by, 'that PID')}"
 
     def to_dict(self) -> dict[str, Any]:
-        """As Answer.to_dict()."""
+        """The same JSON as of Answer.to_dict()."""
         end, parent, by = self.end, self.parent, self.by
         evidence = []
         if end is not None and parent is not None:

@@ -1,4 +1,4 @@
-"""Who sent a signal that its victim could not record: as the sender wrote it down itself."""
+"""Who sent a signal that its target could not record, as the sender itself wrote it down."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ class SentBy(NamedTuple):
 
 
 class Senders:
-    """What recorded processes sent to end others. Each recording is read once, for many answers."""
+    """The signals that recorded processes sent to end others. Each recording is read once, for many
+    answers."""
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
-        # By the list that Recordings keeps of a directory.
+        # By the id of the list that Recordings keeps of a directory.
         self._of: dict[int, list[tuple[Recording, list[SentSignal]]]] = {}
 
     def sent_by(self, victim: Recording, signum: int, until_ns: int | None = None) -> SentBy | None:
-        """The first that sent the signal to that process while it lived, and was not refused; None:
-        no recording that can be read here says so.
+        """The first process that sent the signal to that one while it lived, and was not refused;
+        None: no recording that can be read here says so.
 
-        until_ns: when the victim had ended, as CLOCK_MONOTONIC; None: that is not known.
+        until_ns: when the victim had ended, by CLOCK_MONOTONIC; None: that is not known.
         """
         found = (one for one in self._to(victim, until_ns) if one.sent.si_signo == signum)
         return min(found, key=_when, default=None)
 
     def asked_by(self, victim: Recording, signums: set[int]) -> SentBy | None:
-        """The last that sent one of those signals to that process while it lived."""
+        """The last process that sent one of those signals to that one while it lived."""
         found = (one for one in self._to(victim, None) if one.sent.si_signo in signums)
         return max(found, key=_when, default=None)
 
@@ -58,7 +59,7 @@ class Senders:
                         yield SentBy(other, one)
 
     def _who_sent(self, path: str) -> list[tuple[Recording, list[SentSignal]]]:
-        """The recordings beside that file whose processes sent such signals, as most did not."""
+        """The recordings beside that file whose processes sent such signals, which most did not."""
         others = self._recordings.beside(path)
         if id(others) not in self._of:
             found = ((other, endings(other)) for other in others)
@@ -67,7 +68,7 @@ class Senders:
 
 
 def endings(other: Recording) -> list[SentSignal]:
-    """What it sent to end others, or itself."""
+    """The signals that its process sent to end others, or itself."""
     try:
         return other._sent.signals(endings_only=True)
     except RecordingError:
@@ -79,18 +80,18 @@ def _when(one: SentBy) -> int:
 
 
 def _reaches(sent: SentSignal, sender: Recording, victim: Recording) -> bool:
-    """Whether it was for that process. The result is unknown where the call never came back: then
-    the sender was among those that it ended."""
+    """Whether that process was a target of the signal. If the call never returned, its result is
+    not known: then the signal has ended the sender, too."""
     if sent.error not in (0, None):
         return False
     if sent.target > 0:
         began = victim._header.start_ticks
-        same = not sent.target_start or not began or sent.target_start == began
+        same = not sent.target_start_ticks or not began or sent.target_start_ticks == began
         return sent.target == victim.pid and same
     group = victim._identity.pgid
     if sent.target == 0:  # kill(2), and killpg(2) of Linux: the sender's own group
         return sent.how in ("kill", "killpg") and group > 0 and sender._identity.pgid == group
     if sent.target == -1:
         return sent.how == "kill" and sender.pid != victim.pid
-    # A group has the number of the process that made it, which nobody else can have meanwhile.
+    # A group has the number of the process that made it, which no other process can get meanwhile.
     return -sent.target in (group, victim.pid)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
     from sigrec.cli._progress import Progress
 
-STEPS = 100  # of the progress bar
+STEPS = 100  # how often the progress bar moves
 PARQUET = "parquet"
 
 
@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         metavar="PID|FILE",
         nargs="*",
-        help="a process, or a recording's file (parquet: any number; none: all that `sigrec stats` shows, "
-        "for root those of all users)",
+        help="a process, or a recording's file (for parquet any number; none: all that `sigrec stats` "
+        "shows, for root those of all users)",
     )
     parser.add_argument(
         "--format",
@@ -68,18 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lake = parser.add_argument_group("with --format parquet")
     lake.add_argument("--follow", action="store_true", help="go on, until SIGTERM or SIGINT")
     lake.add_argument(
-        "--every",
+        "--interval",
         type=_arguments.seconds,
         metavar="SECONDS",
-        help="a file each so many (300), or each 64 MB",
+        help="write a file after so many seconds (300), or after 64 MB",
     )
     lake.add_argument(
         "--argv",
         choices=("none", "redacted", "full"),
-        help="how much of command lines may stand there; they may hold secrets (none)",
+        help="how much of command lines is exported; they may hold secrets (none)",
     )
     lake.add_argument(
-        "--spool", metavar="DIR", help="what is not whole yet, and what was taken (DIR.spool)"
+        "--spool",
+        metavar="DIR",
+        help="where unfinished files are kept, and the notes of what was exported (DIR.spool)",
     )
     lake.add_argument(
         "--compact",
@@ -101,7 +103,7 @@ def _date(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     if args.format == PARQUET:
         return _to_parquet(args)
-    for option in ("follow", "every", "argv", "spool", "compact"):
+    for option in ("follow", "interval", "argv", "spool", "compact"):
         if getattr(args, option) not in (None, False):
             args.usage_error(f"--{option} is for --format parquet")
     if len(args.what) != 1:
@@ -135,8 +137,8 @@ def _to_parquet(args: argparse.Namespace) -> int:
         args.usage_error("parquet is a directory of tables: give -o DIR")
     if args.signal or args.since is not None:
         args.usage_error("parquet has every event: ask with SQL for those that you want")
-    if args.every is not None and not args.follow:
-        args.usage_error("--every is for --follow")
+    if args.interval is not None and not args.follow:
+        args.usage_error("--interval is for --follow")
     if args.compact and (args.what or args.follow):
         args.usage_error("--compact is about what is in the lake: without PID, FILE and --follow")
     try:
@@ -176,7 +178,7 @@ def _to_parquet(args: argparse.Namespace) -> int:
             assert recording.path is not None
         shipping.hold(recording.path)
     if args.follow:
-        shipping.follow(300.0 if args.every is None else args.every)
+        shipping.follow(300.0 if args.interval is None else args.interval)
     else:
         shipping.once()
     print(f"{number(shipping.events)} events, and the ends of {number(shipping.ends)} processes")
@@ -184,7 +186,7 @@ def _to_parquet(args: argparse.Namespace) -> int:
 
 
 class _Watched(Source):
-    """Moves the bar as its events are read."""
+    """A source that moves the bar as its events are read."""
 
     def __init__(
         self,
@@ -210,17 +212,17 @@ class _Watched(Source):
 
 @contextmanager
 def _whole(path: str) -> Iterator[TextIO]:
-    """A file that is written under another name, and gets this name when it is complete."""
+    """Opens a file that is written under another name, and gets this name when it is complete."""
     old = os.stat(path) if os.path.exists(path) else None
     if old is not None and not stat.S_ISREG(old.st_mode):
         try:
-            out = open(path, "w", encoding="utf-8", newline="")  # a pipe, a device
+            out = open(path, "w", encoding="utf-8", newline="")  # it is a pipe or a device
         except OSError as error:
             raise SigrecError(f"{path}: cannot be written: {error.strerror}") from None
         with out:
             yield out
         return
-    target = os.path.realpath(path)  # what a link points at is replaced, and not the link
+    target = os.path.realpath(path)  # the target of a link is replaced, and not the link
     part = os.path.join(os.path.dirname(target), f".sigrec-{os.getpid()}.part")
     try:
         out = open(part, "x", encoding="utf-8", newline="")

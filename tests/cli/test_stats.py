@@ -62,10 +62,11 @@ def test_where_the_handlers_are_from(tmp_path):
     assert process["dispositions"][1:] == [
         {"signal": "SIGUSR1", "number": USR1, "ordinal": 0, "action": "handler", "how": "sigaction",
          "file": "/srv/app.py", "line": 12, "library": None, "flags": 0,
-         "time": "2026-01-02T03:04:05.000006Z"},
+         "time": "2026-01-02T03:04:05.000006Z", "time_ns": REALTIME, "monotonic_ns": MONOTONIC},
         {"signal": "SIGUSR1", "number": USR1, "ordinal": 1, "action": "handler", "how": "sigaction",
          "file": None, "line": None, "library": "/srv/\x1b[31m.so", "flags": 0,
-         "time": "2026-01-02T03:04:05.100006Z"},
+         "time": "2026-01-02T03:04:05.100006Z", "time_ns": REALTIME + 10**8,
+         "monotonic_ns": MONOTONIC + 10**8},
     ]  # fmt: skip
 
 
@@ -76,8 +77,8 @@ def test_who_blocked_what(tmp_path):
     (process,) = json.loads(cli("stats", path, "--json").stdout)["processes"]
     assert process["masks"] == [
         {"signal": "SIGTERM", "number": 15, "ordinal": 0, "how": "pthread_sigmask", "file": "/srv/app.py",
-         "line": 12, "library": None, "time": "2026-01-02T03:04:05.000006Z", "blocked": True, "main_thread": True,
-         "tid": 4242, "mask": [15]},
+         "line": 12, "library": None, "time": "2026-01-02T03:04:05.000006Z", "time_ns": REALTIME,
+         "monotonic_ns": MONOTONIC, "blocked": True, "main_thread": True, "tid": 4242, "mask": [15]},
     ]  # fmt: skip
 
 

@@ -331,7 +331,7 @@ def test_a_spool_that_is_lost_doubles_nothing(child, shipping, tmp_path):
         (["--compact", "yesterday"], 2, "not a date"),
         (["--compact", "2020-01-01", "--follow"], 2, "--compact is about what is in the lake"),
         (["--signal", "TERM"], 2, "parquet has every event"),
-        (["--every", "5"], 2, "--every is for --follow"),
+        (["--interval", "5"], 2, "--interval is for --follow"),
         (["999999999"], 1, "999999999"),
         (["--spool", "lake/spool"], 1, "is in the lake"),
     ],

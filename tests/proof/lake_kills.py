@@ -47,7 +47,7 @@ def command(lake, *more):
 
 def follow(work):
     return subprocess.Popen(
-        command(work / "lake", "--follow", "--every", "0.3"),
+        command(work / "lake", "--follow", "--interval", "0.3"),
         env={**os.environ, "SIGREC_DIR": str(work / "run")},
         stdout=subprocess.DEVNULL, stderr=open(work / "log", "a"),
     )  # fmt: skip

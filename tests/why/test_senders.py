@@ -118,8 +118,8 @@ def test_what_it_sent(child):
     assert (kill.signal_name, kill.how, kill.target, kill.error) == ("SIGKILL", "kill", 1 << 22, 3)
     assert (ours.how, ours.target, ours.value, ours.error) == ("sigqueue", p.pid, 4711, 0)
     assert (raised.how, raised.target, raised.error, raised.tid) == ("raise", p.pid, 0, p.pid)
-    assert (killed.target_start, killed.value) == (int(began), 0)
-    assert kill.target_start is None and raised.target_start is None
+    assert (killed.target_start_ticks, killed.value) == (int(began), 0)
+    assert kill.target_start_ticks is None and raised.target_start_ticks is None
     assert raised.time_ns > kill.time_ns and counts[KILL] == 2
     assert "ESRCH" in repr(kill)
 
