@@ -1,1 +1,2 @@
-"""What ended a process, and who did it: from recordings and /proc, in words."""
+"""Finds out what ended a process, and who did it, from recordings and /proc; and says it in
+words."""

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from sigrec._why.evidence import Evidence
 
 VERSION = 1
-BEFORE = 10  # events
+BEFORE = 10  # how many events before the end are told
 
 
 class Answer:
-    """Everything about one end. The sentence, the cause and the evidence are of one look."""
+    """All that is known about one end. Sentence, cause and evidence come from the same look."""
 
     def __init__(self, recording: Recording, found: Cause | None = None) -> None:
         self.recording = recording
@@ -35,7 +35,8 @@ class Answer:
 
     @property
     def time_ns(self) -> int | None:
-        """When it ended, or when what ended it was sent, in ns since 1970; None: not known."""
+        """When it ended, or when the signal that ended it was sent, in ns since 1970; None: not
+        known."""
         return when(self.recording, self.cause, self.event)
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,7 +62,8 @@ class Answer:
         )
 
     def _exception(self) -> str | None:
-        """Also a KeyboardInterrupt, after which Python ends itself by SIGINT."""
+        """The exception that ended it. This may be a KeyboardInterrupt, after which Python ends
+        itself by SIGINT."""
         found = self.cause
         if found.kind == "signal":
             at = found.ordinal
@@ -71,7 +73,7 @@ class Answer:
         return found.reason if found.kind == "exception" else None
 
     def _sender(self) -> dict[str, Any] | None:
-        """None: it was not ended by a signal."""
+        """The sender of the signal that ended it, in JSON; None: no signal did."""
         if self.cause.kind != "signal":
             return None
         if self.cause.sent_by is not None:
@@ -113,7 +115,7 @@ class Answer:
 
 
 def when(recording: Recording, found: Cause, event: SignalInfo | None) -> int | None:
-    """As :attr:`Answer.time_ns`. event: of the signal that ended it."""
+    """The value of :attr:`Answer.time_ns`. event: the signal that ended it."""
     if found.kind == "alive":
         return None
     if found.told is not None:
@@ -176,7 +178,8 @@ def without_parent(sender: Sender) -> dict[str, Any]:
 def from_its_recording(sender: Recording, kind: str) -> dict[str, Any]:
     """The sender in JSON, by its own recording."""
 
-    # Whoever has one of these PIDs here, and began later than this recording, is somebody else.
+    # A process that has one of these PIDs here, and began later than this recording, is another
+    # one.
     def name(pid: int) -> str | None:
         found = process.process_at(pid, sender.started_ns) if sender._here else None
         return found[0] if found is not None else None
@@ -188,7 +191,7 @@ def from_its_recording(sender: Recording, kind: str) -> dict[str, Any]:
 
 
 def _parent(pid: int | None) -> dict[str, Any] | None:
-    """With the name that it has now."""
+    """The parent in JSON, with the name that it has now."""
     return {"pid": pid, "comm": _text(process.comm(pid))} if pid else None
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def state_words(recording: Recording, found: Cause) -> str:
-    """Its state, and where it is known what ended it: that. (``sigrec why`` says it whole.)"""
+    """The process's state, or what ended it, if that is known. (``sigrec why`` says more.)"""
     told = ""
     if found.told is not None:
         told = ", as its parent was told"
@@ -48,7 +48,7 @@ def state_words(recording: Recording, found: Cause) -> str:
 
 
 def pending_words(recording: Recording) -> str | None:
-    """What was sent to a living process, and waits in the kernel."""
+    """The signals of a living process that wait in the kernel."""
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid) if pid else None
     if now is None or not pid:
@@ -61,7 +61,8 @@ def pending_words(recording: Recording) -> str | None:
         (before, "blocked in every thread since before the recording began"),
         (now.pending - everywhere if now.state == "T" else (), "until it is continued"),
     ):
-        # Of a standard signal one can be pending, of a real-time one the kernel does not say how many.
+        # Only one of a standard signal can be pending; how many of a real-time one, the kernel does
+        # not say.
         names = [
             f"1 {recording.signal_name(n)}" if n < 32 else recording.signal_name(n)
             for n in sorted(signums)

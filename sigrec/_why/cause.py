@@ -1,4 +1,4 @@
-"""What became of a process: the one answer that `why`, `stats`, `tail` and the page share."""
+"""The cause of a process's end: the one answer that `why`, `stats`, `tail` and the page share."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ if TYPE_CHECKING:
 class Cause(NamedTuple):
     """kind: ``"alive"``, ``"signal"``, ``"exit"``, ``"exception"``, ``"exec"``, ``"unknown"``.
 
-    signal, ordinal: what ended it. status: what it exited with, where that is known. reason: the
-    exception, or the program that it became. at_once: by os._exit. told: by whom this is known,
-    where the process itself did not record it. sent_by: who sent the signal, where the process
-    could not record that and the sender did.
+    signal, ordinal: the signal that ended the process. status: the exit status, if that is known.
+    reason: the exception, or the program that the process has become. at_once: it called
+    os._exit(). told: who says this, if the process itself did not record it. sent_by: the recorded
+    sender of the signal, if the process could not record who sent it. asked_by: if it is not known
+    how the process ended, the sender of another signal, which may have ended it.
 
-    asked_by: who sent another signal, where nobody knows how it ended, and that may have been it.
-
-    seen: how a bystander saw it end, if one did, or the system says it now of a zombie. heard: what its parent was told, if that is
-    recorded. own: what the process itself recorded, where these say otherwise. oom: what the OOM
-    killer did in its cgroup, where that may have been it.
+    seen: how a bystander saw it end, or what the system says now of a zombie. heard: what its
+    parent was told, if that is recorded. own: what the process itself recorded, if the others
+    contradict it. oom: what the OOM killer did in its cgroup, if that may have ended it.
     """
 
     kind: str
@@ -49,7 +48,7 @@ class Cause(NamedTuple):
     oom: Oom | None = None
 
 
-_OVERTAKEN_NS = 10_000_000_000  # between its own record of its end, and another end
+_OVERTAKEN_NS = 10_000_000_000  # the longest time from its own record of its end to another end
 
 
 def cause(
@@ -58,7 +57,8 @@ def cause(
     seen: Ended | None = None,
     oom: Oom | None = None,
 ) -> Cause:
-    """seen, oom: of a bystander, who waited for its end; where nobody waits now, of one who did."""
+    """The cause of its end. seen, oom: from a bystander that has waited for the end; None: what an
+    earlier one wrote into the recording is used."""
     own = _recorded(recording)
     if own.kind == "alive":
         return own
@@ -78,11 +78,11 @@ def cause(
     seen = seen or _of_zombie(recording)
     heard = witnesses.parents.told_of(recording)
     if own.kind == "exec":
-        heard = None  # that is of another program
+        heard = None  # the parent was told about another program
     found = _outside(recording, own, heard, seen)._replace(seen=seen, heard=heard)
     if found.ordinal is not None or found.kind not in ("signal", "unknown"):
         return found
-    # The process could not record the signal: who else knows of it?
+    # The process could not record the signal; others may know of it.
     until_ns = heard.info.monotonic_ns if heard else seen.monotonic_ns if seen else None
     signum = found.signal or signal.SIGKILL
     if found.signal is not None or recording.state == "ended":
@@ -101,7 +101,7 @@ def cause(
 
 
 def is_unseen(recording: Recording, signum: int) -> bool:
-    """Whether it may have got that signal, and does not record it."""
+    """Whether the process may have got that signal without recording it."""
     stats = recording.signals.get(signum)
     return stats is None or stats.mode in ("released", "unregistered")
 
@@ -114,7 +114,7 @@ def _of_zombie(recording: Recording) -> Ended | None:
 
 
 def _recorded(recording: Recording) -> Cause:
-    """As the process itself did."""
+    """The cause as the process itself recorded it."""
     state = recording.state
     if state == "alive":
         return Cause("alive")
@@ -130,13 +130,13 @@ def _recorded(recording: Recording) -> Cause:
         kind = "exit" if reason is None else "exception"
         return Cause(kind, status=recording.exit_status, reason=reason, at_once=at_once)
     if is_keyboard_interrupt(recording, signal.SIGINT, None):
-        return Cause("signal", signal.SIGINT)  # one that is not recorded
+        return Cause("signal", signal.SIGINT)  # which it did not record
     return Cause("unknown")
 
 
 def _outside(recording: Recording, own: Cause, heard: Told | None, seen: Ended | None) -> Cause:
-    """How it ended: the kernel's word, to its parent or to a bystander, goes before its own, which
-    it writes before it ends: a SIGKILL may come in between."""
+    """Weighs the sources. What the kernel told a parent or a bystander counts more than what the
+    process wrote itself: it wrote that before it ended, and SIGKILL may have come in between."""
     if heard is not None:
         if heard.info.code == CLD_EXITED:
             says = Cause("exit", status=heard.info.status, told=heard)
@@ -152,14 +152,14 @@ def _outside(recording: Recording, own: Cause, heard: Told | None, seen: Ended |
         return own._replace(status=says.status)
     wrote_ns = recording.exit_monotonic_ns
     if seen is None and heard is not None and wrote_ns is not None:
-        # So much later it was another process, which had got this PID.
+        # So much later, it was another process that had got this PID.
         if heard.info.monotonic_ns - wrote_ns > _OVERTAKEN_NS:
             return own
     return says._replace(own=own)
 
 
 def find(recording: Recording, signum: int, ordinal: int) -> SignalInfo | None:
-    """That event, where it is kept."""
+    """That event; None: it is not kept."""
     stats = recording.signals.get(signum)
     if stats and stats.last and stats.last.ordinal == ordinal:
         return stats.last
@@ -167,7 +167,8 @@ def find(recording: Recording, signum: int, ordinal: int) -> SignalInfo | None:
 
 
 def is_keyboard_interrupt(recording: Recording, signum: int, event: SignalInfo | None) -> bool:
-    """Python ends itself by SIGINT after a KeyboardInterrupt that nobody caught."""
+    """Whether this is the SIGINT by which Python ends itself after a KeyboardInterrupt that was not
+    caught."""
     by_itself = event is None or event.si_pid == recording.pid
     name = (recording.exit_reason or "").rpartition(".")[2]
     return signum == signal.SIGINT and by_itself and name == "KeyboardInterrupt"
@@ -185,7 +186,8 @@ def before_a_keyboard_interrupt(
 
 
 def event_of(recording: Recording, found: Cause) -> SignalInfo | None:
-    """The signal that ended it, as it received that; None: that is not kept, or there was none."""
+    """The signal that ended it, as the process received it; None: it is not kept, or there was
+    none."""
     if found.signal is None or found.ordinal is None:
         return None
     event = find(recording, found.signal, found.ordinal)
@@ -195,7 +197,7 @@ def event_of(recording: Recording, found: Cause) -> SignalInfo | None:
 
 
 def records_all(recording: Recording) -> bool:
-    """Whether it records every signal that the process does not ignore, as `sigrec run` does. (What
-    is ignored while it records has no mode.)"""
+    """Whether it records every signal that the process does not ignore, as `sigrec run` does. (A
+    signal that is ignored at that time has no mode.)"""
     modes = [stats.mode for stats in recording.signals.values()]
     return modes.count("recorded") + modes.count("registered") > 32

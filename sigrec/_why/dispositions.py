@@ -1,4 +1,4 @@
-"""What a process had its signals do, in words: no more than it wrote down."""
+"""The changes of a process's dispositions in words, as far as the process wrote them down."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def by_signal(changes: Iterable[Disposition]) -> dict[int, list[Disposition]]:
 
 
 def says_something(changes: list[Disposition]) -> bool:
-    """Whether the program, or whoever started it, set the disposition: else there is nothing to
-    say."""
+    """Whether the program, or the one that started it, set the disposition; otherwise there is
+    nothing to say."""
     return any(one.how != "before" for one in changes)
 
 
 def words(changes: list[Disposition]) -> str:
-    """Of one signal, in order: ``handler set by app.py:12, replaced 0.1 s later by framework.py:8``.
-    Safe for a terminal."""
+    """The changes of one signal, given in order: ``handler set by app.py:12, replaced 0.1 s later
+    by framework.py:8``. The text is safe for a terminal."""
     *earlier, last = changes
     if not earlier:
         return _first(last) + _others(last.ordinal)
@@ -51,8 +51,8 @@ def words(changes: list[Disposition]) -> str:
 
 
 def lines(changes: Iterable[Disposition]) -> list[str]:
-    """``SIGTERM: handler set by app.py:12``, of each signal of which there is something to say.
-    Several with the same history are one line."""
+    """A line for each signal about which there is something to say: ``SIGTERM: handler set by
+    app.py:12``. Signals with the same history share a line."""
     same: dict[str, list[str]] = {}
     for _, those in sorted(by_signal(changes).items()):
         if says_something(those):
@@ -93,16 +93,16 @@ def _others(count: int) -> str:
 def explaining(
     recording: Recording, found: Cause, event: SignalInfo | None, clock: Clock
 ) -> list[str]:
-    """What of it explains how the process stands, or ended: that it ignores what people end processes
-    with, or blocked that, and so had to be killed; that a handler was gone when the signal came that
-    ended it. event: that one."""
+    """What explains that the process runs, or how it ended: it ignores or blocks signals by which
+    people end processes, and so had to be killed; or a handler was gone when the signal came that
+    ended it. event: that signal."""
     changes = by_signal(recording.dispositions())
     if found.kind == "alive":
         ignored = lines(
             one
             for number, those in changes.items()
             if number in ASK_TO_END and those[-1].action == "ignore"
-            # As each job that a shell starts in the background.
+            # A shell has each job ignore these that it starts in the background.
             if those[-1].how != "inherited" or number not in (signal.SIGINT, signal.SIGQUIT)
             for one in those
         )

@@ -1,4 +1,5 @@
-"""What became of a process, for programs, and in the sentence that `why` says."""
+"""What became of a process, as JSON and in the sentence of `why`, for the last line of tail and
+export."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def end_fields(recording: Recording, seen: Ended | None = None) -> dict[str, Any]:
-    """seen: how a bystander saw it end, if one did."""
+    """The fields of that JSON. seen: how a bystander saw it end, if one did."""
     found = cause(recording, seen=seen)
     signum = found.signal if found.kind == "signal" else None
     return {

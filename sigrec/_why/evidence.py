@@ -1,4 +1,4 @@
-"""What each source said of an end, and how sure it can be."""
+"""What each source says about an end, and how sure it can be."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class Evidence(NamedTuple):
-    """source: ``"recording"`` (its own), ``"sender"`` (that process's recording), ``"parent"`` (its
-    parent's), ``"pidfd"`` (who waited for its end), ``"cgroup"`` (counters of the OOM killer),
-    ``"proc"`` (what the system says of it now).
+    """source: ``"recording"`` (the process's own), ``"sender"`` (the sender's recording),
+    ``"parent"`` (its parent's recording), ``"pidfd"`` (a bystander that waited for its end),
+    ``"cgroup"`` (the counters of the OOM killer), ``"proc"`` (what the system says now).
 
-    certainty: ``"seen"`` (it was there), ``"told"`` (by the kernel, to a parent; by the sender, of
-    itself), ``"inferred"``.
+    certainty: ``"seen"`` (the source was there), ``"told"`` (the kernel told it to a parent, or a
+    sender said it of itself), ``"inferred"``.
     """
 
     source: str
@@ -38,7 +38,7 @@ class Evidence(NamedTuple):
 
 
 def evidence(recording: Recording, found: Cause, event: SignalInfo | None) -> list[Evidence]:
-    """Of each source that spoke. event: of the signal that ended it, where that was recorded."""
+    """What each source says. event: the signal that ended the process, if that was recorded."""
     return [*_its_own(recording, found, event), *_of_others(found)]
 
 
@@ -83,7 +83,7 @@ def _of_others(found: Cause) -> Iterator[Evidence]:
 
 
 def by_parent(parent: Recording, end: ChildTold) -> Evidence:
-    """Also of a process that has no recording."""
+    """What a parent says, also about a process without a recording."""
     says = f"PID {parent.pid} was told that it {how_child_ended(parent, end)}"
     return Evidence("parent", "told", says)
 
@@ -97,7 +97,7 @@ def by_sender(by: SentBy) -> Evidence:
 
 
 def by_bystander(seen: Ended) -> Evidence:
-    """Also of a process that has no recording."""
+    """What a bystander says, also about a process without a recording."""
     return Evidence(seen.source or "pidfd", "seen", f"it {ended_words(seen)}")
 
 

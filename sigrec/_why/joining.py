@@ -1,4 +1,5 @@
-"""Whether what one process wrote down is about the process that another recording is of."""
+"""Joins recordings: whether what one process wrote down is about the process of another
+recording."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ if TYPE_CHECKING:
 
 
 def may_speak_of(other: Recording, victim: Recording) -> bool:
-    """Only of pids and times that mean the same in both; and what a file says counts for what its
-    owner could have done: the victim's user, and root, may signal it (kill(2)), and be its parent."""
+    """Whether one recording may tell of the other's process. PIDs and times must mean the same in
+    both, and its owner must have been able to do it: only the victim's user and root may signal it
+    (kill(2)), or be its parent."""
     return (
         (other.boot_id, other._header.namespace) == (victim.boot_id, victim._header.namespace)
         and other._identity.time_namespace == victim._identity.time_namespace
@@ -21,7 +23,8 @@ def may_speak_of(other: Recording, victim: Recording) -> bool:
 
 class Life:
     """When a PID was this process's, as CLOCK_MONOTONIC, which no clock that is set can move and
-    which is not shown to people. until_ns: another process had the PID then; None: that is not known.
+    which is not shown to people. until_ns: another process had the PID then; None: that is not
+    known.
     """
 
     def __init__(self, victim: Recording, began_ns: int, others: Iterable[Recording]) -> None:
@@ -41,7 +44,7 @@ class Life:
 
 
 def life(victim: Recording, others: Iterable[Recording]) -> Life | None:
-    """None: its recording does not say when it began, or is of no machine's boot."""
+    """When it lived; None: its recording does not say when it began, or on which boot."""
     began_ns = victim._began_ns()
     if not victim.path or not victim.boot_id or began_ns is None:
         return None

@@ -1,5 +1,5 @@
-"""What the main thread of a process had blocked, in words: what it wrote down, and, while it lives,
-what the kernel says besides."""
+"""What the main thread of a process had blocked, in words: as the process wrote it down, and, while
+it lives, as the kernel says."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from sigrec._signals.mask import MaskChange
 
     Clock = Callable[[int], str]
-    # None: since before recording began. Words: what the kernel says, and nobody wrote down.
+    # None: it was blocked before recording began. A text: only the kernel says it.
     Blocked = dict[int, MaskChange | str | None]
 
 _NEARLY_ALL = 50
 UNSEEN = "blocked now, as the kernel says, and by whom was not seen"
 UNSEEN_AT_END = "blocked at its end, as the kernel said, and by whom was not seen"
-_STAYS_S = 0.01  # longer than what a C library, or a handler of ours, blocks for its own sake
+_STAYS_S = 0.01  # a C library, and a handler of ours, block signals for a shorter time than this
 
 
 def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskChange | None]:
-    """By signal, what the main thread had blocked when it was last written down, and the change that
-    made it so; None: it was so before recording began. at_first: these, bit n - 1 for signal n."""
+    """The signals that the main thread had blocked when that was last written down, each with the
+    change that blocked it; None: it was blocked before recording began. at_first: the signals that
+    were, bit n - 1 for signal n."""
     newest = {one.si_signo: one for one in changes if one.main_thread}
     of_all = newest.pop(0, None)
     found: dict[int, MaskChange | None] = {}
@@ -42,7 +43,8 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
             if before:
                 found[signum] = None
         elif signum in of_all.mask:
-            # What blocks all for a while and then lets in the rest found it blocked.
+            # A call that blocks all signals for a while, and then unblocks the others, found this
+            # one blocked.
             if own is not None and own.blocked:
                 found[signum] = own
             elif not before or own is not None:
@@ -53,8 +55,9 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
 
 
 def of_now(recording: Recording, at_first: int = 0) -> Blocked:
-    """As blocked(); of a living process what the kernel says. siglongjmp(3), swapcontext(3), a handler
-    that returns and a raw system call change a mask, and nobody writes that down."""
+    """What blocked() says, corrected by the kernel if the process lives: siglongjmp(3),
+    swapcontext(3), a handler that returns and a raw system call change a mask without being written
+    down."""
     changes = recording.masks()
     found = blocked(changes, at_first)
     pid = recording._pid_here() if recording.state == "alive" else None
@@ -67,8 +70,8 @@ def of_now(recording: Recording, at_first: int = 0) -> Blocked:
 
 
 def _unseen(recording: Recording, pid: int, more: frozenset[int]) -> list[int]:
-    """Of these, those that stay blocked. Of a registered signal that is not told: the intake thread
-    blocks it, where it comes fast."""
+    """Those of these signals that stay blocked, without registered ones, which the intake thread
+    blocks while they come fast."""
     sigrtmin = recording._header.sigrtmin
     more = frozenset(n for n in more if n < 32 or n >= sigrtmin)  # the C library's own
     if not more:
@@ -77,15 +80,15 @@ def _unseen(recording: Recording, pid: int, more: frozenset[int]) -> list[int]:
     time.sleep(_STAYS_S)
     now, signals = status(pid, pid), recording.signals
     if now is None or any(one.delivered != delivered.get(n, 0) for n, one in signals.items()):
-        return []  # all are blocked in a handler of ours, for a moment
+        return []  # it is in a handler of ours, which blocks all for a moment
     return [
         n for n in sorted(more & now.blocked) if n not in signals or signals[n].mode != "registered"
     ]
 
 
 def pending_since_before(recording: Recording) -> set[int]:
-    """The signals that wait in the kernel, since a living process had them blocked as its recording
-    began, and has."""
+    """The signals that wait in the kernel because a living process has blocked them since before
+    its recording began."""
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid) if pid else None
     if now is None or not pid:
@@ -98,8 +101,8 @@ def pending_since_before(recording: Recording) -> set[int]:
 def lines(
     found: Mapping[int, MaskChange | str | None], clock: Clock, sigrtmin: int | None = None
 ) -> list[str]:
-    """``SIGTERM: blocked by app.py:12 since 12:03:04``; several with the same history are one line.
-    Safe for a terminal."""
+    """A line for each signal: ``SIGTERM: blocked by app.py:12 since 12:03:04``. Signals with the
+    same history share a line. The text is safe for a terminal."""
     same: dict[str, list[str]] = {}
     for signum, one in sorted(found.items()):
         same.setdefault(_words(one, clock), []).append(name(signum, sigrtmin))
@@ -120,7 +123,8 @@ def _words(one: MaskChange | str | None, clock: Clock) -> str:
 
 
 def of_end(recording: Recording, kernel: frozenset[int] | None) -> Blocked:
-    """As blocked(); kernel: what a bystander saw to be blocked at the end."""
+    """What blocked() says, corrected by what a bystander saw at the end. kernel: the signals that
+    were blocked then."""
     found: Blocked = {**blocked(recording.masks(), recording._identity.blocked)}
     if kernel is None:
         return found
@@ -132,9 +136,9 @@ def of_end(recording: Recording, kernel: frozenset[int] | None) -> Blocked:
 
 
 def of_those_that_end(recording: Recording, clock: Clock, seen: Ended | None = None) -> list[str]:
-    """The signals that people end processes with, where they were blocked, and so not delivered. But
-    those that are pending and were blocked since before: pending_words() says that of them. seen: how
-    it ended, as a bystander saw it."""
+    """Lines about signals by which people end processes, if they were blocked and so not delivered.
+    But pending_words() tells of those that are pending and were blocked from the beginning. seen:
+    how the process ended, as a bystander saw it."""
     found = (
         of_now(recording, recording._identity.blocked)
         if seen is None

@@ -1,4 +1,4 @@
-"""Which process ended last."""
+"""Finds the process that ended last."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def newest() -> Recording:
-    """Of this user's recordings (of those in SIGREC_DIR, where that is set) the one of the process
-    that ended last; if none ended, of the one that began last."""
+    """The recording of this user's process that ended last; if none has ended, of the one that
+    began last. If SIGREC_DIR is set, only recordings there count."""
     found = list(index.opened(places.meant()))
     if not found:
         where = places.named_directory()
@@ -31,7 +31,8 @@ def newest() -> Recording:
 
 
 class Ranked(NamedTuple):
-    """ended: whether it has, as far as can be told; then at_ns is when, else when it began."""
+    """ended: whether its process has ended, as far as can be told. at_ns: when it ended, or else
+    when it began."""
 
     recording: Recording
     cause: Cause
@@ -40,7 +41,8 @@ class Ranked(NamedTuple):
 
 
 def in_order(found: list[Recording], witnesses: Witnesses) -> list[Ranked]:
-    """Those that ended, the newest end first; then the others, the newest begun first."""
+    """First those whose processes have ended, the newest end first; then the others, the last begun
+    first."""
     begun = sorted(recording.started_ns for recording in found)
 
     def ranked(recording: Recording) -> Ranked:
@@ -57,8 +59,9 @@ def in_order(found: list[Recording], witnesses: Witnesses) -> list[Ranked]:
 
 
 def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
-    """As late as it can have been: of an end without a word no time is known. But whoever begins to
-    record touches the files of those who are alive (sigrec/_recorder/retention.py)."""
+    """The latest time at which it can have ended. An end without a recorded cause has no time; but
+    each process that begins to record touches the files of those that are alive
+    (sigrec/_recorder/retention.py)."""
     if recording.exit_time_ns is not None:
         return recording.exit_time_ns
     if what.told is not None:
@@ -74,8 +77,8 @@ def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
 
 
 def successor(recording: Recording, among: list[Recording] | None = None) -> Recording | None:
-    """The same program, begun again later, with the same PID in another namespace: as a container
-    that was started again."""
+    """The recording of the same program that was started again later, with the same PID in another
+    namespace, as in a container that is started again."""
     others = index.opened(places.beside(recording.path or "")) if among is None else iter(among)
     later = [
         other

@@ -1,4 +1,5 @@
-"""Whether it was the kernel's OOM killer: an inference, since the kernel tells nobody but root."""
+"""Whether the kernel's OOM killer ended a process. This is inferred, since the kernel tells only
+root."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
 
-NEAR_NS = 1_000_000_000  # from the last look before the end, to the look after it
+NEAR_NS = 1_000_000_000  # the longest time from the last look before the end to the look after it
 KILL_S = 0.02
 
 
 class Oom(NamedTuple):
-    """kills: how many processes of that cgroup the OOM killer ended since since_ns. probably:
-    this one was among them."""
+    """kills: how many processes of that cgroup the OOM killer has ended since since_ns. probably:
+    whether this one was probably among them."""
 
     path: str
     kills: int
@@ -31,9 +32,9 @@ class Oom(NamedTuple):
 
 
 def since_it_began(recording: Recording) -> Oom | None:
-    """What its cgroup counted since it began to record. That says that the OOM killer was active there,
-    and not when: so never "probably". None: it was not active, or that is not known here, or the
-    process ended in another one."""
+    """What the process's cgroup has counted since its recording began. This tells that the OOM
+    killer was active there, but not when, and so it is never "probably". None: it was not active,
+    or that is not known here, or the process ended in another cgroup."""
     identity = recording._identity
     here = (
         recording.boot_id == host.boot_id()
@@ -60,19 +61,19 @@ class OomWatch:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._since_ns = time.time_ns()
-        self._ending_ns: int | None = None  # since when it was seen to be
+        self._ending_ns: int | None = None  # since when the process is about to end
         self._last = self._first = self._look(cgroup.of_process(pid))
 
     @property
     def cgroup(self) -> str | None:
-        """Where it was last."""
+        """The path of the cgroup that the process was in last."""
         return None if self._last is None else self._last.cgroup.path
 
     def look(self) -> None:
-        """While it runs, several times a second."""
+        """To be called several times a second while the process runs."""
         last = self._look(cgroup.of_process(self._pid))
         if is_ending(self._pid):
-            # It is in no cgroup of version 1 any more, and may free its memory for long.
+            # It is in no cgroup of version 1 any more, and to free its memory may take long.
             self._ending_ns = self._ending_ns or time.monotonic_ns()
             return
         if last is None or self._last is None or last.cgroup != self._last.cgroup:
@@ -82,14 +83,14 @@ class OomWatch:
     def _look(self, within: Cgroup | None) -> _Look | None:
         if within is None:
             return None
-        # The members first: whoever ends after that is still one of them here.
+        # The members are read first: a process that ends after that is still among them.
         now, members, kills = time.monotonic_ns(), within.members(), within.oom_kills()
         return None if kills is None else _Look(now, within, kills, members)
 
     def after(self, ended: Ended) -> Oom | None:
-        """At once after its end. "Probably" only where nothing speaks for a plain SIGKILL: its own
-        cgroup's counter rose just now, by as many as ended there. A sibling's OOM beside a
-        kill -9 counts one and ends two."""
+        """To be called right after its end. It is "probably" only if nothing speaks for a plain
+        SIGKILL: the counter of its own cgroup has risen just now, by as many as have ended there.
+        (An OOM kill of a sibling beside a kill -9 counts one, and two end.)"""
         last = self._last
         if last is None or self._first is None or ended.signal != signal.SIGKILL:
             return None
@@ -98,7 +99,8 @@ class OomWatch:
             return None
         near = (self._ending_ns or time.monotonic_ns()) - last.monotonic_ns <= NEAR_NS
         moved = cgroup.of_process(self._pid) not in (None, last.cgroup, cgroup.at("/"))
-        # The members last: the kernel counts before it kills, and all that is counted here ends by now.
+        # The members are read last: the kernel counts before it kills, and all that are counted
+        # here have ended by then.
         time.sleep(KILL_S)
         gone = last.members - (last.cgroup.members() - {self._pid})
         alone = self._pid in last.members and len(gone) <= kills - last.kills
@@ -107,7 +109,7 @@ class OomWatch:
 
 
 def words(oom: Oom, clock: str) -> str:
-    """What it adds to a sentence; clock: since_ns as people write it."""
+    """What this adds to a sentence. clock: since_ns as text."""
     if oom.probably:
         return (
             ", probably by the kernel's OOM killer, which ended a process of its memory cgroup "

@@ -1,4 +1,4 @@
-"""What parents were told of their children: by SIGCHLD, and by wait(2)."""
+"""What parents were told about their children, by SIGCHLD and by wait(2)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class Told(NamedTuple):
-    """parent: who was told. info: of the end. stop: of the stop that went before, if one did and
-    nobody continued it."""
+    """parent: who was told. info: about the end. stop: about a stop before it that no SIGCONT
+    ended."""
 
     parent: Recording
     info: ChildTold
@@ -29,13 +29,13 @@ class Told(NamedTuple):
 
 
 class Parents:
-    """What processes were told of their children, where they recorded that. It has wait(2)'s
-    status, which is not the child's to write. SIGCHLD comes first, but is recorded only where it
-    is handled, and several merge into one; wait(2) tells of each."""
+    """What recorded processes were told about their children. The status is wait(2)'s, which a
+    child cannot forge. SIGCHLD comes first, but is recorded only if it is handled, and several
+    merge into one; wait(2) tells of each child."""
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
-        # By the list that Recordings keeps of a directory.
+        # By the id of the list that Recordings keeps of a directory.
         self._told: dict[int, dict[int, list[tuple[Recording, list[ChildTold]]]]] = {}
 
     def told_of(self, child: Recording) -> Told | None:
@@ -56,13 +56,13 @@ class Parents:
                 if info.code in CHILD_ENDED:
                     if info.monotonic_ns >= last_ns:
                         return Told(parent, info, stop)
-                    stop = None  # of another process that had this PID
+                    stop = None  # it was of an earlier process with this PID
                 else:
                     stop = info if info.code == CLD_STOPPED else None
         return None
 
     def _who_was_told(self, path: str) -> dict[int, list[tuple[Recording, list[ChildTold]]]]:
-        """Who was told what, by the child's PID, from the recordings beside that file."""
+        """By the child's PID, who was told what, from the recordings beside that file."""
         others = self._recordings.beside(path)
         if id(others) not in self._told:
             told = self._told[id(others)] = {}
@@ -70,16 +70,16 @@ class Parents:
                 try:
                     changes = changes_of_children(parent)
                 except RecordingError:
-                    continue  # cut short just now
+                    continue  # it was truncated just now
                 for pid, of_pid in changes.items():
                     told.setdefault(pid, []).append((parent, of_pid))
         return self._told[id(others)]
 
 
 def changes_of_children(parent: Recording) -> _OfPid:
-    """By PID: how its children changed, in the order of time."""
+    """By PID, how its children changed, in the order of time."""
     changes = parent._sent.children()
-    if parent._ledger.any_delivered((signal.SIGCHLD,)):  # else its history need not be read
+    if parent._ledger.any_delivered((signal.SIGCHLD,)):  # otherwise its history need not be read
         changes += [
             ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
             for e in parent.events(signal.SIGCHLD)
@@ -99,8 +99,8 @@ def how_child_ended(parent: Recording, end: ChildTold) -> str:
 
 
 def _can_be_parent(parent: Recording, child: Recording) -> bool:
-    """Who was its parent when it began; or PID 1 or a subreaper (prctl(2)), which inherit orphans. Anybody
-    else was told of another process that had this PID."""
+    """Whether it was the child's parent when that began, or is PID 1 or a subreaper (prctl(2)),
+    which inherit orphans. Any other process was told about an earlier process with this PID."""
     ppid = child._identity.ppid
     inherits = parent.pid == 1 or parent._identity.subreaper
     return parent.path != child.path and (ppid in (0, parent.pid) or bool(inherits))

@@ -1,4 +1,4 @@
-"""The recordings that are looked into for an answer: each is found, opened and read once."""
+"""The recordings in which an answer is looked for. Each is found, opened and read once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Recordings:
-    """opened: those that are open already."""
+    """opened: recordings that are open already."""
 
     def __init__(self, opened: Iterable[Recording] = ()) -> None:
         self._open: dict[str, Recording | None] = {
@@ -29,7 +29,7 @@ class Recordings:
         return places.recordings() + (places.of_others() if os.geteuid() == 0 else [])
 
     def beside(self, path: str) -> list[Recording]:
-        """That recording, those in its directory, and those that this user can find (root: those of
+        """That recording, those in its directory, and all that this user can find (root: those of
         all users)."""
         directory = os.path.dirname(os.path.abspath(path))
         if directory not in self._in:
@@ -38,7 +38,7 @@ class Recordings:
         return self._in[directory]
 
     def of_pid(self, path: str, pid: int) -> list[Recording]:
-        """Those of beside() that are of that PID."""
+        """Those of beside() whose process had that PID."""
         directory = os.path.dirname(os.path.abspath(path))
         if directory not in self._of_pid:
             by_pid: dict[int, list[Recording]] = {}

@@ -1,7 +1,7 @@
 """One sentence about what ended a process, who sent that, when, and what came before it.
 
-No more than recordings and /proc tell. A process cannot see its own SIGKILL: its parent is told, its
-sender knows, and where these recorded it, this says it.
+It says no more than recordings and /proc tell. A process cannot see its own SIGKILL; but its parent
+is told of it, and the sender knows it, and if one of these recorded it, the sentence says so.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from sigrec._why.senders import SentBy
 
 
-_REASON_NS = 60_000_000_000  # what a sender got longer ago is hardly why it sent
+_REASON_NS = 60_000_000_000  # a signal that the sender got longer ago is hardly the reason
 _ENDS_WHAT_IS_NOT_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSEGV)
 
 
@@ -61,8 +61,8 @@ def why(
 ) -> str:
     """One sentence about what ended the process, and what led up to it. Safe for a terminal.
 
-    found: what ended it, where that was asked already. commands: whether to show whole command lines,
-    in which there may be secrets, or only what the programs are called.
+    found: what ended it, where that was asked already. commands: whether to show whole command
+    lines, in which there may be secrets, or only what the programs are called.
     """
     words = _Why(recording, in_utc, commands)
     return words.sentence(found or cause(recording)).removesuffix(".") + words.attached() + "."
@@ -99,7 +99,7 @@ class _Why:
         return self._without_a_word(found)
 
     def attached(self) -> str:
-        """Since when it is recorded, where that was not its own doing, and until when."""
+        """Since when, and until when, an attach has had the process recorded."""
         recording = self.recording
         if not recording._attached:
             return ""
@@ -125,12 +125,12 @@ class _Why:
         )
 
     def _explained(self, found: Cause, info: SignalInfo | None = None) -> str:
-        """By its dispositions and its mask, where they explain something."""
+        """What its dispositions and its mask explain."""
         said = explaining(self.recording, found, info, self._clock)
         return "".join(f"; {text}" for text in said)
 
     def _unseen(self) -> str:
-        """Without a word of its own, and where nobody here can look."""
+        """The sentence about a process that recorded no end, and cannot be seen from here."""
         recording = self.recording
         if recording.boot_id != boot_id():
             before = (

@@ -1,8 +1,8 @@
-"""The command line: ``sigrec``, ``python -m sigrec``. One module a verb.
+"""The command line: ``sigrec``, ``python -m sigrec``. Each verb has a module.
 
 A verb's module has a docstring that is its --help, ``add_arguments(parser)`` and
-``run(args) -> int``. Exit codes: 0
-fine, 1 could not do it (message on stderr, no traceback), 2 usage, 130 Ctrl-C.
+``run(args) -> int``. Exit codes: 0 fine, 1 could not do it (message on stderr, no traceback), 2
+usage, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ VERBS = {
     "export": "a recording as JSON Lines, CSV, a trace for Perfetto, or a page",
     "serve": "metrics for Prometheus, and a live page, of every recorded process of this host",
     "doctor": "what works on this machine, and what to do about what does not",
-    "demo": "floods a process of its own for two seconds, and shows sigrec beside `signal`",
+    "demo": "flood a process of its own for two seconds, and show sigrec beside `signal`",
 }
 
 
 class _Completion(argparse.Action):
-    """``--completion SHELL``: by shtab, of sigrec[cli]."""
+    """``--completion SHELL``: prints a script made by shtab, which sigrec[cli] installs."""
 
     def __call__(
         self,
@@ -64,8 +64,8 @@ class _Completion(argparse.Action):
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    """For an --help as wide as the terminal. argparse would ask shutil, for each argument, and that
-    is slow to import."""
+    """Makes --help as wide as the terminal. argparse would ask shutil for the width, for each
+    argument, and that is slow to import."""
     try:
         columns = int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size().columns
     except (ValueError, OSError):
@@ -74,8 +74,8 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """With the arguments of every verb, or of one; or, where that is ``""``, with no verb's, for a
-    list of them."""
+    """The parser with the arguments of every verb, or only of one; ``""``: of none, to list the
+    verbs."""
     top = argparse.ArgumentParser(
         prog="sigrec",
         description="A flight recorder for POSIX signals in Python.",
@@ -107,19 +107,19 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
 
 
 class _Closed(io.TextIOBase):
-    """In place of a standard output that was closed, which Python has as None."""
+    """Stands in for a standard output that was closed, for which Python has None."""
 
     def write(self, text: str) -> int:
         raise OSError("there is no standard output to write to: it is closed")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    # Who starts us may have closed them, as daemons do.
+    # The process that starts us may have closed them, as daemons do.
     if sys.stdout is None:
         sys.stdout = _Closed()
     if sys.stderr is None:
         sys.stderr = io.StringIO()
-    # Not every locale can write what a command line or a name may hold.
+    # Not every locale can write all that a command line or a name may hold.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The reader of our output has gone. Python would complain when it flushes at exit.
+        # Nobody reads our output any more. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

@@ -25,7 +25,7 @@ def pid(text: str) -> int:
 
 
 def recording(what: str) -> Recording:
-    """Opens PID|FILE. A file in the way of a pid is meant only with a slash or a suffix."""
+    """Opens PID|FILE. A number is a PID; to open a file of that name, write a slash before it."""
     if not what:
         raise NoRecordingError("neither a PID nor a file: ''")
     number = whole(what)
@@ -33,7 +33,8 @@ def recording(what: str) -> Recording:
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
-    """``--signal`` (args.signal: list of numbers, or None) and ``--since`` (args.since: ns, or None)."""
+    """``--signal`` (args.signal: list of numbers, or None) and ``--since`` (args.since: ns, or
+    None)."""
     parser.add_argument(
         "--signal",
         action="append",
@@ -57,8 +58,8 @@ def signal_number(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
     if number in (signal.SIGKILL, signal.SIGSTOP):
         raise argparse.ArgumentTypeError(
-            f"{names.name(number)} is not delivered to any process, so no recording has it; of what "
-            "it ended or stopped `sigrec why` says what is known"
+            f"{names.name(number)} is not delivered to any process, so no recording has it; `sigrec why` "
+            "says what is known about a process that it ended or stopped"
         )
     return number
 

@@ -26,8 +26,8 @@ def main(library: str, signum: int) -> None:
         signal.signal(signum, handler)
     print("ready", flush=True)
     while not select.select([sys.stdin], [], [], 0)[0]:
-        sum(range(1000))  # a program has something to do
-    # What was sent before that line came is delivered by now; the last of it may still wait.
+        sum(range(1000))  # stands for the work that a program does
+    # All that was sent before that line came is delivered by now; the last signals may still wait.
     if library == "sigrec":
         while sigrec.stats()[signum].pending:
             pass

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec.cli._screen import Line
 
-COLUMNS = 58  # of the table, without the bars
+COLUMNS = 58  # how wide the table is without its bars
 NOTHING = "No process of this user records now; one that begins to will appear here."
 
 
 def live(what: str | None, interval: float) -> int:
-    """Until q or Ctrl-C."""
+    """Shows the table until q or Ctrl-C is typed."""
     source = _All() if what is None else _One(_arguments.recording(what))
     try:
         with Screen() as screen:
@@ -38,7 +38,7 @@ def live(what: str | None, interval: float) -> int:
                 began = time.monotonic()
                 processes = source.read()
                 rates.update(processes, began)
-                # A look at a busy process is not free: a fifth of our time at most.
+                # To look at a busy process takes time: a fifth of it at most.
                 pause = max(interval, 4 * (time.monotonic() - began))
                 head = f"{time.strftime('%H:%M:%S')}, every {interval:g} s"
                 if not screen.show(began + pause, lambda w: _lines(processes, rates, head, w)):
@@ -53,7 +53,7 @@ def live(what: str | None, interval: float) -> int:
 
 
 class _Process(ProcessStats):
-    """And in words, what became of it."""
+    """A ProcessStats that also has, in words, what became of the process."""
 
     def __init__(self, recording: Recording, beside: Bystander | None) -> None:
         super().__init__(recording)
@@ -62,7 +62,7 @@ class _Process(ProcessStats):
 
 
 class _One:
-    """One recording: stays open, so that how its process ended can be seen."""
+    """Watches one recording, which stays open so that the end of its process can be seen."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -77,7 +77,8 @@ class _One:
 
 
 class _All:
-    """All living processes of this user, and those that were seen alive and left a recording."""
+    """Watches all living processes of this user, and those that were seen alive and left a
+    recording."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, int], Bystander | None] = {}
@@ -85,7 +86,7 @@ class _All:
     def read(self) -> list[_Process]:
         found = []
         for recording in index.opened():
-            with recording, suppress(RecordingError):  # cut short just now
+            with recording, suppress(RecordingError):  # it may have been truncated just now
                 key = (recording.pid, recording.started_ns)
                 if key not in self._seen and recording.state == "alive":
                     self._seen[key] = bystander(recording._pid_here())
@@ -98,7 +99,7 @@ class _All:
 
 
 class _Rates:
-    """Signals a second between two looks."""
+    """How many signals a second came between two looks."""
 
     def __init__(self) -> None:
         self._at = 0.0
@@ -118,7 +119,7 @@ class _Rates:
         self._counts = counts
 
     def of(self, process: ProcessStats, signum: int) -> float | None:
-        """None: seen for the first time."""
+        """The rate of that signal; None: it is seen for the first time."""
         return self._rates.get((process.pid, process.started_ns, signum))
 
     def highest(self) -> float:
@@ -174,7 +175,7 @@ def _rate(rate: float | None) -> str:
 
 
 def _bar(value: float, highest: float, width: int) -> str:
-    """As long as it is large; nothing only for 0."""
+    """A bar whose length stands for the value; only 0 has none."""
     part = value / highest if highest else 0.0
     if not _utf8():
         filled = round(part * width) or (value > 0)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Where stderr is a terminal: rich's bar, if it is installed, else a plain one."""
+    """A bar by rich, if that is installed, else a plain one; none if stderr is no terminal."""
 
     def __init__(self, steps: int, shown: bool = True) -> None:
         self._steps = max(steps, 1)

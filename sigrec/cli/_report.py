@@ -13,24 +13,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._why.waiting import Seen
 
-_ROOM_S = 5.0  # for a reader of stderr who does not read
+_ROOM_S = 5.0  # how long to wait for room in a pipe on stderr that nobody reads
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _TELL = f"import sys; sys.path.insert(0, {_ROOT!a}); from sigrec.cli._report import tell; tell()"
 
 
 def leave(argv: list[str], output: str | None, file: str | None) -> bool:
-    """Leaves whoever says how the program ended; whether that is also PID 1, in its place. OSError:
-    nobody is left, and the program can run all the same.
+    """Leaves a process that will say how the program ended. Returns whether that is PID 1, in the
+    program's place. Raises OSError if it cannot: the program can run all the same.
 
-    argv: the program's. output: its recording, if that has a name. file: where the sentence is
-    appended; None: stderr."""
+    argv: the program's command line. output: its recording, if the user named one. file: the
+    sentence is appended there; None: it goes to stderr."""
     import json
 
     from sigrec._recorder import beside
 
     if file is not None:
         try:
-            os.close(_open(file))  # what is wrong with it is said now
+            os.close(_open(file))  # to say now what is wrong with it
         except OSError as error:
             raise SigrecError(f"{file}: cannot be written: {error.strerror}") from None
     about = json.dumps([argv, output, file])
@@ -42,7 +42,7 @@ def leave(argv: list[str], output: str | None, file: str | None) -> bool:
 
 
 def tell() -> None:
-    """In a Python of its own, when the program has ended."""
+    """Says how the program ended. This runs in a Python of its own, after that end."""
     import json
 
     from sigrec._recorder.beside import note
@@ -69,7 +69,7 @@ def tell() -> None:
 
 
 def _seen(raw: bytes) -> Seen:
-    """As csrc/report/report.c has it."""
+    """How the program ended, as csrc/report/report.c writes it."""
     from sigrec._proc.ended import ended
     from sigrec._proc.status import numbers
     from sigrec._why.oom import Oom

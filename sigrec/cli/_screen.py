@@ -1,5 +1,5 @@
-"""The terminal's other screen, drawn without rich: with one way to draw there is one to test, and
-Ctrl-Z, a resize and a terminal that is left as it was need the terminal in our own hands anyway.
+"""The terminal's other screen, drawn without rich. So there is only one way to draw, and to test;
+and to handle Ctrl-Z and a resize, and to leave the terminal as it was, this must control it anyway.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     Line = list[tuple[str, str]]  # (text, style)
 
 
-LOOK_S = 0.1  # between looks at the terminal's size
+LOOK_S = 0.1  # how often to look at the terminal's size
 
 
 class Screen:
-    """The terminal's other screen, with its cursor hidden and its lines cut at the edge; left as
-    it was found, also over Ctrl-Z."""
+    """The terminal's other screen, with a hidden cursor and lines cut at the edge. At the end, and
+    while Ctrl-Z stops this process, the terminal is as it was before."""
 
     ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
     LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -58,7 +58,7 @@ class Screen:
 
             if self._modes is None:
                 self._modes = termios.tcgetattr(self._keys)
-            tty.setcbreak(self._keys)  # keys at once, and Ctrl-C and Ctrl-Z as ever
+            tty.setcbreak(self._keys)  # keys come at once; Ctrl-C and Ctrl-Z work as usual
         self._write(self.ENTER)
 
     def _give_back(self) -> None:
@@ -70,21 +70,23 @@ class Screen:
 
     def _on_stop(self, signum: int, frame: FrameType | None) -> None:
         self._give_back()
-        # The default, and not SIGSTOP: where no shell could wake us, the kernel ignores it.
+        # This is the default action and not SIGSTOP: the kernel ignores it where no shell could
+        # continue us.
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._on_stop)
         self._on_continue(signum, frame)
 
     def _on_continue(self, signum: int, frame: FrameType | None) -> None:
-        self._take()  # whatever became of it meanwhile
+        self._take()  # the terminal may have changed meanwhile
         self._redraw = True
 
     def _on_term(self, signum: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + signum)
 
     def show(self, until: float, lines: Any) -> bool:
-        """Shows lines(width) until that time, anew when the size changes; False: q was typed."""
+        """Shows lines(width) until that time, and anew when the size changes. False: q was
+        typed."""
         size = None
         while True:
             if self._redraw or size != self._size():
@@ -119,7 +121,7 @@ class Screen:
 
     def _write(self, text: str) -> None:
         encoding = sys.stdout.encoding
-        # One cell each, where stdout's own way to write it would take six.
+        # A character that cannot be shown takes one cell, and not six as an escape would.
         sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
 

@@ -34,7 +34,7 @@ def table(title: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def fits(title: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the terminal has as many columns as table() needs; where there is none: yes."""
+    """Whether the terminal is as wide as table() needs it; True if there is no terminal."""
     if not sys.stdout.isatty():
         return True
     import shutil

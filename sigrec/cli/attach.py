@@ -31,14 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--any",
         action="store_true",
-        help="also one with a seccomp filter, which may end it for that",
+        help="attach also to a process with a seccomp filter, which may end it for that",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     if args.detach:
         end(args.pid, args.any)
-        print(f"PID {args.pid} is not recorded any more; sigrec why {args.pid} tells what was.")
+        print(f"PID {args.pid} is not recorded any more; its recording can still be read.")
         return 0
     took = begin(args.pid, args.history, args.any)
     with open_recording(args.pid) as recording:

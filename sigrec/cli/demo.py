@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-ROUND_NS = 450_000_000  # four rounds, and the receivers' start
-SLICES = 15  # of a round: the progress bar moves between them
+ROUND_NS = 450_000_000  # four of these, and the receivers' starts, take two seconds
+SLICES = 15  # a round has so many: the progress bar moves after each
 
 LIBRARIES = ("signal", "sigrec")
 SIGNALS = (("SIGUSR1", False), ("SIGRTMIN+2", True))
@@ -51,13 +51,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-# Sender and receiver on a CPU each: on one, or taking turns on a loaded machine, the sender
-# fills its whole time slice with signals that merge before the receiver runs at all.
+# Sender and receiver run on a CPU each. If they shared one, or took turns on a loaded machine, the
+# sender would fill its whole time slice with signals that merge before the receiver runs at all.
 
 
 def _affinity() -> list[int]:
-    """CPUs that this process may use; none where that cannot be asked. The first and the last are
-    most often not two threads of one core."""
+    """The CPUs that this process may use; an empty list if that is not known. The first and the
+    last are mostly not two threads of one core."""
     try:
         return sorted(os.sched_getaffinity(0))
     except (AttributeError, OSError):
@@ -65,7 +65,7 @@ def _affinity() -> list[int]:
 
 
 def _pin(pid: int, cpus: Iterable[int]) -> None:
-    with suppress(AttributeError, OSError, ValueError):  # no such call, or not allowed
+    with suppress(AttributeError, OSError, ValueError):  # there is no such call, or it is forbidden
         os.sched_setaffinity(pid, cpus)
 
 
@@ -76,11 +76,11 @@ def _number(name: str) -> int:
 def _round(
     library: str, name: str, queued: bool, progress: Progress, cpus: list[int]
 ) -> dict[str, int]:
-    """Floods one receiver; what was sent, and what it says of it."""
+    """Floods one receiver. Returns how many were sent, and what the receiver counted."""
     from sigrec import _core  # the other verbs work without it
 
     receiver = subprocess.Popen(
-        # -P: the installed sigrec, and not a source tree that we happen to stand in.
+        # With -P it is the installed sigrec, and not a source tree that is the current directory.
         [sys.executable, "-P", "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -106,7 +106,7 @@ def _round(
         receiver.wait(timeout=30)  # a clean exit removes its recording
         return {"sent": sent, "delivered": int(answer[0]), "handled": int(answer[1])}
     finally:
-        # Killed before its pipes close: it would complain of the end of its input.
+        # It is killed before its pipes close, or it would complain about the end of its input.
         if receiver.poll() is None:
             receiver.kill()
             receiver.wait()

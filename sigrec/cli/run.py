@@ -46,19 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--children",
         action="store_true",
-        help="record what it starts or forks, too, each in a recording of its own",
+        help="record also what it starts or forks, each process in a recording of its own",
     )
     parser.add_argument(
         "--report",
         nargs="?",
         const=_ON_STDERR,
         metavar="FILE",
-        help="one sentence when it has ended: on stderr, or added to that file",
+        help="say in one sentence how it ended, on stderr or at the end of that file",
     )
     parse = parser.parse_known_args
     vars(parser)["parse_known_args"] = lambda args=None, of=None: parse(_with_equals(args), of)
     parser.add_argument("--strict", action="store_true", help="do not run what cannot be recorded")
-    # Whatever comes after one of these is the program's.
+    # All that comes after one of these belongs to the program.
     rest = argparse.REMAINDER
     parser.add_argument("-m", nargs=rest, metavar="MODULE ARGS", help="run a module, as python -m")
     parser.add_argument("-c", nargs=rest, metavar="CODE ARGS", help="run code, as python -c")
@@ -69,12 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _with_equals(args: Sequence[str] | None) -> list[str]:
-    """A file comes after = alone: what comes after a blank is the program."""
+    """Completes --report by an equals sign: what comes after a blank is the program, and no
+    file."""
     options = list(args or ())
     n = 0
     while n < len(options) and options[n].startswith("-") and options[n] not in ("-m", "-c", "--"):
         option = options[n]
-        if len(option) > 2 and "--report".startswith(option):  # argparse knows it by its beginning
+        if len(option) > 2 and "--report".startswith(option):  # argparse accepts an abbreviation
             options[n] += "="
         value = option == "-o" or (len(option) > 2 and "--output".startswith(option))
         n += 2 if value else 1
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             args.usage_error(f"not an option of run: {program[0]}")
     if not program or program in (["-m"], ["-c"]):
         args.usage_error("which program? give a PROGRAM, a SCRIPT, -m MODULE or -c CODE")
-    # It says what is wrong; the program's own process would be silent.
+    # If this cannot be imported, it says why; the program's own process would be silent.
     from sigrec import _core as _core
     from sigrec._recorder.program import Program, give_back_what_python_ignores, look
 
@@ -116,7 +117,8 @@ def run(args: argparse.Namespace) -> int:
 def _environment(
     kind: str, path: str, output: str | None, args: argparse.Namespace
 ) -> Callable[[bool], dict[str, str]]:
-    """In which it is recorded; init: this process stands for PID 1 of its namespace."""
+    """Returns a function that makes the environment in which the program is recorded. Its argument:
+    whether this process is the program of PID 1 of its namespace."""
     from sigrec._recorder import run
     from sigrec._recorder.program import library, make_room, preloaded, unrecordable
 
@@ -159,8 +161,8 @@ def _leave_report(command: list[str], output: str | None, file: str) -> bool:
 
 
 def _flags() -> list[str]:
-    """Of the interpreter, as they were given to this one: ``-X dev``, ``-W error``. What comes after
-    them is of whoever runs us: ``-m sigrec``, a script, or ``-m coverage run -m sigrec``."""
+    """The options that this interpreter was started with, as ``-X dev`` and ``-W error``. What
+    follows them has started us: ``-m sigrec``, a script, or ``-m coverage run -m sigrec``."""
     flags: list[str] = []
     arguments = iter(sys.orig_argv[1:])
     for argument in arguments:
@@ -169,7 +171,7 @@ def _flags() -> list[str]:
         if argument.startswith("--"):
             flags += [argument, *([next(arguments, "")] if argument in _LONG else [])]
             continue
-        # -Bm is -B -m; of -Xdev and -W error the rest is theirs.
+        # -Bm means -B -m; but what follows -X or -W in a word is its value, as in -Xdev.
         at = next((n for n, letter in enumerate(argument) if letter in "cmWX"), len(argument))
         if argument[at : at + 1] in ("c", "m"):
             return flags + ([argument[:at]] if at > 1 else [])
@@ -179,11 +181,12 @@ def _flags() -> list[str]:
     return flags
 
 
-_LONG = ("--check-hash-based-pycs",)  # that take an argument
+_LONG = ("--check-hash-based-pycs",)  # the long options that take an argument
 
 
 def _output(path: str | None) -> str | None:
-    """Where the recording goes; an error now is better than a program without a recording."""
+    """Checks where the recording goes: an error now is better than a program without a
+    recording."""
     if path is None:
         return None
     output = os.path.abspath(path)

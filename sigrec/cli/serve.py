@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--listen",
         type=_address,
         metavar="HOST:PORT|unix:PATH",
-        help=f"where (127.0.0.1:{PORT}; nowhere, if there is a --textfile)",
+        help=f"the address to listen on (127.0.0.1:{PORT}; none, if there is a --textfile)",
     )
     parser.add_argument(
         "--textfile", type=_file, metavar="FILE", help="write the metrics there every 15 seconds"
@@ -50,14 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=_file,
         metavar="DIR",
-        help="recordings in that directory, and in the directories in it; may be given several times "
-        "(default: as `sigrec stats`; for root those of all users)",
+        help="look in that directory, and in the directories in it; may be given several times "
+        "(default: where `sigrec stats` looks; for root those of all users)",
     )
     parser.add_argument(
         "--state",
         type=_file,
         metavar="FILE",
-        help="what was counted (~/.local/state/sigrec/serve.state; root: /var/lib/sigrec/serve.state)",
+        help="the file that holds what was counted (~/.local/state/sigrec/serve.state; root: "
+        "/var/lib/sigrec/serve.state)",
     )
     parser.add_argument(
         "--settle",
@@ -70,18 +71,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--program",
         type=_pattern,
         metavar="REGEX",
-        help="programs that have a place of their own first, where there are more than 200",
+        help="which programs to count by name first, if there are more than 200",
     )
     parser.add_argument(
         "--token-file",
         type=_file,
         metavar="FILE",
-        help="the token for the page; made if it is not there (default: a new one, shown on a terminal)",
+        help="a file with the token for the page, which is made if it is missing (default: a new token, "
+        "shown on a terminal)",
     )
 
 
 def _address(text: str) -> tuple[str, int]:
-    """Of a Unix socket, the whole text and -1."""
+    """Host and port; for a Unix socket the whole text and -1."""
     if text.startswith("unix:"):
         if not text[5:] or "\0" in text or len(os.fsencode(text[5:])) > 107:
             raise argparse.ArgumentTypeError(

@@ -141,9 +141,9 @@ def _show(
     pending: str | None = None,
     sentence: str | None = None,
 ) -> str:
-    """blocks: what its main thread blocks, in words."""
-    # Where its handlers are from, and what it blocks: a line a signal, or for those of which the
-    # same is to be said.
+    """The text about one process. blocks: what its main thread blocks, in words."""
+    # Where its handlers are from, and what it blocks: each line is about one signal, or about
+    # several with the same history.
     changes = "".join(
         f"  {line}\n" for line in (*dispositions.lines(process.dispositions), *blocks)
     )
@@ -176,8 +176,8 @@ def _show(
 
 
 def _counters(signals: list[SignalStats]) -> str:
-    """A table. A column is left out where it says nothing."""
-    # Columns that are there only if one of their cells says something; else it is "".
+    """The table of counters. A column that says nothing is left out."""
+    # These columns are shown only if one of their cells is not "".
     more = {
         "mode": [f"mode {s.mode}" if s.mode != "registered" else "" for s in signals],
         "recorded>": [number(s.recorded) if s.recorded != s.delivered else "" for s in signals],
