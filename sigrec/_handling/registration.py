@@ -70,8 +70,8 @@ class Registration(_core.Block):
 
         If it was the signal's last one, the disposition is again what it was before, with its flags
         and mask (sigaction(2)), unless another handler has replaced ours: that one stays. Signals
-        that were delivered before are handled before this returns. (If this is called within the
-        signal's own handler, those that cannot be handled any more count as ``abandoned``.)
+        that were delivered before are handled before this returns. If this is called within the
+        signal's own handler, those that cannot be handled any more count as ``abandoned``.
 
         Raises WrongThreadError (a ValueError) outside the main thread, unless the handler runs on
         the dispatcher thread. Raises what handlers raise for the signals that were left. Waits
