@@ -28,6 +28,7 @@ PROOFS = {
     "orders": ["tests.proof.orders"],
     "litmus": ["tests.proof.litmus"],
     "stepper": ["tests.proof.stepper"],
+    "library": ["tests.proof.library"],
     "mutants": ["tests.proof.mutants", "--python"],
     "sanitizers": ["tests.proof.sanitizers"],
     "platforms": ["tests.platforms"],

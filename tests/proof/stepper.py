@@ -70,7 +70,9 @@ def step(programs: Path, path: str, injection: str, stride: int = 1, offset: int
 def check_reader(left: Path) -> None:
     """Of one that was killed somewhere in the handler, all that is there can be read."""
     with sigrec.open_recording(left) as recording:
-        signals = dict(recording.signals)
+        signals = {
+            n: stats for n, stats in recording.signals.items() if stats.delivered or stats.sent
+        }
         # What the path "sends" sends; the path "asks" has no other.
         sending = signals.pop(SIGTERM, None) if len(signals) > 1 else None
         if not signals:
