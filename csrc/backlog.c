@@ -59,7 +59,8 @@ static void write_run(struct backlog_chunk *chunk, struct backlog_run *run,
                       const struct event *event) {
     run->event = *event;
     run->entries[0] = (struct backlog_entry){event->monotonic_ns, event->datum};
-    atomic_store(&run->count, 1);
+    /* Relaxed: whoever sees the run sees this. */
+    atomic_store_explicit(&run->count, 1, memory_order_relaxed);
     chunk->used += sizeof *run + sizeof *run->entries;
 }
 
@@ -95,29 +96,37 @@ static bool put(struct backlog *backlog, const struct event *event, uint64_t lim
         backlog->last->used + sizeof *run->entries <= BACKLOG_CHUNK) {
         run->entries[count] = (struct backlog_entry){event->monotonic_ns, event->datum};
         backlog->last->used += sizeof *run->entries;
-        atomic_store(&run->count, count + 1);
+        /* Release: whoever sees the count sees the entry. proof: backlog-count */
+        atomic_store_explicit(&run->count, count + 1, memory_order_release);
     } else if (!begin_run(backlog, event)) {
         return false;
     }
-    atomic_fetch_add(&backlog->put, 1);
+    /* Only one at a time puts. */
+    atomic_store_explicit(&backlog->put,
+                          atomic_load_explicit(&backlog->put, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     return true;
+}
+
+/* Only after `putting` was taken by whoever calls this. */
+static bool put_and_leave(struct backlog *backlog, const struct event *event, uint64_t limit) {
+    bool done = put(backlog, event, limit);
+    /* Release: whoever puts next sees what this one has changed. proof: backlog-left */
+    atomic_store_explicit(&backlog->putting, 0, memory_order_release);
+    return done;
 }
 
 bool backlog_try_put(struct backlog *backlog, const struct event *event, uint64_t limit) {
     if (atomic_exchange(&backlog->putting, 1))
         return false;
-    bool done = put(backlog, event, limit);
-    atomic_store(&backlog->putting, 0);
-    return done;
+    return put_and_leave(backlog, event, limit);
 }
 
 bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t limit) {
     struct timespec soon = {0, 20000}; /* it may need our processor to get on */
     while (atomic_exchange(&backlog->putting, 1))
         nanosleep(&soon, NULL);
-    bool done = put(backlog, event, limit);
-    atomic_store(&backlog->putting, 0);
-    return done;
+    return put_and_leave(backlog, event, limit);
 }
 
 /* To the next run, if all of this one is taken. False: there is none. */

@@ -203,6 +203,14 @@ LITMUS = [
             [update("flag", 1, 0), fence(Place("trip-look")), read("work", 0)],
         ],
     ),
+    message("an event of the backlog", "it is counted, and its words are not there",
+            Place("backlog-count"), "acquire"),
+    Litmus(
+        "one after the other puts into the backlog", "the second writes over the first", [
+            [update("putting", 0, 1), write("used", 1), write("putting", 2, Place("backlog-left"))],
+            [update("putting", 2, 3, "acquire"), read("used", 0)],
+        ],
+    ),
     message("a recorded signal's action", "the bit is there, and the action is not",
             Place("watched-set"), Place("watched-look")),
     torn("who asked it to end, written over while it is read", "half of the next one is taken for this",
