@@ -50,6 +50,7 @@ PROOFS = {
     "lake": ["tests.proof.lake"],
     "lake-kills": ["tests.proof.lake_kills"],
     "chaos": ["tests.proof.chaos", "--seconds", "1800"],
+    "native": ["tests.proof.native", "--rounds", "200"],
     "soak": ["tests.proof.soak", "--seconds", "3600"],
 }
 
