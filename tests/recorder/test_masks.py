@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +14,20 @@ from sigrec._recorder.beside import note
 from sigrec._why.masks import UNSEEN, UNSEEN_AT_END, blocked, of_now
 from sigrec._why.sentence import why
 from sigrec.cli import main
+from tests.compiling import compiled
 from tests.conftest import file_name
 from tests.recorder.app import line, run
+from tests.recorder.test_preload import LIBRARY
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="recording needs Linux")
 
 TERM, USR1 = signal.SIGTERM, signal.SIGUSR1
+
+
+@pytest.fixture(scope="module")
+def jumps(tmp_path_factory):
+    return compiled(Path(__file__).with_name("jumps.c"), tmp_path_factory.mktemp("jumps") / "jumps")
+
 
 APP = """
 import signal, subprocess, sys, threading
@@ -104,6 +113,22 @@ def test_what_nobody_wrote_down_is_told_of_a_living_process(child):
         note(recording, seen, None, None)
         assert f"; SIGTERM: {UNSEEN_AT_END}" in why(recording)
     p.process.wait()
+
+
+@pytest.mark.parametrize("does", ["blocks", "unblocks"])
+@pytest.mark.parametrize("way", ["siglongjmp", "context"])
+def test_a_mask_that_no_function_has_set(jumps, run_directory, way, does):
+    """What was written down is not what the kernel has, who is believed."""
+    environment = {**os.environ, "LD_PRELOAD": str(LIBRARY), "SIGREC_DIR": str(run_directory)}
+    with subprocess.Popen([jumps, way, does], env=environment, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with sigrec.open_recording(process.pid) as recording:
+            (newest,) = [one for one in recording.masks(TERM) if one.si_signo][-1:]
+            said, now = why(recording), of_now(recording)
+        process.kill()
+    assert newest.blocked == (does == "unblocks")
+    assert now == ({TERM: UNSEEN} if does == "blocks" else {})
+    assert (f"; SIGTERM: {UNSEEN}" in said) == ("SIGTERM" in said) == (does == "blocks")
 
 
 CHILD = """
