@@ -102,7 +102,8 @@ class Receiver:
         found = [] if len(set(same.values())) == 1 else [f"not the same: {same}"]
         if result["pending"]:
             found.append(f"pending: {result['pending']}")
-        if self.intake == "thread" and not self.taken:
+        # (A standard signal merges, and on a busy machine may never come fast.)
+        if self.intake == "thread" and not self.taken and self.number >= signal.SIGRTMIN:
             found.append("the intake thread has taken none")
         if not queued:
             found.append("nothing was queued")

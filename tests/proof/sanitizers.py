@@ -3,7 +3,8 @@
     python -m tests.proof.sanitizers [KIND ...]
 
 asan and tsan run the C tests with AddressSanitizer and UBSan, and with ThreadSanitizer; memcheck
-runs them in valgrind. python-asan runs the suite on an
+runs them in valgrind. library-asan and library-tsan build libsigrec-preload.so so, and have the storms of native.py on
+a C program under it. python-asan runs the suite on an
 extension built with ASan and UBSan, and python-debug on one built without optimization, in the
 debug build of CPython (python3-dbg). What is not there is left out, and said.
 """
@@ -20,7 +21,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .build import CC, REQUIREMENTS, ROOT, Kind, run_c_tests
+from . import native
+from .build import CC, CORE, REQUIREMENTS, ROOT, Kind, run_c_tests
 
 # What a tool makes of signals is its own: these C tests ask for what it does not give.
 LATE_SIGNALS = "it delivers signals later than the kernel does"
@@ -116,18 +118,13 @@ def suite(
 
 
 def python_asan() -> bool:
-    preload = [
-        subprocess.run([CC or "cc", f"-print-file-name={name}"], capture_output=True, text=True)
-        .stdout.strip()
-        for name in ("libasan.so", "libubsan.so")
-    ]  # fmt: skip
     with tempfile.TemporaryDirectory() as directory:
         logs = Path(directory) / "log"
         logs.mkdir()
         fine = suite(
             sys.executable, Path(directory), f"-g -O1 {' '.join(ASAN)}", "-fsanitize=address,undefined",
             NOT_UNDER_ASAN,
-            LD_PRELOAD=" ".join(preload), PYTHONMALLOC="malloc",
+            LD_PRELOAD=runtime("libasan.so", "libubsan.so"), PYTHONMALLOC="malloc",
             # CPython itself leaves much behind at its end.
             ASAN_OPTIONS=f"{OPTIONS}:detect_leaks=0:log_path={logs}/asan",
             UBSAN_OPTIONS=f"print_stacktrace=1:log_path={logs}/ubsan",
@@ -154,11 +151,60 @@ def python_debug() -> bool:
         )  # fmt: skip
 
 
+def runtime(*names: str) -> str:
+    """The paths of these libraries of the compiler's."""
+    paths = [
+        subprocess.run([CC or "cc", f"-print-file-name={name}"], capture_output=True, text=True)
+        for name in names
+    ]
+    return " ".join(path.stdout.strip() for path in paths)
+
+
+STORMS = 12
+
+
+def library(flags: Sequence[str], first: str, program_too: Sequence[str], **options: str) -> bool:
+    """libsigrec-preload.so, built with these flags: storms on a C program under it. first: what must
+    be loaded before it; program_too: flags that its program must have as well."""
+    fine = True
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        preload = directory / "libsigrec-preload.so"
+        subprocess.run(
+            [CC or "cc", "-std=c11", "-O1", "-g", *flags, "-fvisibility=hidden", "-fPIC", "-shared", "-pthread",
+             "-Wl,-z,now", "-Wl,-z,nodelete", f"-Wl,--version-script={ROOT}/csrc/libsigrec.map",
+             "-I", ROOT / "csrc", "-o", preload, *CORE, ROOT / "csrc/preload/preload.c", "-ldl"],
+            check=True,
+        )  # fmt: skip
+        program = native.built(directory, *program_too)
+        for seed in range(1, STORMS + 1):
+            said, wrong = native.play(
+                # (TSan keeps one of each signal that it delivers later.)
+                seed, program, False, merged="-fsanitize=thread" in flags,
+                LD_PRELOAD=f"{first} {preload}".strip(), **options,
+            )  # fmt: skip
+            print(f"seed {seed}: {said}", *wrong, sep="\n  FAILED ", flush=True)
+            fine &= not wrong
+    return fine
+
+
+def library_asan() -> bool:
+    first = runtime("libasan.so", "libubsan.so")
+    return library(ASAN, first, [], ASAN_OPTIONS=OPTIONS, UBSAN_OPTIONS="print_stacktrace=1")
+
+
+def library_tsan() -> bool:
+    flags = ["-fsanitize=thread", "-Wno-tsan"]
+    return library(flags, "", flags, TSAN_OPTIONS=OPTIONS)
+
+
 KINDS: dict[str, Callable[[], bool]] = {
     **{
         name: lambda name=name, kind=kind: run_c_tests(name, kind, EXCLUDED)
         for name, kind in C_KINDS.items()
     },
+    "library-asan": library_asan,
+    "library-tsan": library_tsan,
     "python-asan": python_asan,
     "python-debug": python_debug,
 }

@@ -18,6 +18,7 @@ def test_the_kernel_agrees(form):
 def test_one_signal_fewer_anywhere_is_noticed():
     receiver = Receiver.__new__(Receiver)
     receiver.form, receiver.intake, receiver.taken = "main", "thread", 1
+    receiver.number = SIGNALS[0]
     right = {"delivered": 9, "recorded": 9, "handled": 9, "pending": 0, "given": 9}
     assert receiver.wrong(9, right) == []
     for name, value in {**right, "pending": 2}.items():
