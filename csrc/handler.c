@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * Signal context: the two handlers and all that they call (take, dequeue,
- * recording_write, queue_add, trip, passive_course, and what they call). No lock, no
- * allocation, no stdio, no Python, no thread-local storage of ours, no waiting
- * for another producer.
+ * Signal context: the two handlers and all that they call (take, dequeue, recording_write,
+ * queue_add, trip, passive_course, and what these call). There is no lock, no allocation, no
+ * stdio, no Python and no thread-local storage of ours, and no code waits for another producer.
  *
- * The system calls that it makes, each async-signal-safe as a raw call:
+ * The system calls that the handlers make; each is async-signal-safe as a raw call:
  *   gettid             unless this is known to be the main thread, or the process sent the
  *                      signal to itself and has one thread; and getpid off the main thread
- *   clock_gettime      always; vDSO on the machines we care for
+ *   clock_gettime      always; in the vDSO on the machines that we support
  *   rt_sigtimedwait    in a flood, with a zero timeout: never blocks. The raw
  *                      call: glibc's wrapper is a cancellation point.
- *   rt_sigaction       in a flood, once for each signal in a batch; in a vfork
- *                      child, with kill; and for a signal that we have left
+ *   rt_sigaction       in a flood, once for each signal number in a batch; in a vfork
+ *                      child, with kill; and for a signal that was unregistered
  *   write              from the trip, where the program set a wakeup fd
  *   futex              to wake the dispatcher thread: wake.c
  *   rt_sigaction,      off the main thread, from the trip: kick.c
@@ -22,15 +21,15 @@
  *   openat, read,      first signal: spare.c
  *   close, renameat2,
  *   rt_sigprocmask
- *   openat, read,      the sender's name: of a signal that is about to end the
- *   close              process, and of a new sender at most four times a second; of
- *                      the former and of what asks to end the command line, too
- *   mmap, madvise      of a signal that may have a backlog, whose queue is full: backlog.c
+ *   openat, read,      for the sender's name: if the signal is about to end the process;
+ *   close              and of a new sender, at most four times a second. If the signal ends
+ *                      the process or asks it to end, for the sender's command line, too
+ *   mmap, madvise      for a signal that may have a backlog, if its queue is full: backlog.c
  *   sched_getscheduler, where a flood begins to be taken by the intake thread: borrow.c
  *   sched_getparam
- * and those of the course that a recorded signal takes: passive.c. Each may be
- * refused: then the signal is counted all the same, and what it was for is left
- * out. One that would end the program is not made: filter.h.
+ * and those of the course that a recorded signal takes: passive.c. Each may be refused:
+ * then the signal is counted all the same, and what the call was for is left out. A call
+ * that would end the program is not made: filter.h.
  */
 #define _GNU_SOURCE
 #include "handler.h"
@@ -58,21 +57,21 @@
 
 /* --- how the handler dequeues (docs: "dequeue in the handler") --------------- */
 
-#define CLOSE_NS UINT64_C(1000000) /* two entries this close may be a flood */
-#define BATCH_SIGNALS 1000         /* at most in one entry, so that the thread gets on */
-#define BATCH_NS UINT64_C(1000000) /* and at most this long */
-#define LINGER_POLLS 16            /* empty polls in a row, after a hit */
-#define TURN_SIGNALS 16            /* of one signal number before another has its turn */
-#define TURN_NS UINT64_C(5000)     /* nor one more, when the last took the kernel this long */
-#define BACKOFF_MAX 64             /* entries without a probe after one that found nothing */
+#define CLOSE_NS UINT64_C(1000000) /* two calls of the handler so close may be a flood */
+#define BATCH_SIGNALS 1000         /* one call dequeues at most so many, for the thread to go on */
+#define BATCH_NS UINT64_C(1000000) /* and for at most so long */
+#define LINGER_POLLS 16            /* after a hit, so many empty polls in a row end the call */
+#define TURN_SIGNALS 16            /* so many of one signal number, before another has its turn */
+#define TURN_NS UINT64_C(5000)     /* or fewer, if the kernel took so long for the last one */
+#define BACKOFF_MAX 64             /* so many calls do not probe after one that found nothing */
 
-#define NAME_NS UINT64_C(250000000)         /* between two looks for a sender's name */
-#define NAME_AGAIN_NS UINT64_C(10000000000) /* a pid may have changed hands */
+#define NAME_NS UINT64_C(250000000)         /* the least time between two looks for a name */
+#define NAME_AGAIN_NS UINT64_C(10000000000) /* after this, another process may have the pid */
 
-/* The thread that runs this, or 0 in a vfork child of ours: it has our memory
- * until it execs, and is told from us by its pid alone. A child that has its own
- * memory has not our pid either, but 0 until a fork hook ran. Each of the two system
- * calls may be refused, or must not be made: filter.h. */
+/* Returns the thread that runs this, or 0 in a vfork child of ours. Such a child has our memory
+ * until it execs, and only its pid tells it from us. (For a child that has its own memory, pid
+ * is 0 until a fork hook has run.) Each of the two system calls may be refused, or must not be
+ * made: filter.h. */
 #ifdef __linux__
 static uint32_t told_apart(long tid, int32_t pid) {
     if (tid <= 0)
@@ -88,16 +87,15 @@ static uint32_t this_thread(void) { return told_apart(0, process_pid()); }
 static uint32_t this_thread(void) { return (uint32_t)process_pid(); }
 #endif
 
-/* Returns the same, where that is known without another system call. Else the caller has
- * told_apart() find it out: of the returned number, negated, or of 0, if that is not known either.
- */
+/* Returns the thread that runs this, if it is surely no vfork child. Else the caller has to call
+ * told_apart() with the returned number, negated: the thread's number, or 0 if it is not known. */
 static inline long thread_id(const siginfo_t *info, int32_t pid) {
 #ifdef __linux__
     if (process_in_main(pid))
         return pid;
     long tid = 0;
-    /* Sent by ourselves (kill and tgkill cannot be forged: rt_sigqueueinfo(2)).
-     * With one thread that is us too: the parent of a vfork child is asleep. */
+    /* We sent the signal ourselves (a process cannot forge kill and tgkill: rt_sigqueueinfo(2)).
+     * If there is one thread, this is it: while a vfork child runs, its parent is asleep. */
     if ((info->si_code == SI_TKILL || info->si_code == SI_USER) && info->si_pid == pid &&
         is_single_threaded())
         tid = pid;
@@ -119,10 +117,10 @@ static inline long thread_id(const siginfo_t *info, int32_t pid) {
 struct taken {
     uint64_t ordinal;
     struct sender_entry *sender;
-    uint32_t mode; /* of its signal then: it may be unregistered meanwhile */
+    uint32_t mode; /* the signal's mode at that time: it may have been unregistered since */
 };
 
-/* Who has taken a signal, and for whom. */
+/* A signal is taken by its handler, for the program or for dispatch, or by the intake thread. */
 enum taker { FOR_PROGRAM, FOR_DISPATCH, BY_INTAKE };
 
 static inline uint64_t backlog_of(const struct registered *entry) {
@@ -132,7 +130,7 @@ static inline uint64_t backlog_of(const struct registered *entry) {
 static inline void enqueue(int signum, const struct event *event, struct ledger_entry *ledger) {
     const struct registered *entry = &registry[signum];
     uint64_t backlog = backlog_of(entry);
-    /* A sandbox may not have room for mmap(2). */
+    /* A sandbox may forbid the mmap(2) of queue_grow(). */
     bool detailed = backlog && !atomic_load_explicit(&filter_denied, memory_order_relaxed)
                         ? queue_grow(&entry->queue, event, backlog)
                         : queue_add(&entry->queue, event);
@@ -140,14 +138,15 @@ static inline void enqueue(int signum, const struct event *event, struct ledger_
     trip(signum, event->monotonic_ns, event->tid);
 }
 
-/* A fault that the program has a handler for, as a JVM has for null pointers, or what Go sends
- * its own threads: it lives on them, and they would push all others out of the history. */
+/* Whether it is one of many that the program needs for its work, and that would push all others
+ * out of the history: a fault for which it has a handler, as a JVM has for null pointers, or the
+ * SIGURG that Go sends to its own threads. */
 static bool is_routine(int signum, const siginfo_t *info) {
     bool own = signum == SIGURG && info->si_code <= 0 && info->si_pid == process_pid();
     return (own || (signal_is_fault(signum) && info->si_code > 0)) && passive_handled(signum);
 }
 
-/* Counts and records one signal, and queues it where it is for our own dispatch. */
+/* Counts and records one signal, and queues it if it is registered. */
 static inline __attribute__((always_inline)) struct taken
 take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, enum taker taker) {
     const struct recording *recording = process_recording_of_signal();
@@ -161,7 +160,7 @@ take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, enum taker t
         atomic_fetch_add_explicit(&process_self->ordinal[signum], 1, memory_order_relaxed);
     event_from_siginfo(&event, signum, info);
     struct registered *entry = &registry[signum];
-    /* Acquire: pairs with install_handler; the queue is ready. proof: handler-mode */
+    /* Acquire: pairs with install_handler(), so that the queue is ready. proof: handler-mode */
     uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_acquire);
     bool aside = taker == FOR_PROGRAM && event.ordinal >= RECENT_SLOTS && is_routine(signum, info);
     struct taken taken = {event.ordinal,
@@ -198,14 +197,15 @@ static bool name_is_due(const struct sender_entry *sender, uint64_t now) {
                                                    memory_order_relaxed, memory_order_relaxed);
 }
 
-/* Of what ends the process, at any cost; of what asks it to end, four times a second. Nobody
- * waits: another thread's may be on its way. */
+/* Writes down the sender's command line and parent: of a signal that ends the process always, of
+ * one that asks it to end at most four times a second. It does nothing if another thread is just
+ * doing that, since a handler cannot wait. */
 static __attribute__((noinline)) void note_asker(int signum, int32_t pid, uint64_t ordinal,
                                                  uint64_t now, bool ends) {
     struct process *self = process_self;
     uint64_t last = atomic_load_explicit(&self->asked_ns, memory_order_relaxed);
     if (pid <= 0 || (!ends && last && now - last < NAME_NS) ||
-        /* Acquire: what the writer before wrote is there. proof: asking-begins */
+        /* Acquire: this thread sees what the writer before it wrote. proof: asking-begins */
         atomic_exchange_explicit(&self->asking, 1, memory_order_acquire))
         return;
     struct recording_header *header = process_recording()->header;
@@ -229,7 +229,7 @@ static bool asks_to_end(int signum) {
            signum == SIGABRT;
 }
 
-/* The sender may be gone soon. */
+/* Reads what /proc says about the sender, which may soon be gone. */
 static __attribute__((noinline)) void look_at_sender(int signum, const siginfo_t *info,
                                                      const struct taken *taken, uint64_t now,
                                                      bool ends) {
@@ -239,28 +239,30 @@ static __attribute__((noinline)) void look_at_sender(int signum, const siginfo_t
         note_asker(signum, info->si_pid, taken->ordinal, now, ends);
 }
 
-#define WHERE_WE_ARE -1 /* the place where the kernel would call us now */
+#define WHERE_WE_ARE -1 /* stands for the place of our handler that the kernel would call now */
 
 static bool calls(const struct sigaction *action) {
     return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
-/* Whether it was set after we had left that place: nobody stood above us then. Whoever calls us is
- * the kernel, in a thread that was on its way, and it has the signal now. */
+/* Whether the disposition `now` was set after our handler had left that place, with no other
+ * handler above it. Then it was the kernel that called us, in a thread that was about to enter our
+ * handler, and the signal now belongs to `now`. */
 static bool set_since(int signum, int place, const struct sigaction *now) {
     const struct registered *entry = &registry[signum];
     return place >= atomic_load(&entry->places) && !(entry->twice & 1U << place) &&
            now->sa_handler != registry_found[signum][place].sa_handler;
 }
 
-/* After unregister someone may still call us: whoever was installed above us, or
- * the kernel, in a thread that was on its way. */
+/* Passes a signal on to what is beneath our handler, which may be called even when the signal is
+ * unregistered: by a handler that was installed above ours, or by the kernel, in a thread that was
+ * about to enter ours. */
 static void pass_on(int signum, siginfo_t *info, void *context, struct passage passage, int place) {
     struct sigaction now, beneath;
     bool known = filter_allows(FILTERED_SIGACTION) && passive_sigaction(signum, NULL, &now) == 0;
     int in_place = known ? registry_place(&now) : -1;
-    /* The kernel did, before we left, and perhaps came back: nobody may die of a signal that
-     * we took. */
+    /* The kernel has called us, before the signal was given back; it may have been registered anew
+     * since. No process may die of a signal that we have taken. */
     if (known && (now.sa_handler == SIG_DFL || (in_place >= 0 && registry_has(signum))))
         return;
     bool by_kernel = place == WHERE_WE_ARE;
@@ -268,13 +270,15 @@ static void pass_on(int signum, siginfo_t *info, void *context, struct passage p
         place = in_place >= 0 ? in_place : 0;
     registry_beneath(signum, place, &beneath);
     if (place > 0 && place == in_place)
-        passive_sigaction(signum, &beneath, NULL); /* a library above put us back: we leave */
+        passive_sigaction(signum, &beneath,
+                          NULL); /* a library above has put ours back: remove it */
     if (known && in_place < 0 && set_since(signum, place, &now) && !(passage.mark & 1U << place))
         beneath = now;
-    /* A library that stands twice in the chain has ours beneath it both times: where the kernel
-     * calls it, it has called us, and is not called again. (But not where the kernel called us,
-     * on the way when it was given back; what calls nobody, and what we put back in our own place,
-     * never called us.) */
+    /* A library's handler may stand in the chain twice, with ours beneath it both times. If the
+     * kernel calls that handler, it has called us already, and must not be called again. This does
+     * not hold if the kernel has called us, while the signal was given back; nor for a disposition
+     * that calls no handler, nor for one that we have put back ourselves: these have never called
+     * us. */
     bool called_us = known && now.sa_sigaction == beneath.sa_sigaction && !by_kernel &&
                      !(atomic_load(&registry[signum].apart) & 1U << place);
     bool again = passage.mark & 1U << place || called_us;
@@ -289,12 +293,12 @@ static void pass_on(int signum, siginfo_t *info, void *context, struct passage p
     } else if (calls(&beneath)) {
         passage.mark |= 1U << place;
         passage_set(info, &passage);
-        beneath.sa_sigaction(signum, info, context); /* three arguments in any case: passive.c */
+        beneath.sa_sigaction(signum, info, context); /* always three arguments: passive.c */
         passage_end(info);
     }
 }
 
-/* It was delivered to a signal of ours, and will not be handled. */
+/* Counts a signal that came to our handler and will not be handled, and passes it on. */
 static void abandon(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
                     int place) {
     struct ledger_entry *ledger = &process_recording()->ledger[signum];
@@ -314,12 +318,12 @@ static void enqueue_taken(int signum, const siginfo_t *info, uint64_t now, uint3
     enqueue(signum, &event, &process_recording()->ledger[signum]);
 }
 
-/* It has been counted, and whoever stands above us calls us. */
+/* For a signal that has been counted already, and that a handler above ours passes on to us. */
 static void passed_to_us(int signum, siginfo_t *info, void *context, const struct passage *passage,
                          int place) {
     int saved_errno = errno;
     if (registry_has(signum)) {
-        passage_end(info); /* who calls us once more for it means one more */
+        passage_end(info); /* a further call with it stands for a further signal */
         enqueue_taken(signum, info, monotonic_ns(), passage->tid, passage->ordinal);
     } else {
         passage_end(info);
@@ -328,7 +332,7 @@ static void passed_to_us(int signum, siginfo_t *info, void *context, const struc
     errno = saved_errno;
 }
 
-/* One that is only recorded, and that has been counted, goes on to the program. */
+/* Lets a signal that is only recorded, and has been counted, take its course in the program. */
 static void leave_to_program(int signum, siginfo_t *info, void *context, uint64_t now, uint32_t tid,
                              uint64_t ordinal, struct passive_stop *stop) {
     if (passive_course(signum, info, context, tid, ordinal, stop))
@@ -340,8 +344,8 @@ static void leave_to_program(int signum, siginfo_t *info, void *context, uint64_
 }
 
 #ifdef __linux__
-/* Registered, and really delivered to us: someone may have replaced us, or
- * have chained us below theirs, and then these signals are not ours to take. */
+/* Returns those of these signals that the kernel delivers to our handler. Where another handler has
+ * replaced ours, or stands above it, the signal is not ours to take. */
 static uint64_t still_ours(uint64_t set) {
     uint64_t ours = 0;
     for (uint64_t rest = set; rest; rest &= rest - 1) {
@@ -357,9 +361,9 @@ static int next_pending(uint64_t set, siginfo_t *info) {
     return (int)syscall(SYS_rt_sigtimedwait, &set, info, &zero, sizeof set);
 }
 
-/* Takes what else is pending, without going back to user space for each.
- * Only what this thread would have been given: not what the interrupted code
- * had blocked. Returns when the last signal was taken. */
+/* Takes what else is pending, without going back to user space for each signal; but only signals
+ * that this thread would have been given, and so none that the interrupted code has blocked.
+ * Returns the time at which the last one was taken. */
 static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t tid) {
     struct process *self = process_self;
     uint32_t skip = atomic_load_explicit(&self->skip, memory_order_relaxed);
@@ -367,16 +371,17 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
         atomic_store_explicit(&self->skip, skip - 1, memory_order_relaxed);
         return now;
     }
-    uint64_t blocked; /* the kernel's sigset_t; only so much of ucontext_t's is written */
+    uint64_t
+        blocked; /* as large as the kernel's sigset_t: the kernel writes no more of uc_sigmask */
     memcpy(&blocked, &context->uc_sigmask, sizeof blocked);
     if (!filter_allows(FILTERED_SIGTIMEDWAIT) || !filter_allows(FILTERED_SIGACTION))
         return now;
     uint64_t set = still_ours(signal_bit(signum) & registry_signals() & ~blocked);
     uint64_t until = now + BATCH_NS;
-    /* The kernel gives the lowest number first, and looks for it in one list of
-     * all that is queued: with several in a flood the others would pile up in
-     * front, and each call would walk past them (seen: 0.4 ms a signal). So
-     * each number has its turn, and then rests until the others had theirs. */
+    /* The kernel gives the lowest number first, and looks for it in one list of all that is
+     * queued. In a flood of several signals, those of the other numbers would pile up at the head
+     * of that list, and each call would have to pass them (0.4 ms a signal was seen). So each
+     * number has its turn, and then rests until the others have had theirs. */
     uint64_t resting = 0;
     int found = 0, empty = 0, turn = 0;
     while (set && found < BATCH_SIGNALS && now < until) {
@@ -415,9 +420,9 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
     return now;
 }
 
-/* Nothing may be counted in a vfork child under our name. What it gets is what
- * exec would leave it with: the default action, in its own signal table, or
- * nothing. */
+/* In a vfork child nothing may be counted, since that would count as its parent's. A signal does
+ * there what it would do after exec: nothing if it is ignored, or else its default action, which is
+ * set in the child's own table of dispositions. */
 static void in_vfork_child(int signum) {
     if (passive_ignores(signum))
         return;
@@ -426,15 +431,15 @@ static void in_vfork_child(int signum) {
     action.sa_handler = SIG_DFL;
     sigaction(signum, &action, NULL);
     pid_t pid = getpid();
-    if (pid > 0)           /* refused, it is -1, which kill(2) takes for everybody */
-        kill(pid, signum); /* blocked until we return */
+    if (pid > 0)           /* if getpid is refused it is -1, which means every process to kill(2) */
+        kill(pid, signum); /* it is blocked until we return */
 }
 #endif
 
 static __attribute__((noinline)) void anchor_again(uint64_t now) {
     struct process *self = process_self;
-    /* Acquire and release: one writer of anchors after the other, each seeing the last.
-     * proof: anchoring-begins */
+    /* Acquire and release: one thread after another writes anchors, and each sees what the last
+     * one wrote. proof: anchoring-begins */
     if (atomic_exchange_explicit(&self->anchoring, 1, memory_order_acquire))
         return;
     recording_anchor(process_recording());
@@ -452,7 +457,7 @@ static inline void anchor(uint64_t now) {
 static inline __attribute__((always_inline)) void
 on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place) {
     if (kick_sent(signum, info)) {
-        kick_arrived(); /* on its way when the program began to have a use for this signal */
+        kick_arrived(); /* it was sent before the program began to use this signal */
         borrow_kicked(context);
         return;
     }
@@ -472,7 +477,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     }
 #endif
     struct passive_stop stop = {.waits = false};
-    if (!dispatched && passive_stops(signum)) /* before all else: the SIGCONT may come now */
+    if (!dispatched && passive_stops(signum)) /* this comes first: a SIGCONT may come any moment */
         passive_stop_begins(&stop);
     uint64_t now = monotonic_ns();
     struct taken taken = take(signum, info, now, tid, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
@@ -491,7 +496,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     if (taken.sender && (ends || asks_to_end(signum) || name_is_old(taken.sender, now)) &&
         from_another_process(info))
         look_at_sender(signum, info, &taken, now, ends);
-    /* What the program's handler does to it is the program's. proof: errno-kept */
+    /* From here on errno is the program's, whose handler may change it. proof: errno-kept */
     errno = saved_errno;
     if (!dispatched)
         leave_to_program(signum, info, context, now, tid, taken.ordinal, &stop);
@@ -505,12 +510,13 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
 void handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
     struct taken taken = take(signum, info, now, tid, BY_INTAKE);
     anchor(now);
-    /* Who sent it has been looked at for the first of the flood, in a handler: that takes a
-     * descriptor, whose number the program might just then mean for itself. */
+    /* The sender is not looked at here: a handler did that for the first signals of the flood. It
+     * needs a file descriptor, whose number the program's own threads might expect to get
+     * meanwhile. */
     if (taken.mode == MODE_REGISTERED)
         return;
-    /* Unregistered just now. Nothing was interrupted here; but a handler of the program's may
-     * read its third argument, or write the mask that it finds there. */
+    /* The signal was unregistered just now. Nothing was interrupted here; but a handler of the
+     * program's may read its third argument, or change the mask in it. */
     ucontext_t nowhere;
     memset(&nowhere, 0, sizeof nowhere);
     abandon(signum, info, &nowhere, tid, taken.ordinal, WHERE_WE_ARE);
@@ -529,12 +535,12 @@ static void on_registered(int signum, siginfo_t *info, void *context, int place)
         on_signal(signum, info, context, true, place);
 }
 
-/* A library has our handler from signal(2), and calls it with one argument. */
+/* For a call with one argument only, by a library that got our handler from signal(2). */
 static __attribute__((noinline)) void without_siginfo(int signum, int place) {
     siginfo_t info;
-    memset(&info, 0, sizeof info); /* SI_USER, and nobody: its sender is not known */
+    memset(&info, 0, sizeof info); /* SI_USER without a pid: the sender is not known */
     info.si_signo = signum;
-    if (passive_records(signum)) { /* counted, as which one is not known: the newest */
+    if (passive_records(signum)) { /* it has been counted: as the newest one, we assume */
         uint64_t taken = atomic_load_explicit(&process_self->ordinal[signum], memory_order_relaxed);
         struct passage passage = {PASSAGE_MARK, this_thread(), taken - (taken > 0)};
         passed_to_us(signum, &info, NULL, &passage, place);
@@ -543,7 +549,7 @@ static __attribute__((noinline)) void without_siginfo(int signum, int place) {
     }
 }
 
-/* One for each place: registry.h. */
+/* A handler for each place: registry.h. */
 #define AT_PLACE(place)                                                                            \
     static void at_place_##place(int signum, siginfo_t *info, void *context) {                     \
         on_registered(signum, info, context, place);                                               \

@@ -8,15 +8,15 @@
 #include <signal.h>
 #include <stdint.h>
 
-/* Interpreter context, once: before any signal is taken (install.h, passive.h). */
+/* Interpreter context. To be called once, before any signal is taken (install.h, passive.h). */
 void handler_start(void);
 
-/* The sa_sigaction of signals that are only recorded. That of registered ones has no name
- * here: registry.h. */
+/* The sa_sigaction of signals that are only recorded. Those of registered ones are known to
+ * registry.h alone. */
 void handler_on_recorded(int signum, siginfo_t *info, void *context);
 
-/* The intake thread, tid, has taken this one of a registered signal: counts and records it, and
- * puts it into the signal's backlog. Whoever calls this trips. */
+/* Called by the intake thread, whose number is tid, for a registered signal that it has taken:
+ * counts and records the signal, and puts it into its backlog. The caller trips. */
 void handler_take(int signum, siginfo_t *info, uint64_t now_ns, uint32_t tid);
 
 /* Any context. When the last signal was taken, by monotonic_ns. */
