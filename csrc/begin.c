@@ -184,6 +184,7 @@ int begin_attached(const struct begin_request *request) {
         return ENOSYS;
     process_attached(true);
     record_all(false);
+    interpose_again();
     atomic_store(&all_recorded, true);
     return 0;
 }

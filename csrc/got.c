@@ -33,12 +33,15 @@ struct interposition {
 
 static struct interposition interpositions[GOT_MOST + 1]; /* to one that has no name */
 static int count;
-static struct interposition lookup;   /* dlsym(3), which nobody gets from dlsym(3) */
+/* dlsym(3) and dlopen(3), which nobody gets from dlsym(3). */
+static struct interposition loader[2];
+static void (*after_new)(void);
 static _Atomic uint64_t objects_seen; /* dlpi_adds when every object was patched last */
 
 static const struct interposition *find(const char *name) {
-    if (strcmp(name, lookup.name) == 0)
-        return &lookup;
+    for (int i = 0; i < 2; i++)
+        if (strcmp(name, loader[i].name) == 0)
+            return &loader[i];
     for (const struct interposition *r = interpositions; r->name; r++)
         if (*name == *r->name && strcmp(name, r->name) == 0)
             return r;
@@ -168,14 +171,18 @@ static void patch_new_objects(void) {
         return;
     dl_iterate_phdr(patch_object, &adds);
     atomic_store_explicit(&objects_seen, adds, memory_order_relaxed);
+    after_new();
 }
 
-/* The real dlsym looks at its return address for what RTLD_NEXT means, so the
+/* The real dlsym and dlopen look at their return address: dlsym for what RTLD_NEXT means. So the
  * call at the end has to be a jump: -O2 makes it one, a test looks. */
 #if defined(__GNUC__) && !defined(__clang__)
-__attribute__((optimize("optimize-sibling-calls")))
+#define ENDS_BY_JUMP __attribute__((optimize("optimize-sibling-calls")))
+#else
+#define ENDS_BY_JUMP
 #endif
-static void *new_dlsym(void *handle, const char *name) {
+
+ENDS_BY_JUMP static void *new_dlsym(void *handle, const char *name) {
     patch_new_objects();
     if (handle != RTLD_NEXT) {
         for (const struct interposition *r = interpositions; r->name; r++)
@@ -186,13 +193,67 @@ static void *new_dlsym(void *handle, const char *name) {
     return dlsym(handle, name);
 }
 
+struct opening {
+    uintptr_t caller;
+    bool depends; /* on its caller, which library is found */
+    bool named;   /* by a name, for which directories are searched */
+};
+
+/* A library's own directories (ld.so(8)): DT_RUNPATH is for the names that it opens itself,
+ * DT_RPATH for whatever is loaded on its behalf. The program's own DT_RPATH is for all. */
+static int has_directories(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size;
+    struct opening *opening = context;
+    const ElfW(Dyn) *dynamic = NULL;
+    bool calls = false, rpath = false, runpath = false;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        uintptr_t from = info->dlpi_addr + header->p_vaddr;
+        if (header->p_type == PT_DYNAMIC)
+            dynamic = (const ElfW(Dyn) *)from;
+        else if (header->p_type == PT_LOAD && opening->caller - from < header->p_memsz)
+            calls = true;
+    }
+    for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++) {
+        rpath = rpath || dynamic->d_tag == DT_RPATH;
+        runpath = runpath || dynamic->d_tag == DT_RUNPATH;
+    }
+    bool is_program = !*info->dlpi_name;
+    opening->depends = (calls && runpath && opening->named) || (rpath && !runpath && !is_program);
+    return opening->depends;
+}
+
+/* Whether dlopen(3) may find another library if we call it for its caller. */
+static bool depends_on_caller(const char *file, const void *caller) {
+    struct opening opening = {(uintptr_t)caller, !file || strchr(file, '$'),
+                              file && !strchr(file, '/')};
+    if (!opening.depends)
+        dl_iterate_phdr(has_directories, &opening);
+    return opening.depends;
+}
+
+/* Constructors of what it loads call the C library directly: after them, after_new() may look.
+ * Where we cannot call it ourselves, that is done when something is opened or looked up next. */
+ENDS_BY_JUMP static void *new_dlopen(const char *file, int mode) {
+    if (!depends_on_caller(file, __builtin_return_address(0))) {
+        void *handle = dlopen(file, mode);
+        patch_new_objects();
+        return handle;
+    }
+    patch_new_objects();
+    return dlopen(file, mode);
+}
+
 void got_add(const char *name, void (*original)(void), void (*replacement)(void)) {
     if (original && count < GOT_MOST)
         interpositions[count++] = (struct interposition){name, original, replacement};
 }
 
-bool got_patch(void) {
-    lookup = (struct interposition){"dlsym", (void (*)(void))dlsym, (void (*)(void))new_dlsym};
+bool got_patch(void (*after)(void)) {
+    loader[0] = (struct interposition){"dlsym", (void (*)(void))dlsym, (void (*)(void))new_dlsym};
+    loader[1] =
+        (struct interposition){"dlopen", (void (*)(void))dlopen, (void (*)(void))new_dlopen};
+    after_new = after;
     atomic_store(&objects_seen, 0);
     patch_new_objects();
     return true;

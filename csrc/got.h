@@ -26,10 +26,10 @@ void got_add(const char *name, void (*original)(void), void (*replacement)(void)
 #define INTERPOSE(name, original, replacement)                                                     \
     got_add(name, (void (*)(void))(original), (void (*)(void))(replacement))
 
-/* Interpreter context. False: not on this platform. Objects that are loaded
- * later are patched too, when something is looked up in them (dlsym(3)), as
- * Python does before it calls into an extension module. Again: what another thread, which was
- * just binding a call for the first time, has written over it. */
-bool got_patch(void);
+/* Interpreter context. False: not on this platform. Objects that are loaded later are patched, too:
+ * when dlopen(3) has loaded them, or when something is looked up in them (dlsym(3)). after is
+ * called then, since their constructors have called the C library directly. Again: what another
+ * thread, which was just binding a call for the first time, has written over it. */
+bool got_patch(void (*after)(void));
 
 #endif

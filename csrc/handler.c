@@ -34,6 +34,7 @@
 #define _GNU_SOURCE
 #include "handler.h"
 
+#include "adopted.h"
 #include "borrow.h"
 #include "clock.h"
 #include "filter.h"
@@ -560,6 +561,8 @@ AT_PLACE(2)
 AT_PLACE(3)
 
 void handler_on_recorded(int signum, siginfo_t *info, void *context) {
+    if (adopted_any(signum) && passive_called_by_adopted(signum, info, context))
+        return;
     on_signal(signum, info, context, false, WHERE_WE_ARE);
 }
 

@@ -3,6 +3,7 @@
 #include "install.h"
 
 #include "caller.h"
+#include "filter.h"
 #include "glibc.h"
 #include "kick.h"
 #include "passive.h"
@@ -169,6 +170,7 @@ bool install_again(int signum, bool restart) {
 }
 
 void install_refresh_modes(void) {
+    install_notice();
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
         if (passive_records(signum))
             passive_apply(signum);
@@ -207,6 +209,31 @@ int install_record(int signum, bool even_ignored) {
     if (!is_same(&found, &program) && !registry_only_records(&found))
         passive_sigaction(signum, &found, NULL);
     return 0;
+}
+
+static void notice(int signum) {
+    struct sigaction now, program;
+    if (!passive_records(signum) || registry_has(signum) || sigaction(signum, NULL, &now) != 0)
+        return;
+    without_helpers(&now);
+    passive_sigaction(signum, NULL, &program);
+    if (registry_only_records(&now) || registry_is_ours(&now) ||
+        now.sa_handler == program.sa_handler)
+        return;
+    passive_adopt(signum, &now);
+    const void *code;
+    memcpy(&code, &now.sa_handler, sizeof code);
+    passive_note(signum, DISPOSITION_SIGACTION, &now, caller_library(code));
+}
+
+void install_notice(void) {
+    static atomic_flag busy = ATOMIC_FLAG_INIT;
+    if (!passive_any() || process_is_vfork_child() || !filter_allows(FILTERED_SIGACTION) ||
+        atomic_flag_test_and_set(&busy))
+        return; /* or another thread is at it */
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        notice(signum);
+    atomic_flag_clear(&busy);
 }
 
 void install_note_start(int signum, bool inherited) {

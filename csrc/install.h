@@ -58,6 +58,10 @@ void install_note_start(int signum, bool inherited);
  * and so the program has changed nothing. 0: this is over. */
 void install_on_behalf(int signum);
 
+/* Interpreter context. Looks for handlers of recorded signals that were set by calls which did not
+ * reach us, and adopts them (adopted.h): from here on these signals are recorded again. */
+void install_notice(void);
+
 /* Any context. Whether install_on_behalf is in force for the signal. */
 bool install_is_on_behalf(int signum);
 

@@ -82,7 +82,10 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
         set = *next; /* a copy: previous may point to the same struct */
     memset(&before, 0, sizeof before);
     bool changed, begun = next && begin_change(signum);
-    int result = passive_change(signum, next, previous ? previous : &before, &changed);
+    if (next)
+        passive_meant(signum, &set);
+    int result =
+        passive_change(signum, next ? &set : NULL, previous ? previous : &before, &changed);
     end_change(begun);
     if (changed)
         note(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,
@@ -105,6 +108,7 @@ static function set(int signum, function handler, int flags, bool block_itself,
     next.sa_flags = flags;
     if (block_itself)
         sigaddset(&next.sa_mask, signum);
+    passive_meant(signum, &next);
     bool changed;
     if (passive_change(signum, &next, &previous, &changed) != 0)
         return SIG_ERR;
@@ -334,7 +338,7 @@ bool interpose_install(void) {
         interpose_send();
         interpose_exec();
         interpose_mask();
-        worked = got_patch();
+        worked = got_patch(install_notice);
 #ifdef __x86_64__
         if (worked && is_single_threaded())
             process_sees_vforks();
@@ -342,5 +346,7 @@ bool interpose_install(void) {
     }
     return worked;
 }
+
+void interpose_again(void) { got_patch(install_notice); }
 
 #endif

@@ -20,6 +20,7 @@
 #include "passive.h"
 
 #include "action.h"
+#include "adopted.h"
 #include "clock.h"
 #include "filter.h"
 #include "passage.h"
@@ -231,6 +232,24 @@ int passive_change(int signum, const struct sigaction *next, struct sigaction *p
 int passive_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
     bool ignored;
     return passive_change(signum, next, previous, &ignored);
+}
+
+void passive_meant(int signum, struct sigaction *action) {
+    struct sigaction ours;
+    registry_recording_action(&ours);
+    if (signum < 1 || signum >= SIGREC_NSIG || action->sa_handler != ours.sa_handler)
+        return;
+    bool kept =
+        process_is_vfork_child() ? adopted_beneath(signum, 0, action) : adopted_pop(signum, action);
+    if (!kept)
+        action_get(signum, action);
+}
+
+void passive_adopt(int signum, const struct sigaction *found) {
+    struct sigaction before;
+    action_get(signum, &before);
+    adopted_push(signum, &before);
+    passive_sigaction(signum, found, NULL);
 }
 
 void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
@@ -539,6 +558,44 @@ void passive_goes_on(uint64_t now) {
         passive_apply((int)signum);
 }
 
+/* Whether another handler has the signal now, and so has called ours. Without us it would have
+ * found the default action, which nobody calls. */
+static bool is_called_by_another(int signum) {
+    struct sigaction now, ours;
+    registry_recording_action(&ours);
+    return filter_allows(FILTERED_SIGACTION) && sigaction(signum, NULL, &now) == 0 &&
+           now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN &&
+           now.sa_handler != ours.sa_handler && !registry_is_ours(&now) && !passive_is_note(&now);
+}
+
+bool passive_called_by_adopted(int signum, siginfo_t *info, void *context) {
+    struct passage passage = {PASSAGE_MARK, 0, 0};
+    struct sigaction before;
+    siginfo_t nobody;
+    if (!passage_is_siginfo(signum, info)) { /* by one argument, as signal(2) has it */
+        memset(&nobody, 0, sizeof nobody);
+        nobody.si_signo = signum;
+        info = &nobody;
+    } else if (!passage_get(info, &passage)) {
+        return false;
+    }
+    unsigned level = passage.mark & PASSAGE_PLACES;
+    if (level == PASSAGE_PLACES || !adopted_beneath(signum, level, &before))
+        return true;
+    if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
+        /* There was no handler to call; but whoever calls us for a fault leaves it to us. */
+        if (before.sa_handler == SIG_DFL && comes_again(signum, info))
+            passive_default(signum, info, context, passage.tid, passage.ordinal);
+        return true;
+    }
+    passage.mark++;
+    passage_set(info, &passage);
+    before.sa_sigaction(signum, info, context);
+    passage.mark--;
+    passage_set(info, &passage);
+    return true;
+}
+
 bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
                     struct passive_stop *stop) {
     struct sigaction program;
@@ -561,12 +618,15 @@ bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     if (program.sa_handler == SIG_IGN)
         return true;
     if (program.sa_handler == SIG_DFL) {
-        take_default_action(signum, info, context, tid, ordinal, stop);
+        if (default_action(signum) == NOTHING || comes_again(signum, info) ||
+            !is_called_by_another(signum))
+            take_default_action(signum, info, context, tid, ordinal, stop);
         return true;
     }
     if (sigismember(&program.sa_mask, SIGBUS) == 1)
         change_mask(SIG_BLOCK, SIGBUS);
-    if (registry_queue(signum)) { /* only then the program may know our handler, and call it */
+    if (registry_queue(signum) ||
+        adopted_any(signum)) { /* only then the program may know our handler, and call it */
         struct passage passage = {PASSAGE_MARK, tid, ordinal};
         passage_set(info, &passage);
     }

@@ -42,6 +42,14 @@ int passive_sigaction(int signum, const struct sigaction *next, struct sigaction
 int passive_change(int signum, const struct sigaction *next, struct sigaction *previous,
                    bool *changed);
 
+/* Any context. A library that has found our handler in the kernel, before its calls reached us,
+ * sets that: then *action is what the program had in its place. */
+void passive_meant(int signum, struct sigaction *action);
+
+/* Interpreter context, one caller at a time. The kernel has this action, which was set by a call
+ * that did not reach us: adopted.h. From here on it is the program's. */
+void passive_adopt(int signum, const struct sigaction *found);
+
 /* Any context, but not in a vfork child. Writes down, if the signal is recorded, that the
  * program has set this action for it from that call site (site.h). */
 void passive_note(int signum, enum disposition_how how, const struct sigaction *action,
@@ -87,6 +95,11 @@ struct passive_stop {
 };
 void passive_stop_begins(struct passive_stop *stop);
 void passive_stop_ends(struct passive_stop *stop);
+
+/* Signal context. Whether an adopted handler (adopted.h) has called ours, of the signal that it was
+ * called for. Then what stood there before it has been called, and the signal is not counted
+ * again. */
+bool passive_called_by_adopted(int signum, siginfo_t *info, void *context);
 
 /* Signal context. Whether the program has a handler for the signal. */
 bool passive_handled(int signum);

@@ -68,6 +68,7 @@ LAYERS = [
         "ledger",
         "owner",
         "action",
+        "adopted",
         "passage",
         "filter",
         "places",

@@ -177,6 +177,67 @@ static void is_kept(void *library) {
     CHECK(install_restore(SIGHUP, true));
 }
 
+static struct sigaction a_found, b_found;
+static volatile int order;
+
+static void call(const struct sigaction *found, int signum, siginfo_t *info, void *context) {
+    if (found->sa_handler != SIG_DFL && found->sa_handler != SIG_IGN)
+        found->sa_sigaction(signum, info, context);
+}
+
+static void a(int signum, siginfo_t *info, void *context) {
+    order = 10 * order + 1;
+    call(&a_found, signum, info, context);
+}
+
+static void b(int signum, siginfo_t *info, void *context) {
+    order = 10 * order + 2;
+    call(&b_found, signum, info, context);
+}
+
+static void was_called_in(int wanted, int of_the_program) {
+    uint64_t delivered = process_recording()->ledger[SIGUSR1].delivered;
+    order = calls = 0;
+    raise(SIGUSR1);
+    CHECK_EQ(order, wanted);
+    CHECK_EQ(calls, of_the_program);
+    CHECK_EQ(process_recording()->ledger[SIGUSR1].delivered, delivered + 1);
+}
+
+/* This object's own calls do not reach us, as those of a library's constructor. */
+static void set_without_us(void (*function)(int, siginfo_t *, void *), struct sigaction *found) {
+    struct sigaction action = {.sa_sigaction = function, .sa_flags = SA_SIGINFO};
+    CHECK_EQ(sigaction(SIGUSR1, &action, found), 0);
+}
+
+static void handlers_are_adopted(void *library, bool with_handler) {
+    struct sigaction program = {.sa_handler = with_handler ? handler : SIG_IGN}, now;
+    sigaction_function set;
+    *(void **)&set = find(library, "by_call");
+    CHECK_EQ(set(SIGUSR1, &program, NULL), 0);
+    set_without_us(a, &a_found);
+    was_called_in(1, with_handler); /* ours is called by it */
+    install_notice();
+    CHECK(kernel_has_ours(SIGUSR1));
+    was_called_in(1, with_handler);
+    install_notice(); /* there is nothing new */
+    was_called_in(1, with_handler);
+    set_without_us(b, &b_found);
+    install_notice();
+    was_called_in(21, with_handler);
+    CHECK_EQ(set(SIGUSR1, &b_found, NULL), 0); /* each puts back what it found */
+    was_called_in(1, with_handler);
+    CHECK_EQ(set(SIGUSR1, &a_found, NULL), 0);
+    CHECK_EQ(set(SIGUSR1, NULL, &now), 0);
+    CHECK(now.sa_handler == program.sa_handler);
+    was_called_in(0, with_handler);
+    set_without_us(a, &a_found);
+    CHECK_EQ(set(SIGUSR1, &a_found, NULL), 0); /* before anybody has looked */
+    was_called_in(0, with_handler);
+    program.sa_handler = SIG_DFL;
+    CHECK_EQ(set(SIGUSR1, &program, NULL), 0);
+}
+
 static void how_it_leaves(void *library) {
     void (*leave)(int);
     *(void **)&leave = find(library, "leave");
@@ -301,6 +362,8 @@ int main(int argc, char **argv) {
     by_system_v(early, "now.so");
 #endif
     is_kept(early);
+    handlers_are_adopted(early, true);
+    handlers_are_adopted(early, false);
     how_it_leaves(early);
     CHECK(interpose_install()); /* once more changes nothing */
     every_way(early, "now.so");

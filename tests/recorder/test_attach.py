@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
-from tests.compiling import compiled
+from tests.compiling import compiled, library
 from tests.conftest import wait_until
 
 HERE = Path(__file__).parent
@@ -135,6 +135,18 @@ while True:
         assert process.stdout.readline() == "handled\n"
         with sigrec.open_recording(process.pid) as recording:
             assert recording.signals[signal.SIGUSR2].delivered == 1
+
+
+def test_handlers_that_a_constructor_sets(tmp_path):
+    plugin = library(HERE / "plugin.c", tmp_path / "plugin.so")
+    opens = compiled(HERE / "opens.c", tmp_path / "opens", "-ldl")
+    with started(opens, plugin, stdin=subprocess.PIPE) as process:
+        waits(process)
+        with now(process.pid) as recording:
+            process.stdin.close()
+            assert process.wait() == -signal.SIGHUP
+            assert recording.signals[signal.SIGUSR1].delivered == 2
+            assert recording.signals[signal.SIGTERM].delivered == 1
 
 
 def test_detached_it_has_its_own_handlers_again_and_may_be_attached_to_once_more():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
-from tests.compiling import CC, compiled, needs_cc
+from tests.compiling import CC, compiled, library, needs_cc
 from tests.conftest import sigqueue
 
 HERE = Path(__file__).parent
@@ -113,6 +113,24 @@ def test_a_program_finds_nothing_of_ours(directory):
     ours = environment(directory, SIGREC_KEEP="1", SIGREC_RECORDING=str(directory / "a.sigrec"))
     assert run("env", env=ours).stdout == run("env", env=plain).stdout
     assert [file.name for file in directory.iterdir()] == ["a.sigrec"]
+
+
+@pytest.mark.parametrize("name", ["./plugin.so", "plugin.so"])  # the second by the RUNPATH
+def test_handlers_that_a_constructor_sets(directory, tmp_path, name):
+    library(HERE / "plugin.c", tmp_path / "plugin.so")
+    own = "-Wl,--enable-new-dtags,-rpath,$ORIGIN"
+    opens = compiled(HERE / "opens.c", tmp_path / "opens", own, "-ldl")
+    plain, ours = (
+        run(opens, name, cwd=tmp_path, input="\n", env=env)
+        for env in (os.environ, environment(directory))
+    )
+    assert plain.returncode == ours.returncode == -signal.SIGHUP
+    assert plain.stdout == ours.stdout and "restored\nprogram\nprogram\n" in ours.stdout
+    if name == "./plugin.so":
+        with sigrec.open_recording(next(directory.iterdir())) as recording:
+            wanted = {signal.SIGUSR1: 2, signal.SIGUSR2: 2, signal.SIGHUP: 2, signal.SIGTERM: 1}
+            for signum, delivered in wanted.items():
+                assert recording.signals[signum].delivered == delivered
 
 
 @pytest.fixture(scope="module")
