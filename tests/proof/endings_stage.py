@@ -214,6 +214,7 @@ class Play:
             self.first.stdin.write(b"\n")
             self.first.stdin.flush()
         line = self.first.stdout.readline()
+        self.was_ready = bool(line)
         self.pid = int(line.split()[0]) if line else self.first.pid
         self.pidfd = -1
         with contextlib.suppress(ProcessLookupError):
