@@ -111,15 +111,20 @@ def _plain(
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     requests: Any  # a list
+    answering = False  # also when the request is done with, and its answer not sent yet
 
     def service(self) -> None:
         """waitress waits in here for whoever asks again and again and does not read: no thread may."""
-        if self.total_outbufs_len > MOST_UNSENT:
-            self.close_when_flushed = True  # and it is not read any more
-            self.requests = []
-        else:
-            super().service()
-        self.creation_time = time.time()  # of what comes next
+        self.answering = True
+        try:
+            if self.total_outbufs_len > MOST_UNSENT:
+                self.close_when_flushed = True  # and it is not read any more
+                self.requests = []
+            else:
+                super().service()
+        finally:
+            self.creation_time = self.last_activity = time.time()  # of what comes next
+            self.answering = False
 
 
 class _Bounded(BaseWSGIServer):  # type: ignore[misc]
@@ -140,7 +145,11 @@ class _Bounded(BaseWSGIServer):  # type: ignore[misc]
 
     def _waiting(self) -> list[Any]:
         """For a request, or the rest of one; or for a client that does not read."""
-        return [channel for channel in self._channels() if not channel.requests]
+        return [
+            channel
+            for channel in self._channels()
+            if not channel.requests and not channel.answering
+        ]
 
     def _channels(self) -> list[Any]:
         by_descriptor: Any = self.active_channels

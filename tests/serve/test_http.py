@@ -232,6 +232,33 @@ def test_clients_that_ask_and_do_not_read():
             one.kill()
 
 
+SLOW = """
+import time
+from sigrec._serve import http
+from sigrec._serve.access import Access
+http.REQUEST_S = -1  # each connection is one that has waited too long
+listening = http.listen("127.0.0.1", 0)
+made = http.server(http.App(lambda: (b"all of it", "text/plain"), Access(None, "")), listening)
+made.next_channel_cleanup = time.time() + 600
+trigger = made.pull_trigger
+made.pull_trigger = lambda: (made.maintenance(time.time()), trigger())  # the answer is not sent yet
+print(listening.getsockname()[1], flush=True)
+made.run()
+"""
+
+
+def test_an_answer_that_took_long_is_sent():
+    with subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE) as one:
+        address = "127.0.0.1", int(one.stdout.readline())
+        try:
+            with socket.create_connection(address, timeout=30) as client:
+                client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                said = b"".join(iter(lambda: client.recv(1 << 16), b""))
+            assert said.endswith(b"all of it")
+        finally:
+            one.kill()
+
+
 def with_drops(clients):
     """A byte from each that is still open; how many are."""
     still = 0
