@@ -169,7 +169,7 @@ def test_no_program_of_any_kind_inherits_what_is_borrowed(child):
     receiver = child(
         FLOOD
         + """
-import multiprocessing, shutil, signal, subprocess
+import multiprocessing, shutil, signal, subprocess, tempfile
 pid, go = sender()
 sigrec.register(S, lambda signum, frame: None, intake="thread")
 go()
@@ -192,17 +192,14 @@ def spawned(**options):
     os.waitpid(child, 0)
     return shown
 
-def told(queue):
-    queue.put(blocked())
-
 def by_multiprocessing(how):
-    context = multiprocessing.get_context(how)
-    queue = context.SimpleQueue()
-    process = context.Process(target=told, args=(queue,))
-    process.start()
-    found = queue.get()
-    process.join()
-    return found
+    with tempfile.NamedTemporaryFile("r") as file:
+        process = multiprocessing.get_context(how).Process(
+            target=shutil.copyfile, args=("/proc/self/status", file.name)
+        )
+        process.start()
+        process.join()
+        return bit(next(line for line in file if line[:6] == "SigBlk"))
 
 def one_that_handles_it():
     return subprocess.check_output([sys.executable, "-c", OWN], text=True) != "handled\\n"
@@ -217,6 +214,8 @@ rows = {
     "nohup": lambda: by("nohup"),
     "timeout": lambda: by("timeout", "60"),
     "multiprocessing fork": lambda: by_multiprocessing("fork"),
+    "multiprocessing spawn": lambda: by_multiprocessing("spawn"),
+    "multiprocessing forkserver": lambda: by_multiprocessing("forkserver"),
     "a Python that handles it": one_that_handles_it,
 }
 if shutil.which("bash"):
