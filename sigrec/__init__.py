@@ -1,10 +1,11 @@
 """sigrec: a flight recorder for POSIX signals.
 
-Every signal that the kernel delivers to the process is counted, exactly; as many as fit are
-kept with full detail; Python handlers are called once for each; another process can read all of
-it, live or after a SIGKILL. Importing this starts no thread and installs no handler.
+Every signal that the kernel delivers to the process is counted, exactly. As many as fit are kept
+with full detail, and Python handlers are called once for each. Another process can read all of it,
+live or after a SIGKILL. Importing this module starts no thread and installs no handler.
 
-PYTEST_DONT_REWRITE: under ``sigrec run`` it is imported before pytest, which would warn of that.
+PYTEST_DONT_REWRITE: under ``sigrec run`` this is imported before pytest, which would warn about
+that.
 """
 
 from __future__ import annotations
@@ -128,13 +129,13 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    # Whoever is about to import the core looks here first. A module of C has one state for the
-    # process, and signals have one interpreter that handles them.
+    # An import of the core comes here first. A module in C has one state for the whole process, and
+    # only one interpreter handles signals.
     if name == "_core":
         return _import_core()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Not by importlib, which is one more file to open, where there may be no descriptor left.
+    # importlib would be one more file to open, and there may be no descriptor left.
     value: object = getattr(__import__(f"sigrec.{_MODULES[name]}", fromlist=[name]), name)
     globals()[name] = value
     return value

@@ -1,4 +1,4 @@
-"""How many signals may be queued: RLIMIT_SIGPENDING, which is the user's."""
+"""How many signals may be queued: RLIMIT_SIGPENDING, which all processes of a user share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from sigrec._proc.status import Status
 
 
-ENOUGH_PENDING = 1024  # signals: below that a burst of real-time ones is refused
-NAMED = 5  # processes of those that have some of it
+ENOUGH_PENDING = 1024  # if fewer signals may be queued, a burst of real-time ones is refused
+NAMED = 5  # so many of the processes that use some of it are named
 
 
 def queue_limit(now: Status, pid: int | None = None) -> Finding:
@@ -39,7 +39,8 @@ def queue_limit(now: Status, pid: int | None = None) -> Finding:
 
 
 def _who_has_some(sharing: dict[int, Status]) -> str:
-    """How many each has queued the kernel does not tell."""
+    """The processes that use some of it. The kernel does not tell how many signals each has
+    queued."""
     having = []
     for pid, one in sharing.items():
         what = ["signals pending"] if one.pending else []

@@ -1,4 +1,4 @@
-"""This machine, as a program that is started here finds it: each check tries the thing itself."""
+"""What a program finds that is started on this machine. Each check tries the thing itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, <linux/proc_ns.h>
 
 
 def machine() -> Iterator[Finding]:
-    """A process that is started here, as this one was."""
+    """Checks a process that was started here: this one."""
     at_start = status("self")  # before the checks change anything
     yield _versions()
     if not sys.platform.startswith("linux"):
@@ -73,8 +73,8 @@ def _versions() -> Finding:
 
 
 def _inherited(now: Status) -> Iterator[Finding]:
-    # Python itself ignores these two; and what posix_spawn(3) starts ignores those that glibc keeps
-    # for itself, which no program can set (spawni.c).
+    # Python itself ignores these two. A program that posix_spawn(3) starts ignores those that glibc
+    # keeps for itself, too, which no program can change (spawni.c).
     ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
     if ignored:
         yield Finding(
@@ -117,7 +117,8 @@ def _inherited(now: Status) -> Iterator[Finding]:
 
 
 def _handlers(now: Status) -> tuple[list[str], set[int]]:
-    """Who catches what beside Python itself: descriptions of Python's, numbers of C's."""
+    """Handlers that Python itself has not set: descriptions of those in Python, signal numbers of
+    those in C."""
     python, foreign = [], set()
     for signum in signal.valid_signals() & now.caught:
         handler = signal.getsignal(signum)
@@ -208,7 +209,7 @@ def _kernel() -> Iterator[Finding]:
 
 
 def _pidfd(tells: bool | None) -> Finding:
-    """tells: as tells_of_the_reaped() has it."""
+    """tells: the result of tells_of_the_reaped()."""
     if tells:
         return Finding("pidfd", "ok", "any user who waits for a process is told how it ended")
     if tells is None:
@@ -226,7 +227,7 @@ def _pidfd(tells: bool | None) -> Finding:
 
 
 def _sigtimedwait() -> str | None:
-    # A standard signal: it is pending even where none can be queued (RLIMIT_SIGPENDING).
+    # A standard signal can be pending even if none can be queued (RLIMIT_SIGPENDING).
     signum = signal.SIGUSR2
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
     signal.raise_signal(signum)

@@ -32,7 +32,7 @@ def place() -> Iterator[Finding]:
             return
     path = os.fsdecode(_core.path())
     passed_over = "; ".join(
-        # Without its end, which says where it goes instead.
+        # The warning without its end, which says where the recording goes instead.
         printable(str(w.message)).removeprefix("sigrec: ").rpartition("; ")[0]
         for w in caught
         if str(w.message).startswith("sigrec: ")

@@ -1,4 +1,4 @@
-"""What could be in the way of signals in another process."""
+"""Finds what could be in the way of signals in another process."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.recording import Recording
 
-IN_A_HANDLER = 50  # blocked signals: no program blocks so many, and sigrec's handler nearly all
-LOOK_S = 1.0  # between two looks at what a handler is doing
+IN_A_HANDLER = 50  # no program blocks so many signals, but sigrec's handler blocks nearly all
+LOOK_S = 1.0  # the time between two looks at what a handler is doing
 
 
 def process(pid: int) -> Iterator[Finding]:
-    """What could be in the way of signals there."""
+    """Checks that process."""
     now = status(pid)
     if now is None:
         raise SigrecError(
@@ -99,7 +99,7 @@ def _blocked(pid: int, now: Status) -> Finding:
     everywhere = _settled_mask(pid, now.state)
     advice = "signal.pthread_sigmask(signal.SIG_UNBLOCK, ...) in the thread that is to handle them"
     if len(everywhere) >= IN_A_HANDLER:
-        # Each of the 60 would say nothing, and unblocking them would be wrong.
+        # A list of all 60 would say nothing, and to unblock them would be wrong.
         if now.state == "T":
             return Finding(
                 "mask", "note", "it was stopped while it entered a handler, or inside one, and a handler "
@@ -126,7 +126,7 @@ def _blocked(pid: int, now: Status) -> Finding:
 
 
 def _settled_mask(pid: int, state: str) -> frozenset[int]:
-    """What every thread blocks, and not for the microseconds of a handler."""
+    """The signals that every thread blocks for longer than the microseconds of a handler."""
     everywhere = blocked_everywhere(pid)
     for _ in range(20):
         if len(everywhere) < IN_A_HANDLER or state == "T":
@@ -137,7 +137,7 @@ def _settled_mask(pid: int, state: str) -> frozenset[int]:
 
 
 def _python(pid: int) -> bool | None:
-    """Whether it runs Python; None: not ours to see."""
+    """Whether it runs Python; None: this user may not see that."""
     try:
         if os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith("python"):
             return True
@@ -210,7 +210,7 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
 
 
 def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Finding]:
-    """Who made the signals do what they do."""
+    """Says who set the dispositions."""
     changes = recording.dispositions()
     said = lines(changes)
     known = {one.si_signo for one in changes} | {signal.SIGPIPE, signal.SIGXFSZ}
@@ -239,12 +239,12 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
 
 
 def _valid(signums: Iterable[int]) -> list[int]:
-    """Without the C library's own."""
+    """The signals without those that the C library keeps for itself."""
     return sorted(signal.valid_signals().intersection(signums))
 
 
 def _handling(pid: int, recording: Recording) -> Iterator[Finding]:
-    """Whether its handlers return, and are called: by two looks."""
+    """Says whether its handlers are called, and return, by two looks."""
     busy = recording.handling
     before = recording.signals
     waiting = [s for s in before.values() if s.pending]
@@ -257,7 +257,7 @@ def _handling(pid: int, recording: Recording) -> Iterator[Finding]:
         if any(now[n].handled != s.handled for n, s in before.items() if n in now):
             if recording.handling is None and not any(s.pending for s in now.values()):
                 return
-            busy = None  # they return
+            busy = None  # its handlers return
     look = f"py-spy dump --pid {pid} shows where it is"
     if busy is not None and recording.handling == busy:
         since = recording.handling_time_ns

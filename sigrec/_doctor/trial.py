@@ -1,4 +1,4 @@
-"""The main job, tried: another process floods this one."""
+"""Tries the main thing: another process floods this one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FLOOD = 1000  # signals
 PATIENCE_S = 10.0
 
 
-STUCK_S = 0.3  # in which no signal at all could be queued: none will be
+STUCK_S = 0.3  # if no signal at all could be queued in this time, none will be
 
 
 def trial() -> Finding:
-    """The main job: real signals of another process."""
+    """Has another process send real signals to this one, and looks what arrives."""
     signum = signal.SIGRTMIN + 3 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR1
     queued = signum != signal.SIGUSR1
     handled = 0
@@ -69,15 +69,15 @@ def trial() -> Finding:
 
 
 def _send(signum: int, queued: bool) -> int:
-    """Another process sends them to this one; returns how many."""
+    """Has another process send signals to this one; returns how many it sent."""
     receiver = os.getpid()
     read, write = os.pipe()
     sender = os.fork()
     if not sender:
         sent, until = 0, time.monotonic() + PATIENCE_S
         try:
-            # In rounds: where the queue is full and stays so, or has no room at all, more patience
-            # would only be spent at full speed.
+            # It sends in rounds: if the queue stays full, or has no room at all, to wait longer
+            # would only keep a processor busy.
             while sent < FLOOD and time.monotonic() < until:
                 more, _, _ = _core.flood(receiver, signum, FLOOD - sent, queued, int(STUCK_S * 1e9))
                 if not more:

@@ -1,1 +1,2 @@
-"""The events and the ends of many processes as Parquet files, for DuckDB, Spark, ClickHouse and their like."""
+"""Writes the events and ends of many processes as Parquet files, for DuckDB, Spark, ClickHouse and
+the like."""

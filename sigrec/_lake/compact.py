@@ -1,8 +1,9 @@
-"""Of the many files of a day one: when that day is over, while others may read and write there.
+"""Makes one file of the many of a day, when that day is over, while others may read and write
+there.
 
-The new directory of the day takes the old one's place in one step (renameat2(2)): whoever lists it sees
-the old files, or the new one, and never both. A manifest says which files went into it; what others put
-there meanwhile is moved to the new directory.
+The new directory of the day takes the place of the old one in one step (renameat2(2)), so that a
+reader sees either the old files or the new one. A manifest says which files went into the new one;
+files that others put there meanwhile are moved to the new directory.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _AT_ONCE = 256 << 20  # bytes of files that are sorted together
 
 
 def compact(lake: str, spool: str, date: str) -> dict[str, int]:
-    """By dataset, how many files became one. SigrecError: that day is not over, or it cannot."""
+    """Compacts that day; returns by dataset how many files became one. Raises SigrecError if the
+    day is not over, or if it cannot."""
     if date >= time.strftime("%Y-%m-%d", time.gmtime()):
         raise SigrecError(f"{date} is not over in UTC: files of that day are still written")
     found = {}
@@ -56,7 +58,7 @@ def compact(lake: str, spool: str, date: str) -> dict[str, int]:
 
 
 def _day(path: str, dataset: str, date: str, spool: str) -> int:
-    """How many files were there; 0: there is nothing to do."""
+    """Compacts one dataset; returns how many files there were, or 0 if there is nothing to do."""
     names = sorted(name for name in os.listdir(path) if name.endswith(".parquet"))
     if len(names) < 2:
         return 0
@@ -82,7 +84,8 @@ def _day(path: str, dataset: str, date: str, spool: str) -> int:
 
 
 def _sorted(paths: list[str], schema: Any, of: str) -> Iterator[Any]:
-    """In the order of host and time; where the files are large, only within so many of them."""
+    """The rows in the order of host and time; if the files are large, only within some of them
+    each."""
     order = [("host", "ascending"), (f"{of}_ns", "ascending")]
     tables: list[Any] = []
     size = 0
@@ -102,14 +105,15 @@ def _sorted(paths: list[str], schema: Any, of: str) -> Iterator[Any]:
 
 
 def _finish(manifest: str) -> None:
-    """Also after a kill: where the new file still is here, the two have not changed places."""
+    """Finishes what a manifest describes, also after a kill: if the new file is still here, the two
+    directories have not changed places yet."""
     with open(manifest, encoding="utf-8") as file:
         told = json.load(file)
     path, new = told["path"], manifest.removesuffix(".json")
     if os.path.exists(os.path.join(new, told["name"])):
         _exchange(new, path)
         sync(os.path.dirname(path))
-    # Now `new` is what was there before.
+    # From here on `new` is the old directory.
     for name in sorted(set(os.listdir(new)) - set(told["of"])):
         os.rename(os.path.join(new, name), os.path.join(path, name))
     sync(path)
@@ -118,7 +122,7 @@ def _finish(manifest: str) -> None:
 
 
 def _resume(spool: str) -> None:
-    """What an earlier one left half done."""
+    """Finishes what an earlier run has left half done."""
     for dataset in DATASETS:
         manifest = os.path.join(spool, f"compact-{dataset}.json")
         if os.path.exists(manifest):

@@ -1,4 +1,4 @@
-"""One recording, held while its process lives, and which of its events were taken already."""
+"""One recording, held while its process lives, and which of its events have been taken already."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 _SLOT = numpy.dtype(list(SLOT_FIELDS))
 _NAMES = [name for name, _ in EVENT]
-_LARGEST = 1 << 53  # more are not counted by any process: the file is damaged
+_LARGEST = 1 << 53  # no process counts so far: a larger number means that the file is damaged
 _OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
 
 
 class Held:
-    """taken: by signal number, the ordinals of what is in the lake, or on its way there."""
+    """taken: by signal number, the ordinals of the events that are in the lake, or on the way
+    there."""
 
     __slots__ = ("_before", "_head", "header", "recording", "taken", "watched")
 
@@ -47,13 +48,14 @@ class Held:
         return self.watched.key
 
     def take(self, all_there_is: bool = False) -> Any:
-        """What is new, as an array of EVENT; None: nothing is. all_there_is: also what was being
-        written for long, and what only the newest of each signal still have."""
+        """The new events, as an array of EVENT; None: there are none. all_there_is: also events
+        that have been written for long, and those that are only among the newest of their signal
+        any more."""
         source, capacity = self.watched.source, self.header.capacity
         head = source.word(HEAD_AT)
         if head == self._head and not all_there_is:
             return None
-        # What was in flight at the last look is whole by now.
+        # Events that were being written at the last look are whole by now.
         begin, self._before, self._head = self._before, self._head, head
         if all_there_is or begin < 0 or not 0 <= head - begin < capacity:
             pieces = [self._piece(0, min(head, capacity))]
@@ -66,7 +68,8 @@ class Held:
         return self._new(numpy.concatenate(pieces))
 
     def _piece(self, at: int, count: int) -> Any:
-        """So many slots of the history; each whole, and where its ticket belongs."""
+        """The events of so many slots of the history that are whole and in the slot of their
+        ticket."""
         if not count:
             return numpy.zeros(0, EVENT)
         slots, whole = self._copy(self.header.ring_at + at * SLOT_SIZE, count)
@@ -75,7 +78,8 @@ class Held:
         return slots[whole & (ticket % self.header.capacity == here)][_NAMES].astype(EVENT)
 
     def _copy(self, at: int, count: int) -> tuple[Any, Any]:
-        """An event is whole where three copies agree on its sequence: _reader/history.py."""
+        """Copies slots. An event is whole if three copies agree on its sequence:
+        _reader/history.py."""
         raw = [self.watched.source.bytes(at, count * SLOT_SIZE) for _ in range(3)]
         before, slots, after = (numpy.frombuffer(copy, _SLOT) for copy in raw)
         sequence, signo = slots["sequence"], slots["si_signo"]
@@ -110,7 +114,8 @@ class Held:
         return new[numpy.argsort(new["monotonic_ns"], kind="stable")] if len(new) else None
 
     def ledger(self) -> dict[int, tuple[int, ...]]:
-        """By signal number the COUNTERS of those that count anything. Unreadable: it is damaged."""
+        """By signal number, the COUNTERS of those that count anything. Raises Unreadable if the
+        recording is damaged."""
         section = self.header.ledger
         raw = self.watched.source.bytes(section.at, section.size)
         found = {}
@@ -126,5 +131,5 @@ class Held:
         return [self.watched.path, {n: one.bounds for n, one in self.taken.items()}]
 
     def restore(self, taken: dict[str, list[int]]) -> None:
-        """ValueError, TypeError: to_list() made no such thing."""
+        """Takes what to_list() made. Raises ValueError or TypeError for anything else."""
         self.taken = {int(n): Intervals(list(map(int, bounds))) for n, bounds in taken.items()}

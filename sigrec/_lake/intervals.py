@@ -1,4 +1,4 @@
-"""A set of ordinals, as intervals: events of several threads come out of order."""
+"""A set of ordinals, kept as intervals, since events of several threads come out of order."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class Intervals:
-    """bounds: begin and end (which is not in it) of each interval, in order."""
+    """bounds: the begin of each interval, and its end, which is not in it, in order."""
 
     __slots__ = ("bounds",)
 
     def __init__(self, bounds: list[int] | None = None) -> None:
-        """ValueError: these are no such bounds."""
+        """Raises ValueError if these are no such bounds."""
         bounds = bounds or []
         if len(bounds) % 2 or any(a >= b for a, b in itertools.pairwise(bounds)):
             raise ValueError(f"not the bounds of intervals: {bounds[:8]}")
         self.bounds = bounds
 
     def has(self, ordinals: Any) -> Any:
-        """Of each of them, whether it is in here."""
+        """For each of these ordinals, whether the set has it."""
         return numpy.searchsorted(numpy.array(self.bounds, "i8"), ordinals, side="right") % 2 == 1
 
     def add(self, ordinals: Any) -> None:
@@ -35,7 +35,7 @@ class Intervals:
         cut = numpy.flatnonzero(numpy.diff(new) > 1) + 1
         begins, ends = new[numpy.r_[0, cut]], new[numpy.r_[cut - 1, len(new) - 1]] + 1
         if self.bounds and len(begins) == 1 and begins[0] == self.bounds[-1]:
-            self.bounds[-1] = int(ends[0])  # nearly always
+            self.bounds[-1] = int(ends[0])  # which is nearly always so
             return
         pairs = [*zip(self.bounds[::2], self.bounds[1::2], strict=True)]
         pairs += zip(begins.tolist(), ends.tolist(), strict=True)
@@ -48,7 +48,7 @@ class Intervals:
         self.bounds = merged
 
     def missing(self, end: int) -> Iterator[tuple[int, int]]:
-        """(begin, end) of what is not in here, up to that end."""
+        """Begin and end of each range below that end that the set does not have."""
         at = 0
         for begin, after in zip(self.bounds[::2], self.bounds[1::2], strict=True):
             if at < min(begin, end):

@@ -1,4 +1,5 @@
-"""What a row of each dataset says: of the events as arrays, of a process from its recording."""
+"""Makes the rows of the datasets: those of events as arrays, those of a process from its
+recording."""
 
 from __future__ import annotations
 
@@ -32,18 +33,20 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-HOW = ("none", "redacted", "full")  # a command line may leave the host
+HOW = ("none", "redacted", "full")  # how much of a command line may leave the host
 _LATEST_NS = 253402300799 * 10**9  # 9999-12-31
 _OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9-]*(?==)|--[a-z][a-z-]*$|-[A-Za-z]$")
 
 
 def escaped(text: str) -> str:
-    """Bytes that are no text, and what a terminal would act on, as \\x and the like."""
+    """The text with escapes, as \\x, for bytes that are no text and characters on which a terminal
+    acts."""
     return printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 def command_line(argv: list[str], how: str) -> str | None:
-    """redacted: the names of the options, and nothing that anybody could have typed as a value."""
+    """The command line as far as it may leave the host. redacted: only the names of the options,
+    and nothing that could be a value."""
     if how == "none" or not argv:
         return None
     if how == "full":
@@ -72,7 +75,7 @@ def whose(held: Held) -> Row:
 
 
 class Process:
-    """A recording as it is now: what several datasets say of it."""
+    """A process as its recording is now: what several datasets say about it."""
 
     def __init__(self, held: Held, how: str) -> None:
         self.held = held
@@ -83,7 +86,7 @@ class Process:
         self.anchors = Anchors(held.watched.source)
 
     def _first(self, number: int) -> int | None:
-        """When the first of that signal came, in ns since 1970; None: not known."""
+        """When the first signal of that number came, in ns since 1970; None: not known."""
         section, source = self.held.header.ledger, self.held.watched.source
         at = section.at + number * section.entry + FIRST_AT
         copies = {source.bytes(at, SLOT.size) for _ in range(3)}
@@ -113,7 +116,7 @@ class Process:
         return {**self._common(), **_time("time", time.time_ns()), "state": seen}
 
     def end(self, end: End) -> Row:
-        """Of processes/."""
+        """The row of processes/."""
         found, row = end.found, self._common()
         at = when(self.recording, found, event_of(self.recording, found))
         row |= _time("ended", at)
@@ -136,7 +139,7 @@ class Process:
         }
 
     def counts(self, at: int | None) -> list[Row]:
-        """at: when it ended."""
+        """The rows of counts/. at: when the process ended."""
         return [
             {
                 **self._signal(number),
@@ -147,7 +150,7 @@ class Process:
         ]
 
     def gaps(self, at: int | None) -> list[Row]:
-        """What was delivered, and is in no event that was taken."""
+        """The rows of gaps/: what was delivered, and is in no event that was taken."""
         found = []
         for number, counters in self.ledger.items():
             taken = self.held.taken.get(number)
@@ -169,7 +172,7 @@ _TOTALS = (("delivered", 0), ("handled", 6), ("overwritten", 3), ("dropped", 2),
 
 def _time(name: str, ns: int | None) -> Row:
     if ns is not None and not 0 < ns < _LATEST_NS:
-        ns = None  # of a clock that was never set, or of no clock at all
+        ns = None  # the clock was never set, or it is no time at all
     return {name: None if ns is None else ns // 1000, f"{name}_ns": ns}
 
 
@@ -226,7 +229,7 @@ class Batch:
 
 
 def _sender(found: dict[str, Any]) -> Any:
-    """As the metrics name it: _serve/ending.py."""
+    """The senders' names, as in the metrics: _serve/ending.py."""
     compute: Any = pyarrow.compute  # whose functions are made as it is imported
     kind, comm = found["sender_kind"], found["sender_comm"]
     is_process = compute.equal(kind, "process")

@@ -1,7 +1,7 @@
-"""What is in the lake: of each dataset its columns. They are only added to, and each can be null.
+"""The columns of each dataset in the lake. Columns are only ever added, and each can be null.
 
-Types that every engine reads: no unsigned integers, no structures, lists or dictionaries, and beside
-each time in microseconds the same in nanoseconds as a number.
+Their types are such that every engine reads them: there are no unsigned integers, structures, lists
+or dictionaries, and each time in microseconds has a number in nanoseconds beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Column(NamedTuple):
-    """kind: string, int32, int64, or time: that is two columns, the second one with ``_ns``."""
+    """kind: string, int32, int64, or time, which stands for two columns, the second one with
+    ``_ns``."""
 
     name: str
     kind: str
@@ -103,12 +104,12 @@ DATASETS: dict[str, tuple[Column, ...]] = {
     ),
 }  # fmt: skip
 
-# By which time a row is in its date=.
+# The column whose time decides in which date= a row is.
 TIME = {name: "ended" if name == "processes" else "time" for name in DATASETS}
 
 
 def schema(dataset: str) -> Any:
-    """Of pyarrow."""
+    """The schema of a dataset, as pyarrow's."""
     import pyarrow
 
     fields = []

@@ -1,7 +1,8 @@
-"""Recordings, from their appearance to the end of their processes: what they hold goes to the lake, once.
+"""Ships what recordings hold to the lake, once, from their appearance to the end of their
+processes.
 
-As _serve/fleet.py, this does not wait until somebody asks: it holds each recording by a descriptor,
-its process by a pidfd, and reads what is new before newer events take its place.
+Like _serve/fleet.py, this does not wait until somebody asks: it holds each recording by a
+descriptor, and its process by a pidfd, and reads what is new before newer events take its place.
 """
 
 from __future__ import annotations
@@ -32,19 +33,20 @@ if TYPE_CHECKING:
     from sigrec._serve.directories import Directories
 
 LOOK_S = 0.5
-LOOK_WAITING_S = 0.1  # for the word of a parent, or of the kernel, on how a process ended,
-PATIENCE_S = 2.0  # for so long
-RESCAN_S = 5.0  # for what no event announced
-KEEP_S = 0.5  # after that what was read is in the spool
+LOOK_WAITING_S = 0.1  # how often to ask a parent, or the kernel, how a process ended
+PATIENCE_S = 2.0  # and for how long
+RESCAN_S = 5.0  # how often to look for recordings that no event announced
+KEEP_S = 0.5  # after this time, what was read is in the spool
 PUBLISH_SIZE = 64 << 20
-MOST_EVENTS = 1 << 20  # in memory
-SENDER_S = 10.0  # who ended others, and then itself
+MOST_EVENTS = 1 << 20  # so many are in memory at most
+SENDER_S = 10.0  # a process that ended others is remembered for this time after its own end
 _GONE = inotify.DELETE | inotify.MOVED_FROM
-GONE = 10_000  # recordings that are over and gone: a copy that comes back is not taken again
+GONE = 10_000  # so many removed recordings are remembered, since a copy may come back
 
 
 class Shipping:
-    """where: None: only what is given to hold(). tell: is given what people should know, a line each."""
+    """where: None: only what is given to hold(). tell: called with each line that people should
+    know."""
 
     def __init__(
         self,
@@ -59,14 +61,14 @@ class Shipping:
         self._tell_people = tell
         self._told: set[str] = set()
         self._held: dict[str, Held] = {}
-        self._by_fd: dict[int, Held] = {}  # of pidfds
-        self._kept: dict[str, list[Any]] = {}  # by key: what the state says of those not seen yet
+        self._by_fd: dict[int, Held] = {}  # by pidfd
+        self._kept: dict[str, list[Any]] = {}  # by key: the state of those not seen yet
         self._over: dict[str, str] = {}  # by key: the path
-        self._paths: dict[str, int] = {}  # of what is known, and its inode
-        self._unread: set[str] = set()  # what could not be read when it appeared
+        self._paths: dict[str, int] = {}  # the inode of each known path
+        self._unread: set[str] = set()  # files that could not be read when they appeared
         self._gone: deque[str] = deque(maxlen=GONE)
         self._waiting: dict[str, tuple[Held, float]] = {}
-        self._ended: deque[tuple[float, Held]] = deque()  # just now: they may have ended others
+        self._ended: deque[tuple[float, Held]] = deque()  # may have ended others just now
         self._witnesses: tuple[dict[int, list[Watched]], list[Watched]] | None = None
         self._batch = Batch()
         self._rows: dict[str, list[Any]] = {}
@@ -82,7 +84,7 @@ class Shipping:
         self._stop = self._following = False
 
     def begin(self) -> None:
-        """SigrecError: the spool cannot be used."""
+        """Raises SigrecError if the spool cannot be used."""
         taken, said = self._spool.begin()
         if said:
             self._tell(said)
@@ -105,7 +107,7 @@ class Shipping:
     # --- once --------------------------------------------------------------------------------
 
     def once(self) -> None:
-        """What there is now."""
+        """Ships what there is now."""
         self._find()
         for held in list(self._held.values()):
             over = self._is_over(held)
@@ -120,14 +122,15 @@ class Shipping:
     # --- on and on -----------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """From a signal's handler."""
+        """Ends follow(); can be called in a signal handler."""
         self._stop = True
         os.eventfd_write(self._wake, 1)
 
     def follow(self, every: float) -> None:
-        """Until stop(), or, of recordings that were given, until the last one's process has ended.
+        """Ships until stop() is called; or, if recordings were given, until the last of their
+        processes has ended.
 
-        every: so many seconds from one file of the lake to the next.
+        every: the seconds from one file of the lake to the next.
         """
         self._following = True
         for held in list(self._held.values()):
@@ -166,7 +169,8 @@ class Shipping:
         self._spool.close()
 
     def _write(self, now: float, every: float) -> None:
-        """What there is, when it is time. A full disk is said, and tried again."""
+        """Writes what there is, when it is time. If the disk is full, this says so, and is tried
+        again."""
         full = sum(size for *_, size in self._spool.segments) >= PUBLISH_SIZE
         try:
             if self._since is not None and now - self._since >= KEEP_S:
@@ -180,7 +184,8 @@ class Shipping:
         except OSError as error:
             self._tell(f"{error.filename or self._spool.path} cannot be written: {error.strerror}")
 
-    # --- what appears ------------------------------------------------------------------------------
+    # --- what appears
+    # ------------------------------------------------------------------------------
 
     def _events(self, ready: dict[int, int]) -> None:
         if self._wake in ready:
@@ -207,7 +212,7 @@ class Shipping:
             self.hold(path, owner)
 
     def _find(self) -> None:
-        """What no event told of, and what is not there any more."""
+        """Looks for what no event has told: what is there, and what is not there any more."""
         if self._where is None:
             return
         for directory, owner in self._where.usable().items():
@@ -227,7 +232,8 @@ class Shipping:
                 self._tell(f"{path} went while nobody followed it: what it got since is not known")
 
     def hold(self, path: str, owner: int | None = None) -> None:
-        """owner: whose it has to be. What cannot be read is said, and passed over."""
+        """Holds the recording at that path. owner: the uid that it must belong to. If it cannot be
+        read, this says so."""
         try:
             inode = os.stat(path).st_ino
             if self._paths.get(path) == inode:
@@ -247,7 +253,7 @@ class Shipping:
             if known is None or known.watched.is_written() or not held.watched.is_written():
                 held.watched.close()
                 return
-            held.taken = known.taken  # what was held is a copy of what is written
+            held.taken = known.taken  # the one that was held is a copy of this, which is written
             self._release(known)
         elif held.key in self._kept:
             try:
@@ -266,7 +272,8 @@ class Shipping:
             self._take(held, True)
 
     def _release(self, held: Held) -> None:
-        """It is not looked at any more; whoever it ended may still be told."""
+        """Ends the watch of that recording. It is still asked about processes that it may have
+        ended."""
         self._held.pop(held.key, None)
         bystander = held.watched.bystander
         if bystander is not None:
@@ -307,14 +314,14 @@ class Shipping:
             self._waiting[held.key] = held, time.monotonic() + PATIENCE_S
 
     def _end(self, held: Held, last: bool) -> bool:
-        """False: how it ended may still be told."""
+        """Ships the end of a process. False: how it ended may still be told."""
         try:
             bystander = held.watched.bystander
             seen = None if bystander is None else bystander.at_once()
             recording = held.recording
             recording._has_ended()
             if recording.exit_kind == "exec":
-                seen = None  # that is of the program that it became
+                seen = None  # this is how the program ended that the process has become
             oom = None
             if seen is not None and bystander is not None:
                 oom = self._memory.after(bystander.pid, seen)
@@ -342,8 +349,9 @@ class Shipping:
         self._since = self._since or time.monotonic()
 
     def _who_knows(self) -> tuple[dict[int, list[Watched]], list[Watched]]:
-        """By PID, those that may have been told of an end, with under 0 those that inherit orphans; and
-        those that may have sent what ended others. One look for all that end together."""
+        """By PID, those that may have been told of an end, with those that inherit orphans under 0;
+        and those that may have sent signals that end others. One look serves all that end
+        together."""
         if self._witnesses is None:
             by_pid: dict[int, list[Watched]] = {}
             senders = []
@@ -366,7 +374,8 @@ class Shipping:
     def _senders(self) -> list[Recording]:
         return _readable(self._who_knows()[1])
 
-    # --- what is written ----------------------------------------------------------------------------
+    # --- what is written
+    # ----------------------------------------------------------------------------
 
     def _snapshots(self) -> None:
         rows = []
@@ -394,7 +403,7 @@ class Shipping:
 
 
 def _readable(found: Iterable[Watched]) -> list[Recording]:
-    """Without what is damaged: the next look finds that out."""
+    """Their recordings, without damaged ones, which the next look finds."""
     readable = []
     for one in found:
         with suppress(*BAD):

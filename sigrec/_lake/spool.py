@@ -1,9 +1,9 @@
-"""From here to the lake, so that each row is there exactly once, whenever this process is killed.
+"""The spool, by which each row comes to the lake exactly once, whenever this process is killed.
 
-Rows are written to a file of the spool, and only then the state says that they were taken. When there
-are enough, these files become one file of the lake: written in the spool, named in the state, and then
-renamed; what the state names and is still in the spool is renamed when the next run begins. What it
-does not name was never finished, and is removed.
+Rows are written to a file of the spool, and only then the state says that they were taken. When
+there are enough, these files become one file of the lake, which is written in the spool, named in
+the state, and then renamed. When the next run begins, it renames what the state names and is still
+in the spool, and removes what the state does not name, since that was never finished.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _WRITER = "".join(c if c.isalnum() or c in "-_" else "_" for c in os.uname().nod
 
 
 def write(path: str, tables: Iterable[Any], of: Any) -> int:
-    """A Parquet file of that name and schema, on the disk; its size. Its user's alone."""
+    """Writes a Parquet file of that name and schema to the disk, which only its user can read;
+    returns its size."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with open(fd, "wb") as file:
         with parquet.ParquetWriter(file, of, compression="zstd") as writer:
@@ -48,7 +49,7 @@ def write(path: str, tables: Iterable[Any], of: Any) -> int:
 
 
 def directory(path: str) -> None:
-    """Made, its user's alone, with those above it that are not there."""
+    """Makes a directory, and those above it that are missing, for this user only."""
     if not os.path.isdir(path):
         directory(os.path.dirname(path))
         with suppress(FileExistsError):
@@ -56,7 +57,7 @@ def directory(path: str) -> None:
 
 
 def sync(path: str) -> None:
-    """What was renamed there is still there after a power cut."""
+    """Makes sure that what was renamed there is still there after a power cut."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -66,7 +67,7 @@ def sync(path: str) -> None:
 
 @contextmanager
 def said(path: str) -> Iterator[None]:
-    """As a SigrecError what the system says."""
+    """A context manager that turns an OSError into a SigrecError."""
     try:
         yield
     except OSError as error:
@@ -74,8 +75,8 @@ def said(path: str) -> Iterator[None]:
 
 
 class Spool:
-    """lake: the directory of the datasets. path: beside it, on the same file system: renaming is
-    what makes a file appear whole."""
+    """lake: the directory of the datasets. path: the spool, beside it and on the same file system,
+    since a file appears as a whole only by renaming it."""
 
     def __init__(self, lake: str, path: str) -> None:
         self.lake = os.path.abspath(lake)
@@ -95,12 +96,12 @@ class Spool:
         if self._state.unlocked is not None:
             raise SigrecError(f"the spool cannot be used: {self._state.unlocked}")
         self.segments: list[Segment] = []
-        self._publishing: list[tuple[str, str]] = []  # its name in the spool, and in the lake
+        self._publishing: list[tuple[str, str]] = []  # names in the spool, and in the lake
         self._writer = secrets.token_hex(4)
         self._number = 0
 
     def begin(self) -> tuple[dict[str, Any], str | None]:
-        """What earlier runs have taken; and what is to be told of them."""
+        """What earlier runs have taken, and what people should know about that."""
         with said(self.path):
             try:
                 kept = self._state.load()
@@ -122,8 +123,8 @@ class Spool:
         return taken, None
 
     def _found(self) -> dict[str, Any]:
-        """What the files of this host, and those made of many, say that was taken: where the state is
-        lost, and the lake is not."""
+        """What was taken, as the lake's files of this host, and compacted ones, say: for the case
+        that the state is lost, and the lake is not."""
         taken: dict[str, dict[int, Intervals]] = {}
         columns = ["uid", "recording", "si_signo", "ordinal"]
         for table in self._own("events", columns):
@@ -161,8 +162,8 @@ class Spool:
         return f"{self._number:08}-{self._writer}"
 
     def keep(self, tables: dict[str, Any], taken: dict[str, Any]) -> None:
-        """These rows are in the spool, and what was taken with them is known. OSError: they are not,
-        and it is not."""
+        """Writes these rows to the spool, and then to the state what was taken with them. Raises
+        OSError: then neither is done."""
         before, new = self.segments, []
         try:
             for dataset, table in tables.items():
@@ -179,9 +180,9 @@ class Spool:
             raise
 
     def publish(self, taken: dict[str, Any]) -> None:
-        """What is in the spool goes to the lake: a file for each dataset and date. OSError: it is
-        where it was."""
-        if self._publishing:  # the lake could not be written
+        """Moves what is in the spool to the lake, a file for each dataset and date. Raises OSError:
+        then all is where it was."""
+        if self._publishing:  # the lake could not be written last time
             self._publish()
         if not self.segments:
             return
@@ -190,7 +191,7 @@ class Spool:
             groups.setdefault((dataset, date), []).append(os.path.join(self.path, name))
         publishing = []
         for dataset in DATASETS.keys() - {dataset for dataset, _ in groups}:
-            # Who asks is not to fail where nothing was lost, or nothing is alive.
+            # A query must not fail where nothing was lost, or nothing is alive.
             if not os.path.isdir(os.path.join(self.lake, dataset)):
                 groups.setdefault((dataset, _NO_DATE), [])
         for (dataset, date), paths in groups.items():
@@ -209,14 +210,14 @@ class Spool:
             raise
         self._publish()
         for _, _, name, _ in before:
-            with suppress(OSError):  # the next run removes it
+            with suppress(OSError):  # otherwise the next run removes it
                 os.unlink(os.path.join(self.path, name))
 
     def _publish(self) -> None:
         for name, to in self._publishing:
             path = os.path.join(self.lake, to)
             directory(os.path.dirname(path))
-            with suppress(FileNotFoundError):  # it went there just before the end of an earlier run
+            with suppress(FileNotFoundError):  # an earlier run has done this just before its end
                 os.rename(os.path.join(self.path, name), path)
         for path in {os.path.dirname(os.path.join(self.lake, to)) for _, to in self._publishing}:
             sync(path)
@@ -234,7 +235,7 @@ class Spool:
 
 
 def _read(path: str, columns: list[str] | None = None) -> Any:
-    with open(path, "rb") as file:  # not by its name: that is no dataset
+    with open(path, "rb") as file:  # by its name it would be taken for a dataset
         return parquet.read_table(file, columns=columns)
 
 

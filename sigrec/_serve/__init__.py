@@ -1,1 +1,2 @@
-"""The fleet: what every recorded process of a host received, as metrics that only rise, and as a page."""
+"""Serves what every recorded process of a host receives, as metrics that only rise, and as a
+page."""

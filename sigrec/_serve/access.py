@@ -1,7 +1,7 @@
 """Who may see the page: a Host of this machine, and a token, or the Unix socket's own mode.
 
-Loopback is open to everybody on a host, and recordings are their user's alone. A page of elsewhere
-whose name was made to point here (DNS rebinding) sends its own name as Host.
+Everybody on a host can connect to loopback, but recordings are only for their user. And a web page
+from elsewhere whose name was made to point here (DNS rebinding) sends its own name as Host.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _OF_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 
 
 def token_from(path: str | None) -> str:
-    """What stands in that file; made, where there is none, with a new token in it. None: a new one."""
+    """The token in that file, which is made with a new token if it is missing. None: a new
+    token."""
     if path is None:
         return secrets.token_urlsafe(24)
     try:
@@ -57,15 +58,15 @@ def _read(path: str) -> str:
 
 
 class Access:
-    """token: None: whoever can connect may see the page. host: where it listens."""
+    """token: None: all who can connect may see the page. host: where it listens."""
 
     def __init__(self, token: str | None, host: str) -> None:
         self._token = token
         self._hosts = {*_OF_THIS_MACHINE, host.lower()} - {"", "0.0.0.0", "[::]"}
-        self._session = secrets.token_urlsafe(24)  # not the token: that stays where it is
+        self._session = secrets.token_urlsafe(24)  # the cookie's value, not the token
 
     def is_host(self, host: str) -> bool:
-        """Of the header Host, whatever its port is: it may come through a tunnel."""
+        """Whether the header Host names this machine. Its port may be that of a tunnel."""
         name, bracket, port = host.rpartition("]")
         name = name + bracket if bracket else host.partition(":")[0]
         port = port if bracket else host.partition(":")[2]
@@ -81,11 +82,11 @@ class Access:
         return cookie is not None and _same(cookie.value, self._session)
 
     def exchanged(self, environ: dict[str, Any]) -> str | None:
-        """For the token in the address a cookie, which no script reads and no other site sends; None:
-        there is none, or it is another."""
+        """Exchanges the token in the address for a cookie, which no script can read and no other
+        site can send. None: there is no token, or it is a wrong one."""
         try:
             given = parse_qs(environ.get("QUERY_STRING", ""), max_num_fields=8).get("token")
-        except ValueError:  # more of them
+        except ValueError:  # there are several
             return None
         if self._token is None or not given or not _same(given[0], self._token):
             return None

@@ -1,7 +1,7 @@
-"""Counters that only rise, each with its birth; how many of them there can be; what they show.
+"""Counters that only rise: when each was made, how many there can be, and what they show.
 
-increase() of Prometheus sees a counter from its second sample on: what stands in the first one is lost.
-So each shows 0 for a while after it was made, by time, so that every scraper has that sample.
+increase() of Prometheus does not count what a counter has in its first sample. So each counter
+shows 0 for some time after it was made, so that every scraper has such a sample.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     Labels = tuple[str, ...]
 
 PROGRAMS = 200
-RESERVED = 50  # of these, for the programs that were asked for
+RESERVED = 50  # so many of these places are for the programs that were asked for
 SENDERS = 20
 SERIES = 10_000
-FOR_OTHER = 400  # of these: 4 counters of 64 signals, and more, of what found no room
+FOR_OTHER = 400  # so many of these are for "other": 4 counters of 64 signals, and more
 OTHER = "other"
 
-# By the name of the metric: its labels.
+# The labels of each metric, by its name.
 FAMILIES: dict[str, Labels] = {
     "sigrec_signals_delivered": ("program", "signal"),
     "sigrec_signals_handled": ("program", "signal"),
@@ -31,7 +31,7 @@ FAMILIES: dict[str, Labels] = {
 
 
 class Series:
-    """One counter. born: when it was made, in seconds since 1970; 0: it shows its total."""
+    """One counter. born: when it was made, in seconds since 1970; 0: it shows its total already."""
 
     __slots__ = ("born", "total")
 
@@ -41,7 +41,7 @@ class Series:
 
 
 class Counters:
-    """settle: for so many seconds a new counter shows 0."""
+    """settle: a new counter shows 0 for so many seconds."""
 
     def __init__(self, settle: float) -> None:
         self.settle = settle
@@ -49,10 +49,11 @@ class Counters:
         self.programs: dict[str, None] = {}
         self.senders: dict[str, None] = {}
 
-    # --- names, of which there are so many -------------------------------------------------
+    # --- names, whose number is limited ----------------------------------------------------
 
     def program(self, name: str, asked_for: bool = True) -> str:
-        """That name, or ``"other"``: who has a place keeps it, also when its last process is gone."""
+        """That name, or ``"other"`` if there is no place. A program keeps its place, also when its
+        last process is gone."""
         most = PROGRAMS if asked_for else PROGRAMS - RESERVED
         return _placed(self.programs, name, most)
 
@@ -62,7 +63,7 @@ class Counters:
     # --- counting -------------------------------------------------------------------------
 
     def create(self, family: str, labels: Labels, now: float) -> Series:
-        """That counter; made, where it is not there yet."""
+        """That counter, which is made if it is not there yet."""
         found = self.families[family]
         series = found.get(labels)
         if series is None:
@@ -84,7 +85,8 @@ class Counters:
     # --- what is shown ----------------------------------------------------------------------
 
     def shown(self, now: float) -> dict[str, dict[Labels, int]]:
-        """What a scrape sees. Who once showed its total goes on, however the clock is set."""
+        """What a scrape sees. A counter that has shown its total goes on to do so, even if the
+        clock is set back."""
         for of_family in self.families.values():
             for series in of_family.values():
                 if series.born and now >= series.born + self.settle:
@@ -107,7 +109,7 @@ class Counters:
         }
 
     def restore(self, kept: dict[str, Any]) -> None:
-        """ValueError, TypeError, KeyError: that is not what to_dict() made."""
+        """Takes what to_dict() made. Raises ValueError, TypeError or KeyError for anything else."""
         self.programs = dict.fromkeys(map(str, kept["programs"]))
         self.senders = dict.fromkeys(map(str, kept["senders"]))
         for name, labels in FAMILIES.items():

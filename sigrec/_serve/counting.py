@@ -1,7 +1,7 @@
-"""What the recordings of a host count, added up by program and signal.
+"""Adds up what the recordings of a host count, by program and signal.
 
-What is new in a ledger since the last look is added to the counters, which only rise. What is true for
-a moment, how many signals wait and which handlers run, is found anew by each look.
+A look adds what is new in a ledger to the counters, which only rise. How many signals wait at the
+moment, and which handlers run, it finds out anew.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _OF_LEDGER = (
     "sigrec_signals_delivered", "sigrec_signals_handled", "sigrec_signals_overwritten",
     "sigrec_signals_sent",
 )  # fmt: skip
-_MANY = 32  # signals that one process records: it records every one, as `sigrec run` does
+_MANY = 32  # a process that records more signals records every one, as under `sigrec run`
 
 
 class Counting:
-    """asked_for: the programs that are counted before others. pending: how many signals wait for a
-    handler. running: for how many seconds a handler has run. Both are of the last look."""
+    """asked_for: the programs that get a place before others. pending: how many signals waited for
+    a handler at the last look. running: for how many seconds a handler had run then."""
 
     def __init__(self, settle: float, asked_for: re.Pattern[str] | None) -> None:
         self._asked_for = asked_for
@@ -40,17 +40,17 @@ class Counting:
         self.running: dict[Labels, float] = {}
 
     def forget(self) -> None:
-        """Every counter, as if nothing had been counted."""
+        """Forgets every counter, as if nothing had been counted."""
         self.counters = Counters(self.counters.settle)
 
     def program(self, watched: Watched) -> str:
-        """The label of the program that it records."""
+        """The label of the recorded program."""
         asked_for = self._asked_for is None or self._asked_for.search(watched.name) is not None
         return self.counters.program(watched.name, asked_for)
 
     def begin(self, watched: Watched, is_past: bool) -> None:
-        """The endings that its program may have are made, at 0, before it has one. is_past: what the
-        recording has counted so far is not added."""
+        """Begins to count a recording, and makes counters, at 0, of the endings that its program
+        may have. is_past: what the recording has counted so far is not added."""
         now, program = time.time(), self.program(watched)
         for cause, sender in KNOWN:
             if sender:
@@ -109,7 +109,7 @@ class Counting:
         return program, ledger
 
     def _create(self, watched: Watched, program: str, now: float) -> None:
-        """The counters of the signals that it records are made, at 0, as soon as it records them."""
+        """Makes counters, at 0, of the signals that the process records, as soon as it does."""
         recorded = watched.recorded()
         everything = len(recorded) > _MANY  # most of these signals never come
         for number, registered in recorded.items():

@@ -1,4 +1,4 @@
-"""Which directories are watched, those that appear later among them, and what appears in them."""
+"""The directories that are watched, including those that appear later, and what appears in them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _ABOVE = inotify.CREATE | inotify.MOVED_TO | inotify.ONLYDIR
 
 
 class Directories:
-    """named: those that the user gave, and the directories that are in them; none: those in which
-    this user's recordings are, or for root those of all users.
+    """named: directories that the user gave, which stand for the directories in them, too; empty:
+    those with this user's recordings, or for root with those of all users.
 
     refused: by directory, why its files are not trusted.
     """
@@ -30,15 +30,15 @@ class Directories:
     def __init__(self, named: list[str]) -> None:
         self._named = [os.path.abspath(path) for path in named]
         self.refused: dict[str, str] = {}
-        self.watches: dict[int, str] = {}  # of directories with recordings
-        self._above: dict[int, str] = {}  # of those in which one may appear
+        self.watches: dict[int, str] = {}  # watches of directories with recordings
+        self._above: dict[int, str] = {}  # watches of directories in which one may appear
         try:
             self.inotify: Inotify | None = Inotify()
         except OSError:
-            self.inotify = None  # none is left: who asks has to look again and again
+            self.inotify = None  # there is none left: callers have to look again and again
 
     def usable(self) -> dict[str, int]:
-        """That are there now and can be trusted: by path the uid of their owner."""
+        """The directories that are there now and can be trusted, with the uid of their owner."""
         found: dict[str, int] = {}
         self.refused = {}
         for path in self._candidates():
@@ -46,7 +46,7 @@ class Directories:
                 status = os.lstat(path)
             except OSError:
                 continue
-            # What another user could put there is not to be counted as that directory's owner's.
+            # What another user could put there must not be counted as the owner's.
             owner = status.st_uid if os.geteuid() == 0 or self._named else os.geteuid()
             reason = places.unusable(path, owner)
             if reason is None:
@@ -79,11 +79,13 @@ class Directories:
     # --- watching ------------------------------------------------------------------------------
 
     def _watch(self, found: dict[str, int]) -> None:
-        """OSError is passed over: who asks looks again every minute as well."""
+        """Watches these directories. An OSError is ignored, since callers look again every minute,
+        too."""
         if self.inotify is None:
             return
-        # Each again: a watch is of an inode, and a directory that was removed while a process still
-        # has a file in it is not told as gone. The same inode has the same number.
+        # Each is watched again: a watch is of an inode, and no event tells that a directory is gone
+        # that was removed while a process still has a file in it. The same inode gets the same
+        # number.
         for path in found:
             self._add(self.watches, path, _IN)
         for path in self._parents() - set(self.watches.values()):
@@ -101,7 +103,7 @@ class Directories:
         to[watch] = path
 
     def _parents(self) -> set[str]:
-        """Where a directory may appear: above each that is asked for, as far as there is anything."""
+        """Directories in which one of those may appear: the nearest existing ones above them."""
         if self._named:
             asked = self._named
             found = set(asked)
@@ -117,7 +119,7 @@ class Directories:
         return {path for path in found if os.path.isdir(path)}
 
     def may_have_changed(self, event: inotify.Event) -> bool:
-        """Whether after that event usable() may have another answer."""
+        """Whether usable() may return something else after that event."""
         if event.mask & (inotify.IGNORED | inotify.DELETE_SELF | inotify.MOVE_SELF):
             gone = self.watches.pop(event.watch, None) or self._above.pop(event.watch, None)
             if gone is not None and self.inotify is not None and not event.mask & inotify.IGNORED:
@@ -128,7 +130,7 @@ class Directories:
 
 
 def listed(directory: str) -> Iterator[tuple[str, str]]:
-    """(name, path of the recording) of what is named as a recording there."""
+    """Name and path of each file there that has a recording's name."""
     try:
         names = os.listdir(directory)
     except OSError:
@@ -140,7 +142,7 @@ def listed(directory: str) -> Iterator[tuple[str, str]]:
 
 
 def recording_at(directory: str, text: str) -> str | None:
-    """The path of the recording of that name; None: it is no such name."""
+    """The path of the recording of that name; None: that is no recording's name."""
     path = os.path.join(directory, text)
     if text.endswith(".sigrec") and not text.startswith("."):
         return path

@@ -1,4 +1,4 @@
-"""What ended a process, as the labels of a metric: a cause, and who sent that."""
+"""What ended a process, as labels of a metric: a cause and a sender."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._why.oom import Oom
 
-# Made with a program, at 0, so that the first such end is seen as a rise.
+# A program begins with these counters, at 0, so that the first such end is seen as a rise.
 KNOWN = (
     ("exit", ""), ("error", ""), ("exception", ""), ("exec", ""), ("unknown", ""), ("oom", "kernel"),
     ("SIGKILL", "unknown"), ("SIGTERM", "unknown"), ("SIGSEGV", "kernel"), ("SIGABRT", "itself"),
@@ -26,9 +26,10 @@ KNOWN = (
 
 
 class End(NamedTuple):
-    """cause: a signal's name, or ``exit`` (with status 0), ``error`` (another status), ``exception``,
-    ``oom``, ``exec``, ``unknown``. sender: of the signal, the name of the process that sent it, or
-    ``itself``, ``kernel``, ``terminal``, ``timer``, ``unknown``; ``""``: no signal ended it."""
+    """cause: a signal's name, or ``exit`` (with status 0), ``error`` (another status),
+    ``exception``, ``oom``, ``exec``, ``unknown``. sender: the name of the process that sent the
+    signal, or ``itself``, ``kernel``, ``terminal``, ``timer``, ``unknown``; ``""``: no signal ended
+    it."""
 
     cause: str
     sender: str
@@ -37,7 +38,8 @@ class End(NamedTuple):
 
 
 class _Held(Recordings):
-    """Those that are held, and no others: a look at all of a host for each end would be too much."""
+    """Only the recordings that are held: to look at all of a host for each end would be too
+    much."""
 
     def __init__(self, held: list[Recording]) -> None:
         super().__init__()
@@ -51,15 +53,16 @@ class _Held(Recordings):
 
 
 def is_over(watched: Watched) -> bool:
-    """Whether its process has ended, or become another program, for whoever cannot wait for that."""
+    """Whether its process has ended, or become another program, as far as that is seen without
+    waiting."""
     recording = watched.recording()
     if watched.bystander is not None:
-        # On its way out it looks as one that has become another program: the pidfd tells. Asked in
-        # this order, since it may begin to end in between.
+        # While a process ends, it looks as if it had become another program; the pidfd tells its
+        # end. These are asked in this order, since it may begin to end in between.
         return recording.state == "replaced" and not is_ending(watched.bystander.pid)
     state = recording.state
     if state == "unknown":
-        return watched.is_written() is False  # in whatever namespace
+        return watched.is_written() is False  # by no process of any namespace
     return state != "alive"
 
 
@@ -70,11 +73,12 @@ def end_of(
     senders: Callable[[], list[Recording]],
     oom: Oom | None = None,
 ) -> End:
-    """seen: as a pidfd tells. oom: what the OOM killer did in its cgroup. parents: who may have been told of it. senders: who may have sent what
-    ended it, asked where the process itself does not say."""
+    """seen: how it ended, as a pidfd tells. oom: what the OOM killer did in its cgroup. parents:
+    those that may have been told of it. senders: returns those that may have sent the signal that
+    ended it; only called if the process itself does not say."""
     found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen, oom)
     if found.kind in ("signal", "unknown") and found.ordinal is None and found.sent_by is None:
-        # Of a SIGKILL only the sender's own record tells.
+        # Who sent SIGKILL, only the sender's own recording tells.
         held = {id(one): one for one in [recording, *parents, *senders()]}
         found = cause(recording, Witnesses(recordings=_Held(list(held.values()))), seen, oom)
     return End(*_labels(recording, found), found, recording)

@@ -1,7 +1,8 @@
-"""The HTTP side: which paths there are, for waitress, within bounds.
+"""HTTP: the application with its paths, and a server by waitress whose connections are limited.
 
-Whoever connects and says nothing, or little at a time, must not keep scrapers out: a connection that
-has made no request for a while is closed, and of too many the oldest such one.
+A client that connects and sends nothing, or little at a time, must not keep scrapers out. So a
+connection without a request is closed after a while, and of too many connections the oldest such
+one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from sigrec._serve.access import Access
 
-    # Of a path: its body and its type; None: there is no such thing.
+    # Returns body and type of a path; None: there is no such path.
     Answer = Callable[[str], "tuple[bytes, str] | None"]
 
 CONNECTIONS = 256
@@ -48,9 +49,10 @@ POLICY = (
 
 
 class App:
-    """/metrics is for everybody, by whatever name; all else is for whom `access` lets see it.
+    """Everybody may see /metrics, by whatever name of this host; `access` decides who may see the
+    rest.
 
-    pages: None: there is no page. own_policy: whether that path's page brings its own policy.
+    pages: None: there is no page. own_policy: whether the page of a path has a policy of its own.
     """
 
     def __init__(
@@ -80,7 +82,8 @@ class App:
             return "200 OK", [("Content-Type", kind)], body
         if not self._access.is_host(environ.get("HTTP_HOST", "")):
             return _plain(
-                "421 Misdirected Request", "The page is there by this machine's name alone."
+                "421 Misdirected Request",
+                "The page can only be asked for by this machine's own name.",
             )
         cookie = self._access.exchanged(environ)
         if cookie is not None:
@@ -88,8 +91,8 @@ class App:
         if not self._access.may_see(environ):
             return _plain(
                 "403 Forbidden",
-                "The page is for whoever has the token: open the address that sigrec serve printed, or "
-                "/?token= and what stands in its --token-file.",
+                "The page needs the token: open the address that sigrec serve printed, or /?token= followed "
+                "by the content of its --token-file.",
             )
         found = self._pages(path) if self._pages is not None else None
         if found is None:
@@ -111,10 +114,11 @@ def _plain(
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     requests: Any  # a list
-    answering = False  # also when the request is done with, and its answer not sent yet
+    answering = False  # True until the answer is sent, also when the request is done with
 
     def service(self) -> None:
-        """waitress waits in here for whoever asks again and again and does not read: no thread may."""
+        """waitress waits in here for a client that sends requests and does not read. No thread may
+        do that."""
         self.answering = True
         try:
             if self.total_outbufs_len > MOST_UNSENT:
@@ -123,7 +127,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             else:
                 super().service()
         finally:
-            self.creation_time = self.last_activity = time.time()  # of what comes next
+            self.creation_time = self.last_activity = time.time()  # the next wait begins
             self.answering = False
 
 
@@ -144,7 +148,8 @@ class _Bounded(BaseWSGIServer):  # type: ignore[misc]
         super().handle_accept()
 
     def _waiting(self) -> list[Any]:
-        """For a request, or the rest of one; or for a client that does not read."""
+        """The connections that wait for a request, or the rest of one, or for a client that does
+        not read."""
         return [
             channel
             for channel in self._channels()
@@ -165,12 +170,12 @@ class _Unix(_Bounded, UnixWSGIServer):  # type: ignore[misc]
 
 
 def server(app: App, listening: socket.socket) -> BaseWSGIServer:
-    """run() serves, in the thread that calls it."""
+    """A server, whose run() serves in the thread that calls it."""
     adjustments = Adjustments(
         sockets=[listening],
         threads=THREADS,
         ident=None,
-        connection_limit=CONNECTIONS + 16,  # with what is its own
+        connection_limit=CONNECTIONS + 16,  # the server's own descriptors count, too
         cleanup_interval=1,
         channel_timeout=REQUEST_S,
         max_request_header_size=HEADER_SIZE,
@@ -179,7 +184,7 @@ def server(app: App, listening: socket.socket) -> BaseWSGIServer:
         asyncore_use_poll=True,
         log_socket_errors=False,
     )
-    # That requests wait for one of the threads is no fault, and nothing to be told of each.
+    # It is no fault that requests wait for a thread, and need not be logged.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     kind = _Unix if listening.family == socket.AF_UNIX else _Tcp
     sockinfo = listening.family, listening.type, listening.proto, listening.getsockname()
@@ -188,7 +193,7 @@ def server(app: App, listening: socket.socket) -> BaseWSGIServer:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """SigrecError: it cannot."""
+    """A socket that listens there. Raises SigrecError if that fails."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -203,7 +208,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def listen_unix(path: str) -> socket.socket:
-    """Its user's alone. One that an earlier run left there is replaced; nothing else is."""
+    """A Unix socket that listens there, which only its user can open. A socket that an earlier run
+    has left there is replaced, but nothing else."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with suppress(FileNotFoundError):

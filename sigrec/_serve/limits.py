@@ -1,4 +1,5 @@
-"""How much this process may have, which runs beside all others: descriptors, and memory."""
+"""How many descriptors and how much memory this process may have, since it runs beside all
+others."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ _ARENA_MAX = -8  # <malloc.h>
 
 
 class _NoTls(ModuleType):
-    """What prometheus_client names as it is imported, and nobody calls."""
+    """Stands in for what prometheus_client names when it is imported, and what is never called."""
 
     def __getattr__(self, name: str) -> None:
         return None
@@ -24,8 +25,8 @@ class _NoTls(ModuleType):
 
 @contextmanager
 def without_openssl() -> Iterator[None]:
-    """What is imported in here makes its hashes without OpenSSL, and has no TLS: nothing here speaks it,
-    and it takes 4 MB. Nothing, where that is loaded already."""
+    """A context manager: what is imported in it makes its hashes without OpenSSL, and has no TLS,
+    which nothing here uses and which takes 4 MB. It does nothing if OpenSSL is loaded already."""
     if "ssl" in sys.modules or "hashlib" in sys.modules:
         yield
         return
@@ -39,7 +40,8 @@ def without_openssl() -> Iterator[None]:
 
 
 def raise_descriptors() -> None:
-    """As far as it is allowed: each recording is one, and each process another."""
+    """Raises the limit of descriptors as far as that is allowed: each recording needs one, and each
+    process another."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -48,7 +50,8 @@ def raise_descriptors() -> None:
 
 
 def one_arena() -> None:
-    """For all threads: with one each glibc keeps 2 MB more, and these threads hardly ever run at once.
-    Before the first one begins; nothing, with another C library."""
+    """Has all threads share one arena of malloc: with an arena each, glibc would keep 2 MB more,
+    and these threads hardly ever run at once. To be called before the first thread begins. It does
+    nothing with another C library."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)

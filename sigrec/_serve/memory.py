@@ -1,7 +1,9 @@
-"""Whom the kernel's OOM killer probably ended, among the processes that are held: as _why/oom.py, of many.
+"""Which of the watched processes the kernel's OOM killer has probably ended: like _why/oom.py, for
+many.
 
-A look takes what each cgroup counts and who is in it. A process that SIGKILL ended was probably among
-the victims if, since the last look, as many were counted as are gone.
+A look notes what each cgroup counts, and which processes are in it. If SIGKILL has ended a process,
+and as many OOM kills were counted since the last look as processes are gone, it was probably one of
+these.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from sigrec._proc.ended import Ended
 
 LOOK_S = 5.0
-MOST = 64  # cgroups that are looked at: of more it is not known
+MOST = 64  # so many cgroups are looked at; about further ones nothing is known
 
 
 class _Look(NamedTuple):
@@ -32,11 +34,11 @@ class Memory:
     def __init__(self) -> None:
         self._of: dict[int, Cgroup] = {}  # by PID
         self._looks: dict[Cgroup, _Look] = {}
-        self._silent: set[Cgroup] = set()  # as the root of all: they do not count
+        self._silent: set[Cgroup] = set()  # those that do not count, as the root of all
         self._looked_at = time.monotonic()
 
     def begins(self, pid: int) -> None:
-        """That process is held."""
+        """Begins to watch the cgroup of that process."""
         within = cgroup.of_process(pid)
         if within is None or within in self._silent:
             return
@@ -50,15 +52,15 @@ class Memory:
         self._of[pid] = within
 
     def ends(self, pid: int) -> None:
-        """It is not held any more."""
+        """That process need not be watched any more."""
         self._of.pop(pid, None)
 
     def due(self) -> float:
-        """When it is time for a look, by time.monotonic(); infinity: there is nothing to look at."""
+        """When the next look is due, by time.monotonic(); infinity: there is nothing to look at."""
         return self._looked_at + LOOK_S if self._looks else float("inf")
 
     def look(self) -> None:
-        """Every so often."""
+        """Looks at all cgroups; to be called when it is due."""
         self._looked_at = time.monotonic()
         self._silent.clear()
         for within in self._looks.keys() - set(self._of.values()):
@@ -67,14 +69,15 @@ class Memory:
             self._look(within)
 
     def _look(self, within: Cgroup) -> None:
-        # The members first: whoever ends after that is still one of them here.
+        # The members are read first: a process that ends after that is still among them.
         now, members, kills = time.time_ns(), within.listed(), within.oom_kills()
         self._looks.pop(within, None)
         if kills is not None:
             self._looks[within] = _Look(kills, members, now)
 
     def after(self, pid: int, seen: Ended) -> Oom | None:
-        """At once after its end. None: nothing speaks for the OOM killer."""
+        """To be called right after that process has ended. None: nothing speaks for the OOM
+        killer."""
         within = self._of.pop(pid, None)
         last = self._looks.get(within) if within is not None else None
         if within is None or last is None:
@@ -83,7 +86,8 @@ class Memory:
         if seen.signal == signal.SIGKILL:
             kills = within.oom_kills()
             if kills is not None and kills > last.kills:
-                # The kernel counts before it kills, and all that is counted here ends by now.
+                # The kernel counts before it kills: all that are counted here have ended after
+                # this.
                 time.sleep(KILL_S)
                 gone = last.members - (within.members() - {pid})
                 probably = pid in last.members and len(gone) <= kills - last.kills

@@ -1,4 +1,4 @@
-"""What is shown, in the text format of Prometheus: rendered by prometheus_client."""
+"""Renders the metrics in the text format of Prometheus, by prometheus_client."""
 
 from __future__ import annotations
 

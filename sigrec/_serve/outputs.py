@@ -1,4 +1,4 @@
-"""Where the metrics go: to whoever asks by HTTP, and into a file for node-exporter."""
+"""Where the metrics go: to those who ask by HTTP, and into a file for node-exporter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 class Http:
-    """address: of the metrics. page: of the page, with its token; None: who can connect may see it."""
+    """address: of the metrics. page: the page's address with its token; None: all who can connect
+    may see the page."""
 
     def __init__(self, fleet: Fleet, host: str, port: int, token_file: str | None) -> None:
         registry = metrics.registry(fleet.shown)
@@ -45,7 +46,7 @@ class Http:
 
 
 class Textfile:
-    """Written anew every so many seconds; whoever reads it never sees half of it."""
+    """A file that is written anew every so many seconds; its readers never see half of it."""
 
     def __init__(
         self, fleet: Fleet, path: str, seconds: float, tell: Callable[[str], None]

@@ -1,4 +1,5 @@
-"""The page of a host: its processes, live, and the newest ends, each with `why`'s sentence and its report."""
+"""The live page of a host: its processes, and the newest endings with `why`'s sentence and a
+report."""
 
 from __future__ import annotations
 
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from sigrec._serve.endings import Ended
     from sigrec._serve.fleet import Fleet
 
-PROCESSES = 200  # rows; there may be thousands
+PROCESSES = 200  # rows at most, since there may be thousands
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 _HTML = "text/html; charset=utf-8"
 
 
 class Pages:
-    """By path: "/", "/live" (what changes of it), its files, and "/report/N" of an end or a process."""
+    """The pages by path: "/", "/live" (the part of it that changes), its files, and "/report/N"
+    about an ending or a process."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -98,7 +100,7 @@ class Pages:
         if one.number not in self._sentences:
             try:
                 text = why(one.end.recording, in_utc=True, found=one.end.found)
-            except Exception:  # it was cut short meanwhile, or was never what it seemed
+            except Exception:  # the file was truncated meanwhile, or is damaged
                 text = f"{one.program}: its recording cannot be read any more."
             self._sentences[one.number] = text
         when = rfc3339(one.time_ns)
@@ -110,7 +112,7 @@ class Pages:
 
 
 def is_report(path: str) -> bool:
-    """Of such a page, which has a policy of its own."""
+    """Whether it is the path of a report, which has a policy of its own."""
     return path.startswith("/report/")
 
 

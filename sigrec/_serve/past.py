@@ -1,7 +1,7 @@
-"""Recordings of which something was counted before, so that nothing is counted twice.
+"""Recordings that were counted before, in whole or in part, so that nothing is counted twice.
 
-The end of some was counted, and their files may stay, be copied, or be put back. Of others an earlier
-run of `sigrec serve` counted a part, and this run has not met them yet.
+The ends of some were counted, and their files may stay, be copied, or be put back. Others were
+counted in part by an earlier run of `sigrec serve`, and this run has not met them yet.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ _MOST_GONE = 1000
 
 
 class Past:
-    """By a recording's key. files: the paths and inodes of each recording whose end was counted, as
-    long as it has a file. gone: the newest that have none any more. lost: how many recordings went
-    while no `sigrec serve` ran."""
+    """Each attribute is by a recording's key. files: paths and inodes of each recording whose end
+    was counted, as long as it has a file. gone: the newest of those that have none any more. lost:
+    how many recordings were removed while no `sigrec serve` ran."""
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, int]] = {}
         self.gone: deque[str] = deque(maxlen=_MOST_GONE)
         self.lost = 0
-        # What the state says of those not seen yet: a path, and what Watched.to_list() gave.
+        # What the state says about those not seen yet: a path, and the result of Watched.to_list().
         self._kept: dict[str, list[Any]] = {}
 
     def has(self, watched: Watched) -> bool:
-        """Whether the end of that recording was counted, and it still has a file; this is one."""
+        """Whether the end of that recording was counted; if so, this is noted as one of its
+        files."""
         paths = self.files.get(watched.key)
         if paths is None:
             return False
@@ -39,12 +40,13 @@ class Past:
         return True
 
     def add(self, watched: Watched) -> None:
-        """Its end was counted."""
+        """Notes that the end of that recording was counted."""
         self.files[watched.key] = {watched.path: watched.inode}
         self.forget(watched.path)
 
     def restore_one(self, watched: Watched) -> bool:
-        """What an earlier run counted of it. False: that run did not know it."""
+        """Restores what an earlier run has counted of that recording. False: that run did not know
+        it."""
         if watched.key not in self._kept:
             return False
         _, kept = self._kept.pop(watched.key)
@@ -56,7 +58,7 @@ class Past:
         return {path: number for paths in self.files.values() for path, number in paths.items()}
 
     def forget(self, path: str) -> None:
-        """That file may be gone, or be another one by now."""
+        """Forgets that file, which may be gone, or be another one by now."""
         for key, paths in list(self.files.items()):
             if path in paths and inode(path) != paths[path]:
                 del paths[path]
@@ -82,14 +84,14 @@ class Past:
         return {"lost": self.lost, "gone": list(self.gone), "recordings": {**ended, **self._kept}}
 
     def restore(self, kept: dict[str, Any]) -> None:
-        """ValueError, TypeError, KeyError: that is not what to_dict() made."""
+        """Takes what to_dict() made. Raises ValueError, TypeError or KeyError for anything else."""
         self.lost = int(kept["lost"])
         self.gone.extend(map(str, kept["gone"]))
         self._kept = {str(key): [str(of[0]), list(of[1])] for key, of in kept["recordings"].items()}
 
 
 def inode(path: str) -> int | None:
-    """None: there is no such file."""
+    """The inode of that file; None: there is none."""
     try:
         return os.lstat(path).st_ino
     except OSError:
@@ -97,7 +99,8 @@ def inode(path: str) -> int | None:
 
 
 def _is_gone(path: str) -> bool:
-    """Not where its whole directory is not there now, or may not be entered."""
+    """Whether the file was removed. That is not so if its whole directory is missing, or may not be
+    entered."""
     try:
         os.lstat(path)
     except FileNotFoundError:

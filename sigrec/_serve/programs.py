@@ -1,4 +1,5 @@
-"""What a program is called in a metric: its executable, its script or its module, and no argument."""
+"""What a program is called in a metric: its executable, its script or its module, and no
+argument."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ _TAKES_ONE = ("--check-hash-based-pycs",)
 
 
 def program(argv: list[str], executable: str) -> str:
-    """``"gunicorn"``, ``"worker.py"``, ``"celery"`` of ``python -m celery``, ``"nginx"``. An
-    argument may be a secret, and there are too many of them."""
+    """``"gunicorn"``, ``"worker.py"``, ``"celery"`` for ``python -m celery``, ``"nginx"``. It has
+    no arguments: they may be secret, and there are too many different ones."""
     named = os.path.basename(executable) or os.path.basename(argv[0] if argv else "")
     if _PYTHON.fullmatch(named):
         named = _of_python(iter(argv[1:])) or named
@@ -27,13 +28,14 @@ def program(argv: list[str], executable: str) -> str:
 
 
 def label(text: str) -> str:
-    """As a label's value: printable, and not long. A process can call itself anything."""
+    """The text as the value of a label, printable and not long: a process can give itself any
+    name."""
     return shortened(printable(json_text(text)), LONGEST)
 
 
 def _of_python(arguments: Iterator[str]) -> str | None:
-    """The script or module that the interpreter runs; None: code from its command line, or
-    nothing."""
+    """The script or module that the interpreter runs; None: it runs code from its command line, or
+    none at all."""
     for argument in arguments:
         if argument == "-":
             return None
@@ -43,7 +45,7 @@ def _of_python(arguments: Iterator[str]) -> str | None:
             continue
         if not argument.startswith("-"):
             return _script(argument)
-        # -Im is -I -m; of -Xdev and -W error the rest is theirs.
+        # -Im means -I -m; but what follows -X or -W in a word is its value, as in -Xdev.
         at = next((n for n, letter in enumerate(argument) if letter in "cmWX"), len(argument))
         rest = argument[at + 1 :]
         if argument[at : at + 1] == "m":
@@ -56,6 +58,7 @@ def _of_python(arguments: Iterator[str]) -> str | None:
 
 
 def _script(path: str) -> str | None:
-    """``python directory`` and ``directory/__main__.py`` are called as the directory."""
+    """The name of a script. ``python directory`` and ``directory/__main__.py`` are named after the
+    directory."""
     head, name = os.path.split(path.rstrip("/"))
     return os.path.basename(head) if name == "__main__.py" and head else name

@@ -1,6 +1,6 @@
 """The file that holds what was counted, so that a restart counts nothing twice.
 
-A value is shown to nobody before it is in this file: what a scraper has seen never falls.
+A value is in this file before it is shown, so that what a scraper has seen never falls.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _LARGEST = 1 << 28
 
 
 class DamagedError(SigrecError):
-    """What is in the file is not what was written there."""
+    """The content of the file is not what was written there."""
 
 
 def default_path() -> str:
-    """XDG Base Directory Specification; of root, as the system's services have it."""
+    """The path by the XDG Base Directory Specification; for root, where services of the system keep
+    their state."""
     if os.geteuid() == 0:
         return "/var/lib/sigrec/serve.state"
     home = os.environ.get("XDG_STATE_HOME", "")
@@ -37,19 +38,21 @@ def default_path() -> str:
 
 
 def only_a_file(path: str) -> None:
-    """SigrecError: there is something else, such as a device, which a new file would replace."""
+    """Raises SigrecError if there is anything but a file, such as a device, which would be
+    replaced."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return  # whoever writes it says why it cannot
+        return  # to write it will fail, and say why
     if not stat.S_ISREG(mode):
         raise SigrecError(f"{path} is not a file, and would be replaced by one")
 
 
 class StateFile:
-    """One process at a time has it: SigrecError, with the PID of the other one.
+    """The state file, which one process at a time can use: for another one it raises SigrecError,
+    with the PID of the first.
 
-    unlocked: why nobody could be kept from writing it at the same time; None: it is locked.
+    unlocked: why the file could not be locked; None: it is locked.
     """
 
     def __init__(self, path: str, of: str = "sigrec serve") -> None:
@@ -59,7 +62,7 @@ class StateFile:
         self._lock = -1
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            # Beside the file, which is replaced, again and again.
+            # The lock is a file beside the state, which is replaced again and again.
             self._lock = os.open(
                 f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
             )
@@ -75,12 +78,13 @@ class StateFile:
                 f"{self.path} is the state of another {of}, PID {pid}: end that one, or give this one a "
                 "state of its own"
             ) from None
-        with suppress(OSError):  # a full disk: the lock holds all the same
+        with suppress(OSError):  # the disk may be full; the lock holds all the same
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
 
     def load(self) -> dict[str, Any] | None:
-        """None: there is none yet. DamagedError: there is something else; OSError: it cannot be read."""
+        """The state; None: there is none yet. Raises DamagedError if the file holds something else,
+        and OSError if it cannot be read."""
         try:
             fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -95,7 +99,7 @@ class StateFile:
             if not isinstance(kept, dict):
                 raise ValueError
         except (ValueError, KeyError, TypeError):
-            aside = f"{self.path}.damaged"  # it may be somebody's
+            aside = f"{self.path}.damaged"  # the file is kept, since it may be the user's
             with suppress(OSError):
                 os.rename(self.path, aside)
             raise DamagedError(
@@ -104,7 +108,7 @@ class StateFile:
         return kept
 
     def save(self, kept: dict[str, Any]) -> None:
-        """OSError: it could not, and the file is as it was."""
+        """Writes the state. Raises OSError if it could not: the file is as it was then."""
         body = json.dumps(kept, separators=(",", ":"), ensure_ascii=True).encode()
         head = json.dumps({"sigrec serve": VERSION, "sha256": sha256(body).hexdigest()}).encode()
         part = f"{self.path}.part"
@@ -124,7 +128,7 @@ class StateFile:
         self._directory()
 
     def _directory(self) -> None:
-        """The new name is there after a power cut, too."""
+        """Makes sure that the new name is still there after a power cut."""
         with suppress(OSError):
             fd = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_CLOEXEC)
             try:

@@ -1,4 +1,5 @@
-"""One recording, held by a descriptor from its appearance to the end of its process, and what is new in it."""
+"""One recording, held by a descriptor from its appearance to its process's end, and what is new in
+it."""
 
 from __future__ import annotations
 
@@ -37,39 +38,40 @@ if TYPE_CHECKING:
     from sigrec._proc.pidfd import Bystander
     from sigrec._reader.source import Source
 
-    # Of a signal: delivered, handled, overwritten, sent.
+    # How many of a signal were delivered, handled, overwritten and sent.
     Counts = tuple[int, int, int, int]
-    # Of a sender: signal, kind and PID.
+    # A sender of a signal: the signal, and the sender's kind and PID.
     Whose = tuple[int, int, int]
 
-# Whose senders are counted: few, and people ask who sent them.
+# The signals whose senders are counted: they are few, and people ask who sent them.
 ASKED_WHO = tuple(
     map(int, (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGTERM))
 )
 _NOTHING = (0, 0, 0, 0)
-_LARGEST = 1 << 53  # what a metric holds exactly: no process counts so far
+_LARGEST = 1 << 53  # a metric holds numbers up to this exactly, and no process counts so far
 _REGISTERED = next(n for n, mode in MODES.items() if mode == "registered")
-_shared: dict[bytes, bytes] = {}  # thousands of processes have the same few
+_shared: dict[bytes, bytes] = {}  # values that thousands of processes share
 _KINDS = {kind: number for number, kind in SENDER_KINDS.items()}
 
 
 class Unreadable(Exception):
-    """reason: ``"permission"``, ``"descriptors"`` (there are none left), ``"damaged"`` (no recording,
-    or not of a version that is read here), ``"owner"`` (not the directory's), ``"other"``."""
+    """reason: ``"permission"``, ``"descriptors"`` (there are none left), ``"damaged"`` (it is no
+    recording, or of a version that is not read here), ``"owner"`` (it does not belong to the
+    directory's owner), ``"other"``."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-# What reading a recording may come to, which anybody could have written, or cut short just now.
+# What reading a recording can raise: anybody could have written it, or truncated it just now.
 BAD = (
     Unreadable, RecordingError, OSError, ValueError, ArithmeticError, LookupError, struct.error,
 )  # fmt: skip
 
 
 class Now(NamedTuple):
-    """What the ledger says of a signal now. registered: it has a handler of sigrec's."""
+    """What the ledger says about a signal now. registered: whether it has a handler of sigrec's."""
 
     number: int
     counts: Counts
@@ -78,8 +80,9 @@ class Now(NamedTuple):
 
 
 class Watched:
-    """is_subreaper: it inherits orphans (prctl(2)). counted: of each signal what was counted already. modes: of each signal, as of the last
-    look. over: its end was counted."""
+    """is_subreaper: whether the process inherits orphans (prctl(2)). counted: by signal, what was
+    counted already. modes: by signal, its mode at the last look. over: whether its end was
+    counted."""
 
     __slots__ = (
         "_entry", "_handling", "_sigrtmin", "bystander", "counted", "from_whom", "inode", "is_subreaper",
@@ -88,8 +91,8 @@ class Watched:
     )  # fmt: skip
 
     def __init__(self, path: str, owner: int | None = None) -> None:
-        """owner: whose it has to be; None: anybody's. Unreadable: it is not to be read; None of its
-        descriptors is kept then. NoRecordingError: it is gone."""
+        """owner: the uid that the file must belong to; None: any. Raises Unreadable if it cannot be
+        read, and keeps no descriptor then; raises NoRecordingError if it is gone."""
         self.path = path
         self.watch = -1
         self.over = False
@@ -118,8 +121,8 @@ class Watched:
             self._entry = ledger.at, ledger.size, ledger.entry
             self._handling = header.version > 2
             self._sigrtmin = header.sigrtmin
-            # It may have ended, and its PID be another's by now: the start time tells, or that the
-            # process maps the file.
+            # The process may have ended, and another one may have its PID by now: the start time
+            # tells that, or that this process maps the file.
             self.bystander: Bystander | None = bystander(recording._pid_here())
             if self.bystander is not None:
                 same = self.bystander.start_ticks == header.start_ticks
@@ -133,22 +136,24 @@ class Watched:
             raise
 
     def recording(self) -> Recording:
-        """By the descriptor that is held: also when the file has no name any more."""
+        """The recording, read by the descriptor that is held, even if the file has no name any
+        more."""
         return Recording(self.source)
 
     @property
     def is_seen(self) -> bool:
-        """Whether its process is told apart from others here, by a pidfd."""
+        """Whether its process can be seen from here, by a pidfd."""
         return self.bystander is not None
 
     def is_written(self) -> bool | None:
-        """Whether a process, wherever, still writes the recording."""
+        """Whether a process of any namespace still writes the recording; None: not known."""
         return lease.is_written(self.source.fd)
 
     # --- what it counts ---------------------------------------------------------------------
 
     def now(self) -> list[Now]:
-        """Each signal that counts anything. Unreadable: it is damaged."""
+        """Each signal whose ledger counts anything. Raises Unreadable if the recording is
+        damaged."""
         at, size, entry = self._entry
         rows = list(_counters(entry).iter_unpack(self.source.bytes(at, size)))
         bits = self.source.word(RECORDED_AT) if self._handling else 0
@@ -175,7 +180,7 @@ class Watched:
         }
 
     def take(self, number: int, counts: Counts) -> Counts | None:
-        """How much of it is new; from now on it is counted. None: nothing."""
+        """How much of these counts is new, which is counted from now on. None: nothing is new."""
         before = self.counted.get(number, _NOTHING)
         if counts == before:
             return None
@@ -185,7 +190,7 @@ class Watched:
         return tuple(max(0, now - then) for now, then in zip(counts, before, strict=True))  # type: ignore[return-value]
 
     def senders_are_behind(self) -> bool:
-        """A signal is counted before its sender is, and may be read in between."""
+        """Whether signals were counted whose senders were not yet: a reader may come in between."""
         told: dict[int, int] = {}
         for (number, _, _), count in self.from_whom.items():
             told[number] = told.get(number, 0) + count
@@ -194,7 +199,7 @@ class Watched:
         )
 
     def take_senders(self) -> list[tuple[int, str, int]]:
-        """(signal, sender, how many) that are new of the signals that people ask about."""
+        """Signal, sender and how many are new, for the signals of ASKED_WHO."""
         recording = self.recording()
         infos, names = Infos(self.source, recording._here), recording._ledger.names()
         told: dict[Whose, tuple[int, str]] = {}
@@ -209,7 +214,8 @@ class Watched:
                 event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
                 who = comm or infos.of(event, names).sender.comm or "unknown"
             whose = number, _KINDS[kind], pid
-            # One that says itself who it is stands beside the same one as the kernel knows it.
+            # A sender that says itself who it is has a row of its own beside that of the kernel's
+            # word.
             told[whose] = told.get(whose, (0, ""))[0] + count, label(who)
         at, size, entry = self._entry
         rows = list(_counters(entry).iter_unpack(self.source.bytes(at, size)))
@@ -225,12 +231,14 @@ class Watched:
         return found
 
     def has_ended_others(self) -> bool:
-        """Whether it sent a signal that ends or stops others; written before the call of kill(2)."""
+        """Whether the process sent a signal that ends or stops others. It writes that down before
+        it calls kill(2)."""
         raw = os.pread(self.source.fd, 8, SENT_HEADS_AT + 8)
         return any(raw)
 
     def handler_since_ns(self) -> tuple[int, int] | None:
-        """The signal whose handler runs, and since when, as CLOCK_MONOTONIC; None: none does."""
+        """The signal whose handler runs, and since when, by CLOCK_MONOTONIC; None: no handler
+        runs."""
         if not self._handling:
             return None
         raw = os.pread(self.source.fd, _HANDLING.size, HANDLING_AT)
@@ -239,7 +247,7 @@ class Watched:
         number, since = _HANDLING.unpack(raw)
         if not number or not since or number >= LEDGER_COUNT:
             return None
-        # The two are not written at once: one may be of the handler that ran before.
+        # The two are written one after the other: one may belong to the handler that ran before.
         again = os.pread(self.source.fd, _HANDLING.size, HANDLING_AT)
         return (number, since) if again == raw else None
 
@@ -254,7 +262,7 @@ class Watched:
         return [int(self.over), counted, senders]
 
     def restore(self, kept: list[Any]) -> None:
-        """What was counted of it before. ValueError, TypeError: to_list() made no such thing."""
+        """Takes what to_list() made. Raises ValueError or TypeError for anything else."""
         over, counted, senders = kept
         self.over = bool(over)
         self.counted = {
@@ -265,7 +273,8 @@ class Watched:
         }
 
     def close(self) -> None:
-        """Of its process; whoever reads the recording keeps it open."""
+        """Closes the pidfd of its process. The recording stays open for those that still read
+        it."""
         if self.bystander is not None:
             self.bystander.close()
 
@@ -275,8 +284,9 @@ _of_entry: dict[int, struct.Struct] = {}
 
 
 def _counters(entry: int) -> struct.Struct:
-    """Of a ledger's entry (COUNTERS in _reader/format), what is counted here: delivered, overwritten,
-    queued, undetailed, handled, abandoned, mode, of other senders, sent."""
+    """The parts of a ledger's entry (COUNTERS in _reader/format) that are counted here: delivered,
+    overwritten, queued, undetailed, handled, abandoned, mode, how many came from other senders,
+    sent."""
     if entry not in _of_entry:
         _of_entry[entry] = struct.Struct(f"=Q16x5Q8xI4xQ8xQ{entry - 104}x")
     return _of_entry[entry]

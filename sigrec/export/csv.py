@@ -1,4 +1,4 @@
-"""CSV: a header, a row for each event; what is not defined is an empty cell."""
+"""CSV: a header, and a row for each event; a field that is not defined is an empty cell."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = (
     "signal", "time", "time_ns", "monotonic_ns", "ordinal", "tid",
     *(f"sender_{name}" for name in SENDER),
     *FIELDS,
-    # What the row is: "received", "sent", "child". Of what it sent, and of a child's change:
+    # "received", "sent" or "child"; then the fields of a sent signal, and of a child's change:
     "event", "how", "target", "target_tid", "value", "result", "child", "change", "status",
 )  # fmt: skip
 
@@ -44,13 +44,14 @@ def write(source: Source, out: TextIO) -> None:
         sender = row.pop("sender")
         for name in SENDER:
             row[f"sender_{name}"] = sender[name]
-        # The only text that others chose.
+        # This is the only text that other processes could choose.
         if row["sender_comm"] is not None:
             row["sender_comm"] = _cell(row["sender_comm"])
         rows.writerow(row)
 
 
 def _cell(text: str) -> str:
-    """Nothing that a terminal acts on, or that a spreadsheet takes for a formula."""
+    """The text without anything that a terminal acts on, or that a spreadsheet takes for a
+    formula."""
     text = printable(text)
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text

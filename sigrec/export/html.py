@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from sigrec.export.source import Source
     from sigrec.export.timeline import Lane
 
-NEWEST = 500  # events in the list; if there are no more, each has its own mark in the timeline
-SENDERS = 200  # rows
+NEWEST = 500  # the list has so many events; if there are no more, each has a mark in the timeline
+SENDERS = 200  # rows at most
 LANE_HEIGHT = 50
 GAP_HEIGHT = 12  # at the top of a lane, where no bar hides it
 
 
 def write(source: Source, out: TextIO) -> None:
-    process = ProcessStats(source.recording)  # before the events: then none of them is missing
+    process = ProcessStats(source.recording)  # before the events, to miss none of them
     timeline = Timeline(source, process)
     newest: deque[SignalInfo] = deque(maxlen=NEWEST)
     for info in source:
@@ -57,12 +57,13 @@ def write(source: Source, out: TextIO) -> None:
         sent="".join(_sent(source)),
         data=json.dumps(timeline.data()).replace("<", "\\u003c"),
     )
-    # The same on any locale's standard output.
+    # All of it is ASCII, and so the same in any locale.
     out.write(page.encode("ascii", "xmlcharrefreplace").decode())
 
 
 def _safe(text: str) -> str:
-    """Escaped twice: what a reader could be fooled with, and what the page could."""
+    """The text with two kinds of escapes: for characters that could fool a reader, and for
+    markup."""
     return escape(printable(text))
 
 
@@ -184,7 +185,7 @@ def _gap_in_words(lane: Lane) -> str:
     if lane.seen:
         text += f" ({', '.join(f'{number(n)} {place}' for place, n in places.items() if n)})"
     text += "."
-    # What the history has lost can still be among the newest of its signal, and shown.
+    # An event that the history has lost can still be shown as one of the newest of its signal.
     overwritten = 0 if lane.stats is None else min(lane.stats.overwritten, lane.missing)
     if overwritten:
         text += f" Overwritten by newer ones: {number(overwritten)}."
@@ -235,7 +236,7 @@ def _counts(timeline: Timeline) -> Iterator[str]:
 
 
 def _dispositions(source: Source, process: ProcessStats) -> Iterator[str]:
-    """Nothing, where nobody is known to have set any."""
+    """The table of dispositions; nothing if no change of one is known."""
     changes = {n: c for n, c in by_signal(process.dispositions).items() if source.wants(n)}
     rows = [
         [escape(those[-1].signal_name), escape(words(those))]

@@ -1,4 +1,4 @@
-"""The page: page.html, filled, with page.css and page.js in it. All of it is ASCII."""
+"""Fills the page: page.html, with page.css and page.js in it. All of it is ASCII."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sigrec import __version__
 
 
 def fill(**parts: str) -> str:
-    """Its policy allows this style and this script, and nothing else."""
+    """The filled page. Its policy allows this style and this script, and nothing else."""
     style, script = _file("page.css"), _file("page.js")
     return Template(_file("page.html")).substitute(
         parts,

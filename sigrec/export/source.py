@@ -1,4 +1,4 @@
-"""What is exported: a recording, and which of its events are wanted."""
+"""The source of an export: a recording, and which of its events are wanted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Source:
-    """A recording, and which of its events are wanted: an iterable of them.
+    """An iterable of the events of a recording that are wanted.
 
-    signums: only these; None: all. since: only from then on, in ns since 1970; None: all.
+    signums: only these signals; None: all. since: only events from then on, in ns since 1970; None:
+    all.
     """
 
     def __init__(
@@ -36,15 +37,15 @@ class Source:
         return self.recording.events(*(self.signums or ()), since=self.since)
 
     def doings(self) -> list[Doing]:
-        """What it sent, and was told of its children."""
+        """What the process sent, and what it was told about its children."""
         return self._doings.all()
 
     def everything(self) -> Iterator[SignalInfo | Doing]:
-        """The events, and these at their time."""
+        """The events, with the doings among them at their times."""
         return merged(self, self.doings())
 
     def end(self) -> dict[str, Any]:
-        """As the last line of ``tail -f --json``: what became of the process, in a sentence too."""
+        """What became of the process, as in the last line of ``tail -f --json``."""
         return {"end": end_fields(self.recording)}
 
     def wants(self, signum: int) -> bool:

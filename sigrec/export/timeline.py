@@ -1,4 +1,4 @@
-"""How many events there were by time: a lane for each signal, in columns as wide as they need be."""
+"""Counts events by time: a lane for each signal, in columns that are as wide as needed."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from sigrec.export.source import Source
 
 
-COLUMNS = 250  # of the timeline, at most
+COLUMNS = 250  # the timeline has so many at most
 
 
-HOLES = 256  # gaps of one signal that events which come late may still close
+HOLES = 256  # so many gaps of a signal are kept, since late events may still close them
 
 
 class Lane:
-    """What is known of one signal: its ledger, and of the ordinals, which were seen."""
+    """What is known about one signal: its ledger, and which of its ordinals were seen."""
 
     def __init__(self, signum: int, stats: SignalStats | None) -> None:
         self.signum = signum
         self.name = stats.signal_name if stats else name(signum)
         self.stats = stats
         self.seen = 0
-        self.before = 0  # without detail before the first that was seen
-        self.after = 0  # and after the last
+        self.before = 0  # how many have no detail before the first that was seen
+        self.after = 0  # and after the last one
         self.ordinals = Ordinals(None)
         self.cells: dict[int, list[int]] = {}  # by column: (events, without detail)
 
@@ -42,8 +42,8 @@ class Lane:
 class Timeline:
     """Counts by time, in columns that become wider as the events need it.
 
-    Column n is from n to n + 1 widths after the first event. CLOCK_MONOTONIC: a wall clock that
-    was set does not tear it apart.
+    Column n is from n to n + 1 widths after the first event. Times are by CLOCK_MONOTONIC, so that
+    a wall clock that is set makes no gap.
     """
 
     def __init__(self, source: Source, process: ProcessStats) -> None:
@@ -55,7 +55,7 @@ class Timeline:
         self.origin = 0
         self.width = 1000
         self._step = 5
-        self._low = self._high = 0  # ns after the origin
+        self._low = self._high = 0  # in ns after the origin
         self.first_ns = self.last_ns = 0
         self.wall: dict[int, int] = {}  # by column: the wall clock at its first event
 
@@ -86,7 +86,8 @@ class Timeline:
         lane.cells.setdefault(at // self.width, [0, 0])[1] += high - low
 
     def _widen(self) -> None:
-        """1, 5, 10, 50, 100 ...: each holds whole ones of the one before."""
+        """Makes the columns wider: 1, 5, 10, 50, 100 ..., so that each holds whole ones of the
+        last."""
         by, self._step = self._step, 10 // self._step
         self.width *= by
         for lane in self.lanes.values():
@@ -105,7 +106,7 @@ class Timeline:
             while seen.holes:
                 self._gap(lane)
             delivered = lane.stats.delivered if lane.stats else 0
-            if self.since is None:  # else, what is not there before may just not be wanted
+            if self.since is None:  # otherwise, earlier ones may just not be wanted
                 lane.before = delivered if seen.first is None else seen.first
             if seen.first is not None:
                 lane.after = max(0, delivered - seen.next)
@@ -130,11 +131,11 @@ class Timeline:
         return 93.0 if any(lane.after for lane in self.lanes.values()) else 100.0
 
     def x(self, columns: float) -> float:
-        """Of a number of columns from the left one."""
+        """The position of so many columns from the left one."""
         return self.left + (self.right - self.left) * columns / self.columns
 
     def data(self) -> dict[str, object]:
-        """For the page's script."""
+        """The data for the page's script."""
         first = self.first
         labels = []
         for column in range(first, first + self.columns):
