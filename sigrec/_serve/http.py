@@ -114,6 +114,8 @@ def _plain(
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     requests: Any  # a list
+    request: Any  # one that is not whole yet
+    socket: Any
     answering = False  # True until the answer is sent, also when the request is done with
 
     def service(self) -> None:
@@ -130,6 +132,15 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
             self.creation_time = self.last_activity = time.time()  # the next wait begins
             self.answering = False
 
+    def has_asked(self) -> bool:
+        """Whether a request has come that is only not read yet, as on a busy machine."""
+        if self.request is not None:  # which comes bit by bit
+            return False
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
 
 class _Bounded(BaseWSGIServer):  # type: ignore[misc]
     channel_class = _Channel
@@ -138,7 +149,7 @@ class _Bounded(BaseWSGIServer):  # type: ignore[misc]
         for channel in self._waiting():
             unsent = channel.total_outbufs_len
             since = channel.last_activity if unsent else channel.creation_time
-            if since < now - REQUEST_S:
+            if since < now - REQUEST_S and not (unsent == 0 and channel.has_asked()):
                 channel.handle_close()  # will_close waits until the client reads
 
     def handle_accept(self) -> None:
