@@ -497,6 +497,13 @@ MUTANTS = [
            "    char volatile much[4096];\n    much[0] = 0;\n"
            "    if (program.sa_handler == SIG_DFL) {\n        if (default",
            "a signal runs over the end of a small alternate stack", "test_stack"),
+    Mutant("attach-drops-what-was-sent", "csrc/tracee.c",
+           "tracee->kept[tracee->kept_count++] = info;", ";",
+           "a fault that somebody sends while the library is loaded is lost", "test_attach"),
+    Mutant("attach-above-a-handler", "csrc/tracee.c",
+           "        if (is_code(context, room[i]) && is_sigreturn(tracee, room[i]))\n            return true;",
+           "",
+           "what a handler has interrupted, malloc say, is called once more", "test_attach"),
     Mutant("adopted-ours-is-put-back", "csrc/passive.c",
            "    if (!kept)\n        action_get(signum, action);", "    (void)kept;",
            "a library puts back what it found, and our handler calls itself for ever", "test_interpose"),

@@ -35,6 +35,11 @@ EXCLUDED = {
     ("tsan", "test_sigbus"): "its sigaction(2) blocks faults in every handler",
     ("tsan", "test_handler"): "its sigaction(2) changes the mask",
     ("tsan", "test_passive"): LATE_SIGNALS,
+    ("tsan", "test_attach"): "a thread that it runs does not go on with its read(2) after a stop",
+    (
+        "memcheck",
+        "test_attach",
+    ): "it makes the system calls itself, on a stack and with a mask of its own",
     ("memcheck", "test_flood"): LATE_SIGNALS,
     ("memcheck", "test_passive"): "signals in vfork children break it (an assertion of its own)",
     ("memcheck", "test_handler"): "its vfork(2) is a fork",
