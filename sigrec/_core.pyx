@@ -135,20 +135,22 @@ cdef enum:
     # long, and not only until the next bytecode.
     SLOW = 1_000
     REST_NS = 500_000
-    REST_MAX_NS = 3_000_000  # if the kick does not come
-    # Beside those of queue_next.
+    REST_MAX_NS = 3_000_000  # and at most so long, if the kick does not come
+    # A further kind of item, beside those of queue_next().
     SIMULATED = 100
-    # A coalescing call stands for at most so many: bounded work under a flood.
+    # A coalescing call stands for at most so many signals, so that its work is bounded in a flood.
     COALESCE_MAX = 1_000_000
 
 cdef class Handler:
-    """What is called for a signal, and where. It does not change, but for its being in force."""
+    """What is called for a signal, and in which thread. Only `active` ever changes, and for a
+    stream the last two."""
     cdef readonly object function
     cdef readonly bint siginfo, coalesce, thread, batch
     cdef readonly bint active  # it is registered
     cdef readonly int depth_limit, signum
-    cdef object number  # the same, as the function gets it
-    # Of the intake thread; backlog 0: it takes none. A stream's change with its subscribers.
+    cdef object number  # signum as a Python object, which the function gets
+    # For the intake thread; backlog 0: that takes no such signal. They are those that the stream's
+    # subscribers ask for.
     cdef readonly uint64_t moderation_ns, backlog
 
     def __init__(self, int signum, function, bint siginfo, bint coalesce, int depth_limit,
@@ -165,48 +167,50 @@ cdef class Handler:
 
 # Indexed by signal number.
 cdef list handlers = [None] * SIGREC_NSIG
-# Held while handlers and rosters are changed, and while a call is claimed by them; only without
-# a GIL, since with one no other thread can run during any of these.
+# Held while handlers and rosters are changed, and while a call is claimed; but only without a GIL,
+# since with one no other thread can run meanwhile.
 cdef object guard = object()
 
-# The signals that have a handler, by who calls it: the main thread, from dispatch(), or the
-# dispatcher thread, from dispatch_in_thread(). Each drains its own, and no other.
+# The signals that have a handler, by the thread that calls it: the main thread, from dispatch(), or
+# the dispatcher thread, from dispatch_in_thread(). Each of them drains only its own.
 cdef struct roster:
     int signums[65]
     int count
-    int depth[65]  # calls of the signal's handler now on the stack
-    uint64_t calls  # so far
-    unsigned long thread  # that drained it last
+    int depth[65]  # how many calls of the signal's handler are on the stack now
+    uint64_t calls  # how many there were so far
+    unsigned long thread  # the thread that drained it last
 
 cdef roster in_main, in_thread
-cdef int to_thread[65]  # the same, for on_trip, which runs in signal context
-# The signal whose handler was called last and has not returned, and since when, for the recording.
+cdef int to_thread[65]  # whether the dispatcher thread calls it, for on_trip() in signal context
+# What the recording says: the signal whose handler was called last and has not returned, and since
+# when.
 cdef int handling = 0
 cdef uint64_t handling_since = 0
 
-cdef uint64_t tick_length = 0  # of the cheap clock
+cdef uint64_t tick_length = 0  # the length of a tick of the cheap clock
 
 cdef inline void set_handling(int signum, uint64_t since) noexcept:
     global handling, handling_since
-    if handling != signum or handling_since != since:  # not for each of many in a row
+    if handling != signum or handling_since != since:  # many calls in a row change nothing
         handling, handling_since = signum, since
         process_set_handling(signum, since)
 
 cdef inline int depth_of(int signum) noexcept:
-    return in_main.depth[signum] + in_thread.depth[signum]  # it may have changed hands
+    return in_main.depth[signum] + in_thread.depth[signum]  # the other thread may have had it
 
 cdef inline void leave_handling(const roster *mine, int outer, uint64_t since) noexcept:
     if mine == &in_main:
         set_handling(outer, since)
-    sigbus_give_back()  # if what returned has cancelled itself
+    sigbus_give_back()  # needed if the handler that returned has cancelled itself
 
-# Gives this process a recording; set by _recorder/publishing.
+# A function that gives this process a recording; _recorder/publishing sets it.
 cdef object adopt = None
-cdef unsigned long adopting = 0  # the thread that is at it; there handlers may come in between
+cdef unsigned long adopting = 0  # the thread that calls it now, where handlers may come in between
 
 
 cdef int adopt_once() except -1:
-    """Nobody waits here for a thread that is at it: what comes is counted meanwhile."""
+    """Gives this process a recording, unless another thread is doing that. It does not wait for
+    that thread, since signals are counted meanwhile."""
     global adopting
     cdef unsigned long me = PyThread_get_thread_ident()
     cdef unsigned long before = adopting
@@ -221,8 +225,8 @@ cdef int adopt_once() except -1:
 
 
 def adopt_now(double seconds) -> None:
-    """This process has a recording when this returns; or another thread takes longer than that to
-    make one."""
+    """Gives this process a recording. If another thread is doing that, waits for it, for so many
+    seconds at most."""
     cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
     while process_adopted() is NULL:
         adopt_once()
@@ -241,14 +245,15 @@ cdef void on_trip(int signum, bint in_main) noexcept nogil:
 
 
 cdef enum:
-    STOP_US = 100  # between two looks
+    STOP_US = 100  # the time between two looks
     STOP_LOOKS = 10_000
 
 
 cdef void stop_interrupting(int signum) noexcept:
-    """Nobody trips CPython for this signal from here on, whose handler in Python is about to be
-    another than ours: what it is called for then it calls a race, on stderr. A thread that is
-    just doing so does not wait for us; a second at most, for it may be stopped."""
+    """Ends the trips of CPython for this signal, which is about to have another handler in Python
+    than ours: CPython would print a message about a race, if a trip came then. This waits for a
+    thread that is just making a trip; but for a second at most, since that thread may be
+    stopped."""
     cdef int look = 0
     set_interrupts(signum, False)
     while is_interrupting(signum) and look < STOP_LOOKS:
@@ -258,18 +263,19 @@ cdef void stop_interrupting(int signum) noexcept:
 
 
 cdef void interrupt_again(int signum) noexcept:
-    """Its handler in Python is ours, and in force: from here on it is tripped for."""
-    if not set_interrupts(signum, True) and trip_is_out(signum):  # it may have led nowhere
+    """From here on CPython is tripped for this signal: its handler in Python is ours, and in
+    force."""
+    if not set_interrupts(signum, True) and trip_is_out(signum):  # that trip may have been lost
         make_trip(signum)
 
 
-# Signals of the main thread that are left for later by a batch of slow calls, until a kick.
+# Signals of the main thread that a batch of slow calls has left for later, until the next kick.
 cdef uint64_t left = 0
 cdef uint64_t left_since = 0
 
 
 cdef void on_kick() noexcept nogil:
-    """Called in signal context, in the main thread."""
+    """Called in signal context, in the main thread, when a kick arrives."""
     global left
     cdef uint64_t now, rest
     cdef int signum
@@ -297,12 +303,13 @@ cdef void make_trip(int signum) noexcept:
 
 # --- calls of the interpreter for which no signal came -----------------------------
 
-# Someone simulated the signal (_thread.interrupt_main, PyErr_SetInterrupt), or CPython's own C
-# handler took it, for the program has put that back. The handler is called for each, without
-# siginfo and beside the ledger.
+# Other code has simulated the signal (_thread.interrupt_main, PyErr_SetInterrupt), or CPython's own
+# C handler has taken it, since the program has put that back. The handler is called for each of
+# these, without siginfo, and the ledger does not count them.
 cdef uint32_t simulated[65]
-# Another call may still come for a trip of ours that was answered already.
-cdef uint32_t owed[65]  # calls that may still come for trips that were taken back
+# How many calls of dispatch() may still come for trips of ours that were answered or taken back
+# already.
+cdef uint32_t owed[65]
 
 
 cdef bint is_simulated(int signum, uint64_t *since) except -1:
@@ -310,7 +317,7 @@ cdef bint is_simulated(int signum, uint64_t *since) except -1:
     cdef trip_call call = TRIP_NOT_OURS
     cdef uint32_t again = 0
     cdef bint settled
-    if not to_thread[signum]:  # else our trips do not come here
+    if not to_thread[signum]:  # for the dispatcher thread our trips do not come here
         call = trip_take(signum, since, &again)
     if call == TRIP_NOT_OURS:
         if not owed[signum]:
@@ -318,7 +325,7 @@ cdef bint is_simulated(int signum, uint64_t *since) except -1:
         owed[signum] -= 1
     owed[signum] += again
     if owed[signum]:
-        # First whether each has been made, and then the look at which those come.
+        # This is asked first, whether each trip has been made; then CPython looks, and those come.
         settled = trip_settled(signum)
         try:
             PyErr_CheckSignals()
@@ -342,8 +349,8 @@ cdef object set_event = _set_event
 
 
 cdef object make_info(const event *e, uint64_t offset):
-    """As SignalInfo._make, but no Python code runs on the way: another signal's handler
-    would run inside it, and might raise, and this event was claimed."""
+    """Does what SignalInfo._make does, without running any Python code: another signal's handler
+    could run inside that, and raise, and this event, which is claimed, would be lost."""
     info = new_object(SignalInfo)
     set_event(info, (offset, e.monotonic_ns, e.ordinal, e.signo, e.code, e.pid, e.uid,
                      e.datum, e.tid, e.error, e.detail, e.timerid))
@@ -351,8 +358,8 @@ cdef object make_info(const event *e, uint64_t offset):
 
 
 cdef int choose(const roster *mine, event *chosen, int *item) noexcept:
-    """The signal whose turn it is, or 0: the oldest among the heads whose handler may
-    run. Those without detail have no time, and go after those that have one."""
+    """The signal whose turn it is, or 0: the one with the oldest event among those whose handler
+    may run. A signal whose next item has no detail, and so no time, comes after all others."""
     cdef int i, signum, kind, best = 0
     cdef event head
     cdef Handler handler
@@ -362,7 +369,7 @@ cdef int choose(const roster *mine, event *chosen, int *item) noexcept:
         if depth_of(signum) >= handler.depth_limit:
             continue
         if handler.backlog and borrow_withholds(signum) and stacks[signum] is not None:
-            continue  # the main thread blocks it, and may be in the middle of something
+            continue  # the main thread blocks it, and must not be interrupted by it
         kind = queue_next(registry_queue(signum), &head)
         if kind == QUEUE_NONE:
             if not simulated[signum]:
@@ -398,8 +405,8 @@ cdef enum:
 
 
 cdef object gather(int signum, const event *first, uint64_t *handled):
-    """For a handler of batches: the event that was claimed and all of its signal that wait, as an
-    array; these are counted as handled."""
+    """For a handler of batches: the bytes of the event that was claimed, and of all others of its
+    signal that wait, which are counted as handled here."""
     cdef queue *q = registry_queue(signum)
     cdef queue_item kind
     cdef event *at
@@ -429,7 +436,7 @@ cdef object gather(int signum, const event *first, uint64_t *handled):
 
 
 cdef void arm(const roster *mine, bint at_once=True) noexcept:
-    """Makes sure that dispatch() is called again for whatever waits now."""
+    """Makes sure that dispatch() is called again for all that waits now."""
     global left, left_since
     cdef int i, signum
     if mine == &in_thread:
@@ -438,7 +445,7 @@ cdef void arm(const roster *mine, bint at_once=True) noexcept:
         return
     for i in range(mine.count):
         signum = mine.signums[i]
-        # Not one that is given back: CPython has another handler for it, or none.
+        # A signal that was given back is left out: CPython has another handler for it, or none.
         if registry_has(signum) and (simulated[signum] or queue_waits(registry_queue(signum))):
             if not at_once and kick_again():
                 left |= signal_bit(signum)
@@ -459,14 +466,14 @@ cdef bint is_ending():
 
 cdef struct batch:
     uint64_t calls
-    uint64_t start  # not before this
-    uint64_t tick  # when the clock was looked at last
-    bint close  # to the end: the clock is looked at after each call
+    uint64_t start  # the batch began then, or later
+    uint64_t tick  # the cheap clock, when the exact one was read last
+    bint close  # the end is near: the exact clock is read after each call
 
 
 cdef bint is_over(batch *b) noexcept:
-    """Whether the interrupted code is to go on now. The cheap clock tells, as long as less than one
-    of its ticks can have passed since the exact clock was read."""
+    """Whether the interrupted code has to go on now. As long as the cheap clock has not moved since
+    the exact clock was read, less than one tick has passed."""
     cdef uint64_t tick
     cdef int64_t spent
     if b.calls > BATCH:
@@ -481,16 +488,16 @@ cdef bint is_over(batch *b) noexcept:
 
 
 cdef Handler claim(roster *mine, int only, event *e, int *kind, uint64_t *handled_only, batch *b):
-    """Takes the next call that is due: what it is about, counted as handled. None: there is
-    none, or (kind is not QUEUE_NONE) the batch is over. No other thread takes the same, and no
-    handler changes meanwhile."""
+    """Takes the next call that is due, and counts its signal as handled. Returns the handler to
+    call. None: no call is due, or the batch is over (then kind is not QUEUE_NONE). No other thread
+    can take the same call, and no handler changes meanwhile."""
     cdef Handler handler = None
     cdef uint64_t n = 1
     cdef int signum
     kind[0] = QUEUE_NONE
     with cython.critical_section(guard):
         signum = choose(mine, e, kind)
-        # (If nothing could interrupt the main thread's next system call, all is handled now.)
+        # (A batch of the main thread only ends if a kick can interrupt its next system call.)
         if (signum and not (b.calls and is_over(b) and (mine != &in_main or kick_again()))):
             handler = <Handler>handlers[signum]
             if kind[0] == SIMULATED:
@@ -501,7 +508,7 @@ cdef Handler claim(roster *mine, int only, event *e, int *kind, uint64_t *handle
             if handler.coalesce:
                 n += take_all(signum)
                 simulated[signum] = 0
-            # Before the call: it may raise, fork, or never come back.
+            # This comes before the call, which may raise, fork, or never return.
             process_handled(signum, n)
             if signum == only:
                 handled_only[0] += n
@@ -513,8 +520,9 @@ cdef Handler claim(roster *mine, int only, event *e, int *kind, uint64_t *handle
 
 cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                uint64_t since) except -1:
-    """Calls handlers for what waits, of every signal of `mine`. Counts those of `only`.
-    since: it began after this, which is not long ago; 0: it begins now."""
+    """Calls handlers for all that waits, for every signal of `mine`. Adds to handled_only how many
+    of the signal `only` were handled. since: when this batch has begun at the earliest; 0: it
+    begins now."""
     global failures, failed_in_thread
     cdef event e
     memset(&e, 0, sizeof(e))
@@ -533,8 +541,8 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
     memset(&b, 0, sizeof(b))
     b.start = max(since if since else monotonic_ns(), handler_last_ns())
     if mine == &in_thread:
-        # The trip is cleared first, and the queues are looked at then: a signal that comes after
-        # the look trips again. (For the main thread, dispatch() has cleared it.)
+        # The trip is cleared before the queues are looked at, so that a signal that comes after the
+        # look trips again. (For the main thread, dispatch() has cleared it.)
         with cython.critical_section(guard):
             trip_clear(mine.signums, mine.count)
     while True:
@@ -546,13 +554,13 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
             elif mine == &in_main:
                 kick_rest()
                 if others_wait and not reporting and frame is not None:
-                    end_watch()  # it was caught
+                    end_watch()  # the exception that surfaced was caught
             return 0
         if mine == &in_main:
-            # By the clock that was looked at for the batch.
+            # The time is that at which the clock was last read for the batch.
             set_handling(handler.signum, max(b.start, b.tick))
         if later_count and type(handler.function) is not Source and in_dispatcher():
-            wake_the_later_ones()  # as a handler may run for long
+            wake_the_later_ones()  # the handler may run for long
         try:
             if type(handler.function) is Source:
                 (<Source>handler.function).hand_out(
@@ -580,7 +588,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                     continue
             leave_handling(mine, outer, outer_since)
             if process_pid() == pid:
-                # The exception surfaces now, the rest is handled next. proof: rest-armed
+                # The exception surfaces now, and the rest is handled next. proof: rest-armed
                 arm(mine)
                 if mine == &in_main and not is_idle(mine):
                     watch_report(error, handler.signum)
@@ -590,7 +598,7 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
             note_return(handler.signum)
         if process_pid() != pid:
             leave_handling(mine, 0, 0)
-            return 0  # the handler forked, and this is the child: what waits is the parent's
+            return 0  # the handler has forked, and in the child nothing waits: it is the parent's
 
 
 include "_core_failures.pxi"
@@ -604,9 +612,9 @@ def dispatch(signum, frame):
     cdef bint by_others = is_simulated(number, &since)
     if by_others and handlers[number] is not None:
         simulated[number] += 1
-        # Our C handler did not see it, and will not see the next where CPython's has its place:
-        # the program saved our Python-level handler with signal.signal and put it back, and so
-        # means us.
+        # Our C handler did not see this signal. If CPython's own is the disposition, the program
+        # has saved our Python-level handler and put it back by signal.signal(), and so wants our
+        # handler.
         install_again(number, to_thread[number])
         if to_thread[number]:
             wake_post()
@@ -616,7 +624,7 @@ def dispatch(signum, frame):
     drain(&in_main, number, frame, &handled, since)
     if handled or by_others or handlers[number] is None or depth_of(number):
         return
-    # A trip of ours that CPython lost before the program put it back hides such a call.
+    # Such a call can look like a trip of ours, if CPython has lost one before.
     if install_again(number, to_thread[number]):
         simulated[number] += 1
         drain(&in_main, number, frame, &handled, since)
@@ -631,11 +639,12 @@ def can_wake() -> bool:
     return wake_possible()
 
 
-cdef int32_t forked = 0  # the child that after_fork_in_child has seen
+cdef int32_t forked = 0  # the pid of the child in which after_fork_in_child() has run
 
 
 cdef int forget_what_is_the_parents() except -1:
-    """Writes only where something is to be changed: see clear()."""
+    """In a forked child: resets the state that belongs to the parent. It writes only what it has to
+    change, since the kernel copies each page that is written."""
     global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends, left
     global finishing
     cdef unsigned long me = PyThread_get_thread_ident()
@@ -644,17 +653,17 @@ cdef int forget_what_is_the_parents() except -1:
         adopting = 0
     if PyThread_acquire_lock(changing, 0):
         PyThread_release_lock(changing)
-    else:  # another thread held it
+    else:  # another thread of the parent held it
         changing = PyThread_allocate_lock()
     if dispatcher or dispatcher_ends:
-        dispatcher, dispatcher_ends = 0, False  # the thread is the parent's
+        dispatcher, dispatcher_ends = 0, False  # only the parent has that thread
     if finishing:
         finishing = []
     clear(simulated, 65)
     clear(owed, 65)
     if left:
         left = 0
-    # What other threads were handling does not run here.
+    # Handlers that ran in other threads do not run here.
     if in_main.thread != me:
         if handling or handling_since:
             handling, handling_since = 0, 0
@@ -666,9 +675,9 @@ cdef int forget_what_is_the_parents() except -1:
 
 
 def after_fork_in_child() -> None:
-    """The hook of a forked child. CPython has just cleared its trip flags: PyOS_AfterFork_Child.
+    """The hook in a forked child. CPython has just cleared its trip flags: PyOS_AfterFork_Child().
 
-    No Python code where it need not be, and no write: each page that is written is copied."""
+    It runs Python code, and writes, only if needed: the kernel copies each page that is written."""
     global forked
     if forked == getpid():
         return
@@ -692,8 +701,8 @@ cdef int check(int error) except -1:
 
 
 cdef int check_made(int error) except -1:
-    """A timer: timer_create(2) takes one of the signals that may be queued, and found no room for
-    a while."""
+    """Raises the error of timer_create(2). A timer takes the place of one queued signal, and EAGAIN
+    means that there was no room for some time."""
     if error == EAGAIN:
         raise OSError(
             error, "a timer: this user has as many signals queued, and timers, as its "
@@ -742,12 +751,13 @@ include "_core_caller.pxi"
 
 
 def in_place(int signum) -> bool:
-    """Is our handler the OS-level disposition?"""
+    """Whether our handler is the OS-level disposition."""
     return registry_in_place(signum)
 
 
 def alternate_stack() -> tuple:
-    """(size, needed) of the calling thread's; the size is 0 where it has none."""
+    """The size of the calling thread's alternate stack, 0 if it has none; and the size that it
+    needs."""
     cdef uint64_t size, needed
     install_alternate_stack(&size, &needed)
     return size, needed
@@ -759,8 +769,9 @@ def has_thread_handlers() -> bool:
 
 
 def refresh_modes() -> None:
-    """Notices where someone replaced us, and what came from a thread that was still in our
-    handler when the signal was unregistered."""
+    """Brings the modes in the recording up to date, where another handler has replaced ours; and
+    counts what came from a thread that was still in our handler when the signal was
+    unregistered."""
     install_refresh_modes()
     abandon_what_is_left()
 
@@ -777,9 +788,9 @@ cdef int abandon_what_is_left() except -1:
 # --- recording without registering ---------------------------------------------------
 
 def interpose(bytes package, bytes signal_module) -> bool:
-    """From here on the program's calls of sigaction(2) and the like come to sigrec. False: not
-    on this platform. In these files (the beginning of their names; a name) it is not the program
-    that calls."""
+    """From here on the program's calls of sigaction(2) and the like come to sigrec. False: this
+    platform cannot do that. Lines of files in `package` (the beginning of their names), and of the
+    file signal_module, do not count as the program's."""
     need_the_only_core()
     if not interpose_install():
         return False
@@ -787,15 +798,16 @@ def interpose(bytes package, bytes signal_module) -> bool:
     return True
 
 
-# Indexed by signal number: how many recorders have it, and how many of these by name, and so even
-# while it is ignored.
+# Indexed by signal number: how many recorders record it, and how many of these by name, so that it
+# is recorded even while it is ignored.
 cdef int recorders[65]
 cdef int named_recorders[65]
 
 
 def record(tuple signums, bint named, bint inherited) -> None:
-    """Records signals whose handling is the program's: all, or none. OSError, with the signal for
-    its file name, if one is refused. inherited: what is ignored now has been from the start."""
+    """Records signals that the program handles itself: all of them, or none. Raises OSError, with
+    the signal as its file name, if one is refused. inherited: signals that are ignored now have
+    been ignored from the start."""
     cdef int signum, error
     cdef int begun = 0
     cdef bint goes_on
@@ -808,7 +820,7 @@ def record(tuple signums, bint named, bint inherited) -> None:
             if error:
                 record_less(signums[:begun], named)
                 check_signal(signum, error)
-            if not goes_on:  # Python itself ignores these two
+            if not goes_on:  # (Python itself ignores SIGPIPE and SIGXFSZ)
                 install_note_start(signum, inherited and signum not in (SIGPIPE, SIGXFSZ))
             recorders[signum] += 1
             named_recorders[signum] += named
@@ -835,7 +847,7 @@ cdef int record_less(tuple signums, bint named) except -1:
 
 
 def record_stop(tuple signums, bint named, recorder, stopped) -> None:
-    """The end of one record(), whose recorder notes what it has in the same moment."""
+    """Ends one record(). In the same step its recorder notes the counts at the end."""
     begin_change()
     try:
         if recorder._stopped is None:
@@ -854,7 +866,7 @@ def set_reason(bytes reason) -> None:
 
 def publish(bytes directory, bytes name, bint any_directory, bint keep,
             uint64_t capacity) -> None:
-    """Makes the file and counts there. OSError if it cannot be made."""
+    """Makes the file, and counts there from now on. Raises OSError if it cannot be made."""
     check(process_publish(directory, name, any_directory, keep, capacity))
     refresh_modes()
 
@@ -865,12 +877,12 @@ def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:
 
 
 def keep() -> None:
-    """The recording that there is stays after a clean exit."""
+    """This process's recording stays after a clean exit."""
     process_keep()
 
 
 def unrecordable(bytes path, bytes library) -> str | None:
-    """Why that program cannot be recorded by that library, to go on "it"; None: it can."""
+    """Why that library cannot record that program, in words that follow "it"; None: it can."""
     cdef const char *reason = target_reason(target_of(path, library, len(library)))
     return None if reason is NULL else reason.decode()
 
@@ -881,7 +893,7 @@ def target(bytes path) -> int:
 
 
 cpdef bint adopt_spare() except -1:
-    """Counts in such a recording, if there is one."""
+    """Adopts a spare (csrc/spare.h) as this process's recording, if there is one."""
     cdef uint64_t known = 0, ignored = passive_ignored(&known)
     if process_adopt_spare(ignored, known):
         return False
@@ -898,9 +910,10 @@ cdef dict modules = sys.modules
 
 
 def adopt_in_children(otherwise, of_multiprocessing, after_many) -> None:
-    """Children that are forked from now on adopt a recording at once. otherwise: where there is no
-    spare. of_multiprocessing: in a child of multiprocessing. after_many: in the parent, once in
-    256 forks: it looks at what the children left, a thousandth of a second for each sixteen."""
+    """Children that are forked from now on adopt a recording at once. These functions are called:
+    otherwise: in a child for which there is no spare. of_multiprocessing: in a child of
+    multiprocessing. after_many: in the parent, once in 256 forks, to look at the files that the
+    children left, which takes a millisecond for each sixteen of them."""
     global adopt_otherwise, in_child_of_multiprocessing, look_after
     adopt_otherwise = otherwise
     in_child_of_multiprocessing = of_multiprocessing
@@ -908,7 +921,7 @@ def adopt_in_children(otherwise, of_multiprocessing, after_many) -> None:
 
 
 def after_fork_in_parent() -> None:
-    """The hook of one whose children adopt."""
+    """The hook in a process whose children adopt recordings."""
     global forks
     spare_describe()  # tells children that are forked from now on what this process is
     forks += 1
@@ -917,13 +930,13 @@ def after_fork_in_parent() -> None:
 
 
 def go_private(uint64_t capacity) -> None:
-    """Counts in memory that nobody else can read."""
+    """Counts in memory that no other process can read."""
     check(process_go_private(capacity))
     refresh_modes()
 
 
 def may_open() -> bool:
-    """Whether the program may still open files: it may have forbidden itself to."""
+    """Whether the program may still open files, or has forbidden itself to."""
     return filter_allows(FILTERED_OPEN)
 
 
@@ -932,12 +945,12 @@ def adopted() -> bool:
 
 
 def path() -> bytes:
-    """The published file, or b""."""
+    """The path of the published file, or b""."""
     return process_path()
 
 
 def say_goodbye() -> None:
-    """Marks the recording as left cleanly, as exit(3) does."""
+    """Marks in the recording that the process exits by itself, as exit(3) does."""
     process_say_goodbye()
 
 
@@ -958,7 +971,7 @@ def read(size_t offset, size_t size) -> bytes:
 # --- sending ---------------------------------------------------------------------------
 
 def send_process(pid_t pid, int signum, intptr_t value) -> int:
-    """0 or an errno, as the two below."""
+    """Sends a signal; returns 0 or an errno, as the next two functions do."""
     return send_to_process(pid, signum, value)
 
 
@@ -996,12 +1009,12 @@ cdef class Timer:
     cdef bint made
     cdef Handler handler
     cdef readonly uint64_t taken
-    """The expirations that its signal stood for where it was pending for the process at the end."""
+    """How many expirations the signal stood for that was still pending at the end."""
 
     def begin(self, Handler handler not None, int clock, pid_t tid, intptr_t value,
               uint64_t first_ns, uint64_t interval_ns, uint64_t queue_capacity) -> bool:
-        """Takes the signal, and runs: both, or OSError. False: it is another timer's, or it is
-        registered."""
+        """Takes the signal and starts the timer, or raises OSError and does neither. False: the
+        signal is another timer's, or is registered."""
         cdef list dropped = []
         cdef int error
         if is_used(handler.signum):
@@ -1009,7 +1022,7 @@ cdef class Timer:
         with nogil:
             error = timer_make(&self.timer, clock, handler.signum, tid, value)  # may wait
         check_made(error)
-        self.made = True  # not running, it is unmade with this object
+        self.made = True  # until it runs, it is deleted with this object
         begin_change()
         try:
             if is_used(handler.signum):
@@ -1028,7 +1041,7 @@ cdef class Timer:
         return True
 
     def expired(self) -> int:
-        """How often, by its clock; 0 where that cannot be told."""
+        """How often it has expired, by its clock; 0 if that cannot be told."""
         return timer_expired(&self.timer)
 
     def __del__(self):
@@ -1036,8 +1049,8 @@ cdef class Timer:
             self.end(False)
 
     def end(self, bint waits=True) -> bool:
-        """Stops it, and gives its signal back. A second time, and of the timer in a forked child,
-        which has none: nothing. False: see cancel()."""
+        """Stops the timer, and gives its signal back. Does nothing at a second call, and in a
+        forked child, which does not inherit timers. False: see cancel()."""
         cdef Handler handler = self.handler
         self.handler = None
         if handler is None:
@@ -1046,7 +1059,7 @@ cdef class Timer:
             self.made = False
             timer_end(&self.timer, handler.signum, &self.taken)
         take_what_came(handler.signum)
-        discard_pending(handler.signum)  # or it would end us, once the signal is given back
+        discard_pending(handler.signum)  # it would end this process once the signal is given back
         timed[handler.signum] = False
         return cancel((handler,), waits)
 
@@ -1056,42 +1069,43 @@ cdef class Timer:
 
 
 cpdef int discard_pending(int signum) except -1:
-    """Of a timer that was stopped: what no thread has taken yet."""
+    """Discards the pending signal of a timer that was stopped."""
     check(timer_discard(signum))
     return 0
 
 
 class TimeoutReached(BaseException):
-    """What a timeout raises where the main thread is; at the end of its block it becomes
-    TimeoutError. Not an Exception: no ``except OSError`` in the block takes it for its own."""
+    """The exception that a timeout raises in the main thread; at the end of the block it becomes
+    TimeoutError. It is no Exception, so that no ``except OSError`` in the block catches it."""
 
 
 cdef enum:
-    # Until on_alarm() runs: a signal that comes between the last bytecode and the system call of
-    # time.sleep() does not interrupt that, and the next one does.
+    # The signal is sent again and again until on_alarm() runs: one that comes between the last
+    # bytecode and the system call of time.sleep() does not interrupt that, but the next one does.
     ALARM_AGAIN_NS = 10_000_000
 
-cdef timer_struct alarm_timer  # one for all timeouts: it runs to the end that is next
+cdef timer_struct alarm_timer  # one for all timeouts, set to the end that comes next
 cdef bint alarm_made = False
 cdef int alarm_signum = 0  # 0: none is taken
 cdef object take_alarm_signal = None
-cdef list timeouts = []  # whose blocks the main thread is in, in the order of entry
+cdef list timeouts = []  # those in whose blocks the main thread is, in the order of entry
 
 
 def start_timeouts(take_signal) -> None:
-    """take_signal() registers on_alarm() for a signal that nobody uses, and returns its number."""
+    """take_signal() must register on_alarm() for a signal that is not used, and return its
+    number."""
     global take_alarm_signal
     take_alarm_signal = take_signal
 
 
 def on_alarm(signum, frame):
-    """The handler of the timeouts' signal: raises for the one that has been over for longest."""
+    """The handler of the timeouts' signal: raises for the timeout that ended first."""
     cdef Timeout one, first = None
     for one in timeouts:
         if not one.over and (first is None or one.ends_ns < first.ends_ns):
             first = one
     if first is None or first.ends_ns > monotonic_ns():
-        return  # it was sent before the block ended
+        return  # the signal is of a timeout whose block has ended since
     first.over = True
     set_alarm()
     error = TimeoutReached(f"after {first.seconds:g} s")
@@ -1100,7 +1114,7 @@ def on_alarm(signum, frame):
 
 
 cdef int set_alarm() except -1:
-    """The timer runs to the next end, or not at all. It is this process's."""
+    """Sets the timer, which must be this process's, to the next end, or stops it."""
     cdef Timeout one
     cdef uint64_t next_ns = 0, now
     for one in timeouts:
@@ -1114,15 +1128,15 @@ cdef int set_alarm() except -1:
 
 
 def stop_alarm() -> None:
-    """At exit: the signal would end the process once it has no handler."""
+    """At exit: stops the timer, whose signal would end the process once it has no handler."""
     timeouts.clear()
     if alarm_made and alarm_timer.pid == getpid():
         set_alarm()
 
 
 cdef class Timeout:
-    """A block's time, as made by :func:`timeout`."""
-    # Its two ends are compiled: no handler runs, and so nothing is raised, between the last
+    """The time limit of a block, as made by :func:`timeout`."""
+    # __enter__ and __exit__ are compiled, so that no handler can run, and raise, between the last
     # instruction of the block and the moment from which on its time does not count.
     cdef readonly double seconds
     cdef uint64_t ends_ns  # by CLOCK_MONOTONIC
@@ -1133,7 +1147,7 @@ cdef class Timeout:
 
     @property
     def expired(self) -> bool:
-        """Whether its time was over before the block was."""
+        """Whether the time was over before the block had ended."""
         return self.over
 
     def __enter__(self):
@@ -1155,7 +1169,7 @@ cdef class Timeout:
             alarm_made = False
             alarm_signum = take_alarm_signal()
         if alarm_made and alarm_timer.pid != getpid():
-            alarm_made = False  # a forked child has no timers, and no end of its parent's blocks
+            alarm_made = False  # a forked child has no timers: no block of its parent has a limit
             timeouts.clear()
         if not alarm_made:
             with nogil:
@@ -1181,12 +1195,12 @@ cdef class Timeout:
 
 
 def raise_in_thread(unsigned long ident, exception) -> None:
-    """PyThreadState_SetAsyncExc: it surfaces at that thread's next bytecode."""
+    """Raises an exception in a thread, at its next bytecode: PyThreadState_SetAsyncExc()."""
     PyThreadState_SetAsyncExc(ident, <PyObject *>exception)
 
 
 def library() -> bytes:
-    """Where libsigrec.so of this build is."""
+    """The path of libsigrec.so of this build."""
     return found_own()
 
 
