@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 def place() -> Iterator[Finding]:
     """Where the recording of this process went, and whether it can be read from there."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings(), contextlib.redirect_stderr(None):  # it is said below
+        warnings.simplefilter("ignore")
         try:
             publishing.start()
         except OSError as error:
@@ -31,12 +32,7 @@ def place() -> Iterator[Finding]:
             )  # fmt: skip
             return
     path = os.fsdecode(_core.path())
-    passed_over = "; ".join(
-        # The warning without its end, which says where the recording goes instead.
-        printable(str(w.message)).removeprefix("sigrec: ").rpartition("; ")[0]
-        for w in caught
-        if str(w.message).startswith("sigrec: ")
-    )
+    passed_over = printable(publishing.passed_over())
     if not path:
         if places.publishing_off():
             yield Finding(

@@ -27,6 +27,7 @@ class _Settings:
     pid = 0  # the process that named `recording`, which a forked child must not use
     started = False
     warned = False
+    passed_over = ""
     small_stack = False  # whether it was said already that the alternate stack is too small
     private = 0  # the pid of the process whose recording is in no file
     cleaner = 0  # the pid of the process that removes what its children leave
@@ -298,7 +299,13 @@ def _warn(notes: list[str], outcome: str) -> None:
     if not notes or _settings.warned:
         return
     _settings.warned = True
-    _say(f"sigrec: {'; '.join(notes)}; {outcome}")
+    _settings.passed_over = "; ".join(notes)
+    _say(f"sigrec: {_settings.passed_over}; {outcome}")
+
+
+def passed_over() -> str:
+    """Why the recording of this process is not in a better place; "" where there is no reason."""
+    return _settings.passed_over
 
 
 def _say(text: str) -> None:

@@ -34,10 +34,10 @@ ROOT = os.geteuid() == 0
 def doctor(*args, code="", before=None, env=None, wrapper=()):
     """Runs it after ``code`` in the same process; its status, findings by check, and text. Whether
     other processes have used up what this user may queue is not what the status is about."""
-    program = (
-        f"import os, signal, sys\n{code}\nfrom sigrec.cli import main\nsys.exit(main(sys.argv[1:]))"
-    )
-    command = [*wrapper, sys.executable, "-c", program, "doctor", *map(str, args)]
+    program = ["-m", "sigrec"]
+    if code:
+        program = ["-c", f"import os, signal, sys\n{code}\nfrom sigrec.cli import main\nsys.exit(main(sys.argv[1:]))"]  # fmt: skip
+    command = [*wrapper, sys.executable, *program, "doctor", *map(str, args)]
     environment = {k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None}
     options = {"capture_output": True, "text": True, "env": environment}
     text = subprocess.run(command, preexec_fn=before, **options)
