@@ -501,6 +501,15 @@ void recording_fold(const struct recording *from, const struct recording *to,
     next[RING_CHILDREN] = fold_ring(&from->children, next[RING_CHILDREN], to, &to->children);
 }
 
+void recording_begins(const struct recording *recording, uint64_t began_ns) {
+    struct recording_header *header = recording->header;
+    header->started_ns = clock_ns(CLOCK_REALTIME) - (monotonic_ns() - began_ns);
+    atomic_store_explicit(&header->anchors[0].monotonic_ns, began_ns, memory_order_relaxed);
+    atomic_store_explicit(&header->anchors[0].realtime_ns, header->started_ns,
+                          memory_order_relaxed);
+    atomic_store_explicit(&header->anchor_count, 1, memory_order_relaxed);
+}
+
 void recording_anchor(const struct recording *recording) {
     struct recording_header *header = recording->header;
     uint64_t mono = monotonic_ns(), real = clock_ns(CLOCK_REALTIME);

@@ -244,6 +244,10 @@ struct sender_entry *recording_write_aside(const struct recording *recording,
 void recording_fold(const struct recording *from, const struct recording *to,
                     uint64_t next[RECORDING_RINGS]);
 
+/* Signal context, while no other process can see the recording. Makes its first anchor of when its
+ * process began, as CLOCK_MONOTONIC. */
+void recording_begins(const struct recording *recording, uint64_t monotonic_ns);
+
 /* Signal context; at most one caller at a time. Adds an anchor, if the two clocks have moved
  * against each other by more than a millisecond. */
 void recording_anchor(const struct recording *recording);

@@ -257,6 +257,24 @@ static uint64_t own_namespace(void) {
     return syscall(SYS_getppid) == forking.pid ? forking.namespace : places_namespace();
 }
 
+/* Returns this process's time namespace, or its parent's where both tell the same time. A child
+ * whose clocks are not moved against its parent's need not ask /proc. */
+static uint64_t own_time_namespace(uint64_t parents) {
+    uint64_t ticks = ticks_now() - forking.ticks, ns = monotonic_ns() - forking.ns;
+    return ticks <= 1 && ns < SAME_CLOCK_NS ? parents : proc_namespace("time");
+}
+
+/* Returns when this process began, as CLOCK_MONOTONIC, or up to a tick earlier. What was done to
+ * its PID before was done to another process; and a SIGKILL may be sent to it before it gets here.
+ */
+static uint64_t began_ns(const struct recording *recording, bool known) {
+    uint64_t time = recording->identity->time_namespace;
+    uint64_t ticks = recording->header->start_ticks, now_ns = monotonic_ns();
+    if (known && own_time_namespace(time) == time)
+        return forking.ns;
+    return ticks ? now_ns - (clock_ns(CLOCK_BOOTTIME) - ticks * CLOCK_TICK_NS) : now_ns;
+}
+
 bool spare_take(struct recording *recording, int32_t forked) {
     if (!filter_allows(FILTERED_GETPID) || !filter_allows(FILTERED_RENAME) ||
         !filter_allows(FILTERED_STAT))
@@ -294,8 +312,7 @@ bool spare_take(struct recording *recording, int32_t forked) {
     header->start_ticks = known && ticks_now() == forking.ticks
                               ? forking.ticks
                               : proc_start_ticks(0, text, sizeof text);
-    header->started_ns = clock_ns(CLOCK_REALTIME);
-    recording_anchor(recording);
+    recording_begins(recording, began_ns(recording, known));
     const char *path = give_name(spare, pid, namespace);
     taken.file = spare->file;
     taken.file.path = path;
@@ -315,13 +332,6 @@ bool spare_take(struct recording *recording, int32_t forked) {
     let_go(spare);
     errno = saved_errno;
     return path;
-}
-
-/* Returns this process's time namespace, or its parent's where both tell the same time. A child
- * whose clocks are not moved against its parent's need not ask /proc. */
-static uint64_t own_time_namespace(uint64_t parents) {
-    uint64_t ticks = ticks_now() - forking.ticks, ns = monotonic_ns() - forking.ns;
-    return ticks <= 1 && ns < SAME_CLOCK_NS ? parents : proc_namespace("time");
 }
 
 bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known) {

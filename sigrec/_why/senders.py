@@ -55,8 +55,12 @@ class Senders:
             if may_speak_of(other, victim):
                 for one in endings:
                     after = until_ns is not None and one.monotonic_ns > until_ns
-                    if lived.has(one.monotonic_ns) and not after and _reaches(one, other, victim):
-                        yield SentBy(other, one)
+                    # A process can be killed before it records.
+                    start = one.target_start_ticks
+                    same = start is not None and start == victim._header.start_ticks
+                    if (same or lived.has(one.monotonic_ns)) and not after:
+                        if _reaches(one, other, victim):
+                            yield SentBy(other, one)
 
     def _who_sent(self, path: str) -> list[tuple[Recording, list[SentSignal]]]:
         """The recordings beside that file whose processes sent such signals, which most did not."""

@@ -4,6 +4,7 @@
 #include "spare.h"
 
 #include "check.h"
+#include "clock.h"
 #include "filter.h"
 #include "handler.h"
 #include "install.h"
@@ -29,6 +30,7 @@
 #endif
 #define CAPACITY 64
 #define MANY 64
+#define TICK_NS UINT64_C(10000000) /* of field 22 of proc_pid_stat(5) */
 
 static char directory[] = "/tmp/sigrec-spare-XXXXXX";
 static char within[32]; /* the PID namespace, where it is not the machine's first */
@@ -115,21 +117,33 @@ static bool tells_of_the_end(pid_t pid, pid_t parent) {
 static int recorded_of(int burst) {
     pid_t pids[MANY];
     int recorded = 0;
+    uint64_t forked_ns = monotonic_ns();
     for (int i = 0; i < burst; i++)
         pids[i] = sleeper();
+    uint64_t sent_ns = monotonic_ns();
     for (int i = 0; i < burst; i++)
         CHECK_EQ(kill(pids[i], SIGTERM), 0);
     for (int i = 0; i < burst; i++) {
         int status = wait_for(pids[i]);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
-        recorded += tells_of_the_end(pids[i], getpid());
+        if (!tells_of_the_end(pids[i], getpid()))
+            continue;
+        recorded++;
+        /* It is younger than its file, and older than all that could be sent to it. */
+        const struct recording_header *header = left_by(pids[i], "");
+        CHECK_EQ(header->anchor_count, 1);
+        CHECK(header->anchors[0].monotonic_ns + TICK_NS >= forked_ns);
+        CHECK(header->anchors[0].monotonic_ns <= sent_ns);
+        CHECK_EQ(header->anchors[0].realtime_ns, header->started_ns);
     }
     return recorded;
 }
 
 static void all_or_at_least_eight(void) {
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         CHECK_EQ(recorded_of(1), 1);
+        usleep(3000); /* each takes the file that was made eight forks before: two ticks */
+    }
     for (int i = 0; i < 5; i++)
         CHECK_EQ(recorded_of(8), 8);
     for (int i = 0; i < 5; i++)

@@ -434,6 +434,8 @@ MUTANTS = [
     Mutant("spare-made-again-while-it-is-used", "csrc/spare.c",
            "        atomic_store_explicit(&spare->there, false, memory_order_relaxed);\n    } else {",
            "    } else {", "a child that forks unmaps its own recording", "test_spare"),
+    Mutant("spare-as-old-as-its-file", "csrc/spare.c", "    recording_begins(recording, began_ns(recording, known));",
+           "    recording_anchor(recording);\n    (void)began_ns;", "what was done to an earlier process with its PID is joined with it", "test_spare"),
     Mutant("spare-in-its-parents-pid-namespace", "csrc/spare.c",
            "return syscall(SYS_getppid) == forking.pid ? forking.namespace : places_namespace();",
            "return forking.namespace;",
