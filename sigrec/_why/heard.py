@@ -20,7 +20,7 @@ from sigrec._why.sentence import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Set
     from typing import Any
 
     from sigrec._reader.recording import Recording
@@ -33,6 +33,29 @@ def heard_of(pid: int) -> Heard | None:
     if stat_fields(pid) is not None:
         return None
     return among(_recordings(), pid)
+
+
+def after(recording: Recording) -> Heard | None:
+    """The answer about a process that has had the PID since that recording's process ended. None: no
+    recorded process knows of one, or the last of them is in a recording of its own."""
+    began_ns = recording._began_ns()
+    if began_ns is None or not recording._here or stat_fields(recording.pid) is not None:
+        return None
+    return later_than(_recordings(), recording.pid, began_ns, recording._header.start_ticks)
+
+
+def later_than(
+    recordings: Iterable[Recording], pid: int, began_ns: int, start_ticks: int
+) -> Heard | None:
+    """As after(), from these recordings, whose PIDs mean the same processes."""
+    last = among(recordings, pid, began_ns)
+    if last is None:
+        return None
+    target = last.by.sent.target_start_ticks if last.by is not None else None
+    if target is not None:
+        return last if target != start_ticks else None
+    # Two different ends are of two processes: a process has one, of which its parent may be told twice.
+    return last if len(last.ends) > 1 else None
 
 
 def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | None:
@@ -55,15 +78,16 @@ def _recordings() -> list[Recording]:
     return [one for one in index.opened(dict.fromkeys(paths)) if one._here]
 
 
-def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
-    """The answer from these recordings, whose PIDs mean the same processes."""
+def among(recordings: Iterable[Recording], pid: int, since_ns: int = 0) -> Heard | None:
+    """The answer from these recordings, whose PIDs mean the same processes. since_ns: what was before
+    that is left out, as CLOCK_MONOTONIC."""
     recordings = list(recordings)
     ends = sorted(
         (
             (change.monotonic_ns, n, change)
             for n, one in enumerate(recordings)
             for change in changes_of_children(one).get(pid, ())
-            if change.code in CHILD_ENDED
+            if change.code in CHILD_ENDED and change.monotonic_ns >= since_ns
         ),
         key=lambda end: end[:2],
     )
@@ -71,7 +95,7 @@ def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
         SentBy(one, what)
         for one in recordings
         for what in endings(one)
-        if what.target == pid and what.error == 0
+        if what.target == pid and what.error == 0 and what.monotonic_ns >= since_ns
     ]
     if not ends:
         # No process can refuse SIGKILL; whether another signal ended it is not known.
@@ -87,7 +111,7 @@ def among(recordings: Iterable[Recording], pid: int) -> Heard | None:
     if first is None and before and (before[-1][1], before[-1][2].status) == (at, end.status):
         # A parent may be told twice of one end: by SIGCHLD, and by wait(2).
         first = _first_since(before[:-1], deadly)
-    return Heard(pid, parent, end, first)
+    return Heard(pid, parent, end, first, {(e.code == CLD_EXITED, e.status) for *_, e in ends})
 
 
 def _first_since(before: list[tuple[int, int, ChildTold]], deadly: list[SentBy]) -> SentBy | None:
@@ -99,11 +123,18 @@ def _first_since(before: list[tuple[int, int, ChildTold]], deadly: list[SentBy])
 
 class Heard:
     """Such an answer; it has what an Answer has. end: what the parent was told; None: no parent
-    recorded it, but `by` sent SIGKILL to the process."""
+    recorded it, but `by` sent SIGKILL to the process. ends: how it and others with that PID ended,
+    whether each exited, and its status or signal."""
 
     def __init__(
-        self, pid: int, parent: Recording | None, end: ChildTold | None, by: SentBy | None
+        self,
+        pid: int,
+        parent: Recording | None,
+        end: ChildTold | None,
+        by: SentBy | None,
+        ends: Set[tuple[bool, int]] = frozenset(),
     ) -> None:
+        self.ends = ends
         self.pid = pid
         self.parent = parent
         self.end = end

@@ -69,10 +69,10 @@ def _answer(what: str | None) -> Answer | Heard:
         from sigrec._why.newest import newest
 
         return Answer(newest())
+    pid = whole(what)
     try:
-        return Answer(_arguments.recording(what))
+        recording = _arguments.recording(what)
     except NoRecordingError:
-        pid = whole(what)
         if not pid:
             raise
         from sigrec._why.heard import heard_of
@@ -81,6 +81,12 @@ def _answer(what: str | None) -> Answer | Heard:
         if heard is None:
             raise
         return heard
+    if pid and recording.state != "alive":
+        from sigrec._why.heard import after
+
+        # A PID is used again: then the last process that had it is meant.
+        return after(recording) or Answer(recording)
+    return Answer(recording)
 
 
 def _all(as_json: bool) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from sigrec._reader.recording import Recording
 from sigrec._reader.source import Source
-from sigrec._why.heard import among
+from sigrec._why.heard import among, later_than
 from tests.reader.builder import MONOTONIC, RecordingBuilder
 
 KILL, TERM = int(signal.SIGKILL), int(signal.SIGTERM)
@@ -81,14 +81,20 @@ def test_nobody_is_asked_about_a_process_that_lives(run_directory, child):
 
 
 def recording(pid, *steps):
-    """steps: ("sent", signum, at) or ("told", code, status, at), at: seconds."""
+    """steps: ("sent", signum, at), ("meant", signum, at) for who began at tick 5, or ("told", code,
+    status, at), at: seconds."""
     builder = RecordingBuilder(pid=pid, argv=(b"/bin/p%d" % pid,))
     sent = told = 0
     for kind, *rest in steps:
         at = MONOTONIC + int(rest[-1] * 1e9)
-        if kind == "sent":
+        if kind in ("sent", "meant"):
             builder.sent(
-                sent, rest[0], CHILD, monotonic_ns=at, result=rest[1] if len(rest) > 2 else 0
+                sent,
+                rest[0],
+                CHILD,
+                monotonic_ns=at,
+                result=rest[1] if len(rest) > 2 else 0,
+                start=5 if kind == "meant" else 0,
             )
             sent += 1
         else:
@@ -127,3 +133,30 @@ def test_who_is_believed(others, words):
     )
     if heard:
         assert heard.to_dict()["sentence"] == heard.sentence
+
+
+EXITS, DIES = ("told", EXITED, 3, 3), ("told", KILLED, KILL, 5)
+
+
+@pytest.mark.parametrize(
+    ("steps", "later"),
+    [
+        # The one that is recorded: it began at second 2, in tick 4.
+        ([EXITS], False),
+        ([EXITS, ("told", EXITED, 3, 4)], False),  # twice told
+        ([("told", KILLED, KILL, 1), EXITS], False),  # before it
+        ([("sent", KILL, 3), DIES], False),
+        # And one that had its PID after it, and recorded nothing.
+        ([EXITS, DIES], True),
+        ([EXITS, ("sent", KILL, 4), DIES], True),
+        ([("told", KILLED, KILL, 3), ("meant", KILL, 4), DIES], True),
+        ([("meant", KILL, 4)], True),
+    ],
+)
+def test_a_pid_that_was_used_again_since(steps, later):
+    began_ns = MONOTONIC + 2 * 10**9
+    found = later_than([recording(7, *steps)], CHILD, began_ns, 4)
+    assert (found is not None) == later
+    assert found is None or found.signal_name == "SIGKILL"
+    # What was meant for the very process that is recorded is of no other.
+    assert later_than([recording(7, ("meant", KILL, 4), DIES)], CHILD, began_ns, 5) is None
