@@ -22,7 +22,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .endings_reused import reused
+from tests.compiling import CC
+
+from .endings_reused import Clock, reused, worn
 from .endings_stage import ROOT_HERE, Play, Stage, within
 
 MODES = ("run", "children", "register")
@@ -462,11 +464,24 @@ def all_of(names: list[str], modes: list[str], jobs: int) -> Iterator[Result]:
             yield result
 
 
+def pids_used_again(children: int) -> Iterator[tuple[str, list[str]]]:
+    for step_s in (0, -3600, 86400) if CC else (0,):
+        stage = Stage(USER)
+        yield from reused(stage, Clock(stage, step_s) if step_s else None)
+        stage.close()
+    stage = Stage(USER)
+    yield from worn(stage, children)
+    stage.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="ENDING", help="or a part of its name")
+    parser.add_argument(
+        "names", nargs="*", metavar="ENDING", help="or a part of its name; reused: PIDs alone"
+    )
     parser.add_argument("--mode", action="append", choices=MODES)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--children", type=int, default=2000, help="that have few PIDs")
     parser.add_argument("--say", action="store_true", help="the sentences, too")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -485,14 +500,12 @@ def main() -> int:
             )
             for line in result.wrong or [result.sentence]:
                 print(f"    {line}", flush=True)
-    if ROOT_HERE and not args.names:
-        stage = Stage(USER)
-        for name, found in reused(stage):
+    if ROOT_HERE and (not args.names or args.names == ["reused"]):
+        for name, found in pids_used_again(args.children):
             answers += 1
             failures += bool(found)
             for line in found:
                 print(f"a PID that is used again; {name}: WRONG\n    {line}", flush=True)
-        stage.close()
     print(f"{len(names)} endings, {answers} answers, {failures} wrong")
     return 1 if failures or not answers else 0
 
