@@ -85,10 +85,19 @@ def _opened(path: str, flags: int) -> Recording:
 
 def _none_of(pid: int) -> str:
     owner = process.owner(pid)
-    others = places.elsewhere(pid)
+    others = places.elsewhere()
+    same = [path for there, path in others if there == pid]
     hint = ""
-    if others:
-        hint = f"; {others[0]} is of a process that has that PID in another PID namespace: name the file"
+    if same:
+        hint = (
+            f"; {same[0]} is of a process that has that PID in another PID namespace: name the file"
+        )
+    elif others and owner is None:
+        # One that has ended cannot be asked any more which PID it had in its own.
+        hint = (
+            "; recordings of processes in other PID namespaces, as in containers, are kept under the "
+            f"PIDs that these had there: `sigrec why --all` has all, or name the file ({others[0][1]})"
+        )
     if owner is None:
         whose = (
             "" if os.geteuid() == 0 else " of this user's (another's only that user and root find)"

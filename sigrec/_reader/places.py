@@ -262,13 +262,13 @@ def of_name(path: str) -> list[str]:
     ]
 
 
-def elsewhere(pid: int) -> list[str]:
-    """Paths of this user's recordings of processes with that PID in another namespace."""
+def elsewhere() -> list[tuple[int, str]]:
+    """This user's recordings of processes in other PID namespaces: the PID there, and the path."""
     found = []
     for path in recordings():
         parsed = name(os.path.basename(path))
-        if parsed is not None and parsed.pid == pid and parsed.namespace != pid_namespace():
-            found.append(path)
+        if parsed is not None and parsed.namespace != pid_namespace():
+            found.append((parsed.pid, path))
     return found
 
 
