@@ -13,46 +13,8 @@ from tests.conftest import RT
 
 pytestmark = pytest.mark.skipif(not _core.start_intake(), reason="not on this platform")
 
-FLOOD = """
-import threading
-from sigrec import _core
-S, ME = int(sys.argv[1]), os.getpid()
-
-def sender(count=1 << 40, every_ns=20_000):
-    '''Its PID, and what lets it begin; a child, which is made before anything is registered.'''
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid:
-        return pid, lambda: os.write(write, b"x")
-    os.close(write)
-    os.read(read, 1) or os._exit(1)
-    try:
-        _core.flood(ME, S, count, True, 60 * 10**9, every_ns)
-    finally:
-        os._exit(0)
-
-def taken():
-    return _core.count_intake(S)[0]
-
-def mid_flood():
-    before, deadline = taken(), time.monotonic() + 20
-    while taken() < before + 20:
-        assert time.monotonic() < deadline, "nobody borrows"
-
-def end(pid):
-    os.kill(pid, 9)
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        pass
-
-def blocked(task="self"):
-    with open(f"/proc/{task}/status") as file:
-        return [int(line.split()[1], 16) >> S - 1 & 1 for line in file if line[:6] == "SigBlk"][0]
-
-def calm():
-    deadline = time.monotonic() + 20
-    while blocked():
-        assert time.monotonic() < deadline, "it is not given back"
-"""
+HERE = Path(__file__).resolve().parent
+FLOOD = (HERE / "floods.py").read_text()  # which programs begin with that are text
 
 
 @pytest.mark.parametrize("deliver", ["main", "thread"])
@@ -85,159 +47,14 @@ print(*(0 < intake[name] < 100_000 for name in ("taken", "switches", "kicks")), 
 
 
 def test_nobody_inherits_what_is_borrowed(child):
-    receiver = child(
-        FLOOD
-        + """
-import ctypes, signal, subprocess, tempfile
-pid, go = sender()
-seen, stop = {}, threading.Event()
-before = threading.Thread(target=stop.wait)
-before.start()
-sigrec.register(S, lambda signum, frame: None, intake="thread")
-go()
-
-SHOW = ["/bin/cat", "/proc/self/status"]
-out = tempfile.mkstemp()[1]
-
-def shown(text):
-    return [int(line.split()[1], 16) >> S - 1 & 1 for line in text.splitlines() if line[:6] == "SigBlk"][0]
-
-def written():
-    with open(out) as file:
-        return shown(file.read())
-
-def in_thread():
-    found = []
-    thread = threading.Thread(target=lambda: found.append(S in signal.pthread_sigmask(0, [])))
-    thread.start()
-    thread.join()
-    return found[0]
-
-def forked():
-    pid = os.fork()
-    if not pid:
-        os._exit(blocked())
-    return os.waitpid(pid, 0)[1]
-
-def spawned():
-    how = [(os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_TRUNC, 0)]
-    os.waitpid(os.posix_spawn(SHOW[0], SHOW, os.environ, file_actions=how), 0)
-    return written()
-
-def by_shell(system):
-    system(f"{' '.join(SHOW)} > {out}")
-    return written()
-
-libc = ctypes.CDLL(None)
-rows = {
-    "its own mask": lambda: S in signal.pthread_sigmask(signal.SIG_BLOCK, []),
-    "old mask of another": lambda: S in signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2]),
-    "thread": in_thread,
-    "fork": forked,
-    "subprocess": lambda: shown(subprocess.check_output(SHOW, text=True)),
-    "preexec_fn": lambda: shown(subprocess.check_output(SHOW, text=True, preexec_fn=int)),
-    "posix_spawn": spawned,
-    "system": lambda: by_shell(os.system),
-    "libc.system": lambda: by_shell(lambda command: libc.system(command.encode())),
-    "popen": lambda: shown(os.popen(" ".join(SHOW)).read()),
-    "spawnv": lambda: by_shell(lambda c: os.spawnv(os.P_WAIT, "/bin/sh", ["sh", "-c", c])),
-}
-for name, row in rows.items():
-    mid_flood()
-    if row():
-        seen[name] = True
-end(pid)
-calm()
-for thread in (threading.main_thread(), before):
-    deadline = time.monotonic() + 20
-    while blocked(f"self/task/{thread.native_id}") and time.monotonic() < deadline:
-        pass
-    if blocked(f"self/task/{thread.native_id}"):
-        seen[thread.name] = True
-stop.set()
-os.unlink(out)
-print(seen)
-""",
-        RT,
-    )
+    receiver = child(HERE / "inherits_in_a_flood.py", RT)
     assert receiver.line() == "{}"
 
 
 @pytest.mark.long
 def test_no_program_of_any_kind_inherits_what_is_borrowed(child):
     """In mid-flood and after it; each shows SigBlk, or relies on the signal itself."""
-    receiver = child(
-        FLOOD
-        + """
-import multiprocessing, shutil, signal, subprocess, tempfile
-pid, go = sender()
-sigrec.register(S, lambda signum, frame: None, intake="thread")
-go()
-GREP = ["grep", "SigBlk", "/proc/self/status"]
-OWN = f"import os, signal; signal.signal({S}, lambda *a: print('handled')); os.kill(os.getpid(), {S})"
-
-def bit(text):
-    return int(text.split()[1], 16) >> S - 1 & 1
-
-def by(*before, **options):
-    return bit(subprocess.check_output([*before, *GREP], text=True, **options))
-
-def spawned(**options):
-    read, write = os.pipe()
-    actions = [(os.POSIX_SPAWN_DUP2, write, 1), (os.POSIX_SPAWN_CLOSE, read)]
-    child = os.posix_spawnp("grep", GREP, os.environ, file_actions=actions, **options)
-    os.close(write)
-    with open(read) as file:
-        shown = bit(file.read())
-    os.waitpid(child, 0)
-    return shown
-
-def by_multiprocessing(how):
-    with tempfile.NamedTemporaryFile("r") as file:
-        process = multiprocessing.get_context(how).Process(
-            target=shutil.copyfile, args=("/proc/self/status", file.name)
-        )
-        process.start()
-        process.join()
-        return bit(next(line for line in file if line[:6] == "SigBlk"))
-
-def one_that_handles_it():
-    return subprocess.check_output([sys.executable, "-c", OWN], text=True) != "handled\\n"
-
-rows = {
-    "posix_spawn": spawned,
-    "posix_spawn, setsigmask=[]": lambda: spawned(setsigmask=[]),
-    "subprocess": by,
-    "close_fds=False": lambda: by(close_fds=False),
-    "shell=True": lambda: bit(subprocess.check_output(" ".join(GREP), shell=True, text=True)),
-    "env": lambda: by("env"),
-    "nohup": lambda: by("nohup"),
-    "timeout": lambda: by("timeout", "60"),
-    "multiprocessing fork": lambda: by_multiprocessing("fork"),
-    "multiprocessing spawn": lambda: by_multiprocessing("spawn"),
-    "multiprocessing forkserver": lambda: by_multiprocessing("forkserver"),
-    "a Python that handles it": one_that_handles_it,
-}
-if shutil.which("bash"):
-    rows["bash"] = lambda: bit(subprocess.check_output(["bash", "-c", " ".join(GREP)], text=True))
-if shutil.which("perl"):
-    show = 'open F, "/proc/self/status"; while (<F>) { print if /SigBlk/ }'
-    rows["perl"] = lambda: bit(subprocess.check_output(["perl", "-e", show], text=True))
-if shutil.which("node"):
-    look = 'console.log(fs.readFileSync("/proc/self/status", "utf8").match(/SigBlk.*/)[0])'
-    rows["node"] = lambda: bit(subprocess.check_output(["node", "-e", look], text=True))
-wrong = []
-for name, row in rows.items():
-    mid_flood()
-    if row():
-        wrong.append(name)
-end(pid)
-calm()
-wrong += [f"{name}, after it" for name, row in rows.items() if row()]
-print(wrong)
-""",
-        RT,
-    )
+    receiver = child(HERE / "starts_in_a_flood.py", RT)
     assert receiver.line() == "[]"
 
 

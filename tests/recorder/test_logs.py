@@ -1,6 +1,7 @@
 """log_signals(): what was delivered is logged, and the program's own handling goes on."""
 
 import json
+from pathlib import Path
 
 
 def test_each_signal_is_a_record(child):
@@ -62,38 +63,7 @@ def test_too_many_to_be_logged_one_by_one(child):
 
 def test_closed_in_a_handler_that_interrupted_a_logger(child):
     """It holds the lock that the thread which logs waits for."""
-    one = child("""
-        import logging
-        from sigrec._recorder import logs
-        logs.END_S = 0.2
-        waits = threading.Event()
-        class Lines(logging.Handler):
-            def handle(self, record):
-                waits.set()
-                return super().handle(record)
-            def emit(self, record):
-                say(record.getMessage().partition(" ")[0])
-                log.close()  # for itself it does not wait
-        logger = logging.getLogger("app")
-        logger.propagate = False
-        logger.setLevel(logging.INFO)
-        lines = Lines()
-        logger.addHandler(lines)
-        def close(signum, frame):
-            try:
-                log.close()
-            except sigrec.SigrecError as error:
-                say(str(error).partition(":")[0])
-        signal.signal(signal.SIGUSR1, lambda *a: None)
-        signal.signal(signal.SIGUSR2, close)
-        log = sigrec.log_signals(logger, signal.SIGUSR1)
-        with lines.lock:
-            os.kill(os.getpid(), signal.SIGUSR1)
-            waits.wait()
-            os.kill(os.getpid(), signal.SIGUSR2)
-        log.close()
-        log._thread.join()
-    """)
+    one = child(Path(__file__).parent / "closes_a_log.py")
     assert one.line() == "what was delivered before is not logged yet"
     assert one.line() == "SIGUSR1"
     one.end()

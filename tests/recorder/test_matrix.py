@@ -20,42 +20,7 @@ from tests.compiling import library, needs_cc
 
 pytestmark = needs_cc
 
-PRELUDE = """
-import ctypes, faulthandler, os, signal, sys, threading, time
-exec(os.environ["BEGIN"])
-c = ctypes.CDLL(os.environ["COURSE"])
-libc = ctypes.CDLL(None, use_errno=True)
-me = os.getpid()
-def say(*words):
-    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-def kill(signum, times=1):
-    for _ in range(times):
-        os.kill(me, signum)
-def asleep(pid):
-    while open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "S":
-        time.sleep(0.01)
-def switches(pid):
-    return [line for line in open(f"/proc/{pid}/status") if "ctxt" in line][0]
-def while_blocked(signum, then):
-    # A child that sends us the signal when we sleep in a system call, and then does more.
-    own = os.readlink("/proc/self")  # our pid as /proc has it: it may be of another namespace
-    pid = os.fork()
-    if pid == 0:
-        os.close(r)
-        asleep(own)
-        before = switches(own)
-        os.kill(me, signum)
-        end = time.monotonic() + 0.2
-        while switches(own) == before and time.monotonic() < end: time.sleep(0.002)
-        asleep(own)
-        then()
-        os._exit(0)
-def c_read():
-    buffer = ctypes.create_string_buffer(8)
-    n = libc.read(r, buffer, 8)
-    say("read", n, os.strerror(ctypes.get_errno()) if n < 0 else buffer.value)
-r, w = os.pipe()
-"""
+PRELUDE = (Path(__file__).parent / "course.py").read_text()
 
 # name: (program, the signals that it gets, those that run (without names) leaves alone)
 CASES = {

@@ -1,0 +1,50 @@
+"""What the programs of test_intake share: a flood of the signal that their first argument names."""
+
+import os
+import sys
+import time
+
+from sigrec import _core
+
+S, ME = int(sys.argv[1]), os.getpid()
+
+
+def sender(count=1 << 40, every_ns=20_000):
+    """Its PID, and what lets it begin; a child, which is made before anything is registered."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid:
+        return pid, lambda: os.write(write, b"x")
+    os.close(write)
+    os.read(read, 1) or os._exit(1)
+    try:
+        _core.flood(ME, S, count, True, 60 * 10**9, every_ns)
+    finally:
+        os._exit(0)
+
+
+def taken():
+    return _core.count_intake(S)[0]
+
+
+def mid_flood():
+    before, deadline = taken(), time.monotonic() + 20
+    while taken() < before + 20:
+        assert time.monotonic() < deadline, "nobody borrows"
+
+
+def end(pid):
+    os.kill(pid, 9)
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        pass
+
+
+def blocked(task="self"):
+    with open(f"/proc/{task}/status") as file:
+        return next(int(line.split()[1], 16) >> S - 1 & 1 for line in file if line[:6] == "SigBlk")
+
+
+def calm():
+    deadline = time.monotonic() + 20
+    while blocked():
+        assert time.monotonic() < deadline, "it is not given back"
