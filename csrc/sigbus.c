@@ -91,6 +91,13 @@ void sigbus_exec_failed(void) {
 
 void sigbus_start(void) { process_guard(sigbus_take); }
 
+/* How many signals have an ordinal, and are not queued yet: the one that a handler was just
+ * recording, as it met the lost page. It goes on with that, and counts it then. */
+static uint64_t in_hand(const struct registered *entry, uint64_t taken) {
+    const struct queue_state *state = entry->queue.state;
+    return taken - state->base - state->consumed - queue_length(&entry->queue);
+}
+
 /* The ledger, as far as it can be told from private memory. */
 static void recount(struct ledger_entry *ledger) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
@@ -98,12 +105,13 @@ static void recount(struct ledger_entry *ledger) {
         uint64_t taken = atomic_load_explicit(&process_self->ordinal[signum], memory_order_relaxed);
         uint32_t kind = atomic_load_explicit(&entry->mode, memory_order_relaxed);
         struct ledger_entry *to = &ledger[signum];
+        uint64_t whole = taken - (kind == MODE_REGISTERED ? in_hand(entry, taken) : 0);
         ledger_add(&to->delivered, taken);
-        ledger_add(&to->recorded, taken);
-        ledger_add(&to->overwritten, taken);
+        ledger_add(&to->recorded, whole);
+        ledger_add(&to->overwritten, whole);
         if (kind == MODE_REGISTERED || kind == MODE_UNREGISTERED) {
-            ledger_add(&to->queued, taken);
-            ledger_add(&to->handled, taken - queue_length(&entry->queue));
+            ledger_add(&to->queued, whole);
+            ledger_add(&to->handled, whole - queue_length(&entry->queue));
         }
         uint32_t shown = kind == MODE_RELEASED && passive_records(signum) ? MODE_RECORDED : kind;
         atomic_store_explicit(&to->mode, shown, memory_order_relaxed);
