@@ -345,13 +345,21 @@ def in_block(enter):
             made.register(A, handler)
 
 
+def goes_on(n):
+    """What hangs is shown after a minute; a busy machine may take its time for all of it."""
+    if n % 20 == 0:
+        faulthandler.dump_traceback_later(60, exit=True)
+
+
 def interrupt(rounds):
     for name in CALLS:
-        for _ in range(rounds):
+        for n in range(rounds):
+            goes_on(n)
             attempt(name, at_a_random_moment)
         check_ledger(A, B)
     for name, enter in BLOCKS.items():
-        for _ in range(5 * rounds):
+        for n in range(5 * rounds):
+            goes_on(n)
             at_a_random_moment(lambda enter=enter: in_block(enter))
             check_ended(name)
     return f"{len(CALLS)} calls and {len(BLOCKS)} blocks, each interrupted {rounds} times or more"
