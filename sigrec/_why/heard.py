@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from sigrec._proc.process import stat_fields
 from sigrec._reader import index, places
@@ -61,13 +62,16 @@ def later_than(
 def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | None:
     """The first recorded process that sent the signal to that very process, and was not refused.
     until_ns: when that process had ended, by CLOCK_MONOTONIC."""
+    began_ns = time.monotonic_ns() - (
+        time.clock_gettime_ns(time.CLOCK_BOOTTIME) - start_ticks * 10**9 // os.sysconf("SC_CLK_TCK")
+    )
     found = (
         SentBy(one, what)
         for one in _recordings()
         for what in endings(one)
-        if (what.target, what.target_start_ticks, what.si_signo) == (pid, start_ticks, signum)
-        and what.error == 0
-        and what.monotonic_ns <= until_ns
+        if (what.target, what.si_signo, what.error) == (pid, signum, 0)
+        and began_ns <= what.monotonic_ns <= until_ns
+        and what.target_start_ticks in (None, start_ticks)
     )
     return min(found, key=lambda by: by.sent.monotonic_ns, default=None)
 

@@ -56,16 +56,19 @@ def test_of_a_process_without_a_recording(command, code, words, cause):
     assert answer["argv"] == [sys.executable, "-c", code]
 
 
-def test_of_a_process_without_a_recording_whose_sender_recorded_it(child, command):
+@pytest.mark.parametrize("signum", [9, 15])
+def test_of_a_process_without_a_recording_whose_sender_recorded_it(child, command, signum):
     with subprocess.Popen(["sleep", "100"]) as process, subprocess.Popen(["sleep", "100"]) as other:
         wait = waits(command("why", "--wait", "--json", process.pid))
         sender = child(f"""sigrec.record(); os.kill({other.pid}, 9); os.kill({process.pid}, 0)
-os.kill({process.pid}, 9); say('done'); hear()""")
+os.kill({process.pid}, {signum}); say('done'); hear()""")
         sender.line()
         process.wait()
         answer = json.loads(wait.end()[0])
         other.wait()
-    assert ") had sent SIGKILL to it at " in answer["sentence"], answer["sentence"]
+    assert f") had sent {signal.Signals(signum).name} to it at " in answer["sentence"], answer[
+        "sentence"
+    ]
     assert "not known" not in answer["sentence"]
     assert (answer["sender"]["kind"], answer["sender"]["pid"]) == ("process", sender.pid)
     assert [one["source"] for one in answer["evidence"]][1:] == ["sender"]
