@@ -11,18 +11,20 @@
 
 _Atomic uint64_t adopted_signals;
 
-/* The newest last. Who looks while another thread changes it is told that there is none. */
+#define LOOKS 100 /* at what another thread is changing */
+
+/* The newest last. Who would change it while another does is told that there is none. */
 static struct stack {
-    atomic_uint changing, count;
+    atomic_uint version, count; /* version: odd while it is being changed */
     struct sigaction before[LEVELS];
 } stacks[SIGREC_NSIG] SELDOM;
 
 static bool begin(struct stack *stack) {
-    unsigned nobody = 0;
-    return atomic_compare_exchange_strong(&stack->changing, &nobody, 1);
+    unsigned version = atomic_load(&stack->version);
+    return !(version & 1) && atomic_compare_exchange_strong(&stack->version, &version, version + 1);
 }
 
-static void end(struct stack *stack) { atomic_store(&stack->changing, 0); }
+static void end(struct stack *stack) { atomic_fetch_add(&stack->version, 1); }
 
 void adopted_push(int signum, const struct sigaction *before) {
     struct stack *stack = &stacks[signum];
@@ -39,22 +41,33 @@ void adopted_push(int signum, const struct sigaction *before) {
     atomic_fetch_or(&adopted_signals, signal_bit(signum));
 }
 
-static bool take(int signum, unsigned level, bool forget, struct sigaction *before) {
+bool adopted_pop(int signum, struct sigaction *before) {
     struct stack *stack = &stacks[signum];
     if (!adopted_any(signum) || !begin(stack))
         return false;
     unsigned count = atomic_load_explicit(&stack->count, memory_order_relaxed);
-    bool found = level < count;
-    if (found)
-        *before = stack->before[count - 1 - level];
-    if (found && forget)
+    if (count) {
+        *before = stack->before[count - 1];
         atomic_store_explicit(&stack->count, count - 1, memory_order_relaxed);
+    }
     end(stack);
-    return found;
+    return count > 0;
 }
 
-bool adopted_pop(int signum, struct sigaction *before) { return take(signum, 0, true, before); }
-
+/* Whoever looks never fails for who changes it: a handler would be passed over. If that is the code
+ * that this handler has interrupted, what it has not changed yet is read, and is whole. */
 bool adopted_beneath(int signum, unsigned level, struct sigaction *before) {
-    return take(signum, level, false, before);
+    const struct stack *stack = &stacks[signum];
+    bool found = false;
+    if (!adopted_any(signum))
+        return false;
+    for (int looks = 0; looks < LOOKS; looks++) {
+        unsigned version = atomic_load(&stack->version), count = atomic_load(&stack->count);
+        found = level < count;
+        if (found)
+            *before = stack->before[count - 1 - level];
+        if (!(version & 1) && atomic_load(&stack->version) == version)
+            break;
+    }
+    return found;
 }

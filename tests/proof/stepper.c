@@ -34,6 +34,7 @@
  *   sends     the same, and that sends a signal and is told of a child (sent.h)
  *   sets      the same, and that sets a disposition (what interpose.c then writes down)
  *   blocks    the same, and that blocks a signal, or lets it in (interpose_mask.c)
+ *   adopts    the same, beneath a library's handler that was set without us (adopted.h)
  *   asks      a SIGTERM, whose sender's command line and parent are read (asker.h)
  *
  * The clock is ours (clock_gettime, below): the path depends on no timing. */
@@ -88,7 +89,7 @@ static struct shared {
     pid_t senders[2];          /* of what asks to end it: the tracer and its parent */
 } *shared;
 
-static enum path { ALONE, BATCH, FULL, LENDS, RECORDED, SENDS, SETS, BLOCKS, ASKS } path;
+static enum path { ALONE, BATCH, FULL, LENDS, RECORDED, SENDS, SETS, BLOCKS, ADOPTS, ASKS } path;
 static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL, HELD, ENDS } injection;
 static int signum;
 static char file[4096];
@@ -116,6 +117,21 @@ static void note_trip(int n, int in_main) {
 static void programs_handler(int n) {
     (void)n;
     shared->course++;
+}
+
+static struct sigaction found; /* by the library */
+
+static void librarys_handler(int n, siginfo_t *info, void *context) {
+    found.sa_sigaction(n, info, context);
+}
+
+static void a_library_sets_its_handler(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = librarys_handler;
+    action.sa_flags = SA_SIGINFO;
+    CHECK(sigaction(signum, &action, &found) == 0);
+    install_notice();
 }
 
 /* What it sends, and what it is told of, have one number. */
@@ -603,6 +619,8 @@ __attribute__((noreturn)) static void target(const char *directory, const char *
                              : path == BLOCKS ? blocks_a_signal
                                               : programs_handler) != SIG_ERR);
         CHECK_EQ(install_record(signum, false), 0);
+        if (path == ADOPTS)
+            a_library_sets_its_handler();
     } else {
         CHECK_EQ(install_prepare(signum, QUEUE), 0);
         CHECK_EQ(install_handler(signum, false), 0);
@@ -845,8 +863,8 @@ static int which(const char *word, const char *const *words) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const paths[] = {"alone", "batch", "full",   "lends", "recorded",
-                                        "sends", "sets",  "blocks", "asks",  NULL};
+    static const char *const paths[] = {"alone", "batch",  "full",   "lends", "recorded", "sends",
+                                        "sets",  "blocks", "adopts", "asks",  NULL};
     static const char *const injections[] = {"nested", "lap",  "others", "late", "fork",
                                              "gone",   "kill", "held",   "ends", NULL};
     if (argc < 4) {

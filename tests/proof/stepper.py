@@ -32,6 +32,7 @@ PATHS = (
     "sends",
     "sets",
     "blocks",
+    "adopts",
     "asks",
     "settles",
 )
