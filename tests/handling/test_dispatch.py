@@ -514,9 +514,13 @@ def test_a_simulated_ctrl_c_is_a_keyboard_interrupt_once(child):
                 say("KeyboardInterrupt")
             for _ in range(1000): pass
         say(*ledger(signal.SIGINT))
+        calls = []
+        with sigrec.register(signal.SIGUSR1, lambda *_: calls.append(1), deliver="thread"):
+            _thread.interrupt_main(signal.SIGUSR1)
+        say(calls)
         """
     )
-    assert lines(p, 3) == ["KeyboardInterrupt", "KeyboardInterrupt", "0 0 0 0"]
+    assert lines(p, 4) == ["KeyboardInterrupt", "KeyboardInterrupt", "0 0 0 0", "[]"]  # limits.md
 
 
 def test_what_two_signals_trip_together_is_not_taken_for_a_simulated_one(child):
