@@ -133,7 +133,8 @@ int begin(char *const argv[]) {
     int saved_errno = errno;
     const char *keep = getenv("SIGREC_KEEP"), *wanted = getenv("SIGREC_HISTORY");
     char notes[1024];
-    struct publish_options options = {NULL, keep && atol(keep) == (long)getpid(), history, NULL};
+    struct publish_options options = {.keep = keep && atol(keep) == (long)getpid(),
+                                      .capacity = history};
     if (wanted && publish_capacity(wanted))
         options.capacity = history = publish_capacity(wanted);
     const char *named = getenv("SIGREC_RECORDING");
@@ -170,7 +171,8 @@ int begin_attached(const struct begin_request *request) {
     const char *directories[BEGIN_DIRECTORIES + 1] = {NULL};
     for (int n = 0; n < BEGIN_DIRECTORIES && request->directory[n][0]; n++)
         directories[n] = request->directory[n];
-    struct publish_options options = {NULL, true, request->capacity, directories};
+    struct publish_options options = {
+        .keep = true, .capacity = request->capacity, .directories = directories};
     int error = process_start();
     if (error)
         return error;

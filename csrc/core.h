@@ -23,6 +23,7 @@
 #include "kick.h"
 #include "passive.h"
 #include "process.h"
+#include "publish.h"
 #include "registry.h"
 #include "send.h"
 #include "sigbus.h"
@@ -100,6 +101,7 @@
     F(process_set_mode)                                                                            \
     F(process_set_reason)                                                                          \
     F(process_start)                                                                               \
+    F(publish)                                                                                     \
     F(queue_length)                                                                                \
     F(queue_next)                                                                                  \
     F(queue_now)                                                                                   \

@@ -108,10 +108,11 @@ static int publish_in(const char *directory, const struct publish_options *optio
     while (error == EEXIST && ++n < NAMES) {
         if (!is_taken(directory, n, name, path))
             error = process_publish(directory, name, false, options->keep, options->capacity);
-        else if (is_former(path))
+        else if (!options->former_stays && is_former(path))
             former = n;
     }
-    if (!former && is_taken(directory, n + 1, name, path) && is_former(path))
+    if (!former && !options->former_stays && is_taken(directory, n + 1, name, path) &&
+        is_former(path))
         former = n + 1; /* it found its own former under the name that is ours now */
     if (!error && former && is_taken(directory, former, name, path))
         unlink(path); /* not before: in between we may be killed */
@@ -130,10 +131,12 @@ static int publish_named(const struct publish_options *options) {
 static bool candidate(const struct publish_options *options, int n, char directory[PLACES_SIZE]) {
     if (!options->directories)
         return places_candidate(n, directory);
-    if (!options->directories[n])
-        return false;
-    snprintf(directory, PLACES_SIZE, "%s", options->directories[n]);
-    return true;
+    const char *one = options->directories[n];
+    if (one && strlen(one) < PLACES_SIZE)
+        text_put(directory, one);
+    else
+        *directory = 0; /* which is nowhere: a path that is too long */
+    return one;
 }
 
 int publish(const struct publish_options *options, char *notes, size_t size) {

@@ -15,6 +15,7 @@ struct publish_options {
     const char
         *file; /* a path that the user named, where nothing is; NULL: the first usable place */
     bool keep; /* even after a clean exit */
+    bool former_stays; /* that of the program which this process was before an exec, in any case */
     uint64_t capacity;
     const char *const *directories; /* to NULL; NULL: those that the environment names */
 };

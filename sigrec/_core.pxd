@@ -151,6 +151,13 @@ cdef extern from "passive.h" nogil:
     uint64_t passive_ignored "core->passive_ignored"(uint64_t *known)
     void passive_as_init "core->passive_as_init"(int32_t pid)
 
+cdef extern from "publish.h" nogil:
+    ctypedef struct where_options "struct publish_options":
+        bint keep, former_stays
+        uint64_t capacity
+        const char **directories
+    int publish_first "core->publish"(const where_options *, char *notes, size_t size)
+
 cdef extern from "target.h" nogil:
     ctypedef enum target_kind "enum target":
         TARGET_UNREADABLE

@@ -871,6 +871,25 @@ def publish(bytes directory, bytes name, bint any_directory, bint keep,
     refresh_modes()
 
 
+def publish_in_first(list directories, bint keep, uint64_t capacity) -> bytes:
+    """Makes the file in the first of these directories that can be used, or else counts in private
+    memory. Returns what is to say of the others."""
+    cdef where_options options
+    cdef const char *each[9]
+    cdef char notes[16384]
+    memset(&options, 0, sizeof(options))
+    options.keep, options.capacity, options.former_stays = keep, capacity, True
+    options.directories = each
+    for n, directory in enumerate(directories[:8]):
+        each[n] = <const char *>(<bytes>directory)
+        each[n + 1] = NULL
+    if not directories:
+        each[0] = NULL
+    check(publish_first(&options, notes, sizeof(notes)))
+    refresh_modes()
+    return notes
+
+
 def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:
     """Forked children have a recording there from their first signal on."""
     check(process_keep_spares(directory, keep, capacity))

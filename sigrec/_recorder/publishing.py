@@ -146,21 +146,20 @@ def _adopt() -> None:
         reason = retention.in_the_way(named)
         if reason is not None:
             notes.append(reason)
-        elif _publish(named, True, notes):
+        elif _publish(named, notes):
             point_to(named)
             return
-    for directory in places.candidates():
-        reason = places.prepare(directory)
-        if reason is not None:
-            notes.append(reason)
-        elif _publish_in(directory, notes):
-            path = os.fsdecode(_core.path())
-            if not in_child:
-                retention.clean(directory, own=path)
-            _leave_cleanly()
-            _warn(notes, f"recording to {path}")
-            return
-    _go_private()
+    directories = [os.fsencode(directory) for directory in places.candidates()]
+    note = _core.publish_in_first(directories, _settings.keep, _settings.history)
+    notes += [os.fsdecode(note)] if note else []
+    path = os.fsdecode(_core.path())
+    if path:
+        if not in_child:
+            retention.clean(os.path.dirname(path), own=path)
+        _leave_cleanly()
+        _warn(notes, f"recording to {path}")
+        return
+    _settings.private = os.getpid()
     if notes or not places.publishing_off():
         _warn(notes or ["no directory to publish in"], "recording in private memory")
 
@@ -193,31 +192,12 @@ def _clean() -> None:
             retention.clean(directory, own=os.fsdecode(_core.path()) or None)
 
 
-def _publish_in(directory: str, notes: list[str]) -> bool:
-    """Publishes under the first name that is free: other files there tell of earlier processes."""
-    for name in places.free_names(directory):
-        try:
-            return _publish(os.path.join(directory, name), False, notes)
-        except FileExistsError:
-            continue  # another process was faster
-    return False
-
-
-def _publish(path: str, named_by_user: bool, notes: list[str]) -> bool:
+def _publish(path: str, notes: list[str]) -> bool:
     directory, name = os.path.split(path)
     try:
-        if named_by_user:
-            retention.make_way(path)
-        _core.publish(
-            os.fsencode(directory),
-            os.fsencode(name),
-            named_by_user,
-            named_by_user or _settings.keep,
-            _settings.history,
-        )
+        retention.make_way(path)
+        _core.publish(os.fsencode(directory), os.fsencode(name), True, True, _settings.history)
     except OSError as error:
-        if isinstance(error, FileExistsError) and not named_by_user:
-            raise
         notes.append(f"{path}: {error.strerror}")
         return False
     return True

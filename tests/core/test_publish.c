@@ -120,11 +120,13 @@ static void leave_one(bool with_signal) {
 }
 
 /* What the program that it became finds, which begins with new memory. */
-static void become(void) {
+static void become_with(const struct publish_options *options) {
     memset(process_self, 0, sizeof *process_self);
     CHECK_EQ(process_start(), 0);
-    CHECK_EQ(publish(&usual, notes, sizeof notes), 0);
+    CHECK_EQ(publish(options, notes, sizeof notes), 0);
 }
+
+static void become(void) { become_with(&usual); }
 
 static void test_after_exec(void) {
     setenv("SIGREC_DIR", base, 1);
@@ -147,6 +149,30 @@ static void test_after_exec_with_a_signal(void) {
     unlink(own_name(2));
 }
 
+static void test_after_exec_that_stays(void) {
+    struct publish_options options = usual;
+    options.former_stays = true;
+    setenv("SIGREC_DIR", base, 1);
+    leave_one(false);
+    become_with(&options);
+    CHECK(is_there(own_name(1)) && is_there(own_name(2)));
+    unlink(own_name(1));
+    unlink(own_name(2));
+}
+
+static void test_given_directories(void) {
+    static char too_long[PLACES_SIZE + 16];
+    memset(too_long, '/', sizeof too_long - 1);
+    memcpy(too_long + PLACES_SIZE - sizeof base, base, sizeof base - 1); /* cut, it is ours */
+    const char *const directories[] = {too_long, "/proc/nowhere", base, NULL};
+    struct publish_options options = usual;
+    options.directories = directories;
+    CHECK_EQ(publish(&options, notes, sizeof notes), 0);
+    CHECK(strstr(notes, "/proc/nowhere: "));
+    CHECK(strcmp(process_path(), own_name(1)) == 0);
+    unlink(own_name(1));
+}
+
 int main(void) {
     CHECK(mkdtemp(base));
     test_capacity();
@@ -158,6 +184,8 @@ int main(void) {
     in_child(test_passed_over);
     in_child(test_after_exec);
     in_child(test_after_exec_with_a_signal);
+    in_child(test_after_exec_that_stays);
+    in_child(test_given_directories);
     char left[64];
     snprintf(left, sizeof left, "sigrec-%lu", (unsigned long)geteuid());
     rmdir(under(left));
