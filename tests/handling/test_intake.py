@@ -31,8 +31,8 @@ print(registration.intake)
 go()
 while os.waitpid(pid, os.WNOHANG) == (0, 0):
     sum(range(1000))
-settle(S)
 calm()
+settle(S)
 print(got == list(range(100_000)), *ledger(S), sigrec.stats()[S].undetailed)
 intake = registration.intake
 print(*(0 < intake[name] < 100_000 for name in ("taken", "switches", "kicks")), intake["bytes"])
@@ -62,7 +62,6 @@ def test_what_the_main_thread_blocks_nobody_takes(child):
     receiver = child(
         FLOOD
         + """
-import signal
 inside, ran, wrong = False, [], []
 pid, go = sender()
 sigrec.register(S, lambda signum, frame: ran.append(inside), intake="thread")
@@ -77,8 +76,8 @@ for n in range(20):
     inside = False
     signal.pthread_sigmask(signal.SIG_SETMASK, old)
 end(pid)
-settle(S)
 calm()
+settle(S)
 delivered, recorded, handled, pending = ledger(S)
 print(wrong, any(ran), len(ran) == handled == delivered)
 """,
@@ -220,6 +219,7 @@ signal.set_intake("handler")
 go()
 while os.waitpid(pid, os.WNOHANG) == (0, 0):
     sum(range(1000))
+calm()
 settle(S)
 print(len(values), 0 < taken() < 20_000)
 signal.signal(S, signal.SIG_DFL)
@@ -265,7 +265,6 @@ print(*ledger(S), 15_000 < sigrec.stats()[S].undetailed < 20_000)
 PENDING = (
     FLOOD
     + """
-import signal
 calls = []
 pid, go = sender(20_000, 1000)
 sigrec.register(S, lambda signum, frame: calls.append(1), intake="thread", moderation=0.5)
@@ -345,22 +344,22 @@ def test_nobody_borrows_beneath_a_librarys_handler(child, tmp_path):
         + """
 import ctypes
 above, calls = ctypes.CDLL(sys.argv[2]), []
-pid, go = sender()
+pid, go = sender(50_000)  # and then no more: on a busy machine such a flood leaves no time
 registration = sigrec.register(S, lambda signum, frame: calls.append(1), intake="thread")
 go()
 mid_flood()
 above.take(S, b"a copy")
 calm()
 before = registration.intake["switches"], sigrec.stats()[S].delivered
-while sigrec.stats()[S].delivered < before[1] + 2000:
+while os.waitpid(pid, os.WNOHANG) == (0, 0):
     pass
-end(pid)
-print(registration.intake["switches"] - before[0])
+settle(S)
+print(registration.intake["switches"] - before[0], sigrec.stats()[S].delivered > before[1])
 """,
         RT,
         library(Path(__file__).with_name("careless.c"), tmp_path / "above.so"),
     )
-    assert receiver.line() == "0"
+    assert receiver.line() == "0 True"
 
 
 def may_be_real_time():
