@@ -927,7 +927,7 @@ def test_what_a_library_above_passes_on_is_counted_once(child, careless_library,
             library.take(signum, how.encode())
             for _ in range(3):
                 os.kill(os.getpid(), signum)
-                for _ in range(1000): pass
+                settle(signum)
             say(len(pids), *ledger(signum), *{pid == os.getpid() for pid in pids})
             pids.clear()
             kept.cancel()
