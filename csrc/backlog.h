@@ -17,6 +17,7 @@
 #include "event.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define BACKLOG_CHUNK 65536 /* bytes */
 
@@ -44,6 +45,11 @@ bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t li
 
 /* Signal context; mmap(2) and madvise(2). False: as above, or somebody is at it. */
 bool backlog_try_put(struct backlog *backlog, const struct event *event, uint64_t limit);
+
+/* Who takes. False: nothing was ever put, as where no intake thread runs. */
+static inline bool backlog_is_used(const struct backlog *backlog) {
+    return atomic_load(&backlog->first) != NULL;
+}
 
 /* Who takes. False: it is empty. */
 bool backlog_peek(struct backlog *backlog, struct event *event);

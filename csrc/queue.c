@@ -60,6 +60,10 @@ static void wait_for_producer(const struct queue *queue) {
     }
 }
 
+static bool peek_backlog(struct queue_state *state, struct event *event) {
+    return backlog_is_used(&state->backlog) && backlog_peek(&state->backlog, event);
+}
+
 enum queue_item queue_next(const struct queue *queue, struct event *event) {
     struct queue_state *state = queue->state;
     /* Read before the rest: an event that was queued before an undetailed one
@@ -67,20 +71,21 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
     uint64_t undetailed = atomic_load_explicit(&state->undetailed, memory_order_acquire);
     bool some = undetailed != state->undetailed_taken;
     struct event put;
-    bool any = backlog_peek(&state->backlog, &put);
+    bool any = peek_backlog(state, &put);
     switch (ring_peek(&queue->ring, event)) {
     case RING_READY:
         /* Looked at again: what came before this one is there by now. */
-        any = any || backlog_peek(&state->backlog, &put);
-        if (any && (int64_t)(put.ordinal - event->ordinal) < 0)
-            *event = put;
+        any = any || peek_backlog(state, &put);
+        state->is_put = any && (int64_t)(put.ordinal - event->ordinal) < 0;
         break;
     case RING_UNFINISHED: wait_for_producer(queue); return QUEUE_NONE;
     case RING_NONE:
         if (!any)
             return some ? QUEUE_UNDETAILED : QUEUE_NONE;
-        *event = put;
+        state->is_put = true;
     }
+    if (state->is_put)
+        *event = put;
     /* The ordinal says how many of this signal came before it; those not
      * yet taken are undetailed ones, as far as there are any. */
     if (some && (int64_t)(event->ordinal - state->base - state->consumed) > 0)
@@ -88,13 +93,12 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
     return QUEUE_EVENT;
 }
 
-void queue_take(const struct queue *queue, enum queue_item item, const struct event *event) {
+void queue_take(const struct queue *queue, enum queue_item item) {
     struct queue_state *state = queue->state;
-    struct event put;
     state->consumed++;
     if (item != QUEUE_EVENT)
         state->undetailed_taken++;
-    else if (backlog_peek(&state->backlog, &put) && put.ordinal == event->ordinal)
+    else if (state->is_put)
         backlog_take(&state->backlog);
     else
         ring_consume(&queue->ring);

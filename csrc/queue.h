@@ -21,6 +21,7 @@ struct queue_state {
     uint64_t base;                      /* consumer: the first ordinal that can be here */
     uint64_t consumed;                  /* consumer: taken, with or without detail */
     uint64_t undetailed_taken;          /* consumer */
+    bool is_put;                        /* consumer: what is next is in the backlog */
     uint64_t stuck_ns;                  /* consumer: since when the ticket below is unfinished */
     uint64_t stuck_ticket;
     _Alignas(64) _Atomic uint64_t undetailed; /* producers: refused */
@@ -69,8 +70,8 @@ bool queue_passed(const struct queue *queue, struct queue_position position);
 bool queue_waits(const struct queue *queue);
 
 /* Consumer only. What is next; it stays in the queue until queue_take(), to which the caller
- * passes it. */
+ * passes what this returned last. */
 enum queue_item queue_next(const struct queue *queue, struct event *event);
-void queue_take(const struct queue *queue, enum queue_item item, const struct event *event);
+void queue_take(const struct queue *queue, enum queue_item item);
 
 #endif

@@ -65,7 +65,7 @@ cdef extern from "queue.h" nogil:
     queue_place queue_now "core->queue_now"(const queue *)
     bint queue_passed "core->queue_passed"(const queue *, queue_place)
     queue_item queue_next "core->queue_next"(const queue *, event *)
-    void queue_take "core->queue_take"(const queue *, queue_item, const event *)
+    void queue_take "core->queue_take"(const queue *, queue_item)
     bint queue_waits "core->queue_waits"(const queue *)
 
 cdef extern from "process.h" nogil:

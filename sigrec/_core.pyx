@@ -78,6 +78,21 @@ cdef extern from "Python.h":
             if (counts[i])
                 counts[i] = 0;
     }
+
+    /* These functions run for each call of a handler. The others are compiled for size: setup.py. */
+    #if defined(__GNUC__) && !defined(__clang__)
+    #define FOR_SPEED __attribute__((optimize("O2")))
+    #else
+    #define FOR_SPEED
+    #endif
+    struct event;
+    struct roster;
+    struct batch;
+    static int choose(const struct roster *, struct event *, int *) FOR_SPEED;
+    static int is_over(struct batch *) FOR_SPEED;
+    static PyObject *claim(struct roster *, int, struct event *, int *, uint64_t *,
+                           struct batch *) FOR_SPEED;
+    static int drain(struct roster *, int, PyObject *, uint64_t *, uint64_t) FOR_SPEED;
     """
     void clear(uint32_t *counts, int n) noexcept nogil
     void note_interpreter_of_signals()
@@ -131,6 +146,7 @@ cdef enum:
     # the interrupted code goes on: a flood must not stop the program.
     BATCH = 10_000
     BATCH_NS = 5_000_000
+    UNSEEN = 8  # after quick calls, so many may follow before a clock is read again
     # After a batch of so few calls, which were slow, the interrupted code runs for at least so
     # long, and not only until the next bytecode.
     SLOW = 1_000
@@ -173,8 +189,10 @@ cdef object guard = object()
 
 # The signals that have a handler, by the thread that calls it: the main thread, from dispatch(), or
 # the dispatcher thread, from dispatch_in_thread(). Each of them drains only its own.
-cdef struct roster:
+cdef struct roster "roster":
     int signums[65]
+    queue *queues[65]  # in the same order
+    PyObject *handlers[65]  # in the same order; the list above keeps them alive
     int count
     int depth[65]  # how many calls of the signal's handler are on the stack now
     uint64_t calls  # how many there were so far
@@ -357,32 +375,38 @@ cdef object make_info(const event *e, uint64_t offset):
     return info
 
 
-cdef int choose(const roster *mine, event *chosen, int *item) noexcept:
-    """The signal whose turn it is, or 0: the one with the oldest event among those whose handler
-    may run. A signal whose next item has no detail, and so no time, comes after all others."""
-    cdef int i, signum, kind, best = 0
+cdef int choose "choose"(const roster *mine, event *chosen, int *item) noexcept:
+    """The place in `mine` of the signal whose turn it is, or -1: the one with the oldest event among
+    those whose handler may run. A signal whose next item has no detail, and so no time, comes after
+    all others."""
+    cdef int i, signum, kind, best = -1
     cdef event head
-    cdef Handler handler
+    cdef event *at
+    cdef PyObject *handler
+    item[0] = QUEUE_NONE
     for i in range(mine.count):
         signum = mine.signums[i]
-        handler = <Handler>handlers[signum]
-        if depth_of(signum) >= handler.depth_limit:
+        handler = mine.handlers[i]
+        if depth_of(signum) >= (<Handler>handler).depth_limit:
             continue
-        if handler.backlog and borrow_withholds(signum) and stacks[signum] is not None:
+        if ((<Handler>handler).backlog and borrow_withholds(signum)
+                and stacks[signum] is not None):
             continue  # the main thread blocks it, and must not be interrupted by it
-        kind = queue_next(registry_queue(signum), &head)
-        if kind == QUEUE_NONE:
-            if not simulated[signum]:
-                continue
-            kind = SIMULATED
-        if kind != QUEUE_EVENT:
-            if not best:
-                best = signum
+        at = &head if item[0] == QUEUE_EVENT else chosen
+        kind = queue_next(mine.queues[i], at)
+        if kind == QUEUE_EVENT:
+            if at == chosen or head.monotonic_ns < chosen.monotonic_ns:
+                best = i
                 item[0] = kind
-        elif not best or item[0] != QUEUE_EVENT or head.monotonic_ns < chosen.monotonic_ns:
-            best = signum
+                if at != chosen:
+                    chosen[0] = head
+        elif best < 0:
+            if kind == QUEUE_NONE:
+                if not simulated[signum]:
+                    continue
+                kind = SIMULATED
+            best = i
             item[0] = kind
-            memcpy(chosen, &head, sizeof(head))
     return best
 
 
@@ -395,7 +419,7 @@ cdef uint64_t take_all(int signum) noexcept:
         kind = queue_next(q, &ignored)
         if kind == QUEUE_NONE:
             break
-        queue_take(q, kind, &ignored)
+        queue_take(q, kind)
         n += 1
     return n
 
@@ -424,7 +448,7 @@ cdef object gather(int signum, const event *first, uint64_t *handled):
             kind = queue_next(q, &at[count])
             if kind == QUEUE_NONE:
                 break
-            queue_take(q, kind, &at[count])
+            queue_take(q, kind)
             if kind == QUEUE_UNDETAILED:
                 memset(&at[count], 0, sizeof(event))
                 at[count].signo = signum
@@ -464,22 +488,27 @@ cdef bint is_ending():
     return is_finalizing is None or is_finalizing()
 
 
-cdef struct batch:
+cdef struct batch "batch":
     uint64_t calls
     uint64_t start  # the batch began then, or later
     uint64_t tick  # the cheap clock, when the exact one was read last
+    uint64_t look  # the cheap clock is read again when there have been so many calls
     bint close  # the end is near: the exact clock is read after each call
 
 
-cdef bint is_over(batch *b) noexcept:
+cdef bint is_over "is_over"(batch *b) noexcept:
     """Whether the interrupted code has to go on now. As long as the cheap clock has not moved since
-    the exact clock was read, less than one tick has passed."""
+    the exact clock was read, less than one tick has passed. While the calls are quick, even the
+    cheap clock is not read after each."""
     cdef uint64_t tick
     cdef int64_t spent
+    if b.calls < b.look:
+        return False
     if b.calls > BATCH:
         return True
     tick = monotonic_tick_ns()
     if tick == b.tick and not b.close:
+        b.look = b.calls + min(b.calls, <uint64_t>UNSEEN)
         return False
     b.tick = tick
     spent = <int64_t>(monotonic_ns() - b.start)
@@ -487,24 +516,25 @@ cdef bint is_over(batch *b) noexcept:
     return spent > BATCH_NS
 
 
-cdef Handler claim(roster *mine, int only, event *e, int *kind, uint64_t *handled_only, batch *b):
+cdef object claim "claim"(roster *mine, int only, event *e, int *kind, uint64_t *handled_only,
+                          batch *b):
     """Takes the next call that is due, and counts its signal as handled. Returns the handler to
     call. None: no call is due, or the batch is over (then kind is not QUEUE_NONE). No other thread
     can take the same call, and no handler changes meanwhile."""
     cdef Handler handler = None
     cdef uint64_t n = 1
-    cdef int signum
-    kind[0] = QUEUE_NONE
+    cdef int i, signum
     with cython.critical_section(guard):
-        signum = choose(mine, e, kind)
+        i = choose(mine, e, kind)
         # (A batch of the main thread only ends if a kick can interrupt its next system call.)
-        if (signum and not (b.calls and is_over(b) and (mine != &in_main or kick_again()))):
-            handler = <Handler>handlers[signum]
+        if i >= 0 and not (b.calls and is_over(b) and (mine != &in_main or kick_again())):
+            signum = mine.signums[i]
+            handler = <Handler>mine.handlers[i]
             if kind[0] == SIMULATED:
                 simulated[signum] -= 1
                 n = 0
             else:
-                queue_take(registry_queue(signum), <queue_item>kind[0], e)
+                queue_take(mine.queues[i], <queue_item>kind[0])
             if handler.coalesce:
                 n += take_all(signum)
                 simulated[signum] = 0
@@ -518,8 +548,8 @@ cdef Handler claim(roster *mine, int only, event *e, int *kind, uint64_t *handle
     return handler
 
 
-cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
-               uint64_t since) except -1:
+cdef int drain "drain"(roster *mine, int only, object frame, uint64_t *handled_only,
+                       uint64_t since) except -1:
     """Calls handlers for all that waits, for every signal of `mine`. Adds to handled_only how many
     of the signal `only` were handled. since: when this batch has begun at the earliest; 0: it
     begins now."""
@@ -546,37 +576,37 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
         with cython.critical_section(guard):
             trip_clear(mine.signums, mine.count)
     while True:
-        handler = claim(mine, only, &e, &kind, handled_only, &b)
-        if handler is None:
-            leave_handling(mine, outer, outer_since)
-            if kind != QUEUE_NONE:
-                arm(mine, mine == &in_thread or b.calls > SLOW)
-            elif mine == &in_main:
-                kick_rest()
-                if others_wait and not reporting and frame is not None:
-                    end_watch()  # the exception that surfaced was caught
-            return 0
-        if mine == &in_main:
-            # The time is that at which the clock was last read for the batch.
-            set_handling(handler.signum, max(b.start, b.tick))
-        if later_count and type(handler.function) is not Source and in_dispatcher():
-            wake_the_later_ones()  # the handler may run for long
-        try:
-            if type(handler.function) is Source:
-                (<Source>handler.function).hand_out(
-                    handler.signum, &e if kind == QUEUE_EVENT else NULL)
-            elif handler.batch:
-                raw = gather(handler.signum, &e if kind == QUEUE_EVENT else NULL,
-                             handled_only if handler.signum == only else NULL)
-                handler.function(handler.number, as_batch(raw), frame)
-            elif not handler.siginfo:
-                handler.function(handler.number, frame)
-            elif kind == QUEUE_EVENT:
-                if not offset:
-                    offset = realtime_offset()
-                handler.function(handler.number, make_info(&e, offset), frame)
-            else:
-                handler.function(handler.number, None, frame)
+        try:  # around many calls, since to enter it costs as much as a call
+            while True:
+                handler = <Handler>claim(mine, only, &e, &kind, handled_only, &b)
+                if handler is None:
+                    break
+                if mine == &in_main:
+                    # The time is that at which the clock was last read for the batch.
+                    set_handling(handler.signum, max(b.start, b.tick))
+                if later_count and type(handler.function) is not Source and in_dispatcher():
+                    wake_the_later_ones()  # the handler may run for long
+                if type(handler.function) is Source:
+                    (<Source>handler.function).hand_out(
+                        handler.signum, &e if kind == QUEUE_EVENT else NULL)
+                elif handler.batch:
+                    raw = gather(handler.signum, &e if kind == QUEUE_EVENT else NULL,
+                                 handled_only if handler.signum == only else NULL)
+                    handler.function(handler.number, as_batch(raw), frame)
+                elif not handler.siginfo:
+                    handler.function(handler.number, frame)
+                elif kind == QUEUE_EVENT:
+                    if not offset:
+                        offset = realtime_offset()
+                    handler.function(handler.number, make_info(&e, offset), frame)
+                else:
+                    handler.function(handler.number, None, frame)
+                mine.depth[handler.signum] -= 1
+                if mine == &in_thread:
+                    note_return(handler.signum)
+                if process_pid() != pid:
+                    leave_handling(mine, 0, 0)
+                    return 0  # the handler has forked: what waits is the parent's, not the child's
         except BaseException as error:
             mine.depth[handler.signum] -= 1
             if mine == &in_thread:
@@ -593,12 +623,15 @@ cdef int drain(roster *mine, int only, object frame, uint64_t *handled_only,
                 if mine == &in_main and not is_idle(mine):
                     watch_report(error, handler.signum)
             raise
-        mine.depth[handler.signum] -= 1
-        if mine == &in_thread:
-            note_return(handler.signum)
-        if process_pid() != pid:
-            leave_handling(mine, 0, 0)
-            return 0  # the handler has forked, and in the child nothing waits: it is the parent's
+        break
+    leave_handling(mine, outer, outer_since)
+    if kind != QUEUE_NONE:
+        arm(mine, mine == &in_thread or b.calls > SLOW)
+    elif mine == &in_main:
+        kick_rest()
+        if others_wait and not reporting and frame is not None:
+            end_watch()  # the exception that surfaced was caught
+    return 0
 
 
 include "_core_failures.pxi"

@@ -528,6 +528,13 @@ cdef void forget(int signum):
     end_change()
 
 
+cdef void enlist(roster *mine, int signum) noexcept:
+    mine.signums[mine.count] = signum
+    mine.queues[mine.count] = registry_queue(signum)
+    mine.handlers[mine.count] = <PyObject *>handlers[signum]
+    mine.count += 1
+
+
 cdef void put_handler(int signum, handler, bint thread):
     """Within a change: sets the handler of a signal (None: there is none any more), and which
     thread calls it."""
@@ -546,12 +553,7 @@ cdef void put_handler(int signum, handler, bint thread):
         for i in range(1, SIGREC_NSIG):
             if handlers[i] is None:
                 continue
-            if to_thread[i]:
-                in_thread.signums[in_thread.count] = i
-                in_thread.count += 1
-            else:
-                in_main.signums[in_main.count] = i
-                in_main.count += 1
+            enlist(&in_thread if to_thread[i] else &in_main, i)
     apply_intake(signum, <Handler>handler)
     if handler is None or thread:
         set_interrupts(signum, False)

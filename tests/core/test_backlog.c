@@ -194,7 +194,7 @@ static void beside_the_ring_of_a_queue(void) {
         CHECK_EQ(item, how[n] == 'x' || how[n] == 'p' ? QUEUE_UNDETAILED : QUEUE_EVENT);
         if (item == QUEUE_EVENT)
             CHECK_EQ(e.ordinal, n);
-        queue_take(&queue, item, &e);
+        queue_take(&queue, item);
     }
     CHECK(queue_passed(&queue, after));
     CHECK(!queue_waits(&queue));

@@ -61,7 +61,7 @@ static uint64_t drain(int signum) {
     uint64_t n = 0;
     trip_clear(&signum, 1);
     while ((item = queue_next(registry_queue(signum), &e)) != QUEUE_NONE) {
-        queue_take(registry_queue(signum), item, &e);
+        queue_take(registry_queue(signum), item);
         n++;
     }
     process_handled(signum, n);

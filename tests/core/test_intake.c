@@ -41,7 +41,7 @@ static uint64_t drain(void) {
     while ((item = queue_next(registry_queue(S), &e)) != QUEUE_NONE) {
         if (item == QUEUE_EVENT && e.code == SI_QUEUE)
             CHECK_EQ(e.datum, next_value++);
-        queue_take(registry_queue(S), item, &e);
+        queue_take(registry_queue(S), item);
         n++;
     }
     process_handled(S, n);

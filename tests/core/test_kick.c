@@ -237,7 +237,7 @@ static bool drain(void) {
     bool lost = false;
     for (enum queue_item item; (item = queue_next(registry_queue(SIGURG), &event)) != QUEUE_NONE;) {
         lost = lost || (item == QUEUE_EVENT && event.code == SI_USER && event.pid == 0);
-        queue_take(registry_queue(SIGURG), item, &event);
+        queue_take(registry_queue(SIGURG), item);
     }
     return lost;
 }

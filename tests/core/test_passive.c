@@ -510,7 +510,7 @@ static void passed_on_and_counted_once(void) {
         enum queue_item item = queue_next(registry_queue(SIGUSR1), &event);
         CHECK_EQ(event.ordinal, i);
         CHECK_EQ(event.pid, getpid());
-        queue_take(registry_queue(SIGUSR1), item, &event);
+        queue_take(registry_queue(SIGUSR1), item);
     }
 }
 

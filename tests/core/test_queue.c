@@ -29,7 +29,7 @@ static void add(uint64_t ordinal) {
 static uint64_t take_event(void) {
     struct event e;
     CHECK_EQ(queue_next(&queue, &e), QUEUE_EVENT);
-    queue_take(&queue, QUEUE_EVENT, &e);
+    queue_take(&queue, QUEUE_EVENT);
     return e.ordinal;
 }
 
@@ -37,7 +37,7 @@ static void take_undetailed(int n) {
     struct event e;
     for (int i = 0; i < n; i++) {
         CHECK_EQ(queue_next(&queue, &e), QUEUE_UNDETAILED);
-        queue_take(&queue, QUEUE_UNDETAILED, &e);
+        queue_take(&queue, QUEUE_UNDETAILED);
     }
 }
 

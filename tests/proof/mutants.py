@@ -193,8 +193,12 @@ MUTANTS = [
            "(int64_t)(head - t) > 0 ?", "head != t ?",
            "a dispatcher gives up a slot that nobody asked for", "test_queue"),
     Mutant("backlog-before-the-ring", "csrc/queue.c",
-           "if (any && (int64_t)(put.ordinal - event->ordinal) < 0)", "if (any)",
+           "state->is_put = any && (int64_t)(put.ordinal - event->ordinal) < 0;",
+           "state->is_put = any;",
            "what the intake thread took goes before what came earlier", "test_backlog"),
+    Mutant("taken-where-it-was-not", "csrc/queue.c",
+           "    else if (state->is_put)", "    else if (backlog_length(&state->backlog))",
+           "one is handled twice, and another never", "test_backlog"),
     Mutant("backlog-without-end", "csrc/backlog.c",
            "        munmap(chunk, BACKLOG_CHUNK);", "",
            "memory does not go back as a backlog drains", "test_backlog"),
@@ -625,10 +629,10 @@ MUTANTS = [
            "what waits behind a handler that raised is not handled", "tests/handling/test_dispatch.py::",
            tag="rest-armed"),
     Mutant("handled-twice", "sigrec/_core.pyx",
-           "                handler.function(handler.number, frame)\n            elif kind",
-           "                handler.function(handler.number, frame)\n"
-           "                if e.ordinal == 50: handler.function(handler.number, frame)\n"
-           "            elif kind",
+           "                    handler.function(handler.number, frame)\n                elif kind",
+           "                    handler.function(handler.number, frame)\n"
+           "                    if e.ordinal == 50: handler.function(handler.number, frame)\n"
+           "                elif kind",
            "one signal is handled more than once", "tests/handling/test_flood.py::"),
     Mutant("handled-after-the-call", "sigrec/_core.pyx",
            "            process_handled(signum, n)\n", "            process_handled(signum, 0)\n",

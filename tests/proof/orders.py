@@ -119,6 +119,7 @@ struct backlog {
 struct event;
 static bool backlog_try_put(backlog *, const event *, uint64_t) { return false; }
 static bool backlog_put(backlog *, const event *, uint64_t) { return false; }
+static bool backlog_is_used(const backlog *) { return false; }
 static bool backlog_peek(backlog *, event *) { return false; }
 static void backlog_take(backlog *) {}
 static uint64_t backlog_length(const backlog *) { return 0; }

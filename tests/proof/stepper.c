@@ -187,7 +187,7 @@ static void drain(void) {
     while ((item = queue_next(queue, &e)) != QUEUE_NONE) {
         if (item == QUEUE_EVENT)
             CHECK_EQ(e.signo, signum);
-        queue_take(queue, item, &e);
+        queue_take(queue, item);
         process_handled(signum, 1);
         shared->handled++;
     }

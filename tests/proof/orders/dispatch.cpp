@@ -45,7 +45,7 @@ struct dispatch : rl::test_suite<dispatch, 3> {
         } else {
             undetailed++;
         }
-        queue_take(&q, item, &e);
+        queue_take(&q, item);
         return true;
     }
     void thread(unsigned index) {

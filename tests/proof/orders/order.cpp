@@ -29,7 +29,7 @@ struct order : rl::test_suite<order, 2> {
                 if (item == QUEUE_NONE)
                     continue;
                 CHECK(item == QUEUE_EVENT ? e.ordinal == next : next == 1);
-                queue_take(&q, item, &e);
+                queue_take(&q, item);
                 next++;
             }
         }
