@@ -1,7 +1,13 @@
-"""How much of its own work does the main thread get done under a sustained real-time flood?"""
+"""How much of its own work does the main thread get done under a sustained real-time flood?
+
+    python -m benchmarks progress --json | python -m benchmarks.progress picture
+
+draws it.
+"""
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -118,5 +124,44 @@ def show(result: dict[str, object]) -> str:
     return table(title, rows)
 
 
+# --- the picture -----------------------------------------------------------------------------
+
+LEFT, WIDTH, STEP = 212, 412, 22
+HEAD, BETWEEN = 26, 16  # of each group of bars, in which the sender has one pace
+
+
+def picture(result: dict[str, object]) -> str:
+    """What the main thread keeps of its own work, by receiver, for each pace of the sender."""
+    parts = []
+    y = 22
+    for rate in RATES:
+        pace = f"{rate:,} signals a second" if rate else "signals as fast as they can be sent"
+        parts.append(f'<text x="10" y="{y}">{pace}</text>')
+        for kind in KINDS:
+            row = result[f"{kind} {rate}"]
+            assert isinstance(row, dict)
+            y += STEP
+            share = min(row["percent"], 100.0)
+            ours = " ours" if kind.startswith("sigrec") else ""
+            parts.append(
+                f'<text class="small" x="{LEFT - 12}" y="{y + 4}" text-anchor="end">{kind}</text>'
+                f'<rect class="bar{ours}" x="{LEFT}" y="{y - 9}" '
+                f'width="{max(2.0, WIDTH * share / 100):.0f}" height="16" rx="3"/>'
+                f'<text class="small" x="{LEFT + WIDTH * share / 100 + 8:.0f}" y="{y + 4}">'
+                f"{share:.0f} %</text>"
+            )
+        y += HEAD + BETWEEN
+    says = "What the main thread keeps of its own work in a flood, by what receives the signals"
+    return (
+        f'<div class="scroll"><svg class="picture" viewBox="0 0 760 {y - HEAD}" role="img" '
+        f'aria-label="{says}" xmlns="http://www.w3.org/2000/svg">\n'
+        + "\n".join(parts)
+        + "\n</svg></div>"
+    )
+
+
 if __name__ == "__main__":
-    measure(sys.argv[1], float(sys.argv[2]))
+    if sys.argv[1] == "picture":
+        print(picture(json.load(sys.stdin)["results"][NAME]))
+    else:
+        measure(sys.argv[1], float(sys.argv[2]))

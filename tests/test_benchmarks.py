@@ -106,7 +106,7 @@ def test_a_few_receivers_count_right(benchmark, cpus, monkeypatch):
             (result["count"], 0)
         ] * 2
     elif module is progress:
-        assert result["sigrec 20000"]["handled"] > 0
+        assert result["sigrec 20000"]["handled"] > 0 and "<rect" in module.picture(result)
     elif module is moderation:
         assert all(row["handled"] > 0 and row["median_us"] > 0 for row in result.values())
     elif module is recording:
