@@ -539,11 +539,12 @@ cdef void put_handler(int signum, handler, bint thread):
     """Within a change: sets the handler of a signal (None: there is none any more), and which
     thread calls it."""
     cdef int i
-    cdef bint moved
+    cdef bint moved, anew
     # This reference lasts until the end of the function: to free the handler may run Python code.
     cdef object _before = handlers[signum]
     with cython.critical_section(guard):
         moved = handler is not None and thread != to_thread[signum]
+        anew = _before is None and handler is not None and thread
         handlers[signum] = handler
         # Without a handler this stays as it was: another thread may be in our C handler just now,
         # and about to trip the interpreter.
@@ -561,10 +562,13 @@ cdef void put_handler(int signum, handler, bint thread):
         # A trip that is out may reach CPython only later, when the dispatcher thread has the
         # signal; what has woken that thread is no trip.
         owed[signum] = thread and trip_is_out(signum)
+    if moved or anew:
+        # The dispatcher thread clears the trips of the signals that it has, and so not one that was
+        # still out when the handler before was the last.
         trip_clear(&signum, 1)
     if handler is not None and not thread:
         interrupt_again(signum)
-    if moved:
+    if moved or anew:
         arm(&in_thread if thread else &in_main)
 
 

@@ -314,3 +314,31 @@ def test_who_cancels_does_not_wait_for_a_clock_after_each_batch(child, fails):
     )
     calls, idle = map(int, p.line().split())
     assert calls == 100 and idle < 10
+
+
+def test_who_registers_right_after_another_is_woken(child):
+    """What came while the dispatcher thread handled the last one was handled with it, and its trip
+    was still out when the signal was given back."""
+    p = child(
+        """
+        missed = 0
+        for _ in range(20):
+            over, again, calls = threading.Event(), threading.Event(), []
+            def handler(signum, frame):
+                calls.append(1)
+                if len(calls) == 1:
+                    sigqueue(os.getpid(), RT)
+                else:
+                    registration.cancel()
+                    over.set()
+            registration = sigrec.register(RT, handler, deliver="thread")
+            sigqueue(os.getpid(), RT)
+            over.wait()
+            time.sleep(0.001)
+            with sigrec.register(RT, lambda *_: again.set(), deliver="thread"):
+                sigqueue(os.getpid(), RT)
+                missed += not again.wait(1)
+        say(missed)
+        """
+    )
+    assert p.line() == "0"
