@@ -16,20 +16,12 @@
  * The others do at instruction OFFSET, OFFSET+STRIDE, ... what stepper.c does, and check what a
  * reader can check: the ledger in the file, and that the program's handler has run. */
 #define _GNU_SOURCE
-#include "../core/check.h"
 #include "recording.h"
+#include "tracer.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define LAP 20
 #define SURVEYED 12 /* signals */
@@ -38,22 +30,10 @@
 
 static const char *preload, *directory, *file, *program;
 static int signum;
-static pid_t pid;
 static _Atomic uint64_t *course;
-static uint64_t sent, at, stepped, injected;
+static uint64_t sent;
 static struct recording_header *header;
 static struct ledger_entry *ledger;
-
-__attribute__((noreturn)) static void fail(const char *what, long value) {
-    fprintf(stderr, "failed at instruction %llu of the path: %s %ld\n", (unsigned long long)at,
-            what, value);
-    kill(pid, SIGKILL);
-    exit(1);
-}
-
-static void trace(enum __ptrace_request request, long argument) {
-    CHECK(ptrace(request, pid, NULL, (void *)argument) == 0);
-}
 
 static int await_stop(void) {
     int status;
@@ -62,15 +42,6 @@ static int await_stop(void) {
         fail("the target ended, with status", status);
     return WSTOPSIG(status);
 }
-
-static struct user_regs_struct registers(void) {
-    struct user_regs_struct r;
-    struct iovec v = {&r, sizeof r};
-    CHECK(ptrace(PTRACE_GETREGSET, pid, (void *)1 /* NT_PRSTATUS */, &v) == 0);
-    return r;
-}
-
-static uint64_t where(void) { return registers().rip; }
 
 static void run_to_the_trap(void) {
     int stop;
@@ -116,15 +87,7 @@ static void start(void) {
 
 static void send(int n) {
     for (int i = 0; i < n; i++) {
-        siginfo_t info;
-        memset(&info, 0, sizeof info);
-        info.si_signo = signum;
-        info.si_code = SI_QUEUE;
-        info.si_pid = getpid();
-        while (syscall(SYS_rt_tgsigqueueinfo, pid, pid, signum, &info) != 0) {
-            CHECK_EQ(errno, EAGAIN); /* see stepper.c */
-            usleep(1000);
-        }
+        queue_to(pid, pid, signum, getpid(), 0);
         sent++;
     }
 }

@@ -19,7 +19,6 @@
  * and then the child must have a recording that is its own and nobody else's, with all that it was
  * sent. After SIGKILL there is none, or one that can be read. The clock is ours. */
 #define _GNU_SOURCE
-#include "../core/check.h"
 #include "glibc.h"
 #include "handler.h"
 #include "install.h"
@@ -27,19 +26,12 @@
 #include "process.h"
 #include "spare.h"
 #include "text.h"
+#include "tracer.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define HISTORY 8
 #define LAP (2 * HISTORY + 3)
@@ -53,7 +45,7 @@ static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL } inject
 static const char *directory;
 static int signum, forking_signum;
 static bool stepping; /* the child that is forked now is */
-static _Atomic uint64_t course, at, stepped, injected;
+static _Atomic uint64_t course;
 extern char settled[]; /* where the hook is over */
 
 int clock_gettime(clockid_t clock, struct timespec *ts) {
@@ -83,15 +75,15 @@ static const char *path_of(pid_t pid) {
 static void forks(int n) {
     (void)n;
     stepping = false;
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0)
+    pid_t one = fork();
+    CHECK(one >= 0);
+    if (one == 0)
         _exit(0);
     int status;
-    while (waitpid(pid, &status, 0) != pid)
+    while (waitpid(one, &status, 0) != one)
         CHECK_EQ(errno, EINTR);
     CHECK_EQ(status, 0);
-    unlink(path_of(pid));
+    unlink(path_of(one));
     course++;
 }
 
@@ -145,19 +137,6 @@ static void child(pid_t parent) {
 
 /* --- the tracer ------------------------------------------------------------------- */
 
-static pid_t pid;
-
-__attribute__((noreturn)) static void fail(const char *what, long value) {
-    fprintf(stderr, "failed at instruction %llu of the path: %s %ld\n", (unsigned long long)at,
-            what, value);
-    kill(pid, SIGKILL);
-    exit(1);
-}
-
-static void trace(enum __ptrace_request request, long argument) {
-    CHECK(ptrace(request, pid, NULL, (void *)argument) == 0);
-}
-
 /* The signal that stopped it; 0: it has ended, with that status. */
 static int await_stop(int *status) {
     CHECK(waitpid(pid, status, 0) == pid);
@@ -170,24 +149,9 @@ static void await_trap(void) {
         fail("stopped by, or ended with,", stop ? stop : status);
 }
 
-static uint64_t where(void) {
-    struct user_regs_struct r;
-    struct iovec v = {&r, sizeof r};
-    CHECK(ptrace(PTRACE_GETREGSET, pid, (void *)1 /* NT_PRSTATUS */, &v) == 0);
-    return r.rip;
-}
-
 static void send(int number, int n) {
     for (int i = 0; i < n; i++) {
-        siginfo_t info;
-        memset(&info, 0, sizeof info);
-        info.si_signo = number;
-        info.si_code = SI_QUEUE;
-        info.si_pid = getpid();
-        while (syscall(SYS_rt_tgsigqueueinfo, pid, pid, number, &info) != 0) {
-            CHECK_EQ(errno, EAGAIN); /* see stepper.c */
-            usleep(1000);
-        }
+        queue_to(pid, pid, number, getpid(), 0);
         shared->sent++;
     }
 }
@@ -295,14 +259,6 @@ static bool once(uint64_t instruction) {
     if (there && ends)
         left = pid;
     return there;
-}
-
-static int which(const char *word, const char *const *words) {
-    for (int i = 0; words[i]; i++)
-        if (strcmp(word, words[i]) == 0)
-            return i;
-    fprintf(stderr, "settler: no such injection: %s\n", word);
-    exit(2);
 }
 
 int main(int argc, char **argv) {

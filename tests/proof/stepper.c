@@ -46,27 +46,19 @@
 #include "keep.h"
 #include "kick.h"
 
-#include "../core/check.h"
 #include "passive.h"
 #include "proc.h"
 #include "process.h"
 #include "sent.h"
+#include "tracer.h"
 #include "trip.h"
 #include "wake.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define HISTORY 8
 #define QUEUE 4
@@ -202,26 +194,12 @@ static void give_up(void) {
     drain();
 }
 
-/* sigqueue(3) to a thread. EAGAIN: other processes of this user have filled what
- * may be pending (RLIMIT_SIGPENDING). */
-static void queue_to(pid_t process, pid_t tid, siginfo_t *info) {
-    while (syscall(SYS_rt_tgsigqueueinfo, process, tid, signum, info) != 0) {
-        CHECK_EQ(errno, EAGAIN);
-        usleep(1000);
-    }
-    shared->sent++;
-}
-
 static void send_to(pid_t tid, uint64_t datum) {
-    siginfo_t info;
     if (path == ASKS) /* who asks is looked at four times a second */
         shared->clock_ns += UINT64_C(1000000000);
-    memset(&info, 0, sizeof info);
-    info.si_signo = signum;
-    info.si_code = SI_QUEUE;
-    info.si_pid = path == ASKS ? shared->senders[datum >> 32 & 1] : getpid();
-    info.si_value.sival_ptr = (void *)(uintptr_t)datum;
-    queue_to(getpid(), tid, &info);
+    queue_to(getpid(), tid, signum, path == ASKS ? shared->senders[datum >> 32 & 1] : getpid(),
+             datum);
+    shared->sent++;
 }
 
 static void take_here(int n) {
@@ -501,7 +479,7 @@ static void balance(uint64_t lost) {
 
 static void raise_here(void) {
     while (raise(signum) != 0)
-        CHECK_EQ(errno, EAGAIN); /* see send_to */
+        CHECK_EQ(errno, EAGAIN); /* see queue_to */
 }
 
 /* A child of another thread: it has nothing of ours, and all of its own. */
@@ -646,22 +624,10 @@ __attribute__((noreturn)) static void target(const char *directory, const char *
 
 /* --- the tracer ------------------------------------------------------------------- */
 
-static pid_t pid;
-static uint64_t datum = 1, at, stepped, injected;
+static uint64_t datum = 1;
 static unsigned char *seen_code; /* a flag for each byte of the executable's code */
 static uint64_t seen_count;
 extern char __executable_start, etext;
-
-static void trace(enum __ptrace_request request, long argument) {
-    CHECK(ptrace(request, pid, NULL, (void *)argument) == 0);
-}
-
-__attribute__((noreturn)) static void fail(const char *what, long value) {
-    fprintf(stderr, "failed at instruction %llu of the path: %s %ld\n", (unsigned long long)at,
-            what, value);
-    kill(pid, SIGKILL);
-    exit(1);
-}
 
 /* The signal that stopped it. */
 static int await_stop(void) {
@@ -672,22 +638,10 @@ static int await_stop(void) {
     return WSTOPSIG(status);
 }
 
-static uint64_t where(void) {
-    struct user_regs_struct r;
-    struct iovec v = {&r, sizeof r};
-    CHECK(ptrace(PTRACE_GETREGSET, pid, (void *)1 /* NT_PRSTATUS */, &v) == 0);
-    return r.rip;
-}
-
 static void send(int n) {
     for (int i = 0; i < n; i++) {
-        siginfo_t info;
-        memset(&info, 0, sizeof info);
-        info.si_signo = signum;
-        info.si_code = SI_QUEUE;
-        info.si_pid = getpid();
-        info.si_value.sival_ptr = (void *)(uintptr_t)datum++;
-        queue_to(pid, pid, &info);
+        queue_to(pid, pid, signum, getpid(), datum++);
+        shared->sent++;
         if (signum < SIGRTMIN)
             return; /* the others would merge */
     }
@@ -852,14 +806,6 @@ static bool once(const char *directory, uint64_t instruction) {
     trace(PTRACE_CONT, 0);
     run_to_the_trap();
     return there;
-}
-
-static int which(const char *word, const char *const *words) {
-    for (int i = 0; words[i]; i++)
-        if (strcmp(word, words[i]) == 0)
-            return i;
-    fprintf(stderr, "stepper: no such path or injection: %s\n", word);
-    exit(2);
 }
 
 int main(int argc, char **argv) {
