@@ -79,7 +79,7 @@ cdef extern from "Python.h":
                 counts[i] = 0;
     }
 
-    /* These functions run for each call of a handler. The others are compiled for size: setup.py. */
+    /* These run for each call of a handler. All others are compiled for size: setup.py. */
     #if defined(__GNUC__) && !defined(__clang__)
     #define FOR_SPEED __attribute__((optimize("O2")))
     #else
@@ -376,9 +376,9 @@ cdef object make_info(const event *e, uint64_t offset):
 
 
 cdef int choose "choose"(const roster *mine, event *chosen, int *item) noexcept:
-    """The place in `mine` of the signal whose turn it is, or -1: the one with the oldest event among
-    those whose handler may run. A signal whose next item has no detail, and so no time, comes after
-    all others."""
+    """The place in `mine` of the signal whose turn it is, or -1. That is the one with the oldest
+    event among those whose handler may run. A signal whose next item has no detail, and so no time,
+    comes after all others."""
     cdef int i, signum, kind, best = -1
     cdef event head
     cdef event *at
