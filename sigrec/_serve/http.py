@@ -153,10 +153,12 @@ class _Bounded(BaseWSGIServer):  # type: ignore[misc]
                 channel.handle_close()  # will_close waits until the client reads
 
     def handle_accept(self) -> None:
-        waiting = self._waiting()
-        if len(self._channels()) >= CONNECTIONS and waiting:
-            min(waiting, key=lambda channel: channel.creation_time).handle_close()
+        waiting = self._waiting() if len(self._channels()) >= CONNECTIONS else []
         super().handle_accept()
+        # Last: else the new connection may get the closed one's descriptor, and with it what this
+        # turn of the loop has still to read there, which closes it.
+        if waiting:
+            min(waiting, key=lambda channel: channel.creation_time).handle_close()
 
     def _waiting(self) -> list[Any]:
         """The connections that wait for a request, or the rest of one, or for a client that does

@@ -1,8 +1,10 @@
 """What `sigrec serve` is asked over HTTP, by whom it may be, and what is refused."""
 
+import contextlib
 import os
 import random
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -11,6 +13,7 @@ import time
 
 import pytest
 
+from sigrec._serve.http import CONNECTIONS
 from tests.conftest import wait_until
 
 NAME = "sigrec_signals_delivered_total"
@@ -55,6 +58,7 @@ def test_openssl_is_not_loaded(serve):
     assert one.get()[0] == 200
 
 
+@pytest.mark.long
 def test_killed_and_started_again(serve, worker):
     each = worker()
     one = serve()
@@ -162,6 +166,28 @@ def test_a_unix_socket_is_its_users(serve, tmp_path):
     one.process.kill()
     one.process.wait()
     assert serve(listen=f"unix:{path}").address  # what a killed one left is replaced
+
+
+def test_a_new_connection_gets_nothing_that_was_for_a_closed_one(serve):
+    """A turn of the server closes the oldest connection, and one that it accepts then may get its
+    number, while what came on that number is still to be handled."""
+    one = serve()
+    with contextlib.ExitStack() as opened:
+        clients = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", one.port), timeout=60))
+            for _ in range(CONNECTIONS)
+        ]
+        ask = b"GET /nothing HTTP/1.1\r\n\r\n"  # for which no file is opened
+        clients[-1].sendall(ask)
+        assert clients[-1].recv(10) == b"HTTP/1.1 4"  # all were accepted
+        os.kill(one.pid, signal.SIGSTOP)
+        clients[0].sendall(b"G")
+        new = opened.enter_context(socket.create_connection(("127.0.0.1", one.port), timeout=60))
+        os.kill(one.pid, signal.SIGCONT)
+        with contextlib.suppress(ConnectionResetError):
+            assert clients[0].recv(1) == b""  # it made place
+        new.sendall(ask)
+        assert new.recv(10) == b"HTTP/1.1 4"
 
 
 def test_slow_connections_and_large_headers(serve):
