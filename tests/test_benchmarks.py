@@ -87,7 +87,13 @@ FEW = {
 
 
 @needs_cc
-@pytest.mark.parametrize("benchmark", ALL)
+@pytest.mark.parametrize(
+    "benchmark",
+    [
+        pytest.param(one, marks=[pytest.mark.long] * (one in (moderation, progress)))  # 2 s each
+        for one in ALL
+    ],
+)
 def test_a_few_receivers_count_right(benchmark, cpus, monkeypatch):
     module = ALL[benchmark]
     for name, value in FEW[module].items():

@@ -86,7 +86,15 @@ def run(page, language, command, options, left_out=None):
 @pytest.mark.parametrize(
     "page, installs",
     [
-        *(pytest.param(page, False, id=str(page.relative_to(DOCS))) for page in PAGES),
+        *(
+            pytest.param(
+                page,
+                False,
+                id=str(page.relative_to(DOCS)),
+                marks=[pytest.mark.long] * (page.name == "fleet.md"),  # 15 s: it waits for scrapes
+            )
+            for page in PAGES
+        ),
         pytest.param(TUTORIAL, True, id="tutorial.md, installed", marks=pytest.mark.long),
     ],
 )

@@ -311,7 +311,9 @@ class Endless(Source):
 
 
 @pytest.mark.parametrize("events", [800, pytest.param(3000, marks=pytest.mark.long)])
-@pytest.mark.parametrize("form", ["jsonl", "csv", "chrome", "html"])
+@pytest.mark.parametrize(
+    "form", ["html", *(pytest.param(f, marks=pytest.mark.long) for f in ("jsonl", "csv", "chrome"))]
+)
 def test_memory_does_not_grow_with_the_events(form, events):
     class Nowhere(io.TextIOBase):
         written = 0

@@ -63,12 +63,14 @@ def test_the_kernel_agrees():
     assert rows["SIGRTMIN+3"] == ["500", "500", "0", "0", "0", "0"]
 
 
+@pytest.mark.long
 def test_what_the_program_took_in_another_way_is_a_difference():
     status, rows, *_ = audit(TAKEN_OTHERWISE)
     assert status == 1
     assert rows["SIGUSR1"] == ["1", "0", "0", "0", "0", "1"]
 
 
+@pytest.mark.long
 def test_what_it_sends_and_what_it_is_told():
     """One child it does not wait for: that is a difference."""
     status, _, said, errors = audit(SENDS)

@@ -7,10 +7,10 @@ from .models import MODELS, POSSIBLE, bugs, check
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="needs Spin (Debian: spin) and a C compiler")
 
 
-LONG = pytest.param("borrow", marks=pytest.mark.long)  # seconds
-
-
-@pytest.mark.parametrize("model", [LONG if model in LONG.values else model for model in MODELS])
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(one, marks=[pytest.mark.long] * (one != "queue")) for one in MODELS],  # seconds
+)
 def test_it_holds(model):
     result = check(model, 2)
     assert result.holds, result.why

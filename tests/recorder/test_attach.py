@@ -211,6 +211,7 @@ def test_no_harm_is_done(attached, name):
         assert recording.signals[signal.SIGUSR1].delivered == 1
 
 
+@pytest.mark.long
 def test_which_calls_a_stop_breaks_off(attached):
     says = {
         "epoll": "EINTR", "recv-with-a-time-limit": "EINTR", "poll": "went on", "select": "went on",
