@@ -269,7 +269,7 @@ calls = []
 pid, go = sender(20_000, 1000)
 sigrec.register(S, lambda signum, frame: calls.append(1), intake="thread", moderation=0.5)
 go()
-mid_flood()
+mid_flood(since=0)
 while os.waitpid(pid, os.WNOHANG) == (0, 0):
     pass
 """
@@ -300,7 +300,7 @@ def test_a_stream_that_is_closed_gets_what_was_pending(child):
 pid, go = sender(20_000, 1000)
 stream = sigrec.stream(S, intake="thread", moderation=0.5)
 go()
-mid_flood()
+mid_flood(since=0)
 while os.waitpid(pid, os.WNOHANG) == (0, 0):
     pass
 stream.close()
@@ -321,7 +321,7 @@ pid, go = sender(20_000, 1000)
 signal.set_intake("thread", moderation=0.5)
 signal.signal(S, lambda signum, frame: calls.append(1))
 go()
-mid_flood()
+mid_flood(since=0)
 while os.waitpid(pid, os.WNOHANG) == (0, 0):
     pass
 signal.signal(S, signal.SIG_DFL)
@@ -347,7 +347,7 @@ above, calls = ctypes.CDLL(sys.argv[2]), []
 pid, go = sender(50_000)  # and then no more: on a busy machine such a flood leaves no time
 registration = sigrec.register(S, lambda signum, frame: calls.append(1), intake="thread")
 go()
-mid_flood()
+mid_flood(since=0)
 above.take(S, b"a copy")
 calm()
 before = registration.intake["switches"], sigrec.stats()[S].delivered
