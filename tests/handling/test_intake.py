@@ -266,7 +266,7 @@ PENDING = (
     FLOOD
     + """
 calls = []
-pid, go = sender(20_000, 1000)
+pid, go = sender(20_000, 10_000)
 sigrec.register(S, lambda signum, frame: calls.append(1), intake="thread", moderation=0.5)
 go()
 mid_flood(since=0)
@@ -297,7 +297,7 @@ def test_a_stream_that_is_closed_gets_what_was_pending(child):
     receiver = child(
         FLOOD
         + """
-pid, go = sender(20_000, 1000)
+pid, go = sender(20_000, 10_000)
 stream = sigrec.stream(S, intake="thread", moderation=0.5)
 go()
 mid_flood(since=0)
@@ -317,7 +317,7 @@ def test_compat_handles_what_was_pending_before_another_disposition(child):
         + """
 import sigrec.compat as signal
 calls = []
-pid, go = sender(20_000, 1000)
+pid, go = sender(20_000, 10_000)
 signal.set_intake("thread", moderation=0.5)
 signal.signal(S, lambda signum, frame: calls.append(1))
 go()
