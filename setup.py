@@ -23,8 +23,7 @@ CORE = sorted({*map(str, Path("csrc").glob("*.c"))} - {*BINDING, *PRELOAD})
 FOR_SPEED = {
     "action", "backlog", "borrow", "event", "filter", "handler", "intake", "keep", "kick", "ledger",
     "memory", "passive", "process", "queue", "recent", "recording", "registry", "ring", "sender",
-    "sigbus",
-    "trip", "wake",
+    "sigbus", "trip", "wake",
 }  # fmt: skip
 
 

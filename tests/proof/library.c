@@ -35,14 +35,6 @@ static uint64_t sent;
 static struct recording_header *header;
 static struct ledger_entry *ledger;
 
-static int await_stop(void) {
-    int status;
-    CHECK(waitpid(pid, &status, 0) == pid);
-    if (!WIFSTOPPED(status))
-        fail("the target ended, with status", status);
-    return WSTOPSIG(status);
-}
-
 static void run_to_the_trap(void) {
     int stop;
     while ((stop = await_stop()) != SIGTRAP) {

@@ -138,13 +138,13 @@ static void child(pid_t parent) {
 /* --- the tracer ------------------------------------------------------------------- */
 
 /* The signal that stopped it; 0: it has ended, with that status. */
-static int await_stop(int *status) {
+static int await_stop_or_end(int *status) {
     CHECK(waitpid(pid, status, 0) == pid);
     return WIFSTOPPED(*status) ? WSTOPSIG(*status) : 0;
 }
 
 static void await_trap(void) {
-    int status, stop = await_stop(&status);
+    int status, stop = await_stop_or_end(&status);
     if (stop != SIGTRAP)
         fail("stopped by, or ended with,", stop ? stop : status);
 }
@@ -244,7 +244,7 @@ static bool once(uint64_t instruction) {
     }
     if (!there || injection != GONE)
         trace(PTRACE_CONT, 0);
-    while ((stop = await_stop(&status)) != 0)
+    while ((stop = await_stop_or_end(&status)) != 0)
         trace(PTRACE_CONT, stop == SIGTRAP ? 0 : stop); /* it is over */
     int ends = injection == GONE ? SIGKILL : injection == KILL ? SIGTERM : 0;
     if (there && ends) {

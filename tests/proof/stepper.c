@@ -629,15 +629,6 @@ static unsigned char *seen_code; /* a flag for each byte of the executable's cod
 static uint64_t seen_count;
 extern char __executable_start, etext;
 
-/* The signal that stopped it. */
-static int await_stop(void) {
-    int status;
-    CHECK(waitpid(pid, &status, 0) == pid);
-    if (!WIFSTOPPED(status))
-        fail("the target ended, with status", status);
-    return WSTOPSIG(status);
-}
-
 static void send(int n) {
     for (int i = 0; i < n; i++) {
         queue_to(pid, pid, signum, getpid(), datum++);

@@ -37,6 +37,15 @@ static struct user_regs_struct registers(void) {
     return r;
 }
 
+/* The signal that stopped it. */
+static inline int await_stop(void) {
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    if (!WIFSTOPPED(status))
+        fail("the target ended, with status", status);
+    return WSTOPSIG(status);
+}
+
 static uint64_t where(void) { return registers().rip; }
 
 /* sigqueue(3) to a thread, as by `sender`. EAGAIN: other processes of this user have filled what
