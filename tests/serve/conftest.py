@@ -112,7 +112,8 @@ class Running:
 
     def held(self):
         """How many recordings of processes that live it holds."""
-        return len(self.fleet._by_key)
+        with self.fleet._lock:  # it is in there before all of it is read
+            return len(self.fleet._by_key)
 
     def end(self):
         self.fleet.stop()
