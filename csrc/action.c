@@ -19,7 +19,7 @@ static _Atomic uint64_t busy[SIGREC_NSIG]; /* slots being written; the current o
  * costs a short program nothing. */
 static _Atomic uint64_t words[SLOTS][SIGREC_NSIG][WORDS] SELDOM;
 
-static void store(int signum, int slot, const struct sigaction *action) {
+static void store_action(int signum, int slot, const struct sigaction *action) {
     uint64_t word[WORDS];
     word[0] = (uint64_t)(uintptr_t)action->sa_handler;
     word[1] = (uint32_t)action->sa_flags;
@@ -28,7 +28,7 @@ static void store(int signum, int slot, const struct sigaction *action) {
         atomic_store_explicit(&words[slot][signum][i], word[i], memory_order_relaxed);
 }
 
-static void load(int signum, int slot, struct sigaction *action) {
+static void load_action(int signum, int slot, struct sigaction *action) {
     uint64_t word[WORDS];
     for (int i = 0; i < WORDS; i++)
         word[i] = atomic_load_explicit(&words[slot][signum][i], memory_order_relaxed);
@@ -47,8 +47,8 @@ uint64_t action_get(int signum, struct sigaction *action) {
     for (;;) {
         /* proof: action-look */
         uint64_t now = atomic_load_explicit(&current[signum], memory_order_acquire);
-        load(signum, (int)(now & 0xff), action);
-        /* Pairs with the release fence in claim(): if any word was of a later
+        load_action(signum, (int)(now & 0xff), action);
+        /* Pairs with the release fence in claim_action_slot(): if any word was of a later
          * use of the slot, the load below sees that `current` moved on.
          * proof: action-fence */
         atomic_thread_fence(memory_order_acquire);
@@ -58,7 +58,7 @@ uint64_t action_get(int signum, struct sigaction *action) {
 }
 
 /* A slot to write to, or -1. */
-static int claim(int signum) {
+static int claim_action_slot(int signum) {
     uint64_t taken = atomic_load_explicit(&busy[signum], memory_order_relaxed);
     for (;;) {
         /* The current slot is not in `busy`: never take it. It cannot become
@@ -68,7 +68,7 @@ static int claim(int signum) {
         if (!usable)
             return -1;
         int slot = __builtin_ctzll(usable);
-        /* Acquire: pairs with the release in let_go(): what its last writer
+        /* Acquire: pairs with the release in let_go_of_action_slot(): what its last writer
          * stored comes before what we store, and we see what it made current.
          * proof: action-claim */
         if (!atomic_compare_exchange_weak_explicit(&busy[signum], &taken,
@@ -90,16 +90,16 @@ static int claim(int signum) {
     }
 }
 
-static void let_go(int signum, int slot) {
+static void let_go_of_action_slot(int signum, int slot) {
     /* proof: action-let-go */
     atomic_fetch_and_explicit(&busy[signum], ~(UINT64_C(1) << slot), memory_order_release);
 }
 
 bool action_exchange(int signum, const struct sigaction *next, struct sigaction *previous) {
-    int slot = claim(signum);
+    int slot = claim_action_slot(signum);
     if (slot < 0)
         return false;
-    store(signum, slot, next);
+    store_action(signum, slot, next);
     uint64_t now;
     do {
         now = action_get(signum, previous);
@@ -107,19 +107,19 @@ bool action_exchange(int signum, const struct sigaction *next, struct sigaction 
     } while (!atomic_compare_exchange_weak_explicit(&current[signum], &now,
                                                     ((now >> 8) + 1) << 8 | (uint64_t)slot,
                                                     memory_order_release, memory_order_relaxed));
-    let_go(signum, slot);
+    let_go_of_action_slot(signum, slot);
     return true;
 }
 
 bool action_replace(int signum, uint64_t version, const struct sigaction *next) {
-    int slot = claim(signum);
+    int slot = claim_action_slot(signum);
     if (slot < 0)
         return false;
-    store(signum, slot, next);
+    store_action(signum, slot, next);
     /* proof: action-replace */
     bool done = atomic_compare_exchange_strong_explicit(&current[signum], &version,
                                                         ((version >> 8) + 1) << 8 | (uint64_t)slot,
                                                         memory_order_release, memory_order_relaxed);
-    let_go(signum, slot);
+    let_go_of_action_slot(signum, slot);
     return done;
 }

@@ -19,16 +19,16 @@ static struct stack {
     struct sigaction before[LEVELS];
 } stacks[SIGREC_NSIG] SELDOM;
 
-static bool begin(struct stack *stack) {
+static bool begin_stack_change(struct stack *stack) {
     unsigned version = atomic_load(&stack->version);
     return !(version & 1) && atomic_compare_exchange_strong(&stack->version, &version, version + 1);
 }
 
-static void end(struct stack *stack) { atomic_fetch_add(&stack->version, 1); }
+static void end_stack_change(struct stack *stack) { atomic_fetch_add(&stack->version, 1); }
 
 void adopted_push(int signum, const struct sigaction *before) {
     struct stack *stack = &stacks[signum];
-    if (!begin(stack))
+    if (!begin_stack_change(stack))
         return;
     unsigned count = atomic_load_explicit(&stack->count, memory_order_relaxed);
     if (count == LEVELS) { /* the oldest is forgotten */
@@ -37,20 +37,20 @@ void adopted_push(int signum, const struct sigaction *before) {
     }
     stack->before[count] = *before;
     atomic_store_explicit(&stack->count, count + 1, memory_order_relaxed);
-    end(stack);
+    end_stack_change(stack);
     atomic_fetch_or(&adopted_signals, signal_bit(signum));
 }
 
 bool adopted_pop(int signum, struct sigaction *before) {
     struct stack *stack = &stacks[signum];
-    if (!adopted_any(signum) || !begin(stack))
+    if (!adopted_any(signum) || !begin_stack_change(stack))
         return false;
     unsigned count = atomic_load_explicit(&stack->count, memory_order_relaxed);
     if (count) {
         *before = stack->before[count - 1];
         atomic_store_explicit(&stack->count, count - 1, memory_order_relaxed);
     }
-    end(stack);
+    end_stack_change(stack);
     return count > 0;
 }
 

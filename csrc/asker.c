@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static void path_of(char *path, int32_t pid, const char *file) {
+static void path_of_asker(char *path, int32_t pid, const char *file) {
     text_put(text_put_number(text_put(path, "/proc/"), (uint64_t)(uint32_t)pid), file);
 }
 
@@ -25,16 +25,16 @@ void asker_note(struct asker askers[ASKERS], _Atomic uint64_t *head, uint32_t si
     asker->pid = pid;
     asker->parent = 0;
     memset(asker->parent_name, 0, sizeof asker->parent_name);
-    path_of(path, pid, "/cmdline");
+    path_of_asker(path, pid, "/cmdline");
     asker->size = (uint32_t)proc_read(path, asker->argv, sizeof asker->argv);
-    path_of(path, pid, "/stat");
+    path_of_asker(path, pid, "/stat");
     proc_read(path, text, sizeof text);
     /* proc_pid_stat(5): field 4; field 2, the name, may hold anything. */
     const char *field = strrchr(text, ')');
     if (field && strlen(field) > 4)
         asker->parent = (int32_t)text_number(field + 4);
     if (asker->parent > 0) {
-        path_of(path, asker->parent, "/comm");
+        path_of_asker(path, asker->parent, "/comm");
         size_t size = proc_read(path, text, sizeof asker->parent_name + 1);
         if (size && text[size - 1] == '\n')
             size--;

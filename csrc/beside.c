@@ -28,7 +28,7 @@ int beside_subreaper(int on) {
 }
 
 /* SigCgt of proc_pid_status(5): bit n-1 for signal n. */
-static bool catches(pid_t pid, int signum) {
+static bool program_catches(pid_t pid, int signum) {
     char path[40], text[4096];
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     proc_read(path, text, sizeof text);
@@ -37,7 +37,7 @@ static bool catches(pid_t pid, int signum) {
 }
 
 /* With its sender and its value: the kernel lets a process write these, as of a sigqueue(3). */
-static void pass_on(pid_t program, int signum, const siginfo_t *info) {
+static void pass_on_signal(pid_t program, int signum, const siginfo_t *info) {
     siginfo_t same;
     memset(&same, 0, sizeof same);
     same.si_signo = signum;
@@ -57,7 +57,7 @@ static void pass_on(pid_t program, int signum, const siginfo_t *info) {
 }
 
 /* Whether the program has ended; it stays a zombie, for whoever asks how. */
-static bool reap(pid_t program) {
+static bool reap_children(pid_t program) {
     for (;;) {
         siginfo_t ended;
         ended.si_pid = 0;
@@ -74,7 +74,7 @@ bool beside_as_init(pid_t program, uint64_t timeout_ns) {
     sigfillset(&all);
     uint64_t until = monotonic_ns() + timeout_ns;
     for (;;) {
-        if (reap(program))
+        if (reap_children(program))
             return true;
         uint64_t now = monotonic_ns();
         if (now >= until)
@@ -83,8 +83,8 @@ bool beside_as_init(pid_t program, uint64_t timeout_ns) {
                                 (long)((until - now) % 1000000000)};
         siginfo_t info;
         int signum = sigtimedwait(&all, &info, &rest);
-        if (signum > 0 && signum != SIGCHLD && catches(program, signum))
-            pass_on(program, signum, &info);
+        if (signum > 0 && signum != SIGCHLD && program_catches(program, signum))
+            pass_on_signal(program, signum, &info);
     }
 }
 #endif

@@ -10,7 +10,7 @@
 const char *cgroup_mount = "/sys/fs/cgroup";
 
 /* Whether the word is in a list, separated by commas. */
-static bool has_word(const char *list, const char *end, const char *word) {
+static bool has_controller(const char *list, const char *end, const char *word) {
     size_t size = strlen(word);
     for (const char *at = list; at < end; at++) {
         const char *comma = memchr(at, ',', (size_t)(end - at));
@@ -32,7 +32,7 @@ bool cgroup_find(const char *text, char *path, size_t size) {
         const char *where =
             names ? memchr(names + 1, ':', length - (size_t)(names + 1 - line)) : NULL;
         if (where) {
-            version_1 = has_word(names + 1, where, "memory");
+            version_1 = has_controller(names + 1, where, "memory");
             size_t n = (size_t)(line + length - where - 1);
             if ((version_1 || where == names + 1) && n < size) {
                 memcpy(path, where + 1, n);
@@ -45,7 +45,7 @@ bool cgroup_find(const char *text, char *path, size_t size) {
 }
 
 /* "/../x" is outside of the cgroup namespace, and so of what is mounted here. */
-static bool is_outside(const char *cgroup) {
+static bool is_cgroup_outside(const char *cgroup) {
     for (const char *at = cgroup; (at = strstr(at, "/..")); at += 3)
         if (at[3] == '/' || !at[3])
             return true;
@@ -58,7 +58,7 @@ static bool put_path(const char *cgroup, bool version_1, int n, const char *name
     /* systemd's hybrid layout has version 2 beside the controllers of version 1. */
     static const char *const below[2][2] = {{"", "/unified"}, {"/memory", NULL}};
     const char *mount = n < 2 ? below[version_1][n] : NULL;
-    if (!mount || is_outside(cgroup) ||
+    if (!mount || is_cgroup_outside(cgroup) ||
         strlen(cgroup_mount) + strlen(mount) + strlen(cgroup) + strlen(name) + 2 > CGROUP_PATH)
         return false;
     char *at = text_put(text_put(text_put(path, cgroup_mount), mount), cgroup);
@@ -67,7 +67,8 @@ static bool put_path(const char *cgroup, bool version_1, int n, const char *name
 }
 
 /* By which n what is counted there is found, and that; -1: nothing is. */
-static int look(const char *cgroup, bool version_1, int64_t *kills, char *text, size_t size) {
+static int look_at_cgroup(const char *cgroup, bool version_1, int64_t *kills, char *text,
+                          size_t size) {
     char path[CGROUP_PATH];
     const char *name = version_1 ? "memory.oom_control" : "memory.events.local";
     for (int n = 0; put_path(cgroup, version_1, n, name, path); n++)
@@ -83,12 +84,12 @@ static int look(const char *cgroup, bool version_1, int64_t *kills, char *text, 
 bool cgroup_procs(const char *cgroup, bool version_1, char path[CGROUP_PATH]) {
     int64_t kills;
     char text[256];
-    int n = look(cgroup, version_1, &kills, text, sizeof text);
+    int n = look_at_cgroup(cgroup, version_1, &kills, text, sizeof text);
     return n >= 0 && put_path(cgroup, version_1, n, "cgroup.procs", path);
 }
 
 int64_t cgroup_oom_kills(const char *cgroup, bool version_1, char *text, size_t size) {
     int64_t kills;
-    look(cgroup, version_1, &kills, text, size);
+    look_at_cgroup(cgroup, version_1, &kills, text, size);
     return kills;
 }

@@ -15,7 +15,7 @@ static struct newest {
 } newest[SIGREC_NSIG] SELDOM;
 static _Atomic bool any; /* one of these is known */
 
-static bool is_known(const struct newest *last, const struct disposition *change) {
+static bool is_known_disposition(const struct newest *last, const struct disposition *change) {
     /* Relaxed, here and below: who reads it while another thread changes the disposition
      * of the same signal may take either. */
     return atomic_load_explicit(&last->known, memory_order_relaxed) &&
@@ -25,7 +25,7 @@ static bool is_known(const struct newest *last, const struct disposition *change
                (uintptr_t)change->action->sa_handler;
 }
 
-static void keep(const struct notes *to, const struct event *event) {
+static void keep_disposition(const struct notes *to, const struct event *event) {
     notes_keep(to, event->signo, event);
 }
 
@@ -33,7 +33,7 @@ void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct disposition *change) {
     struct newest *last = &newest[change->signum];
     bool began = change->how == DISPOSITION_BEFORE || change->how == DISPOSITION_INHERITED;
-    if (is_known(last, change))
+    if (is_known_disposition(last, change))
         return;
     struct event event = {
         .monotonic_ns = monotonic_ns(),
@@ -54,7 +54,7 @@ void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
     if (began && change->kind == DISPOSITION_DEFAULT)
         return; /* as most signals are: there is nothing to say */
     event.ordinal = atomic_fetch_add_explicit(&ordinals[change->signum], 1, memory_order_relaxed);
-    keep(to, &event);
+    keep_disposition(to, &event);
 }
 
 void disposition_forget(int signum) {
@@ -70,14 +70,14 @@ void disposition_inherit(const struct notes *to, _Atomic uint64_t *ordinals) {
         if (!atomic_load_explicit(&last->known, memory_order_relaxed) ||
             (kind == DISPOSITION_DEFAULT && !site) || !notes_is_first(&ordinals[signum]))
             continue;
-        keep(to,
-             &(struct event){
-                 .monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed),
-                 .signo = (uint32_t)signum,
-                 .code = DISPOSITION_FORKED,
-                 .pid = (int32_t)kind,
-                 .uid = site,
-                 .datum = atomic_load_explicit(&last->flags, memory_order_relaxed),
-             });
+        keep_disposition(
+            to, &(struct event){
+                    .monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed),
+                    .signo = (uint32_t)signum,
+                    .code = DISPOSITION_FORKED,
+                    .pid = (int32_t)kind,
+                    .uid = site,
+                    .datum = atomic_load_explicit(&last->flags, memory_order_relaxed),
+                });
     }
 }

@@ -23,22 +23,22 @@
 #define STATUS_SIZE 4096
 #define PATH_SIZE 512
 
-static const char *of_process(int32_t pid, const char *file, char *text, size_t size) {
+static const char *read_of_ended(int32_t pid, const char *file, char *text, size_t size) {
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s/%d/%s", proc_root, (int)pid, file);
     return proc_read(path, text, size) ? text : NULL;
 }
 
-static short events_of(int pidfd, int timeout_ms) {
+static short pidfd_events(int pidfd, int timeout_ms) {
     struct pollfd poll_it = {.fd = pidfd, .events = POLLIN};
     return poll(&poll_it, 1, timeout_ms) == 1 ? poll_it.revents : 0;
 }
 
-bool ended_wait(int pidfd, int timeout_ms) { return events_of(pidfd, timeout_ms) != 0; }
+bool ended_wait(int pidfd, int timeout_ms) { return pidfd_events(pidfd, timeout_ms) != 0; }
 
 static bool thread_is_near(int32_t pid, const char *file) {
     char text[1024];
-    const char *state = of_process(pid, file, text, sizeof text) ? proc_field(text, 3) : NULL;
+    const char *state = read_of_ended(pid, file, text, sizeof text) ? proc_field(text, 3) : NULL;
     const char *flags = state ? proc_field(text, 9) : NULL;
     return !flags || *state == 'Z' || *state == 'X' || (text_number(flags) & PF_EXITING);
 }
@@ -61,9 +61,9 @@ bool ended_is_near(int32_t pid) {
 }
 
 /* proc(5) shows 0 to whoever may not know: so whether this process may is asked as well. */
-static bool of_zombie(int32_t pid, uint64_t start_ticks, int *code) {
+static bool code_of_zombie(int32_t pid, uint64_t start_ticks, int *code) {
     char text[1024], path[64], link[64];
-    const char *state = of_process(pid, "stat", text, sizeof text) ? proc_field(text, 3) : NULL;
+    const char *state = read_of_ended(pid, "stat", text, sizeof text) ? proc_field(text, 3) : NULL;
     const char *begun = state ? proc_field(text, 22) : NULL, *at = begun ? proc_field(text, 52) : 0;
     snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)pid);
     if (!at || (*state != 'Z' && *state != 'X') || text_number(begun) != start_ticks ||
@@ -74,7 +74,7 @@ static bool of_zombie(int32_t pid, uint64_t start_ticks, int *code) {
 }
 
 /* PIDFD_GET_INFO, which Linux has since 6.13, and its exit code since 6.15; its size grows. */
-static bool of_pidfd(int pidfd, int *code) {
+static bool code_of_pidfd(int pidfd, int *code) {
     struct {
         uint64_t mask;
         char others[52];
@@ -96,24 +96,25 @@ static bool of_pidfd(int pidfd, int *code) {
 
 /* Since Linux 6.10 a pidfd tells; before, the kernel does not know the process any more. */
 static bool is_reaped(int pidfd) {
-    return (events_of(pidfd, 0) & POLLHUP) ||
+    return (pidfd_events(pidfd, 0) & POLLHUP) ||
            (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) != 0 && errno == ESRCH);
 }
 
 struct ended ended_look(int32_t pid, int pidfd, uint64_t start_ticks) {
     struct ended seen = {.time_ns = clock_ns(CLOCK_REALTIME), .monotonic_ns = monotonic_ns()};
     static char text[STATUS_SIZE]; /* of another process, perhaps, if this one is no zombie */
-    const char *line = of_process(pid, "status", text, sizeof text) ? strstr(text, "\nSigBlk:") : 0;
+    const char *line =
+        read_of_ended(pid, "status", text, sizeof text) ? strstr(text, "\nSigBlk:") : 0;
     uint64_t blocked = line ? strtoull(line + strlen("\nSigBlk:"), NULL, 16) : 0;
-    if (of_zombie(pid, start_ticks, &seen.code)) {
+    if (code_of_zombie(pid, start_ticks, &seen.code)) {
         seen.source = ENDED_PROC;
         seen.blocks_known = line;
         seen.blocked = blocked;
         return seen;
     }
-    while (!of_pidfd(pidfd, &seen.code)) {
+    while (!code_of_pidfd(pidfd, &seen.code)) {
         if (is_reaped(pidfd)) {
-            seen.source = of_pidfd(pidfd, &seen.code) ? ENDED_PIDFD : ENDED_UNKNOWN;
+            seen.source = code_of_pidfd(pidfd, &seen.code) ? ENDED_PIDFD : ENDED_UNKNOWN;
             return seen;
         }
         if (monotonic_ns() - seen.monotonic_ns > REAPED_NS)

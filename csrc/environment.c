@@ -9,26 +9,26 @@
 static const char *const ours[] = {"SIGREC_CHILDREN", "SIGREC_RECORDING", "SIGREC_KEEP"};
 
 /* What stands behind "NAME=", or NULL. */
-static const char *value_of(const char *entry, const char *name) {
+static const char *variable_value(const char *entry, const char *name) {
     size_t n = strlen(name);
     return strncmp(entry, name, n) == 0 && entry[n] == '=' ? entry + n + 1 : NULL;
 }
 
-static bool is_ours(const char *entry) {
+static bool is_our_variable(const char *entry) {
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (value_of(entry, ours[i]))
+        if (variable_value(entry, ours[i]))
             return true;
     return false;
 }
 
 /* The next of a list of libraries, separated by spaces and colons: ld.so(8). */
-static const char *next_library(const char *list, size_t *size) {
+static const char *next_preload(const char *list, size_t *size) {
     list += strspn(list, " :");
     *size = strcspn(list, " :");
     return *size ? list : NULL;
 }
 
-static bool is_library(const char *path, size_t size) {
+static bool is_our_preload(const char *path, size_t size) {
     size_t n = strlen(ENVIRONMENT_LIBRARY);
     return size > n && path[size - n - 1] == '/' &&
            memcmp(path + size - n, ENVIRONMENT_LIBRARY, n) == 0;
@@ -36,20 +36,20 @@ static bool is_library(const char *path, size_t size) {
 
 const char *environment_library(char *const environment[], size_t *size) {
     for (; environment && *environment; environment++) {
-        const char *at = value_of(*environment, "LD_PRELOAD");
-        for (; at && (at = next_library(at, size)); at += *size)
-            if (is_library(at, *size))
+        const char *at = variable_value(*environment, "LD_PRELOAD");
+        for (; at && (at = next_preload(at, size)); at += *size)
+            if (is_our_preload(at, *size))
                 return at;
     }
     return NULL;
 }
 
 /* Copies the list without our library; to may be where the list is. Whether any is left. */
-static bool cut(char *to, const char *list) {
+static bool cut_our_preload(char *to, const char *list) {
     char *begin = to;
     size_t size;
-    for (const char *at = list; (at = next_library(at, &size)); at += size) {
-        if (is_library(at, size))
+    for (const char *at = list; (at = next_preload(at, &size)); at += size) {
+        if (is_our_preload(at, size))
             continue;
         if (to != begin)
             *to++ = ' ';
@@ -66,7 +66,7 @@ size_t environment_room(char *const environment[]) {
         return 0;
     for (; *environment; environment++)
         room += sizeof *environment +
-                (value_of(*environment, "LD_PRELOAD") ? strlen(*environment) + 1 : 0);
+                (variable_value(*environment, "LD_PRELOAD") ? strlen(*environment) + 1 : 0);
     return room + sizeof *environment;
 }
 
@@ -78,15 +78,15 @@ char **environment_without(char *const environment[], void *room) {
     char *text = (char *)(to + n + 1);
     char **at = to;
     for (; *environment; environment++) {
-        const char *list = value_of(*environment, "LD_PRELOAD");
+        const char *list = variable_value(*environment, "LD_PRELOAD");
         if (list) {
             size_t head = (size_t)(list - *environment);
             memcpy(text, *environment, head);
-            if (!cut(text + head, list))
+            if (!cut_our_preload(text + head, list))
                 continue;
             *at++ = text;
             text += head + strlen(text + head) + 1;
-        } else if (!is_ours(*environment)) {
+        } else if (!is_our_variable(*environment)) {
             *at++ = *environment;
         }
     }
@@ -106,7 +106,7 @@ void environment_note(char *const environment[]) {
         return;
     memcpy(noted_library, library, size);
     for (; *environment; environment++)
-        if (value_of(*environment, "SIGREC_KEEP") && strlen(*environment) < sizeof noted_keep)
+        if (variable_value(*environment, "SIGREC_KEEP") && strlen(*environment) < sizeof noted_keep)
             strcpy(noted_keep, *environment);
 }
 
@@ -115,7 +115,7 @@ const char *environment_noted(void) { return *noted_library ? noted_library : NU
 size_t environment_room_with(char *const environment[]) {
     size_t room = 3 * sizeof *environment + sizeof "LD_PRELOAD= " + strlen(noted_library);
     for (; environment && *environment; environment++) {
-        const char *list = value_of(*environment, "LD_PRELOAD");
+        const char *list = variable_value(*environment, "LD_PRELOAD");
         room += sizeof *environment + (list ? strlen(list) : 0);
     }
     return room;
@@ -125,7 +125,7 @@ char **environment_with(char *const environment[], void *room) {
     char **to = room, **at = to;
     const char *others = "";
     for (; environment && *environment; environment++) {
-        const char *list = value_of(*environment, "LD_PRELOAD");
+        const char *list = variable_value(*environment, "LD_PRELOAD");
         if (list)
             others = list; /* the first is meant: getenv(3) */
         else
@@ -146,8 +146,8 @@ char **environment_with(char *const environment[], void *room) {
 void environment_forget(char **environment) {
     char **to = environment;
     for (; *environment; environment++) {
-        char *list = (char *)value_of(*environment, "LD_PRELOAD");
-        if (is_ours(*environment) || (list && !cut(list, list)))
+        char *list = (char *)variable_value(*environment, "LD_PRELOAD");
+        if (is_our_variable(*environment) || (list && !cut_our_preload(list, list)))
             continue;
         *to++ = *environment;
     }
@@ -157,7 +157,7 @@ void environment_forget(char **environment) {
 void environment_forget_one(char **environment, const char *name) {
     char **to = environment;
     for (; *environment; environment++)
-        if (!value_of(*environment, name))
+        if (!variable_value(*environment, name))
             *to++ = *environment;
     *to = NULL;
 }

@@ -51,7 +51,7 @@ static void set_apart(struct registered *entry, int place, bool apart) {
 }
 
 /* Our handler is about to be installed over that one: chooses our place (registry.h). */
-static void take_place(int signum, const struct sigaction *now) {
+static void take_place_over(int signum, const struct sigaction *now) {
     struct registered *entry = &registry[signum];
     int place = 0;
     bool ends = ends_there(now), twice = false;
@@ -88,12 +88,12 @@ int install_prepare(int signum, uint64_t queue_capacity) {
     if (registry_is_ours(&now))
         entry->place = registry_place(&now);
     else
-        take_place(signum, &now);
+        take_place_over(signum, &now);
     return 0;
 }
 
 /* Writes down what the program has asked sigrec to do, and at which line. */
-static void note(int signum, const struct sigaction *action) {
+static void note_beneath(int signum, const struct sigaction *action) {
     if (!passive_records(signum))
         return;
     uint32_t site = caller_line();
@@ -113,7 +113,7 @@ int install_handler(int signum, bool restart) {
         registry_release(signum);
         return error;
     }
-    note(signum, &action);
+    note_beneath(signum, &action);
     registry_add(signum);
     return 0;
 }
@@ -149,7 +149,7 @@ bool install_restore(int signum, bool force) {
         set_apart(entry, entry->place, true);
     if (passive_sigaction(signum, &registry_found[signum][entry->place], NULL) != 0)
         return false;
-    note(signum, &registry_found[signum][entry->place]);
+    note_beneath(signum, &registry_found[signum][entry->place]);
     entry->places = entry->place; /* no other handler is above this place */
     return true;
 }
@@ -192,7 +192,7 @@ void install_after_fork(void) {
     install_refresh_modes();
 }
 
-static bool is_same(const struct sigaction *one, const struct sigaction *other) {
+static bool is_same_action(const struct sigaction *one, const struct sigaction *other) {
     return one->sa_handler == other->sa_handler && one->sa_flags == other->sa_flags;
 }
 
@@ -206,12 +206,12 @@ int install_record(int signum, bool even_ignored) {
         return error;
     without_helpers(&found);
     /* Another thread has set a disposition in between, by a call that was not interposed yet. */
-    if (!is_same(&found, &program) && !registry_only_records(&found))
+    if (!is_same_action(&found, &program) && !registry_only_records(&found))
         passive_sigaction(signum, &found, NULL);
     return 0;
 }
 
-static void notice(int signum) {
+static void notice_replaced(int signum) {
     struct sigaction now, program;
     if (!passive_records(signum) || registry_has(signum) || sigaction(signum, NULL, &now) != 0)
         return;
@@ -232,7 +232,7 @@ void install_notice(void) {
         atomic_flag_test_and_set(&busy))
         return; /* or another thread is at it */
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
-        notice(signum);
+        notice_replaced(signum);
     atomic_flag_clear(&busy);
 }
 

@@ -46,8 +46,8 @@ static bool may_ask(int signum, int flags) {
            pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, signum) == 0;
 }
 
-static void note(int signum, enum disposition_how how, const struct sigaction *next,
-                 const struct sigaction *before, const void *caller) {
+static void note_change(int signum, enum disposition_how how, const struct sigaction *next,
+                        const struct sigaction *before, const void *caller) {
     if (install_is_on_behalf(signum))
         return;
     int saved_errno = errno;
@@ -88,8 +88,8 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
         passive_change(signum, next ? &set : NULL, previous ? previous : &before, &changed);
     end_change(begun);
     if (changed)
-        note(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,
-             __builtin_return_address(0));
+        note_change(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,
+                    __builtin_return_address(0));
     /* A call that only asks, as subprocess makes in its child, must not see our handler of SIGBUS.
      * One that sets a disposition may see it: whoever saves it to put it back later then puts our
      * handler back. */
@@ -100,8 +100,8 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
 
 typedef void (*function)(int);
 
-static function set(int signum, function handler, int flags, bool block_itself,
-                    const void *caller) {
+static function set_handler(int signum, function handler, int flags, bool block_itself,
+                            const void *caller) {
     struct sigaction next, previous;
     memset(&next, 0, sizeof next);
     next.sa_handler = handler;
@@ -113,7 +113,7 @@ static function set(int signum, function handler, int flags, bool block_itself,
     if (passive_change(signum, &next, &previous, &changed) != 0)
         return SIG_ERR;
     if (changed)
-        note(signum, DISPOSITION_SIGNAL, &next, &previous, caller);
+        note_change(signum, DISPOSITION_SIGNAL, &next, &previous, caller);
     return previous.sa_handler;
 }
 
@@ -123,8 +123,8 @@ static function our_signal(int signum, function handler) {
     function before;
     if (passive_records(signum)) {
         bool interrupts = atomic_load(&interrupting) & signal_bit(signum);
-        before =
-            set(signum, handler, interrupts ? 0 : SA_RESTART, true, __builtin_return_address(0));
+        before = set_handler(signum, handler, interrupts ? 0 : SA_RESTART, true,
+                             __builtin_return_address(0));
     } else {
         before = signal(signum, handler);
     }
@@ -136,9 +136,10 @@ static function our_signal(int signum, function handler) {
 /* With the System V semantics of signal(2). */
 static function our_sysv_signal(int signum, function handler) {
     bool begun = begin_change(signum);
-    function before = passive_records(signum) ? set(signum, handler, SA_RESETHAND | SA_NODEFER,
-                                                    false, __builtin_return_address(0))
-                                              : sysv_signal(signum, handler);
+    function before = passive_records(signum)
+                          ? set_handler(signum, handler, SA_RESETHAND | SA_NODEFER, false,
+                                        __builtin_return_address(0))
+                          : sysv_signal(signum, handler);
     end_change(begun);
     return before;
 }
@@ -153,7 +154,7 @@ static function sigset_recorded(int signum, function handler, const void *caller
     sigaddset(&one, signum);
     function before;
     if (handler != SIG_HOLD)
-        before = set(signum, handler, 0, false, caller);
+        before = set_handler(signum, handler, 0, false, caller);
     else
         before = passive_sigaction(signum, NULL, &now) == 0 ? now.sa_handler : SIG_ERR;
     if (before == SIG_ERR ||
@@ -174,7 +175,7 @@ static function our_sigset(int signum, function handler) {
 static int our_sigignore(int signum) {
     bool begun = begin_change(signum);
     bool done = passive_records(signum)
-                    ? set(signum, SIG_IGN, 0, false, __builtin_return_address(0)) != SIG_ERR
+                    ? set_handler(signum, SIG_IGN, 0, false, __builtin_return_address(0)) != SIG_ERR
                     : sigignore(signum) == 0;
     end_change(begun);
     return done ? 0 : -1;
@@ -212,7 +213,7 @@ static bool has_filter(bool filter, word argument, const struct sock_fprog **pro
     return !filter || (*program && (*program)->filter);
 }
 
-static bool notes(void) { return process_self && !process_is_vfork_child(); }
+static bool notes_filter(void) { return process_self && !process_is_vfork_child(); }
 
 /* The intake thread makes system calls that filter.h does not check: under a filter it does not
  * run. */
@@ -230,13 +231,14 @@ static void undo_filter(uint32_t before) {
 
 static int our_prctl(int option, word a, word b, word c, word d) {
     const struct sock_fprog *program;
-    if (option == PR_SET_CHILD_SUBREAPER && a && passive_any() && notes()) {
+    if (option == PR_SET_CHILD_SUBREAPER && a && passive_any() && notes_filter()) {
         int done = prctl(option, a, b, c, d);
         if (done == 0)
             process_is_subreaper();
         return done;
     }
-    if (option != PR_SET_SECCOMP || !notes() || !has_filter(a == SECCOMP_MODE_FILTER, b, &program))
+    if (option != PR_SET_SECCOMP || !notes_filter() ||
+        !has_filter(a == SECCOMP_MODE_FILTER, b, &program))
         return prctl(option, a, b, c, d);
     uint32_t before = filter_add(program);
     end_intake();
@@ -251,7 +253,7 @@ static __attribute__((noinline)) long seccomp_by_number(long number, word a, wor
     const struct sock_fprog *program;
     if (number == SYS_prctl)
         return our_prctl((int)a, b, c, d, e);
-    if (a > SECCOMP_SET_MODE_FILTER || !notes() ||
+    if (a > SECCOMP_SET_MODE_FILTER || !notes_filter() ||
         !has_filter(a == SECCOMP_SET_MODE_FILTER, c, &program))
         return syscall(number, a, b, c, d, e, f);
     uint32_t before = filter_add(program);

@@ -22,14 +22,14 @@
 /* sighold and sigrelse are deprecated. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-static uint64_t word_of(const sigset_t *set) {
+static uint64_t mask_word_of(const sigset_t *set) {
     uint64_t word;
     memcpy(&word, set, sizeof word);
     return word;
 }
 
-static __attribute__((noinline)) void note(enum mask_how call, uint64_t before, uint64_t after,
-                                           const void *caller) {
+static __attribute__((noinline)) void note_mask_change(enum mask_how call, uint64_t before,
+                                                       uint64_t after, const void *caller) {
     int saved_errno = errno;
     struct mask_change change = {call, before, after, 0, false, 0};
     if (!caller_is_ours(caller) && !process_writes_nothing(&change.tid)) {
@@ -44,8 +44,8 @@ static __attribute__((noinline)) void note(enum mask_how call, uint64_t before, 
 typedef int (*original)(int, const sigset_t *, sigset_t *);
 
 /* The masks here are as the program knows them, without what the intake thread has borrowed. */
-static int change(original call_it, int how, const sigset_t *set, sigset_t *old, enum mask_how call,
-                  const void *caller) {
+static int change_mask(original call_it, int how, const sigset_t *set, sigset_t *old,
+                       enum mask_how call, const void *caller) {
     if (!set || !passive_any())
         return borrow_mask(call_it, how, set, old);
     sigset_t ours, now;
@@ -54,44 +54,44 @@ static int change(original call_it, int how, const sigset_t *set, sigset_t *old,
     int result = borrow_mask(call_it, how, set, before);
     if (result != 0)
         return result;
-    uint64_t was = word_of(before), given = word_of(set);
+    uint64_t was = mask_word_of(before), given = mask_word_of(set);
     uint64_t is = how == SIG_BLOCK ? was | given : how == SIG_UNBLOCK ? was & ~given : given;
     if (old ==
         set) { /* the old mask has overwritten the new one, which only the kernel knows now */
         if (borrow_mask(call_it, SIG_BLOCK, NULL, &now) != 0)
             return 0;
-        is = word_of(&now);
+        is = mask_word_of(&now);
     }
     if (mask_difference(was, is))
-        note(call, was, is, caller);
+        note_mask_change(call, was, is, caller);
     return 0;
 }
 
 static int our_pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
-    return change(pthread_sigmask, how, set, old, MASK_THREAD, __builtin_return_address(0));
+    return change_mask(pthread_sigmask, how, set, old, MASK_THREAD, __builtin_return_address(0));
 }
 
 static int our_sigprocmask(int how, const sigset_t *set, sigset_t *old) {
-    return change(sigprocmask, how, set, old, MASK_PROCESS, __builtin_return_address(0));
+    return change_mask(sigprocmask, how, set, old, MASK_PROCESS, __builtin_return_address(0));
 }
 
 int interpose_mask_change(int how, const sigset_t *set, sigset_t *old, const void *caller) {
-    return change(sigprocmask, how, set, old, MASK_SYSTEM_V, caller);
+    return change_mask(sigprocmask, how, set, old, MASK_SYSTEM_V, caller);
 }
 
 #ifdef SIG_HOLD
-static int change_one(int how, int signum, const void *caller) {
+static int change_mask_of_one(int how, int signum, const void *caller) {
     sigset_t one;
     sigemptyset(&one);
     return sigaddset(&one, signum) == 0 ? interpose_mask_change(how, &one, NULL, caller) : -1;
 }
 
 static int our_sighold(int signum) {
-    return change_one(SIG_BLOCK, signum, __builtin_return_address(0));
+    return change_mask_of_one(SIG_BLOCK, signum, __builtin_return_address(0));
 }
 
 static int our_sigrelse(int signum) {
-    return change_one(SIG_UNBLOCK, signum, __builtin_return_address(0));
+    return change_mask_of_one(SIG_UNBLOCK, signum, __builtin_return_address(0));
 }
 #endif
 

@@ -35,13 +35,16 @@
 
 /* --- sending ------------------------------------------------------------------------ */
 
-static bool recorded(int signum) { return signum > 0 && signum < SIGREC_NSIG && passive_any(); }
+static bool is_sending_recorded(int signum) {
+    return signum > 0 && signum < SIGREC_NSIG && passive_any();
+}
 
-static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t tid, uint64_t value) {
+static struct sent_call begin_sent(enum sent_how how, int signum, pid_t pid, pid_t tid,
+                                   uint64_t value) {
     struct sent_call call = {{NULL, NULL}, 0};
     if (how == SENT_RAISE || how == SENT_THREAD || tid)
         borrow_send_to_thread(signum);
-    if (!recorded(signum))
+    if (!is_sending_recorded(signum))
         return call;
     struct event event;
     memset(&event, 0, sizeof event);
@@ -63,7 +66,7 @@ static struct sent_call begin(enum sent_how how, int signum, pid_t pid, pid_t ti
 }
 
 /* result: as C library functions return it: 0, or -1 with errno set. */
-static int end_call(const struct sent_call *call, int result) {
+static int end_sent(const struct sent_call *call, int result) {
     int saved_errno = errno;
     sent_end(call, result == 0 ? 0 : saved_errno);
     errno = saved_errno;
@@ -71,56 +74,57 @@ static int end_call(const struct sent_call *call, int result) {
 }
 
 /* error: 0 or an error number. */
-static int end_number(const struct sent_call *call, int error) {
+static int end_sent_by_number(const struct sent_call *call, int error) {
     sent_end(call, error);
     return error;
 }
 
 static int our_kill(pid_t pid, int signum) {
-    struct sent_call call = begin(SENT_KILL, signum, pid, 0, 0);
-    return end_call(&call, kill(pid, signum));
+    struct sent_call call = begin_sent(SENT_KILL, signum, pid, 0, 0);
+    return end_sent(&call, kill(pid, signum));
 }
 
 static int our_killpg(pid_t group, int signum) {
-    struct sent_call call = begin(SENT_KILLPG, signum, -group, 0, 0);
-    return end_call(&call, killpg(group, signum));
+    struct sent_call call = begin_sent(SENT_KILLPG, signum, -group, 0, 0);
+    return end_sent(&call, killpg(group, signum));
 }
 
 static int our_raise(int signum) {
-    struct sent_call call = begin(SENT_RAISE, signum, process_pid(), 0, 0);
+    struct sent_call call = begin_sent(SENT_RAISE, signum, process_pid(), 0, 0);
     int error = raise(signum);
     if (call.written[0])
-        end_number(&call, error == 0 ? 0 : errno);
+        end_sent_by_number(&call, error == 0 ? 0 : errno);
     return error;
 }
 
 static void our_abort(void) {
-    begin(SENT_RAISE, SIGABRT, process_pid(), 0, 0);
+    begin_sent(SENT_RAISE, SIGABRT, process_pid(), 0, 0);
     abort();
 }
 
 static int our_pthread_kill(pthread_t thread, int signum) {
     /* There is no portable way to learn the thread's id from a pthread_t. */
-    struct sent_call call = begin(SENT_THREAD, signum, process_pid(), 0, 0);
-    return end_number(&call, pthread_kill(thread, signum));
+    struct sent_call call = begin_sent(SENT_THREAD, signum, process_pid(), 0, 0);
+    return end_sent_by_number(&call, pthread_kill(thread, signum));
 }
 
 int interpose_send_queue(pid_t pid, int signum, const union sigval value) {
-    struct sent_call call = begin(SENT_QUEUE, signum, pid, 0, (uint64_t)(uintptr_t)value.sival_ptr);
-    return end_call(&call, sigqueue(pid, signum, value));
+    struct sent_call call =
+        begin_sent(SENT_QUEUE, signum, pid, 0, (uint64_t)(uintptr_t)value.sival_ptr);
+    return end_sent(&call, sigqueue(pid, signum, value));
 }
 
 #ifdef __GLIBC__
 static int our_tgkill(pid_t pid, pid_t tid, int signum) {
-    struct sent_call call = begin(SENT_THREAD, signum, pid, tid, 0);
-    return end_call(&call, tgkill(pid, tid, signum));
+    struct sent_call call = begin_sent(SENT_THREAD, signum, pid, tid, 0);
+    return end_sent(&call, tgkill(pid, tid, signum));
 }
 
 static int our_pthread_sigqueue(pthread_t thread, int signum, const union sigval value) {
     struct sent_call call =
-        begin(SENT_QUEUE, signum, process_pid(), 0, (uint64_t)(uintptr_t)value.sival_ptr);
+        begin_sent(SENT_QUEUE, signum, process_pid(), 0, (uint64_t)(uintptr_t)value.sival_ptr);
     borrow_send_to_thread(signum);
-    return end_number(&call, pthread_sigqueue(thread, signum, value));
+    return end_sent_by_number(&call, pthread_sigqueue(thread, signum, value));
 }
 #endif
 
@@ -133,12 +137,12 @@ static pid_t pid_of(int pidfd) {
     return line ? (pid_t)text_number(line + 6) : 0; /* a reaped process has "-1", which gives 0 */
 }
 
-static struct sent_call begin_pidfd(int pidfd, int signum) {
+static struct sent_call begin_sent_to_pidfd(int pidfd, int signum) {
     int saved_errno = errno;
-    bool look = pidfd >= 0 && recorded(signum) && !process_is_vfork_child();
+    bool look = pidfd >= 0 && is_sending_recorded(signum) && !process_is_vfork_child();
     pid_t pid = look ? pid_of(pidfd) : 0;
     errno = saved_errno;
-    return begin(SENT_PIDFD, signum, pid, 0, 0);
+    return begin_sent(SENT_PIDFD, signum, pid, 0, 0);
 }
 
 #ifndef SYS_pidfd_send_signal
@@ -148,8 +152,8 @@ extern int pidfd_send_signal(int, int, siginfo_t *, unsigned)
     __attribute__((weak)); /* glibc 2.36 */
 
 static int our_pidfd_send_signal(int pidfd, int signum, siginfo_t *info, unsigned flags) {
-    struct sent_call call = begin_pidfd(pidfd, signum);
-    return end_call(&call, (int)syscall(SYS_pidfd_send_signal, pidfd, signum, info, flags));
+    struct sent_call call = begin_sent_to_pidfd(pidfd, signum);
+    return end_sent(&call, (int)syscall(SYS_pidfd_send_signal, pidfd, signum, info, flags));
 }
 
 bool interpose_send_is(long number) {
@@ -161,22 +165,22 @@ bool interpose_send_is(long number) {
 long interpose_send_by_number(long number, long a, long b, long c, long d, long e, long f) {
     struct sent_call call;
     switch (number) {
-    case SYS_kill: call = begin(SENT_KILL, (int)b, (pid_t)a, 0, 0); break;
-    case SYS_tkill: call = begin(SENT_THREAD, (int)b, 0, (pid_t)a, 0); break;
-    case SYS_tgkill: call = begin(SENT_THREAD, (int)c, (pid_t)a, (pid_t)b, 0); break;
-    case SYS_rt_sigqueueinfo: call = begin(SENT_QUEUE, (int)b, (pid_t)a, 0, 0); break;
-    case SYS_rt_tgsigqueueinfo: call = begin(SENT_QUEUE, (int)c, (pid_t)a, (pid_t)b, 0); break;
-    default: call = begin_pidfd((int)a, (int)b); break;
+    case SYS_kill: call = begin_sent(SENT_KILL, (int)b, (pid_t)a, 0, 0); break;
+    case SYS_tkill: call = begin_sent(SENT_THREAD, (int)b, 0, (pid_t)a, 0); break;
+    case SYS_tgkill: call = begin_sent(SENT_THREAD, (int)c, (pid_t)a, (pid_t)b, 0); break;
+    case SYS_rt_sigqueueinfo: call = begin_sent(SENT_QUEUE, (int)b, (pid_t)a, 0, 0); break;
+    case SYS_rt_tgsigqueueinfo: call = begin_sent(SENT_QUEUE, (int)c, (pid_t)a, (pid_t)b, 0); break;
+    default: call = begin_sent_to_pidfd((int)a, (int)b); break;
     }
     long result = syscall(number, a, b, c, d, e, f);
-    end_call(&call, result == 0 ? 0 : -1);
+    end_sent(&call, result == 0 ? 0 : -1);
     return result;
 }
 
 /* --- what waiting tells -------------------------------------------------------------- */
 
 /* pid 0: it is not known. */
-static void write_down(pid_t pid, const int *status) {
+static void write_down_child(pid_t pid, const int *status) {
     if (!passive_any())
         return;
     int saved_errno = errno;
@@ -195,9 +199,9 @@ static void write_down(pid_t pid, const int *status) {
     errno = saved_errno;
 }
 
-static pid_t told(pid_t pid, const int *status) {
+static pid_t told_of_child(pid_t pid, const int *status) {
     if (pid > 0)
-        write_down(pid, status);
+        write_down_child(pid, status);
     return pid;
 }
 
@@ -209,39 +213,39 @@ static int our_system(const char *command) {
     borrow_go_on();
     errno = error;
     if (command && status != -1)
-        write_down(0, &status);
+        write_down_child(0, &status);
     return status;
 }
 
 static int our_pclose(FILE *stream) {
     int status = pclose(stream);
     if (status != -1)
-        write_down(0, &status);
+        write_down_child(0, &status);
     return status;
 }
 
 static pid_t our_wait(int *status) {
     int ours;
     status = status ? status : &ours;
-    return told(wait(status), status);
+    return told_of_child(wait(status), status);
 }
 
 static pid_t our_waitpid(pid_t pid, int *status, int options) {
     int ours;
     status = status ? status : &ours;
-    return told(waitpid(pid, status, options), status);
+    return told_of_child(waitpid(pid, status, options), status);
 }
 
 static pid_t our_wait3(int *status, int options, struct rusage *usage) {
     int ours;
     status = status ? status : &ours;
-    return told(wait3(status, options, usage), status);
+    return told_of_child(wait3(status, options, usage), status);
 }
 
 static pid_t our_wait4(pid_t pid, int *status, int options, struct rusage *usage) {
     int ours;
     status = status ? status : &ours;
-    return told(wait4(pid, status, options, usage), status);
+    return told_of_child(wait4(pid, status, options, usage), status);
 }
 
 static int our_waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
@@ -261,7 +265,7 @@ static int our_waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
 
 /* The arguments of the call say which group that is; a filter may forbid to ask the kernel.
  * session 0: it is as before. */
-static void joined(pid_t group, pid_t session) {
+static void joined_group(pid_t group, pid_t session) {
     if (passive_any() && !process_is_vfork_child())
         process_in_group(group, session);
 }
@@ -269,7 +273,7 @@ static void joined(pid_t group, pid_t session) {
 static pid_t our_setsid(void) {
     pid_t session = setsid();
     if (session > 0)
-        joined(session, session);
+        joined_group(session, session);
     return session;
 }
 
@@ -277,7 +281,7 @@ static int our_setpgid(pid_t pid, pid_t group) {
     int result = setpgid(pid, group);
     pid_t own = result == 0 ? process_own_pid() : 0;
     if (own && (pid == 0 || pid == own))
-        joined(group ? group : own, 0);
+        joined_group(group ? group : own, 0);
     return result;
 }
 

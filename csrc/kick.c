@@ -29,8 +29,8 @@ void kick_arrived(void) {
 }
 
 /* A handler, so that calls return EINTR. A signal of this number that is not ours has its
- * default action, which is nothing; but see usable(). It cannot be told from ours where the
- * kernel had no room for the siginfo. */
+ * default action, which is nothing; but see usable_kick_signal(). It cannot be told from ours where
+ * the kernel had no room for the siginfo. */
 static void on_kick(int signum, siginfo_t *info, void *context) {
     kick_arrived();
     borrow_kicked(context);
@@ -44,7 +44,7 @@ bool kick_is(const struct sigaction *action) {
 
 #ifdef __linux__
 
-static bool ready(int signum) {
+static bool kick_signal_is_free(int signum) {
     struct sigaction now;
     if (!filter_allows(FILTERED_SIGACTION))
         return false;
@@ -69,9 +69,11 @@ static bool ready(int signum) {
 }
 
 /* The signal that the program has no use for, or 0. */
-static int usable(void) { return ready(SIGURG) ? SIGURG : ready(SIGWINCH) ? SIGWINCH : 0; }
+static int usable_kick_signal(void) {
+    return kick_signal_is_free(SIGURG) ? SIGURG : kick_signal_is_free(SIGWINCH) ? SIGWINCH : 0;
+}
 
-bool kick_possible(void) { return filter_allows(FILTERED_QUEUE) && usable() != 0; }
+bool kick_possible(void) { return filter_allows(FILTERED_QUEUE) && usable_kick_signal() != 0; }
 
 static long send_kick_to(int32_t pid, int32_t tid, int signum) {
     siginfo_t info;
@@ -85,7 +87,7 @@ static long send_kick_to(int32_t pid, int32_t tid, int signum) {
 static void send_kick(int32_t pid, int signum) { send_kick_to(pid, pid, signum); }
 
 bool kick_thread(int32_t pid, int32_t tid) {
-    int signum = filter_allows(FILTERED_QUEUE) ? usable() : 0;
+    int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
     return !signum || send_kick_to(pid, tid, signum) == 0 || errno != ESRCH;
 }
 
@@ -93,7 +95,7 @@ void kick_main(int32_t pid) {
     if (!pid)
         return;
     int saved_errno = errno;
-    int signum = filter_allows(FILTERED_QUEUE) ? usable() : 0;
+    int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
     if (signum)
         send_kick(pid, signum);
     errno = saved_errno;
@@ -119,12 +121,12 @@ bool kick_is_sent(int signum, const siginfo_t *info) {
             (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
 }
 
-static bool set_again(long every_ns) {
+static bool set_kick_timer_again(long every_ns) {
     struct itimerspec when = {{0, every_ns}, {0, every_ns}};
     return filter_allows(FILTERED_TIMER_SETTIME) && timer_settime(again.timer, 0, &when, NULL) == 0;
 }
 
-static bool make_timer(int32_t pid, int signum) {
+static bool make_kick_timer(int32_t pid, int signum) {
     if (again.pid == pid && again.signum == signum)
         return true;
     if (again.pid == pid)
@@ -149,7 +151,7 @@ static void *kick_as_a_timer(void *argument) {
     do {
         while (atomic_load(&again.want) == pid) {
             nanosleep(&pause, NULL);
-            int signum = usable();
+            int signum = usable_kick_signal();
             if (signum && atomic_load(&again.want) == pid)
                 send_kick(pid, signum);
         }
@@ -159,7 +161,7 @@ static void *kick_as_a_timer(void *argument) {
     return NULL;
 }
 
-static bool run_thread(int32_t pid) {
+static bool run_kick_thread(int32_t pid) {
     atomic_store(&again.want, pid);
     if (atomic_exchange(&again.has, pid) == pid)
         return true; /* it goes on */
@@ -178,25 +180,26 @@ static bool run_thread(int32_t pid) {
 }
 
 void kick_prepare(void) {
-    int signum = usable();
+    int signum = usable_kick_signal();
     if (signum)
-        make_timer((int32_t)getpid(), signum);
+        make_kick_timer((int32_t)getpid(), signum);
 }
 
-static bool is_blocked(int signum) {
+static bool is_kick_blocked(int signum) {
     sigset_t blocked;
     return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, signum) == 1;
 }
 
 bool kick_again(void) {
     int32_t pid = (int32_t)getpid();
-    int signum = usable();
-    if (!signum || is_blocked(signum))
+    int signum = usable_kick_signal();
+    if (!signum || is_kick_blocked(signum))
         return false;
     bool same = again.pid == pid && again.signum == signum;
     if (same && again.running)
         return true;
-    again.running = make_timer(pid, signum) ? set_again(AGAIN_NS) : run_thread(pid);
+    again.running =
+        make_kick_timer(pid, signum) ? set_kick_timer_again(AGAIN_NS) : run_kick_thread(pid);
     return again.running;
 }
 
@@ -204,7 +207,7 @@ void kick_rest(void) {
     if (again.running) {
         again.running = false;
         if (again.pid == (int32_t)getpid())
-            set_again(0);
+            set_kick_timer_again(0);
         atomic_store(&again.want, 0);
     }
 }

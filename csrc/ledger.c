@@ -12,7 +12,7 @@ void ledger_keep(struct ledger_entry *entry, const struct recent *recent,
     keep_event(slot ? slot : &entry->last, 2 * event->ordinal, event);
 }
 
-static void fold(_Atomic uint64_t *from, _Atomic uint64_t *to) {
+static void fold_count(_Atomic uint64_t *from, _Atomic uint64_t *to) {
     if (ledger_get(from))
         ledger_add(to, atomic_exchange_explicit(from, 0, memory_order_relaxed));
 }
@@ -29,17 +29,17 @@ static void keep_there(void *context, const struct event *event) {
 
 void ledger_fold(struct ledger_entry *from, const struct recent *from_recent,
                  struct ledger_entry *to, const struct recent *to_recent) {
-    fold(&from->delivered, &to->delivered);
-    fold(&from->recorded, &to->recorded);
-    fold(&from->dropped, &to->dropped);
-    fold(&from->overwritten, &to->overwritten);
-    fold(&from->queued, &to->queued);
-    fold(&from->undetailed, &to->undetailed);
-    fold(&from->handled, &to->handled);
-    fold(&from->abandoned, &to->abandoned);
-    fold(&from->overruns, &to->overruns);
-    fold(&from->unattributed, &to->unattributed);
-    fold(&from->sent, &to->sent);
+    fold_count(&from->delivered, &to->delivered);
+    fold_count(&from->recorded, &to->recorded);
+    fold_count(&from->dropped, &to->dropped);
+    fold_count(&from->overwritten, &to->overwritten);
+    fold_count(&from->queued, &to->queued);
+    fold_count(&from->undetailed, &to->undetailed);
+    fold_count(&from->handled, &to->handled);
+    fold_count(&from->abandoned, &to->abandoned);
+    fold_count(&from->overruns, &to->overruns);
+    fold_count(&from->unattributed, &to->unattributed);
+    fold_count(&from->sent, &to->sent);
     struct ledger_to there = {to, to_recent};
     struct event event;
     if (keep_read(&from->first, &event))

@@ -35,12 +35,12 @@ uint64_t mask_difference(uint64_t before, uint64_t after) {
     return (before ^ after) & can_be;
 }
 
-static void keep(const struct notes *to, int row, const struct event *event) {
+static void keep_mask(const struct notes *to, int row, const struct event *event) {
     notes_keep(to, (uint64_t)row, event);
 }
 
-static void note(const struct notes *to, _Atomic uint64_t *ordinals,
-                 const struct mask_change *change, int signum, bool blocked, uint64_t now) {
+static void note_mask(const struct notes *to, _Atomic uint64_t *ordinals,
+                      const struct mask_change *change, int signum, bool blocked, uint64_t now) {
     int row = row_of(signum, change->is_main);
     atomic_store_explicit(&any, true, memory_order_relaxed);
     struct newest *last = &newest[row], *as_another = &newest[row_of(signum, !change->is_main)];
@@ -51,29 +51,29 @@ static void note(const struct notes *to, _Atomic uint64_t *ordinals,
     atomic_store_explicit(&last->site, change->site, memory_order_relaxed);
     atomic_store_explicit(&last->monotonic_ns, now, memory_order_relaxed);
     atomic_store_explicit(&last->mask, blocked ? change->after : 0, memory_order_relaxed);
-    keep(to, row,
-         &(struct event){
-             .monotonic_ns = now,
-             .ordinal = atomic_fetch_add_explicit(&ordinals[row], 1, memory_order_relaxed),
-             .signo = (uint32_t)signum,
-             .code = (int32_t)change->how,
-             .pid = blocked,
-             .uid = change->site,
-             .tid = change->tid,
-             .datum = change->after,
-         });
+    keep_mask(to, row,
+              &(struct event){
+                  .monotonic_ns = now,
+                  .ordinal = atomic_fetch_add_explicit(&ordinals[row], 1, memory_order_relaxed),
+                  .signo = (uint32_t)signum,
+                  .code = (int32_t)change->how,
+                  .pid = blocked,
+                  .uid = change->site,
+                  .tid = change->tid,
+                  .datum = change->after,
+              });
 }
 
 void mask_note(const struct notes *to, _Atomic uint64_t *ordinals,
                const struct mask_change *change) {
     uint64_t changed = mask_difference(change->before, change->after), now = monotonic_ns();
     if (__builtin_popcountll(changed) >= MASK_ALL) {
-        note(to, ordinals, change, 0, (changed & change->after) != 0, now);
+        note_mask(to, ordinals, change, 0, (changed & change->after) != 0, now);
         return;
     }
     for (; changed; changed &= changed - 1) {
         int signum = __builtin_ctzll(changed) + 1;
-        note(to, ordinals, change, signum, (change->after & signal_bit(signum)) != 0, now);
+        note_mask(to, ordinals, change, signum, (change->after & signal_bit(signum)) != 0, now);
     }
 }
 
@@ -95,15 +95,16 @@ void mask_inherit(const struct notes *to, _Atomic uint64_t *ordinals, uint32_t t
         if (!mask || !is_this_threads(last) || !has_blocked(signum) ||
             !notes_is_first(&ordinals[to_row]))
             continue;
-        keep(to, to_row,
-             &(struct event){
-                 .monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed),
-                 .signo = (uint32_t)signum,
-                 .code = MASK_FORKED,
-                 .pid = 1,
-                 .uid = atomic_load_explicit(&last->site, memory_order_relaxed),
-                 .tid = tid,
-                 .datum = mask,
-             });
+        keep_mask(
+            to, to_row,
+            &(struct event){
+                .monotonic_ns = atomic_load_explicit(&last->monotonic_ns, memory_order_relaxed),
+                .signo = (uint32_t)signum,
+                .code = MASK_FORKED,
+                .pid = 1,
+                .uid = atomic_load_explicit(&last->site, memory_order_relaxed),
+                .tid = tid,
+                .datum = mask,
+            });
     }
 }

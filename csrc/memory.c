@@ -54,7 +54,7 @@ static void before_fork(void) {
     }
 }
 
-static void let_in(void) {
+static void let_pages_in(void) {
     for (int i = 0; i < FORKING; i++) {
         struct forking *own = &forking[i];
         if (atomic_load(&own->state) != WHOLE || !pthread_equal(own->thread, pthread_self()))
@@ -72,25 +72,25 @@ static void in_child(void) {
         if (start && start != &claimed)
             memset(start, 0, regions[i].size);
     }
-    let_in();
+    let_pages_in();
     for (int i = 0; i < FORKING; i++) /* of threads that are not here */
         atomic_store(&forking[i].state, FREE);
 }
 
 /* Hooks of a child run in the order that they were set in: that of process.c finds it wiped. */
-static int hook(void) {
+static int hook_fork(void) {
     static _Atomic int hooked;
     int before = 0;
     if (!atomic_compare_exchange_strong(&hooked, &before, 1))
         return 0;
-    int error = at_fork(before_fork, let_in, in_child);
+    int error = at_fork(before_fork, let_pages_in, in_child);
     if (error)
         atomic_store(&hooked, 0);
     return error;
 }
 
-static int note(void *start, size_t size) {
-    int error = hook();
+static int note_wiped(void *start, size_t size) {
+    int error = hook_fork();
     for (int i = 0; i < MOST && !error; i++) {
         void *nobody = NULL;
         if (!atomic_compare_exchange_strong(&regions[i].start, &nobody, (void *)&claimed))
@@ -104,7 +104,7 @@ static int note(void *start, size_t size) {
 
 /* ------------------------------------------------------------------------------ */
 
-static void *map(size_t size) {
+static void *map_pages(size_t size) {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
@@ -131,7 +131,7 @@ static void *from_pool(size_t size) {
     if (whole > POOL)
         return NULL;
     if (!there) {
-        char *made = map(POOL);
+        char *made = map_pages(POOL);
         if (made && !kernel_wipes(made, POOL)) {
             munmap(made, POOL);
             made = NULL;
@@ -152,10 +152,10 @@ void *memory_wiped(size_t size) {
     void *p = from_pool(size);
     if (p)
         return p;
-    p = map(size);
+    p = map_pages(size);
     if (!p || kernel_wipes(p, size))
         return p;
-    int error = note(p, size);
+    int error = note_wiped(p, size);
     if (!error)
         return p;
     munmap(p, size);

@@ -4,13 +4,13 @@
 
 #include "keep.h"
 
-static void keep_at(const struct notes *to, uint64_t slot, const struct event *event) {
+static void keep_note_at(const struct notes *to, uint64_t slot, const struct event *event) {
     site_copy(event->uid, to->sites);
     keep_event(&to->slots[slot], 2 * event->ordinal, event);
 }
 
 void notes_keep(const struct notes *to, uint64_t row, const struct event *event) {
-    keep_at(to, notes_slot(to, row, event->ordinal), event);
+    keep_note_at(to, notes_slot(to, row, event->ordinal), event);
 }
 
 bool notes_is_first(_Atomic uint64_t *ordinals) {
@@ -23,6 +23,6 @@ void notes_fold(const struct notes *from, const struct notes *to) {
     for (uint64_t slot = 0; slot < to->rows * to->each; slot++) {
         struct event event;
         if (keep_read(&from->slots[slot], &event))
-            keep_at(to, slot, &event);
+            keep_note_at(to, slot, &event);
     }
 }

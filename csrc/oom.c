@@ -21,7 +21,7 @@
 
 /* Those that run: not one that is on its way out, or has a SIGKILL pending, since freeing its
  * memory takes a while. */
-static bool runs(int32_t pid) {
+static bool member_runs(int32_t pid) {
     static char text[4096];
     char path[64];
     if (ended_is_near(pid))
@@ -41,7 +41,7 @@ static void find_members(struct oom_look *look) {
     bool there = cgroup_procs(look->cgroup, look->version_1, path);
     FILE *file = there ? fopen(path, "re") : NULL;
     while (file && fscanf(file, "%ld", &pid) == 1) {
-        if (pid <= 0 || !runs((int32_t)pid))
+        if (pid <= 0 || !member_runs((int32_t)pid))
             continue;
         if (look->count % 64 == 0) {
             int32_t *more = realloc(look->members, (look->count + 64) * sizeof *more);
@@ -57,20 +57,20 @@ static void find_members(struct oom_look *look) {
         fclose(file);
 }
 
-static bool is_among(const struct oom_look *look, int32_t pid) {
+static bool is_member(const struct oom_look *look, int32_t pid) {
     for (size_t i = 0; i < look->count; i++)
         if (look->members[i] == pid)
             return true;
     return false;
 }
 
-static int64_t kills_in(const struct oom_look *look) {
+static int64_t oom_kills_in(const struct oom_look *look) {
     char text[1024];
     return cgroup_oom_kills(look->cgroup, look->version_1, text, sizeof text);
 }
 
 /* False: the process is gone. (A zombie is in no cgroup of version 1.) */
-static bool find_cgroup(int32_t pid, struct oom_look *look) {
+static bool find_oom_cgroup(int32_t pid, struct oom_look *look) {
     char path[64], text[4096];
     snprintf(path, sizeof path, "%s/%d/cgroup", proc_root, (int)pid);
     bool there = proc_read(path, text, sizeof text);
@@ -78,29 +78,29 @@ static bool find_cgroup(int32_t pid, struct oom_look *look) {
     return there;
 }
 
-static struct oom_look look_at(int32_t pid) {
+static struct oom_look look_at_oom_kills(int32_t pid) {
     struct oom_look look = {.kills = -1};
-    if (!find_cgroup(pid, &look) || !look.cgroup[0])
+    if (!find_oom_cgroup(pid, &look) || !look.cgroup[0])
         return look;
     /* The members first: whoever ends after that is still one of them here. */
     look.monotonic_ns = monotonic_ns();
     find_members(&look);
-    look.kills = kills_in(&look);
+    look.kills = oom_kills_in(&look);
     return look;
 }
 
-static void begin(struct oom_watch *watch, const struct oom_look *look) {
+static void begin_oom_watch(struct oom_watch *watch, const struct oom_look *look) {
     watch->first_kills = look->kills;
     watch->since_ns = clock_ns(CLOCK_REALTIME);
 }
 
 void oom_begin(struct oom_watch *watch, int32_t pid) {
-    *watch = (struct oom_watch){.pid = pid, .last = look_at(pid)};
-    begin(watch, &watch->last);
+    *watch = (struct oom_watch){.pid = pid, .last = look_at_oom_kills(pid)};
+    begin_oom_watch(watch, &watch->last);
 }
 
 void oom_look(struct oom_watch *watch) {
-    struct oom_look now = look_at(watch->pid);
+    struct oom_look now = look_at_oom_kills(watch->pid);
     if (ended_is_near(watch->pid)) {
         /* It is in no cgroup of version 1 any more, and may free its memory for long. */
         watch->ending_ns = watch->ending_ns ? watch->ending_ns : monotonic_ns();
@@ -108,20 +108,20 @@ void oom_look(struct oom_watch *watch) {
         return;
     }
     if (now.kills < 0 || watch->last.kills < 0 || strcmp(now.cgroup, watch->last.cgroup) != 0)
-        begin(watch, &now); /* it has moved */
+        begin_oom_watch(watch, &now); /* it has moved */
     free(watch->last.members);
     watch->last = now;
 }
 
 static bool has_moved(const struct oom_watch *watch) {
     struct oom_look now;
-    return find_cgroup(watch->pid, &now) && now.cgroup[0] && strcmp(now.cgroup, "/") != 0 &&
+    return find_oom_cgroup(watch->pid, &now) && now.cgroup[0] && strcmp(now.cgroup, "/") != 0 &&
            strcmp(now.cgroup, watch->last.cgroup) != 0;
 }
 
 struct oom oom_after(struct oom_watch *watch) {
     const struct oom_look *last = &watch->last;
-    int64_t kills = last->kills < 0 ? -1 : kills_in(last);
+    int64_t kills = last->kills < 0 ? -1 : oom_kills_in(last);
     if (kills <= watch->first_kills)
         return (struct oom){0};
     uint64_t ended = watch->ending_ns ? watch->ending_ns : monotonic_ns();
@@ -134,8 +134,8 @@ struct oom oom_after(struct oom_watch *watch) {
     find_members(&now);
     int64_t gone = 0;
     for (size_t i = 0; i < last->count; i++)
-        gone += last->members[i] == watch->pid || !is_among(&now, last->members[i]);
-    bool alone = is_among(last, watch->pid) && gone <= kills - last->kills;
+        gone += last->members[i] == watch->pid || !is_member(&now, last->members[i]);
+    bool alone = is_member(last, watch->pid) && gone <= kills - last->kills;
     free(now.members);
     return (struct oom){kills - watch->first_kills, watch->since_ns, near && alone && !moved};
 }

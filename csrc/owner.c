@@ -50,18 +50,18 @@ static void read_line(const char *path, char *buffer, size_t size) {
 }
 
 /* What stands after the key; NULL: it is not there. */
-static const char *after(const char *text, const char *key) {
+static const char *after_key(const char *text, const char *key) {
     const char *at = strstr(text, key);
     return at ? at + strlen(key) : NULL;
 }
 
 /* The mask of that name: proc_pid_status(5). */
-static uint64_t mask_after(const char *text, const char *key) {
-    const char *at = after(text, key);
+static uint64_t mask_after_key(const char *text, const char *key) {
+    const char *at = after_key(text, key);
     return at ? strtoull(at, NULL, 16) : 0;
 }
 
-static uint32_t copy_argv(char to[OWNER_ARGV_SIZE], char *const argv[]) {
+static uint32_t copy_owner_argv(char to[OWNER_ARGV_SIZE], char *const argv[]) {
     size_t n = 0;
     for (; *argv && n < OWNER_ARGV_SIZE; argv++) {
         size_t size = strlen(*argv) + 1;
@@ -80,8 +80,8 @@ static void describe_signals(struct owner_identity *identity, bool just_begun,
         return;
     }
     read_text("/proc/self/status", text, TEXT_SIZE);
-    identity->blocked = mask_after(text, "\nSigBlk:");
-    identity->ignored = mask_after(text, "\nSigIgn:");
+    identity->blocked = mask_after_key(text, "\nSigBlk:");
+    identity->ignored = mask_after_key(text, "\nSigIgn:");
 }
 
 static void describe_identity(struct owner_identity *identity, char text[TEXT_SIZE]) {
@@ -130,7 +130,7 @@ void owner_describe(struct owner *owner, char *const argv[]) {
     read_line("/proc/sys/kernel/random/boot_id", owner->boot_id, sizeof owner->boot_id);
     owner->pid_namespace = proc_namespace("pid");
     owner->argv_size =
-        argv ? copy_argv(owner->argv, argv)
+        argv ? copy_owner_argv(owner->argv, argv)
              : (uint32_t)read_file("/proc/self/cmdline", owner->argv, sizeof owner->argv);
     if (owner->argv_size == sizeof owner->argv)
         owner->argv[sizeof owner->argv - 1] = 0;

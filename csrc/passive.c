@@ -100,13 +100,13 @@ static void recording_form(int signum, const struct sigaction *program, struct s
     }
 }
 
-static bool left_alone(int signum, const struct sigaction *program) {
+static bool is_left_to_kernel(int signum, const struct sigaction *program) {
     return is_ignored(signum, program) && !(atomic_load(&watched_ignored) & signal_bit(signum));
 }
 
 static enum ledger_mode mode_of(int signum, const struct sigaction *program) {
     return registry_has(signum) && registry_is_ours(program) ? MODE_REGISTERED
-           : left_alone(signum, program)                     ? MODE_RELEASED
+           : is_left_to_kernel(signum, program)              ? MODE_RELEASED
                                                              : MODE_RECORDED;
 }
 
@@ -135,12 +135,12 @@ void passive_note_mode(int signum) {
 }
 
 /* found: receives what the kernel had before. */
-static void apply(int signum, struct sigaction *found) {
+static void apply_disposition(int signum, struct sigaction *found) {
     for (;; found = NULL) {
         struct sigaction program, form;
         uint64_t version = action_get(signum, &program);
         /* Our handler of registered signals records as well, and can stay as it is. */
-        if (left_alone(signum, &program) || registry_is_ours(&program))
+        if (is_left_to_kernel(signum, &program) || registry_is_ours(&program))
             form = program;
         else
             recording_form(signum, &program, &form);
@@ -152,7 +152,7 @@ static void apply(int signum, struct sigaction *found) {
     }
 }
 
-void passive_apply(int signum) { apply(signum, NULL); }
+void passive_apply(int signum) { apply_disposition(signum, NULL); }
 
 uint64_t passive_ignored(uint64_t *known) {
     uint64_t set = 0;
@@ -333,7 +333,7 @@ bool passive_handled(int signum) {
 }
 
 /* Whether the interrupted instruction raises the signal again when it is executed again. */
-static bool comes_again(int signum, const siginfo_t *info) {
+static bool fault_comes_again(int signum, const siginfo_t *info) {
     if (info->si_code <= 0) /* sent */
         return false;
     if (signum == SIGBUS)
@@ -468,7 +468,7 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
     bool stays = action == STOPS && was_continued(stop);
     bool by_default = !stays && set_default(signum);
     /* The instruction raises the signal again, and so the core dump has its registers. */
-    if (comes_again(signum, info)) {
+    if (fault_comes_again(signum, info)) {
         if (!by_default) { /* a fault that is blocked kills all the same: sigprocmask(2) */
             uint64_t blocked;
             memcpy(&blocked, &((ucontext_t *)context)->uc_sigmask, sizeof blocked);
@@ -506,7 +506,7 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
     struct passive_stop stop = {.waits = false};
     take_default_action(signum, info, context, tid, ordinal, &stop);
     if (known && !passive_records(signum) && default_action(signum) != NOTHING &&
-        !comes_again(signum, info))
+        !fault_comes_again(signum, info))
         sigaction(signum, &now, NULL);
 }
 
@@ -584,7 +584,7 @@ bool passive_called_by_adopted(int signum, siginfo_t *info, void *context) {
         return true;
     if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) {
         /* There was no handler to call; but whoever calls us for a fault leaves it to us. */
-        if (before.sa_handler == SIG_DFL && comes_again(signum, info))
+        if (before.sa_handler == SIG_DFL && fault_comes_again(signum, info))
             passive_default(signum, info, context, passage.tid, passage.ordinal);
         return true;
     }
@@ -618,7 +618,7 @@ bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, ui
     if (program.sa_handler == SIG_IGN)
         return true;
     if (program.sa_handler == SIG_DFL) {
-        if (default_action(signum) == NOTHING || comes_again(signum, info) ||
+        if (default_action(signum) == NOTHING || fault_comes_again(signum, info) ||
             !is_called_by_another(signum))
             take_default_action(signum, info, context, tid, ordinal, stop);
         return true;
@@ -665,9 +665,9 @@ int passive_record(int signum, bool even_ignored, const struct sigaction *progra
             return EAGAIN;
         /* Release: a thread that sees the bit sees the action, too. proof: watched-set */
         atomic_fetch_or_explicit(&watched, signal_bit(signum), memory_order_release);
-        apply(signum, found);
+        apply_disposition(signum, found);
     } else {
-        apply(signum, NULL);
+        apply_disposition(signum, NULL);
     }
     return 0;
 }

@@ -24,7 +24,7 @@
 #endif
 
 #define PAGE 4096
-#define ROOM 64 /* there has to be room for so many recordings of a size: reserve() */
+#define ROOM 64 /* there has to be room for so many recordings of a size: reserve_file() */
 
 struct layout {
     uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, sites,
@@ -134,8 +134,8 @@ static void find_parts(struct recording *recording, void *base, uint64_t capacit
     recording->spare = NULL;
 }
 
-static void make_at(struct recording *recording, void *base, uint64_t capacity, bool published,
-                    const struct owner *owner) {
+static void make_recording_at(struct recording *recording, void *base, uint64_t capacity,
+                              bool published, const struct owner *owner) {
     if (owner)
         write_header(base, capacity, owner);
     find_parts(recording, base, capacity, published);
@@ -149,12 +149,12 @@ int recording_private(struct recording *recording, uint64_t capacity, const stru
     void *base = memory_wiped(layout_for(capacity).size);
     if (!base)
         return errno;
-    make_at(recording, base, capacity, false, owner);
+    make_recording_at(recording, base, capacity, false, owner);
     return 0;
 }
 
 /* Past RLIMIT_FSIZE a write raises SIGXFSZ, which kills, and so does ftruncate(2): setrlimit(2). */
-static bool is_too_large(uint64_t size) {
+static bool is_file_too_large(uint64_t size) {
     struct rlimit limit;
     return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
            size > limit.rlim_cur;
@@ -162,8 +162,8 @@ static bool is_too_large(uint64_t size) {
 
 /* Writes every page, so that a full disk is an error here and not a SIGBUS in
  * a signal handler. */
-static int fill(int fd, uint64_t size) {
-    if (is_too_large(size))
+static int fill_file(int fd, uint64_t size) {
+    if (is_file_too_large(size))
         return EFBIG;
 #ifdef __linux__
     /* On a file system in memory an allocated page stays, and need not be written first. */
@@ -190,14 +190,14 @@ static int fill(int fd, uint64_t size) {
 
 /* On a file system in memory that has room enough, leaves it to the kernel to make the pages as
  * they are written: a short-lived process never writes most of them. */
-static int reserve(int fd, uint64_t size) {
+static int reserve_file(int fd, uint64_t size) {
 #ifdef __linux__
     struct statfs fs;
-    if (!is_too_large(size) && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
+    if (!is_file_too_large(size) && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
         (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / ROOM >= size)
         return ftruncate(fd, (off_t)size) != 0 ? errno : 0;
 #endif
-    return fill(fd, size);
+    return fill_file(fd, size);
 }
 
 static int open_directory(const char *path, bool any, int *fd) {
@@ -231,7 +231,7 @@ static int open_unnamed(int directory, const char *temporary, bool *named, int *
 
 /* Gives the file its name, and never takes the place of what has that name: link(2) fails then,
  * with EEXIST. A temporary name stays as well. */
-static int give_name(int directory, int fd, const char *temporary, bool named, const char *name) {
+static int name_file(int directory, int fd, const char *temporary, bool named, const char *name) {
     char self[64];
     text_put_number(text_put(self, "/proc/self/fd/"), (uint64_t)fd); /* open(2), O_TMPFILE */
 #ifdef AT_EMPTY_PATH
@@ -287,7 +287,7 @@ int recording_publish(struct recording *recording, const char *directory, const 
     if ((error = open_directory(directory, any_directory, &dir)))
         return error;
     if ((error = open_unnamed(dir, temporary, &named, &fd)) ||
-        (error = as_written ? reserve(fd, size) : fill(fd, size)))
+        (error = as_written ? reserve_file(fd, size) : fill_file(fd, size)))
         goto out;
     base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (base == MAP_FAILED) {
@@ -301,9 +301,9 @@ int recording_publish(struct recording *recording, const char *directory, const 
         goto out;
     }
 #endif
-    make_at(recording, base, capacity, true, owner);
+    make_recording_at(recording, base, capacity, true, owner);
     have_private(recording, owner);
-    error = give_name(dir, fd, temporary, named, name);
+    error = name_file(dir, fd, temporary, named, name);
 out:
     if (error && base != MAP_FAILED)
         munmap(base, size);
@@ -323,7 +323,7 @@ int recording_spare(struct recording *recording, struct file *file, const char *
     if (error)
         return error;
     int fd = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
-    error = fd < 0 || fstat(fd, &st) != 0 ? errno : reserve(fd, size);
+    error = fd < 0 || fstat(fd, &st) != 0 ? errno : reserve_file(fd, size);
     void *base = MAP_FAILED;
     if (!error) {
         base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -380,7 +380,7 @@ bool recording_repair(struct recording *recording, const void *address,
         return true; /* another thread is doing it */
     atomic_store(&ready, NULL);
     struct recording private;
-    make_at(&private, spare, recording->history.capacity, false, recording->owner);
+    make_recording_at(&private, spare, recording->history.capacity, false, recording->owner);
     recount(private.ledger);
     atomic_store(&recording->published, false);
     memory_leave(spare);

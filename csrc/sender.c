@@ -12,7 +12,7 @@
 #define CLAIMED (UINT64_C(1) << 48)
 #define PROBES 16
 
-static enum sender_kind kind_of(const struct event *event) {
+static enum sender_kind sender_kind_of(const struct event *event) {
 #ifdef __linux__
     if (event->code == SI_TIMER)
         return SENDER_TIMER;
@@ -25,7 +25,7 @@ static enum sender_kind kind_of(const struct event *event) {
 }
 
 /* The pid is the sender's own word, and not the kernel's: rt_sigqueueinfo(2). */
-static bool claimed(const struct event *event) {
+static bool claims_sender(const struct event *event) {
 #ifdef __linux__
     return event->code < 0 && event->code != SI_TKILL;
 #else
@@ -35,14 +35,14 @@ static bool claimed(const struct event *event) {
 }
 
 /* All children are one sender: a server's workers would fill the table. */
-static uint64_t key_of(const struct event *event) {
-    enum sender_kind kind = kind_of(event);
-    uint64_t word = kind == SENDER_PROCESS && claimed(event) ? CLAIMED : 0;
+static uint64_t sender_key_of(const struct event *event) {
+    enum sender_kind kind = sender_kind_of(event);
+    uint64_t word = kind == SENDER_PROCESS && claims_sender(event) ? CLAIMED : 0;
     return USED | word | (uint64_t)kind << 40 | (uint64_t)event->signo << 32 |
            (kind == SENDER_PROCESS ? (uint32_t)event->pid : 0);
 }
 
-static struct sender_entry *at(struct sender_entry *table, uint64_t key, uint64_t probe) {
+static struct sender_entry *sender_at(struct sender_entry *table, uint64_t key, uint64_t probe) {
     uint64_t hash = key * UINT64_C(0x9E3779B97F4A7C15); /* Knuth: 2^64 by the golden ratio */
     return &table[((hash >> 52) + probe) % SENDER_ENTRIES];
 }
@@ -51,7 +51,7 @@ static struct sender_entry *at(struct sender_entry *table, uint64_t key, uint64_
 static __attribute__((noinline)) struct sender_entry *find(struct sender_entry *table,
                                                            uint64_t key) {
     for (uint64_t probe = 0; probe < PROBES; probe++) {
-        struct sender_entry *entry = at(table, key, probe);
+        struct sender_entry *entry = sender_at(table, key, probe);
         uint64_t seen = atomic_load_explicit(&entry->key, memory_order_relaxed);
         if (seen == key)
             return entry;
@@ -65,8 +65,8 @@ static __attribute__((noinline)) struct sender_entry *find(struct sender_entry *
 }
 
 struct sender_entry *sender_count(struct sender_entry *table, const struct event *event) {
-    uint64_t key = key_of(event);
-    struct sender_entry *entry = at(table, key, 0); /* where it mostly is */
+    uint64_t key = sender_key_of(event);
+    struct sender_entry *entry = sender_at(table, key, 0); /* where it mostly is */
     if (atomic_load_explicit(&entry->key, memory_order_relaxed) != key &&
         !(entry = find(table, key)))
         return NULL;

@@ -20,7 +20,7 @@ static _Atomic bool taken; /* and not given back; the program may have replaced 
 
 /* A fault comes again by itself; one that was sent, or that the kernel found on
  * its own (BUS_MCEERR_AO: sigaction(2)), is sent again, as it was. */
-static bool comes_again(const siginfo_t *info) {
+static bool truncation_comes_again(const siginfo_t *info) {
     return info->si_code > 0 && info->si_code != BUS_MCEERR_AO;
 }
 
@@ -30,12 +30,12 @@ static void on_bus(int signum, siginfo_t *info, void *context) {
         return;
     int saved_errno = errno;
     sigaction(SIGBUS, &before, NULL);
-    if (!comes_again(info))
+    if (!truncation_comes_again(info))
         syscall(SYS_rt_tgsigqueueinfo, (long)getpid(), syscall(SYS_gettid), SIGBUS, info);
     errno = saved_errno;
 }
 
-static bool is_ours(const struct sigaction *action) {
+static bool is_on_bus(const struct sigaction *action) {
     return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_bus;
 }
 
@@ -60,7 +60,7 @@ void sigbus_take(void) {
         if (taken)
             taken = false;
     } else if (!taken && process_path()[0] && kernel_has(&now) && !registry_is_ours(&now)) {
-        if (!is_ours(&now)) {
+        if (!is_on_bus(&now)) {
             before = now;
             put_on_bus();
         }
@@ -73,13 +73,13 @@ void sigbus_give_back(void) {
     if (!taken || registry_signals() || passive_any() || !kernel_has(&now))
         return;
     taken = false;
-    if (is_ours(&now))
+    if (is_on_bus(&now))
         sigaction(SIGBUS, &before, NULL);
 }
 
 void sigbus_before_exec(void) {
     struct sigaction now;
-    if (taken && before.sa_handler == SIG_IGN && kernel_has(&now) && is_ours(&now))
+    if (taken && before.sa_handler == SIG_IGN && kernel_has(&now) && is_on_bus(&now))
         sigaction(SIGBUS, &before, NULL);
 }
 
@@ -93,7 +93,7 @@ void sigbus_start(void) { process_guard(sigbus_take); }
 
 /* How many signals have an ordinal, and are not queued yet: the one that a handler was just
  * recording, as it met the lost page. It goes on with that, and counts it then. */
-static uint64_t in_hand(const struct registered *entry, uint64_t taken) {
+static uint64_t signals_in_hand(const struct registered *entry, uint64_t taken) {
     const struct queue_state *state = entry->queue.state;
     return taken - state->base - state->consumed - queue_length(&entry->queue);
 }
@@ -105,7 +105,7 @@ static void recount(struct ledger_entry *ledger) {
         uint64_t taken = atomic_load_explicit(&process_self->ordinal[signum], memory_order_relaxed);
         uint32_t kind = atomic_load_explicit(&entry->mode, memory_order_relaxed);
         struct ledger_entry *to = &ledger[signum];
-        uint64_t whole = taken - (kind == MODE_REGISTERED ? in_hand(entry, taken) : 0);
+        uint64_t whole = taken - (kind == MODE_REGISTERED ? signals_in_hand(entry, taken) : 0);
         ledger_add(&to->delivered, taken);
         ledger_add(&to->recorded, whole);
         ledger_add(&to->overwritten, whole);
@@ -126,7 +126,7 @@ bool sigbus_repair(int signum, const siginfo_t *info) {
 }
 
 void sigbus_underlying(struct sigaction *action) {
-    if (is_ours(action))
+    if (is_on_bus(action))
         *action = before;
 }
 

@@ -10,7 +10,7 @@
 static struct site sites[SITE_ENTRIES] SELDOM;
 
 /* FNV-1a. Two sites with one key would be taken for the same: of 256, never. */
-static uint64_t key_of(const char *text, size_t length, uint32_t line) {
+static uint64_t site_key_of(const char *text, size_t length, uint32_t line) {
     uint64_t key = UINT64_C(0xcbf29ce484222325) ^ line;
     for (size_t i = 0; i < length; i++)
         key = (key ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
@@ -31,7 +31,7 @@ uint32_t site_number(const char *text, size_t length, uint32_t line) {
     size_t cut = length > SITE_TEXT ? length - SITE_TEXT : 0;
     text += cut;
     length -= cut;
-    uint64_t key = key_of(text, length, line);
+    uint64_t key = site_key_of(text, length, line);
     for (uint32_t n = 0; n < SITE_ENTRIES; n++) {
         uint64_t now = 0;
         if (atomic_compare_exchange_strong_explicit(&sites[n].key, &now, key, memory_order_relaxed,

@@ -49,19 +49,19 @@ const char *target_reason(enum target target) {
 #define MACHINE EM_NONE
 #endif
 
-static int open_file(const char *path) {
+static int open_target(const char *path) {
     return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
                         0);
 }
 
-static void close_file(int fd) { syscall(SYS_close, fd); }
+static void close_target(int fd) { syscall(SYS_close, fd); }
 
-static bool read_at(int fd, void *to, size_t size, uint64_t at) {
+static bool read_target(int fd, void *to, size_t size, uint64_t at) {
     return syscall(SYS_pread64, fd, to, size, at) == (long)size;
 }
 
 /* Where it stands in the file. */
-static uint64_t offset_of(const ElfW(Phdr) *segments, int n, uint64_t address) {
+static uint64_t target_offset_of(const ElfW(Phdr) *segments, int n, uint64_t address) {
     for (int i = 0; i < n; i++)
         if (segments[i].p_type == PT_LOAD && address >= segments[i].p_vaddr &&
             address - segments[i].p_vaddr < segments[i].p_filesz)
@@ -87,16 +87,16 @@ static bool needs_sanitizer(int fd, const ElfW(Phdr) *segments, int n) {
         size_t count = segments[i].p_filesz / sizeof *entries;
         if (count > NEEDED)
             count = NEEDED;
-        if (!read_at(fd, entries, count * sizeof *entries, segments[i].p_offset))
+        if (!read_target(fd, entries, count * sizeof *entries, segments[i].p_offset))
             return false;
         uint64_t strings = 0;
         for (size_t k = 0; k < count; k++)
             if (entries[k].d_tag == DT_STRTAB)
-                strings = offset_of(segments, n, entries[k].d_un.d_ptr);
+                strings = target_offset_of(segments, n, entries[k].d_un.d_ptr);
         for (size_t k = 0; strings && k < count && entries[k].d_tag != DT_NULL; k++) {
             char name[16] = "";
             if (entries[k].d_tag == DT_NEEDED &&
-                read_at(fd, name, sizeof name - 1, strings + entries[k].d_un.d_val) &&
+                read_target(fd, name, sizeof name - 1, strings + entries[k].d_un.d_val) &&
                 is_sanitizer(name))
                 return true;
         }
@@ -104,7 +104,7 @@ static bool needs_sanitizer(int fd, const ElfW(Phdr) *segments, int n) {
     return false;
 }
 
-static enum target of_elf(int fd, const char *head) {
+static enum target target_of_elf(int fd, const char *head) {
     ElfW(Ehdr) header;
     ElfW(Phdr) segments[SEGMENTS];
     char interpreter[256] = "";
@@ -113,12 +113,12 @@ static enum target of_elf(int fd, const char *head) {
         return TARGET_MACHINE;
     int n = header.e_phnum < SEGMENTS ? header.e_phnum : SEGMENTS;
     if (header.e_phentsize != sizeof *segments ||
-        !read_at(fd, segments, (size_t)n * sizeof *segments, header.e_phoff))
+        !read_target(fd, segments, (size_t)n * sizeof *segments, header.e_phoff))
         return TARGET_NO_ELF;
     for (int i = 0; i < n; i++) {
         size_t size = segments[i].p_filesz;
         if (segments[i].p_type == PT_INTERP && size < sizeof interpreter)
-            read_at(fd, interpreter, size, segments[i].p_offset);
+            read_target(fd, interpreter, size, segments[i].p_offset);
     }
     const char *slash = strrchr(interpreter, '/');
     if (!slash)
@@ -133,7 +133,7 @@ static enum target of_elf(int fd, const char *head) {
     return needs_sanitizer(fd, segments, n) ? TARGET_SANITIZER : TARGET_FINE;
 }
 
-static enum target of_library(const char *library, size_t size) {
+static enum target target_of_library(const char *library, size_t size) {
     char path[4096];
     struct statfs fs;
     if (size >= sizeof path)
@@ -142,16 +142,16 @@ static enum target of_library(const char *library, size_t size) {
     path[size] = 0;
     /* Not only open(2): a capability that we have may be gone after the exec, and then so is our
      * right to read the file. access(2) does without. */
-    int fd = syscall(SYS_faccessat, AT_FDCWD, path, R_OK) == 0 ? open_file(path) : -1;
+    int fd = syscall(SYS_faccessat, AT_FDCWD, path, R_OK) == 0 ? open_target(path) : -1;
     if (fd < 0)
         return TARGET_LIBRARY;
     bool usable = syscall(SYS_fstatfs, fd, &fs) == 0 && !(fs.f_flags & FLAG_NOEXEC);
-    close_file(fd);
+    close_target(fd);
     return usable ? TARGET_FINE : TARGET_LIBRARY;
 }
 
 /* script: it is what a script names, and may be no script itself. */
-static enum target of_open(int fd, const char *library, size_t size, bool script) {
+static enum target target_of_open(int fd, const char *library, size_t size, bool script) {
     char head[HEAD] = "";
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -160,31 +160,31 @@ static enum target of_open(int fd, const char *library, size_t size, bool script
     if (n > 2 && head[0] == '#' && head[1] == '!' && !script) { /* execve(2) */
         char *path = head + 2 + strspn(head + 2, " \t");
         path[strcspn(path, " \t\n")] = 0;
-        int interpreter = open_file(path);
+        int interpreter = open_target(path);
         if (interpreter < 0)
             return TARGET_UNREADABLE;
-        enum target found = of_open(interpreter, library, size, true);
-        close_file(interpreter);
+        enum target found = target_of_open(interpreter, library, size, true);
+        close_target(interpreter);
         return found;
     }
     if (n < (long)sizeof(ElfW(Ehdr)) || memcmp(head, ELFMAG, SELFMAG) != 0)
         return TARGET_NO_ELF;
     if (st.st_mode & S_ISUID || (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
         return TARGET_PRIVILEGED;
-    enum target found = of_elf(fd, head);
-    return found == TARGET_FINE && library ? of_library(library, size) : found;
+    enum target found = target_of_elf(fd, head);
+    return found == TARGET_FINE && library ? target_of_library(library, size) : found;
 }
 
 enum target target_of_fd(int fd, const char *library, size_t size) {
-    return of_open(fd, library, size, false);
+    return target_of_open(fd, library, size, false);
 }
 
 enum target target_of(const char *path, const char *library, size_t size) {
-    int fd = open_file(path);
+    int fd = open_target(path);
     if (fd < 0)
         return TARGET_UNREADABLE;
-    enum target found = of_open(fd, library, size, false);
-    close_file(fd);
+    enum target found = target_of_open(fd, library, size, false);
+    close_target(fd);
     return found;
 }
 

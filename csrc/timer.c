@@ -18,7 +18,7 @@
 #define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
 #endif
 
-static int create(int clock, struct sigevent *event, timer_t *handle) {
+static int create_timer(int clock, struct sigevent *event, timer_t *handle) {
     int tries = 0;
     while (timer_create((clockid_t)clock, event, handle) != 0)
         if (errno != EAGAIN || !clock_wait_for_room(&tries))
@@ -35,7 +35,7 @@ int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t v
     if (tid)
         event.sigev_notify_thread_id = tid;
     timer_t handle;
-    int error = create(clock, &event, &handle);
+    int error = create_timer(clock, &event, &handle);
     if (error)
         return error;
     timer->handle = (void *)handle;
@@ -72,7 +72,7 @@ uint64_t timer_expired(const struct timer *timer) {
 }
 
 /* Of what is pending for the process, or for this thread. */
-static uint64_t take_pending(int signum, int at_most) {
+static uint64_t take_pending_expirations(int signum, int at_most) {
     static const struct timespec zero;
     uint64_t set = UINT64_C(1) << (signum - 1), taken = 0;
     siginfo_t info;
@@ -87,9 +87,9 @@ int timer_end(const struct timer *timer, int signum, uint64_t *taken) {
     sigemptyset(&set);
     sigaddset(&set, signum);
     pthread_sigmask(SIG_BLOCK, &set, &before); /* or it may be delivered meanwhile */
-    *taken = take_pending(signum, 1);
+    *taken = take_pending_expirations(signum, 1);
     int error = timer_unmake(timer);
-    *taken += take_pending(signum, 1000); /* what came in between */
+    *taken += take_pending_expirations(signum, 1000); /* what came in between */
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
 }

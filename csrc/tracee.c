@@ -51,14 +51,14 @@ static bool put_system_call(const struct tracee *tracee) {
     return true;
 }
 
-static void prepare(tracee_registers *registers) {
+static void prepare_registers(tracee_registers *registers) {
     registers->orig_rax = (unsigned long long)-1; /* nothing is made again */
     registers->eflags &= ~0x500ULL;               /* direction, and single steps */
 }
 
 static void prepare_system(tracee_registers *registers, uint64_t at, long number,
                            const uint64_t argument[6]) {
-    prepare(registers);
+    prepare_registers(registers);
     registers->rip = at;
     registers->rax = (unsigned long long)number;
     registers->rdi = argument[0];
@@ -71,7 +71,7 @@ static void prepare_system(tracee_registers *registers, uint64_t at, long number
 
 static bool prepare_call(const struct tracee *tracee, tracee_registers *registers,
                          uint64_t function, const uint64_t argument[3], uint64_t top) {
-    prepare(registers);
+    prepare_registers(registers);
     uint64_t at = (top & ~UINT64_C(15)) - 8; /* as after a call: System V ABI */
     if (pwrite(tracee->memory, &tracee->trap, 8, (off_t)at) != 8)
         return false;
@@ -200,12 +200,12 @@ static const long vectors[] = {NT_X86_XSTATE};
 static const long vectors[] = {NT_ARM_SVE, NT_PRFPREG};
 #endif
 
-static bool get(const struct tracee *tracee, tracee_registers *registers) {
+static bool get_registers(const struct tracee *tracee, tracee_registers *registers) {
     struct iovec part = {registers, sizeof *registers};
     return ptrace(PTRACE_GETREGSET, tracee->tid, (void *)NT_PRSTATUS, &part) == 0;
 }
 
-static bool put(const struct tracee *tracee, const tracee_registers *registers) {
+static bool put_registers(const struct tracee *tracee, const tracee_registers *registers) {
     struct iovec part = {(void *)(uintptr_t)registers, sizeof *registers};
     return ptrace(PTRACE_SETREGSET, tracee->tid, (void *)NT_PRSTATUS, &part) == 0;
 }
@@ -229,13 +229,13 @@ static bool put_vectors(const struct tracee *tracee) {
 
 /* --- waiting --------------------------------------------------------------------------- */
 
-static bool resume(struct tracee *tracee, int how, int signum) {
+static bool resume_tracee(struct tracee *tracee, int how, int signum) {
     tracee->stopped = false;
     return ptrace((enum __ptrace_request)how, tracee->tid, 0, (void *)(long)signum) == 0;
 }
 
 /* What the thread does next. TRACEE_STOPPED, and its status. */
-static enum tracee_event await(struct tracee *tracee, uint64_t until, int *status) {
+static enum tracee_event await_tracee(struct tracee *tracee, uint64_t until, int *status) {
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -263,19 +263,19 @@ static enum tracee_event await(struct tracee *tracee, uint64_t until, int *statu
 static bool is_event_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
 
 /* Brings a running thread to a stop of its own, in which its registers can be set. */
-static enum tracee_event interrupt(struct tracee *tracee, uint64_t until) {
+static enum tracee_event interrupt_tracee(struct tracee *tracee, uint64_t until) {
     if (ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0) != 0)
         return errno == ESRCH ? TRACEE_ENDED : TRACEE_REFUSED;
     for (;;) {
         int status;
-        enum tracee_event event = await(tracee, until, &status);
+        enum tracee_event event = await_tracee(tracee, until, &status);
         if (event != TRACEE_STOPPED)
             return event;
         if (is_event_stop(status))
             return WSTOPSIG(status) == SIGTRAP ? TRACEE_STOPPED : TRACEE_HALTED;
         /* It was about to get a signal: that is its own, with its siginfo. */
         bool of_signal = status >> 16 == 0 && WSTOPSIG(status) != SYSTEM_STOP;
-        if (!resume(tracee, PTRACE_CONT, of_signal ? WSTOPSIG(status) : 0))
+        if (!resume_tracee(tracee, PTRACE_CONT, of_signal ? WSTOPSIG(status) : 0))
             return TRACEE_ENDED;
     }
 }
@@ -284,14 +284,14 @@ enum tracee_event tracee_stop(struct tracee *tracee, uint64_t limit_ns) {
     if (ptrace(PTRACE_SEIZE, tracee->tid, 0,
                (void *)(long)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC)) != 0)
         return errno == ESRCH ? TRACEE_ENDED : TRACEE_REFUSED;
-    enum tracee_event event = interrupt(tracee, monotonic_ns() + limit_ns);
+    enum tracee_event event = interrupt_tracee(tracee, monotonic_ns() + limit_ns);
     if (event == TRACEE_HALTED) {
         tracee_leave(tracee);
         return event;
     }
     if (event != TRACEE_STOPPED)
         return event;
-    if (!get(tracee, &tracee->before) || !read_system_call(tracee) ||
+    if (!get_registers(tracee, &tracee->before) || !read_system_call(tracee) ||
         ptrace(PTRACE_GETSIGMASK, tracee->tid, (void *)8, &tracee->mask) != 0) {
         tracee_leave(tracee);
         return TRACEE_REFUSED;
@@ -332,13 +332,13 @@ static bool is_fault(struct tracee *tracee, int signum, int *pass) {
 }
 
 /* Until it is at the trap, or in the stop of a system call. */
-static enum tracee_event run(struct tracee *tracee, int how, uint64_t until) {
+static enum tracee_event run_tracee(struct tracee *tracee, int how, uint64_t until) {
     int pass = 0;
     for (;;) {
         int status;
-        if (!resume(tracee, how, pass))
+        if (!resume_tracee(tracee, how, pass))
             return TRACEE_ENDED;
-        enum tracee_event event = await(tracee, until, &status);
+        enum tracee_event event = await_tracee(tracee, until, &status);
         if (event != TRACEE_STOPPED)
             return event;
         pass = 0;
@@ -349,7 +349,8 @@ static enum tracee_event run(struct tracee *tracee, int how, uint64_t until) {
             return TRACEE_STOPPED;
         tracee_registers now;
         if (is_fault(tracee, signum, &pass)) {
-            if (signum == SIGTRAP && get(tracee, &now) && pc_of(&now) == tracee->trap + TRAP_SIZE)
+            if (signum == SIGTRAP && get_registers(tracee, &now) &&
+                pc_of(&now) == tracee->trap + TRAP_SIZE)
                 return TRACEE_RETURNED;
             return TRACEE_FAULT;
         }
@@ -364,14 +365,14 @@ enum tracee_event tracee_system(struct tracee *tracee, long number, const uint64
     if (!set_system_call(tracee, -1))
         return TRACEE_ENDED;
 #endif
-    if (!put(tracee, &registers))
+    if (!put_registers(tracee, &registers))
         return TRACEE_ENDED;
     for (int stop = 0; stop < 2; stop++) { /* at its entry, and at its exit */
-        enum tracee_event event = run(tracee, PTRACE_SYSCALL, monotonic_ns() + 4 * SOON_NS);
+        enum tracee_event event = run_tracee(tracee, PTRACE_SYSCALL, monotonic_ns() + 4 * SOON_NS);
         if (event != TRACEE_STOPPED)
             return event;
     }
-    if (!get(tracee, &registers))
+    if (!get_registers(tracee, &registers))
         return TRACEE_ENDED;
     *result = (int64_t)result_of(&registers);
     return TRACEE_RETURNED;
@@ -380,11 +381,12 @@ enum tracee_event tracee_system(struct tracee *tracee, long number, const uint64
 enum tracee_event tracee_call(struct tracee *tracee, uint64_t function, const uint64_t argument[3],
                               uint64_t top, uint64_t limit_ns, uint64_t *result) {
     tracee_registers registers = tracee->before;
-    if (!prepare_call(tracee, &registers, function, argument, top) || !put(tracee, &registers))
+    if (!prepare_call(tracee, &registers, function, argument, top) ||
+        !put_registers(tracee, &registers))
         return TRACEE_ENDED;
-    enum tracee_event event = run(tracee, PTRACE_CONT, monotonic_ns() + limit_ns);
+    enum tracee_event event = run_tracee(tracee, PTRACE_CONT, monotonic_ns() + limit_ns);
     if (event == TRACEE_RETURNED) {
-        if (!get(tracee, &registers))
+        if (!get_registers(tracee, &registers))
             return TRACEE_ENDED;
         *result = result_of(&registers);
     }
@@ -416,15 +418,16 @@ bool tracee_give_back(struct tracee *tracee) {
         return false;
     for (;;) {
         int status;
-        if (tracee->stopped && !resume(tracee, PTRACE_CONT, 0))
+        if (tracee->stopped && !resume_tracee(tracee, PTRACE_CONT, 0))
             return false;
-        enum tracee_event event = await(tracee, monotonic_ns() + 240 * SOON_NS, &status);
+        enum tracee_event event = await_tracee(tracee, monotonic_ns() + 240 * SOON_NS, &status);
         if (event != TRACEE_STOPPED)
             return false;
         if (is_event_stop(status))
             break;
     }
-    bool whole = put_vectors(tracee) && put_system_call(tracee) && put(tracee, &tracee->before) &&
+    bool whole = put_vectors(tracee) && put_system_call(tracee) &&
+                 put_registers(tracee, &tracee->before) &&
                  ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &tracee->mask) == 0;
     return ptrace(PTRACE_DETACH, tracee->tid, 0, 0) == 0 && whole;
 }

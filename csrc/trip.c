@@ -11,7 +11,7 @@ void trip_set(void (*function)(int signum, int in_main)) {
     atomic_store_explicit(&trip_function, function, memory_order_relaxed);
 }
 
-static void call(int signum, uint32_t tid) {
+static void call_trip(int signum, uint32_t tid) {
     void (*function)(int, int) = atomic_load_explicit(&trip_function, memory_order_relaxed);
     if (function)
         function(signum, tid == (uint32_t)process_pid());
@@ -20,11 +20,11 @@ static void call(int signum, uint32_t tid) {
 /* One is outstanding, since `then`. Counted before the flag changes, and when the
  * call is made: a dispatcher that takes this flag back, or that is called for this
  * trip, sees that it was made again. */
-static void make_again(int signum, uint64_t then, uint64_t now_ns, uint32_t tid) {
+static void make_trip_again(int signum, uint64_t then, uint64_t now_ns, uint32_t tid) {
     struct process *self = process_self;
     atomic_fetch_add(&self->again_begun[signum], 1);
     if (atomic_compare_exchange_strong(&self->trip_ns[signum], &then, now_ns))
-        call(signum, tid); /* else another thread is doing it, or dispatch has come */
+        call_trip(signum, tid); /* else another thread is doing it, or dispatch has come */
     atomic_fetch_add(&self->again_done[signum], 1);
 }
 
@@ -35,7 +35,7 @@ void trip(int signum, uint64_t now_ns, uint32_t tid) {
      * need not: this trip is made after that. proof: trip-made */
     if (then == 0 && atomic_compare_exchange_strong_explicit(
                          flag, &then, now_ns, memory_order_release, memory_order_relaxed)) {
-        call(signum, tid);
+        call_trip(signum, tid);
         return;
     }
     /* Store-load, both ways, with trip_take and trip_clear: either we see the flag
@@ -44,18 +44,18 @@ void trip(int signum, uint64_t now_ns, uint32_t tid) {
     then = atomic_load_explicit(flag, memory_order_relaxed);
     if (then != 0) {
         if ((int64_t)(now_ns - then) >= (int64_t)TRIP_AGAIN_NS)
-            make_again(signum, then, now_ns, tid);
+            make_trip_again(signum, then, now_ns, tid);
         return;
     }
     if (atomic_compare_exchange_strong_explicit(flag, &then, now_ns, memory_order_relaxed,
                                                 memory_order_relaxed))
-        call(signum, tid); /* else another thread is doing it */
+        call_trip(signum, tid); /* else another thread is doing it */
 }
 
 void trip_again(int signum, uint64_t now_ns, uint32_t tid) {
     uint64_t then = atomic_load_explicit(&process_self->trip_ns[signum], memory_order_relaxed);
     if (then)
-        make_again(signum, then, now_ns, tid);
+        make_trip_again(signum, then, now_ns, tid);
     else
         trip(signum, now_ns, tid);
 }
