@@ -49,17 +49,9 @@ static bool own_directory(char directory[PLACES_SIZE]) {
     return true;
 }
 
-static bool usable_directory(char directory[PLACES_SIZE]) {
-    char reason[PLACES_REASON];
-    for (int n = 0; places_candidate(n, directory); n++)
-        if (!places_prepare(directory, reason))
-            return true;
-    return false;
-}
-
 static void record_children(bool named) {
     char directory[PLACES_SIZE];
-    bool found = named ? usable_directory(directory) : own_directory(directory);
+    bool found = named ? places_first(directory, "") : own_directory(directory);
     if (found && process_keep_spares(directory, false, history) == 0)
         at_fork(NULL, NULL, in_child);
 }

@@ -86,6 +86,7 @@
     F(passive_records)                                                                             \
     F(passive_stop)                                                                                \
     F(process_abandoned)                                                                           \
+    F(places_first)                                                                                \
     F(process_adopt_spare)                                                                         \
     F(process_adopted)                                                                             \
     F(process_fold)                                                                                \
@@ -95,7 +96,6 @@
     F(process_keep_spares)                                                                         \
     F(process_path)                                                                                \
     F(process_pid)                                                                                 \
-    F(process_publish)                                                                             \
     F(process_say_goodbye)                                                                         \
     F(process_set_handling)                                                                        \
     F(process_set_mode)                                                                            \

@@ -14,6 +14,27 @@
 
 #define FIRST_NAMESPACE UINT64_C(0xEFFFFFFC) /* PROC_PID_INIT_INO: <linux/proc_ns.h> */
 
+/* Without "//", "." and "..": what readers show and compare is so, too; and lstat(2) follows a link
+ * whose name has a "/" behind it. */
+static void tidy(char *path) {
+    char *out = path;
+    for (const char *in = path + strspn(path, "/"); *in; in += strspn(in, "/")) {
+        size_t n = strcspn(in, "/");
+        if (n == 2 && in[0] == '.' && in[1] == '.') {
+            while (out > path && *--out != '/')
+                ;
+        } else if (n != 1 || *in != '.') {
+            *out++ = '/';
+            memmove(out, in, n);
+            out += n;
+        }
+        in += n;
+    }
+    if (out == path)
+        *out++ = '/';
+    *out = 0;
+}
+
 /* As an absolute path. False: it is empty, or too long. */
 static bool put(char to[PLACES_SIZE], const char *base, const char *rest) {
     if (!base || !*base)
@@ -25,6 +46,7 @@ static bool put(char to[PLACES_SIZE], const char *base, const char *rest) {
     if (here + strlen(base) + strlen(rest) + 2 > PLACES_SIZE)
         return false;
     text_put(text_put(relative ? text_put(to + here, "/") : to, base), rest);
+    tidy(to);
     return true;
 }
 
@@ -69,6 +91,14 @@ const char *places_prepare(const char *directory, char reason[PLACES_REASON]) {
     return reason;
 }
 
+bool places_first(char directory[PLACES_SIZE], const char *without) {
+    char reason[PLACES_REASON];
+    for (int n = 0; places_candidate(n, directory); n++)
+        if (!strpbrk(directory, without) && !places_prepare(directory, reason))
+            return true;
+    return false;
+}
+
 char *places_put_process(char *at, int32_t pid, uint64_t namespace) {
     at = text_put_number(at, (uint64_t)pid);
     if (namespace && namespace != FIRST_NAMESPACE)
@@ -78,9 +108,9 @@ char *places_put_process(char *at, int32_t pid, uint64_t namespace) {
 
 uint64_t places_namespace(void) { return proc_namespace("pid"); }
 
-void places_name(char name[64], uint64_t namespace, uint64_t n) {
+void places_name(char name[64], uint64_t namespace, uint64_t n, const char *suffix) {
     char *at = places_put_process(name, (int32_t)getpid(), namespace);
     if (n > 1)
         at = text_put_number(text_put(at, "+"), n);
-    text_put(at, ".sigrec");
+    text_put(at, suffix);
 }

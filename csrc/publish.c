@@ -94,7 +94,7 @@ static bool is_former(const char *path) {
 
 static bool is_taken(const char *directory, uint64_t n, char *name, char path[PATH_SIZE]) {
     struct stat st;
-    places_name(name, process_owner()->pid_namespace, n);
+    places_name(name, process_owner()->pid_namespace, n, ".sigrec");
     char *end = text_put(text_put(path, directory), "/");
     text_put(end, name);
     return lstat(path, &st) == 0;
@@ -119,13 +119,29 @@ static int publish_in(const char *directory, const struct publish_options *optio
     return error;
 }
 
+/* Where readers look for the recording of this PID there is a link to the one that the user named.
+ */
+static void lead_to(const char *file) {
+    char directory[PLACES_SIZE], name[NAME_SIZE], link[PATH_SIZE];
+    int error = places_first(directory, "") ? EEXIST : ENOENT;
+    for (uint64_t n = 1; error == EEXIST && n < NAMES; n++) {
+        places_name(name, process_owner()->pid_namespace, n, ".named");
+        text_put(text_put(text_put(link, directory), "/"), name);
+        error = symlink(file, link) == 0 ? 0 : errno;
+    }
+}
+
 static int publish_named(const struct publish_options *options) {
     char directory[PLACES_SIZE];
     const char *slash = strrchr(options->file, '/');
     if (!slash || (size_t)(slash - options->file) >= sizeof directory)
         return EINVAL;
     snprintf(directory, sizeof directory, "%.*s", (int)(slash - options->file), options->file);
-    return process_publish(*directory ? directory : "/", slash + 1, true, true, options->capacity);
+    int error =
+        process_publish(*directory ? directory : "/", slash + 1, true, true, options->capacity);
+    if (!error)
+        lead_to(options->file);
+    return error;
 }
 
 static bool candidate(const struct publish_options *options, int n, char directory[PLACES_SIZE]) {

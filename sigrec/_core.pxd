@@ -153,10 +153,13 @@ cdef extern from "passive.h" nogil:
 
 cdef extern from "publish.h" nogil:
     ctypedef struct where_options "struct publish_options":
+        const char *file
         bint keep, former_stays
         uint64_t capacity
-        const char **directories
-    int publish_first "core->publish"(const where_options *, char *notes, size_t size)
+    int make_recording "core->publish"(const where_options *, char *notes, size_t size)
+
+cdef extern from "places.h" nogil:
+    bint places_first "core->places_first"(char *directory, const char *without)
 
 cdef extern from "target.h" nogil:
     ctypedef enum target_kind "enum target":

@@ -897,30 +897,25 @@ def set_reason(bytes reason) -> None:
 
 # --- the recording -------------------------------------------------------------------
 
-def publish(bytes directory, bytes name, bint any_directory, bint keep,
-            uint64_t capacity) -> None:
-    """Makes the file, and counts there from now on. Raises OSError if it cannot be made."""
-    check(process_publish(directory, name, any_directory, keep, capacity))
-    refresh_modes()
-
-
-def publish_in_first(list directories, bint keep, uint64_t capacity) -> bytes:
-    """Makes the file in the first of these directories that can be used, or else counts in private
-    memory. Returns what is to say of the others."""
+def publish(bytes file, bint keep, uint64_t capacity) -> bytes:
+    """Makes the recording, in that file (None: in the first place that can be used), or else counts
+    in private memory. Returns what is to say of better places."""
     cdef where_options options
-    cdef const char *each[9]
     cdef char notes[16384]
     memset(&options, 0, sizeof(options))
+    if file is not None:
+        options.file = file
     options.keep, options.capacity, options.former_stays = keep, capacity, True
-    options.directories = each
-    for n, directory in enumerate(directories[:8]):
-        each[n] = <const char *>(<bytes>directory)
-        each[n + 1] = NULL
-    if not directories:
-        each[0] = NULL
-    check(publish_first(&options, notes, sizeof(notes)))
+    check(make_recording(&options, notes, sizeof(notes)))
     refresh_modes()
     return notes
+
+
+def usable_directory(bytes without=b"") -> bytes | None:
+    """The first directory where recordings can be made, and whose path has none of these
+    characters. If it is missing, it is made."""
+    cdef char directory[4096]  # PLACES_SIZE
+    return directory if places_first(directory, without) else None
 
 
 def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:

@@ -1,4 +1,5 @@
-"""Where recordings are: the directories that a writer tries and a reader searches."""
+"""Where recordings are: the directories that a reader searches, and the names there. Where a writer
+makes its own, and what it is called, csrc/places.c says."""
 
 from __future__ import annotations
 
@@ -34,26 +35,6 @@ def directories() -> list[str]:
         named.append(f"{runtime}/sigrec")
     named.append(f"{os.environ.get('TMPDIR') or '/tmp'}/sigrec-{uid}")
     return [os.path.abspath(path) for path in named if path]
-
-
-def candidates() -> list[str]:
-    """The directories in which a writer may publish, the best first."""
-    return [] if publishing_off() else directories()
-
-
-def prepare(directory: str) -> str | None:
-    """Makes the directory if it is missing. Returns a reason if it cannot be used.
-
-    It must belong to this user, be no link, and be writable by no other user: nobody else may plant
-    or replace a recording. (The core checks that again, on the descriptor that it uses.)
-    """
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        return f"{directory}: {error.strerror}"
-    return unusable(directory)
 
 
 def unusable(directory: str, uid: int | None = None) -> str | None:
@@ -118,14 +99,6 @@ def spare(text: str) -> Name | None:
     maker = name(f"{stem}.sigrec")
     found = maker is not None and number.isdecimal() and text == f".{stem}.{int(number)}.spare"
     return maker if found else None
-
-
-def free_names(directory: str, suffix: str = "sigrec") -> Iterator[str]:
-    """Names for this process's recording that no file there has now, the first one first."""
-    for number in range(1, 1 << 20):
-        text = str(Name(os.getpid(), pid_namespace(), number, suffix))
-        if not os.path.lexists(os.path.join(directory, text)):
-            yield text
 
 
 # --- finding ----------------------------------------------------------------------------------

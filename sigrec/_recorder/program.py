@@ -12,10 +12,10 @@ from collections import namedtuple
 from sigrec import _core
 from sigrec._errors import SigrecError
 from sigrec._proc.status import status
-from sigrec._reader import places
 from sigrec._recorder import retention
 
 LIBRARY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "libsigrec-preload.so")
+_SEPARATORS = " :"  # of LD_PRELOAD
 
 
 class Program(namedtuple("Program", "kind path")):
@@ -113,26 +113,21 @@ def library() -> str | None:
     library."""
     if not os.path.exists(LIBRARY):
         return None
-    if not _separates(LIBRARY):
+    if not any(character in LIBRARY for character in _SEPARATORS):
         return LIBRARY
-    for directory in places.candidates():
-        link = os.path.join(directory, ".library")
-        if places.prepare(directory) is not None or _separates(link):
-            continue
-        folder = os.path.dirname(LIBRARY)
-        try:
-            if os.path.lexists(link) and os.readlink(link) != folder:
-                link += str(os.stat(folder).st_ino)  # that link leads to another sigrec
-            if not os.path.lexists(link):
-                os.symlink(folder, link)
-        except OSError:
-            continue
-        return os.path.join(link, os.path.basename(LIBRARY))
-    return None
-
-
-def _separates(path: str) -> bool:
-    return any(character in path for character in " :")
+    directory = _core.usable_directory(_SEPARATORS.encode())
+    if directory is None:
+        return None
+    link = os.path.join(os.fsdecode(directory), ".library")
+    folder = os.path.dirname(LIBRARY)
+    try:
+        if os.path.lexists(link) and os.readlink(link) != folder:
+            link += str(os.stat(folder).st_ino)  # that link leads to another sigrec
+        if not os.path.lexists(link):
+            os.symlink(folder, link)
+    except OSError:
+        return None
+    return os.path.join(link, os.path.basename(LIBRARY))
 
 
 def unrecordable(path: str, library: str | None) -> str | None:
@@ -146,13 +141,8 @@ def unrecordable(path: str, library: str | None) -> str | None:
 
 def make_room(output: str | None) -> None:
     """Makes room for the recording of the program, which will have this process's PID."""
-    from sigrec._recorder import publishing
-
     if output is not None:
         retention.make_way(output)
-        publishing.point_to(output)
-        return
-    for directory in places.candidates():
-        if places.prepare(directory) is None:
-            retention.clean(directory)
-            return
+    directory = _core.usable_directory()
+    if directory is not None:
+        retention.clean(os.fsdecode(directory))

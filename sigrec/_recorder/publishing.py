@@ -143,16 +143,17 @@ def _adopt() -> None:
         return
     named = _settings.recording if _settings.pid == os.getpid() else None
     if named is not None:
-        reason = retention.in_the_way(named)
+        reason = _make_way(named)
         if reason is not None:
             notes.append(reason)
-        elif _publish(named, notes):
-            point_to(named)
-            return
-    directories = [os.fsencode(directory) for directory in places.candidates()]
-    note = _core.publish_in_first(directories, _settings.keep, _settings.history)
+            named = None
+    file = None if named is None else os.fsencode(named)
+    note = _core.publish(file, _settings.keep, _settings.history)
     notes += [os.fsdecode(note)] if note else []
     path = os.fsdecode(_core.path())
+    if path and path == named:
+        _clean()
+        return
     if path:
         if not in_child:
             retention.clean(os.path.dirname(path), own=path)
@@ -164,6 +165,17 @@ def _adopt() -> None:
         _warn(notes or ["no directory to publish in"], "recording in private memory")
 
 
+def _make_way(path: str) -> str | None:
+    """Puts aside what is there. Returns why that cannot be, as a text to show; None: it is done."""
+    reason = retention.in_the_way(path)
+    if reason is None:
+        try:
+            retention.make_way(path)
+        except OSError as error:
+            reason = f"{path}: {error.strerror}"
+    return reason
+
+
 def _go_private() -> None:
     _core.go_private(_settings.history)
     _settings.private = os.getpid()
@@ -173,10 +185,10 @@ def start_children() -> None:
     """From now on forked children are recorded, too, from their first instruction on."""
     if _settings.cleaner:
         return
-    directory = next((d for d in places.candidates() if places.prepare(d) is None), None)
+    directory = _core.usable_directory()
     if directory is not None:
         try:
-            _core.keep_spares(os.fsencode(directory), _settings.keep, _settings.history)
+            _core.keep_spares(directory, _settings.keep, _settings.history)
         except OSError:
             pass  # on this platform they are recorded from the fork hook on
     _settings.cleaner = os.getpid()
@@ -187,35 +199,9 @@ def start_children() -> None:
 def _clean() -> None:
     """Removes what is too much in the directory; but not in a child, so that a fork is not slow."""
     if _core.path() and _core.may_open():
-        directory = next((d for d in places.candidates() if places.unusable(d) is None), None)
+        directory = _core.usable_directory()
         if directory is not None:
-            retention.clean(directory, own=os.fsdecode(_core.path()) or None)
-
-
-def _publish(path: str, notes: list[str]) -> bool:
-    directory, name = os.path.split(path)
-    try:
-        retention.make_way(path)
-        _core.publish(os.fsencode(directory), os.fsencode(name), True, True, _settings.history)
-    except OSError as error:
-        notes.append(f"{path}: {error.strerror}")
-        return False
-    return True
-
-
-def point_to(path: str) -> None:
-    """Makes a link to the recording where readers look for the one of this PID."""
-    for directory in places.candidates():
-        if places.prepare(directory) is None:
-            for name in places.free_names(directory, "named"):
-                try:
-                    os.symlink(path, os.path.join(directory, name))
-                    retention.clean(directory)
-                except FileExistsError:
-                    continue
-                except OSError:
-                    break
-                return
+            retention.clean(os.fsdecode(directory), own=os.fsdecode(_core.path()) or None)
 
 
 def notice_loss() -> None:

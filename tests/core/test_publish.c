@@ -65,6 +65,12 @@ static void test_places(void) {
     setenv("XDG_RUNTIME_DIR", "/r", 1);
     CHECK(places_candidate(2, found) && strcmp(found, "/r/sigrec") == 0);
     CHECK(places_candidate(3, found) && !places_candidate(4, found));
+    static const char *const paths[][2] = {
+        {"/a//b/./c/../d/", "/a/b/d"}, {"//", "/"}, {"/../x/..", "/"}, {"/.a/..b/", "/.a/..b"}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        setenv("SIGREC_DIR", paths[i][0], 1);
+        CHECK(places_candidate(0, found) && strcmp(found, paths[i][1]) == 0);
+    }
 }
 
 static void test_unusable(void) {
@@ -75,6 +81,13 @@ static void test_unusable(void) {
     CHECK(chmod(under("made"), 0770) == 0);
     CHECK(strstr(places_prepare(under("made"), reason), "writable by others (mode 0770)"));
     CHECK(strstr(places_prepare(under("not/there"), reason), "No such file"));
+    setenv("SIGREC_DIR", under("link/"), 1); /* a "/" would have lstat(2) follow it */
+    setenv("XDG_RUNTIME_DIR", base, 1);
+    char found[PLACES_SIZE];
+    CHECK(places_first(found, "vx") && strcmp(found, under("sigrec")) == 0);
+    setenv("SIGREC_DIR", "", 1);
+    CHECK(!places_first(found, ""));
+    rmdir(under("sigrec"));
     unlink(under("link"));
     rmdir(under("made"));
 }
@@ -95,21 +108,31 @@ static void test_private(void) {
     CHECK(process_adopted() && !*process_path() && !*notes);
 }
 
-static void test_named(void) {
-    struct publish_options options = usual;
-    options.file = under("mine.sigrec");
-    CHECK_EQ(publish(&options, notes, sizeof notes), 0);
-    CHECK(strcmp(process_path(), options.file) == 0 && !*notes);
-    unlink(options.file);
-}
-
-static const char *own_name(uint64_t n) {
+static const char *own(uint64_t n, const char *suffix) {
     char name[64];
-    places_name(name, places_namespace(), n);
+    places_name(name, places_namespace(), n, suffix);
     return under(name);
 }
 
+static const char *own_name(uint64_t n) { return own(n, ".sigrec"); }
+
 static bool is_there(const char *path) { return access(path, F_OK) == 0; }
+
+/* Readers are led to it, under the first name that is free. */
+static void test_named(void) {
+    struct publish_options options = usual;
+    char target[4200] = "";
+    setenv("SIGREC_DIR", base, 1);
+    CHECK(symlink("/elsewhere", own(1, ".named")) == 0);
+    options.file = under("mine.sigrec");
+    CHECK_EQ(publish(&options, notes, sizeof notes), 0);
+    CHECK(strcmp(process_path(), options.file) == 0 && !*notes);
+    CHECK(readlink(own(2, ".named"), target, sizeof target - 1) > 0);
+    CHECK(strcmp(target, options.file) == 0 && !is_there(own_name(1)));
+    unlink(options.file);
+    unlink(own(1, ".named"));
+    unlink(own(2, ".named"));
+}
 
 /* The first program of a process, as a forked child leaves it before the exec. */
 static void leave_one(bool with_signal) {
@@ -177,7 +200,7 @@ int main(void) {
     CHECK(mkdtemp(base));
     test_capacity();
     in_child(test_places);
-    test_unusable();
+    in_child(test_unusable);
     in_child(test_private);
     in_child(test_named);
 #ifdef __linux__

@@ -42,7 +42,7 @@ int main(void) {
                                          "mine.sigrec", "100000000+.sigrec", "+2.sigrec"};
     char alive[64];
     CHECK(mkdtemp(directory));
-    places_name(alive, places_namespace(), 1);
+    places_name(alive, places_namespace(), 1, ".sigrec");
     strncpy(within, alive + strspn(alive, "0123456789"), sizeof within - 1);
     *strchr(within, '.') = 0;
     make(alive, 5000);

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import sigrec
+from sigrec import _core
 from sigrec._proc import host, process
 from sigrec._reader import places
 from sigrec._recorder import retention
@@ -34,20 +35,20 @@ def test_order(monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/three")
     monkeypatch.setenv("TMPDIR", "/four")
     expected = ["/one", f"/dev/shm/sigrec-{UID}", "/three/sigrec", f"/four/sigrec-{UID}"]
-    assert places.candidates() == places.directories() == expected
+    assert places.directories() == expected
 
 
 def test_without_an_environment(monkeypatch):
     for variable in ("SIGREC_DIR", "XDG_RUNTIME_DIR", "TMPDIR"):
         monkeypatch.delenv(variable, raising=False)
-    assert places.candidates() == [f"/dev/shm/sigrec-{UID}", f"/tmp/sigrec-{UID}"]
+    assert places.directories() == [f"/dev/shm/sigrec-{UID}", f"/tmp/sigrec-{UID}"]
     assert not places.publishing_off()
 
 
 def test_empty_turns_publishing_off_and_not_reading(monkeypatch):
     monkeypatch.setenv("SIGREC_DIR", "")
     assert places.publishing_off()
-    assert places.candidates() == []
+    assert _core.usable_directory() is None
     assert f"/dev/shm/sigrec-{UID}" in places.directories()
 
 
@@ -57,29 +58,64 @@ def test_a_relative_runtime_directory_is_passed_over(monkeypatch):
     assert not any("relative" in path for path in places.directories())
 
 
+PUBLISH = """
+import resource
+from sigrec._recorder import publishing
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sigrec.register(RT, print)
+say(publishing.passed_over())
+say("; ".join(places.directories()))
+"""
+
+
+def test_writer_and_reader_know_the_same(child, tmp_path):
+    """With no room anywhere a writer tells all places that it tries."""
+    (tmp_path / "d").mkdir()
+    p = child(
+        f"os.chdir({str(tmp_path)!r})\n" + PUBLISH,
+        env={
+            "SIGREC_DIR": "d/.//e/../",
+            "XDG_RUNTIME_DIR": f"{tmp_path}//",
+            "TMPDIR": f"{tmp_path}/d/..",
+        },
+    )
+    tried = [note.rpartition(": ")[0] for note in p.line().split("; ")]
+    assert tried == p.line().split("; ")
+    assert len(tried) == 4 and tried[0] == f"{tmp_path}/d"
+
+
 # --- what is trusted --------------------------------------------------------------------
 
 
-def test_prepare_makes_it_private(tmp_path):
+def refused_by_both(directory, monkeypatch):
+    """Why a reader does not trust that place; and no writer takes it."""
+    monkeypatch.setenv("SIGREC_DIR", str(directory))
+    assert _core.usable_directory() == os.fsencode(places.directories()[1])
+    reason = places.unusable(places.directories()[0])
+    assert reason is not None
+    return reason
+
+
+def test_where_one_is_made_is_private(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGREC_DIR", str(tmp_path / "new"))
     old = os.umask(0)
     try:
-        assert places.prepare(str(tmp_path / "new")) is None
+        assert _core.usable_directory() == os.fsencode(tmp_path / "new")
     finally:
         os.umask(old)
     assert stat.S_IMODE(os.stat(tmp_path / "new").st_mode) == 0o700
-    assert places.prepare(str(tmp_path / "new")) is None
+    assert _core.usable_directory() == os.fsencode(tmp_path / "new")
 
 
-def test_prepare_makes_no_parents(tmp_path):
-    reason = places.prepare(str(tmp_path / "absent" / "new"))
-    assert reason is not None and "No such file" in reason
+def test_no_parents_are_made(tmp_path, monkeypatch):
+    assert "No such file" in refused_by_both(tmp_path / "absent" / "new", monkeypatch)
+    assert not (tmp_path / "absent").exists()
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777, 0o720, 0o702])
-def test_writable_by_others(place, mode):
+def test_writable_by_others(place, mode, monkeypatch):
     place.chmod(mode)
-    for reason in (places.unusable(str(place)), places.prepare(str(place))):
-        assert reason is not None and "writable by others" in reason
+    assert "writable by others" in refused_by_both(place, monkeypatch)
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o500])
@@ -88,23 +124,21 @@ def test_not_writable_by_others(place, mode):
     assert places.unusable(str(place)) is None
 
 
-def test_a_link(place, tmp_path):
+@pytest.mark.parametrize("behind", ["", "/", "/."])
+def test_a_link(place, tmp_path, monkeypatch, behind):
     (tmp_path / "link").symlink_to(place)
-    reason = places.prepare(str(tmp_path / "link"))
-    assert reason is not None and "symbolic link" in reason
+    assert "symbolic link" in refused_by_both(f"{tmp_path}/link{behind}", monkeypatch)
 
 
-def test_a_dangling_link(tmp_path):
+def test_a_dangling_link(tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to("absent")
-    reason = places.prepare(str(tmp_path / "link"))
-    assert reason is not None and "symbolic link" in reason
+    assert "symbolic link" in refused_by_both(tmp_path / "link", monkeypatch)
     assert not (tmp_path / "absent").exists()
 
 
-def test_a_file(tmp_path):
+def test_a_file(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    reason = places.prepare(str(tmp_path / "file"))
-    assert reason is not None and "not a directory" in reason
+    assert "not a directory" in refused_by_both(tmp_path / "file", monkeypatch)
 
 
 def test_someone_elses(place, monkeypatch):
