@@ -107,8 +107,12 @@ class BuildLibrary(build_ext):
         linker = self.compiler.linker_so
         self.compiler.linker_so = [one for one in linker if not one.startswith("-Wl,-rpath")]
         compile_one = self.compiler._compile
+        made = set()  # the core is in two libraries, and parts of it in the program: compiled once
 
         def by_use(object_file, source, extension, arguments, more, macros):
+            if (object_file, *more) in made:
+                return
+            made.add((object_file, *more))
             path = Path(source)
             if path.parent.name == "csrc" and path.stem not in FOR_SPEED:
                 more = [*more, "-Os"]
