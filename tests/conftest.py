@@ -47,17 +47,20 @@ def pytest_report_header(config):
     return None if wants_long(config) else "long tests: left out; --all runs them too"
 
 
-# The files whose long tests take longest, in seconds from 80 to 30. Each file's tests run in one
+# The files whose long tests take longest, in seconds from 70 to 20. Each file's tests run in one
 # process: these begin first, or one process would have them alone at the end (.ci/run).
 LONGEST = [
-    "reader/test_fuzz.py",
+    "test_benchmarks.py",
     "proof/test_packages.py",
     "docs/test_docs.py",
-    "test_benchmarks.py",
-    "test_packaging.py",
+    "proof/test_models.py",
     "proof/test_endings.py",
-    "handling/test_start_and_stop.py",
+    "proof/test_attach.py",
+    "proof/test_orders.py",
     "serve/test_http.py",
+    "proof/test_programs.py",
+    "test_packaging.py",
+    "reader/test_fuzz.py",
 ]
 
 

@@ -90,7 +90,8 @@ FEW = {
 @pytest.mark.parametrize(
     "benchmark",
     [
-        pytest.param(one, marks=[pytest.mark.long] * (one in (moderation, progress)))  # 2 s each
+        # 2 s each:
+        pytest.param(one, marks=[pytest.mark.long] * (ALL[one] in (moderation, progress)))
         for one in ALL
     ],
 )

@@ -14,7 +14,7 @@ FLAGS = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fvisibility=h
 pytestmark = needs_cc
 
 
-@pytest.fixture(scope="session", params=[pytest.param("-O0", marks=pytest.mark.long), "-O2"])
+@pytest.fixture(scope="session", params=["-O0", pytest.param("-O2", marks=pytest.mark.long)])
 def core_objects(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("core" + request.param)
     sources = sorted((ROOT / "csrc").glob("*.c"))

@@ -91,7 +91,8 @@ def run(page, language, command, options, left_out=None):
                 page,
                 False,
                 id=str(page.relative_to(DOCS)),
-                marks=[pytest.mark.long] * (page.name == "fleet.md"),  # 15 s: it waits for scrapes
+                # 15 s: it waits for scrapes; 3 s: pytest in pytest
+                marks=[pytest.mark.long] * (page.name in ("fleet.md", "count-in-a-test.md")),
             )
             for page in PAGES
         ),

@@ -420,20 +420,23 @@ def possible(name: str) -> bool:
     return not ENDINGS[name].memory or (ROOT_HERE and os.path.isdir(MEMORY))
 
 
-def cells(names: list[str], modes: list[str]) -> list[tuple[str, str, bool]]:
+def cells(names: list[str], modes: list[str], once: bool = False) -> list[tuple[str, str, bool]]:
+    """once: of each ending one cell, the next one in turn."""
     found = []
-    for name in filter(possible, names):
+    for n, name in enumerate(filter(possible, names)):
+        of_it = []
         for mode in filter(ENDINGS[name].modes.__contains__, modes):
-            found.append((name, mode, False))
+            of_it.append((name, mode, False))
             if ENDINGS[name].by and ROOT_HERE:
-                found.append((name, mode, True))
+                of_it.append((name, mode, True))
+        found += [of_it[n % len(of_it)]] if once and of_it else of_it
     return found
 
 
-def all_of(names: list[str], modes: list[str], jobs: int) -> Iterator[Result]:
-    """Several at a time, each with a user of its own."""
+def all_of(some: list[tuple[str, str, bool]], jobs: int) -> Iterator[Result]:
+    """Several cells at a time, each with a user of its own."""
     todo: queue.SimpleQueue[tuple[str, str, bool]] = queue.SimpleQueue()
-    for cell in cells(names, modes):
+    for cell in some:
         todo.put(cell)
     done: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
 
@@ -480,6 +483,7 @@ def main() -> int:
         "names", nargs="*", metavar="ENDING", help="or a part of its name; reused: PIDs alone"
     )
     parser.add_argument("--mode", action="append", choices=MODES)
+    parser.add_argument("--once", action="store_true", help="each ending in one mode only, in turn")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--children", type=int, default=2000, help="that have few PIDs")
     parser.add_argument("--say", action="store_true", help="the sentences, too")
@@ -490,7 +494,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     names = [name for name in ENDINGS if not args.names or any(one in name for one in args.names)]
     answers = failures = 0
-    for result in all_of(names, args.mode or list(MODES), args.jobs):
+    for result in all_of(cells(names, args.mode or list(MODES), args.once), args.jobs):
         answers += 1
         failures += bool(result.wrong)
         if result.wrong or args.say:

@@ -14,7 +14,7 @@ def stepper(tmp_path_factory):
     return built(tmp_path_factory.mktemp("stepper"))
 
 
-@pytest.mark.parametrize("stride", [1153, pytest.param(389, marks=pytest.mark.long)])
+@pytest.mark.parametrize("stride", [2311, pytest.param(389, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("path", "injection"), CASES)
 def test_at_some_instructions(stepper, path, injection, stride):
     said = step(stepper, path, injection, stride=stride, offset=7 * PATHS.index(path))

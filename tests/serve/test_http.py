@@ -72,11 +72,11 @@ def test_killed_and_started_again(serve, worker):
 
 
 @pytest.mark.long
-def test_killed_at_any_moment_100_times(serve, worker):
+def test_killed_at_any_moment_40_times(serve, worker):
     """While signals come, processes end, and it is asked: nothing falls, nothing is counted twice."""
     chance = random.Random(4)
     each, count, dead, before = worker(), 0, 0, {}
-    for _ in range(100):
+    for _ in range(40):
         one = serve()
         try:
             deadline = time.monotonic() + chance.uniform(0, 0.4)
@@ -190,6 +190,7 @@ def test_a_new_connection_gets_nothing_that_was_for_a_closed_one(serve):
         assert new.recv(10) == b"HTTP/1.1 4"
 
 
+@pytest.mark.long  # 6 s: it waits until what is slow is dropped
 def test_slow_connections_and_large_headers(serve):
     """Of many that say nothing the oldest make place, and the others do not stay for long."""
     one = serve()
