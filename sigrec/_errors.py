@@ -12,7 +12,7 @@ class RecordingError(SigrecError):
 
 
 class NoRecordingError(RecordingError):
-    """There is no such file, or no such process, or it publishes no recording."""
+    """There is no such file, or no such process, or it has no recording."""
 
 
 class WrongThreadError(SigrecError, ValueError):

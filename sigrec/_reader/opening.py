@@ -119,7 +119,7 @@ def _none_of(pid: int) -> str:
         if places.find(parent):
             hint = f"; PID {parent}, which it descends from, does: `sigrec run --children` records both"
         parent = process.parent(parent)
-    return f"process {pid} publishes no recording (searched: {searched}){hint}"
+    return f"process {pid} has no recording (searched: {searched}){hint}"
 
 
 open_recording.__module__ = "sigrec"

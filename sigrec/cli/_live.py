@@ -149,7 +149,7 @@ def _lines(processes: list[_Process], rates: _Rates, head: str, width: int) -> I
             yield [(f"  {process.words}", YELLOW)]
         signals = worth_showing(process)
         if not signals:
-            yield [("  no signals yet", "")]
+            yield [("  no signals yet" if alive else "  no signals", "")]
         for stats in signals:
             rate = rates.of(process, stats.signum) if alive else None
             handled = number(stats.handled) if stats.ever_registered else "-"

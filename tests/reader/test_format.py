@@ -623,7 +623,7 @@ def test_no_such_process():
 
 
 def test_a_process_without_a_recording(run_directory):
-    with pytest.raises(sigrec.NoRecordingError, match=f"process {os.getpid()} publishes no") as e:
+    with pytest.raises(sigrec.NoRecordingError, match=f"process {os.getpid()} has no") as e:
         sigrec.open_recording(os.getpid())
     assert str(run_directory) in str(e.value)
 
