@@ -1,19 +1,20 @@
-"""A pytest fixture that counts the signals of a test. Loaded by pytest where sigrec is installed.
+"""A pytest fixture that counts the signals of a test. pytest loads it where sigrec is installed.
 
     def test_reload(signals):
         server = start()                        # installs its handler of SIGHUP
         signals.record(signal.SIGHUP)           # only this one, from zero
         os.kill(os.getpid(), signal.SIGHUP)
-        signals.expect({signal.SIGHUP: 1})      # waits for it, as signals are asynchronous
+        signals.expect({signal.SIGHUP: 1})      # waits for it, since signals are asynchronous
 
-Without ``signals.record`` every signal is recorded, from the beginning of the test, that can be
-without changing the program. Handlers that the test sets later are called, and their signals are
-recorded all the same.
+Without ``signals.record``, each signal is recorded from the beginning of the test, except for those
+whose recording would change the program. Handlers that the test sets later are called, and their
+signals are still recorded.
 """
 
 from __future__ import annotations
 
-# Nothing of sigrec here: pytest imports this in every session, also where nothing uses it.
+# This module imports nothing of sigrec at first: pytest imports it in every session, also where no
+# test uses the fixture.
 import pytest
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def signals() -> Iterator[SignalsFixture]:
     """The signals that this test receives: ``signals.expect({signal.SIGUSR1: 3})``,
-    ``signals.record(*signums)``, ``signals.counts``, ``signals.events``. To annotate it with:
+    ``signals.record(*signums)``, ``signals.counts``, ``signals.events``. Its type is
     ``sigrec.SignalsFixture``."""
     from sigrec import SignalsFixture
 

@@ -1,17 +1,17 @@
-"""A ``signal`` module whose handlers are called once a delivery: ``import sigrec.compat as signal``.
+"""A ``signal`` module that calls a handler for each delivery: ``import sigrec.compat as signal``.
 
-Everything in it is the standard library's, but for two functions: :func:`signal` registers the
-handler with sigrec, and :func:`getsignal` knows of it. Handlers may be interrupted by their own
-signal, as there, to a depth of 8; several Ctrl-C that wait together are one KeyboardInterrupt, as
-there, and of any other signal each one is a call. :func:`install` puts both functions into the
-standard module, for programs and libraries that import that.
+Everything in it is the standard library's, except for two functions: :func:`signal` registers the
+handler with sigrec, and :func:`getsignal` knows of it. As in the standard module, a handler may be
+interrupted by its own signal, here to a depth of 8, and several Ctrl-C that wait together are one
+KeyboardInterrupt. For any other signal the handler is called once for each. :func:`install` puts
+both functions into the standard module, for programs and libraries that import that.
 
-While a signal comes fast a thread can take it for the handlers that are set after
-``set_intake("thread")``, as with sigrec.register().
+After ``set_intake("thread")``, a thread takes a signal that comes fast for the handlers that are
+set from then on, as with sigrec.register().
 
-What differs: the descriptor of ``set_wakeup_fd`` gets a byte whenever there is something to
-handle, and not one for each signal of a burst. A handler that could not be called, or would not run
-(an async def), is a ValueError when it is set.
+Two things differ. The descriptor of ``set_wakeup_fd`` gets a byte whenever there is something to
+handle, and not one for each signal of a burst. Setting a handler that could not be called, or that
+would not run (an async def), raises ValueError.
 """
 
 from __future__ import annotations
@@ -40,22 +40,24 @@ else:
 
 _standard_signal = _standard.signal
 _standard_getsignal = _standard.getsignal
-# By signal: the one that is in force, and others that are not, or not yet.
+# For each signal the registration that is in force, and others that are not in force any more, or
+# not yet.
 _registrations: dict[int, list[Registration]] = {}
 _options: Intake = {"intake": "handler", "moderation": 0.001}
 
 
 def signal(signalnum: int, handler: _Handler) -> _Handler:
-    """As signal.signal(): sets the handler and returns the one before; SIG_DFL and SIG_IGN too.
+    """Sets the handler, or SIG_DFL or SIG_IGN, and returns the one before, as signal.signal() does.
 
-    Raises as that does: ValueError off the main thread and for what is not a signal number,
-    TypeError for a handler that is none, OSError for a signal that cannot be caught.
+    Raises ValueError outside of the main thread and if signalnum is no signal number, TypeError if
+    handler is no handler, OSError for a signal that cannot be caught.
     """
     if not callable(handler) or not _can_register(signalnum):
         previous = _previous(signalnum)
         if previous is not None and _core.count_intake(signalnum)[0]:
             _core.take_what_came(signalnum)
-        # First, or the signal would have the disposition of long ago for a moment.
+        # This comes before the old registration ends. Otherwise the signal would have, for a
+        # moment, the disposition from before that registration.
         by_standard: _Handler = _standard_signal(signalnum, handler)
         _cancel(signalnum)
         return by_standard if previous is None else previous
@@ -69,22 +71,23 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:
         **_options,
     )
     old = _in_force(number)
-    # Known before it is in force: an exception may come in between.
+    # It is listed before it is in force, since an exception may come in between.
     _registrations[number] = [registration] if old is None else [old, registration]
     put_in_force([registration], instead_of=old)
-    _standard.siginterrupt(number, True)  # as with each new handler there: siginterrupt(3)
+    _standard.siginterrupt(number, True)  # as signal.signal() does: siginterrupt(3)
     return before
 
 
 def getsignal(signalnum: int) -> _Handler:
-    """As signal.getsignal(): the handler, SIG_DFL, SIG_IGN, or None for one of C.
+    """Returns the handler, SIG_DFL or SIG_IGN, or None for a handler that was set in C, as
+    signal.getsignal() does.
 
-    Raises ValueError for what is not a signal number.
+    Raises ValueError if signalnum is no signal number.
     """
     return _previous(signalnum) or _standard_getsignal(signalnum)
 
 
-# Of the module that they stand in for.
+# The functions name the module that they replace.
 signal.__module__ = getsignal.__module__ = "signal"
 
 
@@ -96,7 +99,7 @@ def _previous(signalnum: int) -> _Handler:
             if registration is not None:
                 return registration.handler  # type: ignore[return-value]
     except (TypeError, ValueError):
-        pass  # the standard function will say so
+        pass  # the standard function will raise the same
     return None
 
 
@@ -132,14 +135,15 @@ def set_intake(intake: Literal["handler", "thread"], moderation: float = 0.001) 
 
 
 def install() -> None:
-    """From now on ``signal.signal`` and ``signal.getsignal`` are those of this module, for all who
-    look them up there. Handlers that were set before stay as they are."""
+    """Makes ``signal.signal`` and ``signal.getsignal`` the functions of this module, for all who
+    look them up there from now on. Handlers that were set before stay as they are."""
     _standard.signal = signal
     _standard.getsignal = getsignal
 
 
 def uninstall() -> None:
-    """The standard module is as it was. Handlers that were set meanwhile stay as they are."""
+    """Gives the standard module its own functions back. Handlers that were set meanwhile stay as
+    they are."""
     _standard.signal = _standard_signal
     _standard.getsignal = _standard_getsignal
 

@@ -24,10 +24,10 @@ class Column(NamedTuple):
 
 _WHOSE = (
     Column("host", "string", "The host's name, as the process saw it"),
-    Column("boot_id", "string", "Which boot of which machine"),
+    Column("boot_id", "string", "An id of the machine's boot"),
     Column("recording", "string", "32 hexadecimal digits that no other recording has"),
-    Column("program", "string", "Its executable, script or module; no argument"),
-    Column("pid", "int32", "In its own PID namespace"),
+    Column("program", "string", "The name of its executable, script or module, without arguments"),
+    Column("pid", "int32", "Its PID, in its own PID namespace"),
     Column("uid", "int64", "The owner of its recording"),
 )
 _PROCESS = (
@@ -35,13 +35,15 @@ _PROCESS = (
     Column("pid_namespace", "int64", "The inode of its PID namespace"),
     Column("ppid", "int32", "Its parent, when it began to record"),
     Column("executable", "string", "The name of its executable, without directories"),
-    Column("argv", "string", "Its command line; null, unless --argv says otherwise"),
+    Column("argv", "string", "Its command line; null without --argv"),
     Column("started", "time", "When the recording was made"),
     Column("first_sigterm", "time", "When it got its first SIGTERM"),
     Column("delivered", "int64", "Signals that it got"),
-    Column("handled", "int64", "For which a handler of sigrec was called"),
-    Column("overwritten", "int64", "Whose detail newer ones have replaced in the recording"),
-    Column("dropped", "int64", "Whose detail was never written there"),
+    Column("handled", "int64", "Signals for which a handler of sigrec was called"),
+    Column(
+        "overwritten", "int64", "Signals whose detail was replaced by newer ones in the recording"
+    ),
+    Column("dropped", "int64", "Signals whose detail was never written there"),
     Column("sent", "int64", "Signals that it sent"),
 )
 _SIGNAL = (
@@ -52,11 +54,11 @@ _SIGNAL = (
 DATASETS: dict[str, tuple[Column, ...]] = {
     "events": (
         *_WHOSE,
-        Column("time", "time", "When it was taken from the kernel"),
-        Column("monotonic_ns", "int64", "The same as CLOCK_MONOTONIC"),
-        Column("ordinal", "int64", "Which one of this signal, from 0: with recording and signal its identity"),
+        Column("time", "time", "When the signal was taken from the kernel"),
+        Column("monotonic_ns", "int64", "The same time by CLOCK_MONOTONIC"),
+        Column("ordinal", "int64", "How many of this signal there were before; with recording and signal, the event's identity"),
         Column("signal", "string", "Its name"),
-        Column("tid", "int64", "The thread that took it"),
+        Column("tid", "int64", "The thread that took the signal"),
         Column("sender", "string", "A process's name, or itself, kernel, terminal, timer, unknown"),
         Column("sender_kind", "string", "process, kernel, terminal, timer, child, unknown"),
         Column("sender_comm", "string", "The sending process's name"),
@@ -71,36 +73,36 @@ DATASETS: dict[str, tuple[Column, ...]] = {
     ),
     "gaps": (
         *_WHOSE, *_SIGNAL,
-        Column("first_ordinal", "int64", "From this event on,"),
-        Column("last_ordinal", "int64", "to this one, no detail is kept anywhere"),
-        Column("count", "int64", "So many"),
-        Column("time", "time", "When that was known: at the end"),
+        Column("first_ordinal", "int64", "The first ordinal without detail"),
+        Column("last_ordinal", "int64", "The last one: of these no detail is kept anywhere"),
+        Column("count", "int64", "How many these are"),
+        Column("time", "time", "When that became known: at the process's end"),
     ),
     "processes": (
         *_WHOSE, *_PROCESS,
         Column("ended", "time", "When it ended, as far as anybody knows"),
-        Column("cause", "string", "A signal's name, exit (status 0), error (another), exception, oom, exec, unknown"),
+        Column("cause", "string", "A signal's name, exit (status 0), error (another status), exception, oom, exec, unknown"),
         Column("sender", "string", "Who sent that signal, as in events"),
-        Column("status", "int32", "What it exited with"),
+        Column("status", "int32", "Its exit status"),
         Column("exception", "string", "The type of the exception that nobody caught"),
-        Column("source", "string", "Who says so: recording, parent, sender, pidfd, proc, cgroup"),
+        Column("source", "string", "Who says how it ended: recording, parent, sender, pidfd, proc, cgroup"),
         Column("certainty", "string", "seen, told (by the kernel or the sender), inferred, unknown"),
         Column("sigterm_to_end_ns", "int64", "From its first SIGTERM to its end"),
-        Column("sentence", "string", "As sigrec why; command lines in it only with --argv full"),
+        Column("sentence", "string", "What sigrec why says; it has command lines only with --argv full"),
     ),
     "counts": (
         *_WHOSE, *_SIGNAL,
-        Column("delivered", "int64", "As in the ledger, at its end"),
+        Column("delivered", "int64", "The count in its ledger, at its end"),
         Column("handled", "int64", ""),
         Column("overwritten", "int64", ""),
         Column("dropped", "int64", ""),
         Column("sent", "int64", ""),
-        Column("time", "time", "Of its end"),
+        Column("time", "time", "When the process ended"),
     ),
     "snapshots": (
         *_WHOSE, *_PROCESS,
-        Column("time", "time", "When it was looked at"),
-        Column("state", "string", "alive; unknown: not to be seen from there"),
+        Column("time", "time", "When the process was looked at"),
+        Column("state", "string", "alive, or unknown: it cannot be seen from where this ran"),
     ),
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
 "use strict";
-// Fetches the part that changes, every two seconds, and puts it in the place of the old one. The
-// server has escaped everything in it, and the policy allows no script but this.
+// Fetches the part of the page that changes, every two seconds, and replaces the old one with it.
+// The server has escaped everything in it, and the content security policy allows no other script.
 const live = document.getElementById("live");
 const said = document.getElementById("said");
 const pause = document.getElementById("pause");
@@ -32,7 +32,7 @@ async function look() {
       const html = await answer.text();
       if (!paused) {
         show(html);
-        said.textContent = `As of ${new Date().toISOString().slice(0, 19).replace("T", " ")} UTC; anew every 2 seconds.`;
+        said.textContent = `As of ${new Date().toISOString().slice(0, 19).replace("T", " ")} UTC; updated every 2 seconds.`;
       }
     } catch (error) {
       said.textContent = `sigrec serve does not answer (${error.message}); what is shown is old.`;
@@ -45,6 +45,6 @@ pause.hidden = false;
 pause.addEventListener("click", () => {
   paused = !paused;
   pause.textContent = paused ? "Go on" : "Pause";
-  if (paused) said.textContent = said.textContent.replace("; anew every 2 seconds.", "; paused.");
+  if (paused) said.textContent = said.textContent.replace("; updated every 2 seconds.", "; paused.");
 });
 setTimeout(look, 2000);

@@ -30,8 +30,8 @@ _HTML = "text/html; charset=utf-8"
 
 
 class Pages:
-    """The pages by path: "/", "/live" (the part of it that changes), its files, and "/report/N"
-    about an ending or a process."""
+    """The pages by path: "/", "/live" (the part of "/" that changes), the files of "/", and
+    "/report/N" about an ending or a process."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -67,7 +67,7 @@ class Pages:
         living, ended = self._fleet.processes(), self._fleet.ended()
         yield '<section aria-labelledby="living"><h2 id="living">Running</h2>\n'
         if not living:
-            yield "<p>No recorded process runs.</p>\n"
+            yield "<p>No recorded process is running.</p>\n"
         else:
             yield '<div class="wide" role="region" aria-labelledby="living" tabindex="0" data-key="living"><table>'
             many = (
@@ -86,7 +86,7 @@ class Pages:
             yield "</tbody></table></div>\n"
         yield '</section>\n<section aria-labelledby="ended"><h2 id="ended" tabindex="-1">Ended</h2>\n'
         if not ended:
-            yield "<p>None has ended since sigrec serve began.</p>\n"
+            yield "<p>No process has ended since sigrec serve began.</p>\n"
         else:
             yield "<ol>\n"
             for one in reversed(ended):
@@ -112,7 +112,7 @@ class Pages:
 
 
 def is_report(path: str) -> bool:
-    """Whether it is the path of a report, which has a policy of its own."""
+    """Whether this is the path of a report, which has a content security policy of its own."""
     return path.startswith("/report/")
 
 

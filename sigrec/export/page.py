@@ -1,4 +1,5 @@
-"""Fills the page: page.html, with page.css and page.js in it. All of it is ASCII."""
+"""Fills the page that ``export --format html`` writes: page.html, with page.css and page.js in it.
+The page is ASCII."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from sigrec import __version__
 
 
 def fill(**parts: str) -> str:
-    """The filled page. Its policy allows this style and this script, and nothing else."""
+    """Returns the filled page. Its content security policy allows this style and this script, and
+    nothing else."""
     style, script = _file("page.css"), _file("page.js")
     return Template(_file("page.html")).substitute(
         parts,
