@@ -80,6 +80,7 @@
     F(kick_main)                                                                                   \
     F(kick_prepare)                                                                                \
     F(kick_rest)                                                                                   \
+    F(kick_settle)                                                                                 \
     F(kick_start)                                                                                  \
     F(passive_as_init)                                                                             \
     F(passive_ignored)                                                                             \

@@ -3,11 +3,15 @@
 #include "kick.h"
 
 #include "borrow.h"
+#include "clock.h"
 #include "filter.h"
+#include "proc.h"
+#include "process.h"
 #include "registry.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,7 +26,19 @@ static _Atomic(void (*)(void)) on_arrival;
 
 void kick_start(void (*arrived)(void)) { atomic_store(&on_arrival, arrived); }
 
+static _Atomic uint32_t arrivals; /* in the main thread */
+
+static bool is_main(int32_t pid) {
+#ifdef __linux__
+    return filter_allows(FILTERED_GETTID) && syscall(SYS_gettid) == pid;
+#else
+    return (void)pid, false;
+#endif
+}
+
 void kick_arrived(void) {
+    if (is_main(process_pid()))
+        atomic_fetch_add(&arrivals, 1);
     void (*function)(void) = atomic_load(&on_arrival);
     if (function)
         function();
@@ -99,6 +115,28 @@ void kick_main(int32_t pid) {
     if (signum)
         send_kick(pid, signum);
     errno = saved_errno;
+}
+
+static bool is_asleep(int32_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "%s/self/task/%d/stat", proc_root, (int)pid);
+    const char *state = proc_read(path, text, sizeof text) ? proc_field(text, 3) : NULL;
+    return state && strchr("SIZX", *state);
+}
+
+bool kick_settle(int32_t pid, uint64_t most_ns) {
+    struct timespec pause = {0, 20000};
+    uint32_t before = atomic_load(&arrivals);
+    uint64_t until = monotonic_ns() + most_ns;
+    if (!filter_allows(FILTERED_GETTID) || is_main(pid) || !kick_possible() || is_asleep(pid))
+        return true;
+    kick_main(pid);
+    while (atomic_load(&arrivals) == before && !is_asleep(pid)) {
+        if (monotonic_ns() >= until)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
 }
 
 #ifndef sigev_notify_thread_id

@@ -54,6 +54,13 @@ void kick_prepare(void);
 bool kick_again(void);
 void kick_rest(void);
 
+/* Interpreter context. A signal that is not pending any more may be on its way to the main
+ * thread's handler: the kernel has given it to that thread, which may have lost its processor
+ * since, and nothing shows that. So this kicks the main thread, whose handlers block the kick, and
+ * waits until that arrives. A thread that sleeps is at no such moment, and is not kicked. False:
+ * most_ns have passed. System calls: gettid, openat, read, close, nanosleep, and kick_main's. */
+bool kick_settle(int32_t pid, uint64_t most_ns);
+
 /* Any context. Was this signal sent by kick_main or kick_again? */
 bool kick_is_sent(int signum, const siginfo_t *info);
 static inline bool kick_sent(int signum, const siginfo_t *info) {

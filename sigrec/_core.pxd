@@ -13,6 +13,7 @@ cdef extern from "<signal.h>" nogil:
     int pthread_sigmask(int how, const sigset_t *, sigset_t *)
     int SIGBUS
     int SIGPIPE
+    int SIGURG
     int SIGXFSZ
     int SIG_BLOCK
     int SIG_SETMASK
@@ -225,6 +226,7 @@ cdef extern from "kick.h" nogil:
     void kick_prepare "core->kick_prepare"()
     bint kick_again "core->kick_again"()
     void kick_rest "core->kick_rest"()
+    bint kick_settle "core->kick_settle"(int32_t pid, uint64_t most_ns)
 
 cdef extern from "send.h" nogil:
     int send_to_process "core->send_to_process"(pid_t pid, int signum, intptr_t value)

@@ -326,6 +326,8 @@ cdef enum:
     ARRIVE_US = 200  # between two looks at what is pending
     ARRIVE_LOOKS = 50  # as many looks, where every thread may block the signal
     ARRIVE_MOST = 5000  # as many, where the main thread does not, and only waits for a processor
+    SETTLE_SOON_NS = 500_000
+    SETTLE_NS = 1_000_000_000
 
 
 cdef bint main_thread_takes(int signum):
@@ -340,6 +342,19 @@ cdef bint main_thread_takes(int signum):
     except (OSError, ValueError):
         pass
     return False
+
+
+cdef int let_main_thread_arrive() except -1:
+    """Waits for the main thread to come to our handler, if the kernel has just given it a signal
+    and so nothing is pending: a second at most."""
+    cdef int32_t pid = getpid()
+    cdef uint64_t most_ns
+    if kick_settle(pid, SETTLE_SOON_NS):  # with the GIL, since to get that back takes longer
+        return 0
+    most_ns = SETTLE_NS if main_thread_takes(SIGURG) else SETTLE_SOON_NS
+    with nogil:
+        kick_settle(pid, most_ns)
+    return 0
 
 
 cdef int let_arrive(int signum) except -1:
@@ -378,6 +393,8 @@ cdef int let_all_arrive(signums) except -1:
     try:
         for signum in signums:
             let_arrive(signum)
+        if signums:
+            let_main_thread_arrive()
     except:
         borrow_go_on()
         raise

@@ -7,12 +7,14 @@
 #include "handler.h"
 #include "install.h"
 #include "passive.h"
+#include "proc.h"
 #include "process.h"
 #include "registry.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -319,6 +321,58 @@ static void never_where_the_program_uses_it(void) {
     CHECK_EQ(read_while_kicked(NULL), -1);
 }
 
+static _Atomic int on_its_way, here, settled;
+
+static void *settles(void *out) {
+    while (!on_its_way)
+        usleep(100);
+    *(int *)out = kick_settle(getpid(), 60 * UINT64_C(1000000000)) ? here : -1;
+    settled = 1;
+    return NULL;
+}
+
+/* As from the kernel's dequeuing a signal to the end of its handler: the main thread runs, and the
+ * kick is blocked. */
+static void what_is_on_its_way_is_waited_for(void) {
+    pthread_t thread;
+    sigset_t all, before;
+    int seen = 0;
+    signals_but_faults(&all);
+    CHECK_EQ(pthread_create(&thread, NULL, settles, &seen), 0);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    on_its_way = 1;
+    struct timespec now, begin;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while (now.tv_sec - begin.tv_sec + (now.tv_nsec - begin.tv_nsec) / 1e9 < 0.02 && !settled);
+    here = 1;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    while (!settled)
+        ;
+    pthread_join(thread, NULL);
+    CHECK_EQ(seen, 1);
+}
+
+static void *settles_at_once(void *unused) {
+    char path[64], text[512] = "", *state = text;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)getpid());
+    while (!(state = strrchr(text, ')')) || state[2] != 'S')
+        CHECK(proc_read(path, text, sizeof text) > 0);
+    CHECK(kick_settle(getpid(), 0));
+    CHECK_EQ(write(pipes[1], "x", 1), 1);
+    return unused;
+}
+
+static void a_main_thread_that_sleeps_is_left_alone(void) {
+    pthread_t thread;
+    char byte;
+    CHECK_EQ(pthread_create(&thread, NULL, settles_at_once, NULL), 0);
+    CHECK_EQ(read(pipes[0], &byte, 1), 1);
+    pthread_join(thread, NULL);
+    CHECK(kick_settle(getpid(), 0)); /* in the main thread itself there is nothing to wait for */
+}
+
 static void use_it(void) { signal(SIGURG, on_urgent); }
 static void register_it(void) { CHECK_EQ(install_handler(SIGURG, false), 0); }
 
@@ -352,6 +406,8 @@ int main(void) {
     where_there_is_no_timer_by_a_thread();
     a_timer_that_was_made_before_is_there();
     until_it_rests();
+    what_is_on_its_way_is_waited_for();
+    a_main_thread_that_sleeps_is_left_alone();
     not_where_it_is_blocked();
     in_a_forked_child_by_its_own_timer();
     a_prepared_signal_finds_the_default_below();
