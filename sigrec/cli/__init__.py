@@ -106,6 +106,14 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    try:
+        return parser(argv[0] if argv and argv[0] in VERBS else "").parse_args(argv)
+    except SystemExit:
+        sys.stdout.flush()  # of --help, --version and --completion
+        raise
+
+
 class _Closed(io.TextIOBase):
     """Stands in for a standard output that was closed, for which Python has None."""
 
@@ -124,8 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     argv = sys.argv[1:] if argv is None else argv
-    args = parser(argv[0] if argv and argv[0] in VERBS else "").parse_args(argv)
     try:
+        args = _parsed(argv)
         status: int = args.run(args)
         sys.stdout.flush()
         return status

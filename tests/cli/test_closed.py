@@ -35,6 +35,11 @@ def test_without_a_standard_output(verb, recording):
     assert said and (status == 0 or "problem  RLIMIT_SIGPENDING" in said)
 
 
+def test_of_the_parser():
+    pytest.importorskip("shtab")
+    assert sh("--completion bash", ">&-") == (1, "", CLOSED)
+
+
 def test_what_needs_none_works_without_it(recording, tmp_path):
     file, script = tmp_path / "events", tmp_path / "script.py"
     assert sh(f"export --format jsonl -o {file} {recording}", ">&- 2>&-") == (0, "", "")
