@@ -65,7 +65,7 @@ static bool is_on(const char *name) {
 static void clean(void) {
     char directory[PLACES_SIZE];
     if (getpid() % CLEAN_EACH == 0 && own_directory(directory))
-        retention_clean(directory);
+        retention_clean(directory, RETENTION_MOST, RETENTION_KEEP, NULL, 0);
 }
 
 static bool can_be_recorded(int signum) {

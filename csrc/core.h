@@ -25,6 +25,7 @@
 #include "process.h"
 #include "publish.h"
 #include "registry.h"
+#include "retention.h"
 #include "send.h"
 #include "sigbus.h"
 #include "spare.h"
@@ -113,6 +114,7 @@
     F(registry_in_place)                                                                           \
     F(registry_queue)                                                                              \
     F(registry_release)                                                                            \
+    F(retention_clean)                                                                             \
     F(send_to_pidfd)                                                                               \
     F(send_to_process)                                                                             \
     F(send_to_thread)                                                                              \

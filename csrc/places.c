@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FIRST_NAMESPACE UINT64_C(0xEFFFFFFC) /* PROC_PID_INIT_INO: <linux/proc_ns.h> */
-
 /* Without "//", "." and "..": what readers show and compare is so, too; and lstat(2) follows a link
  * whose name has a "/" behind it. */
 static void tidy(char *path) {
@@ -101,7 +99,7 @@ bool places_first(char directory[PLACES_SIZE], const char *without) {
 
 char *places_put_process(char *at, int32_t pid, uint64_t namespace) {
     at = text_put_number(at, (uint64_t)pid);
-    if (namespace && namespace != FIRST_NAMESPACE)
+    if (namespace && namespace != PLACES_FIRST)
         at = text_put_number(text_put(at, "@"), namespace);
     return at;
 }

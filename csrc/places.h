@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PLACES_SIZE 4096  /* of a path, with its final 0 */
-#define PLACES_REASON 160 /* of a reason, ditto, beside the path */
+#define PLACES_SIZE 4096                  /* of a path, with its final 0 */
+#define PLACES_FIRST UINT64_C(0xEFFFFFFC) /* the first PID namespace: <linux/proc_ns.h> */
+#define PLACES_REASON 160                 /* of a reason, ditto, beside the path */
 
 /* Interpreter context. Directory n of those that a writer tries, the best first.
  * False: there are no more; for n = 0: SIGREC_DIR is empty, which turns publishing off. */

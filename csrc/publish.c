@@ -40,25 +40,9 @@ static void note(char *notes, size_t size, const char *path, const char *reason)
 
 /* --- what is in the way ------------------------------------------------------------- */
 
-static const struct recording_section *ledger_of(const struct recording_header *header,
-                                                 uint64_t size) {
-    if (memcmp(header->magic, RECORDING_MAGIC, sizeof header->magic) != 0 ||
-        header->endian != RECORDING_ENDIAN || header->version != RECORDING_VERSION ||
-        header->sections_offset != offsetof(struct recording_header, sections))
-        return NULL;
-    for (int n = 0; n < RECORDING_SECTIONS; n++) {
-        const struct recording_section *one = &header->sections[n];
-        if (one->type == SECTION_LEDGER && one->entry_size == sizeof(struct ledger_entry) &&
-            one->offset < size && one->count <= SIGREC_NSIG &&
-            one->count * one->entry_size <= size - one->offset)
-            return one;
-    }
-    return NULL;
-}
-
 /* That it exec'ed another program, and had children before, is all that can be said of it. */
 static bool is_only_exec(const struct recording_header *header, uint64_t size) {
-    const struct recording_section *section = ledger_of(header, size);
+    const struct recording_section *section = recording_ledger_of(header, size);
     if (!section || header->pid != getpid() || header->exit_kind != EXIT_KIND_EXEC)
         return false;
     const struct ledger_entry *ledger =

@@ -528,3 +528,19 @@ void recording_anchor(const struct recording *recording) {
     /* Release: a reader that sees the count sees the anchor. proof: anchor-count */
     atomic_store_explicit(&header->anchor_count, n + 1, memory_order_release);
 }
+
+const struct recording_section *recording_ledger_of(const struct recording_header *header,
+                                                    uint64_t size) {
+    if (memcmp(header->magic, RECORDING_MAGIC, sizeof header->magic) != 0 ||
+        header->endian != RECORDING_ENDIAN || header->version != RECORDING_VERSION ||
+        header->sections_offset != offsetof(struct recording_header, sections))
+        return NULL;
+    for (int n = 0; n < RECORDING_SECTIONS; n++) {
+        const struct recording_section *one = &header->sections[n];
+        if (one->type == SECTION_LEDGER && one->entry_size == sizeof(struct ledger_entry) &&
+            one->offset < size && one->count <= SIGREC_NSIG &&
+            one->count * one->entry_size <= size - one->offset)
+            return one;
+    }
+    return NULL;
+}

@@ -252,4 +252,9 @@ void recording_begins(const struct recording *recording, uint64_t monotonic_ns);
  * against each other by more than a millisecond. */
 void recording_anchor(const struct recording *recording);
 
+/* Any context. Of a recording's file of that size, which begins so and may be anybody's, the
+ * section that is its ledger; NULL: it has none that this version writes. */
+const struct recording_section *recording_ledger_of(const struct recording_header *header,
+                                                    uint64_t size);
+
 #endif

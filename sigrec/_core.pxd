@@ -162,6 +162,10 @@ cdef extern from "publish.h" nogil:
 cdef extern from "places.h" nogil:
     bint places_first "core->places_first"(char *directory, const char *without)
 
+cdef extern from "retention.h" nogil:
+    size_t retention_clean "core->retention_clean"(const char *directory, size_t most, size_t keep,
+                                                   char *others, size_t size)
+
 cdef extern from "target.h" nogil:
     ctypedef enum target_kind "enum target":
         TARGET_UNREADABLE

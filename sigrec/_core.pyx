@@ -918,6 +918,14 @@ def usable_directory(bytes without=b"") -> bytes | None:
     return directory if places_first(directory, without) else None
 
 
+def clean(bytes directory, size_t keep) -> list[bytes]:
+    """Removes what is old there (csrc/retention.h). Returns the names of those that only a reader
+    can judge."""
+    others = bytearray(1 << 16)
+    cdef char *at = others
+    return bytes(others[:retention_clean(directory, keep, keep, at, 1 << 16)]).split(b"\0")[:-1]
+
+
 def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:
     """Forked children have a recording there from their first signal on."""
     check(process_keep_spares(directory, keep, capacity))

@@ -92,15 +92,6 @@ def name(text: str) -> Name | None:
     return found if found.pid and found.number and str(found) == text else None
 
 
-def spare(text: str) -> Name | None:
-    """``.4242.7.spare`` is for a child of PID 4242 (csrc/spare.h): the name of PID 4242's
-    recording. None: the text is not the name of a spare."""
-    stem, _, number = text.removesuffix(".spare")[1:].partition(".")
-    maker = name(f"{stem}.sigrec")
-    found = maker is not None and number.isdecimal() and text == f".{stem}.{int(number)}.spare"
-    return maker if found else None
-
-
 # --- finding ----------------------------------------------------------------------------------
 
 

@@ -1,24 +1,20 @@
-"""Older files in the place of a new recording: which are in the way, are put aside, or are
-removed."""
+"""Older files in the place of a new recording: which are in the way, or are put aside; and which are
+removed of those that the core (csrc/retention.h) leaves to a reader: of other boots, PID namespaces
+and versions, and those whose PID lives."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
 
-from sigrec._proc import namespace
-from sigrec._proc.host import boot_id, booted_ns, pid_namespace
-from sigrec._reader import places
+from sigrec import _core
+from sigrec._proc.host import boot_id, booted_ns
 from sigrec._reader.places import KEEP
 from sigrec._signals.names import ASK_TO_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
-
-    # By kind, for each recording: when it was last written, its inode, its path.
-    _Stale = dict[str, list[tuple[int, int, str]]]
 
 
 def in_the_way(path: str) -> str | None:
@@ -79,99 +75,23 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
 
     own: the recording that this process makes there.
     """
-    try:
-        texts = os.listdir(directory)
-    except OSError:
-        return
-    here = pid_namespace() or namespace.FIRST
-    for text in texts:
-        # .<pid>.<something>.tmp: recording_publish() in csrc/recording.c
-        pid = text[1:].partition(".")[0]
-        path = os.path.join(directory, text)
-        if text.startswith(".") and text.endswith(".tmp") and pid.isdigit():
-            # Only after an hour: a process of another PID namespace may be making it just now.
-            if not os.path.exists(f"/proc/{pid}") and _age_s(path) > 3600:
-                _remove(path)
-        # .<pid>.<number>.spare: csrc/spare.c. A child that has mapped it keeps it, without its
-        # name.
-        maker = places.spare(text)
-        if maker is not None and (
-            not os.path.exists(f"/proc/{maker.pid}")
-            if maker.namespace == here
-            else _age_s(path) > 86400
-        ):
-            _remove(path)
-    named = sorted(found for text in texts if (found := places.name(text)) is not None)
-    of_pid = Counter(name[:2] for name in named if name.suffix == "sigrec")
-    links: list[str] = []
-    gone: list[str] = []
-    stale: _Stale = {}
-    boot = boot_id()
-    for name in named:
-        path = os.path.join(directory, str(name))
-        lives = name.namespace == here and os.path.exists(f"/proc/{name.pid}")
-        if name.suffix == "named":
-            if not lives:
-                links.append(path)
-            continue
-        if lives:
-            # The process lives, or its pid is used again: this one is looked at another time. The
-            # file is marked as new, so that it is not among the oldest when a process of a long
-            # life ends: a tmpfs does not note when a mapped file is written.
-            if of_pid[name[:2]] == 1:
-                _touch(path)
-                continue
-            if path == own:
-                continue
-        elif name.namespace == here and _look(path, name.pid, here, boot, stale):
-            continue
-        if places.is_left_empty(path):
-            _remove(path)
-        else:
-            gone.append(path)
-    if len(links) > keep:
-        by_time = sorted((-_time_ns(path), path) for path in links)
-        for _, path in by_time[keep:]:
-            _remove(path)
-    if len(gone) + sum(map(len, stale.values())) > keep:
-        _clean(gone, stale, keep, own)
+    # The core knows those of this boot and PID namespace by their headers.
+    names = _core.clean(os.fsencode(directory), keep)
+    if len(names) > keep:
+        _clean([os.path.join(directory, os.fsdecode(name)) for name in names], keep, own)
 
 
-def _look(path: str, pid: int, here: int, boot: str, stale: _Stale) -> bool:
-    """Looks at a recording whose process is gone and was of this boot and namespace: its header
-    tells all that is needed. An empty file is removed. False: the file is something else."""
-    try:
-        from sigrec._reader.glance import any_delivered, glance
-
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        seen = glance(fd)
-        if seen is None:
-            return False
-        if not seen.status.st_size:
-            _remove(path, seen.status.st_ino)
-            return True
-        if (seen.pid, seen.namespace, seen.boot_id) != (pid, here, boot):
-            return False
-        clean = seen.exited and seen.went_well and not any_delivered(fd, seen, ASK_TO_END)
-        entry = seen.status.st_mtime_ns, seen.status.st_ino, path
-        stale.setdefault("clean" if clean else "of interest", []).append(entry)
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-
-
-def _clean(paths: list[str], stale: _Stale, keep: int, own: str | None) -> None:
+def _clean(paths: list[str], keep: int, own: str | None) -> None:
     from sigrec._reader.opening import open_recording
 
+    # By kind, for each recording: when it was last written, its inode, its path.
+    stale: dict[str, list[tuple[int, int, str]]] = {}
     program: tuple[int, list[str]] | None = None
     for path in paths:
         try:
             with open_recording(path) as recording:
+                if path == own and recording.state == "alive":
+                    continue
                 kind = _kind(recording)
                 if kind == "unknown":
                     # The process may be alive, in another namespace that shares the directory. But
@@ -212,35 +132,12 @@ def _kind(recording: Recording) -> str:
     return "clean" if state == "exited" and went_well and not asked else "of interest"
 
 
-def _time_ns(path: str) -> int:
-    try:
-        return os.lstat(path).st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _touch(path: str) -> None:
-    try:
-        os.utime(path)
-    except OSError:
-        pass
-
-
-def _age_s(path: str) -> float:
-    import time
-
-    try:
-        return time.time() - os.lstat(path).st_mtime
-    except OSError:
-        return 0.0
-
-
-def _remove(path: str, inode: int | None = None) -> None:
+def _remove(path: str, inode: int) -> None:
     try:
         # A new process may have got the pid, and have published there since. (It still could
         # between this look and the next line: then its file loses its name, and the process goes
         # on.)
-        if inode is None or os.lstat(path).st_ino == inode:
+        if os.lstat(path).st_ino == inode:
             os.unlink(path)
     except OSError:
         pass

@@ -1,19 +1,32 @@
 /* SPDX-License-Identifier: MIT
- * Of many recordings of processes that are gone the newest stay, and whatever else is there. */
+ * Of many recordings of processes that are gone the newest of each kind stay, and whatever else is
+ * there. */
 #define _GNU_SOURCE
 #include "retention.h"
 
 #include "check.h"
 #include "places.h"
+#include "proc.h"
+#include "recording.h"
+#include "text.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#define KEEP 3
+#define NOBODY 100000000 /* no machine has such PIDs: pid_max */
+
+#ifdef __linux__
+
 static char directory[] = "/tmp/sigrec-retention-XXXXXX";
-static char within[64]; /* the PID namespace, as it is in names */
+static char others[4096];
+static struct recording_header header;
+static struct ledger_entry ledger[SIGREC_NSIG];
 
 static const char *path(const char *name) {
     static char full[256];
@@ -21,49 +34,163 @@ static const char *path(const char *name) {
     return full;
 }
 
-static void make(const char *name, long age) {
+static void age(const char *name, long seconds) {
+    const struct timespec times[2] = {{1000000 - seconds, 0}, {1000000 - seconds, 0}};
+    CHECK(utimensat(AT_FDCWD, path(name), times, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+static void make(const char *name, const void *text, size_t size) {
     int fd = open(path(name), O_CREAT | O_EXCL | O_WRONLY, 0600);
-    const struct timespec times[2] = {{1000000 - age, 0}, {1000000 - age, 0}};
-    CHECK(fd >= 0 && futimens(fd, times) == 0);
+    CHECK(fd >= 0 && write(fd, text, size) == (ssize_t)size);
     close(fd);
 }
 
-static bool is_there(const char *name) { return access(path(name), F_OK) == 0; }
+static bool is_there(const char *name) {
+    struct stat st;
+    return lstat(path(name), &st) == 0;
+}
 
-static const char *gone(int n) { /* no machine has such PIDs: pid_max */
-    static char name[128];
-    snprintf(name, sizeof name, "%d%s%s.sigrec", 100000000 + n / 2, within, n % 2 ? "+2" : "");
+static const char *name_of(int n, const char *again) {
+    static char name[64];
+    char *at = places_put_process(name, NOBODY + n, places_namespace());
+    text_put(text_put(at, again), ".sigrec");
     return name;
 }
 
+/* One that exited with that status, and was sent SIGTERM so often. */
+static void leave(int n, int status, uint64_t asked) {
+    char all[sizeof header + sizeof ledger];
+    memcpy(header.magic, RECORDING_MAGIC, sizeof header.magic);
+    header.endian = RECORDING_ENDIAN;
+    header.version = RECORDING_VERSION;
+    header.sections_offset = offsetof(struct recording_header, sections);
+    header.sections[0] = (struct recording_section){.type = SECTION_LEDGER,
+                                                    .offset = sizeof header,
+                                                    .entry_size = sizeof *ledger,
+                                                    .count = SIGREC_NSIG};
+    proc_read("/proc/sys/kernel/random/boot_id", header.boot_id, 37);
+    header.pid_namespace = places_namespace();
+    header.pid = NOBODY + n;
+    header.state = RECORDING_EXITED;
+    header.exit_kind = EXIT_KIND_EXIT;
+    header.exit_status = status;
+    ledger[SIGTERM].delivered = asked;
+    memcpy(all, &header, sizeof header);
+    memcpy(all + sizeof header, ledger, sizeof ledger);
+    make(name_of(n, ""), all, sizeof all);
+    age(name_of(n, ""), n);
+}
+
+/* Which of `n` are there, as bits; they are removed. */
+static unsigned left(int n) {
+    unsigned bits = 0;
+    while (n--)
+        bits |= (unsigned)(unlink(path(name_of(n, ""))) == 0) << n;
+    return bits;
+}
+
+static size_t clean(size_t most) {
+    return retention_clean(directory, most, KEEP, others, sizeof others);
+}
+
+static void test_newest_of_each_kind(void) {
+    for (int n = 0; n < 12; n++) /* 0, 3, ...: clean; others: a status; a SIGTERM */
+        leave(n, n % 3 == 1, n % 3 == 2);
+    CHECK_EQ(clean(12), 0);
+    CHECK(is_there(name_of(11, "")));
+    CHECK_EQ(clean(11), 0);
+    CHECK_EQ(left(12), 1 << 0 | 1 << 3 | 1 << 6 | 1 << 1 | 1 << 2 | 1 << 4);
+}
+
+static void test_others(void) {
+    static const char *const precious[] = {"100000000.sigrec.1", "mine.sigrec",
+                                           "100000000+.sigrec",  "+2.sigrec",
+                                           "0100000000.sigrec",  ".notes.tmp"};
+    for (size_t i = 0; i < sizeof precious / sizeof *precious; i++) {
+        make(precious[i], "", 0);
+        age(precious[i], 100);
+    }
+    make("100000000@4026.sigrec", "x", 1);
+    make(name_of(1, "+2"), "x", 1);
+    make(name_of(2, ""), "", 0); /* empty: it lost what it had */
+    size_t n = clean(0);
+    CHECK(n > 0 && others[n - 1] == 0);
+    CHECK(memmem(others, n, "100000000@4026.sigrec", 22));
+    CHECK(memmem(others, n, name_of(1, "+2"), strlen(name_of(1, "+2")) + 1));
+    CHECK(!is_there(name_of(2, "")));
+    for (size_t i = 0; i < sizeof precious / sizeof *precious; i++)
+        CHECK(is_there(precious[i]) && unlink(path(precious[i])) == 0);
+    CHECK_EQ(retention_clean(directory, 0, 0, others, 3), 0); /* there is no room to tell */
+    CHECK(unlink(path("100000000@4026.sigrec")) == 0 && unlink(path(name_of(1, "+2"))) == 0);
+}
+
+static void test_alive(void) {
+    char own[64], again[64];
+    places_name(own, places_namespace(), 1, ".sigrec");
+    places_name(again, places_namespace(), 2, ".sigrec");
+    struct stat st;
+    make(own, "x", 1);
+    age(own, 1000);
+    CHECK_EQ(clean(0), 0);
+    CHECK(stat(path(own), &st) == 0 && st.st_mtime > time(NULL) - 600);
+    make(again, "x", 1);
+    CHECK_EQ(clean(0), strlen(own) + strlen(again) + 2);
+    CHECK(unlink(path(own)) == 0 && unlink(path(again)) == 0);
+}
+
+static void test_links(void) {
+    char name[64];
+    for (int n = 0; n < 5; n++) {
+        strcpy(strrchr(strcpy(name, name_of(n, "")), '.'), ".named");
+        CHECK(symlink("/nowhere", path(name)) == 0);
+        age(name, n);
+    }
+    CHECK_EQ(clean(0), 0);
+    for (int n = 0; n < 5; n++) {
+        strcpy(strrchr(strcpy(name, name_of(n, "")), '.'), ".named");
+        CHECK_EQ(unlink(path(name)) == 0, n < KEEP);
+    }
+}
+
+static void test_half_made(void) {
+    char spare[64] = ".";
+    strcpy(strrchr(strcat(spare, name_of(0, "")), '.'), ".7.spare");
+    static const struct {
+        const char *name;
+        bool old, stays;
+    } all[] = {
+        {".100000000.abc.tmp", true, false},
+        {".100000001.abc.tmp", false, true},
+        {".1.abc.tmp", true, true},
+        {".100000000@4026.7.spare", false, true},
+        {".100000000@4026.8.spare", true, false},
+        {".100000000@4026.x.spare", true, true},
+        {".100000000@4026.8.spare.mine", true, true},
+    };
+    make(spare, "", 0);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        make(all[i].name, "", 0);
+        if (all[i].old)
+            age(all[i].name, 0);
+    }
+    CHECK_EQ(clean(0), 0);
+    CHECK(!is_there(spare));
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        CHECK_EQ(unlink(path(all[i].name)) == 0, all[i].stays);
+}
+
+#endif
+
 int main(void) {
 #ifdef __linux__
-    static const char *const others[] = {"100000000@4026.sigrec", "100000000.sigrec.1",
-                                         "mine.sigrec", "100000000+.sigrec", "+2.sigrec"};
-    char alive[64];
     CHECK(mkdtemp(directory));
-    places_name(alive, places_namespace(), 1, ".sigrec");
-    strncpy(within, alive + strspn(alive, "0123456789"), sizeof within - 1);
-    *strchr(within, '.') = 0;
-    make(alive, 5000);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        make(others[i], 5000);
-    for (int n = 0; n < RETENTION_MOST; n++)
-        make(gone(n), n);
-    retention_clean(directory);
-    for (int n = 0; n < RETENTION_MOST; n++)
-        CHECK(is_there(gone(n)));
-    make(gone(RETENTION_MOST), 4000);
-    retention_clean(directory);
-    for (int n = 0; n <= RETENTION_MOST; n++) {
-        CHECK_EQ(is_there(gone(n)), n < RETENTION_LEFT);
-        unlink(path(gone(n)));
-    }
-    CHECK(is_there(alive) && unlink(path(alive)) == 0);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        CHECK(is_there(others[i]) && unlink(path(others[i])) == 0);
+    test_newest_of_each_kind();
+    test_others();
+    test_alive();
+    test_links();
+    test_half_made();
     CHECK(rmdir(directory) == 0);
-    retention_clean("/nowhere");
+    CHECK_EQ(retention_clean("/nowhere", 0, 0, others, sizeof others), 0);
 #endif
     return 0;
 }
