@@ -17,8 +17,8 @@ def _is_built(package: str) -> bool:
 
 
 def _prefer_what_is_built() -> None:
-    """python -m puts the checkout first in the path, where sigrec/ is perhaps sources only, and
-    hides the installed one."""
+    """Removes the checkout from the path if its sigrec/ is not built. ``python -m`` puts the
+    checkout first, which would hide the installed sigrec."""
     if _is_built(os.path.join(_ROOT, "sigrec")):
         return
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != _ROOT] + [_ROOT]

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME...] [--rounds N] [--json]``: everything, or what is named."""
+"""``python -m benchmarks [NAME...] [--rounds N] [--json]``: runs all benchmarks, or those named."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(ALL)}; default: all"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="medians over so many (default 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="how often each is measured (default 5)"
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
     parser.add_argument("--quick", action="store_true", help="small counts: does it run at all?")
     args = parser.parse_args()

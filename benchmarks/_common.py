@@ -21,7 +21,7 @@ median = statistics.median
 
 
 def compile_peers(directory: str) -> str:
-    """Compiles native/peers.c; the path of the library."""
+    """Compiles native/peers.c, and returns the path of the library."""
     library = os.path.join(directory, "peers.so")
     subprocess.run(
         [
@@ -43,7 +43,8 @@ _directory: tempfile.TemporaryDirectory[str] | None = None
 
 
 def peers_path() -> str:
-    """The compiled peers: made once, handed to the measured processes by the environment."""
+    """Returns the path of the compiled peers. They are made once, and the environment tells the
+    measured processes where they are."""
     global _directory
     if "SIGREC_BENCH_PEERS" not in os.environ:
         _directory = tempfile.TemporaryDirectory()
@@ -52,7 +53,7 @@ def peers_path() -> str:
 
 
 def load_peers(*, gil: bool) -> ctypes.CDLL:
-    """gil: keep it during a call, so that no Python handler runs before the call ends."""
+    """gil: whether a call keeps the GIL, so that no Python handler runs before the call ends."""
     library = (ctypes.PyDLL if gil else ctypes.CDLL)(peers_path())
     library.get_counted.restype = library.raise_loop.restype = ctypes.c_uint64
     library.raise_loop.argtypes = [ctypes.c_int, ctypes.c_uint64]
@@ -62,8 +63,9 @@ def load_peers(*, gil: bool) -> ctypes.CDLL:
 
 
 def pin(role: str) -> None:
-    """Sender and receiver get a CPU each, where there are two."""
-    # A child inherits its parent's one CPU: what there was before is in the environment.
+    """Gives the sender and the receiver a CPU each, where there are two."""
+    # A child inherits the one CPU of its parent: which CPUs there were before is in the
+    # environment.
     known = os.environ.setdefault(
         "SIGREC_BENCH_CPUS", ",".join(map(str, sorted(os.sched_getaffinity(0))))
     )

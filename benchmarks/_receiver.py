@@ -43,7 +43,8 @@ def set_up(kind: str, signum: int) -> Counts:
 
         def read() -> None:
             nonlocal seen
-            # Else the kernel gives this thread the flood too, and it cannot empty the pipe.
+            # Otherwise the kernel would give the flood to this thread as well, which could then not
+            # empty the pipe.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
             while data := os.read(reader, 65536):
                 seen += data.count(signum)
@@ -66,7 +67,7 @@ def set_up(kind: str, signum: int) -> Counts:
 
 
 def stay(state: str) -> None:
-    """Until a line comes on stdin."""
+    """Stays in this state until a line comes on stdin."""
     if state == "busy":
         while not select.select([0], [], [], 0)[0]:
             sum(i for i in range(200))
@@ -85,7 +86,7 @@ def main(kind: str, state: str, signum: int) -> None:
         load_peers(gil=False)
     print("ready", flush=True)
     stay(state)
-    # Whatever is still on its way has come when nothing came for a while.
+    # When nothing has come for a while, nothing is on its way any more.
     last, since = counts(), time.monotonic()
     while time.monotonic() - since < 0.3:
         time.sleep(0.01)

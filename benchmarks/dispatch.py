@@ -10,8 +10,8 @@ from benchmarks._common import Measured, answer, load_peers, median, pin
 
 NAME = "dispatch"
 
-# Raised one by one, so none merges. A real-time signal would be refused (EAGAIN) while another
-# process of this user fills RLIMIT_SIGPENDING.
+# It is raised again only after it was delivered, so that none is merged. A real-time signal would
+# be refused (EAGAIN) while another process of this user fills RLIMIT_SIGPENDING.
 SIGNUM = int(signal.SIGUSR1)
 
 
@@ -28,7 +28,8 @@ def bare(n: int) -> float:
 
 
 def dispatched(n: int) -> float:
-    """The C call keeps the GIL, so all n wait when it returns; then they are handled."""
+    """The C call keeps the GIL, so that all n signals wait when it returns; then they are
+    handled."""
     import sigrec
     from sigrec import _core
 

@@ -1,8 +1,9 @@
-"""Is the ledger exact in every form of sigrec under a flood, and what do event loops' own report?
+"""Is the ledger exact in each form of sigrec under a flood, and what do event loops themselves
+count?
 
 500,000 signals from another process, by kill(SIGUSR1) and by sigqueue(SIGRTMIN+2), as fast as it
-can. The receiver's main thread waits, in select(2) or in its event loop; queue and backlog are
-sigrec's defaults but in the row that says otherwise.
+can. The receiver's main thread waits, in select(2) or in its event loop; queue and backlog have
+sigrec's defaults except where a row says otherwise.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from sigrec import _core
 NAME = "forms"
 
 SIGNALS = {"SIGUSR1": int(signal.SIGUSR1), "SIGRTMIN+2": signal.SIGRTMIN + 2}
-# Sent after the flood to what has no ledger, and handled after all of it: its number is higher,
-# and what hands signals on does so in their order.
+# This signal is sent after the flood to a receiver without a ledger, and is handled after all of
+# the flood: its number is higher, and event loops handle signals in the order of their numbers.
 MARK = signal.SIGRTMIN + 3
 # Large enough for each event of the flood to be kept with its detail.
 LARGE = 1 << 20
 
 LIMIT_NS = LIMIT * 10**9
-SETTLE = LIMIT - 10  # seconds until the receiver answers with what it has: before it is given up
+SETTLE = LIMIT - 10  # after so many seconds the receiver answers with what it has
 
 
 Main = Callable[[], Coroutine[None, None, None]]
 
 
 class Report:
-    """What the receiver counts, and how it is told to end."""
+    """What the receiver has counted, and whether it is to end."""
 
     def __init__(self, signum: int) -> None:
         self.signum = signum
@@ -173,7 +174,8 @@ def add_signal_handler(start: Callable[[Main], None]) -> Callable[[Report], None
             report.start(lambda: loop.call_soon_threadsafe(done.set))
             await done.wait()
 
-        # Where asyncio says of each signal that its self-pipe was full: it is counted anyway.
+        # asyncio prints there, for each signal, that its self-pipe was full; the signal is counted
+        # anyway.
         with (
             open(os.devnull, "w", encoding="utf-8") as nowhere,
             contextlib.redirect_stderr(nowhere),
@@ -197,7 +199,9 @@ def trio_receiver(report: Report) -> None:
     trio.run(read)
 
 
-FORMS: dict[str, tuple[str | None, Callable[[Report], None]]] = {  # what it needs, and itself
+FORMS: dict[
+    str, tuple[str | None, Callable[[Report], None]]
+] = {  # the package that it needs, and the form
     'sigrec: deliver="main"': (None, deliver("main")),
     'sigrec: deliver="thread"': (None, deliver("thread")),
     "sigrec: for, in a thread": (None, stream_in_threads(1)),
@@ -218,14 +222,14 @@ FORMS: dict[str, tuple[str | None, Callable[[Report], None]]] = {  # what it nee
 
 
 def pending(signum: int) -> bool:
-    """Whether the kernel holds one that no thread has taken."""
+    """Whether the kernel holds such a signal that no thread has taken."""
     with open("/proc/self/status", encoding="utf-8") as file:
         mask = next(line for line in file if line.startswith("ShdPnd:")).split()[1]
     return bool(int(mask, 16) >> (signum - 1) & 1)
 
 
 def settle_by_ledger(report: Report, sent: int, queued: bool, deadline: float) -> int:
-    """Until every subscriber has all that was delivered; what was delivered."""
+    """Waits until every subscriber has all that was delivered. Returns how many were delivered."""
     import sigrec
 
     while True:
@@ -240,7 +244,8 @@ def settle_by_ledger(report: Report, sent: int, queued: bool, deadline: float) -
 
 
 def settle_by_mark(report: Report, deadline: float) -> None:
-    """Until the signal after the flood is handled. Again if it was lost: a pipe may be full."""
+    """Waits until the signal after the flood is handled. It is sent again if it was lost, since a
+    pipe may be full."""
     while pending(report.signum) and time.monotonic() < deadline:
         time.sleep(0.01)
     while not report.marked and time.monotonic() < deadline:
@@ -251,7 +256,7 @@ def settle_by_mark(report: Report, deadline: float) -> None:
 
 
 def converse(form: str, report: Report) -> None:
-    """With the sender, in a thread of its own, since the main thread is the form's."""
+    """Talks with the sender, in a thread of its own, since the form needs the main thread."""
     assert report.ready.wait(LIMIT)
     print("ready", flush=True)
     sent = int(sys.stdin.readline())
@@ -316,7 +321,7 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
     rows = []
     for (name, form), runs in samples.items():
         row: dict[str, object] = {"signal": name, "form": form}
-        # One run, the median by what was reported, as a whole: its counts add up.
+        # All counts are of one run, so that they add up: the median by what was reported.
         middle = sorted(runs, key=reported)[len(runs) // 2]
         row |= {key: middle[key] for key in ("sent", "delivered", "handled", "missed", "eagain")}
         row["us_each"] = median([run["us_each"] for run in runs])
@@ -358,13 +363,13 @@ def show(result: dict[str, object]) -> str:
         "of the sent: handled, read, or reported as missed.\n"
         "exact: in every run handled or read + missed == delivered, for each subscriber, and of\n"
         "SIGRTMIN+2 delivered == sent.\n"
-        "missed: counted in-band, detail lost: sigrec's queue for a signal or the stream's backlog\n"
-        "(both 16,384 by default; 1 Mi: room for all) was full. Of four subscribers: the most, and\n"
-        "the fewest read.\n"
+        "missed: counted, without detail, since sigrec's queue for a signal or the stream's backlog\n"
+        "was full (both have 16,384 places by default; 1 Mi has room for all). Of four subscribers\n"
+        "these are the most that one missed, and the fewest that one read.\n"
     )
     for row in rows:
         if not row.get("settled_in_every_run", True):
-            text += f"{row['form']}, {row['signal']}: did not come to its end in {SETTLE} s\n"
+            text += f"{row['form']}, {row['signal']}: did not end within {SETTLE} s\n"
     for form in result["not_installed"]:  # type: ignore[attr-defined]
         text += f"left out, not installed: {form}\n"
     return text

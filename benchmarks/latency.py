@@ -1,9 +1,10 @@
 """How long from a signal's sending, in another process, to the first line of its Python handler?
 
-The sender stores the time in memory that both share, right before sigqueue(3), which also carries
-it; so it is the same for receivers that get no siginfo. It waits 1 to 3 ms, at random, before each,
-and sends the next when that is handled. All receivers run at once, on one CPU, the sender on
-another, and have their turns of 20 signals: so all meet the same machine.
+The sender stores the time in memory that both share, right before it calls sigqueue(3), which also
+carries the time; so receivers that get no siginfo are measured in the same way. Before each signal
+it waits for 1 to 3 ms, at random, and it sends the next one when that signal is handled. All
+receivers run at once on one CPU, and the sender on another. They take turns of 20 signals, so that
+all are measured on the same machine at the same time.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ SIGNUM = signal.SIGRTMIN + 2
 TURN = 20  # signals to one receiver, then the others have theirs
 WARM_UP = TURN  # signals that are not counted
 
-# What receives, and what the main thread does meanwhile: sleeps in time.sleep, or computes in a
-# loop of pure Python. Of an event loop it is the loop.
+# What receives, and what the main thread does meanwhile: it sleeps in time.sleep, or computes in a
+# loop of pure Python, or runs the event loop.
 CASES = {
     "signal.signal": ("idle", "loaded"),
     'sigrec deliver="main"': ("idle", "loaded"),
@@ -56,8 +57,8 @@ RATIOS = (
 
 
 class Shared:
-    """The memory that sender and receiver share: when the last was sent, how many are handled,
-    and whether it is this receiver's turn."""
+    """The memory that sender and receiver share: when the last signal was sent, how many have been
+    handled, and whether it is this receiver's turn."""
 
     def __init__(self, fd: int) -> None:
         self.cells = memoryview(mmap.mmap(fd, mmap.PAGESIZE)).cast("q")
@@ -68,7 +69,7 @@ class Receiver:
         self.cells = shared.cells
         self.count = count
         self.taken = array.array("q")
-        self.wrong = 0  # of the values that came with the signals
+        self.wrong = 0  # how many signals came with a wrong value
         self.done = False
 
     def handle(self, signum: int, frame: object = None) -> None:
@@ -84,14 +85,14 @@ class Receiver:
         cells[1] = len(self.taken)  # last: the next one may be sent
 
     def stay(self, state: str) -> None:
-        """In the main thread, until all are handled."""
+        """Keeps the main thread in this state until all signals are handled."""
         print("ready", flush=True)
         if state == "idle":
             while not self.done:
                 time.sleep(0.5)
         else:
             while not self.done:
-                # In another's turn it must not compute.
+                # It must not compute while it is another receiver's turn.
                 if not sys.stdin.readline():
                     raise SystemExit("the sender is gone")
                 while self.cells[2]:
@@ -209,7 +210,7 @@ def measure(kind: str, state: str, count: int, path: str) -> None:
 
 
 class Sender:
-    """To one receiver."""
+    """Sends to one receiver."""
 
     def __init__(self, kind: str, state: str, count: int, directory: str) -> None:
         self.name, self.state = f"{kind}, {state}", state

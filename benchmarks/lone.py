@@ -15,7 +15,7 @@ from benchmarks._common import Measured, answer, load_peers, median, pin
 NAME = "lone"
 
 SIGNUM = int(signal.SIGUSR1)
-SLICES = 9  # pairs in one process, so that both meet the same machine
+SLICES = 9  # both are measured so often by turns, in one process
 
 
 def handler(signum: int, frame: object) -> None:
@@ -31,7 +31,7 @@ def loop(n: int) -> float:
 
 
 def measure(n: int) -> None:
-    """In a process of its own."""
+    """Runs in a process of its own."""
     import sigrec
 
     pin("receiver")

@@ -1,9 +1,9 @@
-"""How late is a signal handled, and at what price, by moderation= and by how fast they come?
+"""How late is a signal handled, and what does it cost, by moderation= and by the rate of signals?
 
     python -m benchmarks moderation --json | python -m benchmarks.moderation picture
 
-draws it: docs/pictures/moderation.svg. The sender's n-th signal is due at its beginning and n times
-the pace; it carries n. So late is also what the sender is late.
+draws docs/pictures/moderation.svg. The sender's n-th signal carries n, and is due n times the pace
+after the sender's beginning. So the latency includes how late the sender itself was.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ DASHES = ("", "", "8 3", "4 3", "2 3")
 
 
 def picture(result: dict[str, object]) -> str:
-    """Two panels: what is left of a CPU second for the program's own work, and the median latency."""
+    """Two panels: what is left of a CPU second for the program's own work, and the median
+    latency."""
     rows = rows_of(result)
 
     def x(rate: int, panel: int) -> float:

@@ -37,8 +37,8 @@ void install_keep(int signum);
 bool install_keeps(int signum, const struct sigaction *next);
 
 /* Interpreter context, after the interpreter has set its own C handler, which it does for each
- * handler in Python, or would have set it, had ours not been kept: returns that C handler. It
- * is the same for all signals. */
+ * handler in Python, or would have set it, had ours not been kept: returns the interpreter's C
+ * handler, which is the same for all signals. */
 void (*install_note_interpreter(int signum))(int);
 
 /* Interpreter context, for a registered signal that came to the interpreter's own C handler:

@@ -276,7 +276,7 @@ static bool makes_vfork(long number) {
     return number == SYS_clone;
 }
 
-/* syscall(2) has as many arguments as the system call that it makes; in the ABIs that got.c
+/* syscall(2) takes as many arguments as the system call that it makes; in the ABIs that got.c
  * supports it does no harm to pass more. For a call that we do not care about this function ends
  * in a jump to the original, so that the stack is the caller's own, as a raw clone(2) needs it. */
 #if defined(__GNUC__) && !defined(__clang__)

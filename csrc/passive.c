@@ -110,8 +110,8 @@ static enum ledger_mode mode_of(int signum, const struct sigaction *program) {
                                                              : MODE_RECORDED;
 }
 
-/* Of what was never registered the entry in the recording is still as it was made, all zero: to
- * write that there would be to make a page of it. */
+/* Where a signal was never registered, its entry in the recording is still zero, as it was made.
+ * Nothing is written there, since the kernel would have to make a page for that. */
 static void note_released(int signum) {
     if (atomic_load_explicit(&registry[signum].mode, memory_order_relaxed) == MODE_RELEASED)
         process_clear_mode(signum);
@@ -170,7 +170,7 @@ uint64_t passive_ignored(uint64_t *known) {
 #define DEEP (UINT64_C(64) << 10) /* bytes of stack that a handler is assumed to use at most */
 
 /* Whether this is called from within the handler that was called for the fault. That handler
- * may have been left by siglongjmp(3), which we do not see; then the stack is shorter. */
+ * may have been left by siglongjmp(3), which we do not see; then the stack is shorter again. */
 static bool within_handler(void) {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     uintptr_t frame = atomic_load_explicit(&process_self->fault_frame, memory_order_relaxed);

@@ -273,10 +273,10 @@ def _handling(pid: int, recording: Recording) -> Iterator[Finding]:
     now = recording.signals
     stuck: list[SignalStats] = []
     slow: list[SignalStats] = []
-    for s in waiting:
-        later = now.get(s.signum, s)
+    for stats in waiting:
+        later = now.get(stats.signum, stats)
         if later.pending:
-            (stuck if later.handled == s.handled else slow).append(later)
+            (stuck if later.handled == stats.handled else slow).append(later)
     for those, verdict, says, advice in (
         (stuck, "problem", f"delivered, and no handler called for {LOOK_S:g} s: ",
          f"its main thread is busy in C code, or in another handler: {look}; register(..., "

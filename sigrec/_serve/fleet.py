@@ -270,7 +270,7 @@ class Fleet:
         self._unreadable.pop(watched.path, None)
         known = self._by_key.get(key)
         if known is not None:
-            # One is a copy of the other: the one that is written is kept.
+            # One of the two recordings is a copy: serve holds the one that its process writes.
             if not watched.is_written() or known.is_written():
                 watched.close()
                 return

@@ -43,7 +43,7 @@ def only_a_file(path: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        return  # to write it will fail, and say why
+        return  # writing the state will fail, and say why
     if not stat.S_ISREG(mode):
         raise SigrecError(f"{path} is not a file, and would be replaced by one")
 

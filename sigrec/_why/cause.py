@@ -23,7 +23,7 @@ class Cause(NamedTuple):
     """kind: ``"alive"``, ``"signal"``, ``"exit"``, ``"exception"``, ``"exec"``, ``"unknown"``.
 
     signal, ordinal: the signal that ended the process. status: the exit status, if that is known.
-    reason: the exception, or the program that the process has become. at_once: it called
+    reason: the exception, or the program that the process has become. at_once: the process called
     os._exit(). told: who says this, if the process itself did not record it. sent_by: the recorded
     sender of the signal, if the process could not record who sent it. asked_by: if it is not known
     how the process ended, the sender of another signal, which may have ended it.
