@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import select
 import signal
@@ -38,13 +39,11 @@ def measure(kind: str, case: str, signals: int) -> None:
     # All load the same modules, and clean up the recordings' directory, as the first record() does:
     # these alone, by where they leave things in memory, move a loop by some percent.
     import sigrec._recorder.record
-    from sigrec._reader import places
     from sigrec._recorder import retention
 
-    for directory in places.candidates():
-        if places.prepare(directory) is None:
-            retention.clean(directory)
-            break
+    directory = _core.usable_directory()
+    if directory is not None:
+        retention.clean(os.fsdecode(directory))
     if kind == "recorded":
         sigrec.record()
     print("ready", flush=True)
