@@ -3,6 +3,7 @@ tests of it; and programs written for it."""
 
 import importlib.util
 import inspect
+import json
 import os
 import pickle
 import pty
@@ -350,49 +351,13 @@ def test_libraries_under_install():
 LEFT_OUT = {"test_functions_module_attr"}
 SLOWEST = "SiginterruptTest.test_siginterrupt_off"
 
-# Of these tests, 24 look at a Python that they start: there, too, `signal` is compat.
-RUNNER = """
-import subprocess, sys, textwrap, unittest
-begin = '''
-import sys
-import sigrec.compat
-sys.modules["signal"] = sigrec.compat
-sigrec.compat.install()
-'''
-exec(begin)
-init = subprocess.Popen.__init__
-started = 0
-def start(process, command, *args, **options):
-    global started
-    if command[0] == sys.executable:
-        started += 1
-        if "-c" in command:
-            at = command.index("-c")
-            code = textwrap.dedent(command[at + 1])
-        else:
-            at = next(n for n, word in enumerate(command) if word.endswith(".py"))
-            code = f"import runpy; runpy.run_path({{command[at]!r}}, run_name='__main__')"
-            command = [*command[:at], "-c", *command[at:]]
-        command = [*command[:at + 1], begin + {fault!r} + "\\n" + code, *command[at + 2:]]
-    init(process, command, *args, **options)
-subprocess.Popen.__init__ = start
-import test.test_signal as tests
-assert tests.signal is sigrec.compat
-names = {names!r}
-if names == {slowest!r}:
-    tests.support.SHORT_TIMEOUT = 3  # so long it watches a read that a signal may not end
-suite = unittest.defaultTestLoader.loadTestsFromNames(names, tests)
-result = unittest.TextTestRunner(stream=sys.stderr).run(suite)
-print(result.testsRun, len(result.failures), len(result.errors), started)
-"""
-
 
 def run_cpythons(names, fault=""):
-    """Starts those of its tests, with a fault planted in each Python that they start."""
-    runner = RUNNER.format(names=names, fault=fault, slowest=[SLOWEST])
-    return subprocess.Popen(
-        [sys.executable, "-c", runner], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    """Starts those of its tests, with a fault planted in each Python that they start, which 24 of
+    them do: there, too, `signal` is compat."""
+    program = str(Path(__file__).with_name("runs_cpythons.py"))
+    command = [sys.executable, program, *map(json.dumps, (names, fault, SLOWEST))]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 needs_cpythons = pytest.mark.skipif(

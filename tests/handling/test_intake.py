@@ -400,34 +400,7 @@ print(len(calls))
 def test_where_nothing_can_be_queued_the_program_goes_on(child):
     """As with a user's queue that another process has filled: a real-time signal has no siginfo then,
     and merges, and the kick has none."""
-    receiver = child(
-        """
-import resource, signal
-calls, ME = [], os.getpid()
-sigrec.register(RT, lambda signum, frame: calls.append(1), intake="thread")
-read, write = os.pipe()
-pid = os.fork()
-if not pid:
-    os.read(read, 1)
-    _core.flood(ME, RT, 1 << 40, False, 60 * 10**9, 0)
-    os._exit(0)
-_, hard = resource.getrlimit(resource.RLIMIT_SIGPENDING)
-resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, hard))
-os.write(write, b"x")
-deadline = time.monotonic() + 20
-while _core.count_intake(RT)[0] < 20 and time.monotonic() < deadline:
-    pass
-os.kill(pid, 9)
-while os.waitpid(pid, os.WNOHANG) == (0, 0):
-    pass
-while "SigBlk:\\t" + 16 * "0" not in open("/proc/self/status").read():
-    assert time.monotonic() < deadline + 20
-settle(RT)
-delivered, _, handled, _ = ledger(RT)
-((unknown, count),) = sigrec.stats()[RT].senders
-print(len(calls) == handled == delivered == count, unknown, _core.count_intake(RT)[0] >= 20)
-"""
-    )
+    receiver = child(HERE / "full_queue.py")
     assert receiver.line() == "True an unknown sender True"
 
 
