@@ -138,6 +138,10 @@
     F(trip_take)                                                                                   \
     F(wake_possible)                                                                               \
     F(wake_post)                                                                                   \
+    F(wake_reader)                                                                                 \
+    F(wake_reader_begin)                                                                           \
+    F(wake_reader_wait)                                                                            \
+    F(wake_reader_end)                                                                             \
     F(wake_wait)
 
 struct core {

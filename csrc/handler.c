@@ -13,7 +13,7 @@
  *   rt_sigaction       in a flood, once for each signal number in a batch; in a vfork
  *                      child, with kill; and for a signal that was unregistered
  *   write              from the trip, where the program set a wakeup fd
- *   futex              to wake the dispatcher thread: wake.c
+ *   futex              to wake the dispatcher thread, or a reader of a stream: wake.c
  *   rt_sigaction,      off the main thread, from the trip: kick.c
  *   rt_tgsigqueueinfo
  *   mremap             where someone truncated the recording's file: sigbus.c

@@ -38,10 +38,10 @@ struct process {
     _Atomic uint32_t backoff;
     _Atomic uint64_t anchored_ns;
     _Atomic uint32_t anchoring;
-    _Atomic uint32_t wake;     /* wake.h */
-    _Atomic uint64_t named_ns; /* when a sender's name was last read */
-    _Atomic uint64_t asked_ns; /* when a sender's command line was last read */
-    _Atomic uint32_t asking;   /* a thread is reading one now */
+    _Atomic uint32_t wake, reader; /* wake.h */
+    _Atomic uint64_t named_ns;     /* when a sender's name was last read */
+    _Atomic uint64_t asked_ns;     /* when a sender's command line was last read */
+    _Atomic uint32_t asking;       /* a thread is reading one now */
     /* The last fault that a handler of the program's was called for: passive.c. */
     _Atomic uint32_t fault_signal, fault_tid;
     _Atomic uint64_t fault_ordinal, fault_address, fault_pc;

@@ -198,6 +198,13 @@ int timer_end(const struct timer *timer, int signum, uint64_t *taken) {
 
 bool wake_possible(void) { return false; }
 void wake_post(void) {}
+bool wake_reader(void) { return false; }
+bool wake_reader_begin(void) { return false; }
+bool wake_reader_wait(uint64_t timeout_ns) {
+    (void)timeout_ns;
+    return false;
+}
+bool wake_reader_end(void) { return false; }
 bool wake_wait(uint64_t timeout_ns) {
     (void)timeout_ns;
     return false;

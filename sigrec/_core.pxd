@@ -106,6 +106,10 @@ cdef extern from "wake.h" nogil:
     bint wake_possible "core->wake_possible"()
     void wake_post "core->wake_post"()
     bint wake_wait "core->wake_wait"(uint64_t timeout_ns)
+    bint wake_reader "core->wake_reader"()
+    bint wake_reader_begin "core->wake_reader_begin"()
+    bint wake_reader_wait "core->wake_reader_wait"(uint64_t timeout_ns)
+    bint wake_reader_end "core->wake_reader_end"()
 
 cdef extern from "sigbus.h" nogil:
     void sigbus_take "core->sigbus_take"()

@@ -39,6 +39,12 @@ cdef extern from "Python.h":
     static void look_for_trips(void) {}
     #endif
 
+    #ifdef Py_GIL_DISABLED
+    #define HAS_GIL 0
+    #else
+    #define HAS_GIL 1
+    #endif
+
     #include <stdatomic.h>
 
     /* CPython's own C handler, once it was seen; and by signal: may it be called for a trip,
@@ -94,6 +100,7 @@ cdef extern from "Python.h":
                            struct batch *) FOR_SPEED;
     static int drain(struct roster *, int, PyObject *, uint64_t *, uint64_t) FOR_SPEED;
     """
+    bint HAS_GIL
     void clear(uint32_t *counts, int n) noexcept nogil
     void note_interpreter_of_signals()
     void look_for_trips() noexcept nogil
@@ -255,7 +262,8 @@ def adopt_now(double seconds) -> None:
 
 cdef void on_trip(int signum, bint in_main) noexcept nogil:
     if to_thread[signum]:
-        wake_post()
+        if not wake_reader():
+            wake_post()
     else:
         interrupt(signum)
         if not in_main:

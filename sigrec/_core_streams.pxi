@@ -208,7 +208,7 @@ cdef class Mailbox:
     cdef object next(self, uint64_t until, bint polls, uint64_t at_most):
         cdef object item
         cdef Waiter one
-        cdef bint woken
+        cdef bint waits, woken
         while True:
             self.check_process()
             with cython.critical_section(self):
@@ -217,18 +217,50 @@ cdef class Mailbox:
                 return item
             refuse_to_wait("to wait for a signal")
             one = Waiter()
-            with cython.critical_section(self):
-                item = self.take(at_most)
-                if item is None and not self._closed:
-                    self._waiters.append(one)
-            if item is not None or self._closed:
-                return item
+            one.drains = self.is_all_that_waits() and wake_reader_begin()
             woken = False
             try:
-                woken = one.wait(until)
+                with cython.critical_section(self):
+                    waits = not (self._count or self._overflow or self._closed)
+                    if waits:
+                        self._waiters.append(one)
+                if waits:
+                    woken = one.wait(until)
             finally:
+                if one.leave_drains():
+                    self.drain_for_itself()
                 self.leave(one)
-            polls = not woken and until != 0
+            polls = waits and not woken and until != 0
+
+    # While nothing else than this stream has work for the dispatcher thread, a thread that waits
+    # for its next event is woken in place of that thread, and drains the queues itself: the event
+    # then takes one switch of threads instead of two. Such a drain calls no Python code: it only
+    # hands out to this stream, and wakes threads. (Without a GIL two threads cannot drain.)
+    cdef bint is_all_that_waits(self):
+        cdef int i
+        cdef Source source
+        if (not HAS_GIL or self._closed or not in_thread.count or not dispatcher or dispatcher_ends
+                or process_adopted() is NULL):
+            return False
+        for i in range(in_thread.count):
+            handler = <Handler>in_thread.handlers[i]
+            if type((<Handler>handler).function) is not Source:
+                return False
+            source = <Source>(<Handler>handler).function
+            if len(source.subscribers) != 1 or source.subscribers[0]() is not self:
+                return False
+        for waiter in self._waiters:
+            if type(waiter) is not Waiter:
+                return False
+        return True
+
+    cdef int drain_for_itself(self) except -1:
+        cdef uint64_t ignored = 0
+        if self.is_all_that_waits():
+            drain(&in_thread, 0, None, &ignored, 0)
+        else:
+            wake_post()
+        return 0
 
     @cython.annotation_typing(False)
     @cython.binding(True)  # shows its signature: Stream is public

@@ -1,6 +1,8 @@
 # Waiting for the dispatcher thread, for a stream's next event, or for a flag. All of this follows
 # the rule at the head of _core_registrations.pxi.
 
+cdef uint64_t HOUR_NS = 3_600_000_000_000
+
 # How long others wait for the dispatcher thread while no call of a handler begins or ends there.
 cdef uint64_t patience_ns = 5_000_000_000
 
@@ -17,6 +19,7 @@ cdef class Waiter:
     replaced those of the threading module."""
     cdef PyThread_type_lock lock
     cdef bint woken
+    cdef bint drains  # it does not wait for the lock, but by wake_reader_wait()
     cdef Waiter later  # the next one in the list later_waiters
 
     def __cinit__(self):
@@ -33,22 +36,29 @@ cdef class Waiter:
         """Ends the wait. Only the first call does anything."""
         if not self.woken:
             self.woken = True
-            PyThread_release_lock(self.lock)
+            if self.drains:
+                wake_reader()
+            else:
+                PyThread_release_lock(self.lock)
 
     cdef void wake_later(self) noexcept:
         """Ends the wait when the dispatcher thread, which calls this, releases the GIL. A thread
         that is woken earlier would have to wait again, for the GIL."""
         global later_count, later_waiters
-        if self.woken:
-            return
-        self.woken = True
-        if later_count == LATER:
-            PyThread_release_lock(self.lock)
+        if self.woken or self.drains or later_count == LATER:
+            self.wake()
         else:
+            self.woken = True
             later_locks[later_count] = self.lock
             later_count += 1
             self.later = later_waiters
             later_waiters = self
+
+    cdef bint leave_drains(self) noexcept:
+        """From here on this thread does not wait to drain. True: it was woken for that."""
+        cdef bint drained = self.drains
+        self.drains = False
+        return drained and wake_reader_end()
 
     cdef bint wait(self, uint64_t until_ns) except? True:
         """Waits for wake() until that time (0: without end), and runs Python handlers meanwhile.
@@ -61,14 +71,29 @@ cdef class Waiter:
                 now = monotonic_ns()
                 microseconds = (until_ns - now + 999) // 1000 if now < until_ns else 0
                 microseconds = min(microseconds, 1_000_000_000_000)
-            with nogil:
-                status = PyThread_acquire_lock_timed(self.lock, microseconds, 1)
+            if self.drains:
+                with nogil:
+                    status = wait_as_reader(microseconds)
+            else:
+                with nogil:
+                    status = PyThread_acquire_lock_timed(self.lock, microseconds, 1)
             if status == PY_LOCK_ACQUIRED:
                 return True
             if status == PY_LOCK_INTR:
+                # A handler in Python may wait for what this thread would drain.
+                if self.leave_drains():
+                    wake_post()
                 PyErr_CheckSignals()
-            elif until_ns and monotonic_ns() >= until_ns:
+                if self.woken:
+                    return True
+            if until_ns and monotonic_ns() >= until_ns:
                 return False
+
+
+cdef PyLockStatus wait_as_reader(long long microseconds) noexcept nogil:
+    if wake_reader_wait(HOUR_NS if microseconds < 0 else <uint64_t>microseconds * 1000):
+        return PY_LOCK_ACQUIRED
+    return PY_LOCK_INTR
 
 
 # --- for the dispatcher thread ---------------------------------------------------------

@@ -79,6 +79,43 @@ static void no_wake_up_is_lost(void) {
     pthread_join(thread, NULL);
 }
 
+static void *reads(void *argument) {
+    uint64_t *rounds = argument;
+    for (int n = 0; n < TURNS; n++) {
+        CHECK(wake_reader_begin());
+        CHECK(!wake_reader_begin()); /* there is one at a time */
+        turn = 1;
+        while (!wake_reader_wait(HOUR))
+            ;
+        CHECK(wake_reader_end());
+        ++*rounds;
+    }
+    return NULL;
+}
+
+/* Who waits to drain for itself is woken each time, and only while it waits. */
+static void a_reader_is_woken(void) {
+    pthread_t thread;
+    uint64_t rounds = 0;
+    turn = 0;
+    CHECK(!wake_reader());
+    CHECK_EQ(pthread_create(&thread, NULL, reads, &rounds), 0);
+    for (int n = 0; n < TURNS; n++) {
+        while (!turn)
+            sched_yield();
+        turn = 0;
+        errno = 42;
+        CHECK(wake_reader());
+        CHECK_EQ(errno, 42);
+    }
+    pthread_join(thread, NULL);
+    CHECK_EQ(rounds, TURNS);
+    CHECK(!wake_reader());
+    CHECK(wake_reader_begin());
+    CHECK(!wake_reader_wait(1000));
+    CHECK(!wake_reader_end());
+}
+
 int main(void) {
     CHECK_EQ(process_start(), 0);
     handler_start();
@@ -88,5 +125,6 @@ int main(void) {
     errno_stays();
     a_forked_child_begins_with_nothing();
     no_wake_up_is_lost();
+    a_reader_is_woken();
     return 0;
 }

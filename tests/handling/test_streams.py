@@ -65,6 +65,65 @@ def test_every_stream_gets_every_event_in_any_thread():
     assert found == [list(range(200))] * 4
 
 
+def switches(thread):
+    """How often it has slept."""
+    with open(f"/proc/self/task/{thread.native_id}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt"))
+
+
+def test_a_reader_that_waits_needs_no_dispatcher_thread():
+    found = []
+    with sigrec.stream(RT) as stream:
+        reader = threading.Thread(target=lambda: found.extend(stream))
+        reader.start()
+        (dispatcher,) = (t for t in threading.enumerate() if t.name == "sigrec-dispatcher")
+        before = 0
+        for n in range(50):
+            slept = switches(reader)
+            send(n)
+            wait_until(lambda n=n: len(found) > n)
+            wait_until(lambda slept=slept: switches(reader) > slept)  # it waits again
+            before = before or switches(dispatcher)
+        without_gil = not getattr(sys, "_is_gil_enabled", lambda: True)()
+        assert switches(dispatcher) - before < 25 or without_gil
+    reader.join(60)
+    assert values(found) == list(range(50))
+
+
+def test_a_reader_that_waits_leaves_other_handlers_to_the_dispatcher_thread():
+    stream = sigrec.stream(RT)
+    reader = threading.Thread(target=lambda: list(stream))
+    reader.start()
+    wait_until(lambda: stream._waiters)
+    idents = []
+    with sigrec.register(USR1, lambda *a: idents.append(threading.get_ident()), deliver="thread"):
+        os.kill(ME, USR1)
+        wait_until(lambda: idents)
+    stream.close()
+    reader.join(60)
+    assert idents == [_core.dispatcher_ident()]
+
+
+def test_a_handler_may_wait_within_the_wait_of_a_reader():
+    """The reader must not be the one who would drain for that handler."""
+    got = []
+
+    def handler(signum, frame):
+        with sigrec.stream(USR1) as inner:
+            os.kill(ME, USR1)
+            got.append(inner.get(60))
+        send(1)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with sigrec.stream(RT) as stream:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            assert next(stream).si_value == 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert got[0].si_signo == USR1
+
+
 def test_two_readers_of_one_stream_share_it():
     stream = sigrec.stream(RT)
     found = []

@@ -89,9 +89,10 @@ def as_cxx(file: str, weakened: Place | None) -> str:
     # Of wake.c: what is not Linux, and the system call, which Relacy has;
     # without its timeout, so that a lost wake-up is a deadlock.
     text = re.sub(r"#ifdef __linux__(.*?)#else.*?#endif", r"\1", text, flags=re.S)
-    text = re.sub(r"syscall\(SYS_futex, word, FUTEX_(WAKE|WAIT)_PRIVATE, (\d)[^;]*;",
+    text = re.sub(r"syscall\(SYS_futex, word, FUTEX_(WAKE|WAIT)_PRIVATE, (\w+)[^;]*;",
                   r"futex(word, FUTEX_\1, \2, NULL, NULL, 0);", text)  # fmt: skip
     text = text.replace("rl::atomic<uint32_t> *word", "rl::atomic<int> *word")
+    text = text.replace("uint32_t seen", "int seen")
     return f'#line 1 "{file}"\n{text}\n'
 
 
@@ -102,7 +103,7 @@ struct process {
     rl::atomic<uint64_t> trip_ns[2];
     rl::atomic<uint32_t> again_begun[2], again_done[2];
     uint32_t again_seen[2];
-    rl::atomic<int> wake;
+    rl::atomic<int> wake, reader;
 };
 static process *process_self;
 struct sent_call {

@@ -69,6 +69,9 @@ static bool atomic_compare_exchange_strong_explicit(rl::atomic<T> *p, T *expecte
 template <typename T> static T atomic_load(const rl::atomic<T> *p) {
     return p->load(rl::mo_seq_cst, $);
 }
+template <typename T> static T atomic_exchange(rl::atomic<T> *p, typename same<T>::type v) {
+    return p->exchange(v, rl::mo_seq_cst, $);
+}
 template <typename T> static T atomic_fetch_add(rl::atomic<T> *p, typename same<T>::type v) {
     return p->fetch_add(v, rl::mo_seq_cst, $);
 }
