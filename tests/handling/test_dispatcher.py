@@ -332,6 +332,7 @@ def test_who_registers_right_after_another_is_woken(child):
                 calls.append(1)
                 if len(calls) == 1:
                     sigqueue(os.getpid(), RT)
+                    time.sleep(0.001)  # for the main thread, which takes it
                 else:
                     registration.cancel()
                     over.set()
