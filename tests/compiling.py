@@ -12,7 +12,7 @@ needs_cc = pytest.mark.skipif(CC is None, reason="no C compiler (cc) on this mac
 
 
 def compiled(source, to, *flags):
-    """`to`, made of that file; the test that asks is skipped where nothing can compile it."""
+    """Compiles that file to `to`, and returns `to`. Skips the test where there is no compiler."""
     if CC is None:
         pytest.skip("no C compiler (cc) on this machine")
     subprocess.run([CC, "-O1", *flags, "-pthread", "-o", to, source], check=True)

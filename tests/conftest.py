@@ -30,14 +30,14 @@ def pytest_configure(config):
 
 
 def wants_long(config):
-    """By an option, or by the name of a test."""
+    """Whether the long tests run: an option says so, or a test is named."""
     asked = config.getoption("--all") or "long" in config.getoption("markexpr")
     return asked or any("::" in argument for argument in config.args)
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Two workers pay for their start from some files on. With more on as many processors each
-    test would still wait as long."""
+    """Two workers are worth their start where there are several files. More would not be faster on
+    two processors, and tests that only wait take as long on more."""
     alone = config.getoption("capture") == "no" or any("::" in a for a in config.args)
     few = all(a.endswith(".py") for a in config.args) and len(config.args) == 1
     return 0 if alone or few else 2
@@ -47,8 +47,9 @@ def pytest_report_header(config):
     return None if wants_long(config) else "long tests: left out; --all runs them too"
 
 
-# The files whose long tests take longest, in seconds from 70 to 20. Each file's tests run in one
-# process: these begin first, or one process would have them alone at the end (.ci/run).
+# The files whose long tests take longest, from 70 seconds to 20. All tests of a file run in one
+# process, so these files begin first; otherwise one process would run them alone at the end
+# (.ci/run).
 LONGEST = [
     "test_benchmarks.py",
     "proof/test_packages.py",
@@ -86,7 +87,8 @@ def open_to_others(path):
     return enter and path.stat().st_mode & 0o005 == 0o005
 
 
-# What root tries as another user: this checkout has to be open to that.
+# For tests in which root starts processes as another user, who has to be able to read this
+# checkout.
 as_others = pytest.mark.skipif(
     os.geteuid() == 0 and not open_to_others(Path(__file__).parent),
     reason="other users cannot enter this checkout",
@@ -96,7 +98,8 @@ PRELUDE = (ROOT / "tests/prelude.py").read_text()
 
 
 class Child:
-    """A Python program under test, a file or text, with pipes for a conversation by lines."""
+    """A Python program under test, a file or text, with pipes through which a test talks with it
+    line by line."""
 
     def __init__(self, program, *args, env=None, prelude=PRELUDE, **options):
         if isinstance(program, Path):
@@ -112,7 +115,7 @@ class Child:
             **options,
         )
         self.pid = self.process.pid
-        self.read = b""  # of its output, and not a whole line yet
+        self.read = b""  # the part of its output that is not a whole line yet
 
     def line(self, timeout=60):
         """The next line of its output; fails, with its stderr, if there is none."""
@@ -121,7 +124,7 @@ class Child:
             ready, _, _ = select.select(
                 [self.process.stdout], [], [], max(0, deadline - time.monotonic())
             )
-            # Not by the pipe's own buffer, which select does not see.
+            # This does not read through the file object's buffer, which select does not see.
             more = os.read(self.process.stdout.fileno(), 65536) if ready else b""
             if not more:
                 if not ready:
@@ -161,7 +164,7 @@ class Child:
 
 @pytest.fixture
 def child():
-    """Starts children, and leaves none behind."""
+    """Starts children, and kills those that are left when the test ends."""
     children = []
 
     def start(code, *args, **options):
@@ -183,12 +186,13 @@ def run_directory(tmp_path_factory, monkeypatch):
 
 
 def file_name(pid, number=1):
-    """Of the recording of a process of this PID namespace, which may not be the first."""
+    """The file name of the recording of a process of this PID namespace, which may not be the first
+    namespace."""
     return str(places.Name(pid, host.pid_namespace(), number))
 
 
 def wait_until(condition, timeout=60):
-    """For what no event announces: looks again until it holds."""
+    """Looks again until the condition holds, for conditions that no event announces."""
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "the condition never held"

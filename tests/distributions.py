@@ -1,4 +1,4 @@
-"""The sdist and the wheel, built once for all tests that want them, in whichever process."""
+"""The sdist and the wheel, built once for the tests in all processes."""
 
 import fcntl
 import os
@@ -26,19 +26,20 @@ def sources():
 
 
 def as_released():
-    """The environment in which a release builds its wheels, which leave out what only a debugger reads."""
+    """The environment in which a release builds its wheels, which leave out what only a debugger
+    reads."""
     released = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
     return released.get(sys.platform, released)["environment"]
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """Their paths: sdist, wheel."""
+    """Returns the paths of the sdist and of the wheel."""
     pytest.importorskip("build")
     if not (ROOT / "setup.py").exists():
         pytest.skip("no source tree here")
     directory = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:  # it has a directory of its own in the one of all
+    if "PYTEST_XDIST_WORKER" in os.environ:  # all workers share the one above
         directory = directory.parent
     directory = directory / "dist"
     directory.mkdir(exist_ok=True)

@@ -6,8 +6,9 @@
 clang, musl and aarch64 build the C tests and run them, the last in an emulator (qemu-user);
 macos compiles and links for both of its architectures, with the headers that `ziglang` brings.
 newest runs the suite on the newest CPythons that Debian's sid has, in a folder made by debootstrap;
-free-threaded on one that is built without a GIL from Debian's source package. What is not there is left out, and said. Debian has clang, musl-tools, gcc-aarch64-linux-gnu,
-libc6-dev-arm64-cross and qemu-user; PyPI has ziglang.
+free-threaded runs it on a CPython that is built without a GIL from Debian's source package. A kind
+whose tools are missing is left out, and the output says so. Debian has clang, musl-tools,
+gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user; PyPI has ziglang.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ KINDS = {
     "clang": Kind(lambda: shutil.which("clang"), "clang", ("-O2",), ("clang",)),
     "musl": Kind(
         lambda: shutil.which("musl-gcc"), "musl-gcc", ("-O2",),
-        # musl brings no headers of the kernel's: after its own, those of the host.
+        # musl has no headers of the kernel: those of the host are searched after musl's own.
         ("musl-gcc", "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"),
     ),
     "aarch64": Kind(
@@ -46,18 +47,19 @@ EXCLUDED = {
     ("aarch64", "test_recording"): NO_DONTFORK,
     ("aarch64", "test_passive"): ITS_OWN_SIGNALS,
     ("aarch64", "test_kick"): ITS_OWN_SIGNALS,
-    # A process there hangs when its own signal, sent again by our handler, takes its default action.
+    # A process there hangs when its own signal, sent again by our handler, takes its default
+    # action.
     ("aarch64", "test_spare"): ITS_OWN_SIGNALS,
     (
         "aarch64",
         "test_asker",
-    ): "of another process the emulator shows its own command line: /proc/PID/cmdline",
+    ): "/proc/PID/cmdline of another process shows the emulator's own command line",
     # tests/core/wiped.c wipes in a fork hook, and there a signal comes before that one.
     ("aarch64", "test_memory"): "the emulator has no MADV_WIPEONFORK",
     ("aarch64", "test_send"): "the emulator does not translate the numbers of pidfd_send_signal(2)",
 }
 
-# Of the C tests those that ask for nothing of Linux.
+# The C tests that need nothing of Linux.
 EVERYWHERE = ("action", "sigbus", "ledger", "queue", "ring", "wake")
 
 
@@ -96,7 +98,7 @@ exec chroot "$1" sh -e -c "$2"
 
 
 def newest() -> bool:
-    """Of CPython 3.14 and later, all that sid has."""
+    """Runs the suite on each CPython of 3.14 and later that sid has."""
     if os.geteuid() or not shutil.which("debootstrap"):
         print("newest: left out, needs root and debootstrap")
         return True
@@ -120,7 +122,8 @@ def newest() -> bool:
                 cp -r /src /s$v
                 cd /s$v
                 /v$v/bin/python setup.py -q build_ext --inplace
-                PYTHONPATH=/s$v /v$v/bin/python -m pytest -q --ignore=tests/proof tests || failed="$failed $v"
+                PYTHONPATH=/s$v /v$v/bin/python -m pytest -q --ignore=tests/proof tests ||
+                failed="$failed $v"
             done
             [ -z "$failed" ] || {{ echo "failed on$failed"; exit 1; }}
         """
@@ -129,7 +132,7 @@ def newest() -> bool:
 
 
 def free_threaded() -> bool:
-    """The version that Debian's python3 source package is of."""
+    """Runs the suite on CPython without a GIL, in the version of Debian's source package."""
     if os.geteuid() or not shutil.which("dpkg-source"):
         print("free-threaded: left out, needs root and dpkg-dev")
         return True

@@ -1,6 +1,7 @@
-"""What the programs share that tests start as children, and talk to by lines.
+"""What is shared by the programs that tests start as children and talk with line by line.
 
-One that is a string in its test begins with this text; one that is a file imports from here.
+This text is put in front of a program that is a string in its test; a program that is a file
+imports from here.
 """
 
 import os
@@ -26,13 +27,13 @@ def hear():
 
 
 def with_room(call, *args, **options):
-    """Again until there is room for one more signal, or timer: what may be queued
+    """Calls until there is room for one more signal or timer: how many may be queued
     (RLIMIT_SIGPENDING) is counted for all processes of a user together."""
     while True:
         try:
             return call(*args, **options)
         except BlockingIOError:
-            time.sleep(0.001)  # or the one that fills it waits for a processor
+            time.sleep(0.001)  # the process that makes room needs a processor
 
 
 def sigqueue(*args, **options):

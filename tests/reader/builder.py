@@ -1,4 +1,5 @@
-"""Builds recordings byte by byte, after docs/reference/format.md and not after the reader's own code."""
+"""Builds recordings byte by byte, after docs/reference/format.md and not after the reader's own
+code."""
 
 import os
 import struct
@@ -12,7 +13,7 @@ ARGV_AT = IDENTITY_AT + 1728
 LEDGER_AT = 3 * PAGE
 SENDERS_AT = LEDGER_AT + 5 * PAGE  # 65 entries of 256 bytes, in whole pages
 SENDERS = 512
-BLOCKS, BLOCK = 16, 64  # of the newest events; slots in one
+BLOCKS, BLOCK = 16, 64  # blocks of newest events, and slots in a block
 RECENT_AT = SENDERS_AT + SENDERS * SLOT
 SENT_AT = RECENT_AT + BLOCKS * BLOCK * SLOT
 ENDINGS_AT = SENT_AT + 256 * SLOT
@@ -31,7 +32,7 @@ IDENTITY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 
 BOOT = "01234567-89ab-cdef-0123-456789abcdef"
 
-# Of the header: offset and struct format.
+# For each field of the header its offset and its struct format.
 ALWAYS = {
     "magic": (0, "8s"),
     "endian": (8, "I"),
@@ -74,7 +75,7 @@ FIELDS_2 = {
 
 
 def section(n, offset="offset", entry="entry", count="count"):
-    """Of the table of sections, entry n: its fields by these names."""
+    """The fields of entry n in the table of sections, under these names."""
     at = SECTIONS_AT + 32 * n
     return {offset: (at + 8, "Q"), entry: (at + 16, "I"), count: (at + 24, "Q")}
 
@@ -126,8 +127,8 @@ def event(signo, monotonic_ns=MONOTONIC, ordinal=0, code=0, pid=0, uid=0, datum=
 
 
 class RecordingBuilder:
-    """A valid recording of a process that died in another boot, to be filled or broken. Of format
-    version 3, or of 2, which readers read as well."""
+    """A valid recording of a process that died in another boot, to be filled or broken by a test,
+    in version 3 of the format or in 2, which readers read as well."""
 
     def __init__(self, capacity=16, argv=(b"python3", b"worker.py"), pid=4242, version=3):
         self.raw = bytearray(RING_AT + max(PAGE, capacity * SLOT))
@@ -175,7 +176,7 @@ class RecordingBuilder:
         self.anchors((MONOTONIC, REALTIME))
 
     def section(self, n, kind, flags=0, **fields):
-        """Entry n of the table: its type, and what else of it is to be changed."""
+        """Sets the type of entry n in the table of sections, and other fields of it."""
         struct.pack_into("=II", self.raw, SECTIONS_AT + 32 * n, kind, flags)
         for name, value in fields.items():
             at, form = section(n)[name]
