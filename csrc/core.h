@@ -120,7 +120,7 @@
     F(send_to_thread)                                                                              \
     F(sigbus_give_back)                                                                            \
     F(sigbus_take)                                                                                 \
-    F(spare_describe)                                                                              \
+    F(spare_forked)                                                                                \
     F(target_of)                                                                                   \
     F(target_reason)                                                                               \
     F(timer_discard)                                                                               \

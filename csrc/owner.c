@@ -121,6 +121,13 @@ void owner_at_end(struct owner_identity *identity) {
 #endif
 }
 
+bool owner_is_same(const struct owner *a, const struct owner *b) {
+    const size_t id = offsetof(struct owner, id), after = offsetof(struct owner, boot_id);
+    return memcmp(a, b, id) == 0 && a->argv_size == b->argv_size &&
+           memcmp(a->boot_id, b->boot_id, offsetof(struct owner, argv) - after) == 0 &&
+           memcmp(a->argv, b->argv, a->argv_size) == 0;
+}
+
 void owner_describe(struct owner *owner, char *const argv[]) {
     memset(owner, 0, offsetof(struct owner, argv));
     owner->identity.oom_kills = -1;

@@ -6,6 +6,7 @@
 #ifndef SIGREC_OWNER_H
 #define SIGREC_OWNER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,9 @@ struct owner {
  * that has just begun, in this thread: what it has ignored is then for the caller to see. NULL
  * else: /proc knows. */
 void owner_describe(struct owner *owner, char *const argv[]);
+
+/* Any context. Whether both say the same; the random id is not compared. */
+bool owner_is_same(const struct owner *a, const struct owner *b);
 
 /* Any context. The process is about to end: in which cgroup. Calls proc_read. */
 void owner_at_end(struct owner_identity *identity);

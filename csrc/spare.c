@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "places.h"
 #include "proc.h"
+#include "retention.h"
 #include "signals.h"
 #include "text.h"
 
@@ -26,9 +27,11 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #endif
-#define RETIRED (-1) /* the pid in a spare that is never to be taken */
-#define NAMES 64     /* how many are tried: 4242.sigrec, 4242+2.sigrec, and so on */
-#define NAME_SIZE 96 /* the longest has so many bytes, with a slash before it */
+#define MANY 256            /* forks */
+#define LEFT_BY_CHILDREN 16 /* recordings of each kind stay, after so many forks */
+#define RETIRED (-1)        /* the pid in a spare that is never to be taken */
+#define NAMES 64            /* how many are tried: 4242.sigrec, 4242+2.sigrec, and so on */
+#define NAME_SIZE 96        /* the longest has so many bytes, with a slash before it */
 #define PATH_SIZE (sizeof directory_path + NAME_SIZE)
 
 /* Fork does not wipe this memory: a child finds the spares that were there at the fork. */
@@ -49,7 +52,7 @@ static const struct owner *first_owner; /* who called spare_keep(): used before 
  * description when it is written again. */
 static struct {
     struct owner owner[2];
-    uint64_t ns[2]; /* CLOCK_MONOTONIC of each */
+    _Atomic uint64_t ns; /* CLOCK_MONOTONIC of the newest */
     _Atomic unsigned newest;
 } description SELDOM;
 #define AGAIN_NS UINT64_C(500000000)     /* a description is made anew after this time */
@@ -93,20 +96,25 @@ static const struct owner *description_of(unsigned which) {
     return which ? &description.owner[which & 1] : first_owner;
 }
 
-/* To be called by one thread at a time. */
-static void describe(void) {
-    unsigned next = newest() + 1;
-    struct owner *owner = &description.owner[next & 1];
-    owner_describe(owner, NULL);
-    owner->start_ticks = 0;
-    description.ns[next & 1] = monotonic_ns();
-    /* proof: description-made */
-    atomic_store_explicit(&description.newest, next, memory_order_release);
+static uint64_t age_ns(void) {
+    return monotonic_ns() - atomic_load_explicit(&description.ns, memory_order_relaxed);
 }
 
-static bool is_fresh(unsigned which) {
-    return which == newest() && monotonic_ns() - description.ns[which & 1] < FRESH_NS;
+/* To be called by one thread at a time. Where nothing has changed the spares stay right that were
+ * made with the newest description. */
+static void describe(void) {
+    unsigned now = newest(), next = now + 1;
+    struct owner *owner = &description.owner[next & 1];
+    uint64_t ns = monotonic_ns();
+    owner_describe(owner, NULL);
+    owner->start_ticks = 0;
+    bool same = now && owner_is_same(owner, description_of(now));
+    if (!same) /* proof: description-made */
+        atomic_store_explicit(&description.newest, next, memory_order_release);
+    atomic_store_explicit(&description.ns, ns, memory_order_relaxed);
 }
+
+static bool is_fresh(unsigned which) { return which == newest() && age_ns() < FRESH_NS; }
 
 static void drop(struct spare *spare) {
     if (!atomic_load_explicit(&spare->there, memory_order_relaxed))
@@ -220,12 +228,16 @@ void spare_in_group(int32_t pgid, int32_t sid) {
     forking.sid = sid ? sid : forking.sid;
 }
 
-void spare_describe(void) {
+void spare_forked(void) {
     static _Atomic bool busy;
-    if (!spare_kept() || monotonic_ns() - description.ns[newest() & 1] < AGAIN_NS ||
-        atomic_load_explicit(&filter_denied, memory_order_relaxed) || atomic_exchange(&busy, true))
+    static unsigned calls;
+    if (!spare_kept() || atomic_load_explicit(&filter_denied, memory_order_relaxed) ||
+        atomic_exchange(&busy, true))
         return;
-    describe();
+    if (!newest() || age_ns() >= AGAIN_NS)
+        describe();
+    if (++calls % MANY == 0)
+        retention_clean(directory_path, LEFT_BY_CHILDREN, LEFT_BY_CHILDREN, NULL, 0);
     atomic_store(&busy, false);
 }
 
@@ -394,7 +406,7 @@ bool spare_take(struct recording *recording, int32_t forked) {
 bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known) {
     return (void)forked, (void)recording, (void)ignored, (void)known, false;
 }
-void spare_describe(void) {}
+void spare_forked(void) {}
 const struct file *spare_file(void) { return NULL; }
 void spare_discard(void) {}
 

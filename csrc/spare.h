@@ -39,9 +39,10 @@ bool spare_take(struct recording *recording, int32_t forked);
  * not fit, and the process has to describe itself. */
 bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known);
 
-/* Interpreter context, to be called now and then in a process that forks. Makes that description
- * anew, where it is old. */
-void spare_describe(void);
+/* Interpreter context, to be called in a process before it forks first, and after each fork. Makes
+ * that description anew, where it is old; and removes old recordings after many forks, since each
+ * child leaves one that is ended by a signal or by _exit(2). */
+void spare_forked(void);
 
 /* Any context, after spare_take(). Returns the file of the spare that was taken. */
 const struct file *spare_file(void);

@@ -242,7 +242,7 @@ cdef extern from "send.h" nogil:
     int send_to_pidfd "core->send_to_pidfd"(int pidfd, int signum, intptr_t value)
 
 cdef extern from "spare.h" nogil:
-    void spare_describe "core->spare_describe"()
+    void spare_forked "core->spare_forked"()
 
 cdef extern from "beside.h" nogil:
     int beside_subreaper "core->beside_subreaper"(int on)

@@ -937,6 +937,7 @@ def clean(bytes directory, size_t keep) -> list[bytes]:
 def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:
     """Forked children have a recording there from their first signal on."""
     check(process_keep_spares(directory, keep, capacity))
+    spare_forked()  # tells the first children what this process is
 
 
 def keep() -> None:
@@ -967,29 +968,21 @@ cpdef bint adopt_spare() except -1:
 
 cdef object adopt_otherwise = None
 cdef object in_child_of_multiprocessing = None
-cdef object look_after = None
-cdef uint64_t forks = 0
 cdef dict modules = sys.modules
 
 
-def adopt_in_children(otherwise, of_multiprocessing, after_many) -> None:
+def adopt_in_children(otherwise, of_multiprocessing) -> None:
     """Children that are forked from now on adopt a recording at once. These functions are called:
     otherwise: in a child for which there is no spare. of_multiprocessing: in a child of
-    multiprocessing. after_many: in the parent, once in 256 forks, to look at the files that the
-    children left, which takes a millisecond for each sixteen of them."""
-    global adopt_otherwise, in_child_of_multiprocessing, look_after
+    multiprocessing."""
+    global adopt_otherwise, in_child_of_multiprocessing
     adopt_otherwise = otherwise
     in_child_of_multiprocessing = of_multiprocessing
-    look_after = after_many
 
 
 def after_fork_in_parent() -> None:
     """The hook in a process whose children adopt recordings."""
-    global forks
-    spare_describe()  # tells children that are forked from now on what this process is
-    forks += 1
-    if forks % 256 == 0:
-        look_after()
+    spare_forked()
 
 
 def go_private(uint64_t capacity) -> None:

@@ -30,7 +30,7 @@ class _Settings:
     passed_over = ""
     small_stack = False  # whether it was said already that the alternate stack is too small
     private = 0  # the pid of the process whose recording is in no file
-    cleaner = 0  # the pid of the process that removes what its children leave
+    children = 0  # the pid of the process from which on forked children are recorded
 
 
 _settings = _Settings()
@@ -134,7 +134,7 @@ def _adopt() -> None:
     It never raises because there is no place: recording must not break the program.
     """
     notes: list[str] = []
-    in_child = _settings.cleaner not in (0, os.getpid())
+    in_child = _settings.children not in (0, os.getpid())
     if in_child and _core.adopt_spare():
         _leave_cleanly()
         return
@@ -183,7 +183,7 @@ def _go_private() -> None:
 
 def start_children() -> None:
     """From now on forked children are recorded, too, from their first instruction on."""
-    if _settings.cleaner:
+    if _settings.children:
         return
     directory = _core.usable_directory()
     if directory is not None:
@@ -191,17 +191,16 @@ def start_children() -> None:
             _core.keep_spares(directory, _settings.keep, _settings.history)
         except OSError:
             pass  # on this platform they are recorded from the fork hook on
-    _settings.cleaner = os.getpid()
-    _core.adopt_in_children(start, _leave_cleanly, _clean)
+    _settings.children = os.getpid()
+    _core.adopt_in_children(start, _leave_cleanly)
     os.register_at_fork(after_in_parent=_core.after_fork_in_parent)
 
 
 def _clean() -> None:
-    """Removes what is too much in the directory; but not in a child, so that a fork is not slow."""
-    if _core.path() and _core.may_open():
-        directory = _core.usable_directory()
-        if directory is not None:
-            retention.clean(os.fsdecode(directory), own=os.fsdecode(_core.path()) or None)
+    """Removes what is too much where readers look, for a process whose recording is elsewhere."""
+    directory = _core.usable_directory()
+    if directory is not None:
+        retention.clean(os.fsdecode(directory))
 
 
 def notice_loss() -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections import Counter
+from _frozen_importlib_external import PathFinder
 
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._recorder import publishing
-from sigrec._signals.names import UNCATCHABLE, catchable
+from sigrec._signals.names import UNCATCHABLE, VALID, catchable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator
 
     from sigrec._reader.recording import Recording
@@ -52,7 +52,7 @@ class Recorder(_core.Block):
         In a forked child it counts from the fork on.
         """
         if self._stopped is not None:
-            return Counter(self._stopped[0])
+            return self._stopped[0].copy()
         with self._open() as recording:
             return self._count(recording)
 
@@ -93,6 +93,9 @@ class Recorder(_core.Block):
         return own_recording()
 
     def _count(self, recording: Recording) -> Counter[int]:
+        import signal
+        from collections import Counter
+
         before = self._before
         return Counter(
             {
@@ -137,7 +140,7 @@ def begin(signums: tuple[int, ...], children: bool, from_start: bool = False) ->
     numbers = tuple(sorted({catchable(signum) for signum in signums}))
     named = bool(numbers)
     if not named:
-        numbers = tuple(sorted(int(n) for n in signal.valid_signals() - UNCATCHABLE))
+        numbers = tuple(sorted(VALID - UNCATCHABLE))
     _prepare()
     counted = publishing.started()
     publishing.start()
@@ -158,7 +161,9 @@ def _prepare() -> None:
     if _prepared:
         return
     package = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
-    if not _core.interpose(os.fsencode(package), os.fsencode(signal.__file__)):
+    found = PathFinder.find_spec("signal")  # which to import makes each fork dearer: enum
+    module = found.origin if found and found.origin else ""
+    if not _core.interpose(os.fsencode(package), os.fsencode(module)):
         raise SigrecError(
             f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: register() works here"
         )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-
 from sigrec import _check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
+else:
+    import _signal  # without signal, which makes enums: a megabyte that each fork copies
 
-UNCATCHABLE = frozenset({signal.SIGKILL, signal.SIGSTOP})
+UNCATCHABLE = frozenset({_signal.SIGKILL, _signal.SIGSTOP})
 # People and service managers send these to end a process (csrc/process.c has the same).
-ASK_TO_END = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
-_VALID = signal.valid_signals()
+ASK_TO_END = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
+VALID = frozenset(_signal.valid_signals())
 
 
 def name(signum: int, sigrtmin: int | None = None) -> str:
@@ -21,12 +22,14 @@ def name(signum: int, sigrtmin: int | None = None) -> str:
 
     sigrtmin: SIGRTMIN in the process whose signal it is, since C libraries differ. Default: ours.
     """
-    lowest = sigrtmin or int(getattr(signal, "SIGRTMIN", 65))
+    lowest = sigrtmin or int(getattr(_signal, "SIGRTMIN", 65))
     if lowest <= signum <= 64:
         return f"SIGRTMIN+{signum - lowest}" if signum > lowest else "SIGRTMIN"
     try:
         if signum >= 32:  # the C library keeps these for itself; ours may have another lowest
             raise ValueError
+        import signal
+
         return signal.Signals(signum).name
     except ValueError:
         return f"signal {signum}"
@@ -56,11 +59,14 @@ def signal_number(name: str) -> int:
             if not sign or (
                 sign in "+-" and len(offset) <= 2 and offset.isdecimal() and offset.isascii()
             ):
-                number = int(getattr(signal, base)) + int(sign + offset or 0)
-                if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
+                number = int(getattr(_signal, base)) + int(sign + offset or 0)
+                if _signal.SIGRTMIN <= number <= _signal.SIGRTMAX:
                     return number
-        elif full in signal.Signals.__members__:
-            return int(signal.Signals[full])
+        else:
+            import signal
+
+            if full in signal.Signals.__members__:
+                return int(signal.Signals[full])
     raise ValueError(f"not a signal: {_check.shown(name)}")
 
 
@@ -71,8 +77,8 @@ def catchable(signum: Any) -> int:
     number = int(signum)
     if number in UNCATCHABLE:
         raise ValueError(f"{name(number)} cannot be caught: the kernel does not allow it")
-    if number not in _VALID:
-        if 32 <= number < signal.SIGRTMIN:
+    if number not in VALID:
+        if 32 <= number < _signal.SIGRTMIN:
             raise ValueError(f"signal {number} is reserved by the C library")
         _check.bad("signum must be a signal number", signum)
     return number

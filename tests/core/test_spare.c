@@ -208,7 +208,7 @@ static void it_is_described_as_it_is(void) {
         if (round)
             usleep(1100000); /* what the parent said of itself is too old */
         else
-            spare_describe();
+            spare_forked();
         pid_t pid = fork();
         if (pid == 0) {
             struct owner own;
@@ -231,11 +231,25 @@ static void it_is_described_as_it_is(void) {
     signal(SIGURG, SIG_DFL);
 }
 
+/* A parent that describes itself again, and finds all the same, leaves its spares as they are. */
+static void it_need_not_describe_itself(uint64_t first_ns) {
+    while (monotonic_ns() - first_ns < UINT64_C(510000000))
+        usleep(5000);
+    spare_forked();
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK_EQ(process_adopt_spare(0, 0), 0);
+        CHECK(!process_self->described);
+        _exit(0);
+    }
+    CHECK_EQ(wait_for(pid), 0);
+}
+
 /* Its parent's namespaces are not its own, where the parent has asked for that: unshare(2). */
 static void in_other_namespaces(int which) {
     pid_t between = fork();
     if (between == 0) {
-        spare_describe();
+        spare_forked();
         CHECK_EQ(recorded_of(SPARES), SPARES); /* the next ones have that description */
         if (unshare(which) != 0)
             _exit(errno == EPERM || errno == EINVAL || errno == ENOSYS ? 0 : 1);
@@ -419,10 +433,13 @@ int main(void) {
     CHECK(!spare_kept());
     CHECK_EQ(process_keep_spares(directory, true, CAPACITY), 0);
     CHECK_EQ(spares_left(), 0); /* who never forks has none */
+    spare_forked();
+    uint64_t first_ns = monotonic_ns();
     all_or_at_least_eight();
     parent_and_child_count_apart();
     a_hook_takes_one_without_a_signal();
     a_signal_comes_as_its_hook_takes_one();
+    it_need_not_describe_itself(first_ns);
     it_is_described_as_it_is();
     in_other_namespaces(CLONE_NEWPID);
     in_other_namespaces(CLONE_NEWTIME);

@@ -208,7 +208,7 @@ static void read_what_is_left(bool may_be_none) {
 }
 
 static void start(void) {
-    spare_describe();
+    spare_forked();
     shared->sent = 0;
     pid_t parent = getpid();
     stepping = true;

@@ -150,16 +150,23 @@ print(left())
 
 
 def test_the_parent_removes_what_its_children_left(run_directory):
-    (left,) = run(
+    left, loaded = run(
         """
+before = len(sys.modules)
 for _ in range(256):
     if os.fork() == 0:
         os._exit(0)
     os.wait()
-print(sum(name.endswith(".sigrec") for name in os.listdir(here)))
+print(sum(name.endswith(".sigrec") for name in os.listdir(here)), len(sys.modules) - before)
 """
     )
-    assert left < 64
+    assert left < 64 and loaded == 0
+
+
+def test_what_each_fork_would_copy_is_not_imported(run_directory):
+    code = "import sys, sigrec; sigrec.record(children=True); print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert not {"signal", "enum", "collections", "sigrec._reader.recording"} & set(loaded)
 
 
 def test_spares_of_a_process_that_is_gone_are_removed(tmp_path):
