@@ -414,7 +414,7 @@ def cancel(tuple ended, bint waits=True) -> bool:
     where that has to handle it. False: a handler has not returned there for too long."""
     cdef Handler one
     cdef list errors = [], gone = []
-    cdef bint over
+    cdef bint over = True
     for one in ended:
         if one.active and given[one.signum] is not UNTOUCHED:
             if all([other in ended for other in <list>stacks[one.signum]]):
@@ -423,13 +423,15 @@ def cancel(tuple ended, bint waits=True) -> bool:
                     if waits and one.active and len(<list>stacks[one.signum]) == 1])
     try:
         for one in ended:
+            if one.active and waits and handlers[one.signum] is one:
+                over = finish_before_another(one, errors) and over
             if one.active:
                 leave(one, errors)
                 if stacks[one.signum] is None:
                     gone.append(one)
     finally:
         borrow_go_on()
-    over = finish_handlers(gone, waits, errors)
+    over = finish_handlers(gone, waits, errors) and over
     if errors:
         raise errors[0]
     return over
@@ -448,6 +450,17 @@ cdef class EndWhenDropped:
     def __del__(self):
         if self.handlers is not None and not is_ending():
             cancel(self.handlers, False)
+
+
+cdef bint finish_before_another(Handler one, list errors) except? False:
+    """Handles what was delivered while this handler is in force, if another is next."""
+    if len(<list>stacks[one.signum]) == 1:
+        return True
+    if to_thread[one.signum]:
+        return finish((one.signum,), errors)
+    if is_main_thread():
+        settle(one.signum, errors)
+    return True
 
 
 cdef bint finish_handlers(list gone, bint waits, list errors) except? False:

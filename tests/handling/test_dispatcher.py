@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -164,6 +165,23 @@ def test_cancel_waits_for_what_was_delivered():
             sigqueue(ME, RT)
         registration.cancel()
         assert len(calls) == 20
+
+
+@pytest.mark.parametrize("deliver", ["main", "thread"])
+def test_what_came_before_a_cancel_is_not_for_the_handler_beneath(deliver):
+    beneath, calls = [], []
+
+    def slow(signum, frame):
+        time.sleep(0.001)
+        calls.append(signum)
+
+    with sigrec.register(RT, lambda s, f: beneath.append(s), deliver=deliver):
+        with sigrec.register(RT, slow, deliver=deliver):
+            signal.pthread_sigmask(signal.SIG_BLOCK, [RT])
+            for _ in range(20):
+                sigqueue(ME, RT)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [RT])
+        assert (len(calls), beneath) == (20, [])
 
 
 def test_cancelled_by_its_own_handler():
