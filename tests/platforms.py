@@ -56,6 +56,15 @@ EXCLUDED = {
     ): "/proc/PID/cmdline of another process shows the emulator's own command line",
     # tests/core/wiped.c wipes in a fork hook, and there a signal comes before that one.
     ("aarch64", "test_memory"): "the emulator has no MADV_WIPEONFORK",
+    ("aarch64", "test_attach"): "the emulator has no ptrace(2)",
+    ("aarch64", "test_backlog"): NO_DONTFORK,
+    ("aarch64", "test_beside"): "the emulator has no PR_SET_CHILD_SUBREAPER",
+    (
+        "aarch64",
+        "test_ended",
+    ): "of another process the emulator shows its own signals: /proc/PID/status",
+    ("aarch64", "test_filter"): "the emulator has no seccomp(2)",
+    ("aarch64", "test_proc"): "the emulator has its own name: /proc/self/comm",
     ("aarch64", "test_send"): "the emulator does not translate the numbers of pidfd_send_signal(2)",
 }
 
