@@ -52,8 +52,8 @@ class Timer(_core.Block):
         """How often the timer has expired: once for each signal, and ``si_overrun`` more often,
         which the kernel has counted while that signal was pending. This is exact, however busy the
         process is. Expirations since the last signal are counted with the next signal, or at
-        :meth:`cancel`, without a call of the handler. It is 0 in a forked child, where the timer
-        does not run."""
+        :meth:`cancel`, without a call of the handler; Linux may discard one that comes within
+        that call. It is 0 in a forked child, where the timer does not run."""
         return self._counted() if self._ended is None else self._ended
 
     def cancel(self) -> None:
