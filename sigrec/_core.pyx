@@ -931,7 +931,9 @@ def clean(bytes directory, size_t keep) -> list[bytes]:
     can judge."""
     others = bytearray(1 << 16)
     cdef char *at = others
-    return bytes(others[:retention_clean(directory, keep, keep, at, 1 << 16)]).split(b"\0")[:-1]
+    names = bytes(others[:retention_clean(directory, keep, keep, at, 1 << 16)]).split(b"\0")
+    names.pop()  # each ends with a 0
+    return names
 
 
 def keep_spares(bytes directory, bint keep, uint64_t capacity) -> None:
