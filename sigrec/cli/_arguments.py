@@ -25,6 +25,21 @@ def pid(text: str) -> int:
 
 
 def recording(what: str) -> Recording:
+    """Opens PID|FILE, as opened(). Of a process that has no recording the error says what `sigrec
+    why` says of it, if others know how it ended."""
+    try:
+        return opened(what)
+    except NoRecordingError:
+        from sigrec._why.heard import heard_of
+
+        pid = whole(what)
+        heard = heard_of(pid) if pid else None
+        if heard is None:
+            raise
+        raise NoRecordingError(heard.sentence.removesuffix(".")) from None
+
+
+def opened(what: str) -> Recording:
     """Opens PID|FILE. A number is a PID; to open a file of that name, write a slash before it."""
     if not what:
         raise NoRecordingError("neither a PID nor a file: ''")

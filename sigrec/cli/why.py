@@ -71,7 +71,7 @@ def _answer(what: str | None) -> Answer | Heard:
         return Answer(newest())
     pid = whole(what)
     try:
-        recording = _arguments.recording(what)
+        recording = _arguments.opened(what)
     except NoRecordingError:
         if not pid:
             raise

@@ -55,6 +55,10 @@ def test_children_that_were_not_recorded(run_directory):
         sentence = sigrec("why", pid).stdout
         assert all(word in sentence for word in words), sentence
         assert sentence.endswith("; it has no recording of its own.\n")
+    for verb in (("stats",), ("tail",), ("export", "--format", "csv")):  # say no less
+        said = sigrec(*verb, exited)
+        assert (said.returncode, said.stdout) == (1, "")
+        assert said.stderr == "sigrec: " + sigrec("why", exited).stdout.replace(".\n", "\n")
     answer = json.loads(sigrec("why", "--json", killed).stdout)
     assert (answer["state"], answer["cause"]["kind"], answer["cause"]["signal"]) == (
         "ended",
