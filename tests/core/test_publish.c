@@ -84,7 +84,11 @@ static void test_unusable(void) {
     setenv("SIGREC_DIR", under("link/"), 1); /* a "/" would have lstat(2) follow it */
     setenv("XDG_RUNTIME_DIR", base, 1);
     char found[PLACES_SIZE];
-    CHECK(places_first(found, "vx") && strcmp(found, under("sigrec")) == 0);
+    CHECK(places_first(found, "") && strcmp(found, under("link")) && strcmp(found, under("made")));
+    setenv("SIGREC_DIR", under("a:b"), 1);
+    CHECK(places_first(found, "") && strcmp(found, under("a:b")) == 0);
+    CHECK(places_first(found, " :") && !strchr(found, ':'));
+    rmdir(under("a:b"));
     setenv("SIGREC_DIR", "", 1);
     CHECK(!places_first(found, ""));
     rmdir(under("sigrec"));
