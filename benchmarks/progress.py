@@ -2,7 +2,8 @@
 
     python -m benchmarks progress --json | python -m benchmarks.progress picture
 
-draws it.
+draws it for the site (docs/pictures/progress.svg), and `image` instead of `picture` for README
+(progress-alone.svg), which has its colours in itself.
 """
 
 from __future__ import annotations
@@ -130,7 +131,22 @@ LEFT, WIDTH, STEP = 212, 412, 22
 HEAD, BETWEEN = 26, 16  # of each group of bars, in which the sender has one pace
 
 
-def picture(result: dict[str, object]) -> str:
+# For whoever shows the file by itself, as README does; the site has pictures.css.
+STYLE = """<style>
+text { font: 14px sans-serif; fill: #222; }
+.small { font-size: 12px; fill: #555; }
+.bar { fill: #888; }
+.ours { fill: #0a4bff; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #eee; }
+  .small { fill: #bbb; }
+  .ours { fill: #7aa2ff; }
+}
+</style>
+"""
+
+
+def picture(result: dict[str, object], style: str = "") -> str:
     """What the main thread keeps of its own work, by receiver, for each pace of the sender."""
     parts = []
     y = 22
@@ -153,15 +169,18 @@ def picture(result: dict[str, object]) -> str:
         y += HEAD + BETWEEN
     says = "What the main thread keeps of its own work in a flood, by what receives the signals"
     return (
-        f'<div class="scroll"><svg class="picture" viewBox="0 0 760 {y - HEAD}" role="img" '
+        f'<svg class="picture" viewBox="0 0 760 {y - HEAD}" role="img" '
         f'aria-label="{says}" xmlns="http://www.w3.org/2000/svg">\n'
+        + style
         + "\n".join(parts)
-        + "\n</svg></div>"
+        + "\n</svg>"
     )
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "picture":
-        print(picture(json.load(sys.stdin)["results"][NAME]))
+        print(f'<div class="scroll">{picture(json.load(sys.stdin)["results"][NAME])}</div>')
+    elif sys.argv[1] == "image":
+        print(picture(json.load(sys.stdin)["results"][NAME], STYLE))
     else:
         measure(sys.argv[1], float(sys.argv[2]))

@@ -275,6 +275,15 @@ def test_the_picture_of_the_flood_shows_what_was_measured():
         assert re.search(rf"\| {figure} /", measured), figure
 
 
+def test_the_picture_of_progress_shows_what_was_measured():
+    measured = (DOCS / "explanation" / "measured.md").read_text()
+    rows = re.findall(r"^\|.* \| ([\d.]+) % \| [\d.]+ % \| [\d,]+ \|$", measured, re.MULTILINE)
+    assert len(rows) == 18
+    for file in ("progress.svg", "progress-alone.svg"):
+        shown = re.findall(r">(\d+) %</text>", (DOCS / "pictures" / file).read_text())
+        assert shown == [f"{float(row):.0f}" for row in rows]
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_no_link_to_a_file_that_is_not_there(name):
     text = (ROOT / name).read_text()
