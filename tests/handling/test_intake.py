@@ -408,7 +408,7 @@ print(len(calls))
 def test_where_nothing_can_be_queued_the_program_goes_on(child):
     """As with a user's queue that another process has filled: a real-time signal has no siginfo then,
     and merges, and the kick has none."""
-    receiver = child(HERE / "full_queue.py")
+    receiver = child(HERE / "full_queue.py", RT)
     assert receiver.line() == "True an unknown sender True"
 
 
