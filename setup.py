@@ -11,14 +11,14 @@ from setuptools.command.build_ext import build_ext
 if sys.platform == "win32":
     sys.exit("sigrec records POSIX signals; Windows has none.")
 
-HEADERS = sorted(Path("csrc").glob("*.h"))
+HEADERS = sorted(Path("csrc").rglob("*.h"))
 # What is in the binding itself: it looks for the rest, which is libsigrec.so.
 BINDING = ["csrc/found.c"]
-PRELOAD = ["csrc/preload/preload.c"]  # not among those: its constructor would run in each test
+PRELOAD = ["csrc/preload.c"]
 # What `sigrec run --report` leaves beside a program: a program of its own, and small.
-REPORT = ["csrc/report/report.c", *(f"csrc/{name}.c" for name in
-          ("beside", "cgroup", "ended", "filter", "oom", "proc"))]  # fmt: skip
-CORE = sorted({*map(str, Path("csrc").glob("*.c"))} - {*BINDING, *PRELOAD})
+REPORT = ["csrc/report.c", "csrc/ground/filter.c", "csrc/ground/proc.c",
+          *(f"csrc/host/{name}.c" for name in ("beside", "cgroup", "ended", "oom"))]  # fmt: skip
+CORE = sorted(map(str, Path("csrc").glob("*/*.c")))
 # What runs for each signal. All else in the core is compiled for size: a sixth of its library.
 FOR_SPEED = {
     "action", "backlog", "borrow", "event", "filter", "handler", "intake", "keep", "kick", "ledger",
@@ -28,7 +28,7 @@ FOR_SPEED = {
 
 
 def abi() -> int:
-    """Another for each change of the headers, but for comments: csrc/core.h."""
+    """Another for each change of the headers, but for comments: csrc/library/core.h."""
     text = "".join(path.read_text(encoding="utf-8") for path in HEADERS)
     return zlib.crc32(re.sub(r"/\*.*?\*/|\s+", " ", text, flags=re.DOTALL).encode())
 
@@ -114,7 +114,7 @@ class BuildLibrary(build_ext):
                 return
             made.add((object_file, *more))
             path = Path(source)
-            if path.parent.name == "csrc" and path.stem not in FOR_SPEED:
+            if path.parts[0] == "csrc" and path.stem not in FOR_SPEED:
                 more = [*more, "-Os"]
             compile_one(object_file, source, extension, arguments, more, macros)
 

@@ -10,7 +10,7 @@
 #ifndef SIGREC_FOUND_H
 #define SIGREC_FOUND_H
 
-#include "core.h"
+#include "library/core.h"
 
 /* NULL before found_core(). Where the core of the process has another ABI, this is the core of
  * our own library, which then begins nothing. */

@@ -23,7 +23,7 @@ cdef extern from "found.h" nogil:
     const char *found_other()
     const char *found_own()
 
-cdef extern from "event.h" nogil:
+cdef extern from "events/event.h" nogil:
     int SIGREC_NSIG
     cdef struct event:
         uint64_t monotonic_ns
@@ -38,14 +38,14 @@ cdef extern from "event.h" nogil:
         int32_t detail
         int32_t timerid
 
-cdef extern from "ledger.h" nogil:
+cdef extern from "events/ledger.h" nogil:
     ctypedef enum ledger_mode "enum ledger_mode":
         MODE_RELEASED
         MODE_REGISTERED
         MODE_UNREGISTERED
         MODE_RECORDED
 
-cdef extern from "recording.h" nogil:
+cdef extern from "recording/recording.h" nogil:
     cdef struct recording_header:
         pass
     cdef struct recording:
@@ -53,7 +53,7 @@ cdef extern from "recording.h" nogil:
         size_t size
         bint published
 
-cdef extern from "queue.h" nogil:
+cdef extern from "events/queue.h" nogil:
     cdef struct queue:
         pass
     ctypedef enum queue_item "enum queue_item":
@@ -69,7 +69,7 @@ cdef extern from "queue.h" nogil:
     void queue_take "core->queue_take"(const queue *, queue_item)
     bint queue_waits "core->queue_waits"(const queue *)
 
-cdef extern from "process.h" nogil:
+cdef extern from "recording/process.h" nogil:
     int process_start "core->process_start"()
     const recording *process_adopted "core->process_adopted"()
     int process_publish "core->process_publish"(const char *directory, const char *name,
@@ -89,7 +89,7 @@ cdef extern from "process.h" nogil:
     void process_set_handling "core->process_set_handling"(int signum, uint64_t since_ns)
     const char *process_path "core->process_path"()
 
-cdef extern from "trip.h" nogil:
+cdef extern from "handler/trip.h" nogil:
     void trip_set "core->trip_set"(void (*function)(int, bint) noexcept nogil)
     void trip "core->trip"(int signum, uint64_t now_ns, uint32_t tid)
     void trip_again "core->trip_again"(int signum, uint64_t now_ns, uint32_t tid)
@@ -102,7 +102,7 @@ cdef extern from "trip.h" nogil:
     bint trip_settled "core->trip_settled"(int signum)
     void trip_clear "core->trip_clear"(const int *signums, int count)
 
-cdef extern from "wake.h" nogil:
+cdef extern from "handler/wake.h" nogil:
     bint wake_possible "core->wake_possible"()
     void wake_post "core->wake_post"()
     bint wake_wait "core->wake_wait"(uint64_t timeout_ns)
@@ -111,30 +111,30 @@ cdef extern from "wake.h" nogil:
     bint wake_reader_wait "core->wake_reader_wait"(uint64_t timeout_ns)
     bint wake_reader_end "core->wake_reader_end"()
 
-cdef extern from "sigbus.h" nogil:
+cdef extern from "handler/sigbus.h" nogil:
     void sigbus_take "core->sigbus_take"()
     void sigbus_give_back "core->sigbus_give_back"()
 
-cdef extern from "signals.h" nogil:
+cdef extern from "events/signals.h" nogil:
     uint64_t signal_bit(int signum)
     void signals_but_faults(sigset_t *set)
 
-cdef extern from "registry.h" nogil:
+cdef extern from "handler/registry.h" nogil:
     void registry_release "core->registry_release"(int signum)
     bint registry_in_place "core->registry_in_place"(int signum)
     bint registry_has "core->registry_has"(int signum)
     queue *registry_queue "core->registry_queue"(int signum)
 
-cdef extern from "filter.h" nogil:
+cdef extern from "ground/filter.h" nogil:
     enum filtered:
         FILTERED_OPEN
     bint filter_allows "core->filter_allows"(filtered call)
 
-cdef extern from "handler.h" nogil:
+cdef extern from "handler/handler.h" nogil:
     void handler_start "core->handler_start"()
     uint64_t handler_last_ns "core->handler_last_ns"()
 
-cdef extern from "install.h" nogil:
+cdef extern from "handler/install.h" nogil:
     int install_prepare "core->install_prepare"(int signum, uint64_t queue_capacity)
     int install_handler "core->install_handler"(int signum, bint restart)
     bint install_restore "core->install_restore"(int signum, bint force)
@@ -150,33 +150,33 @@ cdef extern from "install.h" nogil:
     void install_refresh_modes "core->install_refresh_modes"()
     void install_alternate_stack "core->install_alternate_stack"(uint64_t *size, uint64_t *needed)
 
-cdef extern from "passive.h" nogil:
+cdef extern from "handler/passive.h" nogil:
     void passive_stop "core->passive_stop"(int signum)
     bint passive_records "core->passive_records"(int signum)
     uint64_t passive_ignored "core->passive_ignored"(uint64_t *known)
     void passive_as_init "core->passive_as_init"(int32_t pid)
 
-cdef extern from "publish.h" nogil:
+cdef extern from "recording/publish.h" nogil:
     ctypedef struct where_options "struct publish_options":
         const char *file
         bint keep, former_stays
         uint64_t capacity
     int make_recording "core->publish"(const where_options *, char *notes, size_t size)
 
-cdef extern from "places.h" nogil:
+cdef extern from "host/places.h" nogil:
     bint places_first "core->places_first"(char *directory, const char *without)
 
-cdef extern from "retention.h" nogil:
+cdef extern from "recording/retention.h" nogil:
     size_t retention_clean "core->retention_clean"(const char *directory, size_t most, size_t keep,
                                                    char *others, size_t size)
 
-cdef extern from "target.h" nogil:
+cdef extern from "host/target.h" nogil:
     ctypedef enum target_kind "enum target":
         TARGET_UNREADABLE
     target_kind target_of "core->target_of"(const char *path, const char *library, size_t size)
     const char *target_reason "core->target_reason"(target_kind target)
 
-cdef extern from "attach.h" nogil:
+cdef extern from "attach/attach.h" nogil:
     """
     /* An array of the three, which Cython would not see as one. */
     static char *attach_directory(struct attach_request *request, int n) {
@@ -201,16 +201,16 @@ cdef extern from "attach.h" nogil:
     char *attach_directory(attach_request *request, int n)
     int attach_to "core->attach"(const attach_request *, attach_result *)
 
-cdef extern from "begin.h" nogil:
+cdef extern from "attach/begin.h" nogil:
     bint begun "core->begun"()
 
-cdef extern from "borrow.h" nogil:
+cdef extern from "handler/borrow.h" nogil:
     void borrow_go_on "core->borrow_go_on"()
     void borrow_hold "core->borrow_hold"()
     void borrow_note_mask "core->borrow_note_mask"()
     bint borrow_withholds "core->borrow_withholds"(int signum)
 
-cdef extern from "intake.h" nogil:
+cdef extern from "handler/intake.h" nogil:
     ctypedef struct intake_counts "struct intake_counts":
         uint64_t taken
         uint64_t switches
@@ -225,10 +225,10 @@ cdef extern from "intake.h" nogil:
     void intake_end "core->intake_end"()
     void intake_count "core->intake_count"(int signum, intake_counts *counts)
 
-cdef extern from "interpose.h" nogil:
+cdef extern from "interpose/interpose.h" nogil:
     bint interpose_install "core->interpose_install"()
 
-cdef extern from "kick.h" nogil:
+cdef extern from "handler/kick.h" nogil:
     void kick_start "core->kick_start"(void (*arrived)() noexcept nogil)
     void kick_main "core->kick_main"(int32_t pid)
     void kick_prepare "core->kick_prepare"()
@@ -236,18 +236,18 @@ cdef extern from "kick.h" nogil:
     void kick_rest "core->kick_rest"()
     bint kick_settle "core->kick_settle"(int32_t pid, uint64_t most_ns)
 
-cdef extern from "send.h" nogil:
+cdef extern from "tools/send.h" nogil:
     int send_to_process "core->send_to_process"(pid_t pid, int signum, intptr_t value)
     int send_to_thread "core->send_to_thread"(pid_t pid, pid_t tid, int signum, intptr_t value)
     int send_to_pidfd "core->send_to_pidfd"(int pidfd, int signum, intptr_t value)
 
-cdef extern from "spare.h" nogil:
+cdef extern from "recording/spare.h" nogil:
     void spare_forked "core->spare_forked"()
 
-cdef extern from "beside.h" nogil:
+cdef extern from "host/beside.h" nogil:
     int beside_subreaper "core->beside_subreaper"(int on)
 
-cdef extern from "timer.h" nogil:
+cdef extern from "tools/timer.h" nogil:
     ctypedef struct timer_struct "struct timer":
         int32_t pid
     int timer_make "core->timer_make"(timer_struct *timer, int clock, int signum, pid_t tid,
@@ -259,7 +259,7 @@ cdef extern from "timer.h" nogil:
     int timer_end "core->timer_end"(const timer_struct *timer, int signum, uint64_t *taken)
     int timer_discard "core->timer_discard"(int signum)
 
-cdef extern from "clock.h" nogil:
+cdef extern from "ground/clock.h" nogil:
     uint64_t monotonic_ns()
     uint64_t monotonic_tick_ns()
     uint64_t tick_ns()
@@ -267,7 +267,7 @@ cdef extern from "clock.h" nogil:
     int CLOCK_MONOTONIC
     int CLOCK_REALTIME
 
-cdef extern from "flood.h" nogil:
+cdef extern from "tools/flood.h" nogil:
     cdef struct flood_plan:
         int pid
         int signum

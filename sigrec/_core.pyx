@@ -927,8 +927,8 @@ def usable_directory(bytes without=b"") -> bytes | None:
 
 
 def clean(bytes directory, size_t keep) -> list[bytes]:
-    """Removes what is old there (csrc/retention.h). Returns the names of those that only a reader
-    can judge."""
+    """Removes what is old there (csrc/recording/retention.h). Returns the names of those that only
+    a reader can judge."""
     others = bytearray(1 << 16)
     cdef char *at = others
     names = bytes(others[:retention_clean(directory, keep, keep, at, 1 << 16)]).split(b"\0")
@@ -954,12 +954,12 @@ def unrecordable(bytes path, bytes library) -> str | None:
 
 
 def target(bytes path) -> int:
-    """What kind of program it is: csrc/target.h."""
+    """What kind of program it is: csrc/host/target.h."""
     return target_of(path, NULL, 0)
 
 
 cpdef bint adopt_spare() except -1:
-    """Adopts a spare (csrc/spare.h) as this process's recording, if there is one."""
+    """Adopts a spare (csrc/recording/spare.h) as this process's recording, if there is one."""
     cdef uint64_t known = 0, ignored = passive_ignored(&known)
     if process_adopt_spare(ignored, known):
         return False
@@ -1263,8 +1263,8 @@ def library() -> bytes:
 
 
 def attach(pid_t pid, bint end, bytes library, uint64_t history, list directories) -> tuple:
-    """csrc/attach.h: which end it took, an errno, how often and for how many ns at most a thread
-    was stopped, and what the dynamic linker there said."""
+    """csrc/attach/attach.h: which end it took, an errno, how often and for how many ns at most a
+    thread was stopped, and what the dynamic linker there said."""
     cdef attach_request request
     cdef attach_result result
     cdef int error, n = 0

@@ -1,8 +1,8 @@
-# Which line of Python made a call that the core was asked about: csrc/caller.h calls this.
+# Which line of Python made a call that the core was asked about: csrc/program/caller.h calls this.
 
 cdef extern from *:
     """
-    #include "caller.h"
+    #include "program/caller.h"
     #include "found.h"
 
     #if PY_VERSION_HEX < 0x030D0000

@@ -621,7 +621,7 @@ def start_intake() -> bool:
 
 
 def count_intake(int signum) -> tuple:
-    """The fields of struct intake_counts (csrc/intake.h)."""
+    """The fields of struct intake_counts (csrc/handler/intake.h)."""
     cdef intake_counts counts
     intake_count(signum, &counts)
     return counts.taken, counts.switches, counts.bytes, counts.naps, counts.kicks

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sigrec._reader.format import Header
     from sigrec._reader.source import Source
 
-AT, COUNT = 2048, 4  # csrc/asker.h
+AT, COUNT = 2048, 4  # csrc/events/asker.h
 _ENTRY = struct.Struct("=QQIiiI16s464s")
 
 

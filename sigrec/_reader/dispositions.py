@@ -1,4 +1,5 @@
-"""The changes of a process's dispositions, and which calls made them: csrc/disposition.h."""
+"""The changes of a process's dispositions, and which calls made them. In C:
+csrc/program/disposition.h."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ LARGEST_RING = 1 << 24  # slots: what configure() allows
 LARGEST_ARGV = 4096
 LARGEST_FILE = (LARGEST_RING + 4096) * SLOT_SIZE
 
-# Offsets in csrc/recording.h.
+# Offsets in csrc/recording/recording.h.
 _START = struct.Struct("=8sIHH")
 _OWNER = struct.Struct(
     "=iIQQii40sQ"
@@ -70,15 +70,15 @@ NOTED_SOURCES = {"proc": 1, "pidfd": 2}  # 0: nobody noted anything
 EXITED = 1
 EXIT_KINDS = {1: "exit", 2: "_exit", 3: "exec"}
 
-# A slot: its sequence, then the members of struct event (csrc/event.h).
+# A slot: its sequence, then the members of struct event (csrc/events/event.h).
 SLOT = struct.Struct("=QQQIiiIQIiii")
 SLOT_FIELDS = (("sequence", "u8"), *EVENT_FIELDS)
 COUNTERS = struct.Struct("=9Q2IQ8xQ")
 FIRST_AT, LAST_AT = 128, 192
-# A sender (csrc/sender.h): key, count, last_ns, uid, code, named_ns, name, since_ns.
+# A sender (csrc/events/sender.h): key, count, last_ns, uid, code, named_ns, name, since_ns.
 SENDER = struct.Struct("=QQQIiQ16sQ")
-# The identity (csrc/owner.h): pgid, sid, ppid, whether the process is a subreaper, time and mount
-# namespace, ignored and blocked signals, OOM kills; then the texts: host name, machine id,
+# The identity (csrc/host/owner.h): pgid, sid, ppid, whether the process is a subreaper, time and
+# mount namespace, ignored and blocked signals, OOM kills; then the texts: host name, machine id,
 # executable, cgroup; and, if the entry is that long, the cgroup that the process was in when it
 # ended.
 IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")

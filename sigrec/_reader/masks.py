@@ -1,5 +1,5 @@
 """The changes of the signal masks of a process's threads, and which calls made them:
-csrc/mask.h."""
+csrc/program/mask.h."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Where recordings are: the directories that a reader searches, and the names there. Where a writer
-makes its own, and what it is called, csrc/places.c says."""
+makes its own, and what it is called, csrc/host/places.c says."""
 
 from __future__ import annotations
 

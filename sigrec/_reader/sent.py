@@ -1,5 +1,5 @@
 """The signals that a process sent, and what it was told about its children: the rings of
-csrc/sent.h."""
+csrc/recording/sent.h."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 HISTORY = 1024  # events
 CAP_SYS_PTRACE = 19  # <linux/capability.h>
 
-# csrc/attach.h
+# csrc/attach/attach.h
 (
     DONE, UNSUPPORTED, REFUSED, ENDED, NO_MOMENT, NOT_STOPPED, HALTED, NO_LIBRARY, LOCKED,
     NOT_LOADED, OTHER_BUILD, FAULT, NOT_BEGUN, NO_TRACER,
 ) = range(14)  # fmt: skip
 
-# Why a program cannot load a library, by the numbers in csrc/target.h.
+# Why a program cannot load a library, by the numbers in csrc/host/target.h.
 _TARGETS = {
     3: "is of another machine, or of 32 bits",
     4: "is statically linked: it has no dynamic linker that could load a library",

@@ -35,7 +35,7 @@ def leave(code: str, about: str) -> None:
     about to become the program. That process is no child of this one, so that a program that waits
     until it has no children does not wait for it.
 
-    A Python runs the code at the end. Its standard input has the fields of csrc/report/report.c,
+    A Python runs the code at the end. Its standard input has the fields of csrc/report.c,
     which end with `about` and what was seen; its argument is the status that it has to exit with.
 
     Raises OSError, with nothing left behind.

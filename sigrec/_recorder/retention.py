@@ -1,6 +1,6 @@
-"""Older files in the place of a new recording: which are in the way, or are put aside; and which are
-removed of those that the core (csrc/retention.h) leaves to a reader: of other boots, PID namespaces
-and versions, and those whose PID lives."""
+"""Older files in the place of a new recording: which are in the way, or are put aside; and which
+are removed of those that the core (csrc/recording/retention.h) leaves to a reader: of other boots,
+PID namespaces and versions, and those whose PID lives."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sigrec._signals.change import Change
 
-# By the numbers in the recording: csrc/mask.h.
+# By the numbers in the recording: csrc/program/mask.h.
 HOW = {2: "forked", 3: "pthread_sigmask", 4: "sigprocmask", 5: "sighold"}
 
 

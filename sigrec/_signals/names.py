@@ -12,7 +12,7 @@ else:
     import _signal  # without signal, which makes enums: a megabyte that each fork copies
 
 UNCATCHABLE = frozenset({_signal.SIGKILL, _signal.SIGSTOP})
-# People and service managers send these to end a process (csrc/process.c has the same).
+# People and service managers send these to end a process (csrc/recording/process.c has the same).
 ASK_TO_END = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
 VALID = frozenset(_signal.valid_signals())
 

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
 
-# By the number in the recording: csrc/sent.h.
+# By the number in the recording: csrc/recording/sent.h.
 HOW = {
     1: "kill", 2: "killpg", 3: "pthread_kill", 4: "raise", 5: "sigqueue", 6: "pidfd_send_signal",
 }  # fmt: skip

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-# The members of C's struct event (csrc/event.h), with kind and width. Which field of siginfo_t
-# datum and detail stand for depends on si_code.
+# The members of C's struct event (csrc/events/event.h), with kind and width. Which field of
+# siginfo_t datum and detail stand for depends on si_code.
 EVENT_FIELDS = (
     ("monotonic_ns", "u8"), ("ordinal", "u8"), ("si_signo", "u4"), ("si_code", "i4"),
     ("si_pid", "i4"), ("si_uid", "u4"), ("datum", "u8"), ("tid", "u4"), ("si_errno", "i4"),
@@ -114,7 +114,7 @@ class SignalInfo:
         """The native id of the thread that took it."""
         return self._event[8]
 
-    # Which fields si_code defines: the same rules as event_from_siginfo in csrc/event.c.
+    # Which fields si_code defines: the same rules as event_from_siginfo in csrc/events/event.c.
 
     @property
     def _is_poll(self) -> bool:

@@ -69,7 +69,7 @@ def tell() -> None:
 
 
 def _seen(raw: bytes) -> Seen:
-    """How the program ended, as csrc/report/report.c writes it."""
+    """How the program ended, as csrc/report.c writes it."""
     from sigrec._proc.ended import ended
     from sigrec._proc.status import numbers
     from sigrec._why.oom import Oom

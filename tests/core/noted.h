@@ -4,8 +4,8 @@
 #define SIGREC_NOTED_H
 
 #include "check.h"
-#include "keep.h"
-#include "recording.h"
+#include "events/keep.h"
+#include "recording/recording.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

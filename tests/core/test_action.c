@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The table of dispositions, under several writers and readers at once. */
 #define _GNU_SOURCE
-#include "action.h"
+#include "program/action.h"
 
 #include "check.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The command line and the parent of who sent a signal. */
 #define _GNU_SOURCE
-#include "asker.h"
+#include "events/asker.h"
 
 #include "check.h"
-#include "filter.h"
+#include "ground/filter.h"
 
 #include <fcntl.h>
 #include <signal.h>

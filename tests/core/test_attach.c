@@ -2,12 +2,12 @@
  * What is told from another process's memory, what is called in one of its threads, and that
  * it does not notice: images, tracee, attach. argv: a library that is not ours. */
 #define _GNU_SOURCE
-#include "attach.h"
+#include "attach/attach.h"
 
+#include "attach/images.h"
+#include "attach/tracee.h"
 #include "check.h"
-#include "clock.h"
-#include "images.h"
-#include "tracee.h"
+#include "ground/clock.h"
 
 #if defined(TRACEE_SUPPORTED) && defined(__GLIBC__)
 

@@ -2,11 +2,11 @@
  * The backlog: order, runs, its limit, and where its memory goes; and beside the ring of a queue.
  */
 #define _GNU_SOURCE
-#include "backlog.h"
+#include "events/backlog.h"
 
 #include "check.h"
-#include "memory.h"
-#include "queue.h"
+#include "events/queue.h"
+#include "ground/memory.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What waits beside a program, in the place of PID 1: orphans, signals, the end. */
 #define _GNU_SOURCE
-#include "beside.h"
+#include "host/beside.h"
 
 #include "check.h"
 

@@ -9,7 +9,8 @@ from tests.compiling import CC, needs_cc
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-FLAGS = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-g"]
+FLAGS = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden", "-g",
+         "-I", str(ROOT / "csrc")]  # fmt: skip
 
 pytestmark = needs_cc
 
@@ -17,7 +18,7 @@ pytestmark = needs_cc
 @pytest.fixture(scope="session", params=["-O0", pytest.param("-O2", marks=pytest.mark.long)])
 def core_objects(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("core" + request.param)
-    sources = sorted((ROOT / "csrc").glob("*.c"))
+    sources = sorted((ROOT / "csrc").glob("*/*.c"))
     assert sources
     subprocess.run([CC, *FLAGS, request.param, "-c", *map(str, sources)], cwd=directory, check=True)
     return sorted(directory.glob("*.o")), request.param
@@ -43,7 +44,7 @@ def test_c(source, core_objects, program, tmp_path):
     objects, optimize = core_objects
     test = tmp_path / source.stem
     subprocess.run(
-        [CC, *FLAGS, optimize, "-I", str(ROOT / "csrc"), "-pthread", "-o", str(test),
+        [CC, *FLAGS, optimize, "-pthread", "-o", str(test),
          str(source), *map(str, objects), "-ldl"],
         check=True,
     )  # fmt: skip

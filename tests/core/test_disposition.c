@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "disposition.h"
+#include "program/disposition.h"
 
 #include "noted.h"
 

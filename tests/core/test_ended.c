@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * How another process ended: while it is a zombie, after it was waited for, and before. */
 #define _GNU_SOURCE
-#include "ended.h"
+#include "host/ended.h"
 
 #include "check.h"
-#include "proc.h"
+#include "ground/proc.h"
 
 #include <poll.h>
 #include <pthread.h>

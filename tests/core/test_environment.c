@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What is ours is taken out of an environment, and nothing else. */
-#include "environment.h"
+#include "host/environment.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "event.h"
+#include "events/event.h"
 
 #include "check.h"
 

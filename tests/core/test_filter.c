@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * What a filter says of the system calls that we make, and that it is heeded. */
 #define _GNU_SOURCE
-#include "filter.h"
+#include "ground/filter.h"
 
 #include "check.h"
 
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 
-#include "handler.h"
-#include "install.h"
-#include "process.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "recording/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "flood.h"
+#include "tools/flood.h"
 
 #include "check.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The handler in real processes with real signals, without Python. */
 #define _GNU_SOURCE
-#include "handler.h"
-#include "install.h"
+#include "handler/handler.h"
+#include "handler/install.h"
 
 #include "check.h"
-#include "clock.h"
-#include "process.h"
-#include "trip.h"
+#include "ground/clock.h"
+#include "handler/trip.h"
+#include "recording/process.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * The intake thread: it borrows in a flood, the program sees its own masks, and all goes back. */
 #define _GNU_SOURCE
-#include "intake.h"
+#include "handler/intake.h"
 
-#include "borrow.h"
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "interpose.h"
-#include "kick.h"
-#include "process.h"
-#include "trip.h"
+#include "handler/borrow.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/kick.h"
+#include "handler/trip.h"
+#include "interpose/interpose.h"
+#include "recording/process.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -2,14 +2,14 @@
  * A loaded library's calls come to us: one that was there before, and one that
  * is loaded later. argv: the library bound at once, and bound lazily. */
 #define _GNU_SOURCE
-#include "interpose.h"
+#include "interpose/interpose.h"
 
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "keep.h"
-#include "passive.h"
-#include "process.h"
+#include "events/keep.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/passive.h"
+#include "recording/process.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -2,15 +2,15 @@
  * The program's calls that change a mask: what they do is what they do without us, and it is
  * written down, with the library that made the call. */
 #define _GNU_SOURCE
-#include "interpose_mask.h"
+#include "interpose/interpose_mask.h"
 
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "interpose.h"
-#include "keep.h"
-#include "process.h"
-#include "signals.h"
+#include "events/keep.h"
+#include "events/signals.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "interpose/interpose.h"
+#include "recording/process.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -2,16 +2,16 @@
  * What a program sends, and what it is told of its children, is written down
  * while its signals are recorded. argv: the library bound at once, and lazily. */
 #define _GNU_SOURCE
-#include "interpose_send.h"
+#include "interpose/interpose_send.h"
 
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "interpose.h"
-#include "passive.h"
-#include "proc.h"
-#include "process.h"
-#include "sent.h"
+#include "ground/proc.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/passive.h"
+#include "interpose/interpose.h"
+#include "recording/process.h"
+#include "recording/sent.h"
 
 #include <dlfcn.h>
 #include <errno.h>

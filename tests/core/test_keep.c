@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "keep.h"
+#include "events/keep.h"
 
 #include "check.h"
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * Kicking the main thread: it comes out of its call, and SIGURG stays the program's. */
 #define _GNU_SOURCE
-#include "kick.h"
+#include "handler/kick.h"
 
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "passive.h"
-#include "proc.h"
-#include "process.h"
-#include "registry.h"
+#include "ground/proc.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/passive.h"
+#include "handler/registry.h"
+#include "recording/process.h"
 
 #include <dlfcn.h>
 #include <errno.h>

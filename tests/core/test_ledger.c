@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "ledger.h"
+#include "events/ledger.h"
 
 #include "check.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "mask.h"
+#include "program/mask.h"
 
+#include "events/signals.h"
 #include "noted.h"
-#include "signals.h"
 
 #include <pthread.h>
 

@@ -2,13 +2,13 @@
  * Memory that a child finds wiped, also where the kernel does not do it: before Linux
  * 4.14, in emulators and some sandboxes. */
 #define _GNU_SOURCE
-#include "memory.h"
+#include "ground/memory.h"
 
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "process.h"
-#include "sigbus.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/sigbus.h"
+#include "recording/process.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -2,11 +2,11 @@
  * Who is convicted of the OOM killer, and who is not: with files that stand in for /proc and for
  * the control groups of both versions. */
 #define _GNU_SOURCE
-#include "oom.h"
+#include "host/oom.h"
 
-#include "cgroup.h"
 #include "check.h"
-#include "proc.h"
+#include "ground/proc.h"
+#include "host/cgroup.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -2,12 +2,12 @@
  * Recorded signals take the course that they would have taken: in children
  * that are forked for each case, by their wait status and what they write. */
 #define _GNU_SOURCE
-#include "passive.h"
+#include "handler/passive.h"
 
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "process.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "recording/process.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Files of /proc, and numbers as text, without what a handler may not call. */
 #define _GNU_SOURCE
-#include "proc.h"
+#include "ground/proc.h"
 
 #include "check.h"
-#include "filter.h"
-#include "text.h"
+#include "ground/filter.h"
+#include "ground/text.h"
 
 #include <signal.h>
 #include <stdlib.h>

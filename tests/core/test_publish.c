@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Where a recording is made, and what is in the way there. */
 #define _GNU_SOURCE
-#include "publish.h"
+#include "recording/publish.h"
 
 #include "check.h"
-#include "places.h"
-#include "process.h"
+#include "host/places.h"
+#include "recording/process.h"
 
 #include <signal.h>
 #include <stdlib.h>

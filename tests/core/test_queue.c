@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "queue.h"
+#include "events/queue.h"
 
 #include "check.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "recent.h"
+#include "events/recent.h"
 
 #include "check.h"
-#include "keep.h"
+#include "events/keep.h"
 
 #include <signal.h>
 #include <string.h>

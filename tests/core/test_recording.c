@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "recording.h"
+#include "recording/recording.h"
 
 #include "check.h"
-#include "keep.h"
+#include "events/keep.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,13 +2,13 @@
  * Of many recordings of processes that are gone the newest of each kind stay, and whatever else is
  * there. */
 #define _GNU_SOURCE
-#include "retention.h"
+#include "recording/retention.h"
 
 #include "check.h"
-#include "places.h"
-#include "proc.h"
-#include "recording.h"
-#include "text.h"
+#include "ground/proc.h"
+#include "ground/text.h"
+#include "host/places.h"
+#include "recording/recording.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "ring.h"
+#include "events/ring.h"
 
 #include "check.h"
 

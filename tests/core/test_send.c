@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Sending with a value, and timers: what arrives, by sigtimedwait(2). */
 #define _GNU_SOURCE
-#include "send.h"
-#include "timer.h"
+#include "tools/send.h"
+#include "tools/timer.h"
 
 #include "check.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The table of senders: counts, a full table, names, folding. */
 #define _GNU_SOURCE
-#include "sender.h"
+#include "events/sender.h"
 
 #include "check.h"
-#include "recording.h"
+#include "recording/recording.h"
 
 #include <pthread.h>
 #include <string.h>

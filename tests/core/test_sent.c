@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "sent.h"
+#include "recording/sent.h"
 
 #include "check.h"
 

@@ -2,13 +2,13 @@
  * A recording whose file is truncated: the program goes on, the counts stay,
  * and every other SIGBUS is the program's. */
 #define _GNU_SOURCE
-#include "sigbus.h"
+#include "handler/sigbus.h"
 
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "passive.h"
-#include "process.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/passive.h"
+#include "recording/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "caller.h"
-#include "site.h"
+#include "program/caller.h"
+#include "program/site.h"
 
 #include "check.h"
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * A forked child has a recording from its first instruction on: of its own, and no other's. */
 #define _GNU_SOURCE
-#include "spare.h"
+#include "recording/spare.h"
 
 #include "check.h"
-#include "clock.h"
-#include "filter.h"
-#include "handler.h"
-#include "install.h"
-#include "passive.h"
-#include "process.h"
+#include "ground/clock.h"
+#include "ground/filter.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/passive.h"
+#include "recording/process.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -2,12 +2,12 @@
  * What the handler needs of a signal's stack: as much of an alternate one as install.h says,
  * with a page below it that nothing may touch. */
 #define _GNU_SOURCE
-#include "install.h"
+#include "handler/install.h"
 
 #include "check.h"
-#include "handler.h"
-#include "passive.h"
-#include "process.h"
+#include "handler/handler.h"
+#include "handler/passive.h"
+#include "recording/process.h"
 
 #include <stdlib.h>
 #include <string.h>

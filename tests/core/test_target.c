@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Which programs our library could be loaded into, told from their files. */
 #define _GNU_SOURCE
-#include "target.h"
+#include "host/target.h"
 
 #include "check.h"
 

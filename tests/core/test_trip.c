@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The trip: made once, made again where nobody comes, and taken back by the call it led to. */
 #define _GNU_SOURCE
-#include "trip.h"
+#include "handler/trip.h"
 
 #include "check.h"
-#include "process.h"
+#include "recording/process.h"
 
 #include <signal.h>
 

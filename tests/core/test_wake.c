@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Waking the dispatcher thread: no wake-up is lost, none waits without need. */
 #define _GNU_SOURCE
-#include "wake.h"
+#include "handler/wake.h"
 
 #include "check.h"
-#include "handler.h"
-#include "install.h"
-#include "process.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "recording/process.h"
 
 #include <errno.h>
 #include <pthread.h>

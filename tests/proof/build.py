@@ -26,10 +26,11 @@ REQUIREMENTS = [
     "cython>=3.1",
     "pyyaml",
 ]
-STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-g", "-pthread"]
+STRICT = ["-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-g", "-pthread",
+          f"-I{ROOT / 'csrc'}"]  # fmt: skip
 
 
-CORE = sorted((ROOT / "csrc").glob("*.c"))
+CORE = sorted((ROOT / "csrc").glob("*/*.c"))
 
 
 def objects(directory: Path, *flags: str, cc: Sequence[str] = (CC or "cc",)) -> list[Path]:
@@ -47,9 +48,7 @@ def build(
     core: Sequence[Path] = CORE,
 ) -> Path:
     """`source` and the whole core, or what was made of that, as the program `to`."""
-    subprocess.run(
-        [*cc, *STRICT, *flags, "-I", ROOT / "csrc", "-o", to, source, *core, "-ldl"], check=True
-    )
+    subprocess.run([*cc, *STRICT, *flags, "-o", to, source, *core, "-ldl"], check=True)
     return to
 
 

@@ -242,7 +242,7 @@ def _pip(environment: Path) -> list[str]:
 
 def _fingerprint() -> str:
     """Of what sigrec is built from, so that it is built anew when it has changed."""
-    files = [*ROOT.glob("sigrec/**/*.p[yx]*"), *ROOT.glob("csrc/*.[ch]")]
+    files = [*ROOT.glob("sigrec/**/*.p[yx]*"), *ROOT.glob("csrc/**/*.[ch]")]
     digest = hashlib.sha256()
     for file in sorted([*files, ROOT / "setup.py", ROOT / "pyproject.toml"]):
         digest.update(str(file).encode() + file.read_bytes())

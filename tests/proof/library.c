@@ -16,7 +16,7 @@
  * The others do at instruction OFFSET, OFFSET+STRIDE, ... what stepper.c does, and check what a
  * reader can check: the ledger in the file, and that the program's handler has run. */
 #define _GNU_SOURCE
-#include "recording.h"
+#include "recording/recording.h"
 #include "tracer.h"
 
 #include <fcntl.h>

@@ -3,8 +3,8 @@
     python -m tests.proof.library [--stride N]
 
 library.c follows each instruction from the delivery of a signal to its end: the functions of the C library
-that are called must be async-signal-safe (signal-safety(7)), the system calls among those that csrc/handler.c and
-csrc/passive.c name, and no other file's code may run: not the dynamic linker's, above all. Then, at each
+that are called must be async-signal-safe (signal-safety(7)), the system calls among those that csrc/handler/handler.c and
+csrc/handler/passive.c name, and no other file's code may run: not the dynamic linker's, above all. Then, at each
 instruction, another signal comes, or many do, or SIGKILL; the ledger, and what the reader makes of it, must be right.
 """
 
@@ -50,7 +50,7 @@ def built(directory: Path) -> Path:
     """The tracer and its target, there."""
     for name, options in (("library", []), ("library_target", ["-Wl,-z,now"])):
         subprocess.run(
-            [CC or "cc", *STRICT, "-O2", *options, "-I", ROOT / "csrc", "-o", directory / name,
+            [CC or "cc", *STRICT, "-O2", *options, "-o", directory / name,
              HERE / f"{name}.c"],
             check=True,
         )  # fmt: skip
@@ -93,7 +93,8 @@ def safe_functions() -> dict[int, str]:
 def named_calls() -> set[str]:
     """The system calls that the sources say the handler makes."""
     heads = [
-        (ROOT / "csrc" / name).read_text().partition("*/")[0] for name in ("handler.c", "passive.c")
+        (ROOT / "csrc/handler" / name).read_text().partition("*/")[0]
+        for name in ("handler.c", "passive.c")
     ]
     return set(re.findall(r"\w+", " ".join(heads)))
 

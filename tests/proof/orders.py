@@ -48,8 +48,13 @@ class Place(NamedTuple):
     text: str
 
 
+def text_of(file: str) -> str:
+    (path,) = (ROOT / "csrc").glob(f"*/{file}")
+    return path.read_text()
+
+
 def places(file: str) -> list[Place]:
-    text = (ROOT / "csrc" / file).read_text()
+    text = text_of(file)
     found = []
     for n, match in enumerate(ORDER.finditer(text)):
         line = text.count("\n", 0, match.start()) + 1
@@ -59,7 +64,7 @@ def places(file: str) -> list[Place]:
 
 def all_places() -> list[Place]:
     """Of the whole core. (What is written without an order is seq_cst: nothing to show.)"""
-    return [p for path in sorted((ROOT / "csrc").glob("*.c")) for p in places(path.name)]
+    return [p for path in sorted((ROOT / "csrc").glob("*/*.c")) for p in places(path.name)]
 
 
 def shown_by_litmus() -> set[tuple[str, int]]:
@@ -67,7 +72,7 @@ def shown_by_litmus() -> set[tuple[str, int]]:
 
 
 def as_cxx(file: str, weakened: Place | None) -> str:
-    text = (ROOT / "csrc" / file).read_text()
+    text = text_of(file)
     if weakened and weakened.file == file:
         match = list(ORDER.finditer(text))[weakened.at]
         text = text[: match.start()] + "memory_order_relaxed" + text[match.end() :]

@@ -178,7 +178,7 @@ def library(flags: Sequence[str], first: str, program_too: Sequence[str], **opti
         subprocess.run(
             [CC or "cc", "-std=c11", "-O1", "-g", *flags, "-fvisibility=hidden", "-fPIC", "-shared", "-pthread",
              "-Wl,-z,now", "-Wl,-z,nodelete", f"-Wl,--version-script={ROOT}/csrc/libsigrec.map",
-             "-I", ROOT / "csrc", "-o", preload, *CORE, ROOT / "csrc/preload/preload.c", "-ldl"],
+             "-I", ROOT / "csrc", "-o", preload, *CORE, ROOT / "csrc/preload.c", "-ldl"],
             check=True,
         )  # fmt: skip
         program = native.built(directory, *program_too)

@@ -19,13 +19,13 @@
  * and then the child must have a recording that is its own and nobody else's, with all that it was
  * sent. After SIGKILL there is none, or one that can be read. The clock is ours. */
 #define _GNU_SOURCE
-#include "glibc.h"
-#include "handler.h"
-#include "install.h"
-#include "places.h"
-#include "process.h"
-#include "spare.h"
-#include "text.h"
+#include "ground/glibc.h"
+#include "ground/text.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "host/places.h"
+#include "recording/process.h"
+#include "recording/spare.h"
 #include "tracer.h"
 
 #include <fcntl.h>

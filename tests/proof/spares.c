@@ -3,8 +3,8 @@
  * and in one that keeps recordings ready for its children. Prints the median of each, in ns, and
  * their ratio. argv: a directory. */
 #define _GNU_SOURCE
-#include "clock.h"
-#include "process.h"
+#include "ground/clock.h"
+#include "recording/process.h"
 
 #include "../core/check.h"
 #include <stdlib.h>

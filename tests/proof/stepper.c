@@ -39,20 +39,20 @@
  *
  * The clock is ours (clock_gettime, below): the path depends on no timing. */
 #define _GNU_SOURCE
-#include "borrow.h"
-#include "handler.h"
-#include "install.h"
-#include "intake.h"
-#include "keep.h"
-#include "kick.h"
+#include "events/keep.h"
+#include "handler/borrow.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/intake.h"
+#include "handler/kick.h"
 
-#include "passive.h"
-#include "proc.h"
-#include "process.h"
-#include "sent.h"
+#include "ground/proc.h"
+#include "handler/passive.h"
+#include "handler/trip.h"
+#include "handler/wake.h"
+#include "recording/process.h"
+#include "recording/sent.h"
 #include "tracer.h"
-#include "trip.h"
-#include "wake.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -24,7 +24,7 @@ class Tagged(NamedTuple):
 @functools.cache
 def all_tags() -> dict[str, list[Tagged]]:
     found: dict[str, list[Tagged]] = {}
-    for path in sorted([*ROOT.glob("csrc/*.[ch]"), *ROOT.glob("sigrec/_core*.p*")]):
+    for path in sorted([*ROOT.glob("csrc/**/*.[ch]"), *ROOT.glob("sigrec/_core*.p*")]):
         for match in TAG.finditer(path.read_text()):
             found.setdefault(match[1], []).append(Tagged(path, match.end()))
     return found

@@ -191,7 +191,7 @@ def test_stop_gives_back_the_disposition(child):
         import faulthandler
         def catches():
             caught = [line for line in open("/proc/self/status") if line.startswith("SigCgt")][0].split()[1]
-            return int(caught, 16) & ~(1 << signal.SIGBUS - 1)  # see csrc/sigbus.h
+            return int(caught, 16) & ~(1 << signal.SIGBUS - 1)  # see csrc/handler/sigbus.h
         before = catches()
         recorder = sigrec.record()
         during = catches()

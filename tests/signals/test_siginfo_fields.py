@@ -73,7 +73,7 @@ def test_defined_fields(signo, code, defined):
 
 
 def test_the_core_and_the_reader_agree(child):
-    """The same signals through csrc/event.c, as a real process got them."""
+    """The same signals through csrc/events/event.c, as a real process got them."""
     p = child(
         """
         import ctypes

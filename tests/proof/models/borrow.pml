@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the intake thread borrows (csrc/borrow.c, csrc/intake.c), of one signal, in every
+ * What the intake thread borrows (csrc/handler/borrow.c, csrc/handler/intake.c), of one signal, in every
  * interleaving: threads whose handlers lend it, the main thread (0) that blocks it for a while, another
  * that is about to fork or exec, and the intake thread. Nobody takes it while the main thread has it
  * blocked; who forks has nothing of ours in its mask; and in the end nothing is blocked nor noted,

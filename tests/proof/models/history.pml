@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The history ring (csrc/ring.c, ring_push and ring_read), a step for each
+ * The history ring (csrc/events/ring.c, ring_push and ring_read), a step for each
  * access to memory, in every interleaving: PRODUCERS threads (a nested handler
  * is one that runs while another waits), of which one may stop for ever at any
  * step, and a reader. Capacity 2, so that they lap each other. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The dispatch queue (csrc/ring.c, ring_offer to ring_give_up), a step for each
+ * The dispatch queue (csrc/events/ring.c, ring_offer to ring_give_up), a step for each
  * access to memory, in every interleaving: PRODUCERS threads (a nested handler
  * is one that runs while another waits), of which one may stop for ever at any
  * step, and a dispatcher that may give up what is not finished at any time. */

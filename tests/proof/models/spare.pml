@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Recordings that are made ahead (csrc/spare.c), in every interleaving: a process forks
+ * Recordings that are made ahead (csrc/recording/spare.c), in every interleaving: a process forks
  * CHILDREN, one after another, while those that it has forked claim, use and fork;
  * each may be killed at any step. What a child inherits is the maker's view at its fork: which
  * file each spare is. No two have one file, and nobody unmaps the file that it counts in. */

@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * In the tracer no lock is taken and nothing is allocated: it was forked from a process that may
+ * have other threads, by a raw clone(2).
+ */
+#define _GNU_SOURCE
+#include "attach/attach.h"
+
+#include "attach/images.h"
+#include "attach/tracee.h"
+#include "ground/clock.h"
+#include "ground/proc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#ifdef TRACEE_SUPPORTED
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LIMIT_NS UINT64_C(5000000000)    /* for a moment to be found */
+#define NOTHING_NS UINT64_C(1000000000)  /* for a thread that can be stopped at all */
+#define STOP_NS UINT64_C(250000000)      /* for a thread to stop, and for a lock */
+#define LOAD_NS UINT64_C(10000000000)    /* what hangs then does so for good */
+#define STOPS 4                          /* of one thread, one after another */
+#define STACK (UINT64_C(256) << 10)      /* dlopen and begin_attached() touch 17 KiB */
+#define HANDLER_WORDS ((256U << 10) / 8) /* of its own stack that are looked through */
+#define THREADS 4096
+
+enum rank {
+    RANK_WAITS,  /* in a system call that goes on after a stop */
+    RANK_RUNS,   /* whether it is a good moment is seen when it is stopped */
+    RANK_BREAKS, /* in one that a stop breaks off, with EINTR */
+    RANK_NEVER,
+};
+
+struct thread {
+    pid_t tid;
+    enum rank rank;
+};
+
+struct tracer {
+    struct attach_request request;
+    struct attach_result result;
+    char library[4096];
+    struct images images;
+    struct tracee tracee;
+    uint64_t words[HANDLER_WORDS];
+    struct thread thread[THREADS];
+    int threads;
+    bool breaks;   /* every thread of it is in a call that a stop breaks off */
+    uint64_t base; /* of the memory that is mapped in the process for us */
+    uint64_t open_library, library_symbol, library_error; /* dlopen(3), dlsym(3), dlerror(3) */
+};
+
+/* --- which thread ---------------------------------------------------------------------- */
+
+/* What a read of it does: the dynamic linker and allocators read files, and what is no file can
+ * be waited for. By its name, since stat(2) might wait for a server. */
+static enum rank rank_of_file(pid_t tid, uint64_t fd) {
+    static const char *const waits[] = {"pipe:[", "socket:[", "anon_inode:", "/dev/"};
+    static const char *const never[] = {"/dev/shm/", "/dev/hugepages/"};
+    char path[64], name[64] = "";
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)fd);
+    if (readlink(path, name, sizeof name - 1) < 0)
+        return RANK_NEVER;
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        if (strncmp(name, never[i], strlen(never[i])) == 0)
+            return RANK_NEVER;
+    if (strstr(name, "notify")) /* inotify(7), fanotify(7): EINTR after a stop, signal(7) */
+        return RANK_BREAKS;
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+        if (strncmp(name, waits[i], strlen(waits[i])) == 0)
+            return RANK_WAITS;
+    return RANK_NEVER;
+}
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
+/* Whether the socket has a time limit: then a stop breaks the call off, SO_RCVTIMEO in
+ * signal(7). Where nobody can tell, it has. */
+static bool has_time_limit(pid_t pid, uint64_t fd, int option) {
+    bool limited = true;
+    int process = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (process < 0)
+        return true;
+    int own = (int)syscall(SYS_pidfd_getfd, process, (int)fd, 0);
+    if (own >= 0) {
+        struct timeval limit = {0, 0};
+        socklen_t size = sizeof limit;
+        if (getsockopt(own, SOL_SOCKET, option, &limit, &size) == 0)
+            limited = limit.tv_sec || limit.tv_usec;
+        else
+            limited = errno != ENOTSOCK;
+        close(own);
+    }
+    close(process);
+    return limited;
+}
+
+#define NO_CALL (-1L)
+
+/* What a stop does to a thread in this system call. of_code: where it was called. */
+static enum rank rank_of_call(const struct tracer *tracer, pid_t tid, long number, uint64_t first,
+                              uint64_t second, uint64_t pc) {
+    const struct images_range *code = images_code(&tracer->images, pc);
+    switch (number) {
+#ifdef SYS_poll
+    case SYS_poll:
+    case SYS_select:
+    case SYS_pause:
+#endif
+    case SYS_ppoll:
+    case SYS_pselect6:
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+    case SYS_rt_sigsuspend:
+    case SYS_wait4:
+    case SYS_waitid: return RANK_WAITS;
+    case SYS_restart_syscall: return RANK_WAITS;
+    case SYS_read:
+    case SYS_readv:
+        if (rank_of_file(tid, first) != RANK_WAITS)
+            return rank_of_file(tid, first);
+        return has_time_limit(tracer->request.pid, first, SO_RCVTIMEO) ? RANK_BREAKS : RANK_WAITS;
+    case SYS_accept:
+    case SYS_accept4:
+    case SYS_recvfrom:
+    case SYS_recvmsg:
+        return has_time_limit(tracer->request.pid, first, SO_RCVTIMEO) ? RANK_BREAKS : RANK_WAITS;
+    case SYS_write:
+    case SYS_writev:
+        if (rank_of_file(tid, first) != RANK_WAITS)
+            return rank_of_file(tid, first);
+        return has_time_limit(tracer->request.pid, first, SO_SNDTIMEO) ? RANK_BREAKS : RANK_WAITS;
+    case SYS_connect:
+    case SYS_sendto:
+    case SYS_sendmsg:
+        return has_time_limit(tracer->request.pid, first, SO_SNDTIMEO) ? RANK_BREAKS : RANK_WAITS;
+    case SYS_futex:
+        /* A mutex waits by FUTEX_WAIT, also an allocator's; semaphores and conditions, which
+         * these do not have, by FUTEX_WAIT_BITSET. */
+        if ((second & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET)
+            return RANK_WAITS;
+        return (second & FUTEX_CMD_MASK) == FUTEX_WAIT &&
+                       ((code && !code->unsafe) || images_is_of_program(&tracer->images, first))
+                   ? RANK_WAITS
+                   : RANK_NEVER;
+#ifdef SYS_epoll_wait
+    case SYS_epoll_wait:
+#endif
+    case SYS_epoll_pwait:
+    case 441: /* epoll_pwait2 */
+    case 426: /* io_uring_enter */
+    case SYS_io_getevents:
+    case SYS_semop:
+    case SYS_semtimedop:
+    case SYS_msgrcv:
+    case SYS_msgsnd:
+    case SYS_rt_sigtimedwait: return RANK_BREAKS;
+    default: return RANK_NEVER;
+    }
+}
+
+/* From /proc/PID/task/TID/syscall, before anything is stopped: proc_pid_syscall(5). */
+static enum rank rank_of(struct tracer *tracer, pid_t tid) {
+    char path[64], text[256], *at = text;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", (int)tracer->request.pid, (int)tid);
+    proc_read(path, text, sizeof text);
+    if (strncmp(text, "running", 7) == 0)
+        return RANK_RUNS;
+    long number = strtol(text, &at, 10);
+    if (at == text)
+        return RANK_NEVER;
+    if (number == NO_CALL)
+        return RANK_RUNS; /* preempted */
+    uint64_t value[8] = {0};
+    for (int i = 0; i < 8; i++)
+        value[i] = strtoull(at, &at, 16);
+    return rank_of_call(tracer, tid, number, value[0], value[1], value[7]);
+}
+
+struct entry { /* linux_dirent64: getdents(2) */
+    uint64_t inode;
+    int64_t next;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+static void look_at_threads(struct tracer *tracer) {
+    char path[64];
+    _Alignas(8) char room[4096];
+    tracer->threads = 0;
+    tracer->breaks = true;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)tracer->request.pid);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    for (long n; (n = syscall(SYS_getdents64, fd, room, sizeof room)) > 0;)
+        for (long at = 0; at < n;) {
+            const struct entry *entry = (const struct entry *)(const void *)(room + at);
+            at += entry->size;
+            pid_t tid = (pid_t)atol(entry->name);
+            if (tid <= 0 || tracer->threads == THREADS)
+                continue;
+            enum rank rank = rank_of(tracer, tid);
+            tracer->thread[tracer->threads++] = (struct thread){tid, rank};
+            tracer->breaks = tracer->breaks && rank == RANK_BREAKS;
+        }
+    close(fd);
+}
+
+/* --- which moment ------------------------------------------------------------------------ */
+
+static bool is_code(void *context, uint64_t address) {
+    return images_code(context, address) != NULL;
+}
+
+static bool find_instructions(struct tracer *tracer) {
+    struct tracee *tracee = &tracer->tracee;
+    tracee->system_call = images_find(&tracer->images, tracee_system_call, tracee_mask,
+                                      tracee_system_call_size, tracee_step);
+    tracee->trap =
+        images_find(&tracer->images, tracee_trap, tracee_trap_mask, tracee_trap_size, tracee_step);
+    return tracee->system_call && tracee->trap;
+}
+
+static uint64_t of_c_library(const struct tracer *tracer, const char *name) {
+    uint64_t at = images_symbol(&tracer->images, tracer->images.libc, name);
+    return at ? at : images_symbol(&tracer->images, tracer->images.libdl, name);
+}
+
+/* Of the stopped thread. */
+static bool is_good_moment(struct tracer *tracer) {
+    struct tracee *tracee = &tracer->tracee;
+    struct images *images = &tracer->images;
+    if (images_read(images, tracee->pid, tracee->tid) != 0 || !images->whole)
+        return false;
+    tracer->open_library = of_c_library(tracer, "dlopen");
+    tracer->library_symbol = of_c_library(tracer, "dlsym");
+    tracer->library_error = of_c_library(tracer, "dlerror");
+    if (!tracer->open_library || !tracer->library_symbol)
+        return false;
+    const struct images_range *code = images_code(images, tracee_pc(tracee));
+    if (!code || !tracee_has_control_block(tracee))
+        return false;
+    if (tracee->number >= 0) {
+        uint64_t first, second;
+#ifdef __x86_64__
+        first = tracee->before.rdi;
+        second = tracee->before.rsi;
+#else
+        first = tracee->before.regs[0];
+        second = tracee->before.regs[1];
+#endif
+        enum rank rank =
+            rank_of_call(tracer, tracee->tid, tracee->number, first, second, tracee_pc(tracee));
+        if (rank == RANK_WAITS ? !tracee->goes_on
+                               : rank != RANK_BREAKS || !(tracee->goes_on || tracer->breaks))
+            return false;
+    } else if (code->unsafe) {
+        return false;
+    }
+    return !tracee_in_handler(tracee, is_code, images, tracer->words, HANDLER_WORDS);
+}
+
+static enum attach_end end_of(enum tracee_event event) {
+    switch (event) {
+    case TRACEE_ENDED: return ATTACH_ENDED;
+    case TRACEE_HALTED: return ATTACH_HALTED;
+    case TRACEE_LATE: return ATTACH_NOT_STOPPED;
+    case TRACEE_REFUSED: return ATTACH_REFUSED;
+    default: return ATTACH_FAULT;
+    }
+}
+
+static void note_stop(struct tracer *tracer, uint64_t since) {
+    uint64_t took = monotonic_ns() - since;
+    if (took > tracer->result.stopped_ns)
+        tracer->result.stopped_ns = took;
+}
+
+/* Stops it up to so many times. ATTACH_DONE: it is, at a good moment, since *since. */
+static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *since) {
+    struct tracee *tracee = &tracer->tracee;
+    tracee->tid = tid;
+    for (int n = 0; n < STOPS; n++) {
+        *since = monotonic_ns();
+        enum tracee_event event = tracee_stop(tracee, STOP_NS);
+        tracer->result.stops++;
+        if (event != TRACEE_STOPPED) {
+            tracer->result.error = errno;
+            return end_of(event);
+        }
+        *since = monotonic_ns();
+        if (is_good_moment(tracer) && find_instructions(tracer))
+            return ATTACH_DONE;
+        tracee_leave(tracee);
+        note_stop(tracer, *since);
+        if (tracee->number >= 0 && !tracee->goes_on && tracer->thread[0].rank == RANK_BREAKS)
+            break; /* it was broken off once, and not for nothing again and again */
+        struct timespec pause = {0, 100000 + 50000 * n};
+        nanosleep(&pause, NULL);
+    }
+    return ATTACH_NO_MOMENT;
+}
+
+/* Tries the threads in turn, those that wait first. */
+static enum attach_end find_moment(struct tracer *tracer, uint64_t *since) {
+    uint64_t began = monotonic_ns(), until = began + LIMIT_NS;
+    for (int round = 0;; round++) {
+        look_at_threads(tracer);
+        if (!tracer->threads)
+            return ATTACH_ENDED;
+        int gone = 0;
+        for (enum rank rank = RANK_WAITS; rank <= RANK_BREAKS; rank++) {
+            if (rank == RANK_BREAKS && !tracer->breaks)
+                continue;
+            for (int i = 0; i < tracer->threads && monotonic_ns() < until; i++) {
+                if (tracer->thread[i].rank != rank)
+                    continue;
+                enum attach_end end = try_thread(tracer, tracer->thread[i].tid, since);
+                if (end == ATTACH_ENDED)
+                    gone++; /* that thread, perhaps */
+                else if (end != ATTACH_NO_MOMENT)
+                    return end;
+            }
+        }
+        if (gone == tracer->threads)
+            return ATTACH_ENDED;
+        if (monotonic_ns() >= (tracer->result.stops ? until : began + NOTHING_NS))
+            return ATTACH_NO_MOMENT;
+        struct timespec pause = {0, 2000000 + 1000000 * (round % 8)};
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* --- what is called in it ------------------------------------------------------------------ */
+
+/* What is mapped for us: at its beginning our data, and then the stack. */
+#define ROOM_TEXT UINT64_C(0)
+#define ROOM_INFO UINT64_C(8192)
+#define ROOM_REQUEST UINT64_C(12288)
+#define ROOM (ROOM_REQUEST + ((sizeof(struct begin_request) + 4095) & ~UINT64_C(4095)))
+
+static bool put_memory(const struct tracer *tracer, uint64_t at, const void *from, size_t size) {
+    return pwrite(tracer->tracee.memory, from, size, (off_t)(tracer->base + at)) == (ssize_t)size;
+}
+
+static enum tracee_event call(struct tracer *tracer, uint64_t function, uint64_t a, uint64_t b,
+                              uint64_t c, uint64_t limit_ns, uint64_t *result) {
+    uint64_t argument[3] = {a, b, c};
+    return tracee_call(&tracer->tracee, function, argument, tracer->base + ROOM + STACK, limit_ns,
+                       result);
+}
+
+static enum tracee_event make_room(struct tracer *tracer) {
+    int64_t at;
+    uint64_t argument[6] = {
+        0, ROOM + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
+    enum tracee_event event = tracee_system(&tracer->tracee, SYS_mmap, argument, &at);
+    if (event == TRACEE_RETURNED && at < 0 && at > -4096)
+        return errno = (int)-at, TRACEE_REFUSED;
+    tracer->base = (uint64_t)at;
+    return event;
+}
+
+static void remove_room(struct tracer *tracer) {
+    int64_t result;
+    uint64_t argument[6] = {tracer->base, ROOM + STACK};
+    tracee_system(&tracer->tracee, SYS_munmap, argument, &result);
+}
+
+/* Whether its allocator and its dynamic linker answer. A thread that hangs may hold their locks
+ * for good; to wait for one, and to give up, does no harm as long as we hold none ourselves. */
+static enum attach_end try_locks(struct tracer *tracer) {
+    uint64_t of = tracer->images.allocator ? tracer->images.allocator : tracer->images.libc;
+    uint64_t take = images_symbol(&tracer->images, of, "malloc");
+    uint64_t give = images_symbol(&tracer->images, of, "free"), memory, ignored;
+    if (!take || !give)
+        return ATTACH_NO_LIBRARY;
+    enum tracee_event event = call(tracer, take, 5000, 0, 0, STOP_NS, &memory);
+    if (event == TRACEE_RETURNED)
+        event = call(tracer, give, memory, 0, 0, STOP_NS, &ignored);
+    if (event == TRACEE_RETURNED)
+        event =
+            call(tracer, tracer->open_library, 0, RTLD_LAZY | RTLD_NOLOAD, 0, STOP_NS, &ignored);
+    return event == TRACEE_RETURNED ? ATTACH_DONE
+           : event == TRACEE_LATE   ? ATTACH_LOCKED
+                                    : end_of(event);
+}
+
+/* Whether the process sees the same file at that path, and may read it. */
+static bool sees_library(struct tracer *tracer) {
+    uint64_t argument[6] = {(uint64_t)AT_FDCWD, tracer->base + ROOM_TEXT, O_RDONLY | O_CLOEXEC, 0};
+    int64_t fd = -1, ignored;
+    char path[64];
+    struct stat there, ours;
+    if (tracee_system(&tracer->tracee, SYS_openat, argument, &fd) != TRACEE_RETURNED || fd < 0)
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tracer->request.pid, (int)fd);
+    bool same = stat(path, &there) == 0 && stat(tracer->library, &ours) == 0 &&
+                there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
+    uint64_t descriptor[6] = {(uint64_t)fd};
+    tracee_system(&tracer->tracee, SYS_close, descriptor, &ignored);
+    return same;
+}
+
+/* Makes a file in memory in the process, with our library in it. Returns the descriptor there;
+ * -1: it cannot be made. */
+static int64_t give_library(struct tracer *tracer) {
+    static const char name[] = "libsigrec.so";
+    char path[64], chunk[4096];
+    int64_t fd = -1;
+    uint64_t argument[6] = {tracer->base + ROOM_TEXT, 1 /* MFD_CLOEXEC */};
+    if (!put_memory(tracer, ROOM_TEXT, name, sizeof name) ||
+        tracee_system(&tracer->tracee, SYS_memfd_create, argument, &fd) != TRACEE_RETURNED ||
+        fd < 0)
+        return -1;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tracer->request.pid, (int)fd);
+    int from = open(tracer->library, O_RDONLY | O_CLOEXEC), to = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t n = -1;
+    while (from >= 0 && to >= 0 && (n = read(from, chunk, sizeof chunk)) > 0)
+        if (write(to, chunk, (size_t)n) != n)
+            break;
+    close(from);
+    close(to);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", (int)fd);
+    if (n != 0 || !put_memory(tracer, ROOM_TEXT, path, sizeof path))
+        tracer->library[0] = 0;
+    return fd;
+}
+
+static enum attach_end load(struct tracer *tracer, uint64_t *handle) {
+    int64_t fd = -1, ignored;
+    if (!put_memory(tracer, ROOM_TEXT, tracer->library, strlen(tracer->library) + 1))
+        return ATTACH_ENDED;
+    if (!sees_library(tracer))
+        fd = give_library(tracer);
+    enum tracee_event event = call(tracer, tracer->open_library, tracer->base + ROOM_TEXT,
+                                   RTLD_NOW | RTLD_GLOBAL, 0, LOAD_NS, handle);
+    uint64_t text = 0;
+    if (event == TRACEE_RETURNED && !*handle && tracer->library_error)
+        event = call(tracer, tracer->library_error, 0, 0, 0, LOAD_NS, &text);
+    if (text)
+        for (size_t i = 0; i < sizeof tracer->result.text - 1; i++)
+            if (!images_memory(&tracer->images, text + i, &tracer->result.text[i], 1) ||
+                !tracer->result.text[i])
+                break;
+    if (fd >= 0 && event == TRACEE_RETURNED) {
+        uint64_t argument[6] = {(uint64_t)fd};
+        tracee_system(&tracer->tracee, SYS_close, argument, &ignored);
+    }
+    if (event != TRACEE_RETURNED)
+        return event == TRACEE_LATE ? ATTACH_LOCKED : end_of(event);
+    return *handle ? ATTACH_DONE : ATTACH_NOT_LOADED;
+}
+
+/* The function of our library there that the table has at that offset. */
+static enum attach_end find_function(struct tracer *tracer, uint64_t handle, size_t offset,
+                                     uint64_t *function) {
+    static const char name[] = "sigrec_core";
+    uint64_t give, table = 0;
+    if (!put_memory(tracer, ROOM_TEXT, name, sizeof name))
+        return ATTACH_ENDED;
+    enum tracee_event event =
+        call(tracer, tracer->library_symbol, handle, tracer->base + ROOM_TEXT, 0, LOAD_NS, &give);
+    if (event == TRACEE_RETURNED && give)
+        event = call(tracer, give, attach_entry.abi, 0, 0, LOAD_NS, &table);
+    if (event != TRACEE_RETURNED)
+        return end_of(event);
+    if (!table || !images_memory(&tracer->images, table + offset, function, sizeof *function))
+        return ATTACH_OTHER_BUILD;
+    return ATTACH_DONE;
+}
+
+static enum attach_end load_and_call(struct tracer *tracer) {
+    bool ends = tracer->request.end;
+    uint64_t handle = 0, function = 0, result = 0;
+    enum attach_end end = try_locks(tracer);
+    if (end == ATTACH_DONE)
+        end = load(tracer, &handle);
+    if (end == ATTACH_DONE)
+        end =
+            find_function(tracer, handle, ends ? attach_entry.end : attach_entry.begin, &function);
+    if (end != ATTACH_DONE)
+        return end;
+    if (!put_memory(tracer, ROOM_REQUEST, &tracer->request.begin, sizeof tracer->request.begin))
+        return ATTACH_ENDED;
+    enum tracee_event event =
+        call(tracer, function, tracer->base + ROOM_REQUEST, 0, 0, LOAD_NS, &result);
+    if (event != TRACEE_RETURNED)
+        return event == TRACEE_LATE ? ATTACH_LOCKED : end_of(event);
+    tracer->result.error = (int)result;
+    return result ? ATTACH_NOT_BEGUN : ATTACH_DONE;
+}
+
+/* Keeps the thread's errno: the thread may be between a call and its look at errno. */
+static enum attach_end keeping_errno(struct tracer *tracer) {
+    uint64_t locate = of_c_library(tracer, "__errno_location"), at = 0;
+    int before = 0;
+    if (!locate || call(tracer, locate, 0, 0, 0, LOAD_NS, &at) != TRACEE_RETURNED ||
+        !images_memory(&tracer->images, at, &before, sizeof before))
+        return ATTACH_NO_LIBRARY;
+    enum attach_end end = load_and_call(tracer);
+    if (end != ATTACH_ENDED &&
+        pwrite(tracer->tracee.memory, &before, sizeof before, (off_t)at) != sizeof before)
+        return ATTACH_ENDED;
+    return end;
+}
+
+static enum attach_end work(struct tracer *tracer) {
+    uint64_t since = monotonic_ns();
+    enum attach_end end = find_moment(tracer, &since);
+    if (end != ATTACH_DONE)
+        return end;
+    int error = tracee_take(&tracer->tracee);
+    if (error) {
+        tracee_leave(&tracer->tracee);
+        tracer->result.error = error;
+        return ATTACH_REFUSED;
+    }
+    enum tracee_event event = make_room(tracer);
+    if (event == TRACEE_RETURNED) {
+        end = keeping_errno(tracer);
+        /* What does not come back still has our stack. */
+        if (end != ATTACH_ENDED && end != ATTACH_LOCKED && end != ATTACH_FAULT) {
+            tracee_send_again(&tracer->tracee, tracer->base + ROOM_INFO);
+            remove_room(tracer);
+        }
+    } else {
+        tracer->result.error = errno;
+        end = end_of(event);
+    }
+    if (!tracee_give_back(&tracer->tracee) && end == ATTACH_DONE)
+        end = ATTACH_ENDED;
+    note_stop(tracer, since);
+    return end;
+}
+
+/* --- the tracer ------------------------------------------------------------------------------ */
+
+/* Before anything is stopped: what cannot work is said without that. */
+static enum attach_end look_before(struct tracer *tracer) {
+    pid_t pid = tracer->request.pid;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+    tracer->tracee.memory = tracer->images.memory = open(path, O_RDWR | O_CLOEXEC);
+    if (tracer->images.memory < 0) {
+        tracer->result.error = errno;
+        return errno == ENOENT ? ATTACH_ENDED : ATTACH_REFUSED;
+    }
+    int error = images_read(&tracer->images, pid, pid);
+    if (error) {
+        tracer->result.error = error;
+        return error == ESRCH || error == ENOENT ? ATTACH_ENDED : ATTACH_REFUSED;
+    }
+    return of_c_library(tracer, "dlopen") && of_c_library(tracer, "dlsym") ? ATTACH_DONE
+                                                                           : ATTACH_NO_LIBRARY;
+}
+
+/* Whether the kernel refused because it has ended: ESRCH, and of a zombie EPERM. */
+static bool is_gone(const struct tracer *tracer) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)tracer->request.pid);
+    proc_read(path, text, sizeof text);
+    const char *state = strrchr(text, ')');
+    return tracer->result.error == ESRCH || !state || strchr("ZX", state[2]);
+}
+
+static void trace(struct tracer *tracer) {
+    setsid();
+    struct sigaction by_default;
+    memset(&by_default, 0, sizeof by_default);
+    by_default.sa_handler = SIG_DFL;
+    sigaction(SIGCHLD, &by_default, NULL); /* or the kernel may tell us nothing of stops */
+    tracer->tracee.pid = tracer->request.pid;
+    enum attach_end end = look_before(tracer);
+    end = end == ATTACH_DONE ? work(tracer) : end;
+    tracer->result.end = end == ATTACH_REFUSED && is_gone(tracer) ? ATTACH_ENDED : end;
+    syscall(SYS_exit_group, 0);
+}
+
+int attach(const struct attach_request *request, struct attach_result *result) {
+    memset(result, 0, sizeof *result);
+#ifndef __x86_64__
+    result->end = ATTACH_UNSUPPORTED; /* nobody has tried it there: docs/explanation/attach.md */
+    return 0;
+#endif
+    if (strlen(request->library) >= sizeof((struct tracer *)NULL)->library)
+        return ENAMETOOLONG;
+    struct tracer *tracer =
+        mmap(NULL, sizeof *tracer, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tracer == MAP_FAILED)
+        return errno;
+    tracer->request = *request;
+    strcpy(tracer->library, request->library);
+    tracer->result.end = ATTACH_NO_TRACER;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    /* No signal at its end, and so no SIGCHLD for the caller's handler. */
+    long child = syscall(SYS_clone, 0, 0, 0, 0, 0);
+    int error = child < 0 ? errno : 0;
+    if (child == 0)
+        trace(tracer);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (child > 0) {
+        int status;
+        while (waitpid((pid_t)child, &status, __WALL) < 0 && errno == EINTR)
+            ;
+        *result = tracer->result;
+    }
+    munmap(tracer, sizeof *tracer);
+    return error;
+}
+
+#else
+
+int attach(const struct attach_request *request, struct attach_result *result) {
+    (void)request;
+    memset(result, 0, sizeof *result);
+    result->end = ATTACH_UNSUPPORTED;
+    return 0;
+}
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "attach/begin.h"
+
+#include "events/signals.h"
+#include "ground/glibc.h"
+#include "handler/handler.h"
+#include "handler/install.h"
+#include "handler/passive.h"
+#include "handler/sigbus.h"
+#include "host/environment.h"
+#include "host/places.h"
+#include "interpose/interpose.h"
+#include "recording/process.h"
+#include "recording/publish.h"
+#include "recording/retention.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CLEAN_EACH 16 /* one of so many looks at all the others */
+
+static uint64_t history = BEGIN_HISTORY;
+static _Atomic bool all_recorded;
+
+bool begun(void) { return atomic_load(&all_recorded); }
+
+/* A forked child counts in a recording of its own: a spare, which takes no more than a new name.
+ * (Where there is none, in memory that nobody sees, until it becomes another program.) */
+static void in_child(void) {
+    uint64_t known, ignored = passive_ignored(&known);
+    process_adopt_spare(ignored, known);
+    install_after_fork();
+}
+
+/* Where this process has its own recording, unless that is where the user named it. */
+static bool own_directory(char directory[PLACES_SIZE]) {
+    const char *path = process_path(), *slash = strrchr(path, '/');
+    if (!slash || (size_t)(slash - path) >= PLACES_SIZE)
+        return false;
+    memcpy(directory, path, (size_t)(slash - path));
+    directory[slash - path] = 0;
+    return true;
+}
+
+static void record_children(bool named) {
+    char directory[PLACES_SIZE];
+    bool found = named ? places_first(directory, "") : own_directory(directory);
+    if (found && process_keep_spares(directory, false, history) == 0)
+        at_fork(NULL, NULL, in_child);
+}
+
+static bool is_on(const char *name) {
+    const char *value = getenv(name);
+    return value && strcmp(value, "1") == 0;
+}
+
+/* A file stays of each that was ended by a signal; who has started it may do that all day. */
+static void clean(void) {
+    char directory[PLACES_SIZE];
+    if (getpid() % CLEAN_EACH == 0 && own_directory(directory))
+        retention_clean(directory, RETENTION_MOST, RETENTION_KEEP, NULL, 0);
+}
+
+static bool can_be_recorded(int signum) {
+    bool of_the_c_library = signum >= 32 && signum < SIGRTMIN;
+    return signum != SIGKILL && signum != SIGSTOP && !of_the_c_library && signum <= SIGRTMAX;
+}
+
+static void record_all(bool from_start) {
+    sigbus_take(); /* before the first is recorded */
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        if (can_be_recorded(signum) && install_record(signum, false) == 0)
+            install_note_start(signum, from_start);
+}
+
+/* Nearly all signals have the default action now, so each is taken as if it had, and what it had
+ * is seen by that. What comes meanwhile is pending until all have their own. */
+static uint64_t record_each(void) {
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    uint64_t ignored = 0;
+    sigset_t all, before;
+    signals_but_faults(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
+        struct sigaction found;
+        if (!can_be_recorded(signum))
+            continue;
+        if (signum == SIGCHLD || signum == SIGBUS) { /* which children become zombies; sigbus.h */
+            install_record(signum, false);
+            passive_sigaction(signum, NULL, &found);
+        } else if (passive_record(signum, false, &by_default, &found) != 0) {
+            continue;
+        } else if (found.sa_handler != SIG_DFL) {
+            passive_sigaction(signum, &found, NULL);
+        }
+        if (found.sa_handler == SIG_IGN)
+            ignored |= signal_bit(signum);
+        if (found.sa_handler != SIG_DFL)
+            install_note_start(signum, true);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ignored;
+}
+
+static void record_from_start(bool alone) {
+    sigbus_take();
+    if (alone)
+        process_inherited(record_each());
+    else
+        record_all(true);
+}
+
+int begin(char *const argv[]) {
+    static bool first = true;
+    if (!first)
+        return 0;
+    first = false;
+    int saved_errno = errno;
+    const char *keep = getenv("SIGREC_KEEP"), *wanted = getenv("SIGREC_HISTORY");
+    char notes[1024];
+    struct publish_options options = {.keep = keep && atol(keep) == (long)getpid(),
+                                      .capacity = history};
+    if (wanted && publish_capacity(wanted))
+        options.capacity = history = publish_capacity(wanted);
+    const char *named = getenv("SIGREC_RECORDING");
+    options.file = named; /* the text stays, also where the variable goes */
+    bool children = is_on("SIGREC_CHILDREN");
+    if (children) {
+        environment_forget_one(environ, "SIGREC_RECORDING"); /* it is ours */
+    } else {
+        environment_note(environ);
+        environment_forget(environ);
+    }
+    int error = process_start();
+    bool alone = argv && is_single_threaded();
+    if (!error) {
+        handler_start();
+        process_is_short_lived(alone ? argv : NULL);
+        process_owner(); /* here, and not deeper: a page of the stack less is touched */
+        error = publish(&options, notes, sizeof notes);
+        if (!error && !options.file)
+            clean();
+    }
+    if (!error && interpose_install()) {
+        if (children)
+            record_children(options.file != NULL);
+        record_from_start(alone);
+        atomic_store(&all_recorded, true);
+    }
+    errno = saved_errno;
+    return error;
+}
+
+int begin_attached(const struct begin_request *request) {
+    char notes[1024];
+    const char *directories[BEGIN_DIRECTORIES + 1] = {NULL};
+    for (int n = 0; n < BEGIN_DIRECTORIES && request->directory[n][0]; n++)
+        directories[n] = request->directory[n];
+    struct publish_options options = {
+        .keep = true, .capacity = request->capacity, .directories = directories};
+    int error = process_start();
+    if (error)
+        return error;
+    handler_start();
+    error = publish(&options, notes, sizeof notes);
+    if (error)
+        return error;
+    if (!process_path()[0])
+        return ENOENT; /* nobody could read it */
+    if (!interpose_install())
+        return ENOSYS;
+    process_attached(true);
+    record_all(false);
+    interpose_again();
+    atomic_store(&all_recorded, true);
+    return 0;
+}
+
+int end_attached(void) {
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        if (can_be_recorded(signum))
+            passive_stop(signum);
+    process_attached(false);
+    atomic_store(&all_recorded, false);
+    sigbus_give_back(); /* at last: who writes takes it */
+    return 0;
+}

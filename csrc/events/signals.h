@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * signals: sets of signal numbers.
+ */
+#ifndef SIGREC_SIGNALS_H
+#define SIGREC_SIGNALS_H
+
+#include "events/event.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The bit of a signal in a 64-bit set, as in the kernel's sigset_t. */
+static inline uint64_t signal_bit(int signum) { return UINT64_C(1) << (signum - 1); }
+
+/* A signal that a thread brings upon itself. Blocked, it kills at once, even where
+ * someone would repair the fault: sigprocmask(2). */
+static inline bool signal_is_fault(int signum) {
+    return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE || signum == SIGILL ||
+           signum == SIGABRT || signum == SIGTRAP || signum == SIGSYS;
+}
+
+/* Any context. All that may be blocked: every signal but the faults. */
+static inline void signals_but_faults(sigset_t *set) {
+    sigfillset(set);
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        if (signal_is_fault(signum))
+            sigdelset(set, signum);
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "ground/memory.h"
+
+#include "ground/filter.h"
+#include "ground/glibc.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+
+/* --- where the kernel does not wipe ------------------------------------------ */
+
+#define MOST 128 /* a queue for each signal, and a few recordings */
+
+/* free: start is NULL. */
+static struct region {
+    _Atomic(void *) start;
+    size_t size; /* written while it is claimed, and not in use yet */
+} regions[MOST] SELDOM;
+
+static char claimed; /* the start of one that is not whole yet */
+
+/* The masks of threads that are forking. (Thread-local storage would be the dynamic linker's, and
+ * is allocated when it is touched first.) */
+#define FORKING 64
+enum { FREE, CLAIMED, WHOLE };
+static struct forking {
+    _Atomic int state;
+    pthread_t thread;
+    sigset_t mask;
+} forking[FORKING] SELDOM;
+
+static void before_fork(void) {
+    sigset_t all;
+    sigfillset(&all);
+    for (int i = 0; i < FORKING && filter_allows(FILTERED_SIGPROCMASK); i++) {
+        struct forking *own = &forking[i];
+        int state = FREE;
+        if (!atomic_compare_exchange_strong(&own->state, &state, CLAIMED))
+            continue;
+        own->thread = pthread_self();
+        pthread_sigmask(SIG_BLOCK, &all, &own->mask);
+        atomic_store(&own->state, WHOLE);
+        return;
+    }
+}
+
+static void let_pages_in(void) {
+    for (int i = 0; i < FORKING; i++) {
+        struct forking *own = &forking[i];
+        if (atomic_load(&own->state) != WHOLE || !pthread_equal(own->thread, pthread_self()))
+            continue;
+        sigset_t mask = own->mask;
+        atomic_store(&own->state, FREE);
+        pthread_sigmask(SIG_SETMASK, &mask, NULL);
+        return;
+    }
+}
+
+static void in_child(void) {
+    for (int i = 0; i < MOST; i++) {
+        void *start = atomic_load(&regions[i].start);
+        if (start && start != &claimed)
+            memset(start, 0, regions[i].size);
+    }
+    let_pages_in();
+    for (int i = 0; i < FORKING; i++) /* of threads that are not here */
+        atomic_store(&forking[i].state, FREE);
+}
+
+/* Hooks of a child run in the order that they were set in: that of process.c finds it wiped. */
+static int hook_fork(void) {
+    static _Atomic int hooked;
+    int before = 0;
+    if (!atomic_compare_exchange_strong(&hooked, &before, 1))
+        return 0;
+    int error = at_fork(before_fork, let_pages_in, in_child);
+    if (error)
+        atomic_store(&hooked, 0);
+    return error;
+}
+
+static int note_wiped(void *start, size_t size) {
+    int error = hook_fork();
+    for (int i = 0; i < MOST && !error; i++) {
+        void *nobody = NULL;
+        if (!atomic_compare_exchange_strong(&regions[i].start, &nobody, (void *)&claimed))
+            continue;
+        regions[i].size = size;
+        atomic_store(&regions[i].start, start);
+        return 0;
+    }
+    return error ? error : ENOMEM;
+}
+
+/* ------------------------------------------------------------------------------ */
+
+static void *map_pages(size_t size) {
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool kernel_wipes(void *p, size_t size) {
+#ifdef MADV_WIPEONFORK
+    return madvise(p, size, MADV_WIPEONFORK) == 0;
+#else
+    return (void)p, (void)size, false;
+#endif
+}
+
+/* What a program without Python needs comes out of one mapping, since each costs a program that
+ * lives shortly some microseconds. It is given out once: what goes back goes to the kernel. */
+#define POOL (832U << 10)
+#define PAGE_MOST (64U << 10) /* of any machine */
+static char none;             /* where the kernel does not wipe */
+static _Atomic(char *) pool;  /* NULL: not there yet */
+static atomic_size_t given_out;
+
+static void *from_pool(size_t size) {
+    size_t whole = (size + PAGE_MOST - 1) & ~(size_t)(PAGE_MOST - 1);
+    char *there = atomic_load(&pool);
+    if (whole > POOL)
+        return NULL;
+    if (!there) {
+        char *made = map_pages(POOL);
+        if (made && !kernel_wipes(made, POOL)) {
+            munmap(made, POOL);
+            made = NULL;
+        }
+        char *mine = made ? made : &none;
+        if (atomic_compare_exchange_strong(&pool, &there, mine))
+            there = mine;
+        else if (made)
+            munmap(made, POOL); /* another thread was faster */
+    }
+    if (there == &none || atomic_load(&given_out) > POOL - whole)
+        return NULL;
+    size_t at = atomic_fetch_add(&given_out, whole);
+    return at <= POOL - whole ? there + at : NULL;
+}
+
+void *memory_wiped(size_t size) {
+    void *p = from_pool(size);
+    if (p)
+        return p;
+    p = map_pages(size);
+    if (!p || kernel_wipes(p, size))
+        return p;
+    int error = note_wiped(p, size);
+    if (!error)
+        return p;
+    munmap(p, size);
+    errno = error;
+    return NULL;
+}
+
+void memory_leave(const void *start) {
+    for (int i = 0; i < MOST; i++)
+        if (atomic_load(&regions[i].start) == start)
+            atomic_store(&regions[i].start, NULL);
+}
+
+void memory_free(void *start, size_t size) {
+    memory_leave(start);
+    munmap(start, size);
+}

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * All of this is for any context, signal context too: there is no lock, and the entry of each
+ * lending thread is written by that thread alone, also in its handlers, each word by one atomic
+ * operation. System calls: gettid, futex,
+ * rt_sigaction, rt_sigprocmask, sched_getscheduler, sched_getparam.
+ */
+#define _GNU_SOURCE
+#include "handler/borrow.h"
+
+#include "ground/clock.h"
+#include "ground/filter.h"
+#include "ground/memory.h"
+#include "handler/registry.h"
+#include "handler/trip.h"
+#include "recording/process.h"
+
+#include <errno.h>
+#include <string.h>
+
+_Atomic uint64_t borrow_signals;
+
+#ifdef __linux__
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define THREADS 64
+
+/* A flood: so many signals, each so soon after the one before; or so many in such a time. */
+#define CLOSE_NS UINT64_C(100000)
+#define CLOSE 8
+#define WINDOW_NS UINT64_C(2000000)
+#define MANY 16
+
+#define CALM_NS UINT64_C(5000000) /* after a fork or exec nothing is borrowed for so long */
+#define PATIENCE 100              /* times a millisecond: the intake thread may not get to run */
+
+static struct state {
+    _Atomic uint64_t owned;   /* the signals that the intake thread owns */
+    _Atomic uint64_t taking;  /* those that it may be taking just now */
+    _Atomic uint32_t orphans; /* since its last look something was taken away from it: who lent that
+                               * is to be kicked, even where it had not begun to take it */
+    _Atomic uint32_t put_down; /* futex: how often it has put down what it took */
+    _Atomic uint32_t waiting;  /* threads that wait for that */
+    _Atomic uint32_t rung;     /* futex: the intake thread is to look */
+    _Atomic int32_t server;    /* its tid; 0: it does not run */
+    _Atomic int priority;      /* its own, where that is a real-time one */
+    _Atomic uint32_t holds;
+    _Atomic uint64_t calm_until;
+    _Atomic uint64_t wanted;   /* signals that came fast while no intake thread ran */
+    _Atomic uint64_t blocked;  /* signals that the program itself blocks in the main thread */
+    _Atomic uint64_t withheld; /* of these, those whose handler waits */
+    _Atomic uint64_t seen_pending, suspect;
+    struct rate {
+        _Atomic uint64_t last, began;
+        _Atomic uint32_t close, many;
+        _Atomic uint64_t switches;
+    } rates[SIGREC_NSIG];
+    struct lender {
+        _Atomic int32_t tid;       /* 0: the entry is free */
+        _Atomic uint64_t bits;     /* of its mask, that it has lent */
+        _Atomic uint32_t changing; /* the thread changes its mask, and its handlers leave it */
+    } lenders[THREADS];
+} *state;
+
+int borrow_start(void) {
+    if (!state) {
+        struct state *made = memory_wiped(sizeof *made);
+        if (!made)
+            return errno;
+        state = made;
+    }
+    return 0;
+}
+
+static int32_t this_tid(void) { return (int32_t)syscall(SYS_gettid); }
+
+static bool is_alive(int32_t tid) {
+    return !filter_allows(FILTERED_TGKILL) ||
+           syscall(SYS_tgkill, (long)process_pid(), (long)tid, 0) == 0;
+}
+
+static struct lender *find(int32_t tid) {
+    for (struct lender *one = state->lenders; one < state->lenders + THREADS; one++)
+        if (atomic_load_explicit(&one->tid, memory_order_relaxed) == tid)
+            return one;
+    return NULL;
+}
+
+/* The entry of that lending thread, which keeps it until it has got all its bits back, or has
+ * ended. NULL: there is no room. */
+static struct lender *find_or_make(int32_t tid) {
+    struct lender *mine = find(tid);
+    for (struct lender *one = state->lenders; !mine && one < state->lenders + THREADS; one++) {
+        int32_t nobody = 0;
+        if (!atomic_load_explicit(&one->tid, memory_order_relaxed) &&
+            atomic_compare_exchange_strong(&one->tid, &nobody, tid)) {
+            atomic_store(&one->bits, 0);
+            atomic_store(&one->changing, 0);
+            mine = one;
+        }
+    }
+    return mine;
+}
+
+static uint64_t lent_by(int32_t tid) {
+    const struct lender *one = find(tid);
+    return one ? atomic_load(&one->bits) : 0;
+}
+
+/* The signals that any thread has lent. One that may not be borrowed any more is given back at
+ * the next kick, and not before. */
+static uint64_t lent_by_all(void) {
+    uint64_t lent = 0;
+    for (const struct lender *one = state->lenders; one < state->lenders + THREADS; one++)
+        if (atomic_load_explicit(&one->tid, memory_order_relaxed))
+            lent |= atomic_load(&one->bits);
+    return lent;
+}
+
+static uint64_t mask_of(const void *context) {
+    uint64_t mask; /* the kernel's sigset_t; only so much of ucontext_t's is written */
+    memcpy(&mask, &((const ucontext_t *)context)->uc_sigmask, sizeof mask);
+    return mask;
+}
+
+static void set_mask_of(void *context, uint64_t mask) {
+    memcpy(&((ucontext_t *)context)->uc_sigmask, &mask, sizeof mask);
+}
+
+static void unblock(uint64_t signals) {
+    if (signals)
+        syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &signals, NULL, sizeof signals);
+}
+
+/* --- futexes --------------------------------------------------------------------------- */
+
+static void futex_wake(_Atomic uint32_t *word) {
+    int saved_errno = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns) {
+    struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
+    int saved_errno = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, &timeout, NULL, 0);
+    errno = saved_errno;
+}
+
+void borrow_ring(void) {
+    if (state && !atomic_exchange(&state->rung, 1))
+        futex_wake(&state->rung);
+}
+
+void borrow_sleep(uint64_t timeout_ns) {
+    if (!atomic_exchange(&state->rung, 0)) {
+        futex_wait(&state->rung, 0, timeout_ns);
+        atomic_store(&state->rung, 0);
+    }
+}
+
+/* --- whose it is ------------------------------------------------------------------------ */
+
+void borrow_serve(int32_t tid, int priority) {
+    atomic_store(&state->priority, priority);
+    atomic_store(&state->server, tid);
+    uint64_t withheld = tid ? 0 : atomic_exchange(&state->withheld, 0);
+    for (; withheld; withheld &= withheld - 1) /* nobody would look after them */
+        trip_again(__builtin_ctzll(withheld) + 1, monotonic_ns(), 0);
+}
+
+int32_t borrow_server(void) { return state ? atomic_load(&state->server) : 0; }
+
+uint64_t borrow_owned(void) { return atomic_load(&state->owned); }
+
+static bool disown(uint64_t signals) {
+    if (!(atomic_fetch_and(&state->owned, ~signals) & signals))
+        return false;
+    atomic_store(&state->orphans, 1);
+    return true;
+}
+
+/* Said first, and then looked at: who takes it away, or forbids it, has either been seen, or sees
+ * this. */
+uint64_t borrow_take_up(void) {
+    atomic_store(&state->taking, atomic_load(&state->owned));
+    uint64_t owned = atomic_load(&state->taking) & atomic_load(&state->owned);
+    owned = atomic_load(&state->holds) ? 0 : owned & ~atomic_load(&state->blocked);
+    atomic_store(&state->taking, owned);
+    return owned;
+}
+
+bool borrow_was_taken_away(void) {
+    return atomic_load_explicit(&state->orphans, memory_order_relaxed) &&
+           atomic_exchange(&state->orphans, 0);
+}
+
+void borrow_put_down(void) {
+    atomic_store(&state->taking, 0);
+    atomic_fetch_add(&state->put_down, 1);
+    if (atomic_load(&state->waiting))
+        futex_wake(&state->put_down);
+}
+
+void borrow_give_back(uint64_t signals) { disown(signals); }
+
+void borrow_release(uint64_t signals) {
+    if (!state || (!disown(signals) && !(atomic_load(&state->taking) & signals)))
+        return;
+    if (this_tid() == borrow_server())
+        return;
+    atomic_fetch_add(&state->waiting, 1);
+    for (int i = 0; i < PATIENCE; i++) {
+        uint32_t seen = atomic_load(&state->put_down);
+        if (!(atomic_load(&state->taking) & signals))
+            break;
+        borrow_ring();
+        futex_wait(&state->put_down, seen, 1000000);
+    }
+    atomic_fetch_sub(&state->waiting, 1);
+    borrow_ring(); /* it kicks who has lent them */
+}
+
+void borrow_allow(int signum, bool may) {
+    if (!state)
+        return;
+    uint64_t bit = signal_bit(signum);
+    if (may) {
+        atomic_fetch_or(&borrow_signals, bit);
+    } else {
+        atomic_fetch_and(&borrow_signals, ~bit);
+        atomic_fetch_and(&state->withheld, ~bit);
+        borrow_release(bit);
+    }
+}
+
+bool borrow_is_wanted(void) {
+    return state && atomic_load_explicit(&state->wanted, memory_order_relaxed) &&
+           atomic_exchange(&state->wanted, 0);
+}
+
+uint64_t borrow_switches(int signum) {
+    return state ? atomic_load(&state->rates[signum].switches) : 0;
+}
+
+/* --- signal context ---------------------------------------------------------------------- */
+
+static bool is_flood(int signum, uint64_t now) {
+    struct rate *rate = &state->rates[signum];
+    /* Relaxed: hints, and handlers of several threads may lose some. */
+    uint64_t gap = now - atomic_load_explicit(&rate->last, memory_order_relaxed);
+    atomic_store_explicit(&rate->last, now, memory_order_relaxed);
+    uint32_t close = atomic_load_explicit(&rate->close, memory_order_relaxed);
+    close = gap < CLOSE_NS ? close + 1 : 0;
+    uint32_t many = atomic_load_explicit(&rate->many, memory_order_relaxed) + 1;
+    if (now - atomic_load_explicit(&rate->began, memory_order_relaxed) > WINDOW_NS) {
+        atomic_store_explicit(&rate->began, now, memory_order_relaxed);
+        many = 0;
+    }
+    bool flood = close >= CLOSE || many >= MANY;
+    atomic_store_explicit(&rate->close, flood ? 0 : close, memory_order_relaxed);
+    atomic_store_explicit(&rate->many, flood ? 0 : many, memory_order_relaxed);
+    return flood;
+}
+
+/* Whether the intake thread would get to run beside this one, which computes. */
+static bool would_run(void) {
+    long policy = syscall(SYS_sched_getscheduler, 0);
+    if (policy != SCHED_FIFO && policy != SCHED_RR)
+        return policy != 6 /* SCHED_DEADLINE */;
+    struct sched_param own;
+    return syscall(SYS_sched_getparam, 0, &own) == 0 &&
+           own.sched_priority < atomic_load(&state->priority);
+}
+
+static bool may_begin(uint64_t bit, uint64_t now) {
+    if (atomic_load(&state->holds) || now < atomic_load(&state->calm_until) ||
+        (atomic_load(&state->blocked) & bit) || atomic_load(&filter_denied))
+        return false;
+    if (atomic_load(&state->server) && would_run())
+        return true;
+    atomic_fetch_or(&state->wanted, bit); /* the dispatcher starts one */
+    return false;
+}
+
+/* Somebody else's handler may stand above ours: then it is not the intake thread's to take, and
+ * would go back at once, for each few of a flood. */
+static bool may_lend(int signum, uint64_t now) {
+    return may_begin(signal_bit(signum), now) && registry_in_place(signum);
+}
+
+/* It came to a handler, and so nobody has it blocked who says so. */
+static void let_in(int signum, uint64_t mask, uint64_t now, uint32_t tid) {
+    uint64_t bit = signal_bit(signum);
+    if ((atomic_load(&state->blocked) & bit) && !(mask & bit) && (int32_t)tid == process_pid())
+        atomic_fetch_and(&state->blocked, ~bit); /* a siglongjmp, say */
+    if (atomic_fetch_and(&state->withheld, ~bit) & bit)
+        trip_again(signum, now, tid);
+}
+
+bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
+    if (!state || !context)
+        return false;
+    uint64_t bit = signal_bit(signum), mask = mask_of(context);
+    if ((atomic_load_explicit(&state->blocked, memory_order_relaxed) |
+         atomic_load_explicit(&state->withheld, memory_order_relaxed)) &
+        bit)
+        let_in(signum, mask, now, tid);
+    bool owned = atomic_load(&state->owned) & bit;
+    if (!owned && !is_flood(signum, now))
+        return atomic_load_explicit(&state->server, memory_order_relaxed) != 0;
+    /* Blocked, it is the program's own: this is in sigsuspend(2). */
+    if ((mask & bit) || !may_lend(signum, now))
+        return false;
+    struct lender *mine = find_or_make((int32_t)tid);
+    if (!mine || atomic_load_explicit(&mine->changing, memory_order_relaxed))
+        return false;
+    atomic_fetch_or(&mine->bits, bit);
+    set_mask_of(context, mask | bit);
+    bool begins = !(atomic_fetch_or(&state->owned, bit) & bit);
+    /* Who has just forbidden it has seen that it is owned, or is seen here; and so has the intake
+     * thread, where it has just ended. */
+    if (atomic_load(&state->holds) || (atomic_load(&state->blocked) & bit) || !borrow_may(signum) ||
+        !atomic_load(&state->server)) {
+        atomic_fetch_and(&mine->bits, ~bit);
+        set_mask_of(context, mask);
+        if (disown(bit)) /* others may have lent it for this */
+            borrow_ring();
+        return false;
+    }
+    if (begins) {
+        atomic_fetch_add_explicit(&state->rates[signum].switches, 1, memory_order_relaxed);
+        borrow_ring();
+    }
+    return true;
+}
+
+void borrow_dequeued(int signum, uint64_t now) {
+    if (state && is_flood(signum, now))
+        may_begin(signal_bit(signum), now);
+}
+
+/* Another kick comes. A few of them: the handler of something else may have left by siglongjmp(3).
+ */
+static bool is_changing(struct lender *mine) {
+    uint32_t kicks = atomic_load_explicit(&mine->changing, memory_order_relaxed);
+    if (!kicks)
+        return false;
+    atomic_store_explicit(&mine->changing, kicks < 4 ? kicks + 1 : 0, memory_order_relaxed);
+    return kicks < 4;
+}
+
+/* In the main thread: borrow_is_suspect. */
+static void look_at_mask(void *context, int32_t tid) {
+    uint64_t suspect = atomic_exchange(&state->suspect, 0), mask = mask_of(context);
+    uint64_t leaked = mask & ~atomic_load(&state->blocked) & ~lent_by(tid) & suspect;
+    set_mask_of(context, mask & ~leaked);
+    for (uint64_t rest = suspect & ~mask; rest; rest &= rest - 1)
+        let_in(__builtin_ctzll(rest) + 1, mask, monotonic_ns(), (uint32_t)tid);
+}
+
+void borrow_kicked(void *context) {
+    if (!state || !context)
+        return;
+    int32_t tid = this_tid();
+    if (atomic_load(&state->suspect) && tid == process_pid())
+        look_at_mask(context, tid);
+    struct lender *mine = find(tid);
+    if (!mine || is_changing(mine))
+        return;
+    uint64_t back = atomic_load(&mine->bits) & ~atomic_load(&state->owned);
+    set_mask_of(context, mask_of(context) & ~back);
+    if (atomic_fetch_and(&mine->bits, ~back) == back)
+        atomic_store(&mine->tid, 0);
+}
+
+/* --- what the program sees ---------------------------------------------------------------- */
+
+/* Of this thread, at once. */
+static void take_back(uint64_t signals) {
+    struct lender *mine = find(this_tid());
+    if (mine)
+        unblock(atomic_fetch_and(&mine->bits, ~signals) & signals);
+}
+
+/* The main thread has these blocked now, or not any more. */
+static void wish(uint64_t blocked, uint64_t no_more) {
+    atomic_fetch_and(&state->blocked, ~no_more);
+    atomic_fetch_or(&state->blocked, blocked);
+    uint64_t ours = blocked & atomic_load(&borrow_signals);
+    if (atomic_load(&state->server)) /* else nothing was taken but by handlers */
+        atomic_fetch_or(&state->withheld, ours);
+    borrow_release(ours);
+    uint64_t freed = atomic_fetch_and(&state->withheld, ~no_more) & no_more;
+    for (; freed; freed &= freed - 1) {
+        int signum = __builtin_ctzll(freed) + 1;
+        if (queue_length(&registry[signum].queue))
+            trip_again(signum, monotonic_ns(), (uint32_t)process_pid());
+    }
+}
+
+/* From here on this thread's own handlers leave its mask, and what is noted of it, as they are.
+ * NULL: there is no room, and so nothing is noted. */
+static struct lender *begin_mask(int32_t tid) {
+    struct lender *mine = find_or_make(tid);
+    if (mine)
+        atomic_store(&mine->changing, 1);
+    return mine;
+}
+
+static void end_mask(struct lender *mine, int32_t tid) {
+    if (!mine || atomic_load(&mine->tid) != tid) /* or a handler's own change has ended it */
+        return;
+    if (atomic_load(&mine->bits))
+        atomic_store(&mine->changing, 0);
+    else
+        atomic_store(&mine->tid, 0);
+}
+
+int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old) {
+    if (!state || (!atomic_load(&borrow_signals) && !lent_by_all()))
+        return original(how, set, old);
+    int32_t tid = this_tid();
+    struct lender *mine = begin_mask(tid);
+    uint64_t ours = mine ? atomic_load(&mine->bits) : 0, wanted = 0, theirs = 0, seen;
+    sigset_t passed, before;
+    sigset_t *was = old ? old : &before; /* the kernel says where that cannot be written */
+    if (set) {
+        memcpy(&wanted, set, sizeof wanted); /* no more of it need be there */
+        if (how != SIG_UNBLOCK)
+            theirs = ours & wanted; /* blocked already: from now on by the program */
+        uint64_t given = how == SIG_UNBLOCK   ? wanted & ~ours
+                         : how == SIG_SETMASK ? wanted | ours
+                                              : wanted;
+        sigemptyset(&passed);
+        memcpy(&passed, &given, sizeof given);
+    }
+    int result = original(how, set ? &passed : NULL, was);
+    if (result == 0 && theirs)
+        atomic_fetch_and(&mine->bits, ~theirs);
+    end_mask(mine, tid);
+    if (result != 0)
+        return result;
+    int saved_errno = errno;
+    memcpy(&seen, was, sizeof seen);
+    seen &= ~ours;
+    if (set && tid == process_pid()) {
+        /* That the main thread blocks the kick: nothing could be given back. */
+        uint64_t kick = signal_bit(SIGURG) | signal_bit(SIGWINCH);
+        if (how == SIG_BLOCK)
+            wish(wanted, 0);
+        else
+            wish(how == SIG_SETMASK ? wanted : 0, how == SIG_SETMASK ? ~wanted : wanted);
+        if (how != SIG_UNBLOCK && (wanted & kick) && lent_by(tid)) {
+            borrow_release(lent_by(tid));
+            take_back(~UINT64_C(0));
+        }
+    }
+    if (old)
+        memcpy(old, &seen, sizeof seen); /* as much as the kernel writes */
+    errno = saved_errno;
+    return result;
+}
+
+void borrow_note_mask(void) {
+    uint64_t mask = 0;
+    int32_t tid = this_tid();
+    if (!state || tid != process_pid() ||
+        syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask) != 0)
+        return;
+    atomic_store(&state->blocked, mask & ~lent_by(tid));
+}
+
+bool borrow_withholds(int signum) {
+    return state &&
+           atomic_load_explicit(&state->withheld, memory_order_relaxed) & signal_bit(signum);
+}
+
+void borrow_send_to_thread(int signum) {
+    if (!state || signum < 1 || signum >= SIGREC_NSIG || !borrow_may(signum) ||
+        process_is_vfork_child())
+        return;
+    borrow_hold(); /* and it stays so while it is sent */
+    borrow_go_on();
+}
+
+bool borrow_is_suspect(uint64_t pending) {
+    uint64_t may = atomic_load(&borrow_signals) & ~atomic_load(&state->owned), stuck = 0;
+    pending &= may;
+    for (uint64_t rest = atomic_load(&state->withheld) & may; rest; rest &= rest - 1) {
+        int signum = __builtin_ctzll(rest) + 1;
+        stuck |= queue_length(&registry[signum].queue) ? signal_bit(signum) : 0;
+    }
+    uint64_t now = (pending & ~atomic_load(&state->blocked)) | stuck;
+    uint64_t before = atomic_exchange(&state->seen_pending, now);
+    atomic_store(&state->suspect, now & before);
+    return now & before;
+}
+
+/* --- what children and threads inherit --------------------------------------------------- */
+
+void borrow_hold(void) {
+    if (!state)
+        return;
+    int saved_errno = errno;
+    atomic_fetch_add(&state->holds, 1);
+    borrow_release(~UINT64_C(0));
+    take_back(~UINT64_C(0));
+    errno = saved_errno;
+}
+
+void borrow_go_on(void) {
+    if (!state)
+        return;
+    atomic_store(&state->calm_until, monotonic_ns() + CALM_NS);
+    atomic_fetch_sub(&state->holds, 1);
+}
+
+void borrow_before_exec(void) {
+    if (!state)
+        return;
+    if (process_is_vfork_child())
+        unblock(lent_by_all());
+    else
+        borrow_hold();
+}
+
+uint64_t borrow_lent(void) { return state && lent_by_all() ? lent_by(this_tid()) : 0; }
+
+uint64_t borrow_lent_by_others(void) {
+    return state ? lent_by_all() & ~atomic_load(&state->blocked) : 0;
+}
+
+void borrow_begin_thread(uint64_t inherited) {
+    struct lender *of_another = find(this_tid()); /* of a thread that is gone, and had our tid */
+    if (of_another) {
+        atomic_store(&of_another->bits, 0);
+        atomic_store(&of_another->tid, 0);
+    }
+    unblock(inherited);
+}
+
+int borrow_kick(bool (*kick)(int32_t tid)) {
+    int count = 0;
+    for (struct lender *one = state->lenders; one < state->lenders + THREADS; one++) {
+        int32_t tid = atomic_load(&one->tid);
+        uint64_t bits = atomic_load(&one->bits);
+        if (!tid || (bits && !(bits & ~atomic_load(&state->owned))))
+            continue;
+        if (bits ? kick(tid) : is_alive(tid))
+            count += bits != 0;
+        else if (atomic_compare_exchange_strong(&one->tid, &tid, -1)) { /* it is gone */
+            atomic_store(&one->bits, 0);
+            atomic_store(&one->tid, 0);
+        }
+    }
+    return count;
+}
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "handler/intake.h"
+
+#include "ground/clock.h"
+#include "ground/filter.h"
+#include "ground/glibc.h"
+#include "ground/memory.h"
+#include "handler/borrow.h"
+#include "handler/handler.h"
+#include "handler/kick.h"
+#include "handler/registry.h"
+#include "handler/trip.h"
+#include "recording/process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __linux__
+
+#include <sys/syscall.h>
+
+#define LOOK_NS UINT64_C(1000000)     /* between two looks at which signals it still owns */
+#define SETTLE_NS UINT64_C(100000)    /* for handlers of the signal that still run */
+#define QUIET_NS UINT64_C(20000000)   /* without the signal, before it is given back */
+#define KICK_NS UINT64_C(10000000)    /* between two kicks of a thread that still lends */
+#define PARK_NS UINT64_C(500000000)   /* between two looks, while it owns nothing */
+#define LONG_NS UINT64_C(250000000)   /* at most; a signal sent to one thread waits so long */
+#define RETRY_NS UINT64_C(1000000000) /* after the thread could not be made */
+#define BATCH 4096                    /* signals in one turn, at most */
+#define TURN 64                       /* of one signal before another */
+#define TRIP 256                      /* signals between two trips of the interpreter */
+#define BURST 8                       /* batches before a nap */
+#define END_LOOKS 1000                /* of 100 us each */
+#define LEFT_NS UINT64_C(100000000)   /* of taking what the thread has left */
+#define STACK (256 * 1024)
+
+static _Atomic uint64_t moderation[SIGREC_NSIG]; /* ns */
+
+static struct shared {
+    _Atomic uint64_t taken[SIGREC_NSIG];
+    _Atomic uint64_t naps, kicks;
+    _Atomic uint32_t beginning, ending;
+    _Atomic uint64_t failed_ns;
+} *shared;
+
+/* --- the thread -------------------------------------------------------------------------- */
+
+struct turn {
+    uint32_t tid;
+    uint64_t set, before;        /* what it owns, and what it did the last time */
+    uint64_t last[SIGREC_NSIG];  /* when each came last, or began to be owned */
+    uint64_t since[SIGREC_NSIG]; /* when it began to be owned */
+    uint64_t kicked_ns, looked_ns;
+    bool lent;            /* some thread has not given back yet */
+    double tokens;        /* of moderation */
+    uint64_t refilled_ns; /* when these were counted last */
+};
+
+static int next_of(uint64_t set, siginfo_t *info, uint64_t timeout_ns) {
+    struct timespec timeout = {0, (long)timeout_ns};
+    return (int)syscall(SYS_rt_sigtimedwait, &set, info, &timeout, sizeof set);
+}
+
+static void take_one(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
+    if (kick_sent(signum, info))
+        return;
+    handler_take(signum, info, now, tid);
+    atomic_fetch_add_explicit(&shared->taken[signum], 1, memory_order_relaxed);
+}
+
+static bool kick(int32_t tid) {
+    atomic_fetch_add_explicit(&shared->kicks, 1, memory_order_relaxed);
+    return kick_thread(process_pid(), tid);
+}
+
+static void trip_all(uint64_t set, struct turn *turn, uint64_t now) {
+    for (; set; set &= set - 1) {
+        int signum = __builtin_ctzll(set) + 1;
+        if (!trip_is_out(signum))
+            atomic_fetch_add_explicit(&shared->kicks, 1, memory_order_relaxed);
+        trip(signum, now, turn->tid);
+    }
+}
+
+/* A signal whose handler has been replaced is not for sigrec to take. */
+static void leave_what_is_not_ours(struct turn *turn) {
+    for (uint64_t rest = turn->set; rest; rest &= rest - 1) {
+        int signum = __builtin_ctzll(rest) + 1;
+        if (!registry_in_place(signum))
+            borrow_give_back(signal_bit(signum));
+    }
+}
+
+/* Takes all that is pending, one after another. Returns which signals it took. */
+static uint64_t take_batch(struct turn *turn, uint64_t *when) {
+    siginfo_t info;
+    uint64_t took = 0, resting = 0;
+    int in_turn = 0, signum = next_of(turn->set, &info, LOOK_NS);
+    for (int n = 0; signum > 0; n++) {
+        uint64_t now = *when = monotonic_ns(), bit = signal_bit(signum);
+        take_one(signum, &info, now, turn->tid);
+        took |= bit;
+        turn->last[signum] = now;
+        if (n % TRIP == TRIP - 1)
+            trip_all(took, turn, now);
+        /* Each number has its turn, since the kernel gives the lowest one first: see dequeue in
+         * handler.c. */
+        if (++in_turn >= TURN) {
+            in_turn = 0;
+            resting |= bit;
+        }
+        if (n >= BATCH || (borrow_owned() & turn->set) != turn->set)
+            break;
+        signum = turn->set & ~resting ? next_of(turn->set & ~resting, &info, 0) : -1;
+        if (signum <= 0 && resting) {
+            resting = 0;
+            in_turn = 0;
+            signum = next_of(turn->set, &info, 0);
+        }
+    }
+    return took;
+}
+
+/* How long the thread may leave signals in the kernel's queue, which keeps each real-time
+ * signal, but merges the others: for these it is 0. */
+static uint64_t nap_after(struct turn *turn, uint64_t took, uint64_t now) {
+    uint64_t each = UINT64_MAX;
+    for (; took; took &= took - 1) {
+        int signum = __builtin_ctzll(took) + 1;
+        uint64_t own = signum < SIGRTMIN ? 0 : atomic_load(&moderation[signum]);
+        each = own < each ? own : each;
+    }
+    if (!each || each == UINT64_MAX)
+        return 0;
+    turn->tokens += (double)(now - turn->refilled_ns) / (double)each;
+    turn->refilled_ns = now;
+    if (turn->tokens > BURST)
+        turn->tokens = BURST;
+    turn->tokens -= 1;
+    return turn->tokens < 0 ? (uint64_t)(-turn->tokens * (double)each) : 0;
+}
+
+/* Gives back the signals that have not come for a while, and kicks the threads that lent them. */
+static void give_back(struct turn *turn, uint64_t now) {
+    for (uint64_t rest = turn->set; rest; rest &= rest - 1) {
+        int signum = __builtin_ctzll(rest) + 1;
+        if ((now - turn->last[signum] > QUIET_NS || now - turn->since[signum] > LONG_NS) &&
+            kick_possible())
+            borrow_give_back(signal_bit(signum));
+    }
+    bool taken_away = borrow_was_taken_away();
+    uint64_t owned = borrow_owned();
+    if (taken_away || owned != turn->before || (turn->lent && now - turn->kicked_ns > KICK_NS)) {
+        turn->kicked_ns = now;
+        turn->lent = borrow_kick(kick) > 0;
+    }
+    turn->before = owned;
+}
+
+static void look_around(struct turn *turn) {
+    uint64_t now = monotonic_ns(), pending = 0;
+    if (now - turn->looked_ns < PARK_NS)
+        return;
+    turn->looked_ns = now;
+    syscall(SYS_rt_sigpending, &pending, sizeof pending);
+    if (borrow_is_suspect(pending))
+        kick(process_pid());
+}
+
+static void take_turn(struct turn *turn) {
+    uint64_t now = monotonic_ns();
+    turn->set = borrow_owned();
+    uint64_t fresh = turn->set & ~turn->before;
+    for (uint64_t rest = fresh; rest; rest &= rest - 1)
+        turn->last[__builtin_ctzll(rest) + 1] = turn->since[__builtin_ctzll(rest) + 1] = now;
+    give_back(turn, now);
+    if (!turn->before) {
+        borrow_sleep(turn->lent ? KICK_NS : PARK_NS);
+        look_around(turn);
+        return;
+    }
+    if (fresh) { /* then each handler has queued its signal, and blocked it: order holds */
+        struct timespec settle = {0, SETTLE_NS};
+        nanosleep(&settle, NULL);
+    }
+    leave_what_is_not_ours(turn);
+    turn->set = borrow_take_up() & turn->before;
+    uint64_t when = now, took = turn->set ? take_batch(turn, &when) : 0;
+    borrow_put_down();
+    trip_all(took, turn, when);
+    uint64_t nap = nap_after(turn, took, when);
+    if (nap) {
+        atomic_fetch_add_explicit(&shared->naps, 1, memory_order_relaxed);
+        borrow_sleep(nap);
+    }
+}
+
+static void *run(void *priority) {
+    struct turn turn;
+    memset(&turn, 0, sizeof turn);
+    turn.tid = (uint32_t)syscall(SYS_gettid);
+    turn.tokens = BURST;
+    turn.refilled_ns = monotonic_ns();
+    borrow_serve((int32_t)turn.tid, (int)(intptr_t)priority);
+    atomic_store(&shared->beginning, 0);
+    while (!atomic_load(&shared->ending))
+        take_turn(&turn);
+    borrow_serve(0, 0);
+    return NULL;
+}
+
+/* --- in its place ------------------------------------------------------------------------ */
+
+/* Whoever else lends the signal may not get to run before the disposition has changed. */
+static void take_what_is_left(int signum) {
+    siginfo_t info;
+    uint32_t tid = (uint32_t)syscall(SYS_gettid);
+    uint64_t one = signal_bit(signum), before, now = monotonic_ns(), until = now + LEFT_NS;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &one, &before, sizeof one);
+    while (now < until && next_of(one, &info, 0) == signum) {
+        now = monotonic_ns();
+        take_one(signum, &info, now, tid);
+    }
+    trip(signum, now, tid);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof one);
+}
+
+void intake_before_change(uint64_t signals) {
+    int saved_errno = errno;
+    borrow_hold(); /* what this thread has lent comes now */
+    for (uint64_t rest = borrow_lent_by_others() & signals; rest; rest &= rest - 1) {
+        int signum = __builtin_ctzll(rest) + 1;
+        if (registry_in_place(signum))
+            take_what_is_left(signum);
+    }
+    errno = saved_errno;
+}
+
+/* --- its beginning and its end ----------------------------------------------------------- */
+
+static void before_fork(void) {
+    borrow_hold();
+    intake_end();
+}
+
+int intake_start(void) {
+    static bool hooked;
+    int error = borrow_start();
+    if (!error && !shared) {
+        struct shared *made = memory_wiped(sizeof *made);
+        if (!made)
+            return errno;
+        shared = made;
+    }
+    if (!error && !hooked) {
+        error = at_fork(before_fork, borrow_go_on, NULL);
+        hooked = !error;
+    }
+    return error;
+}
+
+void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit) {
+    if (!shared)
+        return;
+    if (!may)
+        borrow_allow(signum, false); /* first, since what was just taken needs the room */
+    atomic_store(&moderation[signum], moderation_ns);
+    atomic_store(&registry[signum].backlog, limit);
+    if (may)
+        borrow_allow(signum, true);
+}
+
+static int make_thread(int policy, int priority) {
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int error = pthread_attr_init(&attributes);
+    if (error)
+        return error;
+    struct sched_param parameters = {.sched_priority = priority};
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, STACK);
+    if (priority) { /* above the main thread's, or this would not run while that computes */
+        pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+        pthread_attr_setschedpolicy(&attributes, policy);
+        pthread_attr_setschedparam(&attributes, &parameters);
+    }
+    signals_but_faults(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&thread, &attributes, run, (void *)(intptr_t)priority);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+void intake_begin(void) {
+    if (!shared || !borrow_is_wanted() || !kick_possible() || atomic_load(&filter_denied))
+        return;
+    uint64_t now = monotonic_ns(), failed = atomic_load(&shared->failed_ns);
+    if ((failed && now - failed < RETRY_NS) || atomic_exchange(&shared->beginning, 1))
+        return;
+    if (borrow_server()) { /* it runs, but the main thread's priority has changed */
+        atomic_store(&shared->beginning, 0);
+        intake_end();
+        if (borrow_server() || atomic_exchange(&shared->beginning, 1))
+            return;
+    }
+    struct sched_param own = {0};
+    int policy = sched_getscheduler(process_pid());
+    bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
+    int error = real_time && sched_getparam(process_pid(), &own) != 0 ? errno : 0;
+    if (real_time && own.sched_priority >= sched_get_priority_max(policy))
+        error = EPERM;
+    atomic_store(&shared->ending, 0);
+    if (!error)
+        error = make_thread(policy, real_time ? own.sched_priority + 1 : 0);
+    if (error) {
+        atomic_store(&shared->failed_ns, now);
+        atomic_store(&shared->beginning, 0);
+    }
+}
+
+void intake_end(void) {
+    struct timespec pause = {0, 100000};
+    if (!shared)
+        return;
+    for (int i = 0; i < END_LOOKS && (borrow_server() || atomic_load(&shared->beginning)); i++) {
+        atomic_store(&shared->ending, 1);
+        borrow_give_back(~UINT64_C(0));
+        borrow_ring();
+        nanosleep(&pause, NULL);
+    }
+    /* No other thread kicks those that still lend. */
+    for (int i = 0; i < END_LOOKS / 100 && borrow_kick(kick); i++)
+        nanosleep(&pause, NULL);
+}
+
+void intake_count(int signum, struct intake_counts *counts) {
+    memset(counts, 0, sizeof *counts);
+    const struct queue *queue = registry_queue(signum);
+    if (!shared || !queue)
+        return;
+    counts->taken = atomic_load(&shared->taken[signum]);
+    counts->switches = borrow_switches(signum);
+    counts->bytes = backlog_bytes(&queue->state->backlog);
+    counts->naps = atomic_load(&shared->naps);
+    counts->kicks = atomic_load(&shared->kicks);
+}
+
+#endif

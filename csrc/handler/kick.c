@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "handler/kick.h"
+
+#include "ground/clock.h"
+#include "ground/filter.h"
+#include "ground/proc.h"
+#include "handler/borrow.h"
+#include "handler/registry.h"
+#include "recording/process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+#define AGAIN_NS 1000000
+
+static _Atomic(void (*)(void)) on_arrival;
+
+void kick_start(void (*arrived)(void)) { atomic_store(&on_arrival, arrived); }
+
+static _Atomic uint32_t arrivals; /* in the main thread */
+
+static bool is_main(int32_t pid) {
+#ifdef __linux__
+    return filter_allows(FILTERED_GETTID) && syscall(SYS_gettid) == pid;
+#else
+    return (void)pid, false;
+#endif
+}
+
+void kick_arrived(void) {
+    if (is_main(process_pid()))
+        atomic_fetch_add(&arrivals, 1);
+    void (*function)(void) = atomic_load(&on_arrival);
+    if (function)
+        function();
+}
+
+/* A handler, so that calls return EINTR. A signal of this number that is not ours has its
+ * default action, which is nothing; but see usable_kick_signal(). It cannot be told from ours where
+ * the kernel had no room for the siginfo. */
+static void on_kick(int signum, siginfo_t *info, void *context) {
+    kick_arrived();
+    borrow_kicked(context);
+    if (registry_has(signum))
+        registry_deliver(signum, info, context);
+}
+
+bool kick_is(const struct sigaction *action) {
+    return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_kick;
+}
+
+#ifdef __linux__
+
+static bool kick_signal_is_free(int signum) {
+    struct sigaction now;
+    if (!filter_allows(FILTERED_SIGACTION))
+        return false;
+    if (sigaction(signum, NULL, &now) != 0)
+        return false;
+    if (kick_is(&now))
+        return true;
+    if (now.sa_handler != SIG_DFL)
+        return false; /* nor while it is recorded, unless that leaves it to the kernel */
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_kick;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK; /* not SA_RESTART: the call is to end */
+    signals_but_faults(&action.sa_mask);       /* what one within it blocked would not last */
+    if (sigaction(signum, &action, &now) != 0)
+        return false;
+    if (now.sa_handler == SIG_DFL || kick_is(&now))
+        return true;
+    /* Between our look and this, another thread began to have a use for it. */
+    sigaction(signum, &now, NULL);
+    return false;
+}
+
+/* The signal that the program has no use for, or 0. */
+static int usable_kick_signal(void) {
+    return kick_signal_is_free(SIGURG) ? SIGURG : kick_signal_is_free(SIGWINCH) ? SIGWINCH : 0;
+}
+
+bool kick_possible(void) { return filter_allows(FILTERED_QUEUE) && usable_kick_signal() != 0; }
+
+static long send_kick_to(int32_t pid, int32_t tid, int signum) {
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    info.si_signo = signum;
+    info.si_code = KICK_CODE;
+    info.si_pid = pid;
+    return syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)tid, signum, &info);
+}
+
+static void send_kick(int32_t pid, int signum) { send_kick_to(pid, pid, signum); }
+
+bool kick_thread(int32_t pid, int32_t tid) {
+    int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
+    return !signum || send_kick_to(pid, tid, signum) == 0 || errno != ESRCH;
+}
+
+void kick_main(int32_t pid) {
+    if (!pid)
+        return;
+    int saved_errno = errno;
+    int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
+    if (signum)
+        send_kick(pid, signum);
+    errno = saved_errno;
+}
+
+static bool is_asleep(int32_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "%s/self/task/%d/stat", proc_root, (int)pid);
+    const char *state = proc_read(path, text, sizeof text) ? proc_field(text, 3) : NULL;
+    return state && strchr("SIZX", *state);
+}
+
+bool kick_settle(int32_t pid, uint64_t most_ns) {
+    struct timespec pause = {0, 20000};
+    uint32_t before = atomic_load(&arrivals);
+    uint64_t until = monotonic_ns() + most_ns;
+    if (!filter_allows(FILTERED_GETTID) || is_main(pid) || !kick_possible() || is_asleep(pid))
+        return true;
+    kick_main(pid);
+    while (atomic_load(&arrivals) == before && !is_asleep(pid)) {
+        if (monotonic_ns() >= until)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
+#endif
+
+/* The main thread's own. A forked child inherits no timers, and no threads: fork(2). */
+static struct {
+    timer_t timer;
+    int32_t pid;          /* whose timer it is */
+    int signum;           /* that it sends */
+    bool running;         /* by the timer, or by a thread: */
+    _Atomic int32_t want; /* the pid that is to be kicked by a thread, or 0 */
+    _Atomic int32_t has;  /* the pid whose thread runs */
+} again;
+
+bool kick_is_sent(int signum, const siginfo_t *info) {
+    return (signum == SIGURG || signum == SIGWINCH) &&
+           (info->si_code == KICK_CODE ||
+            (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
+}
+
+static bool set_kick_timer_again(long every_ns) {
+    struct itimerspec when = {{0, every_ns}, {0, every_ns}};
+    return filter_allows(FILTERED_TIMER_SETTIME) && timer_settime(again.timer, 0, &when, NULL) == 0;
+}
+
+static bool make_kick_timer(int32_t pid, int signum) {
+    if (again.pid == pid && again.signum == signum)
+        return true;
+    if (again.pid == pid)
+        timer_delete(again.timer);
+    again.pid = 0;
+    struct sigevent event;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = signum;
+    event.sigev_value.sival_ptr = &again; /* kick_sent */
+    event.sigev_notify_thread_id = pid;   /* the main thread */
+    if (timer_create(CLOCK_MONOTONIC, &event, &again.timer) != 0)
+        return false;
+    again.pid = pid;
+    again.signum = signum;
+    return true;
+}
+
+static void *kick_as_a_timer(void *argument) {
+    int32_t pid = (int32_t)(intptr_t)argument;
+    struct timespec pause = {0, AGAIN_NS};
+    do {
+        while (atomic_load(&again.want) == pid) {
+            nanosleep(&pause, NULL);
+            int signum = usable_kick_signal();
+            if (signum && atomic_load(&again.want) == pid)
+                send_kick(pid, signum);
+        }
+        atomic_store(&again.has, 0);
+        /* Wanted again just now, by one who saw us here? */
+    } while (atomic_load(&again.want) == pid && atomic_exchange(&again.has, pid) != pid);
+    return NULL;
+}
+
+static bool run_kick_thread(int32_t pid) {
+    atomic_store(&again.want, pid);
+    if (atomic_exchange(&again.has, pid) == pid)
+        return true; /* it goes on */
+    sigset_t all, old;
+    signals_but_faults(&all); /* signals are for threads that can run Python */
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, kick_as_a_timer, (void *)(intptr_t)pid);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (error) {
+        atomic_store(&again.has, 0);
+        return false;
+    }
+    pthread_detach(thread);
+    return true;
+}
+
+void kick_prepare(void) {
+    int signum = usable_kick_signal();
+    if (signum)
+        make_kick_timer((int32_t)getpid(), signum);
+}
+
+static bool is_kick_blocked(int signum) {
+    sigset_t blocked;
+    return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, signum) == 1;
+}
+
+bool kick_again(void) {
+    int32_t pid = (int32_t)getpid();
+    int signum = usable_kick_signal();
+    if (!signum || is_kick_blocked(signum))
+        return false;
+    bool same = again.pid == pid && again.signum == signum;
+    if (same && again.running)
+        return true;
+    again.running =
+        make_kick_timer(pid, signum) ? set_kick_timer_again(AGAIN_NS) : run_kick_thread(pid);
+    return again.running;
+}
+
+void kick_rest(void) {
+    if (again.running) {
+        again.running = false;
+        if (again.pid == (int32_t)getpid())
+            set_kick_timer_again(0);
+        atomic_store(&again.want, 0);
+    }
+}
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "handler/wake.h"
+
+#include "ground/filter.h"
+#include "recording/process.h"
+
+#ifdef __linux__
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+bool wake_possible(void) { return true; }
+
+/* One system call, futex(2) with FUTEX_WAKE: it takes no lock of ours and never waits. */
+static void wake_one(_Atomic uint32_t *word) {
+    if (!filter_allows(FILTERED_FUTEX))
+        return; /* the thread cannot have waited without it */
+    int saved_errno = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    errno = saved_errno;
+}
+
+/* EAGAIN: the word has changed since; EINTR: the caller looks again. */
+static void wait_while(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns) {
+    struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout, NULL, 0);
+}
+
+/* 0: nobody posted since the last wait; 1: someone did. In the process's wiped
+ * memory: a forked child begins with 0, and nobody waits there. */
+void wake_post(void) {
+    _Atomic uint32_t *word = &process_self->wake;
+    /* Release: whoever takes the 1 sees the work. */
+    if (!atomic_exchange_explicit(word, 1, memory_order_release))
+        wake_one(word);
+}
+
+bool wake_wait(uint64_t timeout_ns) {
+    _Atomic uint32_t *word = &process_self->wake;
+    /* Acquire: see wake_post. */
+    if (atomic_exchange_explicit(word, 0, memory_order_acquire))
+        return true;
+    wait_while(word, 0, timeout_ns);
+    return atomic_exchange_explicit(word, 0, memory_order_acquire);
+}
+
+/* What the word of the reader says, which is in wiped memory as well. */
+enum { NO_READER, READER_WAITS, READER_IS_WOKEN };
+
+bool wake_reader(void) {
+    _Atomic uint32_t *word = &process_self->reader;
+    uint32_t seen = atomic_load(word);
+    /* It is written also if the reader is woken already, so that this reader sees the work. That
+     * fails only where the word changes meanwhile, and the dispatcher thread is woken instead. */
+    if (seen == NO_READER || !atomic_compare_exchange_strong(word, &seen, READER_IS_WOKEN))
+        return false;
+    if (seen == READER_WAITS)
+        wake_one(word);
+    return true;
+}
+
+bool wake_reader_begin(void) {
+    uint32_t seen = NO_READER;
+    return atomic_compare_exchange_strong(&process_self->reader, &seen, READER_WAITS);
+}
+
+bool wake_reader_wait(uint64_t timeout_ns) {
+    _Atomic uint32_t *word = &process_self->reader;
+    wait_while(word, READER_WAITS, timeout_ns);
+    return atomic_load(word) == READER_IS_WOKEN;
+}
+
+bool wake_reader_end(void) {
+    return atomic_exchange(&process_self->reader, NO_READER) == READER_IS_WOKEN;
+}
+
+#endif

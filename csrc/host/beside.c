@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "host/beside.h"
+
+#include "ground/clock.h"
+#include "ground/proc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+int beside_subreaper(int on) {
+    int was = -1;
+    if (prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0) != 0)
+        return -1;
+    if (was != on && prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)on, 0, 0, 0) != 0)
+        return -1;
+    return was;
+}
+
+/* SigCgt of proc_pid_status(5): bit n-1 for signal n. */
+static bool program_catches(pid_t pid, int signum) {
+    char path[40], text[4096];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    proc_read(path, text, sizeof text);
+    const char *line = strstr(text, "\nSigCgt:");
+    return line && (strtoull(line + 8, NULL, 16) >> (signum - 1) & 1);
+}
+
+/* With its sender and its value: the kernel lets a process write these, as of a sigqueue(3). */
+static void pass_on_signal(pid_t program, int signum, const siginfo_t *info) {
+    siginfo_t same;
+    memset(&same, 0, sizeof same);
+    same.si_signo = signum;
+    same.si_code = SI_QUEUE;
+    if (info->si_code <= 0) {
+        same.si_pid = info->si_pid;
+        same.si_uid = info->si_uid;
+    }
+    if (info->si_code == SI_QUEUE)
+        same.si_value = info->si_value;
+    int tries = 0;
+    while (syscall(SYS_rt_sigqueueinfo, program, signum, &same) != 0)
+        if (errno != EAGAIN || !clock_wait_for_room(&tries)) {
+            kill(program, signum); /* without its value */
+            return;
+        }
+}
+
+/* Whether the program has ended; it stays a zombie, for whoever asks how. */
+static bool reap_children(pid_t program) {
+    for (;;) {
+        siginfo_t ended;
+        ended.si_pid = 0;
+        if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid <= 0)
+            return false;
+        if (ended.si_pid == program)
+            return true;
+        waitpid(ended.si_pid, NULL, WNOHANG);
+    }
+}
+
+bool beside_as_init(pid_t program, uint64_t timeout_ns) {
+    sigset_t all;
+    sigfillset(&all);
+    uint64_t until = monotonic_ns() + timeout_ns;
+    for (;;) {
+        if (reap_children(program))
+            return true;
+        uint64_t now = monotonic_ns();
+        if (now >= until)
+            return false;
+        struct timespec rest = {(time_t)((until - now) / 1000000000),
+                                (long)((until - now) % 1000000000)};
+        siginfo_t info;
+        int signum = sigtimedwait(&all, &info, &rest);
+        if (signum > 0 && signum != SIGCHLD && program_catches(program, signum))
+            pass_on_signal(program, signum, &info);
+    }
+}
+#endif

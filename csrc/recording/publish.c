@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "recording/publish.h"
+
+#include "ground/text.h"
+#include "host/places.h"
+#include "recording/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAMES (1 << 20)
+#define NAME_SIZE 64
+#define PATH_SIZE (PLACES_SIZE + NAME_SIZE)
+
+uint64_t publish_capacity(const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long long wanted = strtoull(text, &end, 10);
+    if (errno || end == text || *end || wanted < PUBLISH_LEAST || wanted > PUBLISH_MOST)
+        return 0;
+    uint64_t capacity = PUBLISH_LEAST;
+    while (capacity < wanted)
+        capacity *= 2;
+    return capacity;
+}
+
+static void note(char *notes, size_t size, const char *path, const char *reason) {
+    size_t n = strlen(notes);
+    if (n < size)
+        snprintf(notes + n, size - n, "%s%s: %s", n ? "; " : "", path, reason);
+}
+
+/* --- what is in the way ------------------------------------------------------------- */
+
+/* That it exec'ed another program, and had children before, is all that can be said of it. */
+static bool is_only_exec(const struct recording_header *header, uint64_t size) {
+    const struct recording_section *section = recording_ledger_of(header, size);
+    if (!section || header->pid != getpid() || header->exit_kind != EXIT_KIND_EXEC)
+        return false;
+    const struct ledger_entry *ledger =
+        (const struct ledger_entry *)(const void *)((const char *)header + section->offset);
+    for (uint64_t signum = 0; signum < section->count; signum++)
+        if ((ledger_get(&ledger[signum].delivered) && signum != SIGCHLD) ||
+            ledger_get(&ledger[signum].sent))
+            return false;
+    return true;
+}
+
+/* Whether it is of the program that this process was before it exec'ed ours, and no signal came
+ * in its time: nobody will ask for it, and a shell leaves one for each command. */
+static bool is_former(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    bool former = false;
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+        (uint64_t)st.st_size >= sizeof(struct recording_header)) {
+        size_t size = (size_t)st.st_size;
+        void *header = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        former = header != MAP_FAILED && is_only_exec(header, size);
+        if (header != MAP_FAILED)
+            munmap(header, size);
+    }
+    close(fd);
+    return former;
+}
+
+/* ------------------------------------------------------------------------------------ */
+
+static bool is_taken(const char *directory, uint64_t n, char *name, char path[PATH_SIZE]) {
+    struct stat st;
+    places_name(name, process_owner()->pid_namespace, n, ".sigrec");
+    char *end = text_put(text_put(path, directory), "/");
+    text_put(end, name);
+    return lstat(path, &st) == 0;
+}
+
+/* Under the first name that is free: what is there tells of an earlier process. */
+static int publish_in(const char *directory, const struct publish_options *options) {
+    char name[NAME_SIZE], path[PATH_SIZE];
+    int error = EEXIST;
+    uint64_t n = 0, former = 0;
+    while (error == EEXIST && ++n < NAMES) {
+        if (!is_taken(directory, n, name, path))
+            error = process_publish(directory, name, false, options->keep, options->capacity);
+        else if (!options->former_stays && is_former(path))
+            former = n;
+    }
+    if (!former && !options->former_stays && is_taken(directory, n + 1, name, path) &&
+        is_former(path))
+        former = n + 1; /* it found its own former under the name that is ours now */
+    if (!error && former && is_taken(directory, former, name, path))
+        unlink(path); /* not before: in between we may be killed */
+    return error;
+}
+
+/* Where readers look for the recording of this PID there is a link to the one that the user named.
+ */
+static void lead_to(const char *file) {
+    char directory[PLACES_SIZE], name[NAME_SIZE], link[PATH_SIZE];
+    int error = places_first(directory, "") ? EEXIST : ENOENT;
+    for (uint64_t n = 1; error == EEXIST && n < NAMES; n++) {
+        places_name(name, process_owner()->pid_namespace, n, ".named");
+        text_put(text_put(text_put(link, directory), "/"), name);
+        error = symlink(file, link) == 0 ? 0 : errno;
+    }
+}
+
+static int publish_named(const struct publish_options *options) {
+    char directory[PLACES_SIZE];
+    const char *slash = strrchr(options->file, '/');
+    if (!slash || (size_t)(slash - options->file) >= sizeof directory)
+        return EINVAL;
+    snprintf(directory, sizeof directory, "%.*s", (int)(slash - options->file), options->file);
+    int error =
+        process_publish(*directory ? directory : "/", slash + 1, true, true, options->capacity);
+    if (!error)
+        lead_to(options->file);
+    return error;
+}
+
+static bool candidate(const struct publish_options *options, int n, char directory[PLACES_SIZE]) {
+    if (!options->directories)
+        return places_candidate(n, directory);
+    const char *one = options->directories[n];
+    if (one && strlen(one) < PLACES_SIZE)
+        text_put(directory, one);
+    else
+        *directory = 0; /* which is nowhere: a path that is too long */
+    return one;
+}
+
+int publish(const struct publish_options *options, char *notes, size_t size) {
+    char directory[PLACES_SIZE], reason[PLACES_REASON];
+    notes[0] = 0;
+    if (options->file) {
+        int error = publish_named(options);
+        if (!error)
+            return 0;
+        note(notes, size, options->file, strerror(error));
+    }
+    int n = 0;
+    for (; candidate(options, n, directory); n++) {
+        const char *why = places_prepare(directory, reason);
+        int error = why ? 0 : publish_in(directory, options);
+        if (!why && !error)
+            return 0;
+        note(notes, size, directory, why ? why : strerror(error));
+    }
+    return process_go_private(options->capacity);
+}

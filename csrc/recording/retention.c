@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "recording/retention.h"
+
+#include "ground/proc.h"
+#include "ground/text.h"
+#include "host/places.h"
+#include "recording/recording.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __linux__
+
+#include <sys/syscall.h>
+
+#define MOST 2048 /* files that are looked at; the others are of another time */
+#define HOUR 3600
+#define DIGITS "0123456789"
+
+struct entry { /* struct linux_dirent64: getdents(2) */
+    uint64_t inode;
+    int64_t offset;
+    unsigned short size;
+    unsigned char type;
+    char name[];
+};
+
+enum kind { LIVES, LINK, GONE, CLEAN, OF_INTEREST, DONE };
+
+struct found {
+    struct timespec written;
+    ino_t inode;
+    uint64_t pid;
+    enum kind kind;
+    char name[64];
+};
+
+struct work { /* mapped for the time that it takes: no malloc, and no page of a short program */
+    int directory, count;
+    uint64_t here; /* this PID namespace */
+    char *others;
+    size_t room;
+    char boot[40];
+    _Alignas(8) char buffer[16384]; /* and no opendir(3) */
+    struct recording_header header;
+    struct found found[MOST];
+};
+
+static void leave_to_others(struct work *work, const char *name) {
+    size_t size = strlen(name) + 1;
+    if (size > work->room)
+        return;
+    memcpy(work->others, name, size);
+    work->others += size;
+    work->room -= size;
+}
+
+/* --- names -------------------------------------------------------------------------- */
+
+/* Of "4242.sigrec", "4242@4026532345+2.named" what comes after the numbers; NULL: it is no name of
+ * sigrec's own making. */
+static const char *parse(const char *name, uint64_t *pid, uint64_t *namespace) {
+    char again[160];
+    const char *at = name + strspn(name, DIGITS);
+    uint64_t number = 1;
+    *pid = text_number(name);
+    *namespace = 0;
+    if (*at == '@') {
+        *namespace = text_number(++at);
+        at += strspn(at, DIGITS);
+    }
+    if (*at == '+') {
+        number = text_number(++at);
+        at += strspn(at, DIGITS);
+    }
+    if (!*pid || *pid > INT32_MAX || !number || strlen(name) >= sizeof((struct found *)0)->name)
+        return NULL;
+    char *end = places_put_process(again, (int32_t)*pid, *namespace);
+    if (number != 1)
+        end = text_put_number(text_put(end, "+"), number);
+    text_put(end, at);
+    if (!*namespace)
+        *namespace = PLACES_FIRST;
+    return strcmp(again, name) == 0 ? at : NULL;
+}
+
+/* ".4242.something.tmp": recording_publish(); ".4242.7.spare": spare.h. */
+static bool is_left_half_made(const struct work *work, const char *name, const struct stat *st) {
+    char stem[sizeof((struct found *)0)->name];
+    const char *dot = strchr(name + 1, '.'), *suffix = strrchr(name, '.');
+    uint64_t pid, namespace;
+    if (!dot || suffix == dot || (size_t)(dot - name) > sizeof stem - sizeof ".sigrec")
+        return false;
+    memcpy(stem, name + 1, (size_t)(dot - name - 1));
+    text_put(stem + (dot - name - 1), ".sigrec");
+    if (!parse(stem, &pid, &namespace))
+        return false;
+    char path[48];
+    text_put_number(text_put(path, "/proc/"), pid);
+    time_t age = time(NULL) - st->st_mtime;
+    bool lives = access(path, F_OK) == 0;
+    /* Not at once: a process of another PID namespace may be making it just now. */
+    if (strcmp(suffix, ".tmp") == 0)
+        return namespace == PLACES_FIRST && !lives && age > HOUR;
+    if (strcmp(suffix, ".spare") != 0 || strspn(dot + 1, DIGITS) != (size_t)(suffix - dot - 1))
+        return false;
+    /* A child that has mapped it keeps it, without its name. */
+    return namespace == work->here ? !lives : age > 24 * HOUR;
+}
+
+/* --- one file ----------------------------------------------------------------------- */
+
+static void collect_one(struct work *work, const char *name) {
+    struct stat st;
+    uint64_t pid = 0, namespace = 0;
+    char path[48];
+    const char *suffix = *name == '.' ? ".hidden" : parse(name, &pid, &namespace);
+    bool link = suffix && strcmp(suffix, ".named") == 0;
+    bool recording = suffix && strcmp(suffix, ".sigrec") == 0;
+    if (fstatat(work->directory, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    if (*name == '.' && is_left_half_made(work, name, &st))
+        unlinkat(work->directory, name, 0);
+    if (!link && !(recording && S_ISREG(st.st_mode)))
+        return;
+    text_put_number(text_put(path, "/proc/"), pid);
+    bool is_pid = access(path, F_OK) == 0, lives = is_pid && namespace == work->here;
+    if (recording && !is_pid && !st.st_size) {
+        unlinkat(work->directory, name, 0); /* it was complete before it had a name */
+    } else if (recording && namespace != work->here) {
+        leave_to_others(work, name);
+    } else if (recording || !lives) {
+        struct found *one = &work->found[work->count++];
+        *one = (struct found){.written = st.st_mtim, .inode = st.st_ino, .pid = pid};
+        one->kind = link ? LINK : lives ? LIVES : GONE;
+        text_put(one->name, name);
+    }
+}
+
+static void collect(struct work *work) {
+    long got = 1;
+    while (got > 0 && work->count < MOST) {
+        got = syscall(SYS_getdents64, work->directory, work->buffer, sizeof work->buffer);
+        for (long at = 0; at < got && work->count < MOST;) {
+            const struct entry *entry = (const void *)(work->buffer + at);
+            collect_one(work, entry->name);
+            at += entry->size;
+        }
+    }
+}
+
+/* People and service managers send these to end a process. */
+static bool was_asked_to_end(int fd, const struct recording_section *ledger) {
+    static const int asks[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+        uint64_t delivered = 0;
+        off_t at = (off_t)(ledger->offset + (uint64_t)asks[i] * sizeof(struct ledger_entry) +
+                           offsetof(struct ledger_entry, delivered));
+        if (pread(fd, &delivered, sizeof delivered, at) > 0 && delivered)
+            return true;
+    }
+    return false;
+}
+
+/* GONE: it is not of this boot, or not of that process, or of another version. */
+static enum kind kind_of(struct work *work, const struct found *one, int fd) {
+    struct recording_header *header = &work->header;
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_ino != one->inode)
+        return DONE;
+    if (pread(fd, header, sizeof *header, 0) != (ssize_t)sizeof *header)
+        return GONE;
+    const struct recording_section *ledger = recording_ledger_of(header, (uint64_t)st.st_size);
+    uint64_t namespace = header->pid_namespace ? header->pid_namespace : PLACES_FIRST;
+    if (!ledger || (uint64_t)header->pid != one->pid || namespace != work->here || !*work->boot ||
+        strncmp(header->boot_id, work->boot, sizeof header->boot_id) != 0)
+        return GONE;
+    bool well = header->state == RECORDING_EXITED && header->exit_kind == EXIT_KIND_EXIT &&
+                header->exit_status == 0 && !header->exit_reason[0];
+    return well && !was_asked_to_end(fd, ledger) ? CLEAN : OF_INTEREST;
+}
+
+static void look_at(struct work *work, struct found *one) {
+    int fd = openat(work->directory, one->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    one->kind = fd < 0 ? DONE : kind_of(work, one, fd);
+    if (fd >= 0)
+        close(fd);
+    if (one->kind == GONE)
+        leave_to_others(work, one->name);
+}
+
+/* The process lives, or its pid is used again: this one is looked at another time. The file is
+ * marked as new, so that it is not among the oldest when a process of a long life ends: a tmpfs
+ * does not note when a mapped file is written. */
+static void touch(struct work *work, const struct found *one) {
+    bool alone = true;
+    for (const struct found *other = work->found; other < work->found + work->count; other++)
+        alone &= other == one || other->kind != LIVES || other->pid != one->pid;
+    if (alone)
+        utimensat(work->directory, one->name, NULL, AT_SYMLINK_NOFOLLOW);
+    else
+        leave_to_others(work, one->name);
+}
+
+/* --- all of them -------------------------------------------------------------------- */
+
+static bool is_older(const struct found *a, const struct found *b) {
+    return a->written.tv_sec != b->written.tv_sec     ? a->written.tv_sec < b->written.tv_sec
+           : a->written.tv_nsec != b->written.tv_nsec ? a->written.tv_nsec < b->written.tv_nsec
+                                                      : a->inode < b->inode;
+}
+
+static size_t number_of(const struct work *work, enum kind kind) {
+    size_t number = 0;
+    for (int n = 0; n < work->count; n++)
+        number += work->found[n].kind == kind;
+    return number;
+}
+
+static void drop_all_but(size_t keep, struct work *work, enum kind kind) {
+    struct stat st;
+    for (size_t left = number_of(work, kind); left > keep; left--) {
+        struct found *oldest = NULL;
+        for (struct found *one = work->found; one < work->found + work->count; one++)
+            if (one->kind == kind && (!oldest || is_older(one, oldest)))
+                oldest = one;
+        oldest->kind = DONE;
+        /* A new process may have got the pid, and have published there since. (It still could
+         * between these two: then its file loses its name, and the process goes on.) */
+        if (fstatat(work->directory, oldest->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_ino == oldest->inode)
+            unlinkat(work->directory, oldest->name, 0);
+    }
+}
+
+static void clean(struct work *work, size_t most, size_t keep) {
+    uint64_t here = places_namespace();
+    work->here = here ? here : PLACES_FIRST;
+    if (proc_read("/proc/sys/kernel/random/boot_id", work->boot, sizeof work->boot) == 37)
+        work->boot[36] = 0; /* a newline */
+    collect(work);
+    for (int n = 0; n < work->count; n++)
+        if (work->found[n].kind == LIVES)
+            touch(work, &work->found[n]);
+    drop_all_but(keep, work, LINK);
+    if (number_of(work, GONE) <= most)
+        return;
+    for (int n = 0; n < work->count; n++)
+        if (work->found[n].kind == GONE)
+            look_at(work, &work->found[n]);
+    drop_all_but(keep, work, CLEAN);
+    drop_all_but(keep, work, OF_INTEREST);
+}
+
+size_t retention_clean(const char *path, size_t most, size_t keep, char *others, size_t size) {
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    size_t left = size;
+    if (directory < 0)
+        return 0;
+    struct work *work =
+        mmap(NULL, sizeof *work, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (work != MAP_FAILED) {
+        work->directory = directory;
+        work->others = others;
+        work->room = size;
+        clean(work, most, keep);
+        left = work->room;
+        munmap(work, sizeof *work);
+    }
+    close(directory);
+    return size - left;
+}
+
+#else
+
+size_t retention_clean(const char *path, size_t most, size_t keep, char *others, size_t size) {
+    return (void)path, (void)most, (void)keep, (void)others, (void)size, (size_t)0;
+}
+
+#endif
