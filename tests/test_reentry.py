@@ -172,6 +172,13 @@ def test_the_program_waits_for_a_slow_handler_as_long_as_it_takes(child, where):
 GREEN = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
     "eventlet": "import eventlet; eventlet.monkey_patch()",
+    # Where neither is installed: nobody is the main thread, and no thread that is started runs.
+    "threading": """
+import _thread, threading
+_thread.start_new_thread = threading._start_new_thread = lambda *arguments: 7
+green = threading.Thread()
+threading.current_thread = lambda: green
+""",
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -651,6 +652,11 @@ MUTANTS = [
            "    if in_dispatcher():\n        from", "    if False:\n        from",
            "a handler of the dispatcher thread waits for signals that only that thread brings",
            "tests/test_reentry.py::test_the_dispatcher_thread_does_not_wait_for_itself[wait]"),
+    Mutant("green-main-thread", "sigrec/_core_registrations.pxi",
+           "    if is_main_thread():\n        return 0\n    import threading\n",
+           "    import threading\n    if threading.current_thread() is threading.main_thread():\n        return 0\n",
+           "where a library has green threads, nothing can be registered in the main one",
+           "tests/test_reentry.py::test_green_threads[threading-after]"),
     Mutant("half-begun", "sigrec/_core.pyx", "undo(handler)", "pass",
            "a timer that cannot start leaves its signal registered",
            "tests/handling/test_timers.py::test_what_the_kernel_refuses_leaves_nothing_registered"),
@@ -662,7 +668,7 @@ MUTANTS = [
 
 
 class Lab:
-    """A copy of the tree, its core built once."""
+    """A copy of the tree; its core, and its extension without a mutant, are built once at most."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -673,12 +679,19 @@ class Lab:
             )  # fmt: skip
         for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, directory)
-        (directory / "o").mkdir()
-        for source in (directory / "csrc").glob("*/*.c"):
-            self.compile(source, directory / "o" / f"{source.stem}.o")
+        self._extension: list[Mutant | None] = []  # with which mutant it was built last
+
+    @functools.cached_property
+    def objects(self) -> dict[str, Path]:
+        """The core without a mutant, and beside it the libraries that its tests open."""
+        (self.directory / "o").mkdir()
+        objects = {}
+        for source in sorted((self.directory / "csrc").glob("*/*.c")):
+            objects[source.stem] = self.directory / "o" / f"{source.stem}.o"
+            self.compile(source, objects[source.stem])
         for library, how in {"now.so": "-Wl,-z,relro,-z,now", "lazy.so": "-Wl,-z,lazy"}.items():
             self.run([*CC, "-fPIC", "-shared", how, "-o", library, "tests/core/program.c", "-ldl"])
-        self.extension_built = False
+        return objects
 
     def run(self, command: list[str], **options) -> None:
         subprocess.run(command, cwd=self.directory, check=True, **options)
@@ -696,33 +709,35 @@ class Lab:
 
     def try_out(self, mutant: Mutant | None, proof: str) -> tuple[bool, str]:
         """Whether the proof holds, and in what words it fails."""
+        objects = {} if "::" in proof else dict(self.objects)
         if mutant is None:
-            return self._prove(proof, {})
+            return self._prove(proof, mutant, objects)
         original = (self.directory / mutant.file).read_text()
         mutant.plant(self.directory)
         try:
-            changed = {}
-            for source in self._compiled_with(self.directory / mutant.file):
-                changed[source.stem] = self.directory / f"mutant-{source.stem}.o"
-                self.compile(source, changed[source.stem])
-            return self._prove(proof, changed)
+            for source in self._compiled_with(self.directory / mutant.file) if objects else ():
+                objects[source.stem] = self.directory / f"mutant-{source.stem}.o"
+                self.compile(source, objects[source.stem])
+            return self._prove(proof, mutant, objects)
         finally:
             (self.directory / mutant.file).write_text(original)
 
-    def _prove(self, proof: str, changed: dict[str, Path]) -> tuple[bool, str]:
+    def _prove(
+        self, proof: str, mutant: Mutant | None, objects: dict[str, Path]
+    ) -> tuple[bool, str]:
         if "::" in proof:
-            self.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace", "--force"],
-                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+            if self._extension != [mutant]:
+                self.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace", "--force"],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+                self._extension = [mutant]
             node = proof.removesuffix("::")
             command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", node]
         else:
-            objects = [
-                str(changed.get(o.stem, o)) for o in sorted((self.directory / "o").glob("*.o"))
-            ]
             test, *how = proof.split()
             source = f"tests/{'proof' if how else 'core'}/{test}.c"
             bound = ["-Wl,-z,now"] if how else []
-            self.run([*CC, *bound, "-o", "test", source, *objects, "-ldl"])
+            core = map(str, objects.values())
+            self.run([*CC, *bound, "-o", "test", source, *core, "-ldl"])
             command = ["./test", "./now.so", "./lazy.so"]
             if how:
                 command = ["./test", ".", *(["alone"] if len(how) == 1 else []), *how]
