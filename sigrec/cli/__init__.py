@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from _typeshed import SupportsWrite
+
 # A verb's module is imported when it is used: `sigrec stats` need not wait for the others.
 VERBS = {
     "stats": "counters and senders of a process, a file, or all processes of this user",
@@ -32,6 +34,15 @@ VERBS = {
     "doctor": "what works on this machine, and what to do about what does not",
     "demo": "flood a process of its own for two seconds, and show sigrec beside `signal`",
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        # argparse keeps it to itself if --help or --version cannot be written.
+        if file is not None and file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
 
 class _Completion(argparse.Action):
@@ -76,7 +87,7 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """The parser with the arguments of every verb, or only of one; ``""``: of none, to list the
     verbs."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="sigrec",
         description="A flight recorder for POSIX signals in Python.",
         formatter_class=_formatter,

@@ -35,7 +35,11 @@ def test_without_a_standard_output(verb, recording):
     assert said and (status == 0 or "problem  RLIMIT_SIGPENDING" in said)
 
 
-def test_of_the_parser():
+def test_of_the_parser(monkeypatch):
+    assert sh("stats --help", ">&-") == (1, "", CLOSED)
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # the write itself fails, and not only the flush
+    status, said, errors = sh("--version", ">/dev/full")
+    assert (status, said) == (1, "") and "No space left" in errors
     pytest.importorskip("shtab")
     assert sh("--completion bash", ">&-") == (1, "", CLOSED)
 
