@@ -657,7 +657,10 @@ MUTANTS = [
            "    import threading\n    if threading.current_thread() is threading.main_thread():\n        return 0\n",
            "where a library has green threads, nothing can be registered in the main one",
            "tests/test_reentry.py::test_green_threads[threading-after]"),
-    Mutant("half-begun", "sigrec/_core.pyx", "undo(handler)", "pass",
+    Mutant("half-begun", "sigrec/_core.pyx",
+           "        check_made(error)\n        self.made = True",
+           "        begin_change()\n        enter(handler, queue_capacity, UNTOUCHED, dropped)\n"
+           "        end_change()\n        check_made(error)\n        self.made = True",
            "a timer that cannot start leaves its signal registered",
            "tests/handling/test_timers.py::test_what_the_kernel_refuses_leaves_nothing_registered"),
     Mutant("not-kept", "sigrec/_core_registrations.pxi",

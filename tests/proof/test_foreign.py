@@ -51,6 +51,20 @@ HANGS = """
 """
 
 
+DIES_IN_BETWEEN = """
+class Tail(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        once = os.path.join(HERE, "once")
+        if not os.path.exists(once):
+            os.mkdir(once)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def test_the_rest(self):
+        pass
+"""
+
+
 @pytest.fixture
 def compare(tmp_path, monkeypatch):
     """Of a suite, in one mode, with the packages of the Python that runs this."""
@@ -106,8 +120,10 @@ def test_a_mode_that_is_not_in_force_is_seen(compare, tmp_path, monkeypatch, mod
 
 @pytest.mark.long
 def test_a_hang_is_seen_and_the_rest_goes_on(planted):
-    row, differences = planted(SAMPLE + HANGS, limit=2.0)
-    assert row.tests == 6
+    row, differences = planted(SAMPLE + HANGS + DIES_IN_BETWEEN, limit=2.0)
+    assert row.tests == 8
+    assert any("(the run): plain 1x ended the process, status -9" in text for text in row.flakes)
+    assert "the_rest" not in str(row.details())
     assert "planted 2x hung for 2 s" in differences["test_a_hang"]
     assert "test_dies" in differences
 
