@@ -132,6 +132,15 @@ class _Closed(io.TextIOBase):
         raise OSError("there is no standard output to write to: it is closed")
 
 
+def _give_up_what_cannot_be_written() -> None:
+    """Python flushes both once more when it ends, would complain then, and end with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     # The process that starts us may have closed them, as daemons do.
     if sys.stdout is None:
@@ -148,12 +157,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = args.run(args)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:
-        # Nobody reads our output any more. Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # nobody reads our output any more
         return 1
     except KeyboardInterrupt:
         return 130
     except (SigrecError, OSError, ValueError) as error:
-        print(f"sigrec: {printable(str(error))}", file=sys.stderr)
+        try:
+            print(f"sigrec: {printable(str(error))}", file=sys.stderr)
+        except OSError:
+            pass
         return 1
+    finally:
+        _give_up_what_cannot_be_written()

@@ -35,6 +35,13 @@ def test_without_a_standard_output(verb, recording):
     assert said and (status == 0 or "problem  RLIMIT_SIGPENDING" in said)
 
 
+def test_where_the_disk_is_full(recording):
+    full = "sigrec: [Errno 28] No space left on device\n"
+    assert sh(f"why {recording}", ">/dev/full") == (1, "", full)
+    assert sh(f"why {recording}", ">/dev/full 2>&1") == (1, "", "")
+    assert sh("stats --bogus", "2>/dev/full") == (2, "", "")
+
+
 def test_of_the_parser(monkeypatch):
     assert sh("stats --help", ">&-") == (1, "", CLOSED)
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # the write itself fails, and not only the flush
