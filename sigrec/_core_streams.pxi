@@ -34,6 +34,16 @@ cdef class Source:
 cdef list sources = [None] * SIGREC_NSIG
 
 
+cdef bint wake_task(wake) except -1:
+    """Calls wake(). A handler may raise within that, before it has done anything; it is then called
+    once more."""
+    try:
+        return wake()
+    except BaseException:
+        wake()
+        raise
+
+
 cdef enum:
     FEWEST_LETTERS = 64
 
@@ -151,7 +161,7 @@ cdef class Mailbox:
                     else:
                         (<Waiter>one).wake()
                 return
-            if one():  # False: its event loop has ended, and another one is woken instead
+            if wake_task(one):  # False: its event loop has ended, and another is woken instead
                 return
 
     cdef object take(self, uint64_t at_most):
@@ -208,7 +218,8 @@ cdef class Mailbox:
     cdef object next(self, uint64_t until, bint polls, uint64_t at_most):
         cdef object item
         cdef Waiter one
-        cdef bint waits, woken
+        cdef bint waits
+        cdef PyLockStatus status = PY_LOCK_ACQUIRED
         while True:
             self.check_process()
             with cython.critical_section(self):
@@ -218,19 +229,23 @@ cdef class Mailbox:
             refuse_to_wait("to wait for a signal")
             one = Waiter()
             one.drains = self.is_all_that_waits() and wake_reader_begin()
-            woken = False
             try:
                 with cython.critical_section(self):
                     waits = not (self._count or self._overflow or self._closed)
                     if waits:
                         self._waiters.append(one)
                 if waits:
-                    woken = one.wait(until)
+                    status = one.wait_once(until)
             finally:
-                if one.leave_drains():
-                    self.drain_for_itself()
-                self.leave(one)
-            polls = waits and not woken and until != 0
+                try:
+                    if one.leave_drains():
+                        self.drain_for_itself()
+                finally:
+                    self.leave(one)
+            if status != PY_LOCK_ACQUIRED:
+                # Not while this waits: a handler may fork, or wait for the same event.
+                PyErr_CheckSignals()
+            polls = until != 0 and until <= monotonic_ns()
 
     # While nothing else than this stream has work for the dispatcher thread, a thread that waits
     # for its next event is woken in place of that thread, and drains the queues itself: the event
@@ -256,8 +271,12 @@ cdef class Mailbox:
 
     cdef int drain_for_itself(self) except -1:
         cdef uint64_t ignored = 0
+        cdef unsigned long before = in_thread.thread
         if self.is_all_that_waits():
-            drain(&in_thread, 0, None, &ignored, 0)
+            try:
+                drain(&in_thread, 0, None, &ignored, 0)
+            finally:
+                in_thread.thread = before  # a handler that has cancelled itself may still run there
         else:
             wake_post()
         return 0
@@ -290,6 +309,7 @@ cdef class Mailbox:
 
     cdef shut(self):
         cdef list waiters
+        cdef object failed = None
         with cython.critical_section(self):
             self._closed = True
             self._unread = []
@@ -300,11 +320,20 @@ cdef class Mailbox:
             if type(one) is Waiter:
                 (<Waiter>one).wake()
             else:
-                one()
+                try:
+                    wake_task(one)
+                except BaseException as error:
+                    failed = error
+        if failed is not None:
+            raise failed
 
     # Since this is compiled, no handler can raise between the ``with`` block and this.
     def __exit__(self, *exception) -> None:
-        self.end(True)
+        try:
+            self.end(True)
+        except BaseException:  # a handler has raised: nothing is waited for any more
+            self.end(False)
+            raise
 
     @cython.binding(True)
     def close(self) -> None:
@@ -337,8 +366,8 @@ cdef class Mailbox:
             if waits and over:
                 over = finish(self._numbers, errors)
         finally:
-            self.shut()
             forget_ended(&in_thread)
+            self.shut()
         if errors:
             raise errors[0]
         if not over:

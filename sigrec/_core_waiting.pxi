@@ -60,32 +60,35 @@ cdef class Waiter:
         self.drains = False
         return drained and wake_reader_end()
 
-    cdef bint wait(self, uint64_t until_ns) except? True:
-        """Waits for wake() until that time (0: without end), and runs Python handlers meanwhile.
-        False: the time has passed."""
+    cdef PyLockStatus wait_once(self, uint64_t until_ns) noexcept:
+        """Waits for wake() until that time (0: without end). Not PY_LOCK_ACQUIRED: a signal has
+        come, or the time has passed."""
         cdef long long microseconds = -1
         cdef uint64_t now
         cdef PyLockStatus status
-        while True:
-            if until_ns:
-                now = monotonic_ns()
-                microseconds = (until_ns - now + 999) // 1000 if now < until_ns else 0
-                microseconds = min(microseconds, 1_000_000_000_000)
+        if until_ns:
+            now = monotonic_ns()
+            microseconds = (until_ns - now + 999) // 1000 if now < until_ns else 0
+            microseconds = min(microseconds, 1_000_000_000_000)
+        with nogil:
             if self.drains:
-                with nogil:
-                    status = wait_as_reader(microseconds)
+                status = wait_as_reader(microseconds)
             else:
-                with nogil:
-                    status = PyThread_acquire_lock_timed(self.lock, microseconds, 1)
+                status = PyThread_acquire_lock_timed(self.lock, microseconds, 1)
+        return status
+
+    cdef bint wait(self, uint64_t until_ns) except? True:
+        """Waits for wake() until that time, and runs Python handlers meanwhile. False: the time has
+        passed."""
+        cdef PyLockStatus status
+        while True:
+            status = self.wait_once(until_ns)
             if status == PY_LOCK_ACQUIRED:
                 return True
-            if status == PY_LOCK_INTR:
-                # A handler in Python may wait for what this thread would drain.
-                if self.leave_drains():
-                    wake_post()
-                PyErr_CheckSignals()
-                if self.woken:
-                    return True
+            # Also if it was not interrupted: a signal may come before it waits, or at the end.
+            PyErr_CheckSignals()
+            if self.woken:
+                return True
             if until_ns and monotonic_ns() >= until_ns:
                 return False
 

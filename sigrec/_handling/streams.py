@@ -105,7 +105,7 @@ class Stream(_core.Mailbox):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self.close()
+        self.__exit__(*exc)
 
     def __repr__(self) -> str:
         from sigrec._signals.names import name

@@ -1,11 +1,13 @@
 """stream(), wait() and Flag: in threads, in asyncio, uvloop, trio and anyio, each with the real one."""
 
+import _thread
 import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,87 @@ def test_a_handler_may_wait_within_the_wait_of_a_reader():
     finally:
         signal.signal(signal.SIGALRM, before)
     assert got[0].si_signo == USR1
+
+
+def test_a_handler_may_read_the_stream_whose_wait_it_interrupts():
+    """What comes wakes the handler, and not the wait that goes on only after it."""
+    got, outer = [], []
+
+    def come():
+        wait_until(lambda: outer and len(stream._waiters) > outer[0])
+        send(1)
+
+    def handler(signum, frame):
+        outer.append(len(stream._waiters))
+        began = time.monotonic()
+        got.append((stream.get(20).si_value, time.monotonic() - began < 20))
+        send(2)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    thread = threading.Thread(target=come)
+    try:
+        with sigrec.register(USR1, print, deliver="thread"), sigrec.stream(RT) as stream:
+            thread.start()
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            assert next(stream).si_value == 2
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        thread.join()
+    assert got == [(1, True)]
+
+
+def test_a_handler_that_raises_while_the_block_ends_leaves_no_stream_open():
+    """Nor does it have to interrupt the wait for the dispatcher thread in order to run."""
+    busy, go, in_time = threading.Event(), threading.Event(), []
+    main = threading.get_ident()
+
+    def slow(signum, frame):
+        busy.set()
+        in_time.append(go.wait(20))
+
+    def interrupt(line):
+        wait_until(lambda: sys._current_frames()[main].f_lineno == line)
+        _thread.interrupt_main()
+
+    with sigrec.register(RT + 1, slow, deliver="thread"):
+        with_room(signal.raise_signal, RT + 1)
+        assert busy.wait(20)
+        thread = threading.Thread(target=interrupt, args=[sys._getframe().f_lineno + 1])
+        with pytest.raises(KeyboardInterrupt), sigrec.stream(RT) as stream:
+            send(1)
+            thread.start()
+        closed = stream.closed
+        go.set()
+    thread.join()
+    assert closed and in_time == [True]
+
+
+def test_a_handler_that_raises_while_a_task_is_woken_leaves_nobody_waiting():
+    class Loop(asyncio.SelectorEventLoop):
+        def call_soon_threadsafe(self, *args, **options):
+            if closing:
+                closing.clear()
+                signal.raise_signal(signal.SIGINT)
+            return super().call_soon_threadsafe(*args, **options)
+
+    async def task():
+        return [info async for info in stream]
+
+    closing = set()
+    stream = sigrec.stream(RT)
+    loop = Loop()
+    threads = [threading.Thread(target=loop.run_until_complete, args=[task()])]
+    threads.append(threading.Thread(target=lambda: list(stream)))
+    for n, thread in enumerate(threads, 1):
+        thread.start()
+        wait_until(lambda n=n: len(stream._waiters) == n)
+    closing.add(1)
+    with pytest.raises(KeyboardInterrupt):
+        stream.close()
+    for thread in threads:
+        thread.join(20)
+    assert stream.closed and not any(thread.is_alive() for thread in threads)
+    loop.close()
 
 
 def test_two_readers_of_one_stream_share_it():
@@ -530,6 +613,53 @@ def test_in_a_forked_child(child):
     )
     assert "open one in this process" in p.line()
     assert [p.line(), p.line(), p.line()] == ["7", "15", "8"]
+    p.end()
+
+
+def test_a_fork_while_a_stream_is_read(child):
+    """By a handler within the wait; and by the reader, while on the dispatcher thread a handler runs
+    on that has cancelled itself."""
+    p = child(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        done, pids = threading.Event(), []
+        def fork(signum, frame):
+            pids.append(os.fork())
+            if pids[0]:
+                sigqueue(os.getpid(), RT, 7)
+        def once(signum, frame):
+            registration.cancel()
+            pids.clear()
+            done.wait(20)
+        signal.signal(signal.SIGALRM, fork)
+        stream = sigrec.stream(RT)
+        threading.Thread(target=lambda: [time.sleep(0.05), os.kill(os.getpid(), signal.SIGALRM)]).start()
+        try:
+            say(stream.get().si_value)
+        except sigrec.SigrecError:
+            say("refused")
+            os._exit(0)
+        os.waitpid(pids[0], 0)
+        registration = sigrec.register(signal.SIGUSR2, once, deliver="thread")
+        os.kill(os.getpid(), signal.SIGUSR2)
+        while pids:
+            time.sleep(0.001)
+        threading.Thread(target=lambda: [time.sleep(0.05), sigqueue(os.getpid(), RT, 8)]).start()
+        say(stream.get().si_value)
+        pid = os.fork()
+        if pid == 0:
+            called = threading.Event()
+            sigrec.register(signal.SIGUSR2, lambda *args: called.set(), deliver="thread")
+            os.kill(os.getpid(), signal.SIGUSR2)
+            say(called.wait(20))
+            os._exit(0)
+        os.waitpid(pid, 0)
+        done.set()
+        """
+    )
+    assert sorted([p.line(), p.line()]) == ["7", "refused"]
+    assert [p.line(), p.line()] == ["8", "True"]
     p.end()
 
 
