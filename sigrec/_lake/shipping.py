@@ -19,9 +19,9 @@ from sigrec._lake.rows import Batch, Process, table
 from sigrec._proc import inotify
 from sigrec._serve import directories
 from sigrec._serve.ending import end_of, is_over
-from sigrec._serve.memory import Memory
 from sigrec._serve.watched import BAD, Unreadable, Watched
 from sigrec._text import printable
+from sigrec._why.oom_watch import OomWatches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Shipping:
         self._since: float | None = None  # when the first of these was read
         self._published_at = time.monotonic()
         self.events = self.ends = 0
-        self._memory = Memory()
+        self._oom = OomWatches()
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
@@ -147,8 +147,8 @@ class Shipping:
             for fd in ready:
                 if fd in self._by_fd:
                     self._has_ended(self._by_fd[fd])
-            if time.monotonic() >= self._memory.due():
-                self._memory.look()
+            if time.monotonic() >= self._oom.due():
+                self._oom.look()
             if time.monotonic() >= rescan_at:
                 self._find()
                 for held in list(self._held.values()):
@@ -265,7 +265,7 @@ class Shipping:
         self._held[held.key] = held
         bystander = held.watched.bystander
         if bystander is not None:
-            self._memory.begins(bystander.pid)
+            self._oom.begins(bystander.pid)
             self._by_fd[bystander.fd] = held
             self._epoll.register(bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
         if self._following:  # it may be gone soon, or its events be overwritten
@@ -277,7 +277,7 @@ class Shipping:
         self._held.pop(held.key, None)
         bystander = held.watched.bystander
         if bystander is not None:
-            self._memory.ends(bystander.pid)
+            self._oom.ends(bystander.pid)
             self._by_fd.pop(bystander.fd, None)
             with suppress(OSError):
                 self._epoll.unregister(bystander.fd)
@@ -324,7 +324,7 @@ class Shipping:
                 seen = None  # this is how the program ended that the process has become
             oom = None
             if seen is not None and bystander is not None:
-                oom = self._memory.after(bystander.pid, seen)
+                oom = self._oom.after(bystander.pid, seen)
             end = end_of(recording, seen, self._parents(recording), self._senders, oom)
             if end.cause == "unknown" and not last:
                 return False

@@ -11,9 +11,9 @@ from collections import deque
 from contextlib import suppress
 
 from sigrec._serve.ending import End, end_of
-from sigrec._serve.memory import Memory
 from sigrec._serve.watched import BAD, Watched
 from sigrec._tuples import NamedTuple
+from sigrec._why.oom_watch import OomWatches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Endings:
         self._deadlines: dict[Watched, float] = {}  # of those that are asked for again
         self._count = 0
         self.newest: deque[Ended] = deque(maxlen=NEWEST)
-        self.memory = Memory()
+        self.oom = OomWatches()
 
     @property
     def open(self) -> KeysView[Watched]:
@@ -66,7 +66,7 @@ class Endings:
             seen = None  # this is how the program ended that the process has become
         oom = None
         if seen is not None and watched.bystander is not None:
-            oom = self.memory.after(watched.bystander.pid, seen)
+            oom = self.oom.after(watched.bystander.pid, seen)
         end = end_of(recording, seen, self._parents(recording), self._senders, oom)
         if end.cause == "unknown" and time.monotonic() < deadline:
             self._deadlines[watched] = deadline

@@ -150,9 +150,9 @@ class Fleet:
                     if fd in self._by_fd:
                         self._has_ended(self._by_fd[fd])
                 self._look_again()
-            if time.monotonic() >= self._endings.memory.due():
+            if time.monotonic() >= self._endings.oom.due():
                 with self._lock:
-                    self._endings.memory.look()
+                    self._endings.oom.look()
             if time.monotonic() >= rescan_at:
                 with self._lock:
                     self._rescan()
@@ -166,7 +166,7 @@ class Fleet:
 
     def _timeout(self, rescan_at: float) -> float:
         now = time.monotonic()
-        at = [rescan_at, self._endings.memory.due()]
+        at = [rescan_at, self._endings.oom.due()]
         if self._endings.open:
             at.append(now + LOOK_S)
         if self._dirty_since is not None:
@@ -296,7 +296,7 @@ class Fleet:
 
     def _watch(self, watched: Watched) -> None:
         if watched.bystander is not None:
-            self._endings.memory.begins(watched.bystander.pid)
+            self._endings.oom.begins(watched.bystander.pid)
             self._by_fd[watched.bystander.fd] = watched
             self._epoll.register(watched.bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
         if self._where.inotify is not None:
@@ -317,7 +317,7 @@ class Fleet:
             self._where.inotify.remove(watched.watch)
         watched.watch = -1
         if watched.bystander is not None:
-            self._endings.memory.ends(watched.bystander.pid)
+            self._endings.oom.ends(watched.bystander.pid)
             self._by_fd.pop(watched.bystander.fd, None)
             with suppress(OSError):
                 self._epoll.unregister(watched.bystander.fd)

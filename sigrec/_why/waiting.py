@@ -12,7 +12,7 @@ from sigrec._tuples import NamedTuple
 from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
 from sigrec._why.heard import sent_to
-from sigrec._why.oom import OomWatch
+from sigrec._why.oom_watch import OomWatch
 from sigrec._why.unrecorded import Unrecorded
 
 TYPE_CHECKING = False

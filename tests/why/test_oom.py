@@ -19,9 +19,11 @@ from sigrec._proc.ended import Ended
 from sigrec._proc.pidfd import Bystander
 from sigrec._recorder.beside import note
 from sigrec._why import oom as oom_killer
+from sigrec._why import oom_watch
 from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
-from sigrec._why.oom import Oom, OomWatch
+from sigrec._why.oom import Oom
+from sigrec._why.oom_watch import OomWatch
 from sigrec._why.unrecorded import Unrecorded
 from sigrec._why.waiting import wait
 from tests.conftest import wait_until
@@ -227,7 +229,7 @@ class Standing:
         monkeypatch.setattr(cgroup, "MOUNT", str(self.mount))
         monkeypatch.setattr(cgroup, "_ends", lambda pid: False)
         self.ending = False
-        monkeypatch.setattr(oom_killer, "is_ending", lambda pid: self.ending)
+        monkeypatch.setattr(oom_watch, "is_ending", lambda pid: self.ending)
 
     def process(self, pid, path):
         (self.proc / str(pid)).mkdir(parents=True, exist_ok=True)
