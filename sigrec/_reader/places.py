@@ -3,6 +3,7 @@ makes its own, and what it is called, csrc/host/places.c says."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -127,10 +128,15 @@ def beside(path: str) -> list[str]:
 
 
 def _names(directory: str) -> list[str]:
-    """The names in a directory, in order; none if another process has just removed it."""
+    """The names in a directory, in order; none if another process has just removed it, or if it is
+    another user's and closed: in a container, root may not read it without CAP_DAC_READ_SEARCH."""
     try:
         return sorted(os.listdir(directory))
     except FileNotFoundError:
+        return []
+    except PermissionError:
+        if unusable(directory) is None:
+            raise
         return []
 
 
@@ -246,6 +252,18 @@ def closed_to_us() -> bool:
     read them."""
     bases = "/dev/shm", os.environ.get("TMPDIR") or "/tmp"
     return os.geteuid() != 0 and any(os.path.isdir(f"{base}/sigrec-0") for base in bases)
+
+
+def closed_to_root() -> bool:
+    """Whether other users have recordings on this machine, and this process is root's and may not
+    read them."""
+    for directory in directories_of_others() if os.geteuid() == 0 else ():
+        try:
+            os.listdir(directory)
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                return True
+    return False
 
 
 def directories_of_others() -> list[str]:

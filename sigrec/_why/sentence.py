@@ -441,11 +441,11 @@ class _Why:
 
 
 def _or_root() -> str:
-    return (
-        "; root has recordings that only root can read: ask as root"
-        if places.closed_to_us()
-        else ""
-    )
+    if places.closed_to_us():
+        return "; root has recordings that only root can read: ask as root"
+    if places.closed_to_root():
+        return "; other users have recordings that root may not read here: it has no CAP_DAC_READ_SEARCH"
+    return ""
 
 
 def named(pid: int, argv: list[str], uid: int | None, width: int = 60) -> str:

@@ -403,6 +403,23 @@ def test_a_keyboard_interrupt_where_sigint_is_not_recorded(child):
     assert answer.sentence.endswith("was ended by a KeyboardInterrupt that nobody caught.")
 
 
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, and setpriv(1)"
+)
+def test_root_without_capabilities_is_told_what_it_may_not_read(tmp_path, monkeypatch):
+    """As in many containers."""
+    victim = ended().set(pid=1 << 22).write(tmp_path / "victim.sigrec")
+    closed = tmp_path / "sigrec-65534"
+    closed.mkdir(mode=0o700)
+    os.chown(closed, 65534, 65534)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    root = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    sigrec = [*root, sys.executable, "-m", "sigrec", "why", victim]
+    done = subprocess.run(sigrec, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "root may not read here: it has no CAP_DAC_READ_SEARCH" in done.stdout
+
+
 def test_who_may_not_read_what_root_recorded_is_told_so(tmp_path, monkeypatch):
     victim = ended().set(pid=1 << 22)
     monkeypatch.setattr(places, "closed_to_us", lambda: True)
