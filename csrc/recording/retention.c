@@ -127,6 +127,11 @@ static void collect_one(struct work *work, const char *name) {
     bool recording = suffix && strcmp(suffix, ".sigrec") == 0;
     if (fstatat(work->directory, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return;
+    if (!*work->boot) { /* there is no /proc, as in a chroot(2), and all processes seem gone */
+        if (recording)
+            leave_to_others(work, name);
+        return;
+    }
     if (*name == '.' && is_left_half_made(work, name, &st))
         unlinkat(work->directory, name, 0);
     if (!link && !(recording && S_ISREG(st.st_mode)))

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -179,6 +180,23 @@ static void test_half_made(void) {
         CHECK_EQ(unlink(path(all[i].name)) == 0, all[i].stays);
 }
 
+/* Where there is no /proc no process is known to be gone. */
+static void test_without_proc(void) {
+    const char *name = ".1.7.spare";
+    if (geteuid() != 0)
+        return;
+    make(name, "", 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK_EQ(chroot(directory), 0);
+        retention_clean("/", 0, 0, others, sizeof others);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK(unlink(path(name)) == 0);
+}
+
 #endif
 
 int main(void) {
@@ -189,6 +207,7 @@ int main(void) {
     test_alive();
     test_links();
     test_half_made();
+    test_without_proc();
     CHECK(rmdir(directory) == 0);
     CHECK_EQ(retention_clean("/nowhere", 0, 0, others, sizeof others), 0);
 #endif
