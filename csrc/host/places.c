@@ -69,10 +69,12 @@ bool places_candidate(int n, char directory[PLACES_SIZE]) {
 
 const char *places_prepare(const char *directory, char reason[PLACES_REASON]) {
     struct stat st;
-    bool found = lstat(directory, &st) == 0;
-    if (!found && mkdir(directory, 0700) != 0 && errno != EEXIST)
+    bool found = lstat(directory, &st) == 0, made = !found && mkdir(directory, 0700) == 0;
+    if (!found && !made && errno != EEXIST)
         snprintf(reason, PLACES_REASON, "%s", strerror(errno));
     else if (!found && lstat(directory, &st) != 0)
+        snprintf(reason, PLACES_REASON, "%s", strerror(errno));
+    else if (made && (st.st_mode & 0700) != 0700 && chmod(directory, 0700) != 0) /* umask(2) */
         snprintf(reason, PLACES_REASON, "%s", strerror(errno));
     else if (S_ISLNK(st.st_mode))
         snprintf(reason, PLACES_REASON, "is a symbolic link");

@@ -213,6 +213,13 @@ static int open_directory(const char *path, bool any, int *fd) {
     return 0;
 }
 
+/* Whatever the umask(2) is, its owner may read it. Returns 0 or an errno. */
+static int let_owner_read(int fd, struct stat *st) {
+    if (fstat(fd, st) != 0)
+        return errno;
+    return (st->st_mode & 0600) == 0600 || fchmod(fd, 0600) == 0 ? 0 : errno;
+}
+
 /* Opens a new file that has no name yet, or the temporary name where the file system knows no
  * unnamed files. */
 static int open_unnamed(int directory, const char *temporary, bool *named, int *fd) {
@@ -286,7 +293,8 @@ int recording_publish(struct recording *recording, const char *directory, const 
     void *base = MAP_FAILED;
     if ((error = open_directory(directory, any_directory, &dir)))
         return error;
-    if ((error = open_unnamed(dir, temporary, &named, &fd)) ||
+    struct stat st;
+    if ((error = open_unnamed(dir, temporary, &named, &fd)) || (error = let_owner_read(fd, &st)) ||
         (error = as_written ? reserve_file(fd, size) : fill_file(fd, size)))
         goto out;
     base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -323,7 +331,8 @@ int recording_spare(struct recording *recording, struct file *file, const char *
     if (error)
         return error;
     int fd = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
-    error = fd < 0 || fstat(fd, &st) != 0 ? errno : reserve_file(fd, size);
+    error = fd < 0 ? errno : let_owner_read(fd, &st);
+    error = error ? error : reserve_file(fd, size);
     void *base = MAP_FAILED;
     if (!error) {
         base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -106,6 +106,18 @@ static void test_passed_over(void) {
     unlink(process_path());
 }
 
+/* The umask(2) does not keep its owner from a recording. */
+static void test_umask(void) {
+    struct stat st;
+    setenv("SIGREC_DIR", under("masked"), 1);
+    umask(0777);
+    CHECK_EQ(publish(&usual, notes, sizeof notes), 0);
+    CHECK(stat(under("masked"), &st) == 0 && (st.st_mode & 07777) == 0700);
+    CHECK(stat(process_path(), &st) == 0 && (st.st_mode & 07777) == 0600);
+    CHECK(strstr(process_path(), "/masked/") && unlink(process_path()) == 0);
+    CHECK(rmdir(under("masked")) == 0);
+}
+
 static void test_private(void) {
     setenv("SIGREC_DIR", "", 1);
     CHECK_EQ(publish(&usual, notes, sizeof notes), 0);
@@ -205,6 +217,7 @@ int main(void) {
     test_capacity();
     in_child(test_places);
     in_child(test_unusable);
+    in_child(test_umask);
     in_child(test_private);
     in_child(test_named);
 #ifdef __linux__
