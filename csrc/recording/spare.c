@@ -72,6 +72,7 @@ static struct {
     struct recording_header *shared; /* children would have it mapped, too; NULL: they would not */
     size_t size;
 } taken FORKED;
+static _Atomic bool caring FORKED; /* a thread is in spare_forked() */
 static _Atomic uint64_t serial;
 static _Atomic unsigned turn; /* which spare the child that is forked next tries first */
 
@@ -197,9 +198,11 @@ static void before_fork(void) {
         }
 }
 
-/* The child has no thread that could hold a spare. It writes only where that is needed, since the
- * kernel copies each page that is written. */
+/* The child has none of the threads that could hold a spare or be in spare_forked(). It writes only
+ * where that is needed, since the kernel copies each page that is written. */
 static void in_child(void) {
+    if (atomic_load_explicit(&caring, memory_order_relaxed))
+        atomic_store(&caring, false);
     for (int n = 0; n < SPARES; n++)
         if (atomic_load_explicit(&spares[n].held, memory_order_relaxed))
             let_go(&spares[n]);
@@ -229,16 +232,15 @@ void spare_in_group(int32_t pgid, int32_t sid) {
 }
 
 void spare_forked(void) {
-    static _Atomic bool busy;
     static unsigned calls;
     if (!spare_kept() || atomic_load_explicit(&filter_denied, memory_order_relaxed) ||
-        atomic_exchange(&busy, true))
+        atomic_exchange(&caring, true))
         return;
     if (!newest() || age_ns() >= AGAIN_NS)
         describe();
     if (++calls % MANY == 0)
         retention_clean(directory_path, LEFT_BY_CHILDREN, LEFT_BY_CHILDREN, NULL, 0);
-    atomic_store(&busy, false);
+    atomic_store(&caring, false);
 }
 
 bool spare_kept(void) { return directory_path[0] != 0; }

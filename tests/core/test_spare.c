@@ -22,6 +22,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -245,6 +246,48 @@ static void it_need_not_describe_itself(uint64_t first_ns) {
     CHECK_EQ(wait_for(pid), 0);
 }
 
+static _Atomic int describing = 2; /* so many began; the first waits until this is set anew */
+
+/* Instead of the C library's, in the core too. */
+int gethostname(char *name, size_t size) {
+    struct utsname it;
+    for (atomic_fetch_add(&describing, 1); describing == 1;)
+        usleep(1000);
+    snprintf(name, size, "%s", uname(&it) == 0 ? it.nodename : "");
+    return 0;
+}
+
+static void *describes(void *nothing) {
+    spare_forked();
+    return nothing;
+}
+
+/* Another thread of its parent was about to describe the parent, as it was forked. That one is
+ * right, too, where something has changed. The last description is old when this is called. */
+static void it_describes_itself_for_its_children(void) {
+    pthread_t thread;
+    describing = 0;
+    signal(SIGURG, SIG_IGN);
+    CHECK(pthread_create(&thread, NULL, describes, NULL) == 0);
+    while (!describing)
+        usleep(1000);
+    pid_t pid = fork();
+    if (pid == 0) {
+        spare_forked();
+        _exit(describing == 2 ? 0 : 1);
+    }
+    CHECK_EQ(wait_for(pid), 0);
+    describing = 2;
+    CHECK(pthread_join(thread, NULL) == 0);
+    if ((pid = fork()) == 0) {
+        CHECK_EQ(process_adopt_spare(0, 0), 0);
+        CHECK(process_recording()->identity->ignored & UINT64_C(1) << (SIGURG - 1));
+        _exit(0);
+    }
+    CHECK_EQ(wait_for(pid), 0);
+    signal(SIGURG, SIG_DFL);
+}
+
 /* Its parent's namespaces are not its own, where the parent has asked for that: unshare(2). */
 static void in_other_namespaces(int which) {
     pid_t between = fork();
@@ -442,6 +485,7 @@ int main(void) {
     a_signal_comes_as_its_hook_takes_one();
     it_need_not_describe_itself(first_ns);
     it_is_described_as_it_is();
+    it_describes_itself_for_its_children();
     in_other_namespaces(CLONE_NEWPID);
     in_other_namespaces(CLONE_NEWTIME);
     in_other_namespaces(CLONE_NEWPID | CLONE_NEWTIME);
