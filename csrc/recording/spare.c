@@ -161,15 +161,31 @@ static bool hold(struct spare *spare) { return !atomic_exchange(&spare->held, tr
 
 static void let_go(struct spare *spare) { atomic_store(&spare->held, false); }
 
-static void make_undisturbed(struct spare *spare) {
+static void undisturbed(void (*act)(struct spare *), struct spare *spare) {
     int saved_errno = errno;
     sigset_t all, before;
     signals_but_faults(&all);
     /* A handler may call fork(2): it must not run in the middle of this. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    make(spare);
+    act(spare);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = saved_errno;
+}
+
+/* Of each child that is forked next, one spare is there for it first, and what others have left.
+ * Each that is mapped costs a fork some microseconds; so where a child takes its own at once, as in
+ * Python, the next one has one again, and no eight. Children that two threads fork at the same time
+ * would try the same one first: then all are made. */
+static void look_after(struct spare *spare, bool wanted) {
+    if (!hold(spare))
+        return;
+    if (!is_free(spare)) {
+        if (wanted)
+            undisturbed(make, spare);
+        else if (atomic_load_explicit(&spare->there, memory_order_relaxed))
+            undisturbed(drop, spare);
+    }
+    let_go(spare);
 }
 
 /* Async-signal-safe, as fork(2) may be called in a handler. */
@@ -189,13 +205,10 @@ static void before_fork(void) {
     if (taken.shared)
         recording_not_for_children(taken.shared, taken.size);
     taken.shared = NULL;
-    atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed);
-    for (int n = 0; n < SPARES; n++)
-        if (hold(&spares[n])) {
-            if (!is_free(&spares[n]))
-                make_undisturbed(&spares[n]);
-            let_go(&spares[n]);
-        }
+    unsigned first = atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed) + 1;
+    bool all = !is_single_threaded();
+    for (unsigned n = 0; n < SPARES; n++)
+        look_after(&spares[n], all || n == first % SPARES);
 }
 
 /* The child has none of the threads that could hold a spare or be in spare_forked(). It writes only

@@ -3,12 +3,13 @@
  * spare: recordings that are made ahead, for forked children.
  *
  * A child that is ended before it can make a recording would leave none. So a process
- * that is about to fork keeps a few files ready, .<pid>.<n>.spare in the directory of
- * the recordings. They are complete except for the owner, and mapped shared, so that a
- * child has them from its first instruction on. A child takes one by a compare and
+ * that is about to fork has a file ready, .<pid>.<n>.spare in the directory of the
+ * recordings. It is complete except for the owner, and mapped shared, so that the
+ * child has it from its first instruction on. A child takes one by a compare and
  * exchange of the header's pid, from 0 to its own, in which only one of all that
- * inherited the file can succeed; and it gives the file a recording's name. Before its
- * next fork the parent sees the pid there, and makes another spare.
+ * inherited the file can succeed; and it gives the file a recording's name. At its
+ * next fork the parent sees the pid there, and unmaps the file. A file that a child has
+ * not taken stays, for whoever comes first; there are at most SPARES of them.
  *
  * A child that comes when all spares are taken has none.
  */

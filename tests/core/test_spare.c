@@ -198,6 +198,23 @@ static void a_hook_takes_one_without_a_signal(void) {
     CHECK_EQ(entry(header, SIGTERM)->delivered, 1);
 }
 
+/* Where each takes its own at once, each has that one mapped, and no eight. */
+static void only_its_own_is_mapped(void) {
+    for (int i = 0; i < SPARES; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            char line[512];
+            int mapped = 0;
+            FILE *maps = fopen("/proc/self/maps", "r");
+            while (fgets(line, sizeof line, maps))
+                mapped += strstr(line, directory) != NULL;
+            CHECK_EQ(process_adopt_spare(0, 0), 0);
+            _exit(mapped == 1 ? 0 : 1);
+        }
+        CHECK_EQ(wait_for(pid), 0);
+    }
+}
+
 /* Whether its parent described it, or, after a while, it did that itself. */
 static void it_is_described_as_it_is(void) {
     signal(SIGURG, SIG_IGN);
@@ -234,6 +251,12 @@ static void it_is_described_as_it_is(void) {
 
 /* A parent that describes itself again, and finds all the same, leaves its spares as they are. */
 static void it_need_not_describe_itself(uint64_t first_ns) {
+    for (int i = 0; i < SPARES; i++) { /* which leave theirs */
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        CHECK_EQ(wait_for(pid), 0);
+    }
     while (monotonic_ns() - first_ns < UINT64_C(510000000))
         usleep(5000);
     spare_forked();
@@ -479,6 +502,7 @@ int main(void) {
     CHECK_EQ(spares_left(), 0); /* who never forks has none */
     spare_forked();
     uint64_t first_ns = monotonic_ns();
+    only_its_own_is_mapped(); /* before anything else is mapped here */
     all_or_at_least_eight();
     parent_and_child_count_apart();
     a_hook_takes_one_without_a_signal();
