@@ -9,10 +9,12 @@
 #include "handler/handler.h"
 #include "handler/install.h"
 #include "handler/passive.h"
+#include "program/adopted.h"
 #include "recording/process.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #ifdef __linux__
 #include <link.h>
 #endif
@@ -210,6 +212,36 @@ static void set_without_us(void (*function)(int, siginfo_t *, void *), struct si
     CHECK_EQ(sigaction(SIGUSR1, &action, found), 0);
 }
 
+static _Atomic bool changed_enough;
+
+static void *changes(void *ignored) {
+    for (int i = 0; !changed_enough; i++) {
+        struct sigaction action, popped;
+        memset(&action, i & 1 ? 0x55 : 0x11, sizeof action);
+        adopted_push(SIGUSR2, &action);
+        usleep(i % 8 == 0); /* who looks has to find a moment of rest */
+        CHECK(adopted_pop(SIGUSR2, &popped));
+        CHECK(memcmp(&popped, &action, sizeof action) == 0);
+    }
+    return ignored;
+}
+
+/* What a handler finds beneath it is one action, and not halves of two. */
+static void looked_at_while_it_changes(void) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, changes, NULL) == 0);
+    for (int seen = 0; seen < 100000;) {
+        struct sigaction action, whole;
+        if (!adopted_beneath(SIGUSR2, 0, &action))
+            continue;
+        memset(&whole, *(const char *)&action, sizeof whole);
+        CHECK(memcmp(&whole, &action, sizeof whole) == 0);
+        seen++;
+    }
+    changed_enough = true;
+    pthread_join(thread, NULL);
+}
+
 static void handlers_are_adopted(void *library, bool with_handler) {
     struct sigaction program = {.sa_handler = with_handler ? handler : SIG_IGN}, now;
     sigaction_function set;
@@ -364,6 +396,7 @@ int main(int argc, char **argv) {
     is_kept(early);
     handlers_are_adopted(early, true);
     handlers_are_adopted(early, false);
+    looked_at_while_it_changes();
     how_it_leaves(early);
     CHECK(interpose_install()); /* once more changes nothing */
     every_way(early, "now.so");
