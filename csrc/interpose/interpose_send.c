@@ -39,8 +39,13 @@ static bool is_sending_recorded(int signum) {
     return signum > 0 && signum < SIGREC_NSIG && passive_any();
 }
 
-static struct sent_call begin_sent(enum sent_how how, int signum, pid_t pid, pid_t tid,
-                                   uint64_t value) {
+/* In most programs nothing is recorded, and nothing can be lent to the intake thread. */
+static inline bool is_sending_ours(void) {
+    return passive_any() || atomic_load_explicit(&borrow_signals, memory_order_relaxed);
+}
+
+static __attribute__((noinline)) struct sent_call note_sent(enum sent_how how, int signum,
+                                                            pid_t pid, pid_t tid, uint64_t value) {
     struct sent_call call = {{NULL, NULL}, 0};
     if (how == SENT_RAISE || how == SENT_THREAD || tid)
         borrow_send_to_thread(signum);
@@ -63,6 +68,12 @@ static struct sent_call begin_sent(enum sent_how how, int signum, pid_t pid, pid
         errno = saved_errno;
     }
     return sent_begin(process_recording(), &event);
+}
+
+static inline __attribute__((always_inline)) struct sent_call
+begin_sent(enum sent_how how, int signum, pid_t pid, pid_t tid, uint64_t value) {
+    return is_sending_ours() ? note_sent(how, signum, pid, tid, value)
+                             : (struct sent_call){{NULL, NULL}, 0};
 }
 
 /* result: as C library functions return it: 0, or -1 with errno set. */
@@ -90,6 +101,8 @@ static int our_killpg(pid_t group, int signum) {
 }
 
 static int our_raise(int signum) {
+    if (!is_sending_ours())
+        return raise(signum);
     struct sent_call call = begin_sent(SENT_RAISE, signum, process_pid(), 0, 0);
     int error = raise(signum);
     if (call.written[0])
