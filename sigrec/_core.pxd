@@ -86,6 +86,7 @@ cdef extern from "recording/process.h" nogil:
     void process_set_mode "core->process_set_mode"(int signum, ledger_mode mode, bint replaced)
     int32_t process_pid "core->process_pid"()
     void process_set_reason "core->process_set_reason"(const char *reason)
+    void process_handling "core->process_handling"(int signum, uint64_t since_ns)
     void process_set_handling "core->process_set_handling"(int signum, uint64_t since_ns)
     const char *process_path "core->process_path"()
 

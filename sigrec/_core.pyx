@@ -214,18 +214,19 @@ cdef uint64_t handling_since = 0
 
 cdef uint64_t tick_length = 0  # the length of a tick of the cheap clock
 
-cdef inline void set_handling(int signum, uint64_t since) noexcept:
+cdef inline bint is_handling_changed(int signum, uint64_t since) noexcept:
     global handling, handling_since
-    if handling != signum or handling_since != since:  # many calls in a row change nothing
-        handling, handling_since = signum, since
-        process_set_handling(signum, since)
+    if handling == signum and handling_since == since:  # many calls in a row change nothing
+        return False
+    handling, handling_since = signum, since
+    return True
 
 cdef inline int depth_of(int signum) noexcept:
     return in_main.depth[signum] + in_thread.depth[signum]  # the other thread may have had it
 
 cdef inline void leave_handling(const roster *mine, int outer, uint64_t since) noexcept:
-    if mine == &in_main:
-        set_handling(outer, since)
+    if mine == &in_main and is_handling_changed(outer, since):
+        process_set_handling(outer, since)
     sigbus_give_back()  # needed if the handler that returned has cancelled itself
 
 # A function that gives this process a recording; _recorder/publishing sets it.
@@ -589,9 +590,9 @@ cdef int drain "drain"(roster *mine, int only, object frame, uint64_t *handled_o
                 handler = <Handler>claim(mine, only, &e, &kind, handled_only, &b)
                 if handler is None:
                     break
-                if mine == &in_main:
-                    # The time is that at which the clock was last read for the batch.
-                    set_handling(handler.signum, max(b.start, b.tick))
+                # The time is that at which the clock was last read for the batch.
+                if mine == &in_main and is_handling_changed(handler.signum, max(b.start, b.tick)):
+                    process_handling(handler.signum, handling_since)
                 if later_count and type(handler.function) is not Source and in_dispatcher():
                     wake_the_later_ones()  # the handler may run for long
                 if type(handler.function) is Source:
@@ -645,7 +646,7 @@ cdef int drain "drain"(roster *mine, int only, object frame, uint64_t *handled_o
 include "_core_failures.pxi"
 
 
-def dispatch(signum, frame):
+def dispatch(signum, frame, /):
     """The Python-level handler of every registered signal (signal.signal)."""
     global left
     cdef int number = signum

@@ -28,7 +28,8 @@ struct recent {
 /* Signal context. Claims a block for the signal, and notes it in `*mine`, once;
  * returns what is noted there: the block's number, from 1, or a larger one
  * than there are: none was left. */
-uint32_t recent_claim(const struct recent *recent, _Atomic uint32_t *mine, uint32_t signo);
+__attribute__((noinline)) uint32_t recent_claim(const struct recent *recent, _Atomic uint32_t *mine,
+                                                uint32_t signo);
 
 /* Signal context. The slot for this event, or NULL: no block was left for its
  * signal. `*mine` is where the signal's block is remembered, 0 at first. */

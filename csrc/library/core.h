@@ -94,6 +94,7 @@
     F(process_fold)                                                                                \
     F(process_go_private)                                                                          \
     F(process_handled)                                                                             \
+    F(process_handling)                                                                            \
     F(process_keep)                                                                                \
     F(process_keep_spares)                                                                         \
     F(process_path)                                                                                \

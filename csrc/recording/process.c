@@ -377,8 +377,7 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
     atomic_store_explicit(&header->exit_kind, (uint32_t)how, memory_order_release);
 }
 
-void process_set_handling(int signum, uint64_t since_ns) {
-    about_to_write();
+void process_handling(int signum, uint64_t since_ns) {
     struct recording_header *header = process_recording()->header;
     /* A reader reads the signal, the time, and the signal again: if both are the same, the time
      * belongs to that signal. */
@@ -387,6 +386,11 @@ void process_set_handling(int signum, uint64_t since_ns) {
     atomic_store_explicit(&header->handling_ns, since_ns, memory_order_release);
     /* proof: handling-signal */
     atomic_store_explicit(&header->handling, (uint32_t)signum, memory_order_release);
+}
+
+void process_set_handling(int signum, uint64_t since_ns) {
+    about_to_write();
+    process_handling(signum, since_ns);
 }
 
 void process_attached(bool recording) {

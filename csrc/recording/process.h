@@ -201,6 +201,10 @@ void process_set_reason(const char *reason);
  * when; signal 0: no handler runs. */
 void process_set_handling(int signum, uint64_t since_ns);
 
+/* Interpreter context. Does the same right after process_handled(), which has prepared the write.
+ */
+void process_handling(int signum, uint64_t since_ns);
+
 /* Interpreter context. Writes down that an attach from outside began or ended the recording:
  * attach.h. */
 void process_attached(bool recording);

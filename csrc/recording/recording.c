@@ -462,7 +462,9 @@ static inline struct sender_entry *write_rest(const struct recording *recording,
     return sender;
 }
 
-struct sender_entry *recording_write(const struct recording *recording, const struct event *event) {
+/* Each signal's way: what this calls is part of it. */
+__attribute__((flatten)) struct sender_entry *recording_write(const struct recording *recording,
+                                                              const struct event *event) {
     struct ledger_entry *entry = &recording->ledger[event->signo];
     ledger_add(write_history(recording, event) ? &entry->recorded : &entry->dropped, 1);
     return write_rest(recording, entry, event);
