@@ -32,8 +32,8 @@ cdef bint is_counted(error, int signum, const event *e, frame):
     e: the signal's event; NULL: it has none."""
     if reporting and isinstance(error, Exception):
         return True
-    if not others_wait:
-        return False
+    if not others_wait or type(error) is TimeoutReached:
+        return False  # each of these ends a block of its own
     if frame is None and isinstance(error, Exception):
         return True
     first = surfaced[signum]

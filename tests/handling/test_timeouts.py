@@ -63,6 +63,15 @@ def test_the_inner_one_ends_first_and_the_outer_one_still_runs():
         time.sleep(60)
 
 
+def test_two_that_are_over_in_the_same_call_into_c_both_end_their_blocks():
+    with pytest.raises(TimeoutError, match=r"0.02 s"), sigrec.timeout(0.02):
+        with pytest.raises(TimeoutError, match=r"0.01 s"), sigrec.timeout(0.01):
+            until = time.monotonic() + 0.03
+            next(filter(until.__lt__, iter(time.monotonic, None)))  # this has no bytecode
+            time.sleep(60)
+        time.sleep(60)
+
+
 def test_blocks_that_end_in_another_order():
     first, second = sigrec.timeout(60), sigrec.timeout(0.01)
     first.__enter__()
