@@ -18,6 +18,15 @@ from sigrec._reader import places  # noqa: F401
 RT = signal.SIGRTMIN + 2
 
 
+calls = 0
+
+
+def count_call(signum, frame):
+    """A handler; `calls` says how often it was called."""
+    global calls
+    calls += 1
+
+
 def say(*words):
     os.write(1, (" ".join(map(str, words)) + "\n").encode())  # one write: whole lines
 

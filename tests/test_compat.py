@@ -541,11 +541,7 @@ def test_a_burst_of_a_real_time_signal(child, module, least, most):
         import sigrec.compat
         import importlib
         module = importlib.import_module(sys.argv[1])
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-        module.signal(RT, handler)
+        module.signal(RT, count_call)
         _core.flood(os.getpid(), RT, 1000, True, 60_000_000_000)  # in C meanwhile
         if module is sigrec.compat: settle(RT)
         for _ in range(1000): pass

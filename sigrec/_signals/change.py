@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import os
 
-from sigrec._signals.value import Value
+from sigrec._signals.value import Timed
 from sigrec._text import printable
-from sigrec._times import aware
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
-class Change(Value):
+class Change(Timed):
     """The attributes stand in the ``__slots__`` of the two classes, in the order that readers
     want."""
 
@@ -25,14 +20,8 @@ class Change(Value):
     file: str | None
     line: int | None
     library: str | None
-    time_ns: int
     monotonic_ns: int
     ordinal: int
-
-    @property
-    def time(self) -> datetime:
-        """When it was made, as an aware datetime in UTC."""
-        return aware(self.time_ns)
 
     @property
     def by(self) -> str | None:

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import errno
 
-from sigrec._signals.value import Value
-from sigrec._times import aware
+from sigrec._signals.value import Timed
 from sigrec._tuples import NamedTuple
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from datetime import datetime
 
 # By the number in the recording: csrc/recording/sent.h.
 HOW = {
@@ -29,7 +24,7 @@ class ChildTold(NamedTuple):
     time_ns: int
 
 
-class SentSignal(Value):
+class SentSignal(Timed):
     """One signal that a recorded process sent to another, or to itself."""
 
     __slots__ = {  # noqa: RUF023 - as one reads them
@@ -63,14 +58,8 @@ class SentSignal(Value):
     target_start_ticks: int | None
     error: int | None
     tid: int
-    time_ns: int
     monotonic_ns: int
     ordinal: int
-
-    @property
-    def time(self) -> datetime:
-        """When it was sent, as an aware datetime in UTC."""
-        return aware(self.time_ns)
 
     def __repr__(self) -> str:
         went = {None: " (result unknown)", 0: ""}.get(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from sigrec._times import aware
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+
 
 class Value:
     """``_fields`` names the attributes that count. A list or a dict among them is hashed by its
@@ -24,6 +30,22 @@ class Value:
 
     def __reduce__(self) -> tuple[object, ...]:
         return _made, (type(self), self._values())
+
+
+class Timed(Value):
+    """Such an object of what a process did at some time."""
+
+    __slots__ = ()
+
+    time_ns: int
+
+    @property
+    def time(self) -> datetime:
+        """The time, as an aware datetime in UTC."""
+        return aware(self.time_ns)
+
+
+Timed.__module__ = "sigrec"  # as its member is public, in the classes that are
 
 
 def _made(of: type[Value], values: tuple[object, ...]) -> Value:

@@ -186,11 +186,7 @@ def test_three_ctrl_c_in_c_code_are_one_keyboard_interrupt(child):
 def test_coalesce_calls_once_for_all_that_wait(child):
     p = child(
         """
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-        sigrec.register(RT, handler, coalesce=True)
+        sigrec.register(RT, count_call, coalesce=True)
         signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
         _core.flood(os.getpid(), RT, 500, True, 0)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
@@ -229,12 +225,8 @@ def test_unregister_inside_the_handler_abandons_what_waits(child):
 def test_leaving_the_block_handles_what_was_delivered_before(child):
     p = child(
         """
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
         signal.signal(RT, signal.SIG_IGN)
-        with sigrec.register(RT, handler):
+        with sigrec.register(RT, count_call):
             _core.flood(os.getpid(), RT, 20, True, 0)
         say(calls, *ledger(RT), signal.getsignal(RT) == signal.SIG_IGN)
         """
@@ -271,18 +263,14 @@ def test_draining_raises_and_goes_on(child):
 def test_sig_dfl_in_between_does_not_wedge(child):
     p = child(
         """
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
         def swallow(signum, frame):
             # RT is delivered and trips; then its Python-level handler is gone
             # before CPython looks: "ignored due to race condition".
             _core.flood(os.getpid(), RT, 1, True, 0)
             signal.signal(RT, signal.SIG_DFL)
             if sys.argv[1] == "again":
-                sigrec.register(RT, handler)
-        sigrec.register(RT, handler)
+                sigrec.register(RT, count_call)
+        sigrec.register(RT, count_call)
         sigrec.register(signal.SIGUSR1, swallow)
         sys.unraisablehook = lambda unraisable: None
         signal.raise_signal(signal.SIGUSR1)
@@ -301,11 +289,7 @@ def test_a_handler_put_back_by_signal_signal_works_again(child):
     """The save-and-restore idiom brings CPython's C handler back under our Python-level one."""
     p = child(
         """
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-        sigrec.register(RT, handler)
+        sigrec.register(RT, count_call)
         saved = signal.signal(RT, signal.SIG_IGN)
         say(sigrec.stats()[RT].replaced)
         signal.signal(RT, saved)
@@ -327,11 +311,7 @@ def test_a_trip_lost_at_fork(child):
     p = child(
         """
         import ctypes
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-        sigrec.register(RT, handler)
+        sigrec.register(RT, count_call)
         fork = ctypes.PyDLL(None).fork  # the GIL held, and no clean-up of Python's
         ctypes.pythonapi.PyOS_BeforeFork()
         pid = fork()

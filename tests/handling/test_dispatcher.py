@@ -35,11 +35,7 @@ def test_a_flood_is_handled_to_the_last_signal(child, queue):
     p = child(
         """
         signum = int(sys.argv[1])
-        calls = 0
-        def handler(s, f):
-            global calls
-            calls += 1
-        sigrec.register(signum, handler, deliver="thread")
+        sigrec.register(signum, count_call, deliver="thread")
         say("ready")
         hear()
         settle(signum)

@@ -12,12 +12,8 @@ from tests.conftest import RT
 HERE = Path(__file__).parent
 
 RECEIVER = """
-calls = 0
-def handler(signum, frame):
-    global calls
-    calls += 1
 signum = int(sys.argv[1])
-sigrec.register(signum, handler)
+sigrec.register(signum, count_call)
 say("ready")
 {wait}
 settle(signum)

@@ -84,14 +84,6 @@ static void send(int n) {
     }
 }
 
-static void step(int with) {
-    trace(PTRACE_SINGLESTEP, with);
-    int stop = await_stop();
-    if (stop != SIGTRAP)
-        fail("stopped by signal", stop);
-    stepped++;
-}
-
 /* --- what it does ------------------------------------------------------------------- */
 
 static struct place {
@@ -152,13 +144,13 @@ static void survey(void) {
         send(i < SURVEYED / 2 ? 1 : 3);
         trace(PTRACE_CONT, 0);
         CHECK_EQ(await_stop(), signum);
-        step(signum);
+        single_step(signum);
         uint64_t before = home;
         for (at = 0; where() != home; at++) {
             struct user_regs_struct r = registers();
             look(before, &r);
             before = r.rip;
-            step(0);
+            single_step(0);
         }
         trace(PTRACE_CONT, 0);
         run_to_the_trap();
@@ -183,9 +175,9 @@ static bool once(const char *injection, uint64_t instruction) {
     send(1);
     trace(PTRACE_CONT, 0);
     CHECK_EQ(await_stop(), signum);
-    step(signum);
+    single_step(signum);
     for (at = 0; at < instruction && where() != home; at++)
-        step(0);
+        single_step(0);
     bool there = where() != home;
     injected += there;
     if (there && strcmp(injection, "kill") == 0) {

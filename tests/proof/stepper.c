@@ -737,11 +737,7 @@ static void map(struct recording *recording) {
 }
 
 static void step(int with) {
-    trace(PTRACE_SINGLESTEP, with);
-    int stop = await_stop();
-    if (stop != SIGTRAP)
-        fail("stopped by signal", stop);
-    stepped++;
+    single_step(with);
     uint64_t pc = where(), start_of_code = (uint64_t)&__executable_start;
     if (pc >= start_of_code && pc < (uint64_t)&etext && !seen_code[pc - start_of_code]) {
         seen_code[pc - start_of_code] = 1;

@@ -46,6 +46,15 @@ static inline int await_stop(void) {
     return WSTOPSIG(status);
 }
 
+/* One instruction, with that signal; 0: none. */
+static inline void single_step(int with) {
+    trace(PTRACE_SINGLESTEP, with);
+    int stop = await_stop();
+    if (stop != SIGTRAP)
+        fail("stopped by signal", stop);
+    stepped++;
+}
+
 static uint64_t where(void) { return registers().rip; }
 
 /* sigqueue(3) to a thread, as by `sender`. EAGAIN: other processes of this user have filled what

@@ -20,11 +20,7 @@ from tests.conftest import RT, wait_until
 SERVER = """
 import warnings
 warnings.simplefilter("always")
-calls = 0
-def handler(signum, frame):
-    global calls
-    calls += 1
-sigrec.register(RT, handler)
+sigrec.register(RT, count_call)
 say("ready")
 while hear() != "end":
     settle(RT)

@@ -26,13 +26,9 @@ def test_forks_under_a_flood(child, times):
     """What the parent is sent is the parent's, and counted once; children count only their own."""
     p = child(
         """
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-        sigrec.register(RT, handler)
+        sigrec.register(RT, count_call)
         own = signal.SIGRTMIN + 5
-        sigrec.register(own, handler)
+        sigrec.register(own, count_call)
         say("ready")
         wrong = 0
         for n in range(int(sys.argv[1])):
@@ -107,11 +103,7 @@ def test_fork_from_c(child):
         """
         import ctypes
         libc = ctypes.PyDLL(None)
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-        sigrec.register(RT, handler)
+        sigrec.register(RT, count_call)
         sigqueue(os.getpid(), RT)
         pid = libc.fork()  # Python's own after-fork code does not run
         if pid == 0:
@@ -180,11 +172,7 @@ def test_signals_during_vfork_exec(child):
     p = child(
         """
         import subprocess
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-        sigrec.register(RT, handler)
+        sigrec.register(RT, count_call)
         say("ready")
         hear()
         ended = []
