@@ -477,9 +477,9 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
         return;
     }
 #endif
-    struct passive_stop stop = {.waits = false};
+    struct passive_stop stop = {.begun = false};
     if (!dispatched && passive_stops(signum)) /* this comes first: a SIGCONT may come any moment */
-        passive_stop_begins(&stop);
+        passive_stop_begins(signum, tid, &stop);
     uint64_t now = monotonic_ns();
     struct taken taken = take(signum, info, now, tid, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
     uint32_t mode = taken.mode;
@@ -504,7 +504,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     else if (mode != MODE_REGISTERED)
         abandon(signum, info, context, tid, taken.ordinal, place);
     if (!dispatched)
-        passive_stop_ends(&stop);
+        passive_stop_ends(signum, &stop);
 }
 
 #ifdef __linux__

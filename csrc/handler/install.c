@@ -25,10 +25,10 @@ static _Atomic int kept, on_behalf; /* a signal, or 0 */
 
 static void (*interpreter)(int); /* its C handler, the same for all signals; NULL: not seen yet */
 
-/* The disposition as it is without our helpers (kick.h, passive_is_note, sigbus.h), which
- * stand in nobody's way. */
+/* The disposition as it is without our helpers (kick.h, sigbus.h), which stand in
+ * nobody's way. */
 static void without_helpers(struct sigaction *action) {
-    if (kick_is(action) || passive_is_note(action)) {
+    if (kick_is(action)) {
         memset(action, 0, sizeof *action);
         action->sa_handler = SIG_DFL;
     }

@@ -11,9 +11,8 @@
  *   exit_group           ends the process, where it refuses all of them
  *   rt_sigprocmask       unblocks the signal; and blocks SIGBUS for a handler of the
  *                        program's that wants that, since our mask does not have it
- *   rt_sigaction,        look whether a SIGCONT comes, before the process stops: this takes
- *   rt_sigtimedwait,     a millisecond, in which nothing else is missed, since the process
- *   rt_sigpending        was about to stop
+ *   rt_sigpending,       look whether a SIGCONT has come, before the process stops; and take
+ *   rt_sigtimedwait      back the stop signal that was sent once more
  *   getpid, gettid
  */
 #define _GNU_SOURCE
@@ -46,8 +45,6 @@ static _Atomic uint64_t watched_ignored; /* those of them that are recorded even
 #else
 #define SA_RESTORER_SHOWN 0
 #endif
-
-#define SOON_NS 1000000 /* the longest wait for a SIGCONT that was sent with the stop signal */
 
 enum default_action { ENDS, STOPS, NOTHING };
 
@@ -355,13 +352,19 @@ static bool set_default(int signum) {
     return filter_allows(FILTERED_SIGACTION) && sigaction(signum, &by_default, NULL) == 0;
 }
 
-/* Sends the signal once more, while it is blocked. False: this process may send no signal. */
-static bool send_again(int signum, const siginfo_t *info, uint32_t tid) {
+/* Returns the pid; 0: a filter forbids the question. (To kill(2), -1 means every process.) */
+static long own_pid(void) {
     long pid = process_pid();
     if (!pid && filter_allows(FILTERED_GETPID))
         pid = getpid();
-    if (pid <= 0)
-        return false; /* to kill(2), -1 means every process */
+    return pid > 0 ? pid : 0;
+}
+
+/* Sends the signal once more, while it is blocked. False: this process may send no signal. */
+static bool send_again(int signum, const siginfo_t *info, uint32_t tid) {
+    long pid = own_pid();
+    if (!pid)
+        return false;
     /* A process may send itself any si_code: rt_sigqueueinfo(2). */
     return (filter_allows(FILTERED_QUEUE) &&
             syscall(SYS_rt_tgsigqueueinfo, pid, (long)tid, signum, info) == 0) ||
@@ -387,23 +390,6 @@ static bool send_by_timer(int signum) {
     return true;
 }
 
-/* The disposition of SIGCONT while a thread is about to stop: without it, no trace would be left of
- * a SIGCONT that another thread takes. */
-static void on_continued(int signum) {
-    struct process *self = process_self;
-    atomic_fetch_add_explicit(&self->continued, 1, memory_order_relaxed);
-    /* In a child that was forked meanwhile no thread is about to stop. */
-    if (!atomic_load_explicit(&self->stopping, memory_order_relaxed))
-        set_default(signum);
-}
-
-bool passive_is_note(const struct sigaction *action) { return action->sa_handler == on_continued; }
-
-static bool has_no_handler_of_continue(struct sigaction *now) {
-    return filter_allows(FILTERED_SIGACTION) && sigaction(SIGCONT, NULL, now) == 0 &&
-           (now->sa_handler == SIG_DFL || now->sa_handler == SIG_IGN);
-}
-
 bool passive_stops(int signum) {
     struct sigaction program;
     if (default_action(signum) != STOPS || !passive_records(signum) || as_init())
@@ -412,49 +398,32 @@ bool passive_stops(int signum) {
     return program.sa_handler == SIG_DFL;
 }
 
-void passive_stop_begins(struct passive_stop *stop) {
-    static const struct sigaction notes = {.sa_handler = on_continued,
-                                           .sa_flags = SA_RESTART | SA_ONSTACK};
-    struct process *self = process_self;
-    stop->continued = atomic_load_explicit(&self->continued, memory_order_relaxed);
-    stop->taken = atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed);
-    stop->waits = true;
-    atomic_fetch_add_explicit(&self->stopping, 1, memory_order_relaxed);
-    stop->noted = has_no_handler_of_continue(&stop->before);
-    if (stop->noted)
-        sigaction(SIGCONT, &notes, NULL);
-}
-
-void passive_stop_ends(struct passive_stop *stop) {
-    struct sigaction now;
-    if (!stop->waits)
-        return;
-    if (stop->noted && sigaction(SIGCONT, NULL, &now) == 0 && now.sa_handler == on_continued)
-        sigaction(SIGCONT, &stop->before, NULL);
-    atomic_fetch_sub_explicit(&process_self->stopping, 1, memory_order_relaxed);
-    stop->waits = false;
-}
-
-/* Whether a SIGCONT has come after the stop signal. It cancels the stop (POSIX, 2.4.1), and a
- * process that stopped all the same would stay stopped for ever. Whoever sends both sends them
- * together, so we wait a little; the process was about to stop anyway. The SIGCONT is either
- * pending, since our mask blocks it (one that was pending before is none: the kernel discards that
- * when a stop signal is generated), or another thread has taken and counted it. */
-static bool was_continued(struct passive_stop *stop) {
-    static const struct timespec soon = {0, SOON_NS};
-    struct process *self = process_self;
+/* SIGCONT cancels a stop signal that is pending, but leaves no trace where it is not caught, and a
+ * process that stopped all the same would stay stopped for ever (POSIX, 2.4.1). So the stop signal
+ * is made pending again at once. This discards a SIGCONT that is pending, and so that is looked for
+ * before: it has come after the stop signal, which has discarded all older ones. */
+void passive_stop_begins(int signum, uint32_t tid, struct passive_stop *stop) {
+    stop->begun = true;
+    long pid = own_pid();
     uint64_t pending = 0;
-    if (!stop->waits)
-        passive_stop_begins(stop);
-    if (filter_allows(FILTERED_SIGTIMEDWAIT)) /* for no signal: a nap */
-        syscall(SYS_rt_sigtimedwait, &pending, NULL, &soon, sizeof pending);
-    if (!filter_allows(FILTERED_SIGPENDING) ||
-        syscall(SYS_rt_sigpending, &pending, sizeof pending) != 0)
-        pending = 0;
-    passive_stop_ends(stop);
-    return (pending & signal_bit(SIGCONT)) ||
-           atomic_load_explicit(&self->continued, memory_order_relaxed) != stop->continued ||
-           atomic_load_explicit(&self->ordinal[SIGCONT], memory_order_relaxed) != stop->taken;
+    bool may = pid && filter_allows(FILTERED_TGKILL) && filter_allows(FILTERED_SIGTIMEDWAIT) &&
+               /* The signal is blocked already, unless another handler has called ours. */
+               change_mask(SIG_BLOCK, signum);
+    if (filter_allows(FILTERED_SIGPENDING))
+        syscall(SYS_rt_sigpending, &pending, sizeof pending);
+    /* Nothing may come in between: a SIGCONT that came here would leave no trace. */
+    stop->pending =
+        may && !(pending & signal_bit(SIGCONT)) && syscall(SYS_tgkill, pid, (long)tid, signum) == 0;
+    stop->continued = pending & signal_bit(SIGCONT);
+}
+
+/* What is pending and did not come after all is taken back. */
+void passive_stop_ends(int signum, struct passive_stop *stop) {
+    static const struct timespec zero;
+    uint64_t set = signal_bit(signum);
+    if (stop->pending)
+        syscall(SYS_rt_sigtimedwait, &set, NULL, &zero, sizeof set);
+    stop->pending = false;
 }
 
 static void take_default_action(int signum, const siginfo_t *info, void *context, uint32_t tid,
@@ -465,7 +434,9 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
     int saved_errno = errno;
     if (action == ENDS)
         process_ending(signum, ordinal);
-    bool stays = action == STOPS && was_continued(stop);
+    if (action == STOPS && !stop->begun)
+        passive_stop_begins(signum, tid, stop);
+    bool stays = action == STOPS && stop->continued;
     bool by_default = !stays && set_default(signum);
     /* The instruction raises the signal again, and so the core dump has its registers. */
     if (fault_comes_again(signum, info)) {
@@ -480,7 +451,9 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
         return;
     }
     if (by_default) {
-        bool sent = send_again(signum, info, tid) || (action == ENDS && send_by_timer(signum));
+        bool sent = stop->pending || send_again(signum, info, tid) ||
+                    (action == ENDS && send_by_timer(signum));
+        stop->pending = false;
         if (!change_mask(SIG_UNBLOCK, signum) && sent)
             return; /* the signal comes when our handler returns, and the default action stays set
                      */
@@ -503,8 +476,9 @@ void passive_default(int signum, const siginfo_t *info, void *context, uint32_t 
                      uint64_t ordinal) {
     struct sigaction now;
     bool known = filter_allows(FILTERED_SIGACTION) && sigaction(signum, NULL, &now) == 0;
-    struct passive_stop stop = {.waits = false};
+    struct passive_stop stop = {.begun = false};
     take_default_action(signum, info, context, tid, ordinal, &stop);
+    passive_stop_ends(signum, &stop);
     if (known && !passive_records(signum) && default_action(signum) != NOTHING &&
         !fault_comes_again(signum, info))
         sigaction(signum, &now, NULL);
@@ -540,7 +514,7 @@ bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
     if (same)
         take_default_action(signum, info, context, tid,
                             atomic_load_explicit(&self->fault_ordinal, memory_order_relaxed),
-                            &(struct passive_stop){.waits = false});
+                            &(struct passive_stop){.begun = false});
     return same;
 }
 
@@ -565,7 +539,7 @@ static bool is_called_by_another(int signum) {
     registry_recording_action(&ours);
     return filter_allows(FILTERED_SIGACTION) && sigaction(signum, NULL, &now) == 0 &&
            now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN &&
-           now.sa_handler != ours.sa_handler && !registry_is_ours(&now) && !passive_is_note(&now);
+           now.sa_handler != ours.sa_handler && !registry_is_ours(&now);
 }
 
 bool passive_called_by_adopted(int signum, siginfo_t *info, void *context) {

@@ -84,17 +84,15 @@ bool passive_ends(int signum);
 /* Signal context. Whether the signal's course is to stop the process. */
 bool passive_stops(int signum);
 
-/* Signal context. Between these two calls each SIGCONT is noticed, whichever thread takes it: it
- * cancels the stop. */
+/* Signal context. Between these two calls a SIGCONT cancels the stop, whichever thread takes it:
+ * the stop signal is pending once more in this thread, and the kernel discards it. */
 struct passive_stop {
-    struct sigaction before; /* the disposition of SIGCONT, to be put back */
-    uint64_t taken;          /* SIGCONTs that our handler had counted at the beginning */
-    uint32_t continued;      /* SIGCONTs that on_continued() had counted then */
-    bool noted;              /* on_continued() is the disposition of SIGCONT */
-    bool waits;              /* begun, and not ended */
+    bool begun;
+    bool pending;   /* it was sent once more */
+    bool continued; /* a SIGCONT had come before that */
 };
-void passive_stop_begins(struct passive_stop *stop);
-void passive_stop_ends(struct passive_stop *stop);
+void passive_stop_begins(int signum, uint32_t tid, struct passive_stop *stop);
+void passive_stop_ends(int signum, struct passive_stop *stop);
 
 /* Signal context. Whether an adopted handler (adopted.h) has called ours, of the signal that it was
  * called for. Then what stood there before it has been called, and the signal is not counted
@@ -109,10 +107,6 @@ bool passive_handled(int signum);
  * returning to the instruction that raised it. Then the fault takes its default action here, under
  * the ordinal that it had. */
 bool passive_fault_again(int signum, const siginfo_t *info, void *context);
-
-/* Any context. Whether this is the action that SIGCONT has between passive_stop_begins() and
- * passive_stop_ends(), for a millisecond at most. */
-bool passive_is_note(const struct sigaction *action);
 
 /* Signal context, to be called now and then. Takes back that a fault ends the process, where the
  * process still runs a second later. */

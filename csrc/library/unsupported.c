@@ -109,8 +109,10 @@ bool passive_stops(int signum) {
     (void)signum;
     return false;
 }
-void passive_stop_begins(struct passive_stop *stop) { (void)stop; }
-void passive_stop_ends(struct passive_stop *stop) { (void)stop; }
+void passive_stop_begins(int signum, uint32_t tid, struct passive_stop *stop) {
+    (void)signum, (void)tid, (void)stop;
+}
+void passive_stop_ends(int signum, struct passive_stop *stop) { (void)signum, (void)stop; }
 
 bool passive_ends(int signum) {
     (void)signum;
@@ -123,10 +125,6 @@ bool passive_handled(int signum) {
 void passive_default(int signum, const siginfo_t *info, void *context, uint32_t tid,
                      uint64_t ordinal) {
     (void)signum, (void)info, (void)context, (void)tid, (void)ordinal;
-}
-bool passive_is_note(const struct sigaction *action) {
-    (void)action;
-    return false;
 }
 bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
                     struct passive_stop *stop) {

@@ -47,8 +47,6 @@ struct process {
     _Atomic uint64_t fault_ordinal, fault_address, fault_pc;
     _Atomic uintptr_t fault_frame; /* the stack frame of that call; 0: it has returned */
     _Atomic uint64_t ending_ns;    /* when a fault was left to its default action */
-    _Atomic uint32_t stopping;     /* threads that are about to stop: passive.c */
-    _Atomic uint32_t continued;    /* SIGCONTs that came while a thread was about to stop */
 };
 
 /* NULL until process_start. */

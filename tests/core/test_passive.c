@@ -30,7 +30,7 @@ static struct ledger_entry *ledger(int signum) { return &process_recording()->le
 
 static volatile int one_more; /* comes when our handler was put back, while it still runs */
 static volatile bool coming, nested;
-static volatile bool continued; /* while it is about to stop */
+static volatile bool continued; /* when it is about to stop */
 
 /* In the place of the C library's. */
 int sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
@@ -40,7 +40,7 @@ int sigaction(int signum, const struct sigaction *next, struct sigaction *previo
     int result = real(signum, next, previous);
     if (coming && next)
         nested = true;
-    if (continued && signum == SIGCONT && next && next->sa_handler != SIG_DFL) {
+    if (continued && signum == SIGTSTP && next && next->sa_handler == SIG_DFL) {
         continued = false;
         kill(getpid(), SIGCONT);
     }
@@ -363,15 +363,42 @@ static void a_stop_that_was_cancelled(bool another_thread, bool early) {
         record(SIGTSTP);
         *(early ? &continued_early : &continued) = true; /* from within the handler */
         pthread_kill(pthread_self(), SIGTSTP);
-        struct sigaction now;
-        CHECK_EQ(sigaction(SIGCONT, NULL, &now), 0);
-        CHECK(now.sa_handler == SIG_DFL);
         _exit((int)ledger(SIGTSTP)->delivered);
     }
     int status;
     CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
     CHECK(WIFEXITED(status));
     CHECK_EQ(WEXITSTATUS(status), 1);
+}
+
+/* Likewise if the SIGCONT has come before our handler begins, and is pending. */
+static void a_stop_that_was_cancelled_before(void) {
+    sigset_t one;
+    siginfo_t info = {.si_signo = SIGTSTP, .si_code = SI_USER, .si_pid = getpid()};
+    ucontext_t context = {0};
+    record(SIGTSTP);
+    sigemptyset(&one);
+    sigaddset(&one, SIGCONT);
+    pthread_sigmask(SIG_BLOCK, &one, NULL);
+    kill(getpid(), SIGCONT);
+    handler_on_recorded(SIGTSTP, &info, &context);
+    CHECK_EQ(ledger(SIGTSTP)->delivered, 1);
+}
+
+static void calls_ours(int signum, siginfo_t *info, void *context) {
+    calls++;
+    handler_on_recorded(signum, info, context);
+}
+
+/* Nor does it stop, or come a second time, if a handler that we do not know of has it, and calls
+ * ours. */
+static void a_stop_that_another_handler_has(void) {
+    struct sigaction other = {.sa_sigaction = calls_ours, .sa_flags = SA_SIGINFO};
+    record(SIGTSTP);
+    CHECK_EQ(sigaction(SIGTSTP, &other, NULL), 0);
+    raise(SIGTSTP);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(ledger(SIGTSTP)->delivered, 1);
 }
 
 static void reaped_at_once(void) {
@@ -614,6 +641,8 @@ int main(void) {
     a_stop_that_was_cancelled(false, false);
     a_stop_that_was_cancelled(true, false);
     a_stop_that_was_cancelled(true, true);
+    ok(a_stop_that_was_cancelled_before);
+    ok(a_stop_that_another_handler_has);
     for (int i = 0; i < REFUSALS; i++) {
         refused = i;
         int status, tries = 0; /* what the kernel has no room for a timer for, exits: again */
