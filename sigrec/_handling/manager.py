@@ -22,8 +22,9 @@ class SignalManager(_core.Block):
 
     >>> import signal, sigrec
     >>> with sigrec.SignalManager() as manager:
-    ...     registration = manager.register(signal.SIGUSR1, lambda signum, frame: print("got",
-    signum)) ...     signal.raise_signal(signal.SIGUSR1) got 10
+    ...     registration = manager.register(signal.SIGUSR1, lambda *args: print("called"))
+    ...     signal.raise_signal(signal.SIGUSR1)
+    called
     """
 
     def __init__(self) -> None:

@@ -127,10 +127,9 @@ def stream(
     While it is open the signals are handled by it, as with register(). Several streams may have the
     same signal.
 
-    backlog: how many events can wait for this reader (default 16,384, with intake="thread"
-    1,048,576,
-        or what configure(queue=) has set); if more come, a :class:`Missed` with their count takes
-        their place.
+    backlog: how many events can wait for this reader (default 16,384; with intake="thread"
+        1,048,576, or what configure(queue=) has set); if more come, a :class:`Missed` with their
+        count takes their place.
     intake, moderation: as in register(). If several streams have the same signal, intake="thread"
         of one of them is enough, and the shortest moderation holds.
 
@@ -159,7 +158,10 @@ def wait(*signums: int, timeout: float | None = None) -> SignalInfo | None:
     """Wait for the next of these signals; returns None if none comes within ``timeout`` seconds.
 
     A signal that came before the call is not seen, so open a :func:`stream` to wait for several,
-    one after another. Raises what that raises.
+    one after another.
+
+    Raises what that and :meth:`Stream.get` raise, and SigrecError if a signal came of which the
+    detail was lost.
     """
     _core.refuse_to_wait("sigrec.wait()")
     timeout = _check.timeout(timeout)  # checked before anything changes

@@ -97,7 +97,8 @@ def timer(
     expirations the signal stands for.
 
     interval, first: seconds, to the nanosecond; first: until the first expiration (default:
-        interval).
+        interval). With an interval of a few microseconds the thread that takes the signals does
+        nothing else, as with any timer.
     signum: the signal that the timer sends, which must not be used for anything else. Default: a
         real-time signal that nothing handles.
     clock: one of clock_gettime(2), such as time.CLOCK_PROCESS_CPUTIME_ID.

@@ -1,6 +1,7 @@
 """The documentation: every block of code does what the page says, and the site has no broken link."""
 
 import configparser
+import doctest
 import html.parser
 import inspect
 import os
@@ -259,6 +260,15 @@ def test_no_docstring_is_cut_in_mid_sentence():
                 (".", ":", "::", "``")
             ), f"{name}: {block}"
     assert found > 15
+
+
+def test_the_examples_in_docstrings_do_what_they_say():
+    found = 0
+    for name, _, text in documented():
+        parsed = doctest.DocTestParser().get_doctest(text, {"sigrec": sigrec}, name, None, None)
+        found += bool(parsed.examples)
+        assert not doctest.DocTestRunner().run(parsed).failed, name
+    assert found >= 2
 
 
 def test_the_reference_has_every_name():
