@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -255,11 +256,20 @@ def test_exact_false_allows_others(cases):
 def test_bad_arguments(arguments, value):
     names = {
         "signals": object.__new__(sigrec.SignalsFixture),
-        "signal": __import__("signal"),
+        "signal": signal,
     }  # looked at first
     with pytest.raises(ValueError) as caught:
         eval(f"signals.expect({arguments})", names)
     assert value in str(caught.value)
+
+
+def test_a_bad_signal_leaves_what_is_recorded():
+    signals = object.__new__(sigrec.SignalsFixture)
+    with sigrec.record(signal.SIGWINCH) as signals._recorder:
+        with pytest.raises(ValueError, match="SIGKILL"):
+            signals.record(signal.SIGWINCH, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGWINCH)
+        signals.expect({signal.SIGWINCH: 1})
 
 
 def test_a_session_that_does_not_use_it_loads_nothing(session):

@@ -27,9 +27,10 @@ class SignalsFixture:
         self._recorder = record()
 
     def record(self, *signums: int) -> None:
-        """Begin anew, from zero, with these signals; none given: with all, as at the beginning."""
-        self._recorder.stop()
-        self._recorder = record(*signums)
+        """Begin anew, from zero, with these signals; none given: with all, as at the beginning.
+        Raises what :func:`record` raises, with nothing changed."""
+        before, self._recorder = self._recorder, record(*signums)
+        before.stop()
 
     @property
     def counts(self) -> dict[int, int]:
