@@ -131,7 +131,7 @@ MUTANTS = [
            "atomic_fetch_add_explicit(&ordinals[row], 1, memory_order_relaxed)",
            "(atomic_store(&ordinals[row], atomic_load(&ordinals[row]) + 1),"
            " atomic_load(&ordinals[row]) - 1)",
-           "of two changes at once one is lost", "stepper blocks nested 3"),
+           "of two changes at once one is lost", "stepper blocks nested 2"),
     Mutant("asker-whole-early", "csrc/events/asker.c",
            "atomic_store_explicit(&asker->sequence, 2 * n + 1, memory_order_relaxed);",
            "atomic_store_explicit(&asker->sequence, 2 * n + 2, memory_order_relaxed);",
@@ -433,7 +433,7 @@ MUTANTS = [
            "event->ordinal = ledger_add(&recording->ledger[event->signo].sent, 1);",
            "event->ordinal = atomic_load(&recording->ledger[event->signo].sent);\n"
            "    atomic_store(&recording->ledger[event->signo].sent, event->ordinal + 1);",
-           "of two that are sent at once one is counted", "stepper sends nested 3"),
+           "of two that are sent at once one is counted", "stepper sends nested 2"),
     Mutant("told-before-it-is-taken", "csrc/interpose/interpose_send.c",
            "    if (child.si_pid > 0 && !(options & WNOWAIT) &&", "    if (child.si_pid > 0 &&",
            "a child's end is told each time that somebody looks", "test_interpose_send"),
