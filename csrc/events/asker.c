@@ -12,7 +12,7 @@ static void path_of_asker(char *path, int32_t pid, const char *file) {
 }
 
 void asker_note(struct asker askers[ASKERS], _Atomic uint64_t *head, uint32_t signo,
-                uint64_t ordinal, int32_t pid) {
+                uint64_t ordinal, int32_t pid, bool at_its_end) {
     static char text[400]; /* not on the stack: it may be a small one, sigaltstack(2) */
     char path[40];
     uint64_t n = atomic_load_explicit(head, memory_order_relaxed);
@@ -24,9 +24,10 @@ void asker_note(struct asker askers[ASKERS], _Atomic uint64_t *head, uint32_t si
     asker->signo = signo;
     asker->pid = pid;
     asker->parent = 0;
+    asker->at_its_end = at_its_end;
     memset(asker->parent_name, 0, sizeof asker->parent_name);
     path_of_asker(path, pid, "/cmdline");
-    asker->size = (uint32_t)proc_read(path, asker->argv, sizeof asker->argv);
+    asker->size = (uint16_t)proc_read(path, asker->argv, sizeof asker->argv);
     path_of_asker(path, pid, "/stat");
     proc_read(path, text, sizeof text);
     /* proc_pid_stat(5): field 4; field 2, the name, may hold anything. */

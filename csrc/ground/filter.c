@@ -63,6 +63,8 @@ static const struct {
     {FILTERED_CREATE, SYS_openat, {0, 0, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC}},
     {FILTERED_RENAME, SYS_renameat2, {(uint64_t)AT_FDCWD, 0, (uint64_t)AT_FDCWD}},
     {FILTERED_PRCTL, SYS_prctl, {PR_GET_CHILD_SUBREAPER}},
+    {FILTERED_PRCTL, SYS_prctl, {PR_GET_PDEATHSIG}},
+    {FILTERED_PRCTL, SYS_getppid, {0}},
 };
 
 static uint32_t arithmetic(uint16_t operation, uint32_t a, uint32_t b) {

@@ -39,7 +39,7 @@ enum filtered {
     FILTERED_UNLINK,
     FILTERED_CREATE, /* openat */
     FILTERED_RENAME, /* renameat2 */
-    FILTERED_PRCTL,  /* whether it is a subreaper */
+    FILTERED_PRCTL,  /* whether it is a subreaper; and getppid: its parent's end */
     FILTERED_COUNT,
 };
 

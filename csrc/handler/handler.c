@@ -24,6 +24,7 @@
  *   openat, read,      for the sender's name: if the signal is about to end the process;
  *   close              and of a new sender, at most four times a second. If the signal ends
  *                      the process or asks it to end, for the sender's command line, too
+ *   getppid, prctl     and then, if the parent seems to have sent it, whether that has ended
  *   mmap, madvise      for a signal that may have a backlog, if its queue is full: backlog.c
  *   sched_getscheduler, where a flood begins to be taken by the intake thread: borrow.c
  *   sched_getparam
@@ -52,6 +53,7 @@
 #include <unistd.h>
 
 #ifdef __linux__
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #endif
@@ -198,19 +200,36 @@ static bool name_is_due(const struct sender_entry *sender, uint64_t now) {
                                                    memory_order_relaxed, memory_order_relaxed);
 }
 
+/* Whether the kernel has sent the signal as the parent ended, since this thread wished for that:
+ * prctl(2), PR_SET_PDEATHSIG. What it tells of the sender is as if the parent had called kill(2).
+ */
+static bool is_of_parents_end(int signum, const siginfo_t *info) {
+#ifdef __linux__
+    const struct owner_identity *identity = process_recording()->identity;
+    int wished = 0;
+    return info->si_code == SI_USER && identity && info->si_pid == identity->ppid &&
+           filter_allows(FILTERED_PRCTL) && syscall(SYS_getppid) != info->si_pid &&
+           syscall(SYS_prctl, PR_GET_PDEATHSIG, &wished) == 0 && wished == signum;
+#else
+    (void)signum, (void)info;
+    return false;
+#endif
+}
+
 /* Writes down the sender's command line and parent: of a signal that ends the process always, of
  * one that asks it to end at most four times a second. It does nothing if another thread is just
  * doing that, since a handler cannot wait. */
-static __attribute__((noinline)) void note_asker(int signum, int32_t pid, uint64_t ordinal,
-                                                 uint64_t now, bool ends) {
+static __attribute__((noinline)) void note_asker(int signum, const siginfo_t *info,
+                                                 uint64_t ordinal, uint64_t now, bool ends) {
     struct process *self = process_self;
     uint64_t last = atomic_load_explicit(&self->asked_ns, memory_order_relaxed);
-    if (pid <= 0 || (!ends && last && now - last < NAME_NS) ||
+    if (info->si_pid <= 0 || (!ends && last && now - last < NAME_NS) ||
         /* Acquire: this thread sees what the writer before it wrote. proof: asking-begins */
         atomic_exchange_explicit(&self->asking, 1, memory_order_acquire))
         return;
     struct recording_header *header = process_recording()->header;
-    asker_note(header->askers, &header->asker_head, (uint32_t)signum, ordinal, pid);
+    asker_note(header->askers, &header->asker_head, (uint32_t)signum, ordinal, info->si_pid,
+               is_of_parents_end(signum, info));
     atomic_store_explicit(&self->asked_ns, now, memory_order_relaxed);
     /* proof: asking-ends */
     atomic_store_explicit(&self->asking, 0, memory_order_release);
@@ -237,7 +256,7 @@ static __attribute__((noinline)) void look_at_sender(int signum, const siginfo_t
     if (ends || name_is_due(taken->sender, now))
         sender_name(taken->sender, now);
     if (ends || asks_to_end(signum))
-        note_asker(signum, info->si_pid, taken->ordinal, now, ends);
+        note_asker(signum, info, taken->ordinal, now, ends);
 }
 
 #define WHERE_WE_ARE -1 /* stands for the place of our handler that the kernel would call now */

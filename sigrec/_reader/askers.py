@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from sigrec._reader.source import Source
 
 AT, COUNT = 2048, 4  # csrc/events/asker.h
-_ENTRY = struct.Struct("=QQIiiI16s464s")
+_ENTRY = struct.Struct("=QQIiiHH16s464s")
 
 
 class Asker(NamedTuple):
     """A sender. argv: empty if the sender was gone already. cut: its argv was longer than this.
-    parent: the pid of its parent; None: the parent is not known, nor its name."""
+    parent: the pid of its parent; None: the parent is not known, nor its name. at_its_end: it was the
+    parent of who got the signal, and the kernel sent that as it ended (PR_SET_PDEATHSIG)."""
 
     pid: int
     argv: list[str]
     cut: bool
     parent: int | None
     parent_comm: str | None
+    at_its_end: bool
 
 
 def asker(source: Source, header: Header, signum: int, ordinal: int) -> Asker | None:
@@ -35,7 +37,7 @@ def asker(source: Source, header: Header, signum: int, ordinal: int) -> Asker | 
         return None
     before, raw, after = (source.bytes(AT, COUNT * _ENTRY.size) for _ in range(3))
     for n, entry in enumerate(_ENTRY.iter_unpack(raw)):
-        sequence, of, number, pid, parent, size, comm, text = entry
+        sequence, of, number, pid, parent, size, at_its_end, comm, text = entry
         at = n * _ENTRY.size
         whole = before[at : at + 8] == raw[at : at + 8] == after[at : at + 8]
         if not sequence or sequence & 1 or not whole or (number, of) != (signum, ordinal):
@@ -47,5 +49,6 @@ def asker(source: Source, header: Header, signum: int, ordinal: int) -> Asker | 
             size >= len(text) - 1,
             parent if parent > 0 else None,
             comm.split(b"\0")[0].decode(errors="replace") or None,
+            at_its_end == 1,
         )
     return None

@@ -92,6 +92,8 @@ class Answer:
             argv = [json_text(part) for part in self.recording.argv]
             return {**known, "kind": "itself", "argv": argv}
         looked = self.recording._asker(self.event) if sender.kind == "process" else None
+        if looked is not None and looked.at_its_end:
+            return without_parent(Sender("kernel"))
         if looked is not None and looked.argv:
             known["argv"] = [json_text(part) for part in looked.argv]
         if looked is not None and looked.parent is not None:

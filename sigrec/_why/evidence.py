@@ -64,7 +64,10 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
     elif found.kind != "alive":
         yield own("it ends without a signal and without an exit")
     if event is not None:
-        says = f"{event.signal_name} came from {printable(str(event.sender))}"
+        looked = recording._asker(event)
+        parent = looked is not None and looked.at_its_end
+        whom = "the kernel, at the end of its parent, " if parent else ""
+        says = f"{event.signal_name} came from {whom}{printable(str(event.sender))}"
         yield own(says) if vouched(event.si_code) else own(f"{says}, as its sender said", "told")
     for says in explaining(recording, found, event, utc_clock):
         yield own(says)

@@ -359,7 +359,14 @@ class _Why:
         if sender.kind == "process" and sender.pid == self.recording.pid and vouched(code):
             meaning = BY_ITSELF.get(signum) if code in (SI_USER, SI_TKILL) else None
             return f", sent by itself{f' ({meaning})' if meaning else ''}"
+        if self._at_parents_end(info):
+            ended = f"its parent, PID {sender.pid}, had ended"
+            return f", as the kernel sends it at a parent's end (PR_SET_PDEATHSIG): {ended}"
         return f", sent by {self._sender(info)}"
+
+    def _at_parents_end(self, info: SignalInfo) -> bool:
+        looked = self.recording._asker(info) if info.sender.kind == "process" else None
+        return looked is not None and looked.at_its_end
 
     def _sender(self, info: SignalInfo) -> str:
         sender = info.sender
@@ -387,6 +394,8 @@ class _Why:
     def _from(self, info: SignalInfo) -> str:
         key = KEYS.get(info.si_signo) if info.si_code == SI_KERNEL else None
         who = f"the terminal ({key})" if key else self._sender(info)
+        if self._at_parents_end(info):
+            return f"{self.recording.signal_name(info.si_signo)} at the end of its parent, {who}"
         another = info.sender.kind == "process" and info.si_pid != self.recording.pid
         meaning = BY_ANOTHER.get(info.si_signo) if another else None
         return f"{self.recording.signal_name(info.si_signo)} from {who}" + (

@@ -114,6 +114,44 @@ def test_killed_from_a_shell(run, capsys):
     assert sender["parent"] == {"pid": ME, "comm": COMM}
 
 
+@pytest.mark.parametrize("at_its_end", [True, False])
+def test_the_end_of_its_parent(at_its_end, run_directory, capsys):
+    code = f"import ctypes; ctypes.CDLL(None).prctl(1, {int(signal.SIGTERM)})\n{WAIT}"
+    start = f"""if 1:
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-m", "sigrec", "run", "-c", {code!r}])
+        print(child.pid, flush=True)
+        for line in sys.stdin:
+            child.terminate()"""
+    with subprocess.Popen(
+        [sys.executable, "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        assert parent.stdout.readline() == b"ready\n"
+        recording = sigrec.open_recording(pid)
+        if not at_its_end:
+            parent.stdin.write(b"\n")
+            parent.stdin.flush()
+            wait_until(lambda: recording.fatal_signal)
+    wait_until(lambda: recording.state != "alive")
+    sentence = why(recording)
+    recording.close()
+    assert main(["why", "--json", str(pid)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    sender = said["sender"]["kind"], said["sender"]["pid"]
+    by = f"its parent, PID {parent.pid}"
+    came = [one["says"] for one in said["evidence"] if "came from" in one["says"]]
+    if at_its_end:
+        words = f"as the kernel sends it at a parent's end (PR_SET_PDEATHSIG): {by}, had ended, at "
+        assert f" was terminated by SIGTERM, {words}" in sentence
+        assert came[0].startswith(f"SIGTERM came from the kernel, at the end of {by} (")
+        assert sender == ("kernel", None)
+    else:
+        assert f" was terminated by SIGTERM, sent by PID {parent.pid} (" in sentence
+        assert came[0].startswith(f"SIGTERM came from PID {parent.pid} (")
+        assert sender == ("process", parent.pid)
+
+
 def test_killed_by_its_parent_after_another_signal(run):
     program = run("import signal; signal.signal(1, lambda *a: None)\n" + WAIT).ready()
     os.kill(program.pid, signal.SIGHUP)

@@ -26,29 +26,31 @@ static void of_a_child(void) {
     pid_t child = fork();
     while (child == 0)
         pause();
-    asker_note(askers, &head, 15, 3, child);
+    asker_note(askers, &head, 15, 3, child, true);
     CHECK_EQ(askers[0].sequence, 2);
     CHECK_EQ(askers[0].signo, 15);
     CHECK_EQ(askers[0].ordinal, 3);
     CHECK_EQ(askers[0].pid, child);
     CHECK_EQ(askers[0].parent, getpid());
+    CHECK_EQ(askers[0].at_its_end, 1);
     CHECK(strcmp(askers[0].parent_name, "its parent) R 7") == 0);
     size_t kept = (size_t)n < sizeof askers[0].argv ? (size_t)n : sizeof askers[0].argv - 1;
     CHECK_EQ(askers[0].size, kept);
     CHECK(memcmp(askers[0].argv, line, kept) == 0);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
-    asker_note(askers, &head, 2, 0, child); /* it is gone */
+    asker_note(askers, &head, 2, 0, child, false); /* it is gone */
     CHECK_EQ(askers[1].sequence, 4);
     CHECK_EQ(askers[1].pid, child);
     CHECK_EQ(askers[1].size, 0);
+    CHECK_EQ(askers[1].at_its_end, 0);
     CHECK_EQ(askers[1].parent, 0);
     CHECK_EQ(askers[1].parent_name[0], 0);
 }
 
 static void the_newest_few(void) {
     for (int i = 2; i < 9; i++)
-        asker_note(askers, &head, 1, (uint64_t)i, getpid());
+        asker_note(askers, &head, 1, (uint64_t)i, getpid(), false);
     CHECK_EQ(head, 9);
     CHECK_EQ(askers[8 % ASKERS].sequence, 18);
     CHECK_EQ(askers[8 % ASKERS].ordinal, 8);
