@@ -21,7 +21,7 @@ REPORT = ["csrc/report.c", "csrc/ground/filter.c", "csrc/ground/proc.c",
 CORE = sorted(map(str, Path("csrc").glob("*/*.c")))
 # What runs for each signal. All else in the core is compiled for size: a sixth of its library.
 FOR_SPEED = {
-    "action", "backlog", "borrow", "event", "filter", "handler", "intake", "keep", "ledger",
+    "action", "backlog", "borrow", "course", "event", "fault", "filter", "handler", "intake", "keep", "ledger",
     "passive", "process", "queue", "recent", "recording", "registry", "ring", "sender",
     "sigbus", "trip", "wake",
 }  # fmt: skip

@@ -151,11 +151,13 @@ cdef extern from "handler/install.h" nogil:
     void install_refresh_modes "core->install_refresh_modes"()
     void install_alternate_stack "core->install_alternate_stack"(uint64_t *size, uint64_t *needed)
 
+cdef extern from "handler/course.h" nogil:
+    void course_as_init "core->course_as_init"(int32_t pid)
+
 cdef extern from "handler/passive.h" nogil:
     void passive_stop "core->passive_stop"(int signum)
     bint passive_records "core->passive_records"(int signum)
     uint64_t passive_ignored "core->passive_ignored"(uint64_t *known)
-    void passive_as_init "core->passive_as_init"(int32_t pid)
 
 cdef extern from "recording/publish.h" nogil:
     ctypedef struct where_options "struct publish_options":

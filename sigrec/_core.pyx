@@ -1047,7 +1047,7 @@ def subreaper(int on) -> int:
 
 
 def stand_for_init(int pid) -> None:
-    passive_as_init(pid)
+    course_as_init(pid)
 
 
 cdef bint timed[65]  # signals of timers

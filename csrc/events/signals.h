@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * signals: sets of signal numbers.
+ * signals: sets of signal numbers, which of them are faults, and what each does by default.
  */
 #ifndef SIGREC_SIGNALS_H
 #define SIGREC_SIGNALS_H
@@ -19,6 +19,25 @@ static inline uint64_t signal_bit(int signum) { return UINT64_C(1) << (signum - 
 static inline bool signal_is_fault(int signum) {
     return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE || signum == SIGILL ||
            signum == SIGABRT || signum == SIGTRAP || signum == SIGSYS;
+}
+
+/* What the default action of a signal does: it ends the process, it stops the process, or the
+ * process stays as it is. */
+enum signal_default { SIGNAL_ENDS, SIGNAL_STOPS, SIGNAL_STAYS };
+
+/* As in signal(7), "Standard signals". SIGCONT's default action is to continue the process, which
+ * the kernel has done when the signal is generated; nothing is left to do. */
+static inline enum signal_default signal_default(int signum) {
+    switch (signum) {
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU: return SIGNAL_STOPS;
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGURG:
+    case SIGWINCH: return SIGNAL_STAYS;
+    default: return SIGNAL_ENDS;
+    }
 }
 
 /* Any context. All that may be blocked: every signal but the faults. */

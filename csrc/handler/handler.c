@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Signal context: the two handlers and all that they call (take, dequeue, recording_write,
- * queue_add, trip, passive_course, and what these call). There is no lock, no allocation, no
+ * queue_add, trip, course_take, and what these call). There is no lock, no allocation, no
  * stdio, no Python and no thread-local storage of ours, and no code waits for another producer.
  *
  * The system calls that the handlers make; each is async-signal-safe as a raw call:
@@ -28,7 +28,7 @@
  *   mmap, madvise      for a signal that may have a backlog, if its queue is full: backlog.c
  *   sched_getscheduler, where a flood begins to be taken by the intake thread: borrow.c
  *   sched_getparam
- * and those of the course that a recorded signal takes: passive.c. Each may be refused:
+ * and those of the course that a recorded signal takes: course.c. Each may be refused:
  * then the signal is counted all the same, and what the call was for is left out. A call
  * that would end the program is not made: filter.h.
  */
@@ -39,6 +39,7 @@
 #include "ground/filter.h"
 #include "ground/glibc.h"
 #include "handler/borrow.h"
+#include "handler/course.h"
 #include "handler/kick.h"
 #include "handler/passive.h"
 #include "handler/registry.h"
@@ -309,11 +310,11 @@ static void pass_on(int signum, siginfo_t *info, void *context, struct passage p
         place = 0;
     }
     if (beneath.sa_handler == SIG_DFL) {
-        passive_default(signum, info, context, passage.tid, passage.ordinal);
+        course_default(signum, info, context, passage.tid, passage.ordinal);
     } else if (calls(&beneath)) {
         passage.mark |= 1U << place;
         passage_set(info, &passage);
-        beneath.sa_sigaction(signum, info, context); /* always three arguments: passive.c */
+        beneath.sa_sigaction(signum, info, context); /* always three arguments: course.c */
         passage_end(info);
     }
 }
@@ -354,8 +355,8 @@ static void passed_to_us(int signum, siginfo_t *info, void *context, const struc
 
 /* Lets a signal that is only recorded, and has been counted, take its course in the program. */
 static void leave_to_program(int signum, siginfo_t *info, void *context, uint64_t now, uint32_t tid,
-                             uint64_t ordinal, struct passive_stop *stop) {
-    if (passive_course(signum, info, context, tid, ordinal, stop))
+                             uint64_t ordinal, struct course_stop *stop) {
+    if (course_take(signum, info, context, tid, ordinal, stop))
         return;
     if (registry_has(signum))
         enqueue_taken(signum, info, now, tid, ordinal);
@@ -464,7 +465,7 @@ static __attribute__((noinline)) void anchor_again(uint64_t now) {
         return;
     recording_anchor(process_recording());
     atomic_store_explicit(&self->anchored_ns, now, memory_order_relaxed);
-    passive_goes_on(now);
+    course_goes_on(now);
     /* proof: anchoring-ends */
     atomic_store_explicit(&self->anchoring, 0, memory_order_release);
 }
@@ -482,7 +483,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
         return;
     }
     if (signal_is_fault(signum) &&
-        (sigbus_repair(signum, info) || passive_fault_again(signum, info, context)))
+        (sigbus_repair(signum, info) || course_fault_again(signum, info, context)))
         return;
     int saved_errno = errno;
     struct process *self = process_self;
@@ -496,9 +497,9 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
         return;
     }
 #endif
-    struct passive_stop stop = {.begun = false};
-    if (!dispatched && passive_stops(signum)) /* this comes first: a SIGCONT may come any moment */
-        passive_stop_begins(signum, tid, &stop);
+    struct course_stop stop = {.begun = false};
+    if (!dispatched && course_stops(signum)) /* this comes first: a SIGCONT may come any moment */
+        course_stop_begins(signum, tid, &stop);
     uint64_t now = monotonic_ns();
     struct taken taken = take(signum, info, now, tid, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
     uint32_t mode = taken.mode;
@@ -512,7 +513,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
 #endif
     atomic_store_explicit(&self->last_ns, now, memory_order_relaxed);
     anchor(now);
-    bool ends = !dispatched && passive_ends(signum);
+    bool ends = !dispatched && course_ends(signum);
     if (taken.sender && (ends || asks_to_end(signum) || name_is_old(taken.sender, now)) &&
         from_another_process(info))
         look_at_sender(signum, info, &taken, now, ends);
@@ -523,7 +524,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     else if (mode != MODE_REGISTERED)
         abandon(signum, info, context, tid, taken.ordinal, place);
     if (!dispatched)
-        passive_stop_ends(signum, &stop);
+        course_stop_ends(signum, &stop);
 }
 
 #ifdef __linux__
@@ -580,7 +581,7 @@ AT_PLACE(2)
 AT_PLACE(3)
 
 void handler_on_recorded(int signum, siginfo_t *info, void *context) {
-    if (adopted_any(signum) && passive_called_by_adopted(signum, info, context))
+    if (adopted_any(signum) && course_called_by_adopted(signum, info, context))
         return;
     on_signal(signum, info, context, false, WHERE_WE_ARE);
 }

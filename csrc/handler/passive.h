@@ -71,57 +71,10 @@ uint64_t passive_ignored(uint64_t *known);
 void passive_before_exec(void);
 void passive_exec_failed(void);
 
-/* Any context. From now on this process, whose PID that is, behaves as PID 1 of its namespace
- * would: no default action of a signal that was sent to it ends or stops it (kill(2), notes). */
-void passive_as_init(int32_t pid);
-
 /* Signal context. Whether the program ignores the signal by SIG_IGN. */
 bool passive_ignores(int signum);
 
-/* Signal context. Whether the signal's course is to end the process. */
-bool passive_ends(int signum);
-
-/* Signal context. Whether the signal's course is to stop the process. */
-bool passive_stops(int signum);
-
-/* Signal context. Between these two calls a SIGCONT cancels the stop, whichever thread takes it:
- * the stop signal is pending once more in this thread, and the kernel discards it. */
-struct passive_stop {
-    bool begun;
-    bool pending;   /* it was sent once more */
-    bool continued; /* a SIGCONT had come before that */
-};
-void passive_stop_begins(int signum, uint32_t tid, struct passive_stop *stop);
-void passive_stop_ends(int signum, struct passive_stop *stop);
-
-/* Signal context. Whether an adopted handler (adopted.h) has called ours, of the signal that it was
- * called for. Then what stood there before it has been called, and the signal is not counted
- * again. */
-bool passive_called_by_adopted(int signum, siginfo_t *info, void *context);
-
 /* Signal context. Whether the program has a handler for the signal. */
 bool passive_handled(int signum);
-
-/* Signal context, before the signal is counted. Whether this is a fault that was counted already:
- * the program's handler gave up, by setting the default action and raising the fault again or
- * returning to the instruction that raised it. Then the fault takes its default action here, under
- * the ordinal that it had. */
-bool passive_fault_again(int signum, const siginfo_t *info, void *context);
-
-/* Signal context, to be called now and then. Takes back that a fault ends the process, where the
- * process still runs a second later. */
-void passive_goes_on(uint64_t now_ns);
-
-/* Signal context. Takes the default action of a signal, recorded or not. If the process goes on,
- * the disposition is afterwards what it was before. */
-void passive_default(int signum, const siginfo_t *info, void *context, uint32_t tid,
-                     uint64_t ordinal);
-
-/* Signal context. The last thing that our handler does, with errno as it was when the signal
- * came: the signal takes its course. Returns false where the signal has just become a registered
- * one, and has to be handled as such. stop: what passive_stop_begins() has begun, if the signal
- * stops the process. */
-bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
-                    struct passive_stop *stop);
 
 #endif

@@ -13,6 +13,7 @@
 #include "events/event.h"
 #include "ground/filter.h"
 #include "handler/borrow.h"
+#include "handler/course.h"
 #include "handler/handler.h"
 #include "handler/install.h"
 #include "handler/intake.h"
@@ -52,6 +53,7 @@
     F(borrow_note_mask)                                                                            \
     F(borrow_withholds)                                                                            \
     F(caller_set_python)                                                                           \
+    F(course_as_init)                                                                              \
     F(end_attached)                                                                                \
     F(filter_allows)                                                                               \
     F(flood)                                                                                       \
@@ -83,7 +85,6 @@
     F(kick_rest)                                                                                   \
     F(kick_settle)                                                                                 \
     F(kick_start)                                                                                  \
-    F(passive_as_init)                                                                             \
     F(passive_ignored)                                                                             \
     F(passive_records)                                                                             \
     F(passive_stop)                                                                                \

@@ -8,6 +8,7 @@
 #include "ground/filter.h"
 #include "ground/proc.h"
 #include "handler/borrow.h"
+#include "handler/course.h"
 #include "handler/intake.h"
 #include "handler/kick.h"
 #include "handler/passive.h"
@@ -67,9 +68,9 @@ void intake_count(int signum, struct intake_counts *counts) {
     (void)signum, memset(counts, 0, sizeof *counts);
 }
 
-/* --- passive.h */
+/* --- passive.h, course.h */
 
-void passive_as_init(int32_t pid) { (void)pid; }
+void course_as_init(int32_t pid) { (void)pid; }
 
 int passive_record(int signum, bool even_ignored, const struct sigaction *program,
                    struct sigaction *found) {
@@ -105,16 +106,16 @@ bool passive_ignores(int signum) {
     (void)signum;
     return false;
 }
-bool passive_stops(int signum) {
+bool course_stops(int signum) {
     (void)signum;
     return false;
 }
-void passive_stop_begins(int signum, uint32_t tid, struct passive_stop *stop) {
+void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop) {
     (void)signum, (void)tid, (void)stop;
 }
-void passive_stop_ends(int signum, struct passive_stop *stop) { (void)signum, (void)stop; }
+void course_stop_ends(int signum, struct course_stop *stop) { (void)signum, (void)stop; }
 
-bool passive_ends(int signum) {
+bool course_ends(int signum) {
     (void)signum;
     return false;
 }
@@ -122,20 +123,20 @@ bool passive_handled(int signum) {
     (void)signum;
     return false;
 }
-void passive_default(int signum, const siginfo_t *info, void *context, uint32_t tid,
-                     uint64_t ordinal) {
+void course_default(int signum, const siginfo_t *info, void *context, uint32_t tid,
+                    uint64_t ordinal) {
     (void)signum, (void)info, (void)context, (void)tid, (void)ordinal;
 }
-bool passive_course(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
-                    struct passive_stop *stop) {
+bool course_take(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
+                 struct course_stop *stop) {
     (void)stop;
     return (void)signum, (void)info, (void)context, (void)tid, (void)ordinal, true;
 }
 
-bool passive_fault_again(int signum, const siginfo_t *info, void *context) {
+bool course_fault_again(int signum, const siginfo_t *info, void *context) {
     return (void)signum, (void)info, (void)context, false;
 }
-void passive_goes_on(uint64_t now_ns) { (void)now_ns; }
+void course_goes_on(uint64_t now_ns) { (void)now_ns; }
 
 /* --- kick.h */
 

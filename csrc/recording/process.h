@@ -42,7 +42,7 @@ struct process {
     _Atomic uint64_t named_ns;     /* when a sender's name was last read */
     _Atomic uint64_t asked_ns;     /* when a sender's command line was last read */
     _Atomic uint32_t asking;       /* a thread is reading one now */
-    /* The last fault that a handler of the program's was called for: passive.c. */
+    /* The last fault that a handler of the program's was called for: fault.c. */
     _Atomic uint32_t fault_signal, fault_tid;
     _Atomic uint64_t fault_ordinal, fault_address, fault_pc;
     _Atomic uintptr_t fault_frame; /* the stack frame of that call; 0: it has returned */

@@ -5,6 +5,7 @@
 #include "handler/passive.h"
 
 #include "check.h"
+#include "handler/course.h"
 #include "handler/handler.h"
 #include "handler/install.h"
 #include "recording/process.h"
@@ -335,9 +336,9 @@ static void a_fault_that_does_not_come_again(void) {
     handler_on_recorded(SIGSEGV, &info, &context);
     CHECK_EQ(process_recording()->header->fatal_signal, SIGSEGV);
     struct sigaction now;
-    passive_goes_on(process_self->ending_ns + 1000);
+    course_goes_on(process_self->ending_ns + 1000);
     CHECK_EQ(process_recording()->header->fatal_signal, SIGSEGV);
-    passive_goes_on(process_self->ending_ns + 2000000000);
+    course_goes_on(process_self->ending_ns + 2000000000);
     CHECK_EQ(process_recording()->header->fatal_signal, 0);
     CHECK_EQ(sigaction(SIGSEGV, NULL, &now), 0);
     CHECK(now.sa_sigaction == handler_on_recorded);
@@ -482,24 +483,24 @@ static void changes_lose_nothing(void) {
 /* --- what it notes ------------------------------------------------------------------------- */
 
 static void knows_what_ends_it(void) {
-    CHECK(!passive_ends(SIGTERM));
+    CHECK(!course_ends(SIGTERM));
     record(SIGTERM);
-    CHECK(passive_ends(SIGTERM));
+    CHECK(course_ends(SIGTERM));
     struct sigaction ignore;
     memset(&ignore, 0, sizeof ignore);
     ignore.sa_handler = SIG_IGN;
     CHECK_EQ(passive_sigaction(SIGTERM, &ignore, NULL), 0);
-    CHECK(!passive_ends(SIGTERM));
+    CHECK(!course_ends(SIGTERM));
     CHECK(passive_ignores(SIGTERM));
     record(SIGCHLD);
-    CHECK(!passive_ends(SIGCHLD));
+    CHECK(!course_ends(SIGCHLD));
 }
 
 static void goes_on_as_pid_1(void) {
-    passive_as_init(getpid());
+    course_as_init(getpid());
     signum_now = SIGTERM;
     record(SIGTERM);
-    CHECK(!passive_ends(SIGTERM));
+    CHECK(!course_ends(SIGTERM));
     raise(SIGTERM);
     record(SIGTSTP);
     raise(SIGTSTP);
@@ -512,7 +513,7 @@ static void goes_on_as_pid_1(void) {
 }
 
 static void faults_as_pid_1(void) {
-    passive_as_init(getpid());
+    course_as_init(getpid());
     fault();
 }
 

@@ -4,7 +4,7 @@
 
 library.c follows each instruction from the delivery of a signal to its end: the functions of the C library
 that are called must be async-signal-safe (signal-safety(7)), the system calls among those that csrc/handler/handler.c and
-csrc/handler/passive.c name, and no other file's code may run: not the dynamic linker's, above all. Then, at each
+csrc/handler/course.c name, and no other file's code may run: not the dynamic linker's, above all. Then, at each
 instruction, another signal comes, or many do, or SIGKILL; the ledger, and what the reader makes of it, must be right.
 """
 
@@ -94,7 +94,7 @@ def named_calls() -> set[str]:
     """The system calls that the sources say the handler makes."""
     heads = [
         (ROOT / "csrc/handler" / name).read_text().partition("*/")[0]
-        for name in ("handler.c", "passive.c")
+        for name in ("handler.c", "course.c")
     ]
     return set(re.findall(r"\w+", " ".join(heads)))
 

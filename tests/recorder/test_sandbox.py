@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(
     reason="the filters here are for Linux on x86-64",
 )
 
-# Of the handler, and of what it calls: csrc/handler/handler.c, csrc/handler/passive.c.
+# Of the handler, and of what it calls: csrc/handler/handler.c, csrc/handler/course.c.
 CALLS = {
     "gettid": 186, "getpid": 39, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigpending": 127,
     "rt_sigtimedwait": 128, "rt_tgsigqueueinfo": 297, "tgkill": 234, "kill": 62, "openat": 257,
