@@ -69,6 +69,15 @@ static bool reap_children(pid_t program) {
     }
 }
 
+/* PID 1 is not stopped by a key, and here no shell is there to continue what is. */
+static void continue_stopped(pid_t program) {
+    siginfo_t stopped;
+    stopped.si_pid = 0;
+    if (waitid(P_PID, (id_t)program, &stopped, WSTOPPED | WNOHANG) == 0 &&
+        stopped.si_pid == program && stopped.si_status == SIGTSTP)
+        kill(getpgid(program) == program ? -program : program, SIGCONT);
+}
+
 bool beside_as_init(pid_t program, uint64_t timeout_ns) {
     sigset_t all;
     sigfillset(&all);
@@ -76,6 +85,7 @@ bool beside_as_init(pid_t program, uint64_t timeout_ns) {
     for (;;) {
         if (reap_children(program))
             return true;
+        continue_stopped(program);
         uint64_t now = monotonic_ns();
         if (now >= until)
             return false;

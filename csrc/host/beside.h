@@ -16,9 +16,9 @@ int beside_subreaper(int on);
 
 /* Interpreter context, in PID 1, with all signals blocked and SIGCHLD not ignored. Reaps every
  * child but the program, and passes on to the program what it would have got as PID 1: the
- * signals that it catches, since the kernel keeps all others from PID 1 (kill(2), notes).
- * True: the program has ended, and is still to be waited for; false: it has not, within
- * timeout_ns. */
+ * signals that it catches, since the kernel keeps all others from PID 1 (kill(2), notes). Continues
+ * it where a key has stopped it (SIGTSTP). True: the program has ended, and is still to be waited
+ * for; false: it has not, within timeout_ns. */
 bool beside_as_init(pid_t program, uint64_t timeout_ns);
 
 #endif

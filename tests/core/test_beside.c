@@ -84,8 +84,27 @@ static void as_init(void) {
         ;
 }
 
+static void a_key_does_not_stop_it_for_good(void) {
+    int looks = 1000, status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        setpgid(0, 0);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        raise(SIGTSTP);
+        _exit(8);
+    }
+    while (!beside_as_init(pid, 10 * NS) && looks)
+        looks--;
+    kill(pid, SIGCONT);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(looks && WEXITSTATUS(status) == 8);
+}
+
 int main(void) {
     subreaper();
     as_init();
+    a_key_does_not_stop_it_for_good();
     return 0;
 }
