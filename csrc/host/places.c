@@ -16,17 +16,22 @@
  * whose name has a "/" behind it. */
 static void tidy(char *path) {
     char *out = path;
-    for (const char *in = path + strspn(path, "/"); *in; in += strspn(in, "/")) {
-        size_t n = strcspn(in, "/");
+    const char *in = path;
+    while (*in) {
+        size_t n = 0;
+        /* By hand: strcspn(3) and its like are in a part of libc that a short program would have
+         * mapped for this alone. */
+        while (in[n] && in[n] != '/')
+            n++;
         if (n == 2 && in[0] == '.' && in[1] == '.') {
             while (out > path && *--out != '/')
                 ;
-        } else if (n != 1 || *in != '.') {
+        } else if (n && (n != 1 || *in != '.')) {
             *out++ = '/';
             memmove(out, in, n);
             out += n;
         }
-        in += n;
+        in += n + (in[n] == '/');
     }
     if (out == path)
         *out++ = '/';

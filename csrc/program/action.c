@@ -17,7 +17,7 @@ static _Atomic uint64_t current[SIGREC_NSIG]; /* version << 8 | slot */
 static _Atomic uint64_t busy[SIGREC_NSIG]; /* slots being written; the current one is not there */
 /* By slot first: of nearly all signals only two are ever used, and a page that is never touched
  * costs a short program nothing. */
-static _Atomic uint64_t words[SLOTS][SIGREC_NSIG][WORDS] SELDOM;
+static _Alignas(4096) _Atomic uint64_t words[SLOTS][SIGREC_NSIG][WORDS] SELDOM;
 
 static void store_action(int signum, int slot, const struct sigaction *action) {
     uint64_t word[WORDS];

@@ -76,36 +76,44 @@ static bool is_former(const char *path) {
 
 /* ------------------------------------------------------------------------------------ */
 
-static bool is_taken(const char *directory, uint64_t n, char *name, char path[PATH_SIZE]) {
+/* The nth name, behind the directory's, which ends at `end`. */
+static bool is_taken(char path[PATH_SIZE], char *end, uint64_t n) {
     struct stat st;
-    places_name(name, process_owner()->pid_namespace, n, ".sigrec");
-    char *end = text_put(text_put(path, directory), "/");
-    text_put(end, name);
+    *end = '/';
+    places_name(end + 1, process_owner()->pid_namespace, n, ".sigrec");
     return lstat(path, &st) == 0;
 }
 
-/* Under the first name that is free: what is there tells of an earlier process. */
-static int publish_in(const char *directory, const struct publish_options *options) {
-    char name[NAME_SIZE], path[PATH_SIZE];
+static int publish_as(char path[PATH_SIZE], char *end, const struct publish_options *options) {
+    *end = 0;
+    int error = process_publish(path, end + 1, false, options->keep, options->capacity);
+    *end = '/';
+    return error;
+}
+
+/* Under the first name that is free: what is there tells of an earlier process. There is one text,
+ * which holds the directory alone before and after: a page of the stack less is touched. */
+static int publish_in(char path[PATH_SIZE], const struct publish_options *options) {
+    char *end = path + strlen(path);
     int error = EEXIST;
     uint64_t n = 0, former = 0;
     while (error == EEXIST && ++n < NAMES) {
-        if (!is_taken(directory, n, name, path))
-            error = process_publish(directory, name, false, options->keep, options->capacity);
+        if (!is_taken(path, end, n))
+            error = publish_as(path, end, options);
         else if (!options->former_stays && is_former(path))
             former = n;
     }
-    if (!former && !options->former_stays && is_taken(directory, n + 1, name, path) &&
-        is_former(path))
+    if (!former && !options->former_stays && is_taken(path, end, n + 1) && is_former(path))
         former = n + 1; /* it found its own former under the name that is ours now */
-    if (!error && former && is_taken(directory, former, name, path))
+    if (!error && former && is_taken(path, end, former))
         unlink(path); /* not before: in between we may be killed */
+    *end = 0;
     return error;
 }
 
 /* Where readers look for the recording of this PID there is a link to the one that the user named.
  */
-static void lead_to(const char *file) {
+static __attribute__((noinline)) void lead_to(const char *file) {
     char directory[PLACES_SIZE], name[NAME_SIZE], link[PATH_SIZE];
     int error = places_first(directory, "") ? EEXIST : ENOENT;
     for (uint64_t n = 1; error == EEXIST && n < NAMES; n++) {
@@ -115,7 +123,7 @@ static void lead_to(const char *file) {
     }
 }
 
-static int publish_named(const struct publish_options *options) {
+static __attribute__((noinline)) int publish_named(const struct publish_options *options) {
     char directory[PLACES_SIZE];
     const char *slash = strrchr(options->file, '/');
     if (!slash || (size_t)(slash - options->file) >= sizeof directory)
@@ -140,7 +148,7 @@ static bool candidate(const struct publish_options *options, int n, char directo
 }
 
 int publish(const struct publish_options *options, char *notes, size_t size) {
-    char directory[PLACES_SIZE], reason[PLACES_REASON];
+    char directory[PATH_SIZE], reason[PLACES_REASON];
     notes[0] = 0;
     if (options->file) {
         int error = publish_named(options);

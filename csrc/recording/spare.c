@@ -388,6 +388,8 @@ const struct file *spare_file(void) { return &taken.file; }
 void spare_discard(void) {
     if (!spare_kept() || !filter_allows(FILTERED_UNLINK) || !filter_allows(FILTERED_GETPID))
         return;
+    if (!atomic_load_explicit(&serial, memory_order_relaxed))
+        return; /* none was ever made: a short program would pay for the page that they are on */
     int32_t pid = getpid();
     for (int n = 0; n < SPARES; n++) {
         int32_t nobody = 0;
