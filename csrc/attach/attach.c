@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -59,9 +60,16 @@ struct tracer {
     uint64_t words[HANDLER_WORDS];
     struct thread thread[THREADS];
     int threads;
-    bool breaks;   /* every thread of it is in a call that a stop breaks off */
-    uint64_t base; /* of the memory that is mapped in the process for us */
-    uint64_t open_library, library_symbol, library_error; /* dlopen(3), dlsym(3), dlerror(3) */
+    bool breaks;    /* every thread of it is in a call that a stop breaks off */
+    uint64_t base;  /* of the memory that is mapped in the process for us */
+    bool same_file; /* the process has our library at the same path */
+    /* What is called in it, and where it is from. It is found before anything is stopped, and again
+     * only if the process has another C library or allocator mapped meanwhile. */
+    struct functions {
+        uint64_t libc, libdl, allocator;
+        uint64_t open_library, library_symbol, library_error; /* dlopen(3), dlsym(3), dlerror(3) */
+        uint64_t locate_errno, take, give;                    /* malloc(3), free(3) */
+    } functions;
 };
 
 /* --- which thread ---------------------------------------------------------------------- */
@@ -247,16 +255,37 @@ static uint64_t of_c_library(const struct tracer *tracer, const char *name) {
     return at ? at : images_symbol(&tracer->images, tracer->images.libdl, name);
 }
 
+/* False: it has no C library that loads others. */
+static bool find_functions(struct tracer *tracer) {
+    const struct images *images = &tracer->images;
+    struct functions *known = &tracer->functions;
+    if (known->open_library && known->libc == images->libc && known->libdl == images->libdl &&
+        known->allocator == images->allocator)
+        return true;
+    uint64_t of = images->allocator ? images->allocator : images->libc;
+    *known = (struct functions){
+        .libc = images->libc,
+        .libdl = images->libdl,
+        .allocator = images->allocator,
+        .open_library = of_c_library(tracer, "dlopen"),
+        .library_symbol = of_c_library(tracer, "dlsym"),
+        .library_error = of_c_library(tracer, "dlerror"),
+        .locate_errno = of_c_library(tracer, "__errno_location"),
+        .take = images_symbol(images, of, "malloc"),
+        .give = images_symbol(images, of, "free"),
+    };
+    bool found = known->open_library && known->library_symbol && find_instructions(tracer);
+    known->open_library = found ? known->open_library : 0;
+    return found;
+}
+
 /* Of the stopped thread. */
 static bool is_good_moment(struct tracer *tracer) {
     struct tracee *tracee = &tracer->tracee;
     struct images *images = &tracer->images;
     if (images_read(images, tracee->pid, tracee->tid) != 0 || !images->whole)
         return false;
-    tracer->open_library = of_c_library(tracer, "dlopen");
-    tracer->library_symbol = of_c_library(tracer, "dlsym");
-    tracer->library_error = of_c_library(tracer, "dlerror");
-    if (!tracer->open_library || !tracer->library_symbol)
+    if (!find_functions(tracer))
         return false;
     const struct images_range *code = images_code(images, tracee_pc(tracee));
     if (!code || !tracee_has_control_block(tracee))
@@ -310,7 +339,7 @@ static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *si
             return end_of(event);
         }
         *since = monotonic_ns();
-        if (is_good_moment(tracer) && find_instructions(tracer))
+        if (is_good_moment(tracer))
             return ATTACH_DONE;
         tracee_leave(tracee);
         note_stop(tracer, *since);
@@ -391,36 +420,29 @@ static void remove_room(struct tracer *tracer) {
 /* Whether its allocator and its dynamic linker answer. A thread that hangs may hold their locks
  * for good; to wait for one, and to give up, does no harm as long as we hold none ourselves. */
 static enum attach_end try_locks(struct tracer *tracer) {
-    uint64_t of = tracer->images.allocator ? tracer->images.allocator : tracer->images.libc;
-    uint64_t take = images_symbol(&tracer->images, of, "malloc");
-    uint64_t give = images_symbol(&tracer->images, of, "free"), memory, ignored;
-    if (!take || !give)
+    const struct functions *functions = &tracer->functions;
+    uint64_t memory, ignored;
+    if (!functions->take || !functions->give)
         return ATTACH_NO_LIBRARY;
-    enum tracee_event event = call(tracer, take, 5000, 0, 0, STOP_NS, &memory);
+    enum tracee_event event = call(tracer, functions->take, 5000, 0, 0, STOP_NS, &memory);
     if (event == TRACEE_RETURNED)
-        event = call(tracer, give, memory, 0, 0, STOP_NS, &ignored);
+        event = call(tracer, functions->give, memory, 0, 0, STOP_NS, &ignored);
     if (event == TRACEE_RETURNED)
         event =
-            call(tracer, tracer->open_library, 0, RTLD_LAZY | RTLD_NOLOAD, 0, STOP_NS, &ignored);
+            call(tracer, functions->open_library, 0, RTLD_LAZY | RTLD_NOLOAD, 0, STOP_NS, &ignored);
     return event == TRACEE_RETURNED ? ATTACH_DONE
            : event == TRACEE_LATE   ? ATTACH_LOCKED
                                     : end_of(event);
 }
 
-/* Whether the process sees the same file at that path, and may read it. */
-static bool sees_library(struct tracer *tracer) {
-    uint64_t argument[6] = {(uint64_t)AT_FDCWD, tracer->base + ROOM_TEXT, O_RDONLY | O_CLOEXEC, 0};
-    int64_t fd = -1, ignored;
-    char path[64];
+/* Whether the process sees the same file at that path. Whether it may read it, is seen later. */
+static bool sees_library(const struct tracer *tracer) {
+    char path[sizeof tracer->library + 32];
     struct stat there, ours;
-    if (tracee_system(&tracer->tracee, SYS_openat, argument, &fd) != TRACEE_RETURNED || fd < 0)
-        return false;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tracer->request.pid, (int)fd);
-    bool same = stat(path, &there) == 0 && stat(tracer->library, &ours) == 0 &&
-                there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
-    uint64_t descriptor[6] = {(uint64_t)fd};
-    tracee_system(&tracer->tracee, SYS_close, descriptor, &ignored);
-    return same;
+    snprintf(path, sizeof path, "/proc/%d/root%s", (int)tracer->request.pid, tracer->library);
+    return tracer->library[0] == '/' && stat(path, &there) == 0 &&
+           stat(tracer->library, &ours) == 0 && there.st_dev == ours.st_dev &&
+           there.st_ino == ours.st_ino;
 }
 
 /* Makes a file in memory in the process, with our library in it. Returns the descriptor there;
@@ -448,17 +470,30 @@ static int64_t give_library(struct tracer *tracer) {
     return fd;
 }
 
+/* *text: why it could not be loaded. */
+static enum tracee_event open_library(struct tracer *tracer, uint64_t *handle, uint64_t *text) {
+    const struct functions *functions = &tracer->functions;
+    enum tracee_event event = call(tracer, functions->open_library, tracer->base + ROOM_TEXT,
+                                   RTLD_NOW | RTLD_GLOBAL, 0, LOAD_NS, handle);
+    *text = 0;
+    if (event == TRACEE_RETURNED && !*handle && functions->library_error)
+        event = call(tracer, functions->library_error, 0, 0, 0, LOAD_NS, text);
+    return event;
+}
+
 static enum attach_end load(struct tracer *tracer, uint64_t *handle) {
     int64_t fd = -1, ignored;
     if (!put_memory(tracer, ROOM_TEXT, tracer->library, strlen(tracer->library) + 1))
         return ATTACH_ENDED;
-    if (!sees_library(tracer))
-        fd = give_library(tracer);
-    enum tracee_event event = call(tracer, tracer->open_library, tracer->base + ROOM_TEXT,
-                                   RTLD_NOW | RTLD_GLOBAL, 0, LOAD_NS, handle);
+    enum tracee_event event = TRACEE_RETURNED;
     uint64_t text = 0;
-    if (event == TRACEE_RETURNED && !*handle && tracer->library_error)
-        event = call(tracer, tracer->library_error, 0, 0, 0, LOAD_NS, &text);
+    if (tracer->same_file)
+        event = open_library(tracer, handle, &text);
+    /* As a rule it may not read the file then. */
+    if (event == TRACEE_RETURNED && !*handle && (fd = give_library(tracer)) >= 0)
+        event = open_library(tracer, handle, &text);
+    if (!tracer->same_file && fd < 0)
+        strcpy(tracer->result.text, "no file in memory can be made there, memfd_create(2)");
     if (text)
         for (size_t i = 0; i < sizeof tracer->result.text - 1; i++)
             if (!images_memory(&tracer->images, text + i, &tracer->result.text[i], 1) ||
@@ -480,8 +515,8 @@ static enum attach_end find_function(struct tracer *tracer, uint64_t handle, siz
     uint64_t give, table = 0;
     if (!put_memory(tracer, ROOM_TEXT, name, sizeof name))
         return ATTACH_ENDED;
-    enum tracee_event event =
-        call(tracer, tracer->library_symbol, handle, tracer->base + ROOM_TEXT, 0, LOAD_NS, &give);
+    enum tracee_event event = call(tracer, tracer->functions.library_symbol, handle,
+                                   tracer->base + ROOM_TEXT, 0, LOAD_NS, &give);
     if (event == TRACEE_RETURNED && give)
         event = call(tracer, give, attach_entry.abi, 0, 0, LOAD_NS, &table);
     if (event != TRACEE_RETURNED)
@@ -514,7 +549,7 @@ static enum attach_end load_and_call(struct tracer *tracer) {
 
 /* Keeps the thread's errno: the thread may be between a call and its look at errno. */
 static enum attach_end keeping_errno(struct tracer *tracer) {
-    uint64_t locate = of_c_library(tracer, "__errno_location"), at = 0;
+    uint64_t locate = tracer->functions.locate_errno, at = 0;
     int before = 0;
     if (!locate || call(tracer, locate, 0, 0, 0, LOAD_NS, &at) != TRACEE_RETURNED ||
         !images_memory(&tracer->images, at, &before, sizeof before))
@@ -572,8 +607,8 @@ static enum attach_end look_before(struct tracer *tracer) {
         tracer->result.error = error;
         return error == ESRCH || error == ENOENT ? ATTACH_ENDED : ATTACH_REFUSED;
     }
-    return of_c_library(tracer, "dlopen") && of_c_library(tracer, "dlsym") ? ATTACH_DONE
-                                                                           : ATTACH_NO_LIBRARY;
+    tracer->same_file = sees_library(tracer);
+    return find_functions(tracer) ? ATTACH_DONE : ATTACH_NO_LIBRARY;
 }
 
 /* Whether the kernel refused because it has ended: ESRCH, and of a zombie EPERM. */
@@ -592,6 +627,9 @@ static void trace(struct tracer *tracer) {
     by_default.sa_handler = SIG_DFL;
     sigaction(SIGCHLD, &by_default, NULL); /* or the kernel may tell us nothing of stops */
     tracer->tracee.pid = tracer->request.pid;
+    /* It waits for us, also where the machine is busy. This process ends at once; without the right
+     * to it, it stays as it is. */
+    setpriority(PRIO_PROCESS, 0, -20);
     enum attach_end end = look_before(tracer);
     end = end == ATTACH_DONE ? work(tracer) : end;
     tracer->result.end = end == ATTACH_REFUSED && is_gone(tracer) ? ATTACH_ENDED : end;

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
+from sigrec import _core
 from tests.compiling import compiled, library
 from tests.conftest import wait_until
 
@@ -176,6 +177,7 @@ import os, signal, sys
 print("ready", flush=True)
 sys.stdin.readline()
 import sigrec
+from sigrec import _core
 from tests.compiling import compiled
 sigrec.register(signal.SIGUSR1, lambda signum, frame: None)
 os.kill(os.getpid(), signal.SIGUSR1)
@@ -430,6 +432,18 @@ def test_another_users_process_and_root_without_the_right():
         )  # fmt: skip
         assert "root has no CAP_SYS_PTRACE here" in done.stderr, done
         now(process.pid).close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's process")
+def test_a_library_that_the_process_may_not_read_is_given_to_it(monkeypatch, tmp_path):
+    """The same file is at that path for both; only in the process is it seen that it cannot be opened."""
+    library = shutil.copy(os.fsdecode(_core.library()), tmp_path / "libsigrec.so")
+    os.chmod(library, 0o600)
+    monkeypatch.setattr(_core, "library", lambda: os.fsencode(library))
+    with started(*BASH, stdin=subprocess.PIPE, user=65534) as process:
+        waits(process)
+        now(process.pid).close()
+        assert "/memfd:libsigrec.so" in Path(f"/proc/{process.pid}/maps").read_text()
 
 
 def test_one_that_waits_for_a_child_of_vfork(attached):
