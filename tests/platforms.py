@@ -64,6 +64,13 @@ EXCLUDED = {
         "test_ended",
     ): "of another process the emulator shows its own signals: /proc/PID/status",
     ("aarch64", "test_filter"): "the emulator has no seccomp(2)",
+    # With another code, as -60, it passes there.
+    ("aarch64", "test_intake"): "the emulator sends no signal with the si_code of a kick: E2BIG",
+    # Linux clears the rest of each, and so a mark in one cannot be an earlier signal's.
+    (
+        "aarch64",
+        "test_interpose",
+    ): "the emulator leaves in a siginfo_t what was there in the one before it",
     ("aarch64", "test_proc"): "the emulator has its own name: /proc/self/comm",
     ("aarch64", "test_send"): "the emulator does not translate the numbers of pidfd_send_signal(2)",
 }
