@@ -21,9 +21,8 @@ REPORT = ["csrc/report.c", "csrc/ground/filter.c", "csrc/ground/proc.c",
 CORE = sorted(map(str, Path("csrc").glob("*/*.c")))
 # What runs for each signal. All else in the core is compiled for size: a sixth of its library.
 FOR_SPEED = {
-    "action", "backlog", "borrow", "course", "event", "fault", "filter", "handler", "intake", "keep", "ledger",
-    "passive", "process", "queue", "recent", "recording", "registry", "ring", "sender",
-    "sigbus", "trip", "wake",
+    "backlog", "course", "event", "fault", "handler", "keep", "ledger", "passive", "process", "queue",
+    "recent", "recording", "registry", "ring", "sender", "trip",
 }  # fmt: skip
 
 
