@@ -18,7 +18,8 @@ PRELOAD = ["csrc/preload.c"]
 # What `sigrec run --report` leaves beside a program: a program of its own, and small.
 REPORT = ["csrc/report.c", "csrc/ground/filter.c", "csrc/ground/proc.c",
           *(f"csrc/host/{name}.c" for name in ("beside", "cgroup", "ended", "oom"))]  # fmt: skip
-CORE = sorted(map(str, Path("csrc").glob("*/*.c")))
+# In the order of their names: so what a short program touches stands on one page of .bss less.
+CORE = sorted(map(str, Path("csrc").glob("*/*.c")), key=os.path.basename)
 # What runs for each signal. All else in the core is compiled for size: a sixth of its library.
 FOR_SPEED = {
     "backlog", "course", "event", "fault", "handler", "keep", "ledger", "passive", "process", "queue",
