@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import sys
 import zipfile
 from collections import namedtuple
 
@@ -20,7 +21,7 @@ _SEPARATORS = " :"  # of LD_PRELOAD
 
 class Program(namedtuple("Program", "kind path")):
     """kind: "python", run by this interpreter; "script", a Python program that names its own in its
-    first line; "other". path: what is exec'ed; of "python": None."""
+    first line, or a Python of this version; "other". path: what is exec'ed; of "python": None."""
 
     __slots__ = ()
 
@@ -42,7 +43,7 @@ def give_back_what_python_ignores() -> None:
             signal.signal(signum, signal.SIG_DFL)
 
 
-def look(name: str) -> Program:
+def look(name: str, arguments: list[str]) -> Program:
     """The Program of that name: a file, as for ``python NAME``, or else a program in PATH. Raises
     SigrecError if there is neither."""
     import shutil
@@ -60,7 +61,7 @@ def look(name: str) -> Program:
     assert found is not None
     head = _head(found)
     if head.startswith(b"\x7fELF"):
-        return Program("other", found)
+        return Program("script" if _is_this_python(found, arguments) else "other", found)
     if head.startswith(b"#!") and os.access(found, os.X_OK):
         interpreter = head[2:].split(b"\n")[0].split()
         named = [os.path.basename(word) for word in interpreter if not word.startswith(b"-")]
@@ -73,6 +74,23 @@ def look(name: str) -> Program:
     elif found != name:
         return Program("other", found)
     return Program("python", None)
+
+
+def _is_this_python(path: str, arguments: list[str]) -> bool:
+    """Whether it is a Python of this version, which runs the site module and heeds PYTHONPATH."""
+    if os.path.basename(os.path.realpath(path)) != os.path.basename(
+        os.path.realpath(sys.executable)
+    ):
+        return False
+    for word in arguments:
+        if not word.startswith("-") or word.startswith("--"):
+            break
+        letters = next((word[:n] for n, letter in enumerate(word) if letter in "cmWX"), word)
+        if not set(letters).isdisjoint("EIS"):
+            return False
+        if len(letters) < len(word) and word[len(letters)] in "cm":
+            break
+    return True
 
 
 def _nothing_there(name: str) -> str:

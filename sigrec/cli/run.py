@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     from sigrec import _core as _core
     from sigrec._recorder.program import Program, give_back_what_python_ignores, look
 
-    found = Program("python", None) if args.script == [] else look(program[0])
+    found = Program("python", None) if args.script == [] else look(program[0], program[1:])
     output = _output(args.output)
     if found.kind == "python":
         path, command = sys.executable, [sys.executable, *_flags(), *program]
@@ -123,7 +123,7 @@ def _environment(
     from sigrec._recorder.program import library, make_room, preloaded, unrecordable
 
     python = kind != "other"
-    if python and (sys.flags.ignore_environment or sys.flags.no_site):
+    if kind == "python" and (sys.flags.ignore_environment or sys.flags.no_site):
         raise SigrecError("run works by PYTHONPATH and the site module: not with -E, -I or -S")
     preload = library() if args.children or kind != "python" else None
     reason = None if python and preload is None else unrecordable(path, preload)

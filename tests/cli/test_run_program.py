@@ -107,6 +107,18 @@ def test_what_cannot_be_recorded_runs_all_the_same_or_is_refused(place, run_dire
     assert list(run_directory.iterdir()) == []
 
 
+@pytest.mark.parametrize("flags", [[], ["-W", "error"], ["-I"], ["-bE"], ["-Werror", "-S"]])
+def test_a_python_as_people_type_it(flags):
+    """``sigrec run python app.py`` is as good as ``sigrec run app.py``."""
+    code = "import os\nprint(os.getpid(), 'SIGREC_RUN' in os.environ)\nraise LookupError"
+    done = run(sys.executable, *flags, "-c", code)
+    pid, traces = done.stdout.split()
+    assert (done.returncode, traces) == (1, "False")
+    without_site = any(letter in flags[-1] for letter in "IES") if flags else False
+    words = "exited by itself with status 1" if without_site else "nobody caught: LookupError"
+    assert words in why(pid)
+
+
 def test_a_file_of_ones_own(place):
     for n in 3, 4:
         done = run("-o", "here.sigrec", "sh", "-c", f"echo $$; exit {n}")
