@@ -21,6 +21,7 @@
 #include "events/signals.h"
 #include "ground/clock.h"
 #include "ground/filter.h"
+#include "ground/glibc.h"
 #include "handler/fault.h"
 #include "handler/passive.h"
 #include "program/action.h"
@@ -119,6 +120,8 @@ bool course_stops(int signum) {
  * is made pending again at once. This discards a SIGCONT that is pending, and so that is looked for
  * before: it has come after the stop signal, which has discarded all older ones. */
 void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop) {
+    if (stop->begun)
+        return;
     stop->begun = true;
     long pid = own_pid();
     uint64_t pending = 0;
@@ -131,6 +134,13 @@ void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop) {
     stop->pending =
         may && !(pending & signal_bit(SIGCONT)) && syscall(SYS_tgkill, pid, (long)tid, signum) == 0;
     stop->continued = pending & signal_bit(SIGCONT);
+}
+
+static void nap(void) {
+    static const struct timespec soon = {0, 1000000};
+    uint64_t none = 0;
+    if (filter_allows(FILTERED_SIGTIMEDWAIT))
+        syscall(SYS_rt_sigtimedwait, &none, NULL, &soon, sizeof none);
 }
 
 /* What is pending and did not come after all is taken back. */
@@ -150,8 +160,14 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
     int saved_errno = errno;
     if (action == SIGNAL_ENDS)
         process_ending(signum, ordinal);
-    if (action == SIGNAL_STOPS && !stop->begun)
+    if (action == SIGNAL_STOPS) {
+        /* Whoever sends a SIGCONT at once is waited for. As long as there is one thread, that stays
+         * pending until we look; else another thread may take it, and so the stop has begun. */
+        if (!is_single_threaded())
+            course_stop_begins(signum, tid, stop);
+        nap();
         course_stop_begins(signum, tid, stop);
+    }
     bool stays = action == SIGNAL_STOPS && stop->continued;
     bool by_default = !stays && set_default(signum);
     /* The instruction raises the signal again, and so the core dump has its registers. */

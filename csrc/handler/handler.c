@@ -498,7 +498,8 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     }
 #endif
     struct course_stop stop = {.begun = false};
-    if (!dispatched && course_stops(signum)) /* this comes first: a SIGCONT may come any moment */
+    /* This comes first: another thread may take a SIGCONT at any moment. */
+    if (!dispatched && !is_single_threaded() && course_stops(signum))
         course_stop_begins(signum, tid, &stop);
     uint64_t now = monotonic_ns();
     struct taken taken = take(signum, info, now, tid, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
