@@ -537,6 +537,8 @@ static enum attach_end load_and_call(struct tracer *tracer) {
             find_function(tracer, handle, ends ? attach_entry.end : attach_entry.begin, &function);
     if (end != ATTACH_DONE)
         return end;
+    tracer->request.begin.in_main = tracer->tracee.tid == tracer->tracee.pid;
+    tracer->request.begin.blocked = tracer->tracee.mask;
     if (!put_memory(tracer, ROOM_REQUEST, &tracer->request.begin, sizeof tracer->request.begin))
         return ATTACH_ENDED;
     enum tracee_event event =

@@ -174,6 +174,8 @@ int begin_attached(const struct begin_request *request) {
         return error;
     if (!process_path()[0])
         return ENOENT; /* nobody could read it */
+    if (request->in_main)
+        process_blocked(request->blocked); /* and not what the tracer has blocked meanwhile */
     if (!interpose_install())
         return ENOSYS;
     process_attached(true);

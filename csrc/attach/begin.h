@@ -26,6 +26,8 @@ int begin(char *const argv[]);
 struct begin_request {
     uint64_t capacity;
     char directory[BEGIN_DIRECTORIES][PLACES_SIZE]; /* the best first; empty: none */
+    bool in_main; /* its main thread is the one in which this is called, and had these blocked */
+    uint64_t blocked;
 };
 
 /* In a process that already runs, called by who attached to it (attach.h): records from now

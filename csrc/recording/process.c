@@ -182,6 +182,13 @@ void process_inherited(uint64_t ignored) {
     identity->ignored = ignored;
 }
 
+void process_blocked(uint64_t blocked) {
+    struct owner_identity *identity = process_recording()->identity;
+    owner.identity.blocked = blocked;
+    about_to_write();
+    identity->blocked = blocked;
+}
+
 int process_publish(const char *directory, const char *name, bool any_directory, bool keep,
                     uint64_t capacity) {
     if (process_adopted())

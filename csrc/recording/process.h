@@ -113,6 +113,9 @@ void process_is_short_lived(char *const argv[]);
 /* Interpreter context. Writes down which signals the program inherited as ignored. */
 void process_inherited(uint64_t ignored);
 
+/* Interpreter context. Writes down which signals the main thread had blocked. */
+void process_blocked(uint64_t blocked);
+
 /* Any context. Whether this is the process that called process_is_short_lived(), rather than a
  * child of that process. */
 bool process_is_first(void);

@@ -240,6 +240,13 @@ def test_the_doctor_says_beforehand_whether_it_can_be():
         assert "note attach it cannot be attached to: it is stopped" in said
 
 
+def test_what_the_tracer_blocks_meanwhile_is_not_the_programs():
+    with started("sh", "-c", "echo ready; exec sleep 100") as process:
+        waits(process)
+        with now(process.pid) as recording:
+            assert recording._identity.blocked == 0
+
+
 # --- from outside ---------------------------------------------------------------------------
 
 # A root of its own, in which our library is not; its PID 1 is the shell that waits.
