@@ -1,7 +1,8 @@
 """What does the preload cost a program that is not Python?
 
-The time from its start to its end, of /bin/true; and kill(2) with an empty C handler, both in one
-process, which has nothing of sigrec's but libsigrec-preload.so. Each beside the same without, in turns.
+Two times are measured, with the preload and without it, in turns: how long /bin/true runs, from its
+start to its end; and how long kill(2) takes, with an empty handler in C, in a process that has nothing
+of sigrec's but libsigrec-preload.so.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ SLICES = 21
 
 
 def measure() -> None:
-    """In a process of its own: a number in, the time of so many calls out."""
+    """Runs in a process of its own. Each line that it reads is a number of calls; it answers with the
+    time of one of them."""
     pin("sender")
     peers = load_peers(gil=True)
     peers.install_empty(SIGNUM)
@@ -34,7 +36,7 @@ def measure() -> None:
 
 
 def lives(preloaded: dict[str, str]) -> float:
-    """How long /bin/true does."""
+    """How long /bin/true runs, in microseconds."""
     environment = {**os.environ, **preloaded}
     began = time.monotonic_ns()
     os.waitpid(os.posix_spawn("/bin/true", ["true"], environment), 0)

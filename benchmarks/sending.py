@@ -1,8 +1,8 @@
 """What does it cost a recorded process to send a signal?
 
-kill(2) in a C loop, to a process that ignores the signal and to one with an empty C handler: from
-a process whose signals sigrec records, which writes down what it sends, beside one that has no
-sigrec. Slices of the two take turns, on one CPU.
+kill(2) is called in a C loop, by a process whose signals sigrec records, and which therefore writes
+down what it sends, and by one without sigrec. The signals go to a process that ignores them, and to
+one that has an empty handler in C. The two senders take turns, on one CPU.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SLICES = 21
 
 
 def target(how: str) -> int:
-    """A process that gets the signals."""
+    """Starts a process that gets the signals, and returns its PID."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -39,7 +39,8 @@ def target(how: str) -> int:
 
 
 def measure(kind: str) -> None:
-    """In a process of its own: a line with a number in, the time of so many calls out."""
+    """Runs in a process of its own. Each line that it reads names a target and a number of calls; it
+    answers with the time of one of them."""
     pin("sender")
     peers = load_peers(gil=True)
     targets = {how: target(how) for how in ("ignored", "handled")}

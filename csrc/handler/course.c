@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Signal context: course_take() and course_ends(), and all that they call.
- * The system calls that the course makes, each async-signal-safe
- * (signal-safety(7)) or raw:
+ * course_take(), course_ends() and all that they call run in signal context. The course of a
+ * signal makes these system calls, each of which is async-signal-safe (signal-safety(7)) or raw:
  *   rt_sigaction         sets the default action, and our handler again after it
  *   rt_tgsigqueueinfo    sends the signal once more, with its siginfo, for that action
  *   tgkill, kill         send it without siginfo, where the kernel refuses the former
@@ -117,8 +116,8 @@ bool course_stops(int signum) {
 
 /* SIGCONT cancels a stop signal that is pending, but leaves no trace where it is not caught, and a
  * process that stopped all the same would stay stopped for ever (POSIX, 2.4.1). So the stop signal
- * is made pending again at once. This discards a SIGCONT that is pending, and so that is looked for
- * before: it has come after the stop signal, which has discarded all older ones. */
+ * is made pending again at once. This discards a SIGCONT that is pending, and such a SIGCONT has
+ * come after the stop signal, which has discarded all older ones. So we look for it before. */
 void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop) {
     if (stop->begun)
         return;
