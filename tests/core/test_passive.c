@@ -395,6 +395,8 @@ static void calls_ours(int signum, siginfo_t *info, void *context) {
  * ours. */
 static void a_stop_that_another_handler_has(void) {
     struct sigaction other = {.sa_sigaction = calls_ours, .sa_flags = SA_SIGINFO};
+    pthread_t thread;
+    pthread_create(&thread, NULL, takes_what_comes, NULL);
     record(SIGTSTP);
     CHECK_EQ(sigaction(SIGTSTP, &other, NULL), 0);
     raise(SIGTSTP);
