@@ -346,8 +346,8 @@ void borrow_dequeued(int signum, uint64_t now) {
         may_begin(signal_bit(signum), now);
 }
 
-/* Another kick comes. A few of them: the handler of something else may have left by siglongjmp(3).
- */
+/* Then the kick is for end_mask. A few of them: the handler of something else may have left by
+ * siglongjmp(3). */
 static bool is_changing(struct lender *mine) {
     uint32_t kicks = atomic_load_explicit(&mine->changing, memory_order_relaxed);
     if (!kicks)
@@ -417,10 +417,15 @@ static struct lender *begin_mask(int32_t tid) {
 static void end_mask(struct lender *mine, int32_t tid) {
     if (!mine || atomic_load(&mine->tid) != tid) /* or a handler's own change has ended it */
         return;
-    if (atomic_load(&mine->bits))
-        atomic_store(&mine->changing, 0);
-    else
-        atomic_store(&mine->tid, 0);
+    for (uint32_t kicks = 1; atomic_load(&mine->bits); kicks = 1) {
+        if (atomic_compare_exchange_strong(&mine->changing, &kicks, 0))
+            return;
+        /* A kick came meanwhile, and may have been the last one. */
+        atomic_store(&mine->changing, 1);
+        uint64_t back = atomic_load(&mine->bits) & ~atomic_load(&state->owned);
+        unblock(atomic_fetch_and(&mine->bits, ~back) & back);
+    }
+    atomic_store(&mine->tid, 0);
 }
 
 int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old) {

@@ -208,9 +208,13 @@ static void *run(void *priority) {
     turn.refilled_ns = monotonic_ns();
     borrow_serve((int32_t)turn.tid, (int)(intptr_t)priority);
     atomic_store(&shared->beginning, 0);
+    turn.lent = true; /* perhaps still to the one before it */
     while (!atomic_load(&shared->ending))
         take_turn(&turn);
     borrow_serve(0, 0);
+    /* intake_end may have stopped waiting long ago, and then threads have lent since. */
+    borrow_give_back(~UINT64_C(0));
+    borrow_kick(kick);
     return NULL;
 }
 

@@ -16,6 +16,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -307,6 +309,12 @@ static int flooded(int how, const sigset_t *set, sigset_t *old) {
     return pthread_sigmask(how, set, old);
 }
 
+static int kicked_before(int how, const sigset_t *set, sigset_t *old) {
+    borrow_give_back(signal_bit(S));
+    CHECK_EQ(borrow_kick(kick), 1);
+    return pthread_sigmask(how, set, old);
+}
+
 static int kicked(int how, const sigset_t *set, sigset_t *old) {
     int result = pthread_sigmask(how, set, old);
     borrow_give_back(signal_bit(S));
@@ -341,6 +349,12 @@ static void a_mask_is_changed_as_a_whole(void) {
     CHECK(is_blocked());
     CHECK(borrow_mask(pthread_sigmask, SIG_UNBLOCK, &one, NULL) == 0);
     lend();
+    sigset_t another;
+    sigemptyset(&another);
+    sigaddset(&another, SIGUSR2);
+    CHECK(borrow_mask(kicked_before, SIG_UNBLOCK, &another, NULL) == 0);
+    CHECK(!is_blocked()); /* though no other kick comes */
+    lend();
     CHECK(borrow_mask(kicked, SIG_BLOCK, &one, NULL) == 0);
     CHECK(is_blocked() && !borrow_lent());
     CHECK_EQ(borrow_kick(kick), 0);
@@ -358,6 +372,53 @@ static void what_is_blocked_is_not_taken_up(void) {
     CHECK_EQ(borrow_take_up(), 0);
     borrow_go_on();
     CHECK(!is_blocked());
+}
+
+/* --- it ends late, as it may on a busy machine --------------------------------------------- */
+
+/* A child that keeps the intake thread from running until a byte comes. False: ptrace(2) is
+ * refused, by an emulator or a container. */
+static bool halt_server(int commands[2], pid_t *child) {
+    int answers[2];
+    char done = 0;
+    CHECK(pipe(commands) == 0 && pipe(answers) == 0);
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* where Yama is, a child may not else */
+    int32_t tid = borrow_server();
+    *child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL); /* without fork's hooks */
+    if (*child == 0) {
+        close(commands[1]);
+        done = ptrace(PTRACE_SEIZE, tid, 0, 0) == 0 && ptrace(PTRACE_INTERRUPT, tid, 0, 0) == 0 &&
+               waitpid(tid, NULL, __WALL) == tid;
+        if (write(answers[1], &done, 1) == 1 && done)
+            done = read(commands[0], &done, 1) >= 0;
+        _exit(0); /* it goes on */
+    }
+    close(commands[0]);
+    close(answers[1]);
+    CHECK(read(answers[0], &done, 1) == 1);
+    close(answers[0]);
+    return done;
+}
+
+static void what_is_lent_while_it_ends_late_goes_back(void) {
+    int commands[2];
+    pid_t child;
+    take();
+    flood_begins(UINT64_MAX);
+    mid_flood();
+    flood_ends();
+    UNTIL(!is_blocked());
+    if (halt_server(commands, &child)) {
+        borrow_hold();
+        intake_end();
+        borrow_go_on();
+        CHECK(borrow_server());
+        lend();
+    }
+    close(commands[1]);
+    UNTIL(waitpid(child, NULL, WNOHANG) == child);
+    UNTIL(!is_blocked());
+    give_back();
 }
 
 /* --- a disposition changes while the intake thread naps -------------------------------------- */
@@ -489,6 +550,7 @@ int main(int argc, char **argv) {
     raised_it_comes_at_once();
     what_has_not_gone_back_yet_is_not_shown_either();
     a_mask_of_then_does_not_stay();
+    what_is_lent_while_it_ends_late_goes_back();
     intake_end();
     CHECK_EQ(borrow_server(), 0);
     if (program)
