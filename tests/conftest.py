@@ -1,5 +1,6 @@
 """What the tests share: child processes that they start, talk to, and flood."""
 
+import contextlib
 import os
 import select
 import subprocess
@@ -129,19 +130,23 @@ class Child:
             if not more:
                 if not ready:
                     self.process.kill()
-                status = self.process.wait()
-                os.set_blocking(self.process.stderr.fileno(), False)  # its own child may have it
-                errors = (self.process.stderr.read() or b"").decode()
-                raise AssertionError(
-                    f"no line from the child (status {status}, after {self.read!r}): {errors}"
-                )
+                raise self.failed(f"no line from the child, after {self.read!r}")
             self.read += more
         line, _, self.read = self.read.partition(b"\n")
         return line.decode()
 
+    def failed(self, what):
+        status = self.process.wait(60)
+        os.set_blocking(self.process.stderr.fileno(), False)  # its own child may have it
+        errors = (self.process.stderr.read() or b"").decode()
+        return AssertionError(f"{what} (status {status}): {errors}")
+
     def tell(self, text="go"):
-        self.process.stdin.write(text.encode() + b"\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(text.encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self.failed(f"the child ended before it was told {text!r}") from None
 
     def end(self, status=0, timeout=60):
         """Waits for its end; returns what else it printed, and its stderr."""
@@ -159,7 +164,8 @@ class Child:
             self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            pipe.close()
+            with contextlib.suppress(BrokenPipeError):  # what it was told and did not read
+                pipe.close()
 
 
 @pytest.fixture

@@ -378,7 +378,7 @@ def check_sent(plan, ledger, told, exact, events, tids):
 class Target:
     """The program under the storm, and a conversation with it by lines."""
 
-    def __init__(self, plan, directory):
+    def __init__(self, directory):
         self.errors = tempfile.TemporaryFile()
         self.complaints = []
         self.process = subprocess.Popen(
@@ -393,10 +393,17 @@ class Target:
         )
         self.pid = self.process.pid
         self._read = b""
-        self.tell(json.dumps(plan))
 
     def tell(self, text):
-        self.process.stdin.write(text.encode() + b"\n")
+        try:
+            self.process.stdin.write(text.encode() + b"\n")
+        except BrokenPipeError:
+            raise self.ended(f'it was told "{text[:20]}"') from None
+
+    def ended(self, before):
+        status = self.process.wait(LINE_TIMEOUT_S)
+        said = "\n".join([*self.complaints, self.stderr()])
+        return Failed(f"ended ({status}) before {before}: {said}")
 
     def line(self, word):
         """The rest of its next line, which begins with that word. Complaints are kept."""
@@ -406,9 +413,7 @@ class Target:
                     raise Failed(f'hangs, where "{word}" was expected: {self.stderr()}')
                 more = os.read(self.process.stdout.fileno(), 65536)
                 if not more:
-                    status = self.process.wait()
-                    said = [*self.complaints, self.stderr()]
-                    raise Failed(f'ended ({status}) before "{word}": ' + "\n".join(said))
+                    raise self.ended(f'"{word}"')
                 self._read += more
             line, _, self._read = self._read.partition(b"\n")
             first, _, rest = line.decode().partition(" ")
@@ -442,7 +447,7 @@ def play(seed, audited, totals):
         tracer = None
         if audited and plan["kind"] != "killed":
             tracer = audit.Tracer(directory, {*exact, signal.SIGCHLD})
-        target = Target(plan, directory)
+        target = Target(directory)
         try:
             return _play(plan, directory, target, tracer, exact, totals)
         except (Failed, audit.Failed) as error:
@@ -467,6 +472,7 @@ def _recording_of(pid, directory):
 
 
 def _play(plan, directory, target, tracer, exact, totals):
+    target.tell(json.dumps(plan))
     workers = json.loads(target.line("ready"))
     sender = Sender(target.pid, [target.pid, *workers])
     killed = plan["kind"] == "killed"

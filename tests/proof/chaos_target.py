@@ -205,7 +205,6 @@ class Target:
 
     def settle(self):
         """Until nothing is in flight: neither in the kernel nor in our queues."""
-        progress()
         for timer in self.timers.values():
             timer.cancel()
         self.timers.clear()
@@ -234,7 +233,6 @@ class Target:
 
     def finish(self):
         """Ends everything; returns what the streams had in all."""
-        progress()
         read = [dict.fromkeys(numbers, 0) for numbers, *_ in self.plan["streams"]]
         for stream in self.streams:
             stream.close()
@@ -451,7 +449,9 @@ def resources():
 
 
 def wait_for(word):
-    """A line of stdin, byte by byte: a Boom cannot come, and nothing may stay in a buffer."""
+    """A line of stdin, byte by byte: a Boom cannot come, and nothing may stay in a buffer. Until the
+    driver sends it, which may take long on a busy machine, no progress is expected here."""
+    faulthandler.cancel_dump_traceback_later()
     line = b""
     while not line.endswith(b"\n"):
         one = os.read(0, 1)
@@ -460,13 +460,13 @@ def wait_for(word):
         line += one
     if word is not None and line.strip() != word.encode():
         raise RuntimeError(f"{line!r} where {word} was expected")
+    progress()
     return line
 
 
 def main():
     faulthandler.enable(all_threads=True)
     plan = json.loads(wait_for(None))
-    progress()
     # The dispatcher thread stays, once it runs.
     sigrec.register(signal.SIGRTMAX, print, deliver="thread").cancel()
     # What is imported when it is needed first is imported now: a Boom inside importlib may leave

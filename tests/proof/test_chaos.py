@@ -24,6 +24,19 @@ def test_a_storm_leaves_the_books_in_order(seed):
     assert totals["differences"] == 0
 
 
+def test_a_target_that_has_ended_is_not_told_without_its_reason(tmp_path):
+    target = chaos.Target(tmp_path)
+    try:
+        target.tell("no plan")
+        target.process.wait(60)
+        with pytest.raises(
+            chaos.Failed, match=r'(?s)ended \(1\) before it was told "go".*JSONDecode'
+        ):
+            target.tell("go")
+    finally:
+        target.end()
+
+
 def test_a_third_of_the_plans_can_be_audited_in_full():
     kinds = collections.Counter(chaos.make_plan(seed)["kind"] for seed in range(300))
     assert kinds["audited"] >= 100
