@@ -538,6 +538,17 @@ void borrow_before_exec(void) {
 
 uint64_t borrow_lent(void) { return state && lent_by_all() ? lent_by(this_tid()) : 0; }
 
+bool borrow_keep_mask(void) {
+    /* Under a filter, which may forbid the gettid, nothing more is lent. */
+    bool may = state && atomic_load(&borrow_signals) && !atomic_load(&filter_denied);
+    return (may || (state && lent_by_all())) && begin_mask(this_tid());
+}
+
+void borrow_let_mask_go(void) {
+    int32_t tid = this_tid();
+    end_mask(find(tid), tid);
+}
+
 uint64_t borrow_lent_by_others(void) {
     return state ? lent_by_all() & ~atomic_load(&state->blocked) : 0;
 }

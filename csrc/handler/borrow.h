@@ -67,9 +67,14 @@ void borrow_before_exec(void);
  * program does not block itself. */
 uint64_t borrow_lent_by_others(void);
 
-/* Any context. Before a thread is made: which bits of the calling thread's mask are borrowed. Then,
- * in the new thread: the bits of these that it has inherited are not its own. */
+/* Any context. Which bits of the calling thread's mask are borrowed. */
 uint64_t borrow_lent(void);
+
+/* Any context. Before a thread is made, which inherits the mask: true, it stays as it is until
+ * borrow_let_mask_go; false, nothing of it is borrowed. In the new thread: what was borrowed of it
+ * is not its own. */
+bool borrow_keep_mask(void);
+void borrow_let_mask_go(void);
 void borrow_begin_thread(uint64_t inherited);
 
 /* Any context. pthread_sigmask(3) or sigprocmask(2), which `original` is, as if nothing were

@@ -227,16 +227,19 @@ static void *begin_thread(void *argument) {
 /* A new thread inherits its creator's mask, without what the intake thread has borrowed of it. */
 static int our_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                               void *(*start)(void *), void *argument) {
-    uint64_t lent = borrow_lent();
+    bool kept = borrow_keep_mask();
+    uint64_t lent = kept ? borrow_lent() : 0;
     struct beginning *beginning = lent ? malloc(sizeof *beginning) : NULL;
-    if (!lent)
-        return pthread_create(thread, attributes, start, argument);
-    if (!beginning)
-        return EAGAIN;
-    *beginning = (struct beginning){start, argument, lent};
-    int error = pthread_create(thread, attributes, begin_thread, beginning);
+    int error = lent && !beginning ? EAGAIN : 0;
+    if (beginning)
+        *beginning = (struct beginning){start, argument, lent};
+    if (!error)
+        error = pthread_create(thread, attributes, beginning ? begin_thread : start,
+                               beginning ? beginning : argument);
     if (error)
         free(beginning);
+    if (kept)
+        borrow_let_mask_go();
     return error;
 }
 

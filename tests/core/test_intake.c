@@ -363,6 +363,21 @@ static void a_mask_is_changed_as_a_whole(void) {
     CHECK(!is_blocked());
 }
 
+/* While a thread is made, which inherits it. */
+static void a_kept_mask_stays_as_it_is(void) {
+    lend();
+    CHECK(borrow_keep_mask());
+    borrow_give_back(signal_bit(S));
+    CHECK_EQ(borrow_kick(kick), 1);
+    CHECK(is_blocked() && borrow_lent());
+    borrow_let_mask_go();
+    CHECK(!is_blocked());
+    CHECK(borrow_keep_mask());
+    raise_fast();
+    CHECK(!is_blocked());
+    borrow_let_mask_go();
+}
+
 /* Said to be taken, and then forbidden: it is not. */
 static void what_is_blocked_is_not_taken_up(void) {
     lend();
@@ -529,6 +544,7 @@ static void step_by_step(void) {
     borrow_serve(INT32_MAX, 0);
     who_has_lent_what_is_taken_away_is_kicked();
     a_mask_is_changed_as_a_whole();
+    a_kept_mask_stays_as_it_is();
     what_is_blocked_is_not_taken_up();
     borrow_serve(0, 0);
     give_back();
