@@ -50,6 +50,7 @@
     F(beside_subreaper)                                                                            \
     F(borrow_go_on)                                                                                \
     F(borrow_hold)                                                                                 \
+    F(borrow_mask)                                                                                 \
     F(borrow_note_mask)                                                                            \
     F(borrow_withholds)                                                                            \
     F(caller_set_python)                                                                           \

@@ -305,6 +305,46 @@ def test_a_handler_that_forks(child):
     p.end()
 
 
+def test_what_a_handler_starts_inherits_the_mask_of_the_program(child):
+    """The dispatcher thread blocks all signals. A process that it started would do so as well, and
+    SIGTERM could not end it."""
+    p = child(
+        """
+        import subprocess, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        asks = ["/bin/sh", "-c", "exec grep SigBlk /proc/self/status"]
+        def blocked():
+            with open("/proc/thread-self/status") as file:
+                return next(line.split()[1] for line in file if line.startswith("SigBlk"))
+        def handler(signum, frame):
+            say(blocked())
+            say(subprocess.run(asks, stdout=subprocess.PIPE).stdout.split()[1].decode())
+            pid = os.posix_spawn(asks[0], asks, os.environ)
+            os.waitpid(pid, 0)
+            if not os.fork():
+                say(blocked())
+                os._exit(0)
+            os.wait()
+            thread = threading.Thread(target=lambda: say(blocked()))
+            thread.start()
+            thread.join()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+        sigrec.register(signal.SIGHUP, handler, deliver="thread")
+        os.kill(os.getpid(), signal.SIGHUP)
+        hear()
+        os.kill(os.getpid(), signal.SIGHUP)
+        hear()
+        """
+    )
+    inherited = f"{1 << signal.SIGUSR2 - 1:016x}"
+    for _ in range(2):  # its own mask, that of a process, of a spawned one, a fork, and a thread
+        own, *others = (p.line().split()[-1] for _ in range(5))
+        assert int(own, 16) >> signal.SIGTERM - 1 & 1
+        assert others == [inherited] * 4
+        p.tell()
+    p.end()
+
+
 def test_bad_deliver():
     for bad in ("threads", None, 1, True):
         with pytest.raises(ValueError, match="deliver"):
