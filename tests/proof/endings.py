@@ -165,7 +165,7 @@ ENDINGS: dict[str, Ending] = {
         "SIGTERM", "", by="", sender="parent", prefix=("timeout", SOON), told=False,
         others={"children": {"told": True}},
     ),
-    "SIGTERM when its parent ends": sent("SIGTERM", "os._exit(1)", "ctypes.CDLL(None).prctl(1, 15); wait()", by="parent", told=False, written=False),
+    "SIGTERM when its parent ends": sent("SIGTERM", "os._exit(1)", "ctypes.CDLL(None).prctl(1, 15); wait()", by="parent", sender="kernel", told=False, written=False),
     # --- SIGKILL
     "SIGKILL by a process that is not recorded": killed("os.kill(pid, 9)"),
     "SIGKILL by its parent": killed("os.kill(pid, 9)", by="parent"),
