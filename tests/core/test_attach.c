@@ -298,15 +298,16 @@ static void test_attach(const char *library) {
     pid_t pid = start_another_program();
     enum attach_end found = attach_to(pid, library);
     bool supported = found != ATTACH_UNSUPPORTED; /* as on aarch64 */
+    int status;
     if (supported) {
         CHECK_EQ(found, ATTACH_OTHER_BUILD);
         CHECK_EQ(attach_to(pid, "/nowhere/libsigrec.so"), ATTACH_NOT_LOADED);
         CHECK_EQ(kill(pid, SIGSTOP), 0);
+        CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
         CHECK_EQ(attach_to(pid, library), ATTACH_HALTED);
         CHECK_EQ(kill(pid, SIGCONT), 0);
     }
     close(channel[1]);
-    int status;
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
     if (supported)
         CHECK_EQ(attach_to(pid, library), ATTACH_ENDED);
