@@ -119,8 +119,8 @@ static void record_from_start(bool alone) {
 
 int begin(char *const argv[]) {
     static _Atomic bool called;
-    if (atomic_exchange(&called,
-                        true)) /* written first: a page that is read first is touched twice */
+    /* Written first: a page that is read first is touched twice. */
+    if (atomic_exchange(&called, true))
         return 0;
     int saved_errno = errno;
     const char *keep = getenv("SIGREC_KEEP"), *wanted = getenv("SIGREC_HISTORY");

@@ -10,8 +10,9 @@
  *   exit_group           ends the process, where it refuses all of them
  *   rt_sigprocmask       unblocks the signal; and blocks SIGBUS for a handler of the
  *                        program's that wants that, since our mask does not have it
- *   rt_sigpending,       look whether a SIGCONT has come, before the process stops; and take
- *   rt_sigtimedwait      back the stop signal that was sent once more
+ *   rt_sigpending        looks whether a SIGCONT has come, before the process stops
+ *   rt_sigtimedwait      waits a millisecond for that, and takes back the stop signal that
+ *                        was sent once more
  *   getpid, gettid
  */
 #define _GNU_SOURCE
@@ -68,17 +69,9 @@ static bool set_default(int signum) {
     return filter_allows(FILTERED_SIGACTION) && sigaction(signum, &by_default, NULL) == 0;
 }
 
-/* Returns the pid; 0: a filter forbids the question. (To kill(2), -1 means every process.) */
-static long own_pid(void) {
-    long pid = process_pid();
-    if (!pid && filter_allows(FILTERED_GETPID))
-        pid = getpid();
-    return pid > 0 ? pid : 0;
-}
-
 /* Sends the signal once more, while it is blocked. False: this process may send no signal. */
 static bool send_again(int signum, const siginfo_t *info, uint32_t tid) {
-    long pid = own_pid();
+    long pid = process_own_pid();
     if (!pid)
         return false;
     /* A process may send itself any si_code: rt_sigqueueinfo(2). */
@@ -122,7 +115,7 @@ void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop) {
     if (stop->begun)
         return;
     stop->begun = true;
-    long pid = own_pid();
+    long pid = process_own_pid();
     uint64_t pending = 0;
     bool may = pid && filter_allows(FILTERED_TGKILL) && filter_allows(FILTERED_SIGTIMEDWAIT) &&
                /* The signal is blocked already, unless another handler has called ours. */

@@ -332,7 +332,9 @@ bool process_writes_nothing(uint32_t *tid) {
 
 int32_t process_own_pid(void) {
     int32_t pid = process_pid();
-    return pid || !filter_allows(FILTERED_GETPID) ? pid : (int32_t)getpid();
+    if (!pid && filter_allows(FILTERED_GETPID))
+        pid = (int32_t)getpid();
+    return pid > 0 ? pid : 0; /* to kill(2), -1 would mean every process */
 }
 
 void process_in_group(int32_t pgid, int32_t sid) {
