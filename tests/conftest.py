@@ -20,6 +20,14 @@ from tests.prelude import RT, sigqueue, with_room  # noqa: F401
 ROOT = Path(__file__).parents[1]
 
 
+def send(*values, signum=RT):
+    """Sends them to this process, in order: to its main thread. A signal to the process as a whole
+    may be taken by another thread (of execnet, of NumPy) while the main thread runs a handler, and
+    a later one is then recorded first."""
+    for value in values:
+        sigqueue(os.getpid(), signum, value, thread=os.getpid())
+
+
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="run the long tests too (minutes)")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
-from tests.conftest import RT, sigqueue, wait_until
+from tests.conftest import RT, send, wait_until
 
 HERE = Path(__file__).parent
 
@@ -15,16 +15,15 @@ ME = os.getpid()
 OTHER = RT + 1  # a standard signal loses its siginfo where there is no room
 
 
-def send(*values, signum=RT):
-    for value in values:
-        sigqueue(ME, signum, value)
+def send_and_settle(*values, signum=RT):
+    send(*values, signum=signum)
     wait_until(lambda: not sigrec.stats()[signum].pending)
 
 
 def test_a_backlog_is_one_array():
     numpy = pytest.importorskip("numpy")
     with sigrec.stream(RT) as stream:
-        send(*range(-5, 1000))
+        send_and_settle(*range(-5, 1000))
         sizes, values = [], []
         for batch in stream.batches(max=400):
             sizes.append(len(batch))
@@ -42,8 +41,8 @@ def test_a_backlog_is_one_array():
 def test_an_array_says_what_the_objects_say():
     pytest.importorskip("numpy")
     with sigrec.stream(RT, OTHER) as one, sigrec.stream(RT, OTHER) as other:
-        send(-7)
-        send(3, signum=OTHER)
+        send_and_settle(-7)
+        send_and_settle(3, signum=OTHER)
         batch = next(one.batches())
         for row, info in zip(batch, other, strict=False):
             for name in (
@@ -84,12 +83,12 @@ def test_without_numpy_it_is_a_list(child):
 
 def test_what_was_lost_stands_in_its_place():
     with sigrec.stream(RT, backlog=2) as stream:
-        send(*range(5))
+        send_and_settle(*range(5))
         batches = stream.batches()
         assert len(next(batches)) == 2
         missed = next(batches)
         assert (missed.si_signo, missed.count) == (RT, 3)
-        send(5)
+        send_and_settle(5)
         assert len(next(batches)) == 1
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import sigrec
 from sigrec import _core
-from tests.conftest import RT, sigqueue, wait_until, with_room
+from tests.conftest import RT, send, wait_until, with_room
 
 HERE = Path(__file__).parent
 
@@ -24,11 +24,6 @@ ME = os.getpid()
 
 def values(items):
     return [item.si_value for item in items]
-
-
-def send(*numbers):
-    for number in numbers:
-        sigqueue(ME, RT, number)
 
 
 # --- in threads ---------------------------------------------------------------------------------
