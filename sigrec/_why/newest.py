@@ -68,10 +68,11 @@ def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
         return what.told.info.time_ns
     if what.sent_by is not None:
         return what.sent_by.sent.time_ns
-    if what.kind == "signal":
-        info = recording.signals[what.signal or 0].last
-        if info is not None:
-            return info.time_ns
+    if what.seen is not None and what.seen.time_ns is not None:
+        return what.seen.time_ns
+    stats = recording.signals.get(what.signal or 0)  # of SIGKILL there are none
+    if stats is not None and stats.last is not None:
+        return stats.last.time_ns
     at = bisect_right(begun, recording._seen_ns)
     return begun[at] if at < len(begun) else math.inf
 
