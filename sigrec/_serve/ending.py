@@ -7,6 +7,7 @@ from sigrec._serve.programs import label, program
 from sigrec._serve.watched import Watched
 from sigrec._tuples import NamedTuple
 from sigrec._why.cause import Cause, cause, event_of
+from sigrec._why.joining import is_same
 from sigrec._why.recordings import Recordings
 from sigrec._why.witnesses import Witnesses
 
@@ -97,7 +98,7 @@ def _labels(recording: Recording, found: Cause) -> tuple[str, str]:
 def _sender(recording: Recording, found: Cause) -> str:
     if found.sent_by is not None:
         other = found.sent_by.sender
-        if other.path == recording.path:
+        if is_same(other, recording):
             return "itself"
         return program(other.argv, other._identity.executable)
     event = event_of(recording, found)

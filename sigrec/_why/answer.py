@@ -8,6 +8,7 @@ from sigrec._text import json_text
 from sigrec._times import rfc3339
 from sigrec._why.cause import Cause, cause, event_of, find, is_keyboard_interrupt
 from sigrec._why.evidence import evidence
+from sigrec._why.joining import is_same
 from sigrec._why.sentence import why
 
 TYPE_CHECKING = False
@@ -78,7 +79,7 @@ class Answer:
             return None
         if self.cause.sent_by is not None:
             sender_recording = self.cause.sent_by.sender
-            itself = sender_recording.path == self.recording.path
+            itself = is_same(sender_recording, self.recording)
             return from_its_recording(sender_recording, "itself" if itself else "process")
         sender = self.event.sender if self.event is not None else self._nobody()
         known = without_parent(sender)

@@ -29,7 +29,9 @@ def state_words(recording: Recording, found: Cause) -> str:
         how = "killed" if told or found.sent_by else "ended"
         by = told
         if found.sent_by is not None:
-            itself = found.sent_by.sender.path == recording.path
+            from sigrec._why.joining import is_same
+
+            itself = is_same(found.sent_by.sender, recording)
             by = f", sent by {'itself' if itself else f'PID {found.sent_by.sender.pid}'}"
         return f"{how} by {recording.signal_name(found.signal or 0)}{by}"
     if found.kind == "exec":

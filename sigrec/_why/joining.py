@@ -3,6 +3,8 @@ recording."""
 
 from __future__ import annotations
 
+from sigrec._reader.identity import recording_id
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +21,11 @@ def may_speak_of(other: Recording, victim: Recording) -> bool:
         and other._identity.time_namespace == victim._identity.time_namespace
         and other._owner in (0, victim._owner)
     )
+
+
+def is_same(one: Recording, other: Recording) -> bool:
+    """Whether both are the same recording. It may have several names, and copies."""
+    return recording_id(one._header) == recording_id(other._header)
 
 
 class Life:

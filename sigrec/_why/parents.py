@@ -9,7 +9,7 @@ from sigrec._signals.codes import CLD_CONTINUED, CLD_EXITED, CLD_STOPPED
 from sigrec._signals.sent import ChildTold
 from sigrec._signals.words import CHILD_ENDED
 from sigrec._tuples import NamedTuple
-from sigrec._why.joining import life, may_speak_of
+from sigrec._why.joining import is_same, life, may_speak_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,4 +103,4 @@ def _can_be_parent(parent: Recording, child: Recording) -> bool:
     which inherit orphans. Any other process was told about an earlier process with this PID."""
     ppid = child._identity.ppid
     inherits = parent.pid == 1 or parent._identity.subreaper
-    return parent.path != child.path and (ppid in (0, parent.pid) or bool(inherits))
+    return not is_same(parent, child) and (ppid in (0, parent.pid) or bool(inherits))

@@ -38,6 +38,7 @@ from sigrec._why.cause import (
     records_all,
 )
 from sigrec._why.dispositions import explaining
+from sigrec._why.joining import is_same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -317,7 +318,7 @@ class _Why:
         """Who sent it, as the sender wrote down, and which signal the sender had received
         before."""
         sender, sent = by
-        if sender.path == self.recording.path:
+        if is_same(sender, self.recording):
             return f", sent by itself at {self._clock(sent.time_ns)}"
         is_parent = sender.pid == (parent.pid if parent else self.recording._identity.ppid)
         child = "its parent, " if is_parent else ""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,11 +214,15 @@ def test_each_recording_is_opened_once(tmp_path, run_directory, monkeypatch, cap
     assert len(opened) == len(set(opened)) == 20
 
 
-def test_what_it_sent_itself(ask):
-    answer = ask(ended("import os; os.kill(os.getpid(), 9)"))
-    assert answer["cause"]["signal"] == "SIGKILL"
-    assert answer["sender"]["kind"] == "itself" and answer["sender"]["pid"] == answer["pid"]
-    assert sources(answer) == [("recording", "seen"), ("sender", "seen")]
+def test_what_it_sent_itself(ask, run_directory, tmp_path):
+    """A copy of the recording, too, is of the same process."""
+    pid = ended("import os; os.kill(os.getpid(), 9)")
+    for asked in (pid, shutil.copy(run_directory / file_name(pid), tmp_path / "copy.sigrec")):
+        answer = ask(asked)
+        assert "was killed by SIGKILL, sent by itself at" in answer["sentence"]
+        assert answer["cause"]["signal"] == "SIGKILL"
+        assert answer["sender"]["kind"] == "itself" and answer["sender"]["pid"] == answer["pid"]
+        assert sources(answer) == [("recording", "seen"), ("sender", "seen")]
 
 
 SENDS = """

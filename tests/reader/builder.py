@@ -1,6 +1,7 @@
 """Builds recordings byte by byte, after docs/reference/format.md and not after the reader's own
 code."""
 
+import itertools
 import os
 import struct
 import sys
@@ -116,6 +117,8 @@ KINDS = ("process", "kernel", "timer", "child")  # fmt: skip
 REALTIME = 1_767_323_045_000_006_000  # 2026-01-02T03:04:05.000006Z
 MONOTONIC = 5_000_000_000
 
+IDS = itertools.count(1)  # no two recordings have the same
+
 
 def event(signo, monotonic_ns=MONOTONIC, ordinal=0, code=0, pid=0, uid=0, datum=0, tid=1,
           error=0, detail=0, timerid=0):  # fmt: skip
@@ -149,7 +152,7 @@ class RecordingBuilder:
         if version != 2:
             self.set(
                 sections_offset=SECTIONS_AT, sections_count=12, sections_entry=32,
-                id=bytes(range(16)), argv_entry=1, recent_offset=RECENT_AT, recent_entry=SLOT,
+                id=next(IDS).to_bytes(16, "big"), argv_entry=1, recent_offset=RECENT_AT, recent_entry=SLOT,
                 recent_count=BLOCKS * BLOCK, identity_offset=IDENTITY_AT,
                 identity_entry=IDENTITY.size + 512, identity_count=1,
                 sent_offset=SENT_AT,
