@@ -10,10 +10,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 
 from sigrec import _core
 from sigrec._errors import SigrecError
 from sigrec._recorder import publishing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 LOOK_NS = 3_600_000_000_000  # it wakes up once an hour, also if there is nothing to do
 END_S = 5.0  # how long the interpreter's end waits for a handler that does not return
@@ -46,10 +51,13 @@ def _run() -> None:
         sys.setprofile(profile)
     more: dict[int, int] = {}  # by signal, how many exceptions followed the first of a backlog
     goes_on = True
+    pid = os.getpid()
     while True:
         try:
             goes_on = _core.dispatch_in_thread(LOOK_NS)
         except BaseException as error:
+            if os.getpid() != pid:
+                _end_child(error)
             signum = _core.failed_signal()
             if signum in more:
                 more[signum] += 1
@@ -63,7 +71,28 @@ def _run() -> None:
                 _core.tell(sum(more.values()))
             more.clear()
         if not goes_on:
+            if os.getpid() != pid:
+                _end_child(None)
             return
+
+
+def _end_child(error: BaseException | None) -> NoReturn:
+    """Ends a child that a handler has forked, and whose only line of execution has now left that
+    handler: there is no main thread to go on with, but a dispatcher thread, which would keep the
+    process for ever. Its own threads are waited for, as at any exit."""
+    code = error.code if isinstance(error, SystemExit) else None if error is None else 1
+    if error is not None and not isinstance(error, SystemExit):
+        _report(error)
+    elif not (code is None or isinstance(code, int)):
+        print(code, file=sys.stderr)
+        code = 1
+    for one in threading.enumerate():
+        if one is not threading.current_thread() and not one.daemon:
+            one.join()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # it is None, or closed
+            stream.flush()
+    os._exit((code or 0) & 0xFF)
 
 
 def _report(error: BaseException) -> None:

@@ -305,6 +305,36 @@ def test_a_handler_that_forks(child):
     p.end()
 
 
+def test_a_child_ends_when_it_leaves_the_handler_that_forked_it(child):
+    """It has no main thread, but a dispatcher thread of its own, which would keep it for ever."""
+    p = child(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        def handler(s, info, f):
+            if pid := os.fork():
+                say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            elif info.si_value == 0:
+                threading.Thread(target=os.write, args=(1, b"its thread\\n")).start()
+                print("child")
+            elif info.si_value < 4:
+                sys.exit([None, 3, "words"][info.si_value - 1])
+            else:
+                raise ValueError("no")
+        sigrec.register(RT, handler, deliver="thread", siginfo=True)
+        for value in range(5):
+            sigqueue(os.getpid(), RT, value)
+            hear()
+        """
+    )
+    assert [p.line(), p.line()] == ["its thread", "child"]
+    for status in 0, 0, 3, 1, 1:
+        assert p.line() == str(status)
+        p.tell()
+    _, errors = p.end()
+    assert "words" in errors and "ValueError: no" in errors
+
+
 def test_what_a_handler_starts_inherits_the_mask_of_the_program(child):
     """The dispatcher thread blocks all signals. A process that it started would do so as well, and
     SIGTERM could not end it."""
