@@ -8,13 +8,17 @@ from sigrec._reader import format, places
 from tests.reader import fuzz, fuzz_coverage
 
 
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    """`why` asks the recordings beside this one as well: not those of all this machine's processes."""
+    monkeypatch.setattr(places, "directories", lambda: [str(tmp_path)])
+    monkeypatch.setattr(places, "of_others", list)
+
+
 @pytest.mark.parametrize("files", [30, pytest.param(250, marks=pytest.mark.long)])
 @pytest.mark.parametrize("part", range(4))
 def test_hostile_recordings(part, files, tmp_path, monkeypatch):
     monkeypatch.setattr(fuzz, "SECONDS", 300)  # the machine may be slow, but not that slow
-    # `why` asks the recordings beside this one as well: not those of all this machine's processes.
-    monkeypatch.setattr(places, "directories", lambda: [str(tmp_path)])
-    monkeypatch.setattr(places, "of_others", list)
     counts = fuzz.run(range(files * part, files * (part + 1)), tmp_path)
     # Both kinds, or it does not fuzz what it means to.
     assert counts["read"] > files // 5 and counts["refused"] > files // 5
