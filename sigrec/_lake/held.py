@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 
 from sigrec._lake.intervals import Intervals
-from sigrec._reader.format import COUNTERS, LEDGER_COUNT
+from sigrec._reader.counts import Counts, counts
 from sigrec._reader.slots import Slots
 from sigrec._serve.watched import Unreadable, Watched
 
@@ -61,18 +61,12 @@ class Held:
         new = numpy.concatenate(wanted) if wanted else raw
         return new[numpy.argsort(new["monotonic_ns"], kind="stable")] if len(new) else None
 
-    def ledger(self) -> dict[int, tuple[int, ...]]:
-        """By signal number, the COUNTERS of those that count anything. Raises Unreadable if the
-        recording is damaged."""
-        section = self.header.ledger
-        raw = self.watched.source.bytes(section.at, section.size)
-        found = {}
-        for number in range(1, LEDGER_COUNT):
-            counters = COUNTERS.unpack_from(raw, number * section.entry)
-            if counters[0] or counters[-1]:
-                if max(counters) >= _LARGEST:
-                    raise Unreadable("damaged")
-                found[number] = counters
+    def ledger(self) -> dict[int, Counts]:
+        """By signal number, what the ledger counts. Raises Unreadable if the recording is
+        damaged."""
+        _, found = counts(self.watched.source, self.header.ledger, self.header.version)
+        if 0 in found or any(max(of_signal) >= _LARGEST for of_signal in found.values()):
+            raise Unreadable("damaged")
         return found
 
     def to_list(self) -> list[Any]:

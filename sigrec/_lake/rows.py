@@ -15,7 +15,7 @@ import pyarrow.compute
 from sigrec._lake.schema import schema
 from sigrec._proc import host
 from sigrec._reader.anchors import Anchors
-from sigrec._reader.format import FIRST_AT, SLOT
+from sigrec._reader.counts import first_ns
 from sigrec._reader.tables import columns
 from sigrec._serve.programs import label
 from sigrec._text import printable
@@ -87,13 +87,8 @@ class Process:
 
     def _first(self, number: int) -> int | None:
         """When the first signal of that number came, in ns since 1970; None: not known."""
-        section, source = self.held.header.ledger, self.held.watched.source
-        at = section.at + number * section.entry + FIRST_AT
-        copies = {source.bytes(at, SLOT.size) for _ in range(3)}
-        sequence, monotonic_ns, _, signo, *_ = SLOT.unpack(copies.pop())
-        if copies or not sequence or sequence & 1 or signo != number:
-            return None
-        return int(monotonic_ns + self.anchors.offset_at(monotonic_ns))
+        at = first_ns(self.held.watched.source, self.held.header, number)
+        return None if at is None else at + self.anchors.offset_at(at)
 
     def _common(self) -> Row:
         recording, identity = self.recording, self.recording._identity
@@ -107,8 +102,8 @@ class Process:
             **_time("started", recording.started_ns),
             **_time("first_sigterm", self._first(signal.SIGTERM)),
         }
-        for name, at in _TOTALS:
-            row[name] = sum(counters[at] for counters in self.ledger.values())
+        for name in _TOTALS:
+            row[name] = sum(getattr(counts, name) for counts in self.ledger.values())
         return row
 
     def snapshot(self) -> Row:
@@ -143,18 +138,18 @@ class Process:
         return [
             {
                 **self._signal(number),
-                **{name: counters[n] for name, n in _TOTALS},
+                **{name: getattr(counts, name) for name in _TOTALS},
                 **_time("time", at),
             }
-            for number, counters in self.ledger.items()
+            for number, counts in self.ledger.items()
         ]
 
     def gaps(self, at: int | None) -> list[Row]:
         """The rows of gaps/: what was delivered, and is in no event that was taken."""
         found = []
-        for number, counters in self.ledger.items():
+        for number, counts in self.ledger.items():
             taken = self.held.taken.get(number)
-            for begin, end in taken.missing(counters[0]) if taken else [(0, counters[0])]:
+            for begin, end in taken.missing(counts.delivered) if taken else [(0, counts.delivered)]:
                 if begin < end:
                     found.append({
                         **self._signal(number), "first_ordinal": begin, "last_ordinal": end - 1,
@@ -167,7 +162,7 @@ class Process:
         return {**self.whose, "signal": name, "si_signo": number}
 
 
-_TOTALS = (("delivered", 0), ("handled", 6), ("overwritten", 3), ("dropped", 2), ("sent", 12))
+_TOTALS = "delivered", "handled", "overwritten", "dropped", "sent"
 
 
 def _time(name: str, ns: int | None) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import compress
 
 from sigrec._proc.status import catches
+from sigrec._reader.counts import Counts
 from sigrec._reader.format import (
     COUNTERS,
     FIRST_AT,
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     _Entry = tuple[int, str, int, int, int, int, int, str | None, int, int]
 
 
+_COUNTS = (
+    "delivered", "recorded", "dropped", "overwritten", "handled", "pending", "undetailed", "abandoned",
+    "overruns", "sent",
+)  # fmt: skip
 NAME_HOLDS_NS = 10 * 10**9  # how long a sender's name holds until the handler reads it again
 
 
@@ -120,12 +125,11 @@ class Ledger:
         found = {}
         for number in range(1, LEDGER_COUNT):
             at = number * ledger.entry
-            counters = COUNTERS.unpack_from(copies[1], at)
-            (delivered, recorded, dropped, overwritten, queued, undetailed, handled, abandoned,
-             overruns, mode, replaced, unattributed, sent) = counters  # fmt: skip
+            counts = Counts(*COUNTERS.unpack_from(copies[1], at))
+            mode, replaced = counts.mode, counts.replaced
             if recorded_now >> (number - 1) & 1:
                 mode, replaced = RECORDED, 0
-            if not delivered and not mode and not sent:
+            if not counts.delivered and not mode and not counts.sent:
                 continue
             stats = SignalStats()
             stats.signal_name = name(number, self._header.sigrtmin)
@@ -134,24 +138,27 @@ class Ledger:
             stats.replaced = bool(replaced)
             if pid and mode == 1 and catches(pid, number) is False:
                 stats.replaced = True  # the kernel says that no handler catches it
-            stats.delivered, stats.recorded, stats.dropped = delivered, recorded, dropped
-            stats.overwritten, stats.handled = overwritten, handled
-            # A signal that is being delivered may be seen as handled before it is seen as queued.
-            stats.pending = max(0, queued + undetailed - handled - abandoned)
-            stats.undetailed, stats.abandoned, stats.overruns = undetailed, abandoned, overruns
-            stats.sent = sent
+            for count in _COUNTS:
+                setattr(stats, count, getattr(counts, count))
             stats.first = stats.last = None
-            if delivered:  # most signals were never delivered
+            if counts.delivered:  # most signals were never delivered
                 stats.first = self._kept(copies, at + FIRST_AT, number, infos, names)
                 if number in newest:
                     stats.last = infos.of(newest[number], names)
                 else:
                     stats.last = self._kept(copies, at + LAST_AT, number, infos, names)
             stats.senders = senders.get(number, [])
-            if unattributed:
-                stats.senders.append((Sender("others"), unattributed))
+            if counts.unattributed:
+                stats.senders.append((Sender("others"), counts.unattributed))
             found[number] = stats
         return found
+
+    def senders(self) -> Iterator[tuple[int, int, str, Sender, int]]:
+        """Each entry of the table of senders: signal, PID, a key of SENDER_KINDS' values, the
+        sender, how many it sent. A sender that says itself who it is has an entry of its own beside
+        that of the kernel's word."""
+        entries = list(self._entries())
+        return _each_sender(entries, Infos(self._source, self._here), self._names_in(entries))
 
     def any_delivered(self, numbers: Iterable[int]) -> bool:
         """Whether one of these signals was ever delivered; nothing else is read."""
@@ -216,10 +223,21 @@ def _senders(
 ) -> dict[int, list[tuple[Sender, int]]]:
     """By signal, who sent how many, the most frequent first."""
     merged: dict[int, dict[Sender, int]] = {}
+    for number, _, _, sender, count in _each_sender(entries, infos, names):
+        of_signal = merged.setdefault(number, {})
+        of_signal[sender] = of_signal.get(sender, 0) + count
+    return {
+        number: sorted(of_signal.items(), key=lambda item: -item[1])
+        for number, of_signal in merged.items()
+    }
+
+
+def _each_sender(
+    entries: Iterable[_Entry], infos: Infos, names: Names
+) -> Iterator[tuple[int, int, str, Sender, int]]:
     for number, kind, pid, count, last_ns, uid, code, comm, *_ in entries:
         if not count:
             continue
-        sender = None
         if kind == "process":
             event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
             own = None if comm is None else Names(names.sigrtmin, {(number, pid): (comm, 0)})
@@ -228,12 +246,7 @@ def _senders(
             sender = Sender("child")  # stands for all children; only an event tells which one
         else:
             sender = Sender(sender_kind(number, code, pid))
-        of_signal = merged.setdefault(number, {})
-        of_signal[sender] = of_signal.get(sender, 0) + count
-    return {
-        number: sorted(of_signal.items(), key=lambda item: -item[1])
-        for number, of_signal in merged.items()
-    }
+        yield number, pid, kind, sender, count
 
 
 SignalStats.__module__ = "sigrec"

@@ -8,13 +8,12 @@ from collections import deque
 
 from sigrec import _check
 from sigrec._reader import dispositions, masks, state
+from sigrec._reader.counts import running_handler
 from sigrec._reader.format import (
     ATTACHED_AT,
     DETACHED_NS_AT,
     EXIT_KINDS,
     EXIT_NS_AT,
-    HANDLING_AT,
-    HANDLING_NS_AT,
     LEDGER_COUNT,
     REASON_AT,
     REASON_SIZE,
@@ -237,12 +236,8 @@ class Recording:
     def handling_monotonic_ns(self) -> int | None:
         """Since when that handler had been running, to a few milliseconds, by CLOCK_MONOTONIC;
         None: no handler was running, or that is not known."""
-        for _ in range(3 if self._header.version > 2 else 0):
-            running = self._source.bytes(HANDLING_AT, 4)
-            since = self._source.word(HANDLING_NS_AT)
-            if running == self._source.bytes(HANDLING_AT, 4):
-                return since if since and any(running) else None
-        return None  # handlers came and went while this looked
+        running = running_handler(self._source, self._header.version)
+        return None if running is None else running[1]
 
     @property
     def handling_time_ns(self) -> int | None:

@@ -88,3 +88,8 @@ class Sent:
             ):
                 events.append(tuple(event))
         return sorted(events)
+
+
+def has_any(source: Source, kind: int) -> bool:
+    """Whether anything was written into the ring of that kind: SENT, ENDINGS or CHILDREN."""
+    return source.word(SENT_HEADS_AT + 8 * (kind - SENT)) != 0

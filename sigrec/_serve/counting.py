@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable
 
+    from sigrec._reader.counts import Counts
     from sigrec._serve.counters import Labels
-    from sigrec._serve.watched import Now, Watched
+    from sigrec._serve.watched import Watched
 
-# In the order of watched.Counts.
+# In the order of watched.Counted.
 _OF_LEDGER = (
     "sigrec_signals_delivered", "sigrec_signals_handled", "sigrec_signals_overwritten",
     "sigrec_signals_sent",
@@ -66,16 +67,17 @@ class Counting:
         for watched in held:
             try:
                 program, ledger = self._count(watched)
-                for one in ledger:
-                    if one.registered:
-                        pending[program, watched.signal_name(one.number)] += one.pending
-                since = watched.handler_since_ns()
+                for number, counts in ledger.items():
+                    if watched.is_registered(number):
+                        pending[program, watched.signal_name(number)] += counts.pending
+                running_now = watched.running_handler()
             except BAD:
                 damaged.append(watched)
                 continue
-            if since is not None and watched.is_seen:
-                labels = program, watched.signal_name(since[0])
-                seconds = max(0, time.monotonic_ns() - since[1]) / 1e9
+            if running_now is not None and watched.is_seen:
+                number, since_ns = running_now
+                labels = program, watched.signal_name(number)
+                seconds = max(0, time.monotonic_ns() - since_ns) / 1e9
                 running[labels] = max(running.get(labels, 0.0), seconds)
         self.pending, self.running = dict(pending), running
         return damaged
@@ -88,20 +90,20 @@ class Counting:
         self.counters.add("sigrec_process_endings", (program, cause, sender), 1, time.time())
         return program
 
-    def _count(self, watched: Watched, is_past: bool = False) -> tuple[str, list[Now]]:
+    def _count(self, watched: Watched, is_past: bool = False) -> tuple[str, dict[int, Counts]]:
         now, program = time.time(), self.program(watched)
         modes = watched.modes
         ledger = watched.now()
         if watched.modes is not modes:
             self._create(watched, program, now)
-        for one in ledger:
-            new = watched.take(one.number, one.counts)
+        for number, counts in ledger.items():
+            new = watched.take(number, counts)
             if new is not None and not is_past:
-                labels = program, watched.signal_name(one.number)
+                labels = program, watched.signal_name(number)
                 for family, count in zip(_OF_LEDGER, new, strict=True):
                     self.counters.add(family, labels, count, now)
         if watched.senders_are_behind():
-            for number, who, count in watched.take_senders():
+            for number, who, count in watched.take_senders(ledger):
                 if is_past:
                     continue
                 from_whom = program, watched.signal_name(number), self.counters.sender(who)

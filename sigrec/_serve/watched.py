@@ -4,32 +4,21 @@ it."""
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import struct
 
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._proc import lease
 from sigrec._proc.pidfd import bystander
-from sigrec._reader.format import (
-    HANDLING_AT,
-    HANDLING_NS_AT,
-    LEDGER_COUNT,
-    MODES,
-    RECORDED,
-    RECORDED_AT,
-    SENDER_KINDS,
-    SENT_HEADS_AT,
-)
+from sigrec._reader.counts import Counts, counts, running_handler
+from sigrec._reader.format import CHILDREN, ENDINGS, MODES, RECORDED, SENDER_KINDS
 from sigrec._reader.identity import recording_id
-from sigrec._reader.infos import Infos
 from sigrec._reader.recording import Recording
+from sigrec._reader.sent import has_any
 from sigrec._reader.source import open_file
 from sigrec._serve.counters import OTHER
 from sigrec._serve.programs import label, program
 from sigrec._signals.names import name
-from sigrec._signals.sender import sender_kind
-from sigrec._tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +28,7 @@ if TYPE_CHECKING:
     from sigrec._reader.source import Source
 
     # How many of a signal were delivered, handled, overwritten and sent.
-    Counts = tuple[int, int, int, int]
+    Counted = tuple[int, int, int, int]
     # A sender of a signal: the signal, and the sender's kind and PID.
     Whose = tuple[int, int, int]
 
@@ -70,22 +59,13 @@ BAD = (
 )  # fmt: skip
 
 
-class Now(NamedTuple):
-    """What the ledger says about a signal now. registered: whether it has a handler of sigrec's."""
-
-    number: int
-    counts: Counts
-    pending: int
-    registered: bool
-
-
 class Watched:
     """is_subreaper: whether the process inherits orphans (prctl(2)). counted: by signal, what was
     counted already. modes: by signal, its mode at the last look. over: whether its end was
     counted."""
 
     __slots__ = (
-        "_entry", "_handling", "_sigrtmin", "bystander", "counted", "from_whom", "inode", "is_subreaper",
+        "_ledger", "_sigrtmin", "_version", "bystander", "counted", "from_whom", "inode", "is_subreaper",
         "key", "modes",
         "name", "over", "path", "pid", "source", "uid", "watch",
     )  # fmt: skip
@@ -96,7 +76,7 @@ class Watched:
         self.path = path
         self.watch = -1
         self.over = False
-        self.counted: dict[int, Counts] = {}
+        self.counted: dict[int, Counted] = {}
         self.from_whom: dict[Whose, int] = {}
         self.modes = b""
         try:
@@ -117,9 +97,7 @@ class Watched:
             self.pid = header.pid
             self.is_subreaper = bool(recording._identity.subreaper)
             self.name = program(recording.argv, recording._identity.executable)
-            ledger = header.ledger
-            self._entry = ledger.at, ledger.size, ledger.entry
-            self._handling = header.version > 2
+            self._ledger, self._version = header.ledger, header.version
             self._sigrtmin = header.sigrtmin
             # The process may have ended, and another one may have its PID by now: the start time
             # tells that, or that this process maps the file.
@@ -151,26 +129,16 @@ class Watched:
 
     # --- what it counts ---------------------------------------------------------------------
 
-    def now(self) -> list[Now]:
-        """Each signal whose ledger counts anything. Raises Unreadable if the recording is
-        damaged."""
-        at, size, entry = self._entry
-        rows = list(_counters(entry).iter_unpack(self.source.bytes(at, size)))
-        bits = self.source.word(RECORDED_AT) if self._handling else 0
-        modes = bytes(
-            RECORDED if number and bits >> (number - 1) & 1 else row[6] & 0xFF
-            for number, row in enumerate(rows)
-        )
+    def now(self) -> dict[int, Counts]:
+        """By signal, what the ledger counts. Raises Unreadable if the recording is damaged."""
+        modes, ledger = counts(self.source, self._ledger, self._version)
         if modes != self.modes:
             self.modes = _shared.setdefault(modes, modes)
-        found = []
-        for number, row in enumerate(rows):
-            if row[0] or row[8] or row[4]:
-                delivered, overwritten, queued, undetailed, handled, abandoned, _, _, sent = row
-                pending = max(0, queued + undetailed - handled - abandoned)
-                counts = delivered, handled, overwritten, sent
-                found.append(Now(number, counts, pending, modes[number] == _REGISTERED))
-        return found
+        return ledger
+
+    def is_registered(self, number: int) -> bool:
+        """Whether the signal has a handler of sigrec's now."""
+        return self.modes[number] == _REGISTERED
 
     def recorded(self) -> dict[int, bool]:
         """The signals that it records now, and whether they have a handler of sigrec's."""
@@ -179,15 +147,16 @@ class Watched:
             n: mode == _REGISTERED for n, mode in modes if n and mode in (_REGISTERED, RECORDED)
         }
 
-    def take(self, number: int, counts: Counts) -> Counts | None:
-        """How much of these counts is new, which is counted from now on. None: nothing is new."""
+    def take(self, number: int, ledger: Counts) -> Counted | None:
+        """How much of its counts is new, which is counted from now on. None: nothing is new."""
+        now = ledger.delivered, ledger.handled, ledger.overwritten, ledger.sent
         before = self.counted.get(number, _NOTHING)
-        if counts == before:
+        if now == before:
             return None
-        if max(counts) >= _LARGEST or not number:
+        if max(now) >= _LARGEST or not number:
             raise Unreadable("damaged")
-        self.counted[number] = tuple(map(max, counts, before))  # type: ignore[assignment]
-        return tuple(max(0, now - then) for now, then in zip(counts, before, strict=True))  # type: ignore[return-value]
+        self.counted[number] = tuple(map(max, now, before))  # type: ignore[assignment]
+        return tuple(max(0, new - then) for new, then in zip(now, before, strict=True))  # type: ignore[return-value]
 
     def senders_are_behind(self) -> bool:
         """Whether signals were counted whose senders were not yet: a reader may come in between."""
@@ -198,30 +167,20 @@ class Watched:
             self.counted.get(number, _NOTHING)[0] > told.get(number, 0) for number in ASKED_WHO
         )
 
-    def take_senders(self) -> list[tuple[int, str, int]]:
+    def take_senders(self, ledger: dict[int, Counts]) -> list[tuple[int, str, int]]:
         """Signal, sender and how many are new, for the signals of ASKED_WHO."""
-        recording = self.recording()
-        infos, names = Infos(self.source, recording._here), recording._ledger.names()
         told: dict[Whose, tuple[int, str]] = {}
-        for number, kind, pid, count, last_ns, uid, code, comm, *_ in recording._ledger._entries():
-            if number not in ASKED_WHO or not count:
+        for number, pid, kind, sender, count in self.recording()._ledger.senders():
+            if number not in ASKED_WHO:
                 continue
-            if kind != "process":
-                who = "child" if kind == "child" else sender_kind(number, code, pid)
-            elif pid == self.pid:
-                who = "itself"
-            else:
-                event = [last_ns, 0, number, code, pid, uid, 0, 0, 0, 0, 0]
-                who = comm or infos.of(event, names).sender.comm or "unknown"
+            who: str = sender.kind
+            if kind == "process":
+                who = "itself" if pid == self.pid else sender.comm or "unknown"
             whose = number, _KINDS[kind], pid
-            # A sender that says itself who it is has a row of its own beside that of the kernel's
-            # word.
             told[whose] = told.get(whose, (0, ""))[0] + count, label(who)
-        at, size, entry = self._entry
-        rows = list(_counters(entry).iter_unpack(self.source.bytes(at, size)))
         for number in ASKED_WHO:
-            if rows[number][7]:
-                told[number, -1, 0] = rows[number][7], OTHER  # more than are kept apart
+            if number in ledger and ledger[number].unattributed:
+                told[number, -1, 0] = ledger[number].unattributed, OTHER
         found = []
         for whose, (count, who) in told.items():
             before = self.from_whom.get(whose, 0)
@@ -233,23 +192,16 @@ class Watched:
     def has_ended_others(self) -> bool:
         """Whether the process sent a signal that ends or stops others. It writes that down before
         it calls kill(2)."""
-        raw = os.pread(self.source.fd, 8, SENT_HEADS_AT + 8)
-        return any(raw)
+        return has_any(self.source, ENDINGS)
 
-    def handler_since_ns(self) -> tuple[int, int] | None:
+    def may_know_of_ends(self) -> bool:
+        """Whether the process has ended others, or was told of the ends of its children."""
+        return self.has_ended_others() or has_any(self.source, CHILDREN)
+
+    def running_handler(self) -> tuple[int, int] | None:
         """The signal whose handler runs, and since when, by CLOCK_MONOTONIC; None: no handler
         runs."""
-        if not self._handling:
-            return None
-        raw = os.pread(self.source.fd, _HANDLING.size, HANDLING_AT)
-        if len(raw) != _HANDLING.size:
-            raise Unreadable("damaged")
-        number, since = _HANDLING.unpack(raw)
-        if not number or not since or number >= LEDGER_COUNT:
-            return None
-        # The two are written one after the other: one may belong to the handler that ran before.
-        again = os.pread(self.source.fd, _HANDLING.size, HANDLING_AT)
-        return (number, since) if again == raw else None
+        return running_handler(self.source, self._version)
 
     def signal_name(self, number: int) -> str:
         return name(number, self._sigrtmin)
@@ -277,19 +229,6 @@ class Watched:
         it."""
         if self.bystander is not None:
             self.bystander.close()
-
-
-_HANDLING = struct.Struct(f"=I{HANDLING_NS_AT - HANDLING_AT - 4}xQ")
-_of_entry: dict[int, struct.Struct] = {}
-
-
-def _counters(entry: int) -> struct.Struct:
-    """The parts of a ledger's entry (COUNTERS in _reader/format) that are counted here: delivered,
-    overwritten, queued, undetailed, handled, abandoned, mode, how many came from other senders,
-    sent."""
-    if entry not in _of_entry:
-        _of_entry[entry] = struct.Struct(f"=Q16x5Q8xI4xQ8xQ{entry - 104}x")
-    return _of_entry[entry]
 
 
 def _reason(error: BaseException | None) -> str:
