@@ -17,29 +17,25 @@ from sigrec._errors import NoRecordingError, SigrecError
 from sigrec._lake.held import Held
 from sigrec._lake.rows import Batch, Process, table
 from sigrec._proc import inotify
-from sigrec._serve import directories
-from sigrec._serve.ending import end_of, is_over
+from sigrec._serve import directories, endings
+from sigrec._serve.ending import is_over
+from sigrec._serve.endings import Endings
 from sigrec._serve.watched import BAD, Unreadable, Watched
 from sigrec._text import printable
-from sigrec._why.oom_watch import OomWatches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
     from sigrec._lake.spool import Spool
-    from sigrec._reader.recording import Recording
     from sigrec._serve.directories import Directories
 
 LOOK_S = 0.5
-LOOK_WAITING_S = 0.1  # how often to ask a parent, or the kernel, how a process ended
-PATIENCE_S = 2.0  # and for how long
 RESCAN_S = 5.0  # how often to look for recordings that no event announced
 KEEP_S = 0.5  # after this time, what was read is in the spool
 PUBLISH_SIZE = 64 << 20
 MOST_EVENTS = 1 << 20  # so many are in memory at most
-SENDER_S = 10.0  # a process that ended others is remembered for this time after its own end
 _GONE = inotify.DELETE | inotify.MOVED_FROM
 GONE = 10_000  # so many removed recordings are remembered, since a copy may come back
 
@@ -61,22 +57,18 @@ class Shipping:
         self._tell_people = tell
         self._told: set[str] = set()
         self._held: dict[str, Held] = {}
-        self._by_fd: dict[int, Held] = {}  # by pidfd
         self._kept: dict[str, list[Any]] = {}  # by key: the state of those not seen yet
         self._over: dict[str, str] = {}  # by key: the path
         self._paths: dict[str, int] = {}  # the inode of each known path
         self._unread: set[str] = set()  # files that could not be read when they appeared
         self._gone: deque[str] = deque(maxlen=GONE)
-        self._waiting: dict[str, tuple[Held, float]] = {}
-        self._ended: deque[tuple[float, Held]] = deque()  # may have ended others just now
-        self._witnesses: tuple[dict[int, list[Watched]], list[Watched]] | None = None
         self._batch = Batch()
         self._rows: dict[str, list[Any]] = {}
         self._since: float | None = None  # when the first of these was read
         self._published_at = time.monotonic()
         self.events = self.ends = 0
-        self._oom = OomWatches()
         self._epoll = select.epoll()
+        self._endings = Endings(self._epoll, lambda: [one.watched for one in self._held.values()])
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
         if where is not None and where.inotify is not None:
@@ -113,7 +105,7 @@ class Shipping:
             over = self._is_over(held)
             self._take(held, True)
             if over and held.key in self._held:
-                self._end(held, True)
+                self._end(held, last=True)
         self._snapshots()
         self._keep()
         self._publish()
@@ -138,29 +130,24 @@ class Shipping:
         self._find()
         rescan_at = time.monotonic() + RESCAN_S
         while not self._stop and (self._where is not None or self._held):
-            waits = LOOK_WAITING_S if self._waiting else LOOK_S
-            ready = dict(self._epoll.poll(waits))
-            self._witnesses = None
-            while self._ended and self._ended[0][0] < time.monotonic() - SENDER_S:
-                self._ended.popleft()
+            ready = dict(self._epoll.poll(endings.LOOK_S if self._endings.open else LOOK_S))
+            ended = self._endings.look(ready)
             self._events(ready)
-            for fd in ready:
-                if fd in self._by_fd:
-                    self._has_ended(self._by_fd[fd])
-            if time.monotonic() >= self._oom.due():
-                self._oom.look()
+            for watched in ended:
+                self._has_ended(watched)
+            if time.monotonic() >= self._endings.oom.due():
+                self._endings.oom.look()
             if time.monotonic() >= rescan_at:
                 self._find()
                 for held in list(self._held.values()):
                     if self._is_over(held):
-                        self._has_ended(held)
+                        self._has_ended(held.watched)
                 rescan_at = time.monotonic() + RESCAN_S
             if self._batch.events < MOST_EVENTS:
                 for held in list(self._held.values()):
                     self._take(held)
-            for held, until in list(self._waiting.values()):
-                if self._end(held, time.monotonic() >= until):
-                    del self._waiting[held.key]
+            for watched in list(self._endings.open):
+                self._end(self._held[watched.key])
             self._write(time.monotonic(), every)
         for held in list(self._held.values()):
             self._take(held, True)
@@ -184,8 +171,7 @@ class Shipping:
         except OSError as error:
             self._tell(f"{error.filename or self._spool.path} cannot be written: {error.strerror}")
 
-    # --- what appears
-    # ------------------------------------------------------------------------------
+    # --- what appears ------------------------------------------------------------------------
 
     def _events(self, ready: dict[int, int]) -> None:
         if self._wake in ready:
@@ -263,24 +249,14 @@ class Shipping:
                 held.watched.close()
                 return
         self._held[held.key] = held
-        bystander = held.watched.bystander
-        if bystander is not None:
-            self._oom.begins(bystander.pid)
-            self._by_fd[bystander.fd] = held
-            self._epoll.register(bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
+        self._endings.begin(held.watched)
         if self._following:  # it may be gone soon, or its events be overwritten
             self._take(held, True)
 
     def _release(self, held: Held) -> None:
-        """Ends the watch of that recording. It is still asked about processes that it may have
-        ended."""
+        """Ends the watch of that recording."""
         self._held.pop(held.key, None)
-        bystander = held.watched.bystander
-        if bystander is not None:
-            self._oom.ends(bystander.pid)
-            self._by_fd.pop(bystander.fd, None)
-            with suppress(OSError):
-                self._epoll.unregister(bystander.fd)
+        self._endings.cancel(held.watched)
         held.watched.close()
 
     # --- what is taken ----------------------------------------------------------------------------
@@ -298,7 +274,6 @@ class Shipping:
 
     def _is_damaged(self, held: Held) -> None:
         self._tell(f"{held.watched.path}: is damaged, and nothing more is taken of it")
-        self._waiting.pop(held.key, None)
         self._release(held)
         self._over[held.key] = held.watched.path
 
@@ -309,25 +284,19 @@ class Shipping:
             self._is_damaged(held)
             return False
 
-    def _has_ended(self, held: Held) -> None:
-        if held.key not in self._waiting and held.key in self._held and not self._end(held, False):
-            self._waiting[held.key] = held, time.monotonic() + PATIENCE_S
+    def _has_ended(self, watched: Watched) -> None:
+        held = self._held.get(watched.key)
+        if held is not None and held.watched is watched and watched not in self._endings.open:
+            self._end(held)
 
-    def _end(self, held: Held, last: bool) -> bool:
-        """Ships the end of a process. False: how it ended may still be told."""
+    def _end(self, held: Held, last: bool = False) -> None:
+        """Ships the end of a process, if it is known by now how it ended. last: that is not waited
+        for."""
         try:
-            bystander = held.watched.bystander
-            seen = None if bystander is None else bystander.at_once()
-            recording = held.recording
-            recording._has_ended()
-            if recording.exit_kind == "exec":
-                seen = None  # this is how the program ended that the process has become
-            oom = None
-            if seen is not None and bystander is not None:
-                oom = self._oom.after(bystander.pid, seen)
-            end = end_of(recording, seen, self._parents(recording), self._senders, oom)
-            if end.cause == "unknown" and not last:
-                return False
+            end = self._endings.of(held.watched, last)
+            if end is None:
+                return
+            held.recording._has_ended()
             if self._following:
                 self._take(held, True)
             process = Process(held, self._argv)
@@ -337,45 +306,16 @@ class Shipping:
             self._add("gaps", process.gaps(row["ended_ns"]))
         except BAD:
             self._is_damaged(held)
-            return True
+            return
         self._release(held)
         self._over[held.key] = held.watched.path
         self.ends += 1
-        self._ended.append((time.monotonic(), held))
-        return True
 
     def _add(self, dataset: str, rows: list[Any]) -> None:
         self._rows.setdefault(dataset, []).extend(rows)
         self._since = self._since or time.monotonic()
 
-    def _who_knows(self) -> tuple[dict[int, list[Watched]], list[Watched]]:
-        """By PID, those that may have been told of an end, with those that inherit orphans under 0;
-        and those that may have sent signals that end others. One look serves all that end
-        together."""
-        if self._witnesses is None:
-            by_pid: dict[int, list[Watched]] = {}
-            senders = []
-            known = [*self._held.values(), *(held for _, held in self._ended)]
-            for one in (held.watched for held in known):
-                with suppress(*BAD):
-                    for pid in {one.pid} | ({0} if one.is_subreaper else set()):
-                        by_pid.setdefault(pid, []).append(one)
-                    if one.has_ended_others():
-                        senders.append(one)
-            self._witnesses = by_pid, senders
-        return self._witnesses
-
-    def _parents(self, recording: Recording) -> list[Recording]:
-        by_pid, _ = self._who_knows()
-        pids = {0, 1, recording._identity.ppid} - {recording.pid}
-        found = {id(one): one for pid in pids for one in by_pid.get(pid, ())}
-        return _readable(one for one in found.values() if one.pid != recording.pid)
-
-    def _senders(self) -> list[Recording]:
-        return _readable(self._who_knows()[1])
-
-    # --- what is written
-    # ----------------------------------------------------------------------------
+    # --- what is written ---------------------------------------------------------------------
 
     def _snapshots(self) -> None:
         rows = []
@@ -400,12 +340,3 @@ class Shipping:
         if text not in self._told:
             self._told.add(text)
             self._tell_people(printable(text))
-
-
-def _readable(found: Iterable[Watched]) -> list[Recording]:
-    """Their recordings, without damaged ones, which the next look finds."""
-    readable = []
-    for one in found:
-        with suppress(*BAD):
-            readable.append(one.recording())
-    return readable

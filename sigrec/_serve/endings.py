@@ -1,4 +1,4 @@
-"""How the processes ended whose recordings are held, as soon as that is known.
+"""Waits for the ends of the processes whose recordings are held, and finds out how they ended.
 
 A parent, or the kernel, may tell a little later than the process ends. So where the cause is not
 known at once, it is asked for again, for as long as there is hope.
@@ -6,13 +6,13 @@ known at once, it is asked for again, for as long as there is hope.
 
 from __future__ import annotations
 
+import select
 import time
 from collections import deque
 from contextlib import suppress
 
 from sigrec._serve.ending import End, end_of
 from sigrec._serve.watched import BAD, Watched
-from sigrec._tuples import NamedTuple
 from sigrec._why.oom_watch import OomWatches
 
 TYPE_CHECKING = False
@@ -23,31 +23,21 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 2.0  # for the word of a parent, or of the kernel
 LOOK_S = 0.1  # how often to ask again
-SENDER_NS = (
-    10 * 10**9
-)  # a process that ended others may end itself, and is remembered for this time
-NEWEST = 100  # endings that the page shows, and whose recordings are kept open
-
-
-class Ended(NamedTuple):
-    """time_ns: when its end was seen. ended_others: whether it sent signals that end others."""
-
-    number: int
-    end: End
-    program: str
-    time_ns: int
-    ended_others: bool
+WITNESS_S = 10.0  # a process that may know of others' ends is remembered for so long after its own
+MOST_WITNESSES = 1000
 
 
 class Endings:
-    """held: returns the recordings that are held now. newest: the newest endings, the newest
-    last."""
+    """epoll: tells the ends. held: returns the recordings that are held now."""
 
-    def __init__(self, held: Callable[[], Iterable[Watched]]) -> None:
+    def __init__(self, epoll: select.epoll, held: Callable[[], Iterable[Watched]]) -> None:
+        self._epoll = epoll
         self._held = held
+        self._by_pidfd: dict[int, Watched] = {}
         self._deadlines: dict[Watched, float] = {}  # of those that are asked for again
-        self._count = 0
-        self.newest: deque[Ended] = deque(maxlen=NEWEST)
+        # Those that have just ended, and may know of others' ends, with the time.
+        self._witnesses: deque[tuple[float, Watched]] = deque(maxlen=MOST_WITNESSES)
+        self._known: tuple[dict[int, list[Watched]], list[Watched]] | None = None
         self.oom = OomWatches()
 
     @property
@@ -55,9 +45,35 @@ class Endings:
         """The processes that have ended, and of which it is not known yet how."""
         return self._deadlines.keys()
 
-    def of(self, watched: Watched) -> End | None:
+    def begin(self, watched: Watched) -> None:
+        """Begins to wait for the end of its process, if that can be seen."""
+        self._known = None
+        if watched.bystander is not None:
+            self.oom.begins(watched.bystander.pid)
+            self._by_pidfd[watched.bystander.fd] = watched
+            self._epoll.register(watched.bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def cancel(self, watched: Watched) -> None:
+        """Waits no more."""
+        self._deadlines.pop(watched, None)
+        if watched.bystander is not None:
+            self.oom.ends(watched.bystander.pid)
+            self._by_pidfd.pop(watched.bystander.fd, None)
+            with suppress(OSError):
+                self._epoll.unregister(watched.bystander.fd)
+
+    def look(self, ready: Iterable[int]) -> list[Watched]:
+        """Begins a new look. ready: descriptors that the epoll returned. Returns those whose
+        processes have ended."""
+        self._known = None
+        while self._witnesses and self._witnesses[0][0] < time.monotonic() - WITNESS_S:
+            self._witnesses.popleft()
+        return [self._by_pidfd[fd] for fd in ready if fd in self._by_pidfd]
+
+    def of(self, watched: Watched, last: bool = False) -> End | None:
         """How the process of that recording has ended. None: that may still be told, and it is
-        among the open ones. Raises one of BAD for a damaged recording."""
+        among the open ones. last: that is not waited for. Raises one of BAD for a damaged
+        recording."""
         deadline = self._deadlines.pop(watched, time.monotonic() + PATIENCE_S)
         seen = None if watched.bystander is None else watched.bystander.at_once()
         recording = watched.recording()
@@ -68,37 +84,45 @@ class Endings:
         if seen is not None and watched.bystander is not None:
             oom = self.oom.after(watched.bystander.pid, seen)
         end = end_of(recording, seen, self._parents(recording), self._senders, oom)
-        if end.cause == "unknown" and time.monotonic() < deadline:
+        if end.cause == "unknown" and not last and time.monotonic() < deadline:
             self._deadlines[watched] = deadline
             return None
+        if watched.may_know_of_ends():
+            self._witnesses.append((time.monotonic(), watched))
         return end
 
-    def add(self, watched: Watched, end: End, program: str) -> None:
-        """Keeps the ending among the newest."""
-        self._count += 1
-        others = watched.has_ended_others()
-        self.newest.append(Ended(self._count, end, program, time.time_ns(), others))
+    def _who_knows(self) -> tuple[dict[int, list[Watched]], list[Watched]]:
+        """By PID, those that may have been told of an end, with those that inherit orphans under 0;
+        and those that may have sent signals that end others. One look serves all that end
+        together."""
+        if self._known is None:
+            by_pid: dict[int, list[Watched]] = {}
+            senders = []
+            for one in [*self._held(), *(one for _, one in self._witnesses)]:
+                with suppress(*BAD):
+                    for pid in {one.pid} | ({0} if one.is_subreaper else set()):
+                        by_pid.setdefault(pid, []).append(one)
+                    if one.has_ended_others():
+                        senders.append(one)
+            self._known = by_pid, senders
+        return self._known
 
     def _parents(self, recording: Recording) -> list[Recording]:
         """Those that may have been told how it ended: its parent, or what inherits orphans."""
-        parent, pid = recording._identity.ppid, recording.pid
-        return self._readable(
-            lambda one: one.pid != pid and (one.pid in (parent, 1) or one.is_subreaper)
-        )
+        by_pid, _ = self._who_knows()
+        pids = {0, 1, recording._identity.ppid} - {recording.pid}
+        found = {id(one): one for pid in pids for one in by_pid.get(pid, ())}
+        return _readable(one for one in found.values() if one.pid != recording.pid)
 
     def _senders(self) -> list[Recording]:
         """Those that sent signals that end others, also if they have just ended themselves."""
-        living = self._readable(Watched.has_ended_others)
-        just_now = time.time_ns() - SENDER_NS
-        ended = [one for one in self.newest if one.ended_others and one.time_ns > just_now]
-        return living + [one.end.recording for one in ended]
+        return _readable(self._who_knows()[1])
 
-    def _readable(self, wanted: Callable[[Watched], bool]) -> list[Recording]:
-        """The recordings of those that are wanted, without damaged ones, which the next look
-        finds."""
-        found = []
-        for one in self._held():
-            with suppress(*BAD):
-                if wanted(one):
-                    found.append(one.recording())
-        return found
+
+def _readable(found: Iterable[Watched]) -> list[Recording]:
+    """Their recordings, without damaged ones, which the next look finds."""
+    readable = []
+    for one in found:
+        with suppress(*BAD):
+            readable.append(one.recording())
+    return readable

@@ -17,7 +17,7 @@ import select
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 
 from sigrec._errors import NoRecordingError
@@ -26,7 +26,7 @@ from sigrec._serve import directories
 from sigrec._serve.counters import FAMILIES
 from sigrec._serve.counting import Counting
 from sigrec._serve.ending import is_over
-from sigrec._serve.endings import LOOK_S, Ended, Endings
+from sigrec._serve.endings import LOOK_S, Endings
 from sigrec._serve.past import Past, inode
 from sigrec._serve.state import DamagedError
 from sigrec._serve.watched import BAD, Unreadable, Watched
@@ -42,12 +42,24 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._serve.counters import Labels
     from sigrec._serve.directories import Directories
+    from sigrec._serve.ending import End
     from sigrec._serve.state import StateFile
 
 FRESH_S = 1.0  # scrapes within this time share one look
 RESCAN_S = 60.0  # how often to look for recordings that no event announced
 RESCAN_WITHOUT_EVENTS_S = 1.0
 SAVE_S = 1.0  # an end is saved within this time, so that little is lost if this process is killed
+
+NEWEST = 100  # endings that the page shows, and whose recordings are kept open
+
+
+class Ended(NamedTuple):
+    """time_ns: when its end was seen."""
+
+    number: int
+    end: End
+    program: str
+    time_ns: int
 
 
 class Shown(NamedTuple):
@@ -85,11 +97,9 @@ class Fleet:
         self._past = Past()
         self._by_key: dict[str, Watched] = {}
         self._by_path: dict[str, Watched] = {}
-        self._by_fd: dict[int, Watched] = {}  # of pidfds
         self._by_watch: dict[int, Watched] = {}
         self._unreadable: dict[str, str] = {}
         self._refused: dict[str, int] = {}
-        self._endings = Endings(self._by_key.values)
         self._baseline = False
         self._dirty_since: float | None = None
         self._write_errors = self._missed = 0
@@ -97,6 +107,9 @@ class Fleet:
         self._scan_seconds = 0.0
         self._persisted: dict[str, dict[Labels, int]] = {name: {} for name in FAMILIES}
         self._epoll = select.epoll()
+        self._endings = Endings(self._epoll, self._by_key.values)
+        self._newest: deque[Ended] = deque(maxlen=NEWEST)
+        self._count = 0  # of all endings
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
         if where.inotify is not None:
@@ -144,11 +157,12 @@ class Fleet:
         rescan_at = time.monotonic() + rescan_s
         while not self._stop:
             ready = dict(self._epoll.poll(self._timeout(rescan_at)))
+            with self._lock:
+                ended = self._endings.look(ready)
             self._events(ready)
             with self._lock:
-                for fd in ready:
-                    if fd in self._by_fd:
-                        self._has_ended(self._by_fd[fd])
+                for watched in ended:
+                    self._has_ended(watched)
                 self._look_again()
             if time.monotonic() >= self._endings.oom.due():
                 with self._lock:
@@ -295,10 +309,7 @@ class Fleet:
             self._has_ended(watched)
 
     def _watch(self, watched: Watched) -> None:
-        if watched.bystander is not None:
-            self._endings.oom.begins(watched.bystander.pid)
-            self._by_fd[watched.bystander.fd] = watched
-            self._epoll.register(watched.bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
+        self._endings.begin(watched)
         if self._where.inotify is not None:
             with suppress(OSError):
                 path = f"/proc/self/fd/{watched.source.fd}"
@@ -316,11 +327,7 @@ class Fleet:
             del self._by_watch[watched.watch]
             self._where.inotify.remove(watched.watch)
         watched.watch = -1
-        if watched.bystander is not None:
-            self._endings.oom.ends(watched.bystander.pid)
-            self._by_fd.pop(watched.bystander.fd, None)
-            with suppress(OSError):
-                self._epoll.unregister(watched.bystander.fd)
+        self._endings.cancel(watched)
         watched.close()
 
     def _ended(self, watched: Watched) -> bool:
@@ -338,7 +345,8 @@ class Fleet:
     # --- how they end -----------------------------------------------------------------------
 
     def _has_ended(self, watched: Watched) -> None:
-        if not watched.over and watched not in self._endings.open:
+        is_held = self._by_key.get(watched.key) is watched
+        if is_held and watched not in self._endings.open:
             self._count_end(watched)
 
     def _look_again(self) -> None:
@@ -358,7 +366,8 @@ class Fleet:
         watched.over = True
         self._release(watched)
         self._past.add(watched)
-        self._endings.add(watched, end, program)
+        self._count += 1
+        self._newest.append(Ended(self._count, end, program, time.time_ns()))
         self._dirty_since = self._dirty_since or time.monotonic()
 
     # --- what is shown ------------------------------------------------------------------------
@@ -408,13 +417,13 @@ class Fleet:
     def ended(self) -> list[Ended]:
         """The newest endings, the newest last."""
         with self._lock:
-            return list(self._endings.newest)
+            return list(self._newest)
 
     def recording(self, key: str) -> Recording | None:
         """The recording of a key from processes(), or of ``e`` and the number of an ending. None:
         there is none any more."""
         with self._lock:
-            for one in self._endings.newest:
+            for one in self._newest:
                 if key == f"e{one.number}":
                     return one.end.recording
             watched = self._by_key.get(key)

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sigrec._reader.recording import Recording
-    from sigrec._serve.endings import Ended
-    from sigrec._serve.fleet import Fleet
+    from sigrec._serve.fleet import Ended, Fleet
 
 PROCESSES = 200  # rows at most, since there may be thousands
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
