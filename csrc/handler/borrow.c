@@ -40,16 +40,16 @@ _Atomic uint64_t borrow_signals;
 #define CALM_NS UINT64_C(5000000) /* after a fork or exec nothing is borrowed for so long */
 #define PATIENCE 100              /* times a millisecond: the intake thread may not get to run */
 
-static struct state {
+static struct borrow {
     _Atomic uint64_t owned;   /* the signals that the intake thread owns */
     _Atomic uint64_t taking;  /* those that it may be taking just now */
     _Atomic uint32_t orphans; /* since its last look something was taken away from it: who lent that
                                * is to be kicked, even where it had not begun to take it */
-    _Atomic uint32_t put_down; /* futex: how often it has put down what it took */
-    _Atomic uint32_t waiting;  /* threads that wait for that */
-    _Atomic uint32_t rung;     /* futex: the intake thread is to look */
-    _Atomic int32_t server;    /* its tid; 0: it does not run */
-    _Atomic int priority;      /* its own, where that is a real-time one */
+    _Atomic uint32_t put_down;  /* futex: how often it has put down what it took */
+    _Atomic uint32_t waiting;   /* threads that wait for that */
+    _Atomic uint32_t rung;      /* futex: the intake thread is to look */
+    _Atomic int32_t intake_tid; /* its tid; 0: it does not run */
+    _Atomic int priority;       /* its own, where that is a real-time one */
     _Atomic uint32_t holds;
     _Atomic uint64_t calm_until;
     _Atomic uint64_t wanted;   /* signals that came fast while no intake thread ran */
@@ -63,17 +63,17 @@ static struct state {
     } rates[SIGREC_NSIG];
     struct lender {
         _Atomic int32_t tid;       /* 0: the entry is free */
-        _Atomic uint64_t bits;     /* of its mask, that it has lent */
+        _Atomic uint64_t lent;     /* of its mask, that it has lent */
         _Atomic uint32_t changing; /* the thread changes its mask, and its handlers leave it */
     } lenders[THREADS];
-} *state;
+} *borrow;
 
 int borrow_start(void) {
-    if (!state) {
-        struct state *made = memory_wiped(sizeof *made);
+    if (!borrow) {
+        struct borrow *made = memory_wiped(sizeof *made);
         if (!made)
             return errno;
-        state = made;
+        borrow = made;
     }
     return 0;
 }
@@ -85,8 +85,8 @@ static bool is_alive(int32_t tid) {
            syscall(SYS_tgkill, (long)process_pid(), (long)tid, 0) == 0;
 }
 
-static struct lender *find(int32_t tid) {
-    for (struct lender *one = state->lenders; one < state->lenders + THREADS; one++)
+static struct lender *find_lender(int32_t tid) {
+    for (struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++)
         if (atomic_load_explicit(&one->tid, memory_order_relaxed) == tid)
             return one;
     return NULL;
@@ -94,42 +94,42 @@ static struct lender *find(int32_t tid) {
 
 /* The entry of that lending thread, which keeps it until it has got all its bits back, or has
  * ended. NULL: there is no room. */
-static struct lender *find_or_make(int32_t tid) {
-    struct lender *mine = find(tid);
-    for (struct lender *one = state->lenders; !mine && one < state->lenders + THREADS; one++) {
+static struct lender *find_or_make_lender(int32_t tid) {
+    struct lender *lender = find_lender(tid);
+    for (struct lender *one = borrow->lenders; !lender && one < borrow->lenders + THREADS; one++) {
         int32_t nobody = 0;
         if (!atomic_load_explicit(&one->tid, memory_order_relaxed) &&
             atomic_compare_exchange_strong(&one->tid, &nobody, tid)) {
-            atomic_store(&one->bits, 0);
+            atomic_store(&one->lent, 0);
             atomic_store(&one->changing, 0);
-            mine = one;
+            lender = one;
         }
     }
-    return mine;
+    return lender;
 }
 
 static uint64_t lent_by(int32_t tid) {
-    const struct lender *one = find(tid);
-    return one ? atomic_load(&one->bits) : 0;
+    const struct lender *one = find_lender(tid);
+    return one ? atomic_load(&one->lent) : 0;
 }
 
 /* The signals that any thread has lent. One that may not be borrowed any more is given back at
  * the next kick, and not before. */
 static uint64_t lent_by_all(void) {
     uint64_t lent = 0;
-    for (const struct lender *one = state->lenders; one < state->lenders + THREADS; one++)
+    for (const struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++)
         if (atomic_load_explicit(&one->tid, memory_order_relaxed))
-            lent |= atomic_load(&one->bits);
+            lent |= atomic_load(&one->lent);
     return lent;
 }
 
-static uint64_t mask_of(const void *context) {
+static uint64_t interrupted_mask(const void *context) {
     uint64_t mask; /* the kernel's sigset_t; only so much of ucontext_t's is written */
     memcpy(&mask, &((const ucontext_t *)context)->uc_sigmask, sizeof mask);
     return mask;
 }
 
-static void set_mask_of(void *context, uint64_t mask) {
+static void set_interrupted_mask(void *context, uint64_t mask) {
     memcpy(&((ucontext_t *)context)->uc_sigmask, &mask, sizeof mask);
 }
 
@@ -153,106 +153,106 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_n
     errno = saved_errno;
 }
 
-void borrow_ring(void) {
-    if (state && !atomic_exchange(&state->rung, 1))
-        futex_wake(&state->rung);
+void borrow_wake_intake(void) {
+    if (borrow && !atomic_exchange(&borrow->rung, 1))
+        futex_wake(&borrow->rung);
 }
 
-void borrow_sleep(uint64_t timeout_ns) {
-    if (!atomic_exchange(&state->rung, 0)) {
-        futex_wait(&state->rung, 0, timeout_ns);
-        atomic_store(&state->rung, 0);
+void borrow_intake_sleep(uint64_t timeout_ns) {
+    if (!atomic_exchange(&borrow->rung, 0)) {
+        futex_wait(&borrow->rung, 0, timeout_ns);
+        atomic_store(&borrow->rung, 0);
     }
 }
 
 /* --- whose it is ------------------------------------------------------------------------ */
 
-void borrow_serve(int32_t tid, int priority) {
-    atomic_store(&state->priority, priority);
-    atomic_store(&state->server, tid);
-    uint64_t withheld = tid ? 0 : atomic_exchange(&state->withheld, 0);
+void borrow_intake_runs(int32_t tid, int priority) {
+    atomic_store(&borrow->priority, priority);
+    atomic_store(&borrow->intake_tid, tid);
+    uint64_t withheld = tid ? 0 : atomic_exchange(&borrow->withheld, 0);
     for (; withheld; withheld &= withheld - 1) /* nobody would look after them */
-        trip_again(__builtin_ctzll(withheld) + 1, monotonic_ns(), 0);
+        trip_again(signal_lowest(withheld), monotonic_ns(), 0);
 }
 
-int32_t borrow_server(void) { return state ? atomic_load(&state->server) : 0; }
+int32_t borrow_intake_tid(void) { return borrow ? atomic_load(&borrow->intake_tid) : 0; }
 
-uint64_t borrow_owned(void) { return atomic_load(&state->owned); }
+uint64_t borrow_owned(void) { return atomic_load(&borrow->owned); }
 
-static bool disown(uint64_t signals) {
-    if (!(atomic_fetch_and(&state->owned, ~signals) & signals))
+static bool take_from_intake(uint64_t signals) {
+    if (!(atomic_fetch_and(&borrow->owned, ~signals) & signals))
         return false;
-    atomic_store(&state->orphans, 1);
+    atomic_store(&borrow->orphans, 1);
     return true;
 }
 
 /* Said first, and then looked at: who takes it away, or forbids it, has either been seen, or sees
  * this. */
 uint64_t borrow_take_up(void) {
-    atomic_store(&state->taking, atomic_load(&state->owned));
-    uint64_t owned = atomic_load(&state->taking) & atomic_load(&state->owned);
-    owned = atomic_load(&state->holds) ? 0 : owned & ~atomic_load(&state->blocked);
-    atomic_store(&state->taking, owned);
+    atomic_store(&borrow->taking, atomic_load(&borrow->owned));
+    uint64_t owned = atomic_load(&borrow->taking) & atomic_load(&borrow->owned);
+    owned = atomic_load(&borrow->holds) ? 0 : owned & ~atomic_load(&borrow->blocked);
+    atomic_store(&borrow->taking, owned);
     return owned;
 }
 
 bool borrow_was_taken_away(void) {
-    return atomic_load_explicit(&state->orphans, memory_order_relaxed) &&
-           atomic_exchange(&state->orphans, 0);
+    return atomic_load_explicit(&borrow->orphans, memory_order_relaxed) &&
+           atomic_exchange(&borrow->orphans, 0);
 }
 
 void borrow_put_down(void) {
-    atomic_store(&state->taking, 0);
-    atomic_fetch_add(&state->put_down, 1);
-    if (atomic_load(&state->waiting))
-        futex_wake(&state->put_down);
+    atomic_store(&borrow->taking, 0);
+    atomic_fetch_add(&borrow->put_down, 1);
+    if (atomic_load(&borrow->waiting))
+        futex_wake(&borrow->put_down);
 }
 
-void borrow_give_back(uint64_t signals) { disown(signals); }
+void borrow_give_back(uint64_t signals) { take_from_intake(signals); }
 
 void borrow_release(uint64_t signals) {
-    if (!state || (!disown(signals) && !(atomic_load(&state->taking) & signals)))
+    if (!borrow || (!take_from_intake(signals) && !(atomic_load(&borrow->taking) & signals)))
         return;
-    if (this_tid() == borrow_server())
+    if (this_tid() == borrow_intake_tid())
         return;
-    atomic_fetch_add(&state->waiting, 1);
+    atomic_fetch_add(&borrow->waiting, 1);
     for (int i = 0; i < PATIENCE; i++) {
-        uint32_t seen = atomic_load(&state->put_down);
-        if (!(atomic_load(&state->taking) & signals))
+        uint32_t seen = atomic_load(&borrow->put_down);
+        if (!(atomic_load(&borrow->taking) & signals))
             break;
-        borrow_ring();
-        futex_wait(&state->put_down, seen, 1000000);
+        borrow_wake_intake();
+        futex_wait(&borrow->put_down, seen, 1000000);
     }
-    atomic_fetch_sub(&state->waiting, 1);
-    borrow_ring(); /* it kicks who has lent them */
+    atomic_fetch_sub(&borrow->waiting, 1);
+    borrow_wake_intake(); /* it kicks who has lent them */
 }
 
 void borrow_allow(int signum, bool may) {
-    if (!state)
+    if (!borrow)
         return;
     uint64_t bit = signal_bit(signum);
     if (may) {
         atomic_fetch_or(&borrow_signals, bit);
     } else {
         atomic_fetch_and(&borrow_signals, ~bit);
-        atomic_fetch_and(&state->withheld, ~bit);
+        atomic_fetch_and(&borrow->withheld, ~bit);
         borrow_release(bit);
     }
 }
 
 bool borrow_is_wanted(void) {
-    return state && atomic_load_explicit(&state->wanted, memory_order_relaxed) &&
-           atomic_exchange(&state->wanted, 0);
+    return borrow && atomic_load_explicit(&borrow->wanted, memory_order_relaxed) &&
+           atomic_exchange(&borrow->wanted, 0);
 }
 
 uint64_t borrow_switches(int signum) {
-    return state ? atomic_load(&state->rates[signum].switches) : 0;
+    return borrow ? atomic_load(&borrow->rates[signum].switches) : 0;
 }
 
 /* --- signal context ---------------------------------------------------------------------- */
 
 static bool is_flood(int signum, uint64_t now) {
-    struct rate *rate = &state->rates[signum];
+    struct rate *rate = &borrow->rates[signum];
     /* Relaxed: hints, and handlers of several threads may lose some. */
     uint64_t gap = now - atomic_load_explicit(&rate->last, memory_order_relaxed);
     atomic_store_explicit(&rate->last, now, memory_order_relaxed);
@@ -276,16 +276,16 @@ static bool would_run(void) {
         return policy != 6 /* SCHED_DEADLINE */;
     struct sched_param own;
     return syscall(SYS_sched_getparam, 0, &own) == 0 &&
-           own.sched_priority < atomic_load(&state->priority);
+           own.sched_priority < atomic_load(&borrow->priority);
 }
 
 static bool may_begin(uint64_t bit, uint64_t now) {
-    if (atomic_load(&state->holds) || now < atomic_load(&state->calm_until) ||
-        (atomic_load(&state->blocked) & bit) || atomic_load(&filter_denied))
+    if (atomic_load(&borrow->holds) || now < atomic_load(&borrow->calm_until) ||
+        (atomic_load(&borrow->blocked) & bit) || atomic_load(&filter_denied))
         return false;
-    if (atomic_load(&state->server) && would_run())
+    if (atomic_load(&borrow->intake_tid) && would_run())
         return true;
-    atomic_fetch_or(&state->wanted, bit); /* the dispatcher starts one */
+    atomic_fetch_or(&borrow->wanted, bit); /* the dispatcher starts one */
     return false;
 }
 
@@ -296,110 +296,110 @@ static bool may_lend(int signum, uint64_t now) {
 }
 
 /* It came to a handler, and so nobody has it blocked who says so. */
-static void let_in(int signum, uint64_t mask, uint64_t now, uint32_t tid) {
+static void handler_was_let_in(int signum, uint64_t mask, uint64_t now, uint32_t tid) {
     uint64_t bit = signal_bit(signum);
-    if ((atomic_load(&state->blocked) & bit) && !(mask & bit) && (int32_t)tid == process_pid())
-        atomic_fetch_and(&state->blocked, ~bit); /* a siglongjmp, say */
-    if (atomic_fetch_and(&state->withheld, ~bit) & bit)
+    if ((atomic_load(&borrow->blocked) & bit) && !(mask & bit) && (int32_t)tid == process_pid())
+        atomic_fetch_and(&borrow->blocked, ~bit); /* a siglongjmp, say */
+    if (atomic_fetch_and(&borrow->withheld, ~bit) & bit)
         trip_again(signum, now, tid);
 }
 
 bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
-    if (!state || !context)
+    if (!borrow || !context)
         return false;
-    uint64_t bit = signal_bit(signum), mask = mask_of(context);
-    if ((atomic_load_explicit(&state->blocked, memory_order_relaxed) |
-         atomic_load_explicit(&state->withheld, memory_order_relaxed)) &
+    uint64_t bit = signal_bit(signum), mask = interrupted_mask(context);
+    if ((atomic_load_explicit(&borrow->blocked, memory_order_relaxed) |
+         atomic_load_explicit(&borrow->withheld, memory_order_relaxed)) &
         bit)
-        let_in(signum, mask, now, tid);
-    bool owned = atomic_load(&state->owned) & bit;
+        handler_was_let_in(signum, mask, now, tid);
+    bool owned = atomic_load(&borrow->owned) & bit;
     if (!owned && !is_flood(signum, now))
-        return atomic_load_explicit(&state->server, memory_order_relaxed) != 0;
+        return atomic_load_explicit(&borrow->intake_tid, memory_order_relaxed) != 0;
     /* Blocked, it is the program's own: this is in sigsuspend(2). */
     if ((mask & bit) || !may_lend(signum, now))
         return false;
-    struct lender *mine = find_or_make((int32_t)tid);
-    if (!mine || atomic_load_explicit(&mine->changing, memory_order_relaxed))
+    struct lender *lender = find_or_make_lender((int32_t)tid);
+    if (!lender || atomic_load_explicit(&lender->changing, memory_order_relaxed))
         return false;
-    atomic_fetch_or(&mine->bits, bit);
-    set_mask_of(context, mask | bit);
-    bool begins = !(atomic_fetch_or(&state->owned, bit) & bit);
+    atomic_fetch_or(&lender->lent, bit);
+    set_interrupted_mask(context, mask | bit);
+    bool begins = !(atomic_fetch_or(&borrow->owned, bit) & bit);
     /* Who has just forbidden it has seen that it is owned, or is seen here; and so has the intake
      * thread, where it has just ended. */
-    if (atomic_load(&state->holds) || (atomic_load(&state->blocked) & bit) || !borrow_may(signum) ||
-        !atomic_load(&state->server)) {
-        atomic_fetch_and(&mine->bits, ~bit);
-        set_mask_of(context, mask);
-        if (disown(bit)) /* others may have lent it for this */
-            borrow_ring();
+    if (atomic_load(&borrow->holds) || (atomic_load(&borrow->blocked) & bit) ||
+        !borrow_may(signum) || !atomic_load(&borrow->intake_tid)) {
+        atomic_fetch_and(&lender->lent, ~bit);
+        set_interrupted_mask(context, mask);
+        if (take_from_intake(bit)) /* others may have lent it for this */
+            borrow_wake_intake();
         return false;
     }
     if (begins) {
-        atomic_fetch_add_explicit(&state->rates[signum].switches, 1, memory_order_relaxed);
-        borrow_ring();
+        atomic_fetch_add_explicit(&borrow->rates[signum].switches, 1, memory_order_relaxed);
+        borrow_wake_intake();
     }
     return true;
 }
 
 void borrow_dequeued(int signum, uint64_t now) {
-    if (state && is_flood(signum, now))
+    if (borrow && is_flood(signum, now))
         may_begin(signal_bit(signum), now);
 }
 
 /* Then the kick is for end_mask. A few of them: the handler of something else may have left by
  * siglongjmp(3). */
-static bool is_changing(struct lender *mine) {
-    uint32_t kicks = atomic_load_explicit(&mine->changing, memory_order_relaxed);
+static bool is_changing(struct lender *lender) {
+    uint32_t kicks = atomic_load_explicit(&lender->changing, memory_order_relaxed);
     if (!kicks)
         return false;
-    atomic_store_explicit(&mine->changing, kicks < 4 ? kicks + 1 : 0, memory_order_relaxed);
+    atomic_store_explicit(&lender->changing, kicks < 4 ? kicks + 1 : 0, memory_order_relaxed);
     return kicks < 4;
 }
 
 /* In the main thread: borrow_is_suspect. */
 static void look_at_mask(void *context, int32_t tid) {
-    uint64_t suspect = atomic_exchange(&state->suspect, 0), mask = mask_of(context);
-    uint64_t leaked = mask & ~atomic_load(&state->blocked) & ~lent_by(tid) & suspect;
-    set_mask_of(context, mask & ~leaked);
+    uint64_t suspect = atomic_exchange(&borrow->suspect, 0), mask = interrupted_mask(context);
+    uint64_t leaked = mask & ~atomic_load(&borrow->blocked) & ~lent_by(tid) & suspect;
+    set_interrupted_mask(context, mask & ~leaked);
     for (uint64_t rest = suspect & ~mask; rest; rest &= rest - 1)
-        let_in(__builtin_ctzll(rest) + 1, mask, monotonic_ns(), (uint32_t)tid);
+        handler_was_let_in(signal_lowest(rest), mask, monotonic_ns(), (uint32_t)tid);
 }
 
 void borrow_kicked(void *context) {
-    if (!state || !context)
+    if (!borrow || !context)
         return;
     int32_t tid = this_tid();
-    if (atomic_load(&state->suspect) && tid == process_pid())
+    if (atomic_load(&borrow->suspect) && tid == process_pid())
         look_at_mask(context, tid);
-    struct lender *mine = find(tid);
-    if (!mine || is_changing(mine))
+    struct lender *lender = find_lender(tid);
+    if (!lender || is_changing(lender))
         return;
-    uint64_t back = atomic_load(&mine->bits) & ~atomic_load(&state->owned);
-    set_mask_of(context, mask_of(context) & ~back);
-    if (atomic_fetch_and(&mine->bits, ~back) == back)
-        atomic_store(&mine->tid, 0);
+    uint64_t back = atomic_load(&lender->lent) & ~atomic_load(&borrow->owned);
+    set_interrupted_mask(context, interrupted_mask(context) & ~back);
+    if (atomic_fetch_and(&lender->lent, ~back) == back)
+        atomic_store(&lender->tid, 0);
 }
 
 /* --- what the program sees ---------------------------------------------------------------- */
 
 /* Of this thread, at once. */
 static void take_back(uint64_t signals) {
-    struct lender *mine = find(this_tid());
-    if (mine)
-        unblock(atomic_fetch_and(&mine->bits, ~signals) & signals);
+    struct lender *lender = find_lender(this_tid());
+    if (lender)
+        unblock(atomic_fetch_and(&lender->lent, ~signals) & signals);
 }
 
 /* The main thread has these blocked now, or not any more. */
-static void wish(uint64_t blocked, uint64_t no_more) {
-    atomic_fetch_and(&state->blocked, ~no_more);
-    atomic_fetch_or(&state->blocked, blocked);
+static void note_wish(uint64_t blocked, uint64_t no_more) {
+    atomic_fetch_and(&borrow->blocked, ~no_more);
+    atomic_fetch_or(&borrow->blocked, blocked);
     uint64_t ours = blocked & atomic_load(&borrow_signals);
-    if (atomic_load(&state->server)) /* else nothing was taken but by handlers */
-        atomic_fetch_or(&state->withheld, ours);
+    if (atomic_load(&borrow->intake_tid)) /* else nothing was taken but by handlers */
+        atomic_fetch_or(&borrow->withheld, ours);
     borrow_release(ours);
-    uint64_t freed = atomic_fetch_and(&state->withheld, ~no_more) & no_more;
+    uint64_t freed = atomic_fetch_and(&borrow->withheld, ~no_more) & no_more;
     for (; freed; freed &= freed - 1) {
-        int signum = __builtin_ctzll(freed) + 1;
+        int signum = signal_lowest(freed);
         if (queue_length(&registry[signum].queue))
             trip_again(signum, monotonic_ns(), (uint32_t)process_pid());
     }
@@ -408,32 +408,32 @@ static void wish(uint64_t blocked, uint64_t no_more) {
 /* From here on this thread's own handlers leave its mask, and what is noted of it, as they are.
  * NULL: there is no room, and so nothing is noted. */
 static struct lender *begin_mask(int32_t tid) {
-    struct lender *mine = find_or_make(tid);
-    if (mine)
-        atomic_store(&mine->changing, 1);
-    return mine;
+    struct lender *lender = find_or_make_lender(tid);
+    if (lender)
+        atomic_store(&lender->changing, 1);
+    return lender;
 }
 
-static void end_mask(struct lender *mine, int32_t tid) {
-    if (!mine || atomic_load(&mine->tid) != tid) /* or a handler's own change has ended it */
+static void end_mask(struct lender *lender, int32_t tid) {
+    if (!lender || atomic_load(&lender->tid) != tid) /* or a handler's own change has ended it */
         return;
-    for (uint32_t kicks = 1; atomic_load(&mine->bits); kicks = 1) {
-        if (atomic_compare_exchange_strong(&mine->changing, &kicks, 0))
+    for (uint32_t kicks = 1; atomic_load(&lender->lent); kicks = 1) {
+        if (atomic_compare_exchange_strong(&lender->changing, &kicks, 0))
             return;
         /* A kick came meanwhile, and may have been the last one. */
-        atomic_store(&mine->changing, 1);
-        uint64_t back = atomic_load(&mine->bits) & ~atomic_load(&state->owned);
-        unblock(atomic_fetch_and(&mine->bits, ~back) & back);
+        atomic_store(&lender->changing, 1);
+        uint64_t back = atomic_load(&lender->lent) & ~atomic_load(&borrow->owned);
+        unblock(atomic_fetch_and(&lender->lent, ~back) & back);
     }
-    atomic_store(&mine->tid, 0);
+    atomic_store(&lender->tid, 0);
 }
 
 int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old) {
-    if (!state || (!atomic_load(&borrow_signals) && !lent_by_all()))
+    if (!borrow || (!atomic_load(&borrow_signals) && !lent_by_all()))
         return original(how, set, old);
     int32_t tid = this_tid();
-    struct lender *mine = begin_mask(tid);
-    uint64_t ours = mine ? atomic_load(&mine->bits) : 0, wanted = 0, theirs = 0, seen;
+    struct lender *lender = begin_mask(tid);
+    uint64_t ours = lender ? atomic_load(&lender->lent) : 0, wanted = 0, theirs = 0, seen;
     sigset_t passed, before;
     sigset_t *was = old ? old : &before; /* the kernel says where that cannot be written */
     if (set) {
@@ -448,8 +448,8 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
     }
     int result = original(how, set ? &passed : NULL, was);
     if (result == 0 && theirs)
-        atomic_fetch_and(&mine->bits, ~theirs);
-    end_mask(mine, tid);
+        atomic_fetch_and(&lender->lent, ~theirs);
+    end_mask(lender, tid);
     if (result != 0)
         return result;
     int saved_errno = errno;
@@ -459,9 +459,9 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
         /* That the main thread blocks the kick: nothing could be given back. */
         uint64_t kick = signal_bit(SIGURG) | signal_bit(SIGWINCH);
         if (how == SIG_BLOCK)
-            wish(wanted, 0);
+            note_wish(wanted, 0);
         else
-            wish(how == SIG_SETMASK ? wanted : 0, how == SIG_SETMASK ? ~wanted : wanted);
+            note_wish(how == SIG_SETMASK ? wanted : 0, how == SIG_SETMASK ? ~wanted : wanted);
         if (how != SIG_UNBLOCK && (wanted & kick) && lent_by(tid)) {
             borrow_release(lent_by(tid));
             take_back(~UINT64_C(0));
@@ -476,19 +476,19 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
 void borrow_note_mask(void) {
     uint64_t mask = 0;
     int32_t tid = this_tid();
-    if (!state || tid != process_pid() ||
+    if (!borrow || tid != process_pid() ||
         syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask) != 0)
         return;
-    atomic_store(&state->blocked, mask & ~lent_by(tid));
+    atomic_store(&borrow->blocked, mask & ~lent_by(tid));
 }
 
 bool borrow_withholds(int signum) {
-    return state &&
-           atomic_load_explicit(&state->withheld, memory_order_relaxed) & signal_bit(signum);
+    return borrow &&
+           atomic_load_explicit(&borrow->withheld, memory_order_relaxed) & signal_bit(signum);
 }
 
 void borrow_send_to_thread(int signum) {
-    if (!state || signum < 1 || signum >= SIGREC_NSIG || !borrow_may(signum) ||
+    if (!borrow || signum < 1 || signum >= SIGREC_NSIG || !borrow_may(signum) ||
         process_is_vfork_child())
         return;
     borrow_hold(); /* and it stays so while it is sent */
@@ -496,39 +496,39 @@ void borrow_send_to_thread(int signum) {
 }
 
 bool borrow_is_suspect(uint64_t pending) {
-    uint64_t may = atomic_load(&borrow_signals) & ~atomic_load(&state->owned), stuck = 0;
+    uint64_t may = atomic_load(&borrow_signals) & ~atomic_load(&borrow->owned), stuck = 0;
     pending &= may;
-    for (uint64_t rest = atomic_load(&state->withheld) & may; rest; rest &= rest - 1) {
-        int signum = __builtin_ctzll(rest) + 1;
+    for (uint64_t rest = atomic_load(&borrow->withheld) & may; rest; rest &= rest - 1) {
+        int signum = signal_lowest(rest);
         stuck |= queue_length(&registry[signum].queue) ? signal_bit(signum) : 0;
     }
-    uint64_t now = (pending & ~atomic_load(&state->blocked)) | stuck;
-    uint64_t before = atomic_exchange(&state->seen_pending, now);
-    atomic_store(&state->suspect, now & before);
+    uint64_t now = (pending & ~atomic_load(&borrow->blocked)) | stuck;
+    uint64_t before = atomic_exchange(&borrow->seen_pending, now);
+    atomic_store(&borrow->suspect, now & before);
     return now & before;
 }
 
 /* --- what children and threads inherit --------------------------------------------------- */
 
 void borrow_hold(void) {
-    if (!state)
+    if (!borrow)
         return;
     int saved_errno = errno;
-    atomic_fetch_add(&state->holds, 1);
+    atomic_fetch_add(&borrow->holds, 1);
     borrow_release(~UINT64_C(0));
     take_back(~UINT64_C(0));
     errno = saved_errno;
 }
 
 void borrow_go_on(void) {
-    if (!state)
+    if (!borrow)
         return;
-    atomic_store(&state->calm_until, monotonic_ns() + CALM_NS);
-    atomic_fetch_sub(&state->holds, 1);
+    atomic_store(&borrow->calm_until, monotonic_ns() + CALM_NS);
+    atomic_fetch_sub(&borrow->holds, 1);
 }
 
 void borrow_before_exec(void) {
-    if (!state)
+    if (!borrow)
         return;
     if (process_is_vfork_child())
         unblock(lent_by_all());
@@ -536,27 +536,28 @@ void borrow_before_exec(void) {
         borrow_hold();
 }
 
-uint64_t borrow_lent(void) { return state && lent_by_all() ? lent_by(this_tid()) : 0; }
+uint64_t borrow_lent(void) { return borrow && lent_by_all() ? lent_by(this_tid()) : 0; }
 
 bool borrow_keep_mask(void) {
     /* Under a filter, which may forbid the gettid, nothing more is lent. */
-    bool may = state && atomic_load(&borrow_signals) && !atomic_load(&filter_denied);
-    return (may || (state && lent_by_all())) && begin_mask(this_tid());
+    bool may = borrow && atomic_load(&borrow_signals) && !atomic_load(&filter_denied);
+    return (may || (borrow && lent_by_all())) && begin_mask(this_tid());
 }
 
 void borrow_let_mask_go(void) {
     int32_t tid = this_tid();
-    end_mask(find(tid), tid);
+    end_mask(find_lender(tid), tid);
 }
 
 uint64_t borrow_lent_by_others(void) {
-    return state ? lent_by_all() & ~atomic_load(&state->blocked) : 0;
+    return borrow ? lent_by_all() & ~atomic_load(&borrow->blocked) : 0;
 }
 
 void borrow_begin_thread(uint64_t inherited) {
-    struct lender *of_another = find(this_tid()); /* of a thread that is gone, and had our tid */
+    struct lender *of_another =
+        find_lender(this_tid()); /* of a thread that is gone, and had our tid */
     if (of_another) {
-        atomic_store(&of_another->bits, 0);
+        atomic_store(&of_another->lent, 0);
         atomic_store(&of_another->tid, 0);
     }
     unblock(inherited);
@@ -564,15 +565,15 @@ void borrow_begin_thread(uint64_t inherited) {
 
 int borrow_kick(bool (*kick)(int32_t tid)) {
     int count = 0;
-    for (struct lender *one = state->lenders; one < state->lenders + THREADS; one++) {
+    for (struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++) {
         int32_t tid = atomic_load(&one->tid);
-        uint64_t bits = atomic_load(&one->bits);
-        if (!tid || (bits && !(bits & ~atomic_load(&state->owned))))
+        uint64_t bits = atomic_load(&one->lent);
+        if (!tid || (bits && !(bits & ~atomic_load(&borrow->owned))))
             continue;
         if (bits ? kick(tid) : is_alive(tid))
             count += bits != 0;
         else if (atomic_compare_exchange_strong(&one->tid, &tid, -1)) { /* it is gone */
-            atomic_store(&one->bits, 0);
+            atomic_store(&one->lent, 0);
             atomic_store(&one->tid, 0);
         }
     }

@@ -95,14 +95,14 @@ bool borrow_is_wanted(void);
 /* --- for the intake thread alone ------------------------------------------------------ */
 
 /* The thread says that it runs, at that real-time priority (0: none); tid 0: that it ends. */
-void borrow_serve(int32_t tid, int priority);
-int32_t borrow_server(void);
+void borrow_intake_runs(int32_t tid, int priority);
+int32_t borrow_intake_tid(void);
 
 /* Any context. Wakes the intake thread. */
-void borrow_ring(void);
+void borrow_wake_intake(void);
 
-/* Sleeps until borrow_ring is called, or so long. */
-void borrow_sleep(uint64_t timeout_ns);
+/* Sleeps until borrow_wake_intake is called, or so long. */
+void borrow_intake_sleep(uint64_t timeout_ns);
 
 /* Returns the signals that the thread owns, which it may take until it calls borrow_put_down. It
  * asks again at least every 2 ms. */

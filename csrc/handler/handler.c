@@ -370,7 +370,7 @@ static void leave_to_program(int signum, siginfo_t *info, void *context, uint64_
 static uint64_t still_ours(uint64_t set) {
     uint64_t ours = 0;
     for (uint64_t rest = set; rest; rest &= rest - 1) {
-        int signum = __builtin_ctzll(rest) + 1;
+        int signum = signal_lowest(rest);
         if (registry_in_place(signum))
             ours |= signal_bit(signum);
     }

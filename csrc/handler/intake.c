@@ -80,7 +80,7 @@ static bool kick(int32_t tid) {
 
 static void trip_all(uint64_t set, struct turn *turn, uint64_t now) {
     for (; set; set &= set - 1) {
-        int signum = __builtin_ctzll(set) + 1;
+        int signum = signal_lowest(set);
         if (!trip_is_out(signum))
             atomic_fetch_add_explicit(&shared->kicks, 1, memory_order_relaxed);
         trip(signum, now, turn->tid);
@@ -90,7 +90,7 @@ static void trip_all(uint64_t set, struct turn *turn, uint64_t now) {
 /* A signal whose handler has been replaced is not for sigrec to take. */
 static void leave_what_is_not_ours(struct turn *turn) {
     for (uint64_t rest = turn->set; rest; rest &= rest - 1) {
-        int signum = __builtin_ctzll(rest) + 1;
+        int signum = signal_lowest(rest);
         if (!registry_in_place(signum))
             borrow_give_back(signal_bit(signum));
     }
@@ -131,7 +131,7 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
 static uint64_t nap_after(struct turn *turn, uint64_t took, uint64_t now) {
     uint64_t each = UINT64_MAX;
     for (; took; took &= took - 1) {
-        int signum = __builtin_ctzll(took) + 1;
+        int signum = signal_lowest(took);
         uint64_t own = signum < SIGRTMIN ? 0 : atomic_load(&moderation[signum]);
         each = own < each ? own : each;
     }
@@ -148,7 +148,7 @@ static uint64_t nap_after(struct turn *turn, uint64_t took, uint64_t now) {
 /* Gives back the signals that have not come for a while, and kicks the threads that lent them. */
 static void give_back(struct turn *turn, uint64_t now) {
     for (uint64_t rest = turn->set; rest; rest &= rest - 1) {
-        int signum = __builtin_ctzll(rest) + 1;
+        int signum = signal_lowest(rest);
         if ((now - turn->last[signum] > QUIET_NS || now - turn->since[signum] > LONG_NS) &&
             kick_possible())
             borrow_give_back(signal_bit(signum));
@@ -177,10 +177,10 @@ static void take_turn(struct turn *turn) {
     turn->set = borrow_owned();
     uint64_t fresh = turn->set & ~turn->before;
     for (uint64_t rest = fresh; rest; rest &= rest - 1)
-        turn->last[__builtin_ctzll(rest) + 1] = turn->since[__builtin_ctzll(rest) + 1] = now;
+        turn->last[signal_lowest(rest)] = turn->since[signal_lowest(rest)] = now;
     give_back(turn, now);
     if (!turn->before) {
-        borrow_sleep(turn->lent ? KICK_NS : PARK_NS);
+        borrow_intake_sleep(turn->lent ? KICK_NS : PARK_NS);
         look_around(turn);
         return;
     }
@@ -196,7 +196,7 @@ static void take_turn(struct turn *turn) {
     uint64_t nap = nap_after(turn, took, when);
     if (nap) {
         atomic_fetch_add_explicit(&shared->naps, 1, memory_order_relaxed);
-        borrow_sleep(nap);
+        borrow_intake_sleep(nap);
     }
 }
 
@@ -206,12 +206,12 @@ static void *run(void *priority) {
     turn.tid = (uint32_t)syscall(SYS_gettid);
     turn.tokens = BURST;
     turn.refilled_ns = monotonic_ns();
-    borrow_serve((int32_t)turn.tid, (int)(intptr_t)priority);
+    borrow_intake_runs((int32_t)turn.tid, (int)(intptr_t)priority);
     atomic_store(&shared->beginning, 0);
     turn.lent = true; /* perhaps still to the one before it */
     while (!atomic_load(&shared->ending))
         take_turn(&turn);
-    borrow_serve(0, 0);
+    borrow_intake_runs(0, 0);
     /* intake_end may have stopped waiting long ago, and then threads have lent since. */
     borrow_give_back(~UINT64_C(0));
     borrow_kick(kick);
@@ -238,7 +238,7 @@ void intake_before_change(uint64_t signals) {
     int saved_errno = errno;
     borrow_hold(); /* what this thread has lent comes now */
     for (uint64_t rest = borrow_lent_by_others() & signals; rest; rest &= rest - 1) {
-        int signum = __builtin_ctzll(rest) + 1;
+        int signum = signal_lowest(rest);
         if (registry_in_place(signum))
             take_what_is_left(signum);
     }
@@ -308,10 +308,10 @@ void intake_begin(void) {
     uint64_t now = monotonic_ns(), failed = atomic_load(&shared->failed_ns);
     if ((failed && now - failed < RETRY_NS) || atomic_exchange(&shared->beginning, 1))
         return;
-    if (borrow_server()) { /* it runs, but the main thread's priority has changed */
+    if (borrow_intake_tid()) { /* it runs, but the main thread's priority has changed */
         atomic_store(&shared->beginning, 0);
         intake_end();
-        if (borrow_server() || atomic_exchange(&shared->beginning, 1))
+        if (borrow_intake_tid() || atomic_exchange(&shared->beginning, 1))
             return;
     }
     struct sched_param own = {0};
@@ -333,10 +333,11 @@ void intake_end(void) {
     struct timespec pause = {0, 100000};
     if (!shared)
         return;
-    for (int i = 0; i < END_LOOKS && (borrow_server() || atomic_load(&shared->beginning)); i++) {
+    for (int i = 0; i < END_LOOKS && (borrow_intake_tid() || atomic_load(&shared->beginning));
+         i++) {
         atomic_store(&shared->ending, 1);
         borrow_give_back(~UINT64_C(0));
-        borrow_ring();
+        borrow_wake_intake();
         nanosleep(&pause, NULL);
     }
     /* No other thread kicks those that still lend. */

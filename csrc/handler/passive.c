@@ -116,7 +116,7 @@ uint64_t passive_ignored(uint64_t *known) {
     uint64_t set = 0;
     *known = atomic_load_explicit(&watched, memory_order_relaxed);
     for (uint64_t rest = *known; rest; rest &= rest - 1) {
-        int signum = __builtin_ctzll(rest) + 1;
+        int signum = signal_lowest(rest);
         if (passive_ignores(signum))
             set |= signal_bit(signum);
     }
@@ -194,7 +194,7 @@ static uint64_t named_and_ignored(void) {
     uint64_t set = 0;
     uint64_t rest = atomic_load(&watched) & atomic_load(&watched_ignored);
     for (; rest; rest &= rest - 1) {
-        int signum = __builtin_ctzll(rest) + 1;
+        int signum = signal_lowest(rest);
         if (passive_ignores(signum))
             set |= signal_bit(signum);
     }
@@ -211,7 +211,7 @@ void passive_before_exec(void) {
     memset(&ignore, 0, sizeof ignore);
     ignore.sa_handler = SIG_IGN;
     for (uint64_t rest = named_and_ignored(); rest; rest &= rest - 1) {
-        int signum = __builtin_ctzll(rest) + 1;
+        int signum = signal_lowest(rest);
         /* A vfork child may have set another disposition for itself. */
         if (kernel_records(signum))
             sigaction(signum, &ignore, NULL);
@@ -220,7 +220,7 @@ void passive_before_exec(void) {
 
 void passive_exec_failed(void) {
     for (uint64_t rest = named_and_ignored(); rest; rest &= rest - 1)
-        passive_apply(__builtin_ctzll(rest) + 1);
+        passive_apply(signal_lowest(rest));
 }
 
 bool passive_ignores(int signum) {

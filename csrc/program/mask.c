@@ -72,7 +72,7 @@ void mask_note(const struct notes *to, _Atomic uint64_t *ordinals,
         return;
     }
     for (; changed; changed &= changed - 1) {
-        int signum = __builtin_ctzll(changed) + 1;
+        int signum = signal_lowest(changed);
         note_mask(to, ordinals, change, signum, (change->after & signal_bit(signum)) != 0, now);
     }
 }

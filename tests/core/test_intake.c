@@ -196,7 +196,7 @@ static void threads_and_children_inherit_nothing(void) {
         mid_flood();
         pid_t child = fork();
         if (child == 0)
-            _exit(is_blocked() || borrow_server());
+            _exit(is_blocked() || borrow_intake_tid());
         int status;
         UNTIL(waitpid(child, &status, WNOHANG) == child);
         CHECK_EQ(status, 0);
@@ -398,7 +398,7 @@ static bool halt_server(int commands[2], pid_t *child) {
     char done = 0;
     CHECK(pipe(commands) == 0 && pipe(answers) == 0);
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* where Yama is, a child may not else */
-    int32_t tid = borrow_server();
+    int32_t tid = borrow_intake_tid();
     *child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL); /* without fork's hooks */
     if (*child == 0) {
         close(commands[1]);
@@ -427,7 +427,7 @@ static void what_is_lent_while_it_ends_late_goes_back(void) {
         borrow_hold();
         intake_end();
         borrow_go_on();
-        CHECK(borrow_server());
+        CHECK(borrow_intake_tid());
         lend();
     }
     close(commands[1]);
@@ -531,22 +531,22 @@ static void a_disposition_changes(void) {
         in_a_handler, in_another_thread, in_one_that_blocks_it};
     CHECK(interpose_install());
     take();
-    borrow_serve(INT32_MAX, 0);
+    borrow_intake_runs(INT32_MAX, 0);
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
         what_was_left_comes_first(changes[i]);
-    borrow_serve(0, 0);
+    borrow_intake_runs(0, 0);
     give_back();
 }
 
 static void step_by_step(void) {
     take();
     CHECK(kick_possible());
-    borrow_serve(INT32_MAX, 0);
+    borrow_intake_runs(INT32_MAX, 0);
     who_has_lent_what_is_taken_away_is_kicked();
     a_mask_is_changed_as_a_whole();
     a_kept_mask_stays_as_it_is();
     what_is_blocked_is_not_taken_up();
-    borrow_serve(0, 0);
+    borrow_intake_runs(0, 0);
     give_back();
 }
 
@@ -568,7 +568,7 @@ int main(int argc, char **argv) {
     a_mask_of_then_does_not_stay();
     what_is_lent_while_it_ends_late_goes_back();
     intake_end();
-    CHECK_EQ(borrow_server(), 0);
+    CHECK_EQ(borrow_intake_tid(), 0);
     if (program)
         a_disposition_changes();
     return 0;

@@ -430,9 +430,9 @@ static void what_was_sent_is_there(const struct recording *recording, uint64_t l
 /* With nothing in flight but `lost` signals of a thread that never got on. */
 static void balance(uint64_t lost) {
     const struct ledger_entry *l = ledger();
-    if (path == LENDS && !borrow_server()) { /* nobody would give it back */
+    if (path == LENDS && !borrow_intake_tid()) { /* nobody would give it back */
         CHECK(!borrow_owned() && !is_in(get_blocked));
-        borrow_serve(server, 0);
+        borrow_intake_runs(server, 0);
     }
     if (path == LENDS)
         all_goes_back();
@@ -513,7 +513,7 @@ static int commands[2], replies[2];
 static void end_service(void) {
     borrow_hold();
     borrow_give_back(~UINT64_C(0));
-    borrow_serve(0, 0);
+    borrow_intake_runs(0, 0);
     borrow_kick(kick);
     borrow_go_on();
 }
@@ -522,12 +522,12 @@ static void *thread_b(void *ignored) {
     char c;
     int32_t tid = server = path == LENDS ? (int32_t)syscall(SYS_gettid) : 0;
     if (tid)
-        borrow_serve(tid, 0);
+        borrow_intake_runs(tid, 0);
     while (read(commands[0], &c, 1) == 1) {
         if (c == FORK) {
             struct shared before = *shared;
             if (tid)
-                borrow_serve(0, 0);
+                borrow_intake_runs(0, 0);
             pid_t pid = fork();
             if (pid == 0)
                 child();
@@ -536,7 +536,7 @@ static void *thread_b(void *ignored) {
             CHECK_EQ(status, 0);
             *shared = before;
             if (tid)
-                borrow_serve(tid, 0);
+                borrow_intake_runs(tid, 0);
         } else if (c == HELD) {
             borrow_hold();
         } else if (c == TAKE_UP) {
@@ -610,7 +610,7 @@ __attribute__((noreturn)) static void target(const char *directory, const char *
     }
     pthread_t b;
     CHECK(pthread_create(&b, NULL, thread_b, NULL) == 0);
-    while (path == LENDS && !borrow_server())
+    while (path == LENDS && !borrow_intake_tid())
         usleep(100);
     CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
     for (;;) {
