@@ -60,8 +60,15 @@ class Worker(Child):
 
 
 @pytest.fixture
-def worker(tmp_path):
-    """Starts workers, by default of the program worker.py, and leaves none behind."""
+def fleets():
+    """Those of `running` that look where workers record, unless they have another `env`."""
+    return []
+
+
+@pytest.fixture
+def worker(tmp_path, fleets):
+    """Starts workers, by default of the program worker.py, and leaves none behind. A fleet that runs
+    has seen one that is ready."""
     started = []
 
     def start(name="worker.py", *args, ready=True, **options):
@@ -71,6 +78,8 @@ def worker(tmp_path):
         started.append(Worker(path, *args, **options))
         if ready:
             assert started[-1].line() == "ready"
+            for one in fleets if "env" not in options else ():
+                wait_until(lambda one=one: one.holds(started[-1].pid) or not one.thread.is_alive())
         return started[-1]
 
     yield start
@@ -110,6 +119,10 @@ class Running:
         of = self.shown().counters["sigrec_process_endings"]
         return {key[1:]: n for key, n in of.items() if key[0] == program and n}
 
+    def holds(self, pid):
+        with self.fleet._lock:
+            return pid in (watched.pid for watched in self.fleet._by_key.values())
+
     def held(self):
         """How many recordings of processes that live it holds."""
         with self.fleet._lock:  # it is in there before all of it is read
@@ -122,13 +135,15 @@ class Running:
 
 
 @pytest.fixture
-def running(run_directory, tmp_path, monkeypatch):
+def running(run_directory, tmp_path, monkeypatch, fleets):
     """Starts fleets; each look is a fresh one."""
     monkeypatch.setattr(module, "FRESH_S", 0.0)
     started = []
 
     def start(directory=run_directory, state=tmp_path / "state", **options):
         started.append(Running(directory, state, **options))
+        if directory == run_directory:
+            fleets.append(started[-1])
         return started[-1]
 
     yield start
