@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import stat
+import tempfile
 from contextlib import suppress
 from hashlib import sha256
 
@@ -46,6 +47,14 @@ def only_a_file(path: str) -> None:
         return  # writing the state will fail, and say why
     if not stat.S_ISREG(mode):
         raise SigrecError(f"{path} is not a file, and would be replaced by one")
+
+
+def can_be_made(path: str) -> None:
+    """Raises SigrecError if no file of that name can be made, or put in its place."""
+    try:
+        tempfile.TemporaryFile(dir=os.path.dirname(path)).close()
+    except OSError as error:
+        raise SigrecError(f"{path} cannot be written: {error.strerror}") from None
 
 
 class StateFile:

@@ -132,10 +132,11 @@ def run(args: argparse.Namespace) -> int:
         from sigrec._serve import outputs
         from sigrec._serve.directories import Directories
         from sigrec._serve.fleet import Fleet, to_stderr
-        from sigrec._serve.state import StateFile, default_path, only_a_file
+        from sigrec._serve.state import StateFile, can_be_made, default_path, only_a_file
 
     if args.textfile is not None:
         only_a_file(args.textfile)
+        can_be_made(args.textfile)
     raise_descriptors()
     one_arena()
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # sigrec/_proc/lease.py

@@ -368,6 +368,10 @@ def test_wrong_usage(args, says, capsys):
         (["--listen", "192.0.2.1:1"], "cannot listen on 192.0.2.1:1: "),
         (["--listen", "a..b:1"], "cannot listen on a..b:1: "),
         (["--textfile", "/proc"], "/proc is not a file, and would be replaced by one"),
+        (
+            ["--textfile", "/proc/nothing/x"],
+            "/proc/nothing/x cannot be written: No such file or dir",
+        ),
         (["--listen", "unix:/proc/nothing/socket"], "cannot listen on unix:/proc/nothing/socket: "),
         (["--listen", "unix:/etc/passwd"], "/etc/passwd: is there, and is not a socket"),
         (["--token-file", "/etc/passwd"], "/etc/passwd: others may read the token (mode 0644)"),
