@@ -78,6 +78,8 @@ def end_of(
     those that may have been told of it. senders: returns those that may have sent the signal that
     ended it; only called if the process itself does not say."""
     found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen, oom)
+    if found.own is not None and found.own.kind == "exec":
+        found = found.own  # what it has become is another program, with an end of its own
     if found.kind in ("signal", "unknown") and found.ordinal is None and found.sent_by is None:
         # Who sent SIGKILL, only the sender's own recording tells.
         held = {id(one): one for one in [recording, *parents, *senders()]}

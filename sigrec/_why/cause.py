@@ -69,16 +69,12 @@ def cause(
             from sigrec._why.oom import Oom
 
             oom = Oom(recording._identity.cgroup, noted.kills, noted.since_ns, noted.probably)
-    if own.kind == "exec" and seen is None:
-        return own
     if witnesses is None:  # what an end needs, `sigrec stats` of living processes does without
         from sigrec._why.witnesses import Witnesses
 
         witnesses = Witnesses()
     seen = seen or _of_zombie(recording)
     heard = witnesses.parents.told_of(recording)
-    if own.kind == "exec":
-        heard = None  # the parent was told about another program
     found = _outside(recording, own, heard, seen)._replace(seen=seen, heard=heard)
     if found.ordinal is not None or found.kind not in ("signal", "unknown"):
         return found
@@ -150,7 +146,7 @@ def _outside(recording: Recording, own: Cause, heard: Told | None, seen: Ended |
         return says
     if own.signal == says.signal and own.status in (None, says.status) and own.kind != "exec":
         return own._replace(status=says.status)
-    wrote_ns = recording.exit_monotonic_ns
+    wrote_ns = None if own.kind == "exec" else recording.exit_monotonic_ns
     if seen is None and heard is not None and wrote_ns is not None:
         # So much later, it was another process that had got this PID.
         if heard.info.monotonic_ns - wrote_ns > _OVERTAKEN_NS:

@@ -62,7 +62,7 @@ def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:
     """The latest time at which it can have ended. An end without a recorded cause has no time; but
     each process that begins to record touches the files of those that are alive
     (sigrec/_recorder/retention.py)."""
-    if recording.exit_time_ns is not None:
+    if recording.exit_time_ns is not None and what.own is None:
         return recording.exit_time_ns
     if what.told is not None:
         return what.told.info.time_ns

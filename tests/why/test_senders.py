@@ -15,6 +15,7 @@ import pytest
 import sigrec
 from sigrec._proc.host import boot_id, pid_namespace
 from sigrec._reader import places
+from sigrec._serve.ending import end_of
 from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
 from sigrec._why.sentence import why
@@ -344,6 +345,21 @@ def test_a_child_that_had_its_pid_later(told):
     again = RecordingBuilder(pid=4242).anchors((LATER, 1))
     assert told(sender().child(0, 4242, 1, 3, LATER + 1), again) is False
     assert told(sender().child(0, 4242, 1, 3, LATER - 1), again) is True
+
+
+def test_the_end_of_what_it_had_become_is_told_too(tmp_path, monkeypatch):
+    """Where that is not recorded. In metrics it is another program."""
+    here = {"boot_id": boot_id().encode(), "pid_namespace": pid_namespace()}
+    victim = ended().set(pid=1 << 22, exit_kind=3, exit_ns=LATER)
+    parent = sender(**here).child(0, 1 << 22, 2, KILL, LATER + 3600 * SECOND)
+    answer = answer_of(tmp_path, monkeypatch, victim, parent)
+    assert (
+        "was killed by SIGKILL, as its parent, PID 70 (python3 worker.py), was" in answer.sentence
+    )
+    assert answer.sentence.endswith("; by its own record, it had become another program by exec.")
+    with sigrec.open_recording(tmp_path / "0.sigrec") as recording:
+        with sigrec.open_recording(tmp_path / "1.sigrec") as told:
+            assert end_of(recording, None, [told], list)[:2] == ("exec", "")
 
 
 @pytest.mark.parametrize("step", [-3600 * SECOND, 3600 * SECOND], ids=["back", "forward"])
