@@ -125,10 +125,12 @@ class Ledger:
         found = {}
         for number in range(1, LEDGER_COUNT):
             at = number * ledger.entry
-            counts = Counts(*COUNTERS.unpack_from(copies[1], at))
-            mode, replaced = counts.mode, counts.replaced
-            if recorded_now >> (number - 1) & 1:
-                mode, replaced = RECORDED, 0
+            row = COUNTERS.unpack_from(copies[1], at)
+            is_recorded = recorded_now >> (number - 1) & 1
+            if not any(row) and not is_recorded:
+                continue  # most signals; and an object for each would take long
+            counts = Counts(*row)
+            mode, replaced = (RECORDED, 0) if is_recorded else (counts.mode, counts.replaced)
             if not counts.delivered and not mode and not counts.sent:
                 continue
             stats = SignalStats()
