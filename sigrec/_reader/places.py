@@ -247,7 +247,7 @@ def of_others() -> list[str]:
     return [path for directory in directories_of_others() for path in _within(directory)]
 
 
-def closed_to_us() -> bool:
+def directories_closed_to_us() -> bool:
     """Whether root, who may end any process, has recordings on this machine, and this user cannot
     read them."""
     bases = "/dev/shm", os.environ.get("TMPDIR") or "/tmp"

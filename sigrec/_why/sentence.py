@@ -451,7 +451,7 @@ class _Why:
 
 
 def _or_root() -> str:
-    if places.closed_to_us():
+    if places.directories_closed_to_us():
         return "; root has recordings that only root can read: ask as root"
     if places.closed_to_root():
         return "; other users have recordings that root may not read here: it has no CAP_DAC_READ_SEARCH"

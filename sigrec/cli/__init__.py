@@ -132,7 +132,7 @@ class _Closed(io.TextIOBase):
         raise OSError("there is no standard output to write to: it is closed")
 
 
-def _give_up_what_cannot_be_written() -> None:
+def _drop_unwritable_output() -> None:
     """Python flushes both once more when it ends, would complain then, and end with 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -168,4 +168,4 @@ def main(argv: Sequence[str] | None = None) -> int:
             pass
         return 1
     finally:
-        _give_up_what_cannot_be_written()
+        _drop_unwritable_output()

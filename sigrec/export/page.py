@@ -14,8 +14,8 @@ from sigrec import __version__
 def fill(**parts: str) -> str:
     """Returns the filled page. Its content security policy allows this style and this script, and
     nothing else."""
-    style, script = _file("page.css"), _file("page.js")
-    return Template(_file("page.html")).substitute(
+    style, script = _page_file("page.css"), _page_file("page.js")
+    return Template(_page_file("page.html")).substitute(
         parts,
         version=__version__,
         style=style,
@@ -25,7 +25,7 @@ def fill(**parts: str) -> str:
     )
 
 
-def _file(name: str) -> str:
+def _page_file(name: str) -> str:
     raw = get_data("sigrec.export", name)
     assert raw is not None
     return raw.decode("ascii")

@@ -438,7 +438,7 @@ def test_root_without_capabilities_is_told_what_it_may_not_read(tmp_path, monkey
 
 def test_who_may_not_read_what_root_recorded_is_told_so(tmp_path, monkeypatch):
     victim = ended().set(pid=1 << 22)
-    monkeypatch.setattr(places, "closed_to_us", lambda: True)
+    monkeypatch.setattr(places, "directories_closed_to_us", lambda: True)
     answer = answer_of(tmp_path, monkeypatch, victim)
     assert (
         "; nothing more is known; root has recordings that only root can read: ask as root"
