@@ -136,33 +136,7 @@ def test_a_wait_is_not_held_up_by_another_signals_handler(child, set_by):
 @pytest.mark.parametrize("where", ["main thread", "another thread"])
 def test_the_program_waits_for_a_slow_handler_as_long_as_it_takes(child, where):
     p = child(
-        """
-        _core.set_patience(0.05)
-        inside = threading.Event()
-        def slow(s, f):
-            inside.set()
-            time.sleep(0.3)
-        if sys.argv[1] == "another thread":  # none runs there
-            signal.signal(signal.SIGUSR1, lambda s, f: None)
-        registration = sigrec.register(RT, slow, deliver="thread")
-        stream = sigrec.stream(RT + 1)
-        def end():
-            sigqueue(os.getpid(), RT)
-            inside.wait()
-            sigqueue(os.getpid(), RT + 1)
-            while not ledger(RT + 1)[0]: time.sleep(0.001)
-            stream.close()
-            sigqueue(os.getpid(), RT)
-            while ledger(RT)[0] < 2: time.sleep(0.001)
-            registration.cancel()
-            say(len(stream.unread), *ledger(RT), sigrec.stats()[RT].abandoned)
-        if sys.argv[1] == "main thread":
-            end()
-        else:
-            thread = threading.Thread(target=end)
-            thread.start()
-            thread.join()
-        """,
+        HERE / "waits_for_a_slow_handler.py",
         where,
     )
     assert p.line() == "1 2 2 2 0 0"

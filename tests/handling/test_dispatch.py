@@ -369,27 +369,7 @@ def test_at_exit_nothing_breaks(child):
 def test_the_main_thread_is_kicked_where_a_worker_took_the_signal(child, signum):
     """It sleeps for an hour in a call that nothing interrupts: plain CPython would let it."""
     p = child(
-        """
-        end = threading.Event()
-        def work():
-            while not end.is_set(): pass
-        worker = threading.Thread(target=work, daemon=True)
-        worker.start()
-        calls = 0
-        def handler(s, f):
-            global calls
-            calls += 1
-            say(calls)
-            if calls == 150:
-                end.set()
-                sys.exit()
-        sigrec.register(int(sys.argv[1]), handler)
-        say(worker.native_id)
-        try:
-            time.sleep(3600)
-        finally:
-            say(*ledger(int(sys.argv[1])), signal.SIGURG in sigrec.stats())
-        """,
+        HERE / "sleeps_while_a_worker_takes.py",
         int(signum),
     )
     worker = int(p.line())
@@ -505,31 +485,7 @@ def test_a_simulated_ctrl_c_is_a_keyboard_interrupt_once(child):
 
 def test_what_two_signals_trip_together_is_not_taken_for_a_simulated_one(child):
     """The first call of dispatch handles both, in threads, floods, and after trips made again."""
-    p = child(
-        """
-        calls = {}
-        def handler(signum, info, frame):
-            calls[signum] = calls.get(signum, 0) + 1
-            assert info is not None
-        signums = [RT, signal.SIGUSR1, signal.SIGUSR2]
-        for signum in signums:
-            sigrec.register(signum, handler, siginfo=True)
-        def send():
-            for n in range(500):
-                for signum in signums:
-                    with_room(signal.raise_signal, signum)
-                if n % 100 == 0:
-                    _core.flood(os.getpid(), RT, 1, True, 0, 12_000_000)  # the GIL is not held
-        threads = [threading.Thread(target=send) for _ in range(3)]
-        for t in threads: t.start()
-        hold = __import__("ctypes").PyDLL(None).usleep
-        while any(t.is_alive() for t in threads):
-            hold(11_000)  # in C, with the GIL: trips are made again
-            for _ in range(20_000): pass
-        settle(*signums)
-        say(all(calls[n] == sigrec.stats()[n].handled == sigrec.stats()[n].delivered for n in signums))
-        """
-    )
+    p = child(HERE / "trips_together.py")
     assert p.line() == "True"
 
 
@@ -634,27 +590,7 @@ def test_what_a_thread_without_python_took_is_handled_in_a_loop(child):
 @pytest.mark.parametrize("hook", ["standard", "own", "stdout waits"])
 def test_the_first_exception_is_reported_and_the_others_are_counted(child, hook, n):
     p = child(
-        """
-        import atexit
-        hook, n = sys.argv[1], int(sys.argv[2])
-        def own(kind, value, traceback):
-            for _ in range(1000): pass  # the others' handlers run here
-            print("HOOK", value, file=sys.stderr)
-        if hook == "own":
-            sys.excepthook = own
-        elif hook == "stdout waits":
-            print("x" * 1000)  # written when the program has ended
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-            raise RuntimeError("number %d" % calls)
-        sigrec.register(RT, handler)
-        atexit.register(lambda: os.write(2, ("LEDGER %d %s\\n" % (calls, ledger(RT))).encode()))
-        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
-        for value in range(n): sigqueue(os.getpid(), RT, value)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
-        """,
+        HERE / "raises_in_a_handler.py",
         hook,
         n,
     )
@@ -813,26 +749,7 @@ DIED = -signal.SIGUSR1
 def test_a_chain_of_libraries_that_call_what_they_found(child, two_libraries, recorded, steps, said,
                                                         status):  # fmt: skip
     p = child(
-        """
-        import ctypes, resource
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        libraries = {name: ctypes.CDLL(f"{sys.argv[1]}/{name}.so") for name in "ab"}
-        libc = ctypes.CDLL(None)
-        if sys.argv[3] == "True": recorder = sigrec.record()
-        signum, made = signal.SIGUSR1, {}
-        for step in sys.argv[2].split():
-            if step == "chld": signum = signal.SIGCHLD
-            elif step == "!":
-                os.kill(os.getpid(), signum)
-                for _ in range(1000): pass
-            elif step == "ign": libc.signal(signum, ctypes.c_void_p(1))
-            elif step == "dfl": libc.signal(signum, None)
-            elif step[0] == "r":
-                made[step] = sigrec.register(signum, lambda s, f, name=step[1]: os.write(1, name.encode()))
-            elif step[0] == "-" and step[1] == "r": made[step[1:]].cancel()
-            elif step[0] == "-": libraries[step[1]].leave(signum)
-            else: libraries[step[0]].take(signum, 0x80000000 - (1 << 32) if step[1:] else 0)
-        """,
+        HERE / "plays_libraries.py",
         two_libraries,
         steps,
         recorded,

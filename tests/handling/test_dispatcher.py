@@ -4,11 +4,14 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from tests.conftest import RT, sigqueue, wait_until
+
+HERE = Path(__file__).resolve().parent
 
 USR1 = signal.SIGUSR1
 ME = os.getpid()
@@ -253,28 +256,7 @@ def test_a_handler_that_never_returns_does_not_hold_up_the_end(child):
 
 
 def test_a_forked_child_has_a_thread_of_its_own(child):
-    p = child(
-        """
-        import warnings
-        warnings.simplefilter("ignore", DeprecationWarning)  # of fork with threads, 3.12
-        calls = []
-        sigrec.register(RT, lambda s, f: calls.append(s), deliver="thread")
-        sigqueue(os.getpid(), RT)
-        settle(RT)
-        pid = os.fork()
-        if pid == 0:
-            calls.clear()
-            for _ in range(100):
-                sigqueue(os.getpid(), RT)
-            settle(RT)
-            say(len(calls), *ledger(RT))
-            os._exit(0)
-        os.waitpid(pid, 0)
-        sigqueue(os.getpid(), RT)
-        settle(RT)
-        say(len(calls), *ledger(RT))
-        """
-    )
+    p = child(HERE / "forks_with_a_dispatcher.py")
     assert p.line() == "100 100 100 100 0"
     assert p.line() == "2 2 2 2 0"
     p.end()
@@ -407,27 +389,5 @@ def test_who_cancels_does_not_wait_for_a_clock_after_each_batch(child, fails):
 def test_who_registers_right_after_another_is_woken(child):
     """What came while the dispatcher thread handled the last one was handled with it, and its trip
     was still out when the signal was given back."""
-    p = child(
-        """
-        missed = 0
-        for _ in range(20):
-            over, again, calls = threading.Event(), threading.Event(), []
-            def handler(signum, frame):
-                calls.append(1)
-                if len(calls) == 1:
-                    sigqueue(os.getpid(), RT)
-                    time.sleep(0.001)  # for the main thread, which takes it
-                else:
-                    registration.cancel()
-                    over.set()
-            registration = sigrec.register(RT, handler, deliver="thread")
-            sigqueue(os.getpid(), RT)
-            over.wait()
-            time.sleep(0.001)
-            with sigrec.register(RT, lambda *_: again.set(), deliver="thread"):
-                sigqueue(os.getpid(), RT)
-                missed += not again.wait(1)
-        say(missed)
-        """
-    )
+    p = child(HERE / "registers_right_after.py")
     assert p.line() == "0"

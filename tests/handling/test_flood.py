@@ -106,31 +106,7 @@ def test_eight_senders_three_signals(child):
 
 
 def test_sixteen_threads(child):
-    receiver = child(
-        """
-        signums = [signal.SIGRTMIN + n for n in (1, 2)]
-        calls = dict.fromkeys(signums, 0)
-        def handler(signum, frame):
-            calls[signum] += 1
-        for signum in signums:
-            sigrec.register(signum, handler)
-        target = threading.get_ident()
-        def send(signum):
-            for _ in range(1000):
-                while True:
-                    try:
-                        signal.pthread_kill(target, signum)
-                        break
-                    except BlockingIOError:
-                        pass
-        threads = [threading.Thread(target=send, args=(signums[n % 2],)) for n in range(16)]
-        for t in threads: t.start()
-        for t in threads: t.join()
-        settle(*signums)
-        for signum in signums:
-            say(calls[signum], *ledger(signum))
-        """
-    )
+    receiver = child(HERE / "sixteen_threads.py")
     for _ in range(2):
         assert list(map(int, receiver.line(120).split())) == [8000] * 4 + [0]
 

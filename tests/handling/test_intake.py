@@ -20,28 +20,7 @@ FLOOD = (HERE / "floods.py").read_text()  # which programs begin with that are t
 @pytest.mark.parametrize("deliver", ["main", "thread"])
 def test_a_flood_is_handled_in_order_with_its_siginfo(child, deliver):
     receiver = child(
-        FLOOD
-        + """
-got = []
-senders = [sender(100_000, 0) for _ in range(5)]
-registration = sigrec.register(
-    S, lambda signum, info, frame: got.append(info and info.si_value), siginfo=True,
-    deliver=sys.argv[2], intake="thread")
-print(registration.intake)
-floods = 0
-while floods < 5 and not registration.intake["switches"]:  # else it was over before the thread ran
-    pid, go = senders[floods]
-    floods += 1
-    go()
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        sum(range(1000))
-calm()
-settle(S)
-print(got == list(range(100_000)) * floods, *(count // floods for count in ledger(S)),
-      sigrec.stats()[S].undetailed)
-intake = registration.intake
-print(*(0 < intake[name] < 100_000 * floods for name in ("taken", "switches", "kicks")), intake["bytes"])
-""",
+        HERE / "handles_floods_in_order.py",
         RT,
         deliver,
     )
@@ -65,27 +44,7 @@ def test_no_program_of_any_kind_inherits_what_is_borrowed(child):
 
 def test_what_the_main_thread_blocks_nobody_takes(child):
     receiver = child(
-        FLOOD
-        + """
-inside, ran, wrong = False, [], []
-pid, go = sender()
-sigrec.register(S, lambda signum, frame: ran.append(inside), intake="thread")
-go()
-for n in range(20):
-    mid_flood()
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, [S])
-    inside, then = True, taken()
-    time.sleep(0.002)
-    if S in old or taken() != then or signal.sigtimedwait([S], 1) is None:
-        wrong.append(n)
-    inside = False
-    signal.pthread_sigmask(signal.SIG_SETMASK, old)
-end(pid)
-calm()
-settle(S)
-delivered, recorded, handled, pending = ledger(S)
-print(wrong, any(ran), len(ran) == handled == delivered)
-""",
+        HERE / "blocks_in_a_flood.py",
         RT,
     )
     assert receiver.line() == "[] False True"
@@ -158,30 +117,7 @@ print(sigrec.stats()[S].delivered - len(found), sigrec.stats()[S].undetailed)
 
 def test_of_several_streams_one_that_asks_is_enough(child):
     receiver = child(
-        FLOOD
-        + """
-def come(count=2000):
-    before, deadline = sigrec.stats()[S].delivered, time.monotonic() + 20
-    while sigrec.stats()[S].delivered < before + count:
-        assert time.monotonic() < deadline
-pid, go = sender()
-plain = sigrec.stream(S)
-go()
-come()
-print(taken())
-asks = sigrec.stream(S, intake="thread", moderation=0.5)
-impatient = sigrec.stream(S, intake="thread", moderation=0.0)
-mid_flood()
-impatient.close()
-mid_flood()
-asks.close()
-last = taken()
-come()
-print(taken() - last)
-end(pid)
-plain.close()
-calm()
-""",
+        HERE / "reads_several_streams.py",
         RT,
     )
     assert receiver.line() == "0"
@@ -212,28 +148,7 @@ print(None in calls, sigrec.stats()[S].pending)
 
 def test_compat_has_its_own_way_to_ask(child):
     receiver = child(
-        FLOOD
-        + """
-import signal as standard
-import sigrec.compat as signal
-values = []
-pid, go = sender(20_000, 10_000)
-signal.set_intake("thread", moderation=0.002)
-signal.signal(S, lambda signum, frame: values.append(1))
-signal.set_intake("handler")
-go()
-while os.waitpid(pid, os.WNOHANG) == (0, 0):
-    sum(range(1000))
-calm()
-settle(S)
-print(len(values), 0 < taken() < 20_000)
-signal.signal(S, signal.SIG_DFL)
-print(standard.getsignal(S) == standard.SIG_DFL)
-try:
-    signal.set_intake("threads")
-except ValueError as error:
-    print(error)
-""",
+        HERE / "asks_through_compat.py",
         RT,
     )
     assert receiver.line() == "20000 True"

@@ -53,30 +53,7 @@ def test_it_comes_before_the_handler_which_may_raise_too(child):
 
 def test_many_are_one_exception(child):
     """A second one would break the cleanup of the first."""
-    p = child(
-        """
-        seen = []
-        ready = threading.Event()
-        def work():
-            try:
-                ready.set()
-                while True: time.sleep(0.001)
-            except KeyboardInterrupt:
-                seen.append(1)
-                for _ in range(100): time.sleep(0.0001)
-                seen.append("cleaned up")
-        worker = threading.Thread(target=work)
-        worker.start()
-        ready.wait()
-        calls = []
-        sigrec.register(RT, lambda s, f: calls.append(s), propagate=KeyboardInterrupt)
-        _core.flood(os.getpid(), RT, 5, True, 60_000_000_000)  # in C: no handler runs in between
-        worker.join()
-        settle(RT)
-        say(len(calls), *seen)
-        say(*ledger(RT))
-        """
-    )
+    p = child(HERE / "raises_into_a_thread.py")
     assert p.line() == "1 1 cleaned up"
     assert p.line() == "5 5 5 0"
     p.end()

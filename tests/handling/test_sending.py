@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from tests.conftest import RT, sigqueue, wait_until, with_room
+
+HERE = Path(__file__).resolve().parent
 
 ME = os.getpid()
 LOWEST, HIGHEST = -(1 << 63), (1 << 63) - 1
@@ -32,28 +35,7 @@ def test_a_value_arrives_whole(value):
 
 
 def test_to_a_thread_and_to_no_other(child):
-    p = child(
-        """
-        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})  # in the worker too, which inherits it
-        sigrec.register(RT, lambda *a: None)
-        go, there = threading.Event(), threading.Event()
-        def work():
-            there.set()
-            go.wait()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
-        worker = threading.Thread(target=work)
-        worker.start()
-        there.wait()
-        for value in range(5):
-            sigqueue(os.getpid(), RT, value, thread=worker.native_id)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})  # none of them is for this thread
-        say(sigrec.stats()[RT].delivered)
-        go.set()
-        worker.join()
-        settle(RT)
-        say(*ledger(RT))
-        """
-    )
+    p = child(HERE / "sends_to_a_thread.py")
     assert p.line() == "0"
     assert p.line() == "5 5 5 0"
     p.end()

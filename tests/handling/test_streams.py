@@ -583,29 +583,7 @@ def test_to_the_last_of_a_flood(child, form):
 
 
 def test_in_a_forked_child(child):
-    p = child(
-        """
-        import warnings
-        warnings.simplefilter("ignore", DeprecationWarning)
-        stream = sigrec.stream(RT, signal.SIGTERM)
-        pid = os.fork()
-        if pid == 0:
-            try:
-                next(stream)
-            except sigrec.SigrecError as error:
-                say(error)
-            stream.close()
-            with sigrec.stream(RT) as own:
-                sigqueue(os.getpid(), RT, 7)
-                say(next(own).si_value)
-            os.kill(os.getpid(), signal.SIGTERM)  # nobody reads it here: it ends the child
-            say("survived")
-            os._exit(0)
-        say(os.waitpid(pid, 0)[1])
-        sigqueue(os.getpid(), RT, 8)
-        say(next(stream).si_value)
-        """
-    )
+    p = child(HERE / "forks_with_a_stream.py")
     assert "open one in this process" in p.line()
     assert [p.line(), p.line(), p.line()] == ["7", "15", "8"]
     p.end()
@@ -614,45 +592,7 @@ def test_in_a_forked_child(child):
 def test_a_fork_while_a_stream_is_read(child):
     """By a handler within the wait; and by the reader, while on the dispatcher thread a handler runs
     on that has cancelled itself."""
-    p = child(
-        """
-        import warnings
-        warnings.simplefilter("ignore", DeprecationWarning)
-        done, pids = threading.Event(), []
-        def fork(signum, frame):
-            pids.append(os.fork())
-            if pids[0]:
-                sigqueue(os.getpid(), RT, 7)
-        def once(signum, frame):
-            registration.cancel()
-            pids.clear()
-            done.wait(20)
-        signal.signal(signal.SIGALRM, fork)
-        stream = sigrec.stream(RT)
-        threading.Thread(target=lambda: [time.sleep(0.05), os.kill(os.getpid(), signal.SIGALRM)]).start()
-        try:
-            say(stream.get().si_value)
-        except sigrec.SigrecError:
-            say("refused")
-            os._exit(0)
-        os.waitpid(pids[0], 0)
-        registration = sigrec.register(signal.SIGUSR2, once, deliver="thread")
-        os.kill(os.getpid(), signal.SIGUSR2)
-        while pids:
-            time.sleep(0.001)
-        threading.Thread(target=lambda: [time.sleep(0.05), sigqueue(os.getpid(), RT, 8)]).start()
-        say(stream.get().si_value)
-        pid = os.fork()
-        if pid == 0:
-            called = threading.Event()
-            sigrec.register(signal.SIGUSR2, lambda *args: called.set(), deliver="thread")
-            os.kill(os.getpid(), signal.SIGUSR2)
-            say(called.wait(20))
-            os._exit(0)
-        os.waitpid(pid, 0)
-        done.set()
-        """
-    )
+    p = child(HERE / "forks_while_reading.py")
     assert sorted([p.line(), p.line()]) == ["7", "refused"]
     assert [p.line(), p.line()] == ["8", "True"]
     p.end()

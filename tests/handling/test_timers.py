@@ -169,29 +169,7 @@ def test_not_with_a_signal_that_is_registered():
 @pytest.mark.parametrize("thread", [None, "own", "another"])
 def test_what_is_pending_at_cancel_is_counted(child, thread):
     """In each thread that could take it, it is blocked; the kernel goes on counting."""
-    p = child(
-        """
-        interval, thread = 2_000_000, %r
-        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
-        end = threading.Event()
-        worker = threading.Thread(target=end.wait)
-        worker.start()
-        tid = {"own": threading.get_native_id(), "another": worker.native_id}.get(thread)
-        before = time.monotonic_ns()
-        timer = with_room(sigrec.timer, interval / 1e9, thread=tid, signum=RT)
-        began = time.monotonic_ns()
-        time.sleep(0.1)
-        seen = timer.expirations
-        first = time.monotonic_ns()
-        timer.cancel()
-        last = time.monotonic_ns()
-        lowest, highest = (first - began) // interval, (last - before) // interval
-        say(lowest <= timer.expirations <= highest, lowest, timer.expirations, highest)
-        say(seen)
-        end.set()
-        """
-        % thread
-    )
+    p = child(HERE / "cancels_a_pending_timer.py", str(thread))
     said = p.line()
     assert said.startswith("True"), said
     assert p.line() == "0"
@@ -303,29 +281,7 @@ def test_what_the_kernel_refuses_leaves_nothing_registered():
 
 def test_cancelled_while_its_signal_is_pending(child):
     """In a thread that blocks it, and for the main thread by another: nobody dies of it later."""
-    p = child(
-        """
-        ready, go = threading.Event(), threading.Event()
-        def work():
-            signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
-            ready.set()
-            go.wait()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
-        worker = threading.Thread(target=work)
-        worker.start()
-        ready.wait()
-        with with_room(sigrec.timer, 0.0001, thread=worker.native_id, signum=RT):
-            time.sleep(0.001)
-        go.set()
-        worker.join()
-        for _ in range(300):
-            timer = with_room(sigrec.timer, 0.0001)
-            worker = threading.Thread(target=timer.cancel)
-            worker.start()
-            worker.join()
-        say("alive")
-        """
-    )
+    p = child(HERE / "cancels_from_a_thread.py")
     assert p.line() == "alive"
     p.end()
 

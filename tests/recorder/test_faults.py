@@ -16,6 +16,8 @@ import pytest
 import sigrec
 from tests.conftest import RT, wait_until
 
+HERE = Path(__file__).resolve().parent
+
 # A handler counts; each line that it hears, it says how far it is.
 SERVER = """
 import warnings
@@ -153,38 +155,11 @@ def test_recorded_and_truncated(child):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what is needed")
-@pytest.mark.parametrize("how", ["register(RT, lambda s, f: None)", "record(RT)"])
+@pytest.mark.parametrize("how", ["register", "record"])
 def test_a_small_alternate_stack_is_told(child, how):
     """sigaltstack(2): what the kernel alone needs is not enough, and the handler fits in what we
     say. (A page of its own is below it: to run over its end is death.)"""
-    p = child(
-        f"""
-        import ctypes, mmap, warnings
-        libc = ctypes.CDLL(None)
-        libc.mmap.restype = ctypes.c_void_p
-        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-        class Stack(ctypes.Structure):
-            _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
-        base = libc.mmap(None, 1 << 16, 3, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
-        assert libc.mprotect(ctypes.c_void_p(base), 4096, 0) == 0
-        needed = _core.alternate_stack()[1]
-        def stack(size):
-            assert libc.sigaltstack(ctypes.byref(Stack(base + 4096, 0, size)), None) == 0
-            assert _core.alternate_stack() == (size, needed)
-        stack(needed - 4096)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            signal.signal(RT, lambda s, f: None)
-            one = sigrec.{how}
-            say(*[w.category.__name__ for w in caught], str(needed) in str(caught[0].message))
-            stack(needed)
-            sigrec.{how}
-            say(len(caught))
-        for _ in range(100):
-            with_room(signal.raise_signal, RT)
-        say(ledger(RT)[0])
-        """
-    )
+    p = child(HERE / "has_a_small_stack.py", how)
     assert [p.line() for _ in range(3)] == ["RuntimeWarning True", "1", "100"]
     p.end()
 

@@ -66,28 +66,7 @@ def test_forks_under_a_flood(child, times):
 
 
 def test_fork_inside_a_handler_with_more_pending(child):
-    p = child(
-        """
-        calls = []
-        def handler(signum, frame):
-            calls.append(os.getpid())
-            if len(calls) == 3:
-                pid = os.fork()
-                if pid:
-                    os.waitpid(pid, 0)
-        me = os.getpid()
-        sigrec.register(RT, handler)
-        _core.flood(me, RT, 20, True, 0)
-        settle(RT)  # (here or in the child)
-        if os.getpid() != me:
-            say("child", calls.count(os.getpid()), RT in sigrec.stats() and sigrec.stats()[RT].delivered)
-            sigqueue(os.getpid(), RT)
-            say("child", calls.count(os.getpid()), *ledger(RT))
-            os._exit(0)
-        settle(RT)
-        say("parent", calls.count(me), *ledger(RT))
-        """
-    )
+    p = child(HERE / "forks_in_a_handler.py")
     assert [p.line() for _ in range(3)] == ["child 0 0", "child 1 1 1 1 0", "parent 20 20 20 20 0"]
 
 

@@ -2,12 +2,15 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from sigrec import SignalInfo
 from sigrec._signals.siginfo import FIELDS
+
+HERE = Path(__file__).resolve().parent
 
 DEFINED = {"si_signo", "si_code", "si_errno"}
 
@@ -80,30 +83,7 @@ def test_an_interval_timer(caught):
 
 
 def test_posix_timer_and_its_overruns(child):
-    p = child(
-        """
-        import ctypes
-        libc = ctypes.CDLL(None, use_errno=True)
-        got = []
-        sigrec.register(RT, lambda s, info, f: got.append(info), siginfo=True)
-        class Sigevent(ctypes.Structure):
-            _fields_ = [("value", ctypes.c_void_p), ("signo", ctypes.c_int), ("notify", ctypes.c_int), ("pad", ctypes.c_char * 48)]
-        event = Sigevent(77, RT, 0)
-        timer = ctypes.c_void_p()
-        while libc.timer_create(1, ctypes.byref(event), ctypes.byref(timer)): pass  # no room
-        spec = (ctypes.c_long * 4)(0, 100_000, 0, 100_000)  # each 0.1 ms
-        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
-        assert libc.timer_settime(timer, 0, spec, None) == 0
-        time.sleep(0.05)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
-        while not got: pass
-        libc.timer_delete(timer)
-        settle(RT)
-        info = got[0]
-        overruns = sigrec.stats()[RT].overruns
-        say(info.si_code, info.si_value, info.si_overrun > 0, info.si_pid, info.sender.kind, overruns == sum(i.si_overrun for i in got))
-        """
-    )
+    p = child(HERE / "has_a_posix_timer.py")
     assert p.line() == "-2 77 True None timer True"
 
 
