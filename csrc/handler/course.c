@@ -47,12 +47,8 @@ static bool as_init(void) {
     return pid && pid == process_pid();
 }
 
-bool course_ends(int signum) {
-    struct sigaction program;
-    if (!passive_records(signum) || signal_default(signum) != SIGNAL_ENDS || as_init())
-        return false;
-    action_get(signum, &program);
-    return program.sa_handler == SIG_DFL;
+bool course_by_default(int signum, enum signal_default what) {
+    return signal_default(signum) == what && passive_records(signum) && !as_init();
 }
 
 /* Changes this thread's mask until the handler returns. */
@@ -97,14 +93,6 @@ static bool send_by_timer(int signum) {
     for (uint64_t until = monotonic_ns() + UINT64_C(5000000); monotonic_ns() < until;)
         ;
     return true;
-}
-
-bool course_stops(int signum) {
-    struct sigaction program;
-    if (signal_default(signum) != SIGNAL_STOPS || !passive_records(signum) || as_init())
-        return false;
-    action_get(signum, &program);
-    return program.sa_handler == SIG_DFL;
 }
 
 /* SIGCONT cancels a stop signal that is pending, but leaves no trace where it is not caught, and a
@@ -210,13 +198,10 @@ void course_default(int signum, const siginfo_t *info, void *context, uint32_t t
 
 bool course_fault_again(int signum, const siginfo_t *info, void *context) {
     struct process *self = process_self;
-    struct sigaction program;
-    if (!fault_was_of(signum) || !passive_records(signum))
+    if (!fault_was_of(signum) || !passive_records(signum) || !action_is_default(signum))
         return false;
-    action_get(signum, &program);
     uint32_t tid = atomic_load_explicit(&self->fault_tid, memory_order_relaxed);
-    if (program.sa_handler != SIG_DFL ||
-        (filter_allows(FILTERED_GETTID) && (uint32_t)syscall(SYS_gettid) != tid) ||
+    if ((filter_allows(FILTERED_GETTID) && (uint32_t)syscall(SYS_gettid) != tid) ||
         !fault_is_same(info, context))
         return false;
     take_default_action(signum, info, context, tid,
@@ -279,32 +264,32 @@ bool course_called_by_adopted(int signum, siginfo_t *info, void *context) {
 
 bool course_take(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
                  struct course_stop *stop) {
-    struct sigaction program;
-    uint64_t version = action_get(signum, &program);
-    while ((program.sa_flags & (int)SA_RESETHAND) && program.sa_handler != SIG_DFL &&
-           program.sa_handler != SIG_IGN) {
-        struct sigaction once = program;
-        once.sa_handler = SIG_DFL;
-        if (action_replace(signum, version, &once)) {
-            passive_apply(signum);
-            passive_note(signum, DISPOSITION_RESET, &once, 0);
-            break;
+    struct action program;
+    uint64_t version = action_read(signum, &program);
+    while ((program.flags & (int)SA_RESETHAND) && action_calls(&program)) {
+        struct sigaction once;
+        if (action_get(signum, &once) == version) {
+            once.sa_handler = SIG_DFL;
+            if (action_replace(signum, version, &once)) {
+                passive_apply(signum);
+                passive_note(signum, DISPOSITION_RESET, &once, 0);
+                break;
+            }
+            if (action_version(signum) == version)
+                break; /* there is no room to write the new action, so the old one stays */
         }
-        if (action_version(signum) == version)
-            break; /* there is no room to write the new action, so the old one stays */
-        version = action_get(signum, &program);
+        version = action_read(signum, &program);
     }
-    if (registry_is_ours(&program))
-        return false;
-    if (program.sa_handler == SIG_IGN)
-        return true;
-    if (program.sa_handler == SIG_DFL) {
-        if (signal_default(signum) == SIGNAL_STAYS || fault_comes_again(signum, info) ||
-            !is_called_by_another(signum))
+    if (!action_calls(&program)) {
+        if (!program.handler /* SIG_DFL */ &&
+            (signal_default(signum) == SIGNAL_STAYS || fault_comes_again(signum, info) ||
+             !is_called_by_another(signum)))
             take_default_action(signum, info, context, tid, ordinal, stop);
         return true;
     }
-    if (sigismember(&program.sa_mask, SIGBUS) == 1)
+    if ((program.flags & SA_SIGINFO) && registry_place_of(program.handler) >= 0)
+        return false;
+    if (program.mask & signal_bit(SIGBUS))
         change_mask(SIG_BLOCK, SIGBUS);
     if (registry_queue(signum) ||
         adopted_any(signum)) { /* only then the program may know our handler, and call it */
@@ -313,11 +298,11 @@ bool course_take(int signum, siginfo_t *info, void *context, uint32_t tid, uint6
     }
     /* The kernel passes all three arguments, too, whether or not SA_SIGINFO is set. */
     if (!signal_is_fault(signum)) {
-        program.sa_sigaction(signum, info, context);
+        program.handler(signum, info, context);
         return true;
     }
     fault_begins(signum, info, context, tid, ordinal, __builtin_frame_address(0));
-    program.sa_sigaction(signum, info, context);
+    program.handler(signum, info, context);
     fault_returned();
     return true;
 }

@@ -6,6 +6,9 @@
 #ifndef SIGREC_COURSE_H
 #define SIGREC_COURSE_H
 
+#include "events/signals.h"
+#include "program/action.h"
+
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,11 +17,14 @@
  * would: no default action of a signal that was sent to it ends or stops it (kill(2), notes). */
 void course_as_init(int32_t pid);
 
-/* Signal context. Whether the signal's course is to end the process. */
-bool course_ends(int signum);
-
-/* Signal context. Whether the signal's course is to stop the process. */
-bool course_stops(int signum);
+/* Signal context. Whether the signal's course is to end the process, or to stop it. */
+bool course_by_default(int signum, enum signal_default what);
+static inline bool course_ends(int signum) {
+    return action_is_default(signum) && course_by_default(signum, SIGNAL_ENDS);
+}
+static inline bool course_stops(int signum) {
+    return action_is_default(signum) && course_by_default(signum, SIGNAL_STOPS);
+}
 
 /* Signal context. Between these two calls a SIGCONT cancels the stop, whichever thread takes it:
  * the stop signal is pending once more in this thread, and the kernel discards it. */

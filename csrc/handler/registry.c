@@ -40,11 +40,16 @@ void registry_recording_action(struct sigaction *action) {
     make_action(action, atomic_load(&on_recorded), 0);
 }
 
-int registry_place(const struct sigaction *action) {
-    for (int place = 0; (action->sa_flags & SA_SIGINFO) && place < REGISTRY_PLACES; place++)
-        if (action->sa_sigaction == atomic_load(&on_registered[place]))
+int registry_place_of(registry_handler handler) {
+#pragma GCC unroll 4 // REGISTRY_PLACES
+    for (int place = 0; place < REGISTRY_PLACES; place++)
+        if (handler == atomic_load(&on_registered[place]))
             return place;
     return -1;
+}
+
+int registry_place(const struct sigaction *action) {
+    return action->sa_flags & SA_SIGINFO ? registry_place_of(action->sa_sigaction) : -1;
 }
 
 bool registry_is_ours(const struct sigaction *action) { return registry_place(action) >= 0; }

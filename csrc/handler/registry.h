@@ -64,8 +64,9 @@ bool registry_is_ours(const struct sigaction *action);
 void registry_recording_action(struct sigaction *action);
 bool registry_only_records(const struct sigaction *action);
 
-/* Any context. The place of an action of ours; -1: it is not ours. */
+/* Any context. The place of an action of ours, or of such a handler; -1: it is not ours. */
 int registry_place(const struct sigaction *action);
+int registry_place_of(registry_handler handler);
 
 /* Signal context. What to call, after we have left, in place of ours at that place. */
 void registry_beneath(int signum, int place, struct sigaction *action);

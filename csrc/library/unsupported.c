@@ -109,19 +109,14 @@ bool passive_ignores(int signum) {
     (void)signum;
     return false;
 }
-bool course_stops(int signum) {
-    (void)signum;
+bool course_by_default(int signum, enum signal_default what) {
+    (void)signum, (void)what;
     return false;
 }
 void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop) {
     (void)signum, (void)tid, (void)stop;
 }
 void course_stop_ends(int signum, struct course_stop *stop) { (void)signum, (void)stop; }
-
-bool course_ends(int signum) {
-    (void)signum;
-    return false;
-}
 bool passive_handled(int signum) {
     (void)signum;
     return false;

@@ -28,14 +28,12 @@ static void store_action(int signum, int slot, const struct sigaction *action) {
         atomic_store_explicit(&words[slot][signum][i], word[i], memory_order_relaxed);
 }
 
-static void load_action(int signum, int slot, struct sigaction *action) {
-    uint64_t word[WORDS];
-    for (int i = 0; i < WORDS; i++)
-        word[i] = atomic_load_explicit(&words[slot][signum][i], memory_order_relaxed);
-    memset(action, 0, sizeof *action);
-    action->sa_handler = (void (*)(int))(uintptr_t)word[0];
-    action->sa_flags = (int)(uint32_t)word[1];
-    memcpy(&action->sa_mask, &word[2], sizeof word[2]);
+static void load_action(int signum, int slot, struct action *action) {
+    const _Atomic uint64_t *word = words[slot][signum];
+    action->handler = (void (*)(int, siginfo_t *, void *))(uintptr_t)atomic_load_explicit(
+        &word[0], memory_order_relaxed);
+    action->flags = (int)atomic_load_explicit(&word[1], memory_order_relaxed);
+    action->mask = atomic_load_explicit(&word[2], memory_order_relaxed);
 }
 
 uint64_t action_version(int signum) {
@@ -43,7 +41,7 @@ uint64_t action_version(int signum) {
     return atomic_load_explicit(&current[signum], memory_order_relaxed);
 }
 
-uint64_t action_get(int signum, struct sigaction *action) {
+uint64_t action_read(int signum, struct action *action) {
     for (;;) {
         /* proof: action-look */
         uint64_t now = atomic_load_explicit(&current[signum], memory_order_acquire);
@@ -55,6 +53,22 @@ uint64_t action_get(int signum, struct sigaction *action) {
         if (atomic_load_explicit(&current[signum], memory_order_relaxed) == now)
             return now; /* else another thread has made progress: again */
     }
+}
+
+uint64_t action_get(int signum, struct sigaction *action) {
+    struct action read;
+    uint64_t version = action_read(signum, &read);
+    memset(action, 0, sizeof *action);
+    action->sa_sigaction = read.handler;
+    action->sa_flags = read.flags;
+    memcpy(&action->sa_mask, &read.mask, sizeof read.mask);
+    return version;
+}
+
+bool action_is_default(int signum) {
+    struct action action;
+    action_read(signum, &action);
+    return !action.handler;
 }
 
 /* A slot to write to, or -1. */

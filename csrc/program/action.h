@@ -14,9 +14,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What is kept of an action, as the kernel keeps it. */
+struct action {
+    void (*handler)(int signum, siginfo_t *info, void *context); /* or SIG_DFL, or SIG_IGN */
+    int flags;
+    uint64_t mask;
+};
+
+static inline bool action_calls(const struct action *action) {
+    return (uintptr_t)action->handler > (uintptr_t)SIG_IGN; /* SIG_DFL is 0 */
+}
+
 /* Any context. Copies the action; returns its version, which no other action
- * of this signal ever has. */
+ * of this signal ever has. The second one does it as sigaction(2) would. */
+uint64_t action_read(int signum, struct action *action);
 uint64_t action_get(int signum, struct sigaction *action);
+
+/* Any context. Whether the action is the default one. */
+bool action_is_default(int signum);
 
 /* Any context. The version of the action now. */
 uint64_t action_version(int signum);

@@ -30,13 +30,23 @@ static uint64_t number(const struct sigaction *action) {
 }
 
 static void one_thread(void) {
-    struct sigaction a = make(7), b = make(8), found;
+    struct sigaction a = make(7), b = make(8), found, by_default = a, ignored = a;
+    by_default.sa_handler = SIG_DFL;
+    ignored.sa_handler = SIG_IGN;
+    struct action kept;
     action_get(SIGHUP, &found);
-    CHECK(found.sa_handler == SIG_DFL);
+    CHECK(found.sa_handler == SIG_DFL && action_is_default(SIGHUP));
     CHECK(action_exchange(SIGHUP, &a, &found));
-    CHECK(found.sa_handler == SIG_DFL);
+    CHECK(found.sa_handler == SIG_DFL && !action_is_default(SIGHUP));
     uint64_t version = action_get(SIGHUP, &found);
     CHECK_EQ(number(&found), 7);
+    CHECK_EQ(action_read(SIGHUP, &kept), version);
+    CHECK(kept.handler == a.sa_sigaction && kept.flags == 7 && kept.mask == 7);
+    CHECK(action_calls(&kept));
+    for (int i = 0; i < 2; i++) {
+        kept.handler = (i ? by_default : ignored).sa_sigaction;
+        CHECK(!action_calls(&kept));
+    }
     CHECK_EQ(version, action_version(SIGHUP));
     CHECK(action_replace(SIGHUP, version, &b));
     CHECK(version != action_version(SIGHUP));

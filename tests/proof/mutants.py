@@ -551,9 +551,8 @@ MUTANTS = [
            "asking for a disposition costs a system call",
            "tests/recorder/test_record.py::test_what_changes_signals_or_processes_asks_who_it_is"),
     Mutant("much-of-the-stack", "csrc/handler/course.c",
-           "    if (program.sa_handler == SIG_DFL) {\n        if (signal_default",
-           "    char volatile much[4096];\n    much[0] = 0;\n"
-           "    if (program.sa_handler == SIG_DFL) {\n        if (signal_default",
+           "    if (!action_calls(&program)) {",
+           "    char volatile much[4096];\n    much[0] = 0;\n    if (!action_calls(&program)) {",
            "a signal runs over the end of a small alternate stack", "test_stack"),
     Mutant("attach-drops-what-was-sent", "csrc/attach/tracee.c",
            "tracee->kept[tracee->kept_count++] = info;", ";",
