@@ -80,19 +80,23 @@ def _end_child(error: BaseException | None) -> NoReturn:
     """Ends a child that a handler has forked, and whose only line of execution has now left that
     handler: there is no main thread to go on with, but a dispatcher thread, which would keep the
     process for ever. Its own threads are waited for, as at any exit."""
-    code = error.code if isinstance(error, SystemExit) else None if error is None else 1
-    if error is not None and not isinstance(error, SystemExit):
+    status = 0
+    if isinstance(error, SystemExit):
+        if isinstance(error.code, int):
+            status = error.code & 0xFF
+        elif error.code is not None:
+            print(error.code, file=sys.stderr)
+            status = 1
+    elif error is not None:
         _report(error)
-    elif not (code is None or isinstance(code, int)):
-        print(code, file=sys.stderr)
-        code = 1
+        status = 1
     for one in threading.enumerate():
         if one is not threading.current_thread() and not one.daemon:
             one.join()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # it is None, or closed
             stream.flush()
-    os._exit((code or 0) & 0xFF)
+    os._exit(status)
 
 
 def _report(error: BaseException) -> None:
