@@ -210,10 +210,13 @@ cdef extern from "attach/begin.h" nogil:
 cdef extern from "handler/borrow.h" nogil:
     void borrow_go_on "core->borrow_go_on"()
     void borrow_hold "core->borrow_hold"()
-    ctypedef int (*borrow_mask_function)(int how, const sigset_t *, sigset_t *) noexcept nogil
-    int borrow_mask "core->borrow_mask"(borrow_mask_function, int how, const sigset_t *, sigset_t *)
     void borrow_note_mask "core->borrow_note_mask"()
     bint borrow_withholds "core->borrow_withholds"(int signum)
+
+cdef extern from "handler/inherit.h" nogil:
+    void inherit_note "core->inherit_note"()
+    void inherit_wait "core->inherit_wait"()
+    void inherit_over "core->inherit_over"()
 
 cdef extern from "handler/intake.h" nogil:
     ctypedef struct intake_counts "struct intake_counts":

@@ -11,7 +11,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN
 from libc.stdint cimport UINT64_MAX, int64_t, intptr_t
-from libc.string cimport memcpy, memset, strlen, strncmp
+from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
 from posix.unistd cimport getpid, usleep
 
@@ -110,8 +110,6 @@ cdef extern from "Python.h":
     bint is_interrupting(int signum) noexcept nogil
     void nobody_interrupts() noexcept nogil
     unsigned long PyThread_get_thread_ident() noexcept nogil
-    ctypedef int (*audit_hook)(const char *event, PyObject *args, void *about) noexcept nogil
-    int PySys_AddAuditHook(audit_hook hook, void *about) except -1
     unsigned long PyThread_get_thread_native_id() noexcept nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
     int PyErr_CheckSignals() except -1

@@ -268,53 +268,23 @@ cdef void boot(void *run) noexcept with gil:
     finally:
         if in_dispatcher():
             dispatcher = 0
+            inherit_over()
         Py_DECREF(<object>run)
         notify()
-
-
-# The dispatcher thread blocks all signals, so that the kernel gives them to threads that can run
-# Python code for them. But what a handler starts there would inherit that, and SIGTERM could not
-# end it. So from when a handler starts something until the thread waits again, the thread has the
-# mask of the thread that registered first.
-cdef sigset_t mask_to_inherit
-cdef bint has_mask_to_inherit = False  # the dispatcher thread, now
-cdef bint hooked = False
-cdef const char *starts_something[6]
-starts_something[:] = [
-    b"os.exec", b"os.fork", b"os.posix_spawn", b"os.system", b"subprocess.Popen", b"_thread.start",
-]
-
-
-cdef int audit(const char *event, PyObject *args, void *about) noexcept nogil:
-    """The audit hook (PEP 578). Without the GIL it may be called when the interpreter ends."""
-    global has_mask_to_inherit
-    cdef int i
-    if in_dispatcher() and not has_mask_to_inherit:
-        for i in range(6):
-            if strncmp(event, starts_something[i], strlen(starts_something[i])) == 0:
-                has_mask_to_inherit = True
-                borrow_mask(pthread_sigmask, SIG_SETMASK, &mask_to_inherit, NULL)
-    return 0
 
 
 def start_dispatcher(run) -> None:
     """Runs run() in a thread of its own, if it does not run yet. This is a real thread, also where
     a library has replaced those of the threading module."""
-    global dispatcher, dispatcher_ends, has_mask_to_inherit, hooked
+    global dispatcher, dispatcher_ends
     cdef sigset_t all_signals, mask
     cdef unsigned long ident = 0
-    if not hooked:
-        hooked = True
-        try:
-            PySys_AddAuditHook(audit, NULL)
-        except Exception:
-            pass  # another hook refuses it
     begin_change()
     if not dispatcher:
-        dispatcher_ends = has_mask_to_inherit = False
+        dispatcher_ends = False
         Py_INCREF(run)
         signals_but_faults(&all_signals)
-        borrow_mask(pthread_sigmask, SIG_BLOCK, NULL, &mask_to_inherit)
+        inherit_note()
         pthread_sigmask(SIG_BLOCK, &all_signals, &mask)
         ident = PyThread_start_new_thread(boot, <void *>run)
         pthread_sigmask(SIG_SETMASK, &mask, NULL)
@@ -330,16 +300,12 @@ def start_dispatcher(run) -> None:
 def dispatch_in_thread(uint64_t timeout_ns) -> bool:
     """What the dispatcher thread does again and again: waits until there is something to handle,
     for timeout_ns at most, and handles it. False: the thread has to end."""
-    global later_waiters, has_mask_to_inherit
+    global later_waiters
     cdef uint64_t ignored = 0
     cdef bint woken
-    cdef sigset_t all_signals
     if not in_dispatcher():
         return False  # a handler forked, and this is the child
-    if has_mask_to_inherit:
-        has_mask_to_inherit = False
-        signals_but_faults(&all_signals)
-        borrow_mask(pthread_sigmask, SIG_BLOCK, &all_signals, NULL)
+    inherit_wait()
     if not dispatcher_ends:
         with nogil:
             wake_the_later_ones()

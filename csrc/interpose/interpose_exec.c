@@ -8,6 +8,7 @@
 #include "interpose/interpose_exec.h"
 
 #include "handler/borrow.h"
+#include "handler/inherit.h"
 #include "handler/passive.h"
 #include "handler/sigbus.h"
 #include "host/environment.h"
@@ -78,6 +79,7 @@ static struct change change_by_search(const char *file, char *const environment[
 
 /* exec keeps SIG_IGN, and resets a handler to the default action: execve(2). */
 static void before_exec(const char *path) {
+    inherit_begin();
     borrow_before_exec();
     process_leaving(EXIT_KIND_EXEC, 0, path);
     spare_discard();
@@ -180,6 +182,7 @@ static int our_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_
                            char *const environment[]) {
     struct change change = change_for(path, -1, environment, false);
     char *space[change.room / sizeof(char *) + 1];
+    inherit_begin();
     borrow_hold();
     int error =
         posix_spawn(pid, path, actions, attributes, argv, changed(environment, change, space));
@@ -192,6 +195,7 @@ static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file
                             char *const environment[]) {
     struct change change = change_by_search(file, environment, false);
     char *space[change.room / sizeof(char *) + 1];
+    inherit_begin();
     borrow_hold();
     int error =
         posix_spawnp(pid, file, actions, attributes, argv, changed(environment, change, space));
@@ -201,6 +205,7 @@ static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file
 
 /* The C library starts a shell here; system(3) is in interpose_send.c. */
 static FILE *our_popen(const char *command, const char *type) {
+    inherit_begin();
     borrow_hold();
     FILE *file = popen(command, type);
     int error = errno;
@@ -227,6 +232,7 @@ static void *begin_thread(void *argument) {
 /* A new thread inherits its creator's mask, without what the intake thread has borrowed of it. */
 static int our_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                               void *(*start)(void *), void *argument) {
+    inherit_begin();
     bool kept = borrow_keep_mask();
     uint64_t lent = kept ? borrow_lent() : 0;
     struct beginning *beginning = lent ? malloc(sizeof *beginning) : NULL;

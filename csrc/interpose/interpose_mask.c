@@ -10,6 +10,7 @@
 
 #include "events/signals.h"
 #include "handler/borrow.h"
+#include "handler/inherit.h"
 #include "handler/passive.h"
 #include "program/caller.h"
 #include "recording/process.h"
@@ -46,6 +47,9 @@ typedef int (*original)(int, const sigset_t *, sigset_t *);
 /* The masks here are as the program knows them, without what the intake thread has borrowed. */
 static int change_mask(original call_it, int how, const sigset_t *set, sigset_t *old,
                        enum mask_how call, const void *caller) {
+    /* Python blocks all signals around vfork(2), and its child then has the old mask. */
+    if (set && how != SIG_UNBLOCK && __builtin_popcountll(mask_word_of(set)) >= MASK_ALL)
+        inherit_begin();
     if (!set || !passive_any())
         return borrow_mask(call_it, how, set, old);
     sigset_t ours, now;

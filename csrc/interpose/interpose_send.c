@@ -16,6 +16,7 @@
 #include "ground/proc.h"
 #include "ground/text.h"
 #include "handler/borrow.h"
+#include "handler/inherit.h"
 #include "handler/passive.h"
 #include "recording/process.h"
 #include "recording/sent.h"
@@ -221,6 +222,7 @@ static pid_t told_of_child(pid_t pid, const int *status) {
 /* system() and pclose() wait for a child of their own within the C library, and do not tell its
  * pid. */
 static int our_system(const char *command) {
+    inherit_begin();
     borrow_hold();
     int status = system(command), error = errno;
     borrow_go_on();

@@ -15,6 +15,7 @@
 #include "handler/borrow.h"
 #include "handler/course.h"
 #include "handler/handler.h"
+#include "handler/inherit.h"
 #include "handler/install.h"
 #include "handler/intake.h"
 #include "handler/kick.h"
@@ -50,7 +51,6 @@
     F(beside_subreaper)                                                                            \
     F(borrow_go_on)                                                                                \
     F(borrow_hold)                                                                                 \
-    F(borrow_mask)                                                                                 \
     F(borrow_note_mask)                                                                            \
     F(borrow_withholds)                                                                            \
     F(caller_set_python)                                                                           \
@@ -60,6 +60,9 @@
     F(flood)                                                                                       \
     F(handler_last_ns)                                                                             \
     F(handler_start)                                                                               \
+    F(inherit_note)                                                                                \
+    F(inherit_over)                                                                                \
+    F(inherit_wait)                                                                                \
     F(install_after_fork)                                                                          \
     F(install_again)                                                                               \
     F(install_alternate_stack)                                                                     \

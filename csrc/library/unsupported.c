@@ -191,6 +191,12 @@ int timer_end(const struct timer *timer, int signum, uint64_t *taken) {
     return ENOSYS;
 }
 
+/* --- inherit.h */
+
+void inherit_note(void) {}
+void inherit_wait(void) {}
+void inherit_over(void) {}
+
 /* --- wake.h */
 
 bool wake_possible(void) { return false; }

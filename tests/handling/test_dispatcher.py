@@ -323,11 +323,19 @@ def test_what_a_handler_starts_inherits_the_mask_of_the_program(child):
     p = child(
         """
         import subprocess, warnings
+        from multiprocessing.util import spawnv_passfds
         warnings.simplefilter("ignore", DeprecationWarning)
         asks = ["/bin/sh", "-c", "exec grep SigBlk /proc/self/status"]
         def blocked():
             with open("/proc/thread-self/status") as file:
                 return next(line.split()[1] for line in file if line.startswith("SigBlk"))
+        def starts_a_thread(signum, frame):  # alone, since what comes first decides
+            thread = threading.Thread(target=lambda: say(blocked()))
+            thread.start()
+            thread.join()
+        def spawns(signum, frame):  # as multiprocessing does, and its fork server
+            pid = spawnv_passfds(asks[0].encode(), asks, ())
+            os.waitpid(pid, 0)
         def handler(signum, frame):
             say(blocked())
             say(subprocess.run(asks, stdout=subprocess.PIPE).stdout.split()[1].decode())
@@ -341,6 +349,9 @@ def test_what_a_handler_starts_inherits_the_mask_of_the_program(child):
             thread.start()
             thread.join()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+        for alone in starts_a_thread, spawns:
+            with sigrec.register(signal.SIGHUP, alone, deliver="thread"):
+                os.kill(os.getpid(), signal.SIGHUP)
         sigrec.register(signal.SIGHUP, handler, deliver="thread")
         os.kill(os.getpid(), signal.SIGHUP)
         hear()
@@ -349,6 +360,7 @@ def test_what_a_handler_starts_inherits_the_mask_of_the_program(child):
         """
     )
     inherited = f"{1 << signal.SIGUSR2 - 1:016x}"
+    assert [p.line().split()[-1] for _ in range(2)] == [inherited] * 2
     for _ in range(2):  # its own mask, that of a process, of a spawned one, a fork, and a thread
         own, *others = (p.line().split()[-1] for _ in range(5))
         assert int(own, 16) >> signal.SIGTERM - 1 & 1
