@@ -297,8 +297,10 @@ def test_a_child_ends_when_it_leaves_the_handler_that_forked_it(child):
             if pid := os.fork():
                 say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
             elif info.si_value == 0:
-                threading.Thread(target=os.write, args=(1, b"its thread\\n")).start()
-                print("child")
+                write = lambda: time.sleep(0.01) or os.write(1, b"its thread\\n")
+                threading.Thread(target=write, daemon=False).start()
+                sys.stdout = open(1, "w", buffering=100, closefd=False)
+                sys.stdout.write("child\\n")
             elif info.si_value < 4:
                 sys.exit([None, 3, "words"][info.si_value - 1])
             else:
