@@ -20,7 +20,7 @@ def on_interrupt(signum, frame):
         print("Again? Leaving at once.", flush=True)
         raise SystemExit(1)
     print("\nYou pressed Ctrl-C. Tidying up...", flush=True)
-    time.sleep(2)  # a slow shutdown
+    time.sleep(1)  # a slow shutdown
     print("Done.", flush=True)
     raise SystemExit(0)
 

@@ -39,18 +39,24 @@ def doctor(*args, code="", before=None, env=None, wrapper=()):
         program = ["-c", f"import os, signal, sys\n{code}\nfrom sigrec.cli import main\nsys.exit(main(sys.argv[1:]))"]  # fmt: skip
     command = [*wrapper, sys.executable, *program, "doctor", *map(str, args)]
     environment = {k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None}
-    options = {"capture_output": True, "text": True, "env": environment}
-    text = subprocess.run(command, preexec_fn=before, **options)
-    assert "Traceback" not in text.stderr, text.stderr
-    told = subprocess.run([*command, "--json"], preexec_fn=before, **options)
-    answer = json.loads(told.stdout)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    options = {**pipes, "text": True, "env": environment, "preexec_fn": before}
+    # About a process both are asked at once, since each may look for a second; about the machine one
+    # after the other, since each of them floods itself.
+    text = subprocess.Popen(command, **options)
+    told = subprocess.Popen([*command, "--json"], **options) if args else None
+    out, errors = text.communicate()
+    told = told or subprocess.Popen([*command, "--json"], **options)
+    told_out, told_errors = told.communicate()
+    assert "Traceback" not in errors, errors
+    answer = json.loads(told_out)
     assert answer["version"] == 1
     problems = {f["check"] for f in answer["findings"] if f["verdict"] == "problem"}
-    assert told.returncode == bool(problems), told.stderr
-    lines = [line.split()[1] for line in text.stdout.splitlines() if line.startswith("problem ")]
-    assert text.returncode == bool(lines), text.stdout
+    assert told.returncode == bool(problems), told_errors
+    lines = [line.split()[1] for line in out.splitlines() if line.startswith("problem ")]
+    assert text.returncode == bool(lines), out
     others = {"RLIMIT_SIGPENDING"}
-    if "no more could be queued" in text.stdout + told.stdout:
+    if "no more could be queued" in out + told_out:
         others.add("signals")  # which follows from that
     assert problems - others == set(lines) - others
     findings = {}
@@ -60,8 +66,8 @@ def doctor(*args, code="", before=None, env=None, wrapper=()):
             assert (
                 finding["advice"] or "not known" in finding["found"] or "seen" in finding["found"]
             )
-    assert all(len(line) < 80 or len(line.split()[-1]) > 40 for line in text.stdout.splitlines())
-    return int(bool(problems - {"RLIMIT_SIGPENDING"})), findings, text.stdout
+    assert all(len(line) < 80 or len(line.split()[-1]) > 40 for line in out.splitlines())
+    return int(bool(problems - {"RLIMIT_SIGPENDING"})), findings, out
 
 
 def verdict(findings, check):

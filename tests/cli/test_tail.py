@@ -346,8 +346,8 @@ def test_it_sleeps_while_nothing_comes(child, command):
         return int(fields[11]) + int(fields[12])
 
     before, slept = ticks(), switches()
-    wait_until(lambda: switches() >= slept + 20)  # each of them a sleep
-    assert ticks() - before < 20 * 5 / 2  # of 50 ms, in hundredths: less than half of the time
+    wait_until(lambda: switches() >= slept + 8)  # each of them a sleep
+    assert ticks() - before < 8 * 5 / 2  # of 50 ms, in hundredths: less than half of the time
 
 
 # --- how it ends ---------------------------------------------------------------------------------

@@ -62,8 +62,9 @@ OTHER = """
 import importlib.util, os, sys
 sys.path[:0] = [sys.argv[1]]
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
-from sigrec._proc.pidfd import Bystander
-beside = Bystander(int(sys.argv[2]))
+from sigrec._proc import pidfd
+pidfd._REAPED_S = float(sys.argv[3])
+beside = pidfd.Bystander(int(sys.argv[2]))
 print("ready", flush=True)
 ended = beside.wait(60)
 print(ended.signal, ended.status, ended.source)
@@ -79,7 +80,10 @@ def test_another_users_process(tmp_path, reaped):
         # Its modules are imported as root, since no other user may read a home directory.
         code = OTHER.replace("os.setgroups", "import sigrec._proc.pidfd, fcntl; os.setgroups")
         with subprocess.Popen(
-            [sys.executable, "-c", code, here, str(process.pid)], stdout=subprocess.PIPE, text=True
+            # If nobody reaps it, there is nothing to wait for.
+            [sys.executable, "-c", code, here, str(process.pid), "10" if reaped else "0.1"],
+            stdout=subprocess.PIPE,
+            text=True,
         ) as other:
             assert other.stdout.readline() == "ready\n"
             process.send_signal(signal.SIGKILL)

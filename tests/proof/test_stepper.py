@@ -4,14 +4,16 @@ import re
 
 import pytest
 
+from ..conftest import wants_long
 from .stepper import CASES, PATHS, POSSIBLE, built, step
 
 pytestmark = pytest.mark.skipif(not POSSIBLE, reason="needs Linux on x86-64 and a C compiler")
 
 
 @pytest.fixture(scope="module")
-def stepper(tmp_path_factory):
-    return built(tmp_path_factory.mktemp("stepper"))
+def stepper(tmp_path_factory, request):
+    optimize = "-O2" if wants_long(request.config) else "-O1"  # which is sooner built
+    return built(tmp_path_factory.mktemp("stepper"), optimize)
 
 
 @pytest.mark.parametrize("stride", [2311, pytest.param(389, marks=pytest.mark.long)])

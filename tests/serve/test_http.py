@@ -1,6 +1,7 @@
 """What `sigrec serve` is asked over HTTP, by whom it may be, and what is refused."""
 
 import contextlib
+import fcntl
 import os
 import random
 import re
@@ -9,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -239,6 +241,12 @@ made.run()
 """
 
 
+def unread(clients):
+    """How many bytes each of them has got, and not read."""
+    got = (fcntl.ioctl(client, termios.FIONREAD, bytes(4)) for client in clients)
+    return [int.from_bytes(size, sys.byteorder) for size in got]
+
+
 def test_clients_that_ask_and_do_not_read():
     """Again and again, as many as there are threads: others are answered, and these do not stay."""
     with subprocess.Popen([sys.executable, "-c", LARGE], stdout=subprocess.PIPE) as one:
@@ -248,7 +256,10 @@ def test_clients_that_ask_and_do_not_read():
             for _ in range(5):
                 clients.append(socket.create_connection(address, timeout=30))
                 clients[-1].sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 180)
-            time.sleep(1)  # for the threads to be stuck
+            before, now = [], unread(clients)
+            while not any(now) or now != before:  # until nothing more comes: the threads are stuck
+                time.sleep(0.1)
+                before, now = now, unread(clients)
             with socket.create_connection(address, timeout=30) as scraper:
                 scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
                 assert len(b"".join(iter(lambda: scraper.recv(1 << 16), b""))) > 300_000
