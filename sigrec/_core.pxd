@@ -151,6 +151,10 @@ cdef extern from "handler/install.h" nogil:
     void install_refresh_modes "core->install_refresh_modes"()
     void install_alternate_stack "core->install_alternate_stack"(uint64_t *size, uint64_t *needed)
 
+cdef extern from "handler/install.h":
+    void install_on_replace "core->install_on_replace"(void (*before)(int) noexcept,
+                                                       void (*after)(int) noexcept)
+
 cdef extern from "handler/course.h" nogil:
     void course_as_init "core->course_as_init"(int32_t pid)
 

@@ -71,6 +71,7 @@ cdef extern from "Python.h":
     static int set_interrupts(int signum, int may) {
         return atomic_exchange(&interrupts[signum], may);
     }
+    static int may_interrupt(int signum) { return atomic_load(&interrupts[signum]); }
     static int is_interrupting(int signum) { return atomic_load(&interrupting[signum]) != 0; }
     static void nobody_interrupts(void) {
         for (int signum = 0; signum < 65; signum++)
@@ -107,12 +108,14 @@ cdef extern from "Python.h":
     void interrupt(int signum) noexcept nogil
     void note_interpreter(c_handler handler) noexcept nogil
     bint set_interrupts(int signum, bint may) noexcept nogil
+    bint may_interrupt(int signum) noexcept nogil
     bint is_interrupting(int signum) noexcept nogil
     void nobody_interrupts() noexcept nogil
     unsigned long PyThread_get_thread_ident() noexcept nogil
     unsigned long PyThread_get_thread_native_id() noexcept nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
     int PyErr_CheckSignals() except -1
+    int Py_AddPendingCall(int (*call)(void *) except -1, void *about)
     void *PyMem_RawMalloc(size_t size) noexcept
     void PyMem_RawFree(void *memory) noexcept
     object PyBytes_FromStringAndSize(const char *text, Py_ssize_t size)
@@ -290,10 +293,80 @@ cdef void stop_interrupting(int signum) noexcept:
 
 
 cdef void interrupt_again(int signum) noexcept:
-    """From here on CPython is tripped for this signal: its handler in Python is ours, and in
-    force."""
+    """From here on CPython is tripped for this signal, if its handler in Python is ours."""
+    if get_python_handler(signum) is not dispatch:
+        return
     if not set_interrupts(signum, True) and trip_is_out(signum):  # that trip may have been lost
         make_trip(signum)
+
+
+cdef bint called_later = False  # later() is going to be called
+cdef object error_for_later = None
+
+
+cdef void call_later() noexcept:
+    """Has CPython call handlers at the next bytecode of the main thread, without any trip. That is
+    for a signal whose handler in Python is not ours any more."""
+    global called_later
+    if not called_later:
+        called_later = Py_AddPendingCall(later, NULL) == 0
+
+
+cdef int later(void *nothing) except -1:
+    global called_later, error_for_later
+    cdef uint64_t ignored = 0
+    called_later = False
+    error, error_for_later = error_for_later, None
+    if error is not None:
+        call_later()
+        raise error
+    drain(&in_main, 0, interrupted_frame(), &ignored, 0)
+    return 0
+
+
+# The program's own signal.signal(), for a signal that is registered. CPython runs handlers that are
+# due, then sets the disposition (csrc/handler/install.h calls these two functions before and after
+# that), and then has another handler in Python. A trip that it finds after that, it would give to
+# that handler, or print "ignored due to race condition".
+
+cdef bint is_replaced(int signum) noexcept:
+    return (runs_python() and not stopped and stacks[signum] is not None and not to_thread[signum]
+            and not is_ending())
+
+
+cdef void before_replace(int signum) noexcept:
+    """Handles what was delivered before, as far as the handler may run now."""
+    global error_for_later
+    cdef list errors
+    if not is_replaced(signum):
+        return
+    errors = []
+    stop_interrupting(signum)
+    try:
+        if trip_is_out(signum) or owed[signum]:
+            PyErr_CheckSignals()
+        if trip_is_out(signum):
+            # This is called from within such a look of CPython. One more trip makes it look again.
+            set_interrupts(signum, True)
+            make_trip(signum)
+            stop_interrupting(signum)
+            PyErr_CheckSignals()
+    except BaseException as error:
+        errors.append(error)
+    settle(signum, errors)
+    if errors:
+        error_for_later = errors[0]
+
+
+cdef void after_replace(int signum) noexcept:
+    if not is_replaced(signum):
+        return
+    if registry_in_place(signum):
+        interrupt_again(signum)
+    else:
+        trip_clear(&signum, 1)
+        if queue_waits(registry_queue(signum)) or error_for_later is not None:
+            call_later()
 
 
 # Signals of the main thread that a batch of slow calls has left for later, until the next kick.
@@ -399,7 +472,7 @@ cdef int choose "choose"(const roster *mine, event *chosen, int *item) noexcept:
         if depth_of(signum) >= (<Handler>handler).depth_limit:
             continue
         if ((<Handler>handler).backlog and borrow_withholds(signum)
-                and stacks[signum] is not None):
+                and (may_interrupt(signum) or to_thread[signum]) and stacks[signum] is not None):
             continue  # the main thread blocks it, and must not be interrupted by it
         at = &head if item[0] == QUEUE_EVENT else chosen
         kind = queue_next(mine.queues[i], at)
@@ -480,6 +553,9 @@ cdef void arm(const roster *mine, bint at_once=True) noexcept:
         signum = mine.signums[i]
         # A signal that was given back is left out: CPython has another handler for it, or none.
         if registry_has(signum) and (simulated[signum] or queue_waits(registry_queue(signum))):
+            if not may_interrupt(signum):
+                call_later()
+                continue
             if not at_once and kick_again():
                 left |= signal_bit(signum)
                 left_since = monotonic_ns()
@@ -646,6 +722,15 @@ cdef int drain "drain"(roster *mine, int only, object frame, uint64_t *handled_o
 include "_core_failures.pxi"
 
 
+cdef bint put_back(int signum) noexcept:
+    """Installs our C handler again, if the program has put our handler in Python back."""
+    if not install_again(signum, to_thread[signum]):
+        return False
+    if not to_thread[signum]:
+        interrupt_again(signum)
+    return True
+
+
 def dispatch(signum, frame, /):
     """The Python-level handler of every registered signal (signal.signal)."""
     global left
@@ -657,7 +742,7 @@ def dispatch(signum, frame, /):
         # Our C handler did not see this signal. If CPython's own is the disposition, the program
         # has saved our Python-level handler and put it back by signal.signal(), and so wants our
         # handler.
-        install_again(number, to_thread[number])
+        put_back(number)
         if to_thread[number]:
             wake_post()
     if left and is_resting():
@@ -667,7 +752,7 @@ def dispatch(signum, frame, /):
     if handled or by_others or handlers[number] is None or depth_of(number):
         return
     # Such a call can look like a trip of ours, if CPython has lost one before.
-    if install_again(number, to_thread[number]):
+    if put_back(number):
         simulated[number] += 1
         drain(&in_main, number, frame, &handled, since)
 
@@ -688,7 +773,7 @@ cdef int forget_what_is_the_parents() except -1:
     """In a forked child: resets the state that belongs to the parent. It writes only what it has to
     change, since the kernel copies each page that is written."""
     global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends, left
-    global finishing
+    global finishing, called_later
     cdef unsigned long me = PyThread_get_thread_ident()
     nobody_interrupts()
     if adopting and adopting != me:
@@ -705,6 +790,8 @@ cdef int forget_what_is_the_parents() except -1:
     clear(owed, 65)
     if left:
         left = 0
+    if called_later:
+        called_later = False
     # Handlers that ran in other threads do not run here.
     if in_main.thread != me:
         if handling or handling_since:
@@ -784,6 +871,7 @@ def start(adopt_function) -> None:
     note_interpreter_of_signals()
     kick_start(on_kick)
     trip_set(on_trip)
+    install_on_replace(before_replace, after_replace)
 
 
 include "_core_registrations.pxi"

@@ -19,11 +19,20 @@ cdef extern from *:
                strcmp(file, signal_module) == 0;
     }
 
-    static size_t python_caller(char *text, size_t size, uint32_t *line) {
-        size_t n = 0;
+    /* The state of this thread, if it has the GIL, and no exception is being raised. */
+    static PyThreadState *state_of_python(void) {
         PyThreadState *state = PyGILState_Check() ? PyThreadState_GetUnchecked() : NULL;
         /* After a program has made a subinterpreter, PyGILState_Check() is always true. */
-        if (!state || state->thread_id != PyThread_get_thread_ident() || PyErr_Occurred())
+        return state && state->thread_id == PyThread_get_thread_ident() && !PyErr_Occurred() ? state
+                                                                                            : NULL;
+    }
+
+    static int runs_python(void) { return state_of_python() != NULL; }
+
+    static size_t python_caller(char *text, size_t size, uint32_t *line) {
+        size_t n = 0;
+        PyThreadState *state = state_of_python();
+        if (!state)
             return 0;
         /* To make a frame object may start the garbage collector, which runs Python code. */
         int collects = PyGC_Disable();
@@ -60,4 +69,5 @@ cdef extern from *:
         core->caller_set_python(python_caller, (const void *)(uintptr_t)interpreter);
     }
     """
+    bint runs_python()
     void ask_python(const char *package, const char *module)

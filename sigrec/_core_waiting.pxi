@@ -333,6 +333,7 @@ def is_thread_idle() -> bool:
 
 
 cdef bint intake_over = False
+cdef bint stopped = False  # nothing is handled any more
 
 
 cdef void end_intake() noexcept:
@@ -362,7 +363,7 @@ def stop(double seconds) -> None:
     """At exit: handles what was delivered and is the main thread's to handle, for so many seconds
     at most. Signals that come later are counted, and not handled: a trip would read CPython's own
     table of handlers, which CPython is about to take down."""
-    global failures
+    global failures, stopped
     cdef uint64_t until = monotonic_ns() + <uint64_t>(seconds * 1e9)
     cdef uint64_t calls, ignored = 0
     cdef list errors = []
@@ -377,6 +378,7 @@ def stop(double seconds) -> None:
         if in_main.calls == calls:
             break
     trip_set(NULL)
+    stopped = True
     if len(errors) > 1:
         failures += len(errors) - 1
     tell_failures()

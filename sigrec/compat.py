@@ -54,8 +54,6 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:
     """
     if not callable(handler) or not _can_register(signalnum):
         previous = _previous(signalnum)
-        if previous is not None and _core.count_intake(signalnum)[0]:
-            _core.take_what_came(signalnum)
         # This comes before the old registration ends. Otherwise the signal would have, for a
         # moment, the disposition from before that registration.
         by_standard: _Handler = _standard_signal(signalnum, handler)

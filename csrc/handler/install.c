@@ -23,6 +23,10 @@
 
 static _Atomic int kept, on_behalf; /* a signal, or 0 */
 
+static struct {
+    void (*before)(int signum), (*after)(int signum);
+} replace;
+
 static void (*interpreter)(int); /* its C handler, the same for all signals; NULL: not seen yet */
 
 /* The disposition as it is without our helpers (kick.h, sigbus.h), which stand in
@@ -252,6 +256,28 @@ void install_note_start(int signum, bool inherited) {
 void install_on_behalf(int signum) { atomic_store(&on_behalf, signum); }
 
 bool install_is_on_behalf(int signum) { return atomic_load(&on_behalf) == signum; }
+
+void install_on_replace(void (*before)(int signum), void (*after)(int signum)) {
+    replace.before = before;
+    replace.after = after;
+}
+
+bool install_is_replaced(int signum, const struct sigaction *next, const void *caller) {
+    const void *code;
+    memcpy(&code, &interpreter, sizeof code);
+    /* What faulthandler sets is of no concern here: the handler in Python stays. */
+    return replace.before && registry_has(signum) && !install_is_on_behalf(signum) &&
+           ends_there(next) && caller_is_beside(caller, code) && !process_is_vfork_child() &&
+           registry_in_place(signum);
+}
+
+void install_before_replace(int signum) { replace.before(signum); }
+
+void install_after_replace(int signum) {
+    int saved_errno = errno;
+    replace.after(signum);
+    errno = saved_errno;
+}
 
 void install_alternate_stack(uint64_t *size, uint64_t *needed) {
     uint64_t least = MINSIGSTKSZ;

@@ -58,6 +58,18 @@ void install_note_start(int signum, bool inherited);
  * and so the program has changed nothing. 0: this is over. */
 void install_on_behalf(int signum);
 
+/* Interpreter context, once. What is to be done before and after the interpreter sets the program's
+ * disposition in the place of our handler: see install_is_replaced. */
+void install_on_replace(void (*before)(int signum), void (*after)(int signum));
+
+/* Any context. Whether the call of sigaction(2) from that address is the interpreter's, for the
+ * program's signal.signal() of a registered signal. By then the interpreter has looked for
+ * signals, and next it has another handler in Python. So `before` has handled what waits, and sees
+ * to it that no trip comes to that other handler, until `after`. */
+bool install_is_replaced(int signum, const struct sigaction *next, const void *caller);
+void install_before_replace(int signum);
+void install_after_replace(int signum);
+
 /* Interpreter context. Looks for handlers of recorded signals that were set by calls which did not
  * reach us, and adopts them (adopted.h): from here on these signals are recorded again. */
 void install_notice(void);

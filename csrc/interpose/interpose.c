@@ -82,10 +82,16 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
         set = *next; /* a copy: previous may point to the same struct */
     memset(&before, 0, sizeof before);
     bool changed, begun = next && begin_change(signum);
+    bool replaced = next && install_is_replaced(signum, next, __builtin_return_address(0)) &&
+                    (!signal_is_fault(signum) || may_ask(signum, next->sa_flags));
+    if (replaced)
+        install_before_replace(signum);
     if (next)
         passive_meant(signum, &set);
     int result =
         passive_change(signum, next ? &set : NULL, previous ? previous : &before, &changed);
+    if (replaced)
+        install_after_replace(signum);
     end_change(begun);
     if (changed)
         note_change(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,

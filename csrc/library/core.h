@@ -72,6 +72,7 @@
     F(install_note_place)                                                                          \
     F(install_note_start)                                                                          \
     F(install_on_behalf)                                                                           \
+    F(install_on_replace)                                                                          \
     F(install_prepare)                                                                             \
     F(install_record)                                                                              \
     F(install_refresh_modes)                                                                       \

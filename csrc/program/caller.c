@@ -64,10 +64,14 @@ bool caller_is_interpreter(const void *address) {
            at < atomic_load_explicit(&interpreter_to, memory_order_relaxed);
 }
 
+bool caller_is_beside(const void *address, const void *other) {
+    const struct object *object = object_of((uintptr_t)other);
+    return object && object == object_of((uintptr_t)address);
+}
+
 bool caller_is_ours(const void *address) {
     caller_python ask = atomic_load_explicit(&python, memory_order_relaxed);
-    const struct object *object = ask ? object_of((uintptr_t)ask) : NULL;
-    return object && object == object_of((uintptr_t)address);
+    return ask && caller_is_beside(address, (const void *)(uintptr_t)ask);
 }
 
 uint32_t caller_library(const void *address) {

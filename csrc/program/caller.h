@@ -27,6 +27,9 @@ void caller_set_python(caller_python ask, const void *interpreter);
 /* Any context. Whether the address is in the interpreter's code. */
 bool caller_is_interpreter(const void *address);
 
+/* Any context. Whether both addresses are in one object. */
+bool caller_is_beside(const void *address, const void *other);
+
 /* Any context. Whether that is the code that asks Python for us: the binding. */
 bool caller_is_ours(const void *address);
 

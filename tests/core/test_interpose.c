@@ -157,6 +157,10 @@ static void by_system_v(void *library, const char *name) {
 }
 #endif
 
+#ifdef __linux__
+static void no_call(int signum) { CHECK_EQ(signum, 0); }
+#endif
+
 /* A registered signal whose interpreter-level handler changes. */
 static void is_kept(void *library) {
     sigaction_function call;
@@ -173,6 +177,20 @@ static void is_kept(void *library) {
     CHECK_EQ(call(SIGALRM, NULL, &beneath), 0);
     CHECK(beneath.sa_handler == handler);
     install_keep(0);
+#ifdef __linux__
+    /* That the interpreter sets another one is known by where it calls from: `handler` is its. */
+    const void *within, *elsewhere;
+    memcpy(&within, &action.sa_handler, sizeof within);
+    memcpy(&elsewhere, &call, sizeof elsewhere);
+    CHECK(!install_is_replaced(SIGHUP, &action, within)); /* nobody has asked */
+    install_on_replace(no_call, no_call);
+    CHECK(install_is_replaced(SIGHUP, &action, within));
+    CHECK(!install_is_replaced(SIGHUP, &action, elsewhere));
+    CHECK(!install_is_replaced(SIGALRM, &action, within)); /* is not registered */
+    install_on_behalf(SIGHUP);
+    CHECK(!install_is_replaced(SIGHUP, &action, within));
+    install_on_behalf(0);
+#endif
     CHECK_EQ(call(SIGHUP, &action, NULL), 0);
     CHECK(!registry_in_place(SIGHUP));
     registry_release(SIGHUP);

@@ -11,7 +11,7 @@ import pytest
 import sigrec
 from sigrec._recorder.own import own_recording
 from tests.compiling import library
-from tests.conftest import RT, sigqueue, wait_until
+from tests.conftest import PRELUDE, RT, sigqueue, wait_until
 
 HERE = Path(__file__).parent
 
@@ -260,29 +260,69 @@ def test_draining_raises_and_goes_on(child):
     assert p.line() == "20 20 20 20 0"
 
 
-def test_sig_dfl_in_between_does_not_wedge(child):
+# CPython has noted both when it looks, and calls the handler of SIGUSR1 first.
+TOGETHER = (
+    PRELUDE
+    + """
+def come_together(count):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, RT})
+    os.kill(os.getpid(), signal.SIGUSR1)
+    _core.flood(os.getpid(), RT, count, True, 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1, RT})
+"""
+)
+
+
+@pytest.mark.parametrize("intake", ["handler", "thread"])
+@pytest.mark.parametrize("other", ["signal.SIG_DFL", "signal.SIG_IGN", "surplus.append"])
+def test_signal_signal_handles_what_waits_and_is_no_race(child, other, intake):
+    """CPython would find a trip of ours when the handler in Python is another: it says "Signal 36
+    ignored due to race condition", or calls that handler."""
     p = child(
         """
-        def swallow(signum, frame):
-            # RT is delivered and trips; then its Python-level handler is gone
-            # before CPython looks: "ignored due to race condition".
-            _core.flood(os.getpid(), RT, 1, True, 0)
-            signal.signal(RT, signal.SIG_DFL)
-            if sys.argv[1] == "again":
-                sigrec.register(RT, count_call)
-        sigrec.register(RT, count_call)
-        sigrec.register(signal.SIGUSR1, swallow)
-        sys.unraisablehook = lambda unraisable: None
-        signal.raise_signal(signal.SIGUSR1)
-        for _ in range(1000): pass
-        if sys.argv[1] == "again":
-            _core.flood(os.getpid(), RT, 1, True, 0)
+        surplus = []
+        def replace(signum, frame):
+            signal.signal(RT, eval(sys.argv[1]))
+            say(calls, *ledger(RT), surplus)
+        sigrec.register(signal.SIGUSR1, replace)
+        for n in 1, 2:
+            sigrec.register(RT, count_call, intake=sys.argv[2])
+            come_together(1000)
+        sigrec.unregister(RT)
+        say(calls, *ledger(RT), surplus)
+        """,
+        other,
+        intake,
+        prelude=TOGETHER,
+    )
+    assert p.line() == "1000 1000 1000 1000 0 []"
+    assert p.line() == p.line() == "2000 2000 2000 2000 0 []"
+    assert p.end()[1] == ""
+
+
+def test_what_a_handler_raises_in_signal_signal_surfaces_after_it(child):
+    p = child(
+        """
+        def fail(signum, frame):
+            count_call(signum, frame)
+            if calls == 2:
+                raise KeyError(calls)
+        def replace(signum, frame):
+            signal.signal(RT, signal.SIG_IGN)
+        sigrec.register(signal.SIGUSR1, replace)
+        sigrec.register(RT, fail)
+        try:
+            come_together(5)
+        except KeyError as error:
+            say(error, signal.getsignal(RT) == signal.SIG_IGN)
         settle(RT)
         say(calls, *ledger(RT))
         """,
-        "again",
+        prelude=TOGETHER,
     )
-    assert p.line() == "2 2 2 2 0"
+    assert p.line() == "2 True"
+    assert p.line() == "5 5 5 5 0"
+    assert p.end()[1] == ""
 
 
 def test_a_handler_put_back_by_signal_signal_works_again(child):
