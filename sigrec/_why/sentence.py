@@ -386,7 +386,8 @@ class _Why:
         parent = ""
         if looked is not None and looked.argv:
             command = shortened(typed(self._shown(looked.argv)) + ("…" if looked.cut else ""), 60)
-            said[1:] = [f"{said[1] if len(said) > 1 else 'just after'}: {command}"]
+            if len(said) == 1 or command.removeprefix("-") != sender.comm:  # more than its name
+                said[1:] = [f"{said[1] if len(said) > 1 else 'just after'}: {command}"]
         if looked is not None and looked.parent is not None:
             called = f" ({printable(looked.parent_comm)})" if looked.parent_comm else ""
             parent = f", a child of PID {looked.parent}{called}"

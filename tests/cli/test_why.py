@@ -46,7 +46,7 @@ def user():
 def in_short(sentence):
     """Without the command lines of senders, and their parents."""
     return re.sub(
-        r"(called [^ ]+ just after): .*?\), a child of PID \d+ \([^)]*\)", r"\1)", sentence
+        r"(called [^ ]+ just after)(?:: .*?)?\), a child of PID \d+ \([^)]*\)", r"\1)", sentence
     )
 
 
@@ -95,6 +95,19 @@ def test_killed_from_python(run):
     os.kill(program.pid, signal.SIGTERM)
     assert in_short(program.why()) == (
         f"was terminated by SIGTERM, sent by PID {ME} (user {user()}, called {COMM} just after), at TIME."
+    )
+
+
+def test_a_shell_that_is_called_by_its_name_alone(run):
+    program = run(WAIT).ready()
+    shell = subprocess.Popen(["sh"], stdin=subprocess.PIPE)
+    shell.stdin.write(f"kill {program.pid}\nread line\n".encode())
+    shell.stdin.flush()
+    program.process.wait(60)
+    shell.communicate(b"\n")
+    assert (
+        f"sent by PID {shell.pid} (user {user()}, called sh just after), a child of"
+        in program.why()
     )
 
 
