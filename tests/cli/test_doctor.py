@@ -173,7 +173,7 @@ def test_few_signals_may_be_queued():
     status, findings, _ = doctor(before=limit(0))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert status == 1
-    # Two runs of it, and neither tries for long what cannot succeed.
+    # Two runs, and neither goes on trying what cannot succeed.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
     assert verdict(findings, "RLIMIT_SIGPENDING") == "problem"
     assert verdict(findings, "rt_sigtimedwait") == "ok"  # which is not what is wrong

@@ -89,10 +89,10 @@ def test_a_container_that_is_started_again(container, run_directory, capsys):
     assert "in a PID namespace of its own, where it is PID 1" in said
     assert main(["why", "1"]) == 1  # the PID 1 of here
     assert "has that PID in another PID namespace: name the file" in capsys.readouterr().err
-    # By the PID that one had here, which nobody knows any more.
+    # By the PID that the process had here, which nobody knows any more.
     assert main(["why", str(first.pid)]) == 1
     assert "of processes in other PID namespaces" in capsys.readouterr().err
-    # By the name that it would have outside of any: the newest.
+    # By the name that a process outside of any namespace would have: the newest is meant.
     with sigrec.open_recording(run_directory / "1.sigrec") as recording:
         assert recording.state == "alive"
 

@@ -90,7 +90,7 @@ def test_whoever_reads_stderr_has_its_end_when_the_program_closes_it():
         process.stdin.write(b"\n")
         process.stdin.flush()
         assert process.wait(60) == -9
-    # No sentence there; but it was noted, and anybody can ask.
+    # There is no sentence on stderr; but the end was noted, and anybody can ask.
     wait_until(lambda: sigrec.open_recording(process.pid)._noted)
     with sigrec.open_recording(process.pid) as recording:
         assert recording._noted.ended.signal == 9

@@ -236,7 +236,7 @@ def test_from_now_on(child, command):
     send(p.pid, RT, *range(5))
     taken(p.pid, RT, 5)
     tail = command("tail", "-f", "-n0", "--signal", "SIGUSR1", p.pid)
-    # Whether it has begun cannot be seen from outside but by what it shows.
+    # From outside only its output shows whether it has begun.
     count = 0
 
     def shows():
@@ -278,7 +278,7 @@ def test_every_event_is_shown_or_counted(child, command):
     send(p.pid, RT, *range(7))
     taken(p.pid, RT, 7)
     tail = command("tail", "-f", "--json", "-n", "all", p.pid)
-    # Each thread writes what it takes: they may stand in another order.
+    # Each thread writes what it takes, so that they may stand in another order.
     assert {json.loads(tail.line())["si_value"] for _ in range(7)} == set(range(7))
     p.flood(RT, 20_000)
     taken(p.pid, RT, 20_007)  # or the rest of the flood overwrites the next one
@@ -387,7 +387,7 @@ def test_a_reader_that_leaves(child):
 
 
 def test_without_a_pid(child, run_directory, monkeypatch, capsys):
-    # In this process: others of this user may publish elsewhere meanwhile.
+    # Only this process is looked at: others of this user may publish elsewhere meanwhile.
     monkeypatch.setattr(places, "directories", lambda: [str(run_directory)])
     assert main(["tail"]) == 1
     out, err = capsys.readouterr()

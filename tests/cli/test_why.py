@@ -376,7 +376,7 @@ def test_its_parent_was_told(run, run_directory, tmp_path, capsys, monkeypatch):
     assert main(["why"]) == 0
     assert capsys.readouterr().out.startswith(f"PID {killed} ")
     parent.communicate("go on\nend\n", timeout=60)
-    # Not the one whose file is the newest, nor one that ended without a word.
+    # Not the process whose file is the newest, nor one whose recording does not say how it ended.
     assert main(["why"]) == 0
     assert capsys.readouterr().out.startswith(f"PID {parent.pid} ")
 
@@ -417,7 +417,7 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
     assert not told(
         RecordingBuilder(pid=8).ledger(17, delivered=1).slot(0, event(17, code=2, pid=6, detail=9))
     )
-    # A stop is no end; and what was before it began is somebody else's.
+    # A stop is no end; and what came before the process began belongs to another one.
     assert not told(
         RecordingBuilder(pid=8).ledger(17, delivered=1).slot(0, event(17, code=5, pid=7, detail=19))
     )

@@ -39,7 +39,9 @@ COUNTS = {"SIGUSR1": 6, "SIGTERM": 1, "SIGRTMIN+2": 5}
 @pytest.fixture
 def target(child):
     """A process that has taken COUNTS signals, in three threads, and waits."""
-    while True:  # until none lost its siginfo, which in another's flood there is no room for
+    while (
+        True
+    ):  # until none has lost its siginfo: while another process floods, there is no room for it
         p = child(TARGET, *ARGV)
         assert p.line() == "ready"
         with sigrec.open_recording(p.pid) as recording:

@@ -49,7 +49,7 @@ def page(tmp_path_factory):
 FOCUS = "document.activeElement.id || document.activeElement.getAttribute('aria-label')"
 HERE = "document.getElementById('here').textContent"
 
-# What is seen as text, with its contrast to what is behind it; and of the graphics, to the ground.
+# The contrast of each text to what is behind it, and of each graphic to the ground.
 CONTRAST = r"""(() => {
   const parts = (colour) => colour.match(/[\d.]+/g).map(Number);
   const light = (colour) => {
@@ -90,7 +90,7 @@ def test_it_is_silent_and_asks_the_network_for_nothing(browser, page, scheme):
     assert page in urls and all(url == page or url.startswith("data:") for url in urls)
     assert browser.js("document.title") == "Signals of PID 4242"
     assert browser.js("document.scripts.length") == 2
-    # The policy is in force: what is put into the page does not run.
+    # The content security policy is in force: what is put into the page does not run.
     browser.js(
         "document.body.append("
         "Object.assign(document.createElement('script'), {text: 'document.title=1'}))"

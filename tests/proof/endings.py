@@ -178,7 +178,7 @@ ENDINGS: dict[str, Ending] = {
     ),
     "SIGKILL of the group that it has left": killed(
         "os.system(f'kill -9 {pid}'); os.killpg(0, 9)", "os.setsid(); wait()", by="parent", sender=None, told=False,
-        modes=("run", "children"),  # who only registers is left alone, and its group is known as it was then
+        modes=("run", "children"),  # a program that only registers is not observed: its group is known as it was at registration
     ),
     "SIGKILL of the parent's own group": killed("os.killpg(0, 9)", by="parent", told=False),
     "SIGKILL by its parent, which does not wait": killed(

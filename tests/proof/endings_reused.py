@@ -108,7 +108,7 @@ class Clock:
             file.write(struct.pack("l", seconds))
 
 
-# Whose children end, one after another, each in one of these ways; the last is by who is not recorded.
+# Its children end one after another, each in one of these ways; the last one by a process that is not recorded.
 WAYS = ("exit", "its parent", "itself", "nobody")
 MOTHER = """
 import os, signal, sys

@@ -42,7 +42,7 @@ def send():
     os.posix_spawn("/bin/sh", ["sh", "-c", kill * 5], os.environ)
 
 @contextlib.contextmanager
-def sending():  # again and again: wait() hears of what comes after it has begun
+def sending():  # again and again, since wait() hears only of what comes after it has begun
     kill = f"while kill -{RT} {os.getpid()}; do sleep 0.05; done"
     pid = os.posix_spawn("/bin/sh", ["sh", "-c", kill], os.environ)
     yield

@@ -35,7 +35,7 @@ BEGIN = 1_793_491_200 * 10**9  # 2026-11-01T00:00Z
 NIGHT = 1_795_543_200 * 10**9, 1_795_586_400 * 10**9  # of questions.sql
 PROGRAMS = ("gunicorn", "celery", "worker.py", "uvicorn", "nginx", "postgres", "consumer.py")
 SENDERS = {"systemd": 1, "deploy": 900, "kubelet": 901, "supervisord": 902, "": 903}
-# How they end, and how often: asked and going, killed after 30 s, by the default action, OOM, ...
+# How the workers end, and how often: asked and leaving, killed after 30 s, by the default action, OOM, ...
 ENDS = {"handled": 30, "killed": 3, "default": 20, "oom": 5, "segv": 4, "exit": 30, "alive": 1}
 SLOT = numpy.dtype(list(SLOT_FIELDS))
 
@@ -117,7 +117,7 @@ def one(blank, capacity, which, host, boot, program, began, kind, count, chance,
         executable=b"/usr/bin/" + (b"python3" if script else program.encode()),
     )  # fmt: skip
     made.anchors((10**9, began))
-    # Many of SIGUSR1 by the master, at times that never come twice.
+    # The master sends many SIGUSR1, each at a time of its own.
     slots = numpy.zeros(count, SLOT)
     slots["sequence"] = 2 * numpy.arange(count, dtype="u8") + 2
     until = chance.randrange(longest // 2, longest)

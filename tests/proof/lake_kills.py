@@ -27,7 +27,7 @@ from sigrec._recorder.program import library, preloaded
 from tests.proof.fleet import CAUSES, LIFE
 
 AT_ONCE = 12
-# Who exits with 0 takes its recording along: what goes while nobody follows, nobody has seen.
+# A process that exits with 0 takes its recording along: if nobody follows then, nobody has seen it.
 LONGER = LIFE.replace("raise(SIGUSR1);", "{ raise(SIGUSR1); usleep(5000); }")
 HOW = [status for status, cause in CAUSES.items() if cause != "exit"]
 
@@ -104,12 +104,12 @@ def run(work, kills, lives, seed=1):
     sent, endings, living = collections.Counter(), collections.Counter(), []
     begun = killed = 0
     follower = follow(work)
-    kill_at = None  # from when it has written something: to begin takes long on a busy machine
+    kill_at = None  # counted from its first output, since its start takes long on a busy machine
     state, before, begins = work / "lake.spool" / "state", 0, False
     try:
         while begun < lives or killed < kills or living:
             living = [one for one in living if one.poll() is None]
-            # As many lives as there are kills: some are there at each.
+            # The processes are spread over the kills, so that each kill finds some.
             while (
                 begun < lives
                 and len(living) < AT_ONCE

@@ -487,7 +487,7 @@ def transcript(recorded: bool) -> tuple[int, str]:
                 until(awaited, after)
         _, status = os.waitpid(pid, 0)
         os.close(terminal)
-    # Which job is the current one, when it has ended, depends on who was faster: also without us.
+    # Which job is the current one after its end depends on which was faster, with sigrec and without.
     shown = re.sub(r"\[1\][+-]", "[1]", text.decode(errors="replace"))
     return status, re.sub(r"\d{3,}", "N", shown)
 

@@ -86,10 +86,10 @@ def soak(seconds: float, every: float, settling: int = 256) -> list[str]:
             wrong.append(f"{name}: {count} sent, {delivered} delivered")
         if not delivered == kept == handled == calls or pending:
             wrong.append(f"{name}: the ledger: {report}")
-        # Those at the very end have no successor that shows the gap.
+        # Those at the very end have no successor that would show the gap.
         if bad or left_out + (delivered - next_) != without:
             wrong.append(f"{name}: ordinals: {report}")
-    # From when all was touched once: a tenth of the time, or ten looks.
+    # Counted from when everything was touched once: after a tenth of the time, or ten looks.
     steady = rss[min(10, len(rss) // 2) :]
     if max(steady) > steady[0] * 1.02 + settling:
         wrong.append(f"memory grows: {steady[0]} KB to {max(steady)} KB")

@@ -20,7 +20,7 @@ class Seen:
         self.next = info.ordinal + 1
 
 
-# What is touched or imported only once, however late, is no growth: here it is at once.
+# What is touched or imported only once is no growth, however late it is: so it is touched here.
 sigrec.configure(history=1024, queue=1024)
 json.dumps([stats.pending for stats in sigrec.stats()])
 seen = {int(n): Seen() for n in sys.argv[1:]}

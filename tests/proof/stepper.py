@@ -84,7 +84,7 @@ def check_reader(left: Path) -> None:
         history = recording._history
         head = history.head()
         in_the_ring = list(history.slots(max(0, head - recording.capacity), head, True))
-        # One may be there that is not counted yet, or be half written where another was.
+        # An event may be there that is not counted yet, or one may be half written over another.
         assert -1 <= signal.recorded - signal.overwritten - len(in_the_ring) <= 1
         assert {event[1] for event in in_the_ring} <= {event.ordinal for event in events}
         assert len({event.ordinal for event in events}) == len(events)

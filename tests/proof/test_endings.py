@@ -10,7 +10,7 @@ from tests.conftest import as_others
 from .build import ROOT
 from .endings import ENDINGS, Right, wrong
 
-# Of each source one: the victim, its sender, its parent, and who may not know.
+# One of each source: the victim, its sender, its parent, and one that cannot know.
 FEW = ["SIGTERM by sigqueue", "exec of Python, twice", "SIGKILL by its parent's pidfd"]
 
 

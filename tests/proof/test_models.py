@@ -20,5 +20,5 @@ def test_it_holds(model):
 @pytest.mark.long
 @pytest.mark.parametrize("model, bug", [(model, bug) for model in MODELS for bug in bugs(model)])
 def test_a_planted_bug_is_found(model, bug):
-    # Some take a third producer; then it is found long before all was seen.
+    # Some need a third producer; they are found long before every state was seen.
     assert not (check(model, 2, bug).holds and check(model, 3, bug).holds)

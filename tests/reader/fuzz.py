@@ -221,7 +221,7 @@ def look(recording):
 def run(seeds, directory):
     counts = {"read": 0, "refused": 0}
     path = Path(directory) / "hostile.sigrec"
-    # One whose end the hostile one speaks of: as its sender, its parent, or another with its PID.
+    # A process of whose end the hostile recording speaks: as its sender, its parent, or with its PID.
     victim = RecordingBuilder(pid=4242).write(Path(directory) / "victim.sigrec")
     for seed in seeds:
         path.write_bytes(hostile(seed))

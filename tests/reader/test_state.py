@@ -85,7 +85,7 @@ def test_exec_of_another_program(child, run_directory):
     assert process["signals"][0]["delivered"] == 1
     p.process.kill()
     p.process.wait()
-    # What became of the other program is not this recording's to say.
+    # This recording does not say what became of the other program.
     assert sigrec.open_recording(p.pid).state == "replaced"
 
 

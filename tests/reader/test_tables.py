@@ -13,7 +13,7 @@ from tests.reader.builder import RecordingBuilder, event
 CHLD, SEGV, IO, USR1 = signal.SIGCHLD, signal.SIGSEGV, signal.SIGIO, signal.SIGUSR1
 RT = 36
 
-# Of each kind of si_code one: by kill, by nobody known, by tgkill, sigqueue, a timer, a key, a child,
+# One of each kind of si_code: by kill, by an unknown sender, by tgkill, sigqueue, a timer, a key, a child,
 # a fault, a fault by kill, SIGIO in both forms.
 EVENTS = [
     (USR1, {"code": 0, "pid": 7, "uid": 1000}), (USR1, {"code": 0}), (USR1, {"code": -6, "pid": 7}),

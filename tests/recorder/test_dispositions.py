@@ -72,7 +72,7 @@ one.cancel()  # cancelled
 two = sigrec.register(signal.SIGURG, handler, deliver="thread")  # thread
 for _ in range(20):
     signal.signal(signal.SIGTERM, handler)  # again and again
-# It sets SIGWINCH itself while it handles it, twice: nobody asks Python then.
+# faulthandler itself sets SIGWINCH twice while it handles it: no line of Python does that.
 faulthandler.register(signal.SIGWINCH, file=open(os.devnull, "w"), chain=True)
 os.kill(os.getpid(), signal.SIGWINCH)
 subprocess.run([sys.executable, "-c", ""], check=True)  # its signals are its own

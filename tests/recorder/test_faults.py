@@ -18,7 +18,7 @@ from tests.conftest import RT, wait_until
 
 HERE = Path(__file__).resolve().parent
 
-# A handler counts; each line that it hears, it says how far it is.
+# A handler counts; for each line that the program reads, it prints how many it has counted.
 SERVER = """
 import warnings
 warnings.simplefilter("always")

@@ -164,7 +164,7 @@ def test_a_forked_child_has_its_parents(tmp_path, run_directory, options):
             (USR1, "forked", line(code, "# parent")),
         ]  # fmt: skip
         assert found[USR1].main_thread
-        # What it did before anybody asked for its recording is there, too.
+        # What the process did before anybody asked for its recording is there, too.
         assert [one.action for one in recording.dispositions(signal.SIGALRM)] == ["ignore"]
 
 

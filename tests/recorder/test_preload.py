@@ -219,7 +219,7 @@ def test_a_program_of_another_c_library_that_loads_it_all_the_same_is_as_without
     assert not directory.exists()
 
 
-# What a shell does that is recorded, so that nothing that it starts could load the library.
+# What a recorded shell does, where nothing that it starts could load the library.
 NOWHERE = {
     "deleted": "rm -r $LIBRARIES",
     "not executable": "mount -o bind $LIBRARIES $LIBRARIES && mount -o remount,bind,noexec $LIBRARIES",

@@ -174,7 +174,7 @@ def test_a_pool_of_processes(both, tmp_path, run_directory):
                     assert (sender.pid, count) == (program.pid, 1)
                     workers.append(recording.pid)
             path.unlink()
-        assert workers  # the one asleep, and those of the pool that had begun by then
+        assert workers  # the thread that sleeps, and those of the pool that had begun by then
 
 
 APP = """

@@ -179,7 +179,7 @@ def test_a_registered_signal_that_the_program_takes_over(handled):
         registration.cancel()
         os.kill(ME, USR1)
         assert mine == [USR1, USR1]
-        # Who saved our Python-level handler and puts it back means us.
+        # Code that saved our Python-level handler and puts it back means our handler.
         signal.signal(USR1, before)
         assert recorder.counts == {USR1: 2}
     signal.signal(USR1, lambda s, f: handled.append(s))

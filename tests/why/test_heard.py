@@ -118,12 +118,12 @@ def recording(pid, *steps):
         ([(7, ("sent", KILL, 2), ("told", KILLED, KILL, 3), ("told", KILLED, KILL, 4))], f"was killed by SIGKILL, {SENT}"),
         ([(7, ("told", KILLED, KILL, 3)), (8, ("sent", KILL, 2))],
          f"was killed by SIGKILL, {TOLD}; PID 8 (p8) had sent SIGKILL to that PID at T, as that process recorded"),
-        # A sender alone; SIGKILL is the one that ends for certain.
+        # Only the sender tells of it: nothing but SIGKILL is sure to have ended it.
         ([(8, ("sent", KILL, 2))], "was sent SIGKILL by PID 8 (p8) at T, as that process recorded"),
         ([(8, ("sent", TERM, 2))], None),
         ([(8, ("sent", KILL, 1, 2))], None),  # EPERM
         ([], None),
-        # Another signal, too late, or for a process that had the PID before: not that one.
+        # Not that one: another signal, one sent too late, or one for a process that had the PID before.
         ([(7, ("sent", TERM, 2), ("told", KILLED, KILL, 3))], f"was killed by SIGKILL, {TOLD}"),
         ([(7, ("sent", KILL, 4), ("told", KILLED, KILL, 3))], f"was killed by SIGKILL, {TOLD}"),
         ([(7, ("sent", KILL, 1), ("told", KILLED, KILL, 2), ("told", EXITED, 0, 3))], f"exited with status 0, {TOLD}"),
@@ -145,7 +145,7 @@ EXITS, DIES = ("told", EXITED, 3, 3), ("told", KILLED, KILL, 5)
 @pytest.mark.parametrize(
     ("steps", "later"),
     [
-        # The one that is recorded: it began at second 2, in tick 4.
+        # The recorded process: it began at second 2, in tick 4.
         ([EXITS], False),
         ([EXITS, ("told", EXITED, 3, 4)], False),  # twice told
         ([("told", KILLED, KILL, 1), EXITS], False),  # before it
@@ -162,5 +162,5 @@ def test_a_pid_that_was_used_again_since(steps, later):
     found = later_than([recording(7, *steps)], CHILD, began_ns, 4)
     assert (found is not None) == later
     assert found is None or found.signal_name == "SIGKILL"
-    # What was meant for the very process that is recorded is of no other.
+    # What was meant for the recorded process itself was meant for no other.
     assert later_than([recording(7, ("meant", KILL, 4), DIES)], CHILD, began_ns, 5) is None

@@ -434,7 +434,7 @@ def test_afterwards_it_is_only_said_that_it_was_active(group, eater, child):
         assert answer.cause.oom.kills == 1
         assert "the OOM killer was active in its cgroup once since " in answer.sentence
         assert answer.to_dict()["cause"]["oom"] is False
-        # Nor where who sent it is known, or it ended otherwise; nor from another mount namespace.
+        # Nor where the sender is known, or the process ended otherwise; nor from another mount namespace.
         oom = Oom("/x", 1, 0, True)
         assert cause(recording, seen=KILLED._replace(signal=15), oom=oom).oom is None
         answer = Answer(recording, cause(recording, seen=KILLED, oom=oom))
