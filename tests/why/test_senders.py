@@ -357,9 +357,9 @@ def test_the_end_of_what_it_had_become_is_told_too(tmp_path, monkeypatch):
         "was killed by SIGKILL, as its parent, PID 70 (python3 worker.py), was" in answer.sentence
     )
     assert answer.sentence.endswith("; by its own record, it had become another program by exec.")
-    with sigrec.open_recording(tmp_path / "0.sigrec") as recording:
-        with sigrec.open_recording(tmp_path / "1.sigrec") as told:
-            assert end_of(recording, None, [told], list)[:2] == ("exec", "")
+    zero, one = tmp_path / "0.sigrec", tmp_path / "1.sigrec"
+    with sigrec.open_recording(zero) as recording, sigrec.open_recording(one) as told:
+        assert end_of(recording, None, [told], list)[:2] == ("exec", "")
 
 
 @pytest.mark.parametrize("step", [-3600 * SECOND, 3600 * SECOND], ids=["back", "forward"])
