@@ -219,7 +219,6 @@ cdef class Mailbox:
         cdef object item
         cdef Waiter one
         cdef bint waits
-        cdef PyLockStatus status = PY_LOCK_ACQUIRED
         while True:
             self.check_process()
             with cython.critical_section(self):
@@ -235,16 +234,16 @@ cdef class Mailbox:
                     if waits:
                         self._waiters.append(one)
                 if waits:
-                    status = one.wait_once(until)
+                    one.wait_once(until)
             finally:
                 try:
                     if one.leave_drains():
                         self.drain_for_itself()
                 finally:
                     self.leave(one)
-            if status != PY_LOCK_ACQUIRED:
-                # Not while this waits: a handler may fork, or wait for the same event.
-                PyErr_CheckSignals()
+            # Not while this waits: a handler may fork, or wait for the same event. And before an
+            # event is taken, which would be lost if a handler raised when this has returned it.
+            PyErr_CheckSignals()
             polls = until != 0 and until <= monotonic_ns()
 
     # While nothing else than this stream has work for the dispatcher thread, a thread that waits

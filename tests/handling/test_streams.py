@@ -659,3 +659,39 @@ def test_the_loops_are_not_imported():
     code = "import sys, sigrec; sigrec.stream; print([m for m in ('asyncio', 'trio', 'anyio') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_an_event_is_not_lost_where_a_handler_raises_as_it_comes(child):
+    """Both come while the main thread waits, and it has to take neither before it has the GIL."""
+    p = child(
+        """
+        sys.setswitchinterval(60)
+        class Raised(Exception):
+            pass
+        def raises(signum, frame):
+            raise Raised
+        def sends():
+            for _ in range(9):
+                turn.acquire()
+                while not stream._waiters:
+                    time.sleep(0.001)
+                sigqueue(os.getpid(), RT)
+                os.kill(os.getpid(), signal.SIGUSR1)
+        signal.signal(signal.SIGUSR1, raises)
+        turn = threading.Semaphore(0)
+        taken = 0
+        with sigrec.stream(RT) as stream:
+            batches = stream.batches()
+            threading.Thread(target=sends).start()
+            for read in (stream.get, lambda: next(stream), lambda: next(batches)) * 3:
+                turn.release()
+                try:
+                    read()
+                    taken += 1
+                except Raised:
+                    taken += stream.get(0) is not None
+        say(taken)
+        """
+    )
+    assert p.line() == "9"
+    p.end()
