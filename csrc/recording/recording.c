@@ -10,21 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifdef __linux__
-#include <linux/magic.h>
-#include <sys/vfs.h>
-#endif
-
 #define PAGE 4096
-#define ROOM 64 /* there has to be room for so many recordings of a size: reserve_file() */
 
 struct layout {
     uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, sites,
@@ -153,112 +144,6 @@ int recording_private(struct recording *recording, uint64_t capacity, const stru
     return 0;
 }
 
-/* Past RLIMIT_FSIZE a write raises SIGXFSZ, which kills, and so does ftruncate(2): setrlimit(2). */
-static bool is_file_too_large(uint64_t size) {
-    struct rlimit limit;
-    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-           size > limit.rlim_cur;
-}
-
-/* Writes every page, so that a full disk is an error here and not a SIGBUS in
- * a signal handler. */
-static int fill_file(int fd, uint64_t size) {
-    if (is_file_too_large(size))
-        return EFBIG;
-#ifdef __linux__
-    /* On a file system in memory an allocated page stays, and need not be written first. */
-    struct statfs fs;
-    if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC) {
-        while (fallocate(fd, 0, 0, (off_t)size) != 0)
-            if (errno != EINTR)
-                return errno;
-        return 0;
-    }
-#endif
-    static char zeros[16 * PAGE] SELDOM; /* as a constant it would enlarge the library's file */
-    for (uint64_t done = 0; done < size;) {
-        size_t n = size - done < sizeof zeros ? (size_t)(size - done) : sizeof zeros;
-        ssize_t wrote = pwrite(fd, zeros, n, (off_t)done);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return wrote < 0 ? errno : ENOSPC;
-        done += (uint64_t)wrote;
-    }
-    return 0;
-}
-
-/* On a file system in memory that has room enough, leaves it to the kernel to make the pages as
- * they are written: a short-lived process never writes most of them. */
-static int reserve_file(int fd, uint64_t size) {
-#ifdef __linux__
-    struct statfs fs;
-    if (!is_file_too_large(size) && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
-        (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / ROOM >= size)
-        return ftruncate(fd, (off_t)size) != 0 ? errno : 0;
-#endif
-    return fill_file(fd, size);
-}
-
-static int open_directory(const char *path, bool any, int *fd) {
-    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (any ? 0 : O_NOFOLLOW));
-    if (*fd < 0)
-        return errno;
-    struct stat st;
-    if (fstat(*fd, &st) != 0 ||
-        (!any && (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))))) {
-        close(*fd);
-        return EPERM;
-    }
-    return 0;
-}
-
-/* Whatever the umask(2) is, its owner may read it. Returns 0 or an errno. */
-static int let_owner_read(int fd, struct stat *st) {
-    if (fstat(fd, st) != 0)
-        return errno;
-    return (st->st_mode & 0600) == 0600 || fchmod(fd, 0600) == 0 ? 0 : errno;
-}
-
-/* Opens a new file that has no name yet, or the temporary name where the file system knows no
- * unnamed files. */
-static int open_unnamed(int directory, const char *temporary, bool *named, int *fd) {
-#ifdef O_TMPFILE
-    *named = false;
-    *fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (*fd >= 0)
-        return 0;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL)
-        return errno;
-#endif
-    *named = true;
-    *fd = openat(directory, temporary, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
-    return *fd < 0 ? errno : 0;
-}
-
-/* Gives the file its name, and never takes the place of what has that name: link(2) fails then,
- * with EEXIST. A temporary name stays as well. */
-static int name_file(int directory, int fd, const char *temporary, bool named, const char *name) {
-    char self[64];
-    text_put_number(text_put(self, "/proc/self/fd/"), (uint64_t)fd); /* open(2), O_TMPFILE */
-#ifdef AT_EMPTY_PATH
-    /* This way needs no /proc, but works only as root, or since Linux 6.10. */
-    if (!named && linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0)
-        return 0;
-#endif
-    if ((named ? linkat(directory, temporary, directory, name, 0)
-               : linkat(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW)) == 0)
-        return 0;
-    if (!named || (errno != EPERM && errno != EOPNOTSUPP))
-        return errno;
-    /* A file system without links, as vfat: another file could take the name between these calls.
-     */
-    struct stat st;
-    if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return EEXIST;
-    return renameat(directory, temporary, directory, name) != 0 ? errno : 0;
-}
-
 #ifdef __linux__
 /* Private memory that was never written, for the one recording that a process adopts. Its forked
  * child finds it wiped, and uses it for its own recording. */
@@ -291,11 +176,12 @@ int recording_publish(struct recording *recording, const char *directory, const 
     int dir, fd = -1, error;
     bool named = false;
     void *base = MAP_FAILED;
-    if ((error = open_directory(directory, any_directory, &dir)))
+    if ((error = file_open_directory(directory, any_directory, &dir)))
         return error;
     struct stat st;
-    if ((error = open_unnamed(dir, temporary, &named, &fd)) || (error = let_owner_read(fd, &st)) ||
-        (error = as_written ? reserve_file(fd, size) : fill_file(fd, size)))
+    if ((error = file_open_unnamed(dir, temporary, &named, &fd)) ||
+        (error = file_let_owner_read(fd, &st)) ||
+        (error = as_written ? file_reserve(fd, size) : file_fill(fd, size)))
         goto out;
     base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (base == MAP_FAILED) {
@@ -311,7 +197,7 @@ int recording_publish(struct recording *recording, const char *directory, const 
 #endif
     make_recording_at(recording, base, capacity, true, owner);
     have_private(recording, owner);
-    error = name_file(dir, fd, temporary, named, name);
+    error = file_give_name(dir, fd, temporary, named, name);
 out:
     if (error && base != MAP_FAILED)
         munmap(base, size);
@@ -326,13 +212,13 @@ out:
 int recording_spare(struct recording *recording, struct file *file, const char *directory,
                     const char *name, uint64_t capacity, const struct owner *owner) {
     uint64_t size = layout_for(capacity).size;
-    int dir, error = open_directory(directory, false, &dir);
+    int dir, error = file_open_directory(directory, false, &dir);
     struct stat st;
     if (error)
         return error;
     int fd = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
-    error = fd < 0 ? errno : let_owner_read(fd, &st);
-    error = error ? error : reserve_file(fd, size);
+    error = fd < 0 ? errno : file_let_owner_read(fd, &st);
+    error = error ? error : file_reserve(fd, size);
     void *base = MAP_FAILED;
     if (!error) {
         base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -14,6 +14,7 @@
 #include "host/owner.h"
 #include "program/disposition.h"
 #include "program/mask.h"
+#include "recording/file.h"
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -173,13 +174,6 @@ struct recording {
     _Atomic bool published;    /* it is a file that others can read */
     _Atomic(void *) spare;     /* private memory to take the file's place; NULL: none */
     const struct owner *owner; /* whose recording that would be */
-};
-
-/* A recording's file, told apart by device and inode from another that comes to have its name. */
-struct file {
-    const char *path; /* which must last as long as the recording */
-    dev_t device;
-    ino_t inode;
 };
 
 /* Interpreter context. Makes a recording with `capacity` slots (a power of two) in private

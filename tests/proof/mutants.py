@@ -282,10 +282,10 @@ MUTANTS = [
     Mutant("file-for-the-child-too", "csrc/recording/recording.c",
            "madvise(base, size, MADV_DONTFORK)", "madvise(base, size, MADV_NORMAL)",
            "a child has its parent's recording mapped", "test_recording"),
-    Mutant("any-directory", "csrc/recording/recording.c",
+    Mutant("any-directory", "csrc/recording/file.c",
            "(!any && (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))))", "0",
            "another user's directory is written to", "test_recording"),
-    Mutant("place-of-another", "csrc/recording/recording.c",
+    Mutant("place-of-another", "csrc/recording/file.c",
            "? linkat(directory, temporary, directory, name, 0)\n"
            "               : linkat(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW)) == 0)",
            "? linkat(directory, temporary, directory, name, 0)\n"
