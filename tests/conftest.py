@@ -1,6 +1,7 @@
 """What the tests share: child processes that they start, talk to, and flood."""
 
 import contextlib
+import itertools
 import os
 import select
 import subprocess
@@ -190,11 +191,15 @@ def child():
         one.kill()
 
 
+_numbers = itertools.count()
+
+
 @pytest.fixture(autouse=True)
 def run_directory(tmp_path_factory, monkeypatch):
     """Each test's processes publish in a place of their own."""
-    directory = tmp_path_factory.mktemp("run")
-    directory.chmod(0o700)
+    # (Not by mktemp(): it lists all that is there each time, which are thousands in the end.)
+    directory = tmp_path_factory.getbasetemp() / f"of-test-{next(_numbers)}"
+    directory.mkdir(mode=0o700)
     monkeypatch.setenv("SIGREC_DIR", str(directory))
     return directory
 
