@@ -241,7 +241,7 @@ cdef extern from "interpose/interpose.h" nogil:
     bint interpose_install "core->interpose_install"()
 
 cdef extern from "handler/kick.h" nogil:
-    void kick_start "core->kick_start"(void (*arrived)() noexcept nogil)
+    void kick_start "core->kick_start"(void (*arrived)(bint over) noexcept nogil)
     void kick_main "core->kick_main"(int32_t pid)
     void kick_prepare "core->kick_prepare"()
     bint kick_again "core->kick_again"()

@@ -374,19 +374,20 @@ cdef uint64_t left = 0
 cdef uint64_t left_since = 0
 
 
-cdef void on_kick() noexcept nogil:
-    """Called in signal context, in the main thread, when a kick arrives."""
+cdef void on_kick(bint over) noexcept nogil:
+    """Called in signal context, in the main thread, when a kick arrives. over: none comes any more;
+    in any thread."""
     global left
     cdef uint64_t now, rest
     cdef int signum
     if left:
         now = monotonic_ns()
-        if now - left_since >= REST_NS:
+        if over or now - left_since >= REST_NS:
             rest = left
             left = 0
             for signum in range(1, SIGREC_NSIG):
                 if rest & signal_bit(signum):
-                    trip(signum, now, <uint32_t>process_pid())
+                    trip(signum, now, <uint32_t>PyThread_get_thread_native_id())
     look_for_trips()
 
 

@@ -21,10 +21,16 @@
 #endif
 
 #define AGAIN_NS 1000000
+#define PAUSE_LOOKS 50
 
-static _Atomic(void (*)(void)) on_arrival;
+static _Atomic(void (*)(int)) on_arrival;
 
-void kick_start(void (*arrived)(void)) { atomic_store(&on_arrival, arrived); }
+/* How many threads are looking for a signal, and sending it; and the one that the program is just
+ * setting a disposition of, or 0: that is not sent. */
+static _Atomic uint32_t senders;
+static _Atomic int paused;
+
+void kick_start(void (*arrived)(int over)) { atomic_store(&on_arrival, arrived); }
 
 static _Atomic uint32_t arrivals; /* in the main thread */
 
@@ -39,9 +45,9 @@ static bool is_main(int32_t pid) {
 void kick_arrived(void) {
     if (is_main(process_pid()))
         atomic_fetch_add(&arrivals, 1);
-    void (*function)(void) = atomic_load(&on_arrival);
+    void (*function)(int) = atomic_load(&on_arrival);
     if (function)
-        function();
+        function(false);
 }
 
 /* A handler, so that calls return EINTR. A signal of this number that is not ours has its
@@ -62,7 +68,7 @@ bool kick_is(const struct sigaction *action) {
 
 static bool kick_signal_is_free(int signum) {
     struct sigaction now;
-    if (!filter_allows(FILTERED_SIGACTION))
+    if (!filter_allows(FILTERED_SIGACTION) || atomic_load(&paused) == signum)
         return false;
     if (sigaction(signum, NULL, &now) != 0)
         return false;
@@ -100,20 +106,19 @@ static long send_kick_to(int32_t pid, int32_t tid, int signum) {
     return syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)tid, signum, &info);
 }
 
-static void send_kick(int32_t pid, int signum) { send_kick_to(pid, pid, signum); }
-
 bool kick_thread(int32_t pid, int32_t tid) {
+    atomic_fetch_add(&senders, 1); /* before the look: see kick_pause */
     int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
-    return !signum || send_kick_to(pid, tid, signum) == 0 || errno != ESRCH;
+    bool there = !signum || send_kick_to(pid, tid, signum) == 0 || errno != ESRCH;
+    atomic_fetch_sub(&senders, 1);
+    return there;
 }
 
 void kick_main(int32_t pid) {
     if (!pid)
         return;
     int saved_errno = errno;
-    int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
-    if (signum)
-        send_kick(pid, signum);
+    kick_thread(pid, pid);
     errno = saved_errno;
 }
 
@@ -148,7 +153,7 @@ static struct {
     timer_t timer;
     int32_t pid;          /* whose timer it is */
     int signum;           /* that it sends */
-    bool running;         /* by the timer, or by a thread: */
+    _Atomic bool running; /* by the timer, or by a thread: */
     _Atomic int32_t want; /* the pid that is to be kicked by a thread, or 0 */
     _Atomic int32_t has;  /* the pid whose thread runs */
 } again;
@@ -189,9 +194,8 @@ static void *kick_as_a_timer(void *argument) {
     do {
         while (atomic_load(&again.want) == pid) {
             nanosleep(&pause, NULL);
-            int signum = usable_kick_signal();
-            if (signum && atomic_load(&again.want) == pid)
-                send_kick(pid, signum);
+            if (atomic_load(&again.want) == pid)
+                kick_main(pid);
         }
         atomic_store(&again.has, 0);
         /* Wanted again just now, by one who saw us here? */
@@ -241,13 +245,38 @@ bool kick_again(void) {
     return again.running;
 }
 
+static void stop_kicks(void) {
+    again.running = false;
+    if (again.pid == (int32_t)getpid())
+        set_kick_timer_again(0);
+    atomic_store(&again.want, 0);
+}
+
 void kick_rest(void) {
-    if (again.running) {
-        again.running = false;
-        if (again.pid == (int32_t)getpid())
-            set_kick_timer_again(0);
-        atomic_store(&again.want, 0);
-    }
+    if (again.running)
+        stop_kicks();
+}
+
+bool kick_pause(int signum) {
+    if (signum != SIGURG && signum != SIGWINCH)
+        return false;
+    int saved_errno = errno;
+    struct timespec pause = {0, 20000};
+    atomic_store(&paused, signum);
+    if (again.running)
+        stop_kicks();
+    /* One of them may be what this handler has interrupted. */
+    for (int looks = 0; atomic_load(&senders) && looks < PAUSE_LOOKS; looks++)
+        nanosleep(&pause, NULL);
+    errno = saved_errno;
+    return true;
+}
+
+void kick_go_on(void) {
+    atomic_store(&paused, 0);
+    void (*function)(int) = atomic_load(&on_arrival);
+    if (function)
+        function(true);
 }
 
 #endif

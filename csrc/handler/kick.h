@@ -29,8 +29,8 @@
 #define KICK_CODE (-1936286310)
 
 /* Interpreter context, once. What a kick does where it arrives, in the main
- * thread: async-signal-safe. */
-void kick_start(void (*arrived)(void));
+ * thread; over: that none comes any more, in any thread. It is async-signal-safe. */
+void kick_start(void (*arrived)(int over));
 
 /* Signal context, in another thread than the main one. Does nothing where both signals have
  * another use. System calls: rt_sigaction, rt_tgsigqueueinfo. */
@@ -53,6 +53,11 @@ void kick_prepare(void);
  * another use, or it blocks ours. kick_rest costs nothing where kick_again was not called. */
 bool kick_again(void);
 void kick_rest(void);
+
+/* Any context, before the program sets a disposition and after it: a kick that came then would be
+ * the program's. True: it is a signal of ours, kick_again is over, and kick_go_on has to follow. */
+bool kick_pause(int signum);
+void kick_go_on(void);
 
 /* Interpreter context. A signal that is not pending any more may be on its way to the main
  * thread's handler: the kernel has given it to that thread, which may have lost its processor

@@ -11,6 +11,7 @@
 #include "handler/borrow.h"
 #include "handler/install.h"
 #include "handler/intake.h"
+#include "handler/kick.h"
 #include "handler/passive.h"
 #include "handler/sigbus.h"
 #include "interpose/got.h"
@@ -60,18 +61,27 @@ static void note_change(int signum, enum disposition_how how, const struct sigac
     errno = saved_errno;
 }
 
-/* The program is about to set a disposition. False: the intake thread has nothing to do with the
- * signal, and end_change is not called. */
-static bool begin_change(int signum) {
-    if (signum < 1 || signum >= SIGREC_NSIG || !borrow_may(signum) || process_is_vfork_child())
-        return false;
-    intake_before_change(signal_bit(signum));
-    return true;
+struct change {
+    bool borrows, kicks; /* whether the intake thread, and kicks, have to do with the signal */
+};
+
+/* The program is about to set a disposition. */
+static struct change begin_change(int signum) {
+    struct change begun = {false, false};
+    if (signum < 1 || signum >= SIGREC_NSIG || process_is_vfork_child())
+        return begun;
+    begun.kicks = kick_pause(signum);
+    begun.borrows = borrow_may(signum);
+    if (begun.borrows)
+        intake_before_change(signal_bit(signum));
+    return begun;
 }
 
-static void end_change(bool begun) {
-    if (begun)
+static void end_change(struct change begun) {
+    if (begun.borrows)
         borrow_go_on();
+    if (begun.kicks)
+        kick_go_on();
 }
 
 static int our_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
@@ -81,7 +91,10 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
     if (next)
         set = *next; /* a copy: previous may point to the same struct */
     memset(&before, 0, sizeof before);
-    bool changed, begun = next && begin_change(signum);
+    bool changed;
+    struct change begun = {false, false};
+    if (next)
+        begun = begin_change(signum);
     bool replaced = next && install_is_replaced(signum, next, __builtin_return_address(0)) &&
                     (!signal_is_fault(signum) || may_ask(signum, next->sa_flags));
     if (replaced)
@@ -125,7 +138,7 @@ static function set_handler(int signum, function handler, int flags, bool block_
 
 /* With the BSD semantics of signal(2). */
 static function our_signal(int signum, function handler) {
-    bool begun = begin_change(signum);
+    struct change begun = begin_change(signum);
     function before;
     if (passive_records(signum)) {
         bool interrupts = atomic_load(&interrupting) & signal_bit(signum);
@@ -141,7 +154,7 @@ static function our_signal(int signum, function handler) {
 #ifdef __GLIBC__
 /* With the System V semantics of signal(2). */
 static function our_sysv_signal(int signum, function handler) {
-    bool begun = begin_change(signum);
+    struct change begun = begin_change(signum);
     function before = passive_records(signum)
                           ? set_handler(signum, handler, SA_RESETHAND | SA_NODEFER, false,
                                         __builtin_return_address(0))
@@ -170,7 +183,9 @@ static function sigset_recorded(int signum, function handler, const void *caller
 }
 
 static function our_sigset(int signum, function handler) {
-    bool begun = handler != SIG_HOLD && begin_change(signum);
+    struct change begun = {false, false};
+    if (handler != SIG_HOLD)
+        begun = begin_change(signum);
     function before = passive_records(signum)
                           ? sigset_recorded(signum, handler, __builtin_return_address(0))
                           : sigset(signum, handler);
@@ -179,7 +194,7 @@ static function our_sigset(int signum, function handler) {
 }
 
 static int our_sigignore(int signum) {
-    bool begun = begin_change(signum);
+    struct change begun = begin_change(signum);
     bool done = passive_records(signum)
                     ? set_handler(signum, SIG_IGN, 0, false, __builtin_return_address(0)) != SIG_ERR
                     : sigignore(signum) == 0;

@@ -92,8 +92,9 @@ static ssize_t read_while_kicked(int *times) {
     return result;
 }
 
-static _Atomic int arrivals, arrived_elsewhere;
-static void on_arrival(void) {
+static _Atomic int arrivals, arrived_elsewhere, overs;
+static void on_arrival(int over) {
+    overs += over;
     arrivals++;
     arrived_elsewhere += (pid_t)syscall(SYS_gettid) != getpid();
 }
@@ -393,6 +394,31 @@ static void nor_where_it_just_begins_to(void) {
     CHECK(install_restore(SIGURG, true));
 }
 
+#ifdef __linux__
+/* A kick that came after that would be the program's own signal. */
+static void none_comes_while_the_program_sets_a_disposition(void) {
+    sigset_t pending;
+    CHECK(kick_again());
+    CHECK(!kick_pause(SIGUSR1));
+    CHECK(kick_pause(SIGURG));
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    struct timespec while_the_timer_would_kick = {0, 5000000};
+    nanosleep(&while_the_timer_would_kick, NULL);
+    CHECK(kick_thread(getpid(), getpid())); /* by the other signal */
+    sigpending(&pending);
+    CHECK_EQ(sigismember(&pending, SIGURG), 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int overs_before = overs;
+    kick_go_on();
+    CHECK_EQ(overs, overs_before + 1); /* what waits for the next kick need not wait */
+    CHECK(kick_again());
+    kick_rest();
+}
+#endif
+
 int main(void) {
     CHECK_EQ(process_start(), 0);
     handler_start();
@@ -410,6 +436,7 @@ int main(void) {
     a_main_thread_that_sleeps_is_left_alone();
     not_where_it_is_blocked();
     in_a_forked_child_by_its_own_timer();
+    none_comes_while_the_program_sets_a_disposition();
     a_prepared_signal_finds_the_default_below();
     what_is_on_its_way_is_not_counted();
     never_where_the_program_uses_it();

@@ -260,6 +260,28 @@ def test_draining_raises_and_goes_on(child):
     assert p.line() == "20 20 20 20 0"
 
 
+def test_a_program_that_begins_to_use_sigurg_gets_no_kick_and_all_is_handled(child):
+    """While slow handlers let the program go on now and then, a timer kicks the main thread."""
+    p = child(
+        """
+        def slow(signum, frame):
+            count_call(signum, frame)
+            time.sleep(0.001)
+        def note(signum, frame):
+            kicked.append(calls)
+        kicked = []
+        sigrec.register(RT, slow)
+        _core.flood(os.getpid(), RT, 60, True, 0)
+        while calls < 60:
+            for handler in note, signal.SIG_DFL:
+                signal.signal(signal.SIGURG, handler)
+                for _ in range(100): pass
+        say(calls, *ledger(RT), kicked)
+        """
+    )
+    assert p.line() == "60 60 60 60 0 []"
+
+
 # CPython has noted both when it looks, and calls the handler of SIGUSR1 first.
 TOGETHER = (
     PRELUDE
