@@ -6,12 +6,19 @@ from __future__ import annotations
 def printable(text: str) -> str:
     """The text with each character escaped that a terminal could act on, or that cannot be printed:
     a process can give itself any name."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(c: str) -> str:
+    if "\udc80" <= c <= "\udcff":  # a byte that is not UTF-8, as os.fsdecode() has it
+        return f"\\x{ord(c) - 0xDC00:x}"
+    return c.encode("unicode_escape", "surrogatepass").decode()
 
 
 def shortened(text: str, width: int) -> str:
+    """At most that many characters of it. Who sets its title fills its command line with blanks, as
+    redis-server does."""
+    text = text.rstrip()
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

@@ -3,7 +3,16 @@
 import random
 import textwrap
 
-from sigrec._text import wrapped
+from sigrec._text import printable, shortened, wrapped
+
+
+def test_a_byte_that_is_no_text_is_shown_as_a_byte():
+    """As os.fsdecode() has it; what no file name can give stays as it is."""
+    assert printable("\udcff\udc80\ud800\x1bé") == "\\xff\\x80\\ud800\\x1bé"
+
+
+def test_blanks_behind_a_title_are_not_shown():
+    assert shortened("redis-server *:6379" + " " * 99, 60) == "redis-server *:6379"
 
 
 def test_wrapped_does_as_textwrap():
