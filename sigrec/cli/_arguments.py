@@ -24,6 +24,19 @@ def pid(text: str) -> int:
     return number
 
 
+def path(text: str) -> str:
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"not a path: {text!r}")
+    return text
+
+
+def history(text: str) -> int:
+    number = whole(text)
+    if number is None:
+        raise argparse.ArgumentTypeError(f"not a number of events: {text!r}")
+    return number
+
+
 def recording(what: str) -> Recording:
     """Opens PID|FILE, as opened(). Of a process that has no recording the error says what `sigrec
     why` says of it, if others know how it ended."""

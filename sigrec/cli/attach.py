@@ -25,7 +25,11 @@ from sigrec.cli import _arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pid", type=_arguments.pid, metavar="PID")
     parser.add_argument(
-        "--history", type=int, default=HISTORY, metavar="N", help="events that are kept"
+        "--history",
+        type=_arguments.history,
+        default=HISTORY,
+        metavar="N",
+        help="events that are kept",
     )
     parser.add_argument("--detach", action="store_true", help="end what an earlier attach began")
     parser.add_argument(

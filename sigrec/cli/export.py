@@ -62,7 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE|DIR", help="default: standard output, also named -"
+        "-o",
+        "--output",
+        type=_arguments.path,
+        metavar="FILE|DIR",
+        help="default: standard output, also named -",
     )
     _arguments.add_filters(parser)
     lake = parser.add_argument_group("with --format parquet")
@@ -235,6 +239,8 @@ def _whole(path: str) -> Iterator[TextIO]:
             yield out
             out.flush()
             os.rename(part, target)
-        except BaseException:
+        except BaseException as error:
             os.unlink(part)
+            if isinstance(error, OSError):
+                raise SigrecError(f"{path}: cannot be written: {error.strerror}") from None
             raise

@@ -91,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
         program = args.script[1:] if args.script[:1] == ["--"] else args.script
         if program and program[0].startswith("-") and program == args.script:
             args.usage_error(f"not an option of run: {program[0]}")
+    if args.output == "":
+        args.usage_error("not a path: ''")
     if not program or program in (["-m"], ["-c"]):
         args.usage_error("which program? give a PROGRAM, a SCRIPT, -m MODULE or -c CODE")
     # If this cannot be imported, it says why; the program's own process would be silent.
@@ -184,6 +186,9 @@ def _flags() -> list[str]:
 _LONG = ("--check-hash-based-pycs",)  # the long options that take an argument
 
 
+_LEAST = 256 << 10  # bytes; no recording is smaller
+
+
 def _output(path: str | None) -> str | None:
     """Checks where the recording goes: an error now is better than a program without a
     recording."""
@@ -200,4 +205,11 @@ def _output(path: str | None) -> str | None:
     reason = in_the_way(output)
     if reason is not None:
         raise SigrecError(reason)
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            os.posix_fallocate(file.fileno(), 0, _LEAST)
+    except OSError as error:
+        raise SigrecError(f"{path}: cannot be written: {error.strerror}") from None
     return output

@@ -101,9 +101,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _file(text: str) -> str:
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError(f"not a path: {text!r}")
-    return os.path.abspath(text)
+    return os.path.abspath(_arguments.path(text))
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import resource
 import shutil
 import signal
 import subprocess
@@ -284,7 +285,16 @@ def test_the_interpreters_own_flags_and_no_runners(place, runner, given):
 
 
 def test_usage():
-    for arguments in ([], ["-m"], ["-c"], ["-o"], ["-o", "x"], ["--"], ["--nonsense", "x"]):
+    for arguments in (
+        [],
+        ["-m"],
+        ["-c"],
+        ["-o"],
+        ["-o", "x"],
+        ["-o", "", "x"],
+        ["--"],
+        ["--nonsense", "x"],
+    ):
         done = run(*arguments)
         assert done.returncode == 2, arguments
         assert done.stderr.startswith("usage: sigrec ")
@@ -299,6 +309,9 @@ def test_it_says_what_it_cannot_do(place):
         assert done.returncode == 1
         assert words in done.stderr and path in done.stderr
         assert done.stdout == ""  # and does not run the program without it
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9))}
+    done = run("-o", "r", "sh", "-c", "echo ran", **limit)  # as on a full disk
+    assert (done.stdout, done.stderr) == ("", "sigrec: r: cannot be written: File too large\n")
     done = by_place("run", "-c", "print('ran')", flags=["-E"])
     assert (done.returncode, done.stdout) == (1, "")
     assert "not with -E, -I or -S" in done.stderr and "Traceback" not in done.stderr

@@ -212,7 +212,9 @@ def test_what_fails_leaves_the_old_file(target, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(export, "writer", lambda form: fails)
     assert main(["export", str(target.pid), "--format", "csv", "-o", str(path)]) == 1
-    assert "No space left" in capsys.readouterr().err
+    assert (
+        capsys.readouterr().err == f"sigrec: {path}: cannot be written: No space left on device\n"
+    )
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["out"]
 
 
@@ -245,6 +247,7 @@ def test_errors_are_clear(tmp_path):
     assert message == f"sigrec: {out}: cannot be written: No such file or directory\n"
     assert "xml" in run(path, "--format", "xml", status=2)
     assert "--format" in run(path, status=2)
+    assert "not a path: ''" in run(path, "--format", "csv", "-o", "", status=2)
 
 
 def test_a_reader_that_leaves(target):
