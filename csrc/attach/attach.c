@@ -32,7 +32,10 @@
 
 #define LIMIT_NS UINT64_C(5000000000)    /* for a moment to be found */
 #define NOTHING_NS UINT64_C(1000000000)  /* for a thread that can be stopped at all */
-#define STOP_NS UINT64_C(250000000)      /* for a thread to stop, and for a lock */
+#define STOP_NS UINT64_C(250000000)      /* for a thread to stop */
+#define STOPPED_NS UINT64_C(100000000)   /* from there on: no step is begun later */
+#define EASY_NS UINT64_C(10000000)       /* all of it, where no step waits for a processor */
+#define LOCKED_TRIALS 3                  /* of so many, none got past a lock */
 #define LOAD_NS UINT64_C(10000000000)    /* what hangs then does so for good */
 #define STOPS 4                          /* of one thread, one after another */
 #define STACK (UINT64_C(256) << 10)      /* dlopen and begin_attached() touch 17 KiB */
@@ -60,15 +63,18 @@ struct tracer {
     uint64_t words[HANDLER_WORDS];
     struct thread thread[THREADS];
     int threads;
-    bool breaks;    /* every thread of it is in a call that a stop breaks off */
-    uint64_t base;  /* of the memory that is mapped in the process for us */
+    bool breaks;     /* every thread of it is in a call that a stop breaks off */
+    uint64_t base;   /* of the memory that is mapped in the process for us */
+    bool tried;      /* its locks: what is called then has it take some */
+    uint64_t handle; /* of our library, once it is loaded */
+    bool done;
     bool same_file; /* the process has our library at the same path */
     /* What is called in it, and where it is from. It is found before anything is stopped, and again
      * only if the process has another C library or allocator mapped meanwhile. */
     struct functions {
         uint64_t libc, libdl, allocator;
-        uint64_t open_library, library_symbol, library_error; /* dlopen(3), dlsym(3), dlerror(3) */
-        uint64_t locate_errno, take, give;                    /* malloc(3), free(3) */
+        uint64_t open_library, library_error; /* dlopen(3), dlerror(3) */
+        uint64_t locate_errno, take, give;    /* malloc(3), free(3) */
     } functions;
 };
 
@@ -268,13 +274,12 @@ static bool find_functions(struct tracer *tracer) {
         .libdl = images->libdl,
         .allocator = images->allocator,
         .open_library = of_c_library(tracer, "dlopen"),
-        .library_symbol = of_c_library(tracer, "dlsym"),
         .library_error = of_c_library(tracer, "dlerror"),
         .locate_errno = of_c_library(tracer, "__errno_location"),
         .take = images_symbol(images, of, "malloc"),
         .give = images_symbol(images, of, "free"),
     };
-    bool found = known->open_library && known->library_symbol && find_instructions(tracer);
+    bool found = known->open_library && find_instructions(tracer);
     known->open_library = found ? known->open_library : 0;
     return found;
 }
@@ -352,8 +357,8 @@ static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *si
 }
 
 /* Tries the threads in turn, those that wait first. */
-static enum attach_end find_moment(struct tracer *tracer, uint64_t *since) {
-    uint64_t began = monotonic_ns(), until = began + LIMIT_NS;
+static enum attach_end find_moment(struct tracer *tracer, uint64_t until, uint64_t *since) {
+    uint64_t began = monotonic_ns();
     for (int round = 0;; round++) {
         look_at_threads(tracer);
         if (!tracer->threads)
@@ -402,12 +407,14 @@ static enum tracee_event call(struct tracer *tracer, uint64_t function, uint64_t
 
 static enum tracee_event make_room(struct tracer *tracer) {
     int64_t at;
+    if (tracer->base)
+        return TRACEE_RETURNED;
     uint64_t argument[6] = {
         0, ROOM + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
     enum tracee_event event = tracee_system(&tracer->tracee, SYS_mmap, argument, &at);
     if (event == TRACEE_RETURNED && at < 0 && at > -4096)
         return errno = (int)-at, TRACEE_REFUSED;
-    tracer->base = (uint64_t)at;
+    tracer->base = event == TRACEE_RETURNED ? (uint64_t)at : 0;
     return event;
 }
 
@@ -415,24 +422,33 @@ static void remove_room(struct tracer *tracer) {
     int64_t result;
     uint64_t argument[6] = {tracer->base, ROOM + STACK};
     tracee_system(&tracer->tracee, SYS_munmap, argument, &result);
+    tracer->base = 0;
 }
 
-/* Whether its allocator and its dynamic linker answer. A thread that hangs may hold their locks
- * for good; to wait for one, and to give up, does no harm as long as we hold none ourselves. */
-static enum attach_end try_locks(struct tracer *tracer) {
+static uint64_t rest_ns(uint64_t until) {
+    uint64_t now = monotonic_ns();
+    return now < until ? until - now : 0;
+}
+
+/* Whether its allocator and its dynamic linker answer, and in time. A thread that hangs may hold
+ * their locks for good; to wait for one, and to give up, does no harm as long as we hold none
+ * ourselves. */
+static enum attach_end try_locks(struct tracer *tracer, uint64_t until) {
     const struct functions *functions = &tracer->functions;
     uint64_t memory, ignored;
     if (!functions->take || !functions->give)
         return ATTACH_NO_LIBRARY;
-    enum tracee_event event = call(tracer, functions->take, 5000, 0, 0, STOP_NS, &memory);
+    if (!rest_ns(until))
+        return ATTACH_SLOW;
+    enum tracee_event event = call(tracer, functions->take, 5000, 0, 0, rest_ns(until), &memory);
     if (event == TRACEE_RETURNED)
-        event = call(tracer, functions->give, memory, 0, 0, STOP_NS, &ignored);
+        event = call(tracer, functions->give, memory, 0, 0, rest_ns(until), &ignored);
     if (event == TRACEE_RETURNED)
-        event =
-            call(tracer, functions->open_library, 0, RTLD_LAZY | RTLD_NOLOAD, 0, STOP_NS, &ignored);
-    return event == TRACEE_RETURNED ? ATTACH_DONE
-           : event == TRACEE_LATE   ? ATTACH_LOCKED
-                                    : end_of(event);
+        event = call(tracer, functions->open_library, 0, RTLD_LAZY | RTLD_NOLOAD, 0, rest_ns(until),
+                     &ignored);
+    if (event == TRACEE_RETURNED)
+        return rest_ns(until) ? ATTACH_DONE : ATTACH_SLOW;
+    return event == TRACEE_LATE ? ATTACH_LOCKED : end_of(event);
 }
 
 /* Whether the process sees the same file at that path. Whether it may read it, is seen later. */
@@ -508,17 +524,16 @@ static enum attach_end load(struct tracer *tracer, uint64_t *handle) {
     return *handle ? ATTACH_DONE : ATTACH_NOT_LOADED;
 }
 
-/* The function of our library there that the table has at that offset. */
+/* The function of our library there that the table has at that offset. handle: a struct link_map,
+ * which begins with where the library is. */
 static enum attach_end find_function(struct tracer *tracer, uint64_t handle, size_t offset,
                                      uint64_t *function) {
-    static const char name[] = "sigrec_core";
-    uint64_t give, table = 0;
-    if (!put_memory(tracer, ROOM_TEXT, name, sizeof name))
+    uint64_t base = 0, table = 0;
+    if (!images_memory(&tracer->images, handle, &base, sizeof base))
         return ATTACH_ENDED;
-    enum tracee_event event = call(tracer, tracer->functions.library_symbol, handle,
-                                   tracer->base + ROOM_TEXT, 0, LOAD_NS, &give);
-    if (event == TRACEE_RETURNED && give)
-        event = call(tracer, give, attach_entry.abi, 0, 0, LOAD_NS, &table);
+    uint64_t give = images_symbol(&tracer->images, base, "sigrec_core");
+    enum tracee_event event =
+        give ? call(tracer, give, attach_entry.abi, 0, 0, LOAD_NS, &table) : TRACEE_RETURNED;
     if (event != TRACEE_RETURNED)
         return end_of(event);
     if (!table || !images_memory(&tracer->images, table + offset, function, sizeof *function))
@@ -526,15 +541,21 @@ static enum attach_end find_function(struct tracer *tracer, uint64_t handle, siz
     return ATTACH_DONE;
 }
 
-static enum attach_end load_and_call(struct tracer *tracer) {
+static enum attach_end load_and_call(struct tracer *tracer, uint64_t until) {
     bool ends = tracer->request.end;
-    uint64_t handle = 0, function = 0, result = 0;
-    enum attach_end end = try_locks(tracer);
+    uint64_t function = 0, result = 0;
+    enum attach_end end = ATTACH_DONE;
+    if (!tracer->handle) {
+        end = try_locks(tracer, until);
+        tracer->tried = end == ATTACH_DONE;
+        if (end == ATTACH_DONE)
+            end = load(tracer, &tracer->handle);
+        if (end == ATTACH_DONE && !rest_ns(until))
+            end = ATTACH_SLOW;
+    }
     if (end == ATTACH_DONE)
-        end = load(tracer, &handle);
-    if (end == ATTACH_DONE)
-        end =
-            find_function(tracer, handle, ends ? attach_entry.end : attach_entry.begin, &function);
+        end = find_function(tracer, tracer->handle, ends ? attach_entry.end : attach_entry.begin,
+                            &function);
     if (end != ATTACH_DONE)
         return end;
     tracer->request.begin.in_main = tracer->tracee.tid == tracer->tracee.pid;
@@ -550,24 +571,35 @@ static enum attach_end load_and_call(struct tracer *tracer) {
 }
 
 /* Keeps the thread's errno: the thread may be between a call and its look at errno. */
-static enum attach_end keeping_errno(struct tracer *tracer) {
+static enum attach_end keeping_errno(struct tracer *tracer, uint64_t until) {
     uint64_t locate = tracer->functions.locate_errno, at = 0;
     int before = 0;
     if (!locate || call(tracer, locate, 0, 0, 0, LOAD_NS, &at) != TRACEE_RETURNED ||
         !images_memory(&tracer->images, at, &before, sizeof before))
         return ATTACH_NO_LIBRARY;
-    enum attach_end end = load_and_call(tracer);
+    enum attach_end end = load_and_call(tracer, until);
     if (end != ATTACH_ENDED &&
         pwrite(tracer->tracee.memory, &before, sizeof before, (off_t)at) != sizeof before)
         return ATTACH_ENDED;
     return end;
 }
 
-static enum attach_end work(struct tracer *tracer) {
-    uint64_t since = monotonic_ns();
-    enum attach_end end = find_moment(tracer, &since);
-    if (end != ATTACH_DONE)
+/* In the room, which is removed at another moment where each step takes long. */
+static enum attach_end work_in_room(struct tracer *tracer, uint64_t since) {
+    enum attach_end end = tracer->done ? ATTACH_DONE : keeping_errno(tracer, since + STOPPED_NS);
+    /* What does not come back still has our stack. */
+    if (end == ATTACH_ENDED || end == ATTACH_LOCKED || end == ATTACH_FAULT)
         return end;
+    bool later = end == ATTACH_DONE && !tracer->done && monotonic_ns() - since > EASY_NS;
+    tracee_send_again(&tracer->tracee, tracer->base + ROOM_INFO);
+    if (!later)
+        remove_room(tracer);
+    tracer->done = end == ATTACH_DONE;
+    return later ? ATTACH_SLOW : end;
+}
+
+static enum attach_end use_moment(struct tracer *tracer, uint64_t since) {
+    enum attach_end end;
     int error = tracee_take(&tracer->tracee);
     if (error) {
         tracee_leave(&tracer->tracee);
@@ -576,12 +608,7 @@ static enum attach_end work(struct tracer *tracer) {
     }
     enum tracee_event event = make_room(tracer);
     if (event == TRACEE_RETURNED) {
-        end = keeping_errno(tracer);
-        /* What does not come back still has our stack. */
-        if (end != ATTACH_ENDED && end != ATTACH_LOCKED && end != ATTACH_FAULT) {
-            tracee_send_again(&tracer->tracee, tracer->base + ROOM_INFO);
-            remove_room(tracer);
-        }
+        end = work_in_room(tracer, since);
     } else {
         tracer->result.error = errno;
         end = end_of(event);
@@ -590,6 +617,25 @@ static enum attach_end work(struct tracer *tracer) {
         end = ATTACH_ENDED;
     note_stop(tracer, since);
     return end;
+}
+
+/* One moment after another, until it is done: each step of it may take long where the process
+ * waits for a processor, and no thread is kept for all of them. A lock that other threads use a
+ * lot may be free the next time. */
+static enum attach_end work(struct tracer *tracer) {
+    uint64_t since, until = monotonic_ns() + LIMIT_NS;
+    enum attach_end end, last = ATTACH_NO_MOMENT;
+    for (int locked = 0;;) {
+        end = find_moment(tracer, until, &since);
+        if (end == ATTACH_DONE)
+            end = use_moment(tracer, since);
+        if (end != ATTACH_SLOW &&
+            !(end == ATTACH_LOCKED && !tracer->tried && ++locked < LOCKED_TRIALS))
+            return tracer->done ? ATTACH_DONE : end == ATTACH_NO_MOMENT ? last : end;
+        last = end;
+        struct timespec pause = {0, STOPPED_NS}; /* it has as much time for itself */
+        nanosleep(&pause, NULL);
+    }
 }
 
 /* --- the tracer ------------------------------------------------------------------------------ */
@@ -615,11 +661,7 @@ static enum attach_end look_before(struct tracer *tracer) {
 
 /* Whether the kernel refused because it has ended: ESRCH, and of a zombie EPERM. */
 static bool is_gone(const struct tracer *tracer) {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)tracer->request.pid);
-    proc_read(path, text, sizeof text);
-    const char *state = strrchr(text, ')');
-    return tracer->result.error == ESRCH || !state || strchr("ZX", state[2]);
+    return tracer->result.error == ESRCH || strchr("ZX", tracee_state(tracer->request.pid));
 }
 
 static void trace(struct tracer *tracer) {

@@ -36,6 +36,7 @@ enum attach_end {
     ATTACH_FAULT,       /* what was called in it failed */
     ATTACH_NOT_BEGUN,   /* error */
     ATTACH_NO_TRACER,   /* the tracer was killed */
+    ATTACH_SLOW,        /* it got too little of the processor to be stopped for a short time only */
 };
 
 struct attach_request {

@@ -5,9 +5,11 @@
 #ifdef TRACEE_SUPPORTED
 
 #include "ground/clock.h"
+#include "ground/proc.h"
 
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -22,6 +24,7 @@
 
 #define SYSTEM_STOP (SIGTRAP | 0x80) /* PTRACE_O_TRACESYSGOOD */
 #define SOON_NS UINT64_C(250000000)
+#define HANGS_NS UINT64_C(10000000000)
 
 /* What a system call that a stop interrupted returns inside of the kernel, which then makes it
  * again: <linux/errno.h>. */
@@ -39,10 +42,16 @@ const size_t tracee_system_call_size = 2, tracee_trap_size = 1, tracee_step = 1;
 uint64_t tracee_pc(const struct tracee *tracee) { return tracee->before.rip; }
 uint64_t tracee_sp(const struct tracee *tracee) { return tracee->before.rsp; }
 
+/* Whether it was stopped in a system call that it goes on with. */
+static bool waits(const struct tracee *tracee, const tracee_registers *registers) {
+    (void)tracee;
+    return (long)registers->orig_rax >= 0 && IS_RESTART((long)registers->rax);
+}
+
 static bool read_system_call(struct tracee *tracee) {
     tracee->number = (long)tracee->before.orig_rax;
     tracee->result = (long)tracee->before.rax;
-    tracee->goes_on = tracee->number >= 0 && IS_RESTART(tracee->result);
+    tracee->goes_on = waits(tracee, &tracee->before);
     return tracee->before.cs == 0x33; /* 64 bits */
 }
 
@@ -130,10 +139,14 @@ uint64_t tracee_sp(const struct tracee *tracee) { return tracee->before.sp; }
  * its first argument, and forgotten its number: do_signal() in arch/arm64/kernel/signal.c. So a
  * thread that stands before an svc is in that call, or was just about to make it, which is the
  * same; one for which it returned something else stands behind it. */
-static bool read_system_call(struct tracee *tracee) {
+static bool waits(const struct tracee *tracee, const tracee_registers *registers) {
     uint32_t code = 0;
-    tracee->goes_on = pread(tracee->memory, &code, sizeof code, (off_t)tracee->before.pc) == 4 &&
-                      code == 0xd4000001;
+    return pread(tracee->memory, &code, sizeof code, (off_t)registers->pc) == 4 &&
+           code == 0xd4000001;
+}
+
+static bool read_system_call(struct tracee *tracee) {
+    tracee->goes_on = waits(tracee, &tracee->before);
     tracee->number = tracee->goes_on ? (long)tracee->before.regs[8] : -1;
     tracee->result = (long)tracee->before.regs[0];
     return true;
@@ -230,7 +243,7 @@ static bool put_vectors(const struct tracee *tracee) {
 /* --- waiting --------------------------------------------------------------------------- */
 
 static bool resume_tracee(struct tracee *tracee, int how, int signum) {
-    tracee->stopped = false;
+    tracee->stopped = tracee->can_go = false;
     return ptrace((enum __ptrace_request)how, tracee->tid, 0, (void *)(long)signum) == 0;
 }
 
@@ -262,17 +275,32 @@ static enum tracee_event await_tracee(struct tracee *tracee, uint64_t until, int
 
 static bool is_event_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
 
+char tracee_state(pid_t tid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
+    proc_read(path, text, sizeof text);
+    const char *state = strrchr(text, ')');
+    return state ? state[2] : 'X';
+}
+
 /* Brings a running thread to a stop of its own, in which its registers can be set. */
-static enum tracee_event interrupt_tracee(struct tracee *tracee, uint64_t until) {
+static enum tracee_event interrupt_tracee(struct tracee *tracee, uint64_t limit_ns) {
+    uint64_t began = monotonic_ns(), until = began + limit_ns;
     if (ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0) != 0)
         return errno == ESRCH ? TRACEE_ENDED : TRACEE_REFUSED;
     for (;;) {
         int status;
         enum tracee_event event = await_tracee(tracee, until, &status);
+        if (event == TRACEE_LATE && until < began + HANGS_NS && tracee_state(tracee->tid) == 'R') {
+            until += limit_ns; /* it waits for a processor, and is not stopped yet */
+            continue;
+        }
         if (event != TRACEE_STOPPED)
             return event;
-        if (is_event_stop(status))
+        if (is_event_stop(status)) {
+            tracee->can_go = true;
             return WSTOPSIG(status) == SIGTRAP ? TRACEE_STOPPED : TRACEE_HALTED;
+        }
         /* It was about to get a signal: that is its own, with its siginfo. */
         bool of_signal = status >> 16 == 0 && WSTOPSIG(status) != SYSTEM_STOP;
         if (!resume_tracee(tracee, PTRACE_CONT, of_signal ? WSTOPSIG(status) : 0))
@@ -284,7 +312,7 @@ enum tracee_event tracee_stop(struct tracee *tracee, uint64_t limit_ns) {
     if (ptrace(PTRACE_SEIZE, tracee->tid, 0,
                (void *)(long)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC)) != 0)
         return errno == ESRCH ? TRACEE_ENDED : TRACEE_REFUSED;
-    enum tracee_event event = interrupt_tracee(tracee, monotonic_ns() + limit_ns);
+    enum tracee_event event = interrupt_tracee(tracee, limit_ns);
     if (event == TRACEE_HALTED) {
         tracee_leave(tracee);
         return event;
@@ -331,28 +359,38 @@ static bool is_fault(struct tracee *tracee, int signum, int *pass) {
     return false;
 }
 
-/* Until it is at the trap, or in the stop of a system call. */
-static enum tracee_event run_tracee(struct tracee *tracee, int how, uint64_t until) {
+/* Until it traps with its program counter there, or is in the stop of a system call. */
+static enum tracee_event run_tracee(struct tracee *tracee, int how, uint64_t at, uint64_t until) {
     int pass = 0;
+    bool late = false;
     for (;;) {
         int status;
-        if (!resume_tracee(tracee, how, pass))
+        tracee_registers now;
+        if (tracee->stopped && !resume_tracee(tracee, how, pass))
             return TRACEE_ENDED;
         enum tracee_event event = await_tracee(tracee, until, &status);
+        if (event == TRACEE_LATE && !late && ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0) == 0) {
+            late = true;
+            until += HANGS_NS;
+            continue;
+        }
         if (event != TRACEE_STOPPED)
             return event;
         pass = 0;
+        if (late && is_event_stop(status) && get_registers(tracee, &now) && waits(tracee, &now)) {
+            tracee->can_go = true;
+            return TRACEE_LATE;
+        }
         if (status >> 16)
             continue; /* its process was stopped by job control: what we called goes on */
         int signum = WSTOPSIG(status);
         if (signum == SYSTEM_STOP)
             return TRACEE_STOPPED;
-        tracee_registers now;
         if (is_fault(tracee, signum, &pass)) {
-            if (signum == SIGTRAP && get_registers(tracee, &now) &&
-                pc_of(&now) == tracee->trap + TRAP_SIZE)
-                return TRACEE_RETURNED;
-            return TRACEE_FAULT;
+            tracee->can_go = true;
+            return signum == SIGTRAP && get_registers(tracee, &now) && pc_of(&now) == at
+                       ? TRACEE_RETURNED
+                       : TRACEE_FAULT;
         }
     }
 }
@@ -367,9 +405,13 @@ enum tracee_event tracee_system(struct tracee *tracee, long number, const uint64
 #endif
     if (!put_registers(tracee, &registers))
         return TRACEE_ENDED;
-    for (int stop = 0; stop < 2; stop++) { /* at its entry, and at its exit */
-        enum tracee_event event = run_tracee(tracee, PTRACE_SYSCALL, monotonic_ns() + 4 * SOON_NS);
-        if (event != TRACEE_STOPPED)
+    /* One step, which ends by a trap; or, where none may come, a stop at its entry, and one at its
+     * exit. */
+    for (int stops = tracee->all_held ? 2 : 1; stops > 0; stops--) {
+        enum tracee_event event =
+            run_tracee(tracee, tracee->all_held ? PTRACE_SYSCALL : PTRACE_SINGLESTEP,
+                       tracee->system_call + tracee_system_call_size, monotonic_ns() + 4 * SOON_NS);
+        if (event != (tracee->all_held ? TRACEE_STOPPED : TRACEE_RETURNED))
             return event;
     }
     if (!get_registers(tracee, &registers))
@@ -384,7 +426,8 @@ enum tracee_event tracee_call(struct tracee *tracee, uint64_t function, const ui
     if (!prepare_call(tracee, &registers, function, argument, top) ||
         !put_registers(tracee, &registers))
         return TRACEE_ENDED;
-    enum tracee_event event = run_tracee(tracee, PTRACE_CONT, monotonic_ns() + limit_ns);
+    enum tracee_event event =
+        run_tracee(tracee, PTRACE_CONT, tracee->trap + TRAP_SIZE, monotonic_ns() + limit_ns);
     if (event == TRACEE_RETURNED) {
         if (!get_registers(tracee, &registers))
             return TRACEE_ENDED;
@@ -397,8 +440,10 @@ void tracee_send_again(struct tracee *tracee, uint64_t room) {
     uint64_t all = ~UINT64_C(0);
     uint64_t none[6] = {0};
     int64_t pid, tid; /* in its own PID namespace */
-    if (!tracee->kept_count || ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &all) != 0 ||
-        tracee_system(tracee, SYS_getpid, none, &pid) != TRACEE_RETURNED ||
+    if (!tracee->kept_count || ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &all) != 0)
+        return;
+    tracee->all_held = true;
+    if (tracee_system(tracee, SYS_getpid, none, &pid) != TRACEE_RETURNED ||
         tracee_system(tracee, SYS_gettid, none, &tid) != TRACEE_RETURNED)
         return;
     for (int i = 0; i < tracee->kept_count; i++) {
@@ -409,23 +454,24 @@ void tracee_send_again(struct tracee *tracee, uint64_t room) {
             tracee_system(tracee, SYS_rt_tgsigqueueinfo, argument, &result) != TRACEE_RETURNED)
             return;
     }
+    tracee->kept_count = 0;
 }
 
 bool tracee_give_back(struct tracee *tracee) {
     /* From a stop in which the kernel looks afterwards whether a system call has to be made
      * again: that of a system call's exit is none. */
-    if (ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0) != 0)
+    if (!tracee->can_go && ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0) != 0)
         return false;
-    for (;;) {
+    while (!tracee->can_go) {
         int status;
         if (tracee->stopped && !resume_tracee(tracee, PTRACE_CONT, 0))
             return false;
         enum tracee_event event = await_tracee(tracee, monotonic_ns() + 240 * SOON_NS, &status);
         if (event != TRACEE_STOPPED)
             return false;
-        if (is_event_stop(status))
-            break;
+        tracee->can_go = is_event_stop(status);
     }
+    tracee->all_held = false;
     bool whole = put_vectors(tracee) && put_system_call(tracee) &&
                  put_registers(tracee, &tracee->before) &&
                  ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &tracee->mask) == 0;

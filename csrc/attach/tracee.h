@@ -51,14 +51,20 @@ struct tracee {
     siginfo_t kept[TRACEE_KEPT]; /* faults that somebody sent meanwhile */
     int kept_count;
     bool stopped;
+    bool can_go;   /* it is in a stop after which the kernel makes an interrupted call again */
+    bool all_held; /* all signals are blocked, faults too: no trap may come */
 };
 
 /* The instructions, as bytes of which the masked bits count, for images_find(). */
 extern const uint8_t tracee_system_call[], tracee_trap[], tracee_mask[], tracee_trap_mask[];
 extern const size_t tracee_system_call_size, tracee_trap_size, tracee_step;
 
-/* Stops the thread, within limit_ns, and reads its registers and mask. The caller has blocked
- * SIGCHLD, and left it to its default. */
+/* Of any thread, as in proc_pid_stat(5); X: there is none. */
+char tracee_state(pid_t tid);
+
+/* Stops the thread, and reads its registers and mask. TRACEE_LATE: it did not stop within
+ * limit_ns, and does not wait for a processor. The caller has blocked SIGCHLD, and left it to its
+ * default. */
 enum tracee_event tracee_stop(struct tracee *tracee, uint64_t limit_ns);
 
 /* The thread goes on as if nothing had happened, and is not traced any more. */
@@ -71,7 +77,8 @@ int tracee_take(struct tracee *tracee);
 enum tracee_event tracee_system(struct tracee *tracee, long number, const uint64_t argument[6],
                                 int64_t *result);
 
-/* top: of the stack. */
+/* top: of the stack. TRACEE_LATE: after limit_ns it waited, for a lock, say. One that does not wait
+ * but is slow may hold a lock itself, and is not given up before ten seconds are over. */
 enum tracee_event tracee_call(struct tracee *tracee, uint64_t function, const uint64_t argument[3],
                               uint64_t top, uint64_t limit_ns, uint64_t *result);
 

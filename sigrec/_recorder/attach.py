@@ -25,8 +25,8 @@ CAP_SYS_PTRACE = 19  # <linux/capability.h>
 # csrc/attach/attach.h
 (
     DONE, UNSUPPORTED, REFUSED, ENDED, NO_MOMENT, NOT_STOPPED, HALTED, NO_LIBRARY, LOCKED,
-    NOT_LOADED, OTHER_BUILD, FAULT, NOT_BEGUN, NO_TRACER,
-) = range(14)  # fmt: skip
+    NOT_LOADED, OTHER_BUILD, FAULT, NOT_BEGUN, NO_TRACER, SLOW,
+) = range(15)  # fmt: skip
 
 # Why a program cannot load a library, by the numbers in csrc/host/target.h.
 _TARGETS = {
@@ -268,6 +268,7 @@ def _words(pid: int, how: int, error: int, text: bytes) -> str:
         if error == 2
         else f"its recording cannot be made: {says}",
         NO_TRACER: "the process that does it was killed",
+        SLOW: "it gets too little of the processor to be stopped for a short time only. Try again",
     }  # fmt: skip
     return f"PID {pid} was not attached to: {words.get(how, says)}"
 

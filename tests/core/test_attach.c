@@ -177,6 +177,11 @@ static uint64_t sum_of(uint64_t a, uint64_t b, uint64_t c) {
     return a + 10 * b + 100 * c;
 }
 static void crash(void) { __builtin_trap(); }
+static uint64_t slow(void) {
+    for (uint64_t until = monotonic_ns() + 20000000; monotonic_ns() < until;)
+        ;
+    return 17;
+}
 static void hang(void) {
     for (;;)
         pause();
@@ -217,9 +222,11 @@ static void test_tracee(pid_t pid) {
     CHECK_EQ(tracee.kept_count, 1);
     CHECK(tracee.kept[0].si_signo == SIGFPE && tracee.kept[0].si_pid == getpid());
     tracee_send_again(&tracee, top - room);
+    /* What is slow may hold a lock, and is waited for; what waits is given up. */
+    CHECK_EQ(call(code_of((void (*)(void))slow), top, 1000000, &sum), TRACEE_RETURNED);
+    CHECK_EQ(sum, 17);
     CHECK_EQ(call(code_of(hang), top, 1000000, &sum), TRACEE_LATE);
-    CHECK(tracee_give_back(&tracee));
-    /* It hung: to be called again it has to be stopped anew. */
+    CHECK(tracee.stopped && tracee_give_back(&tracee));
     while (!is_in(pid, SYS_read))
         ;
     CHECK_EQ(stop(pid), TRACEE_STOPPED);

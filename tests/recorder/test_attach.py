@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -115,6 +116,26 @@ def test_from_now_on_it_is_recorded(command):
         said = sigrec_says("why", process.pid)[1]
         assert f"terminated by SIGTERM, sent by PID {os.getpid()}" in said
         assert "what came before is not known" in said
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_what_is_done_while_it_is_stopped(tmp_path):
+    """Each time that the tracer lets it go on and waits, it may have to wait for a processor."""
+    with started("sh", "-c", "echo ready; exec sleep 100") as process:
+        waits(process)
+        log = tmp_path / "log"
+        subprocess.run(
+            ["strace", "-f", "-qq", "-o", log, sys.executable, "-m", "sigrec", "attach", str(process.pid)],
+            check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        calls = log.read_text()
+        tracer = re.search(r"^(\d+) .*PTRACE_SEIZE", calls, re.M)[1]
+        calls = [line for line in calls.splitlines() if line.startswith(tracer + " ")]
+        stops = " ".join(calls).split("PTRACE_INTERRUPT")[1:]
+        stops = [one.partition("PTRACE_DETACH")[0] for one in stops]
+        goes_on = re.compile("PTRACE_(CONT|SYSCALL|SINGLESTEP)")
+        assert sum(len(goes_on.findall(one)) for one in stops) <= 10
+        assert max(one.count(tracer + " ") for one in stops) <= 170
 
 
 def test_handlers_that_are_set_later_are_recorded_too():
