@@ -1,9 +1,9 @@
-"""A storm of signals on a C program that knows nothing of sigrec, under `sigrec run`, and then the books.
+"""A storm of signals on a C program that knows nothing of sigrec, under `sigrec run` or attached to, and then the books.
 
     python -m tests.proof.native [--rounds N] [--seed N]
 
 Several processes send to storm.c, which sets handlers again, blocks, has threads, forks, spawns and kills what it
-spawned, and sends itself signals. Then what the recording counted, what its handlers did, and what the kernel
+spawned, opens and closes a library that sets handlers too, and sends itself signals. Every fourth round it is attached to. Then what the recording counted, what its handlers did, and what the kernel
 generated (signal:signal_generate, as root with perf) must be the same for each signal: how many, from whom, what it
 sent, and each end of a child. Every third round it is killed in the middle.
 """
@@ -14,6 +14,7 @@ import argparse
 import collections
 import json
 import os
+import platform
 import random
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from . import audit
 from .build import CC, STRICT
 
 HERE = Path(__file__).parent
+ATTACHES = platform.machine() == "x86_64"
 POSSIBLE = sys.platform == "linux" and CC is not None
 SENDERS = 3
 BURSTS = 40  # of each sender
@@ -44,6 +46,10 @@ def built(directory: Path, *options: str) -> Path:
     subprocess.run(
         [CC or "cc", *STRICT, "-O2", *options, "-o", program, HERE / "storm.c"], check=True
     )
+    subprocess.run(
+        [CC or "cc", *STRICT, "-shared", "-fPIC", *options, "-o", directory / "plugin.so", HERE / "storm_plugin.c"],
+        check=True,
+    )  # fmt: skip
     return program
 
 
@@ -75,6 +81,23 @@ def start_sender(pid: int, seed: int, bursts: int) -> tuple[int, int]:
     return child, ours
 
 
+def attach(pid: int, directory: str) -> Path:
+    """Its recording."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sigrec", "attach", str(pid)],
+        env={**os.environ, "SIGREC_DIR": directory}, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode:
+        raise audit.Failed(done.stderr)
+    return Path(directory) / f"{pid}.sigrec"
+
+
+def why(file: Path) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "sigrec", "why", file], capture_output=True, text=True, check=True
+    ).stdout
+
+
 def line(process: subprocess.Popen[str], word: str) -> str:
     assert process.stdout
     first, _, rest = process.stdout.readline().strip().partition(" ")
@@ -94,20 +117,28 @@ def play(
 ) -> tuple[str, list[str]]:
     """One round: what was counted, in words, and what was wrong. merged: some of what was sent does
     not come. preloaded: its environment, with LD_PRELOAD, where it is not to run under `sigrec run`."""
-    killed = seed % 3 == 2
+    killed, attached = seed % 3 == 2, ATTACHES and not preloaded and seed % 4 == 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         file = Path(directory) / "storm.sigrec"
         tracer = audit.Tracer(directory) if audited and not killed else None
         how = ["--children"] if seed % 2 else []
-        run = [] if preloaded else [sys.executable, "-m", "sigrec", "run", *how, "-o", str(file)]
+        run = (
+            []
+            if preloaded or attached
+            else [sys.executable, "-m", "sigrec", "run", *how, "-o", str(file)]
+        )
         process = subprocess.Popen(
-            [*run, program, str(seed)],
+            [*run, program, str(seed), program.with_name("plugin.so")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "SIGREC_DIR": directory, "SIGREC_RECORDING": str(file), **preloaded},
         )  # fmt: skip
         assert process.stdin
         try:
             line(process, "ready")
+            if attached:
+                file = attach(process.pid, directory)
+            process.stdin.write("go\n")
+            process.stdin.flush()
             senders = [start_sender(process.pid, 10 * seed + n, bursts) for n in range(SENDERS)]
             sent: dict[int, Counter[int]] = {}
             for n, (pid, pipe) in enumerate(senders):
@@ -119,12 +150,13 @@ def play(
                 sent[pid] = Counter({int(k): v for k, v in json.loads(said or b"{}").items()})
             if killed:
                 process.wait()
+                says = why(file)
                 with sigrec.open_recording(file) as recording:
                     return f"killed, {sum(s.delivered for s in recording.signals.values()):,}", [
                         f"{sigrec.signal_name(n)}: {stats}"
                         for n, stats in recording.signals.items()
                         if not 0 <= stats.delivered - stats.recorded - stats.dropped <= 5
-                    ]
+                    ] + ([] if "SIGKILL" in says else [f"why: {says}"])
             process.stdin.write("calm\n")
             process.stdin.flush()
             report = json.loads(line(process, "report"))

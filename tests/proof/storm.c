@@ -3,12 +3,13 @@
  * The C program under the storm of native.py. It knows nothing of sigrec: it has handlers that
  * count their calls, and does, by the numbers that follow from its seed, what programs do.
  *
- *     storm SEED
+ *     storm SEED [PLUGIN]
  *
- * It talks by lines: "ready" and its thread ids; once it has heard a line, "report" and what it
- * counted; and ends at the next one. */
+ * It talks by lines: "ready"; once it has heard a line it begins, and after another one it says
+ * "report" and what it counted; and ends at the next one. PLUGIN: storm_plugin.c, as a library. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -34,6 +35,7 @@ static _Atomic uint64_t calls[65], raised[65], killed[65];
 static _Atomic int calm, tid_count, children;
 static int tids[TIDS];
 static unsigned seed;
+static const char *plugin;
 
 #define MUST(what)                                                                                 \
     do {                                                                                           \
@@ -202,8 +204,21 @@ static void other_stack(void) {
     MUST(sigaltstack(&stack, NULL) == 0 || errno == EPERM);
 }
 
+static void open_and_close(void) {
+    void *library = dlopen(plugin, RTLD_NOW);
+    MUST(library);
+    int (*set_and_raise)(int, void (*)(int)) =
+        (int (*)(int, void (*)(int)))(uintptr_t)dlsym(library, "set_and_raise");
+    int signum = signals[draw(SIGNALS)];
+    if (set_and_raise(signum, plain) == 0)
+        raised[signum]++;
+    else
+        MUST(errno == EAGAIN);
+    MUST(dlclose(library) == 0);
+}
+
 static void act(void) {
-    switch (draw(10)) {
+    switch (draw(plugin ? 11 : 10)) {
     case 0: set_handler(signals[draw(SIGNALS)]); break;
     case 1: block_some(); break;
     case 2: one_thread(); break;
@@ -219,6 +234,7 @@ static void act(void) {
         break;
     case 7: sched_yield(); break;
     case 8: usleep(draw(2000)); break;
+    case 10: open_and_close(); break;
     default:
         for (volatile int i = 0; i < 100000; i++)
             ;
@@ -289,7 +305,8 @@ static void hear(void) {
 int main(int argc, char **argv) {
     static const int standard[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGPROF, SIGIO, SIGWINCH};
     struct pollfd input = {0, POLLIN, 0};
-    MUST(argc == 2);
+    MUST(argc == 2 || argc == 3);
+    plugin = argv[2];
     seed = (unsigned)atoi(argv[1]);
     for (int i = 0; i < SIGNALS; i++)
         signals[i] = i < 7 ? standard[i] : SIGRTMIN + i - 6;
@@ -302,6 +319,7 @@ int main(int argc, char **argv) {
     }
     printf("ready\n");
     fflush(stdout);
+    hear();
     while (poll(&input, 1, 0) <= 0)
         act();
     hear();
