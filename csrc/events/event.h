@@ -48,15 +48,20 @@ _Static_assert(sizeof(struct slot) == 64, "slot is one cache line");
 /* event_from_siginfo() for a signal that no process sent by kill(2), sigqueue(3) or raise(3). */
 void event_from_other(struct event *event, int signum, const siginfo_t *info);
 
+/* Whether a process sent it by kill(2), sigqueue(3) or raise(3). */
+static inline bool event_was_sent(int32_t code) {
+#ifdef SI_TKILL /* Linux's */
+    if (code == SI_TKILL)
+        return true;
+#endif
+    return code == SI_USER || code == SI_QUEUE;
+}
+
 /* Copies what si_code and the signal number define, and zero for the rest:
  * the other members of siginfo_t's union are not ours to read. Leaves
  * monotonic_ns, ordinal and tid alone. See sigaction(2). */
 static inline void event_from_siginfo(struct event *event, int signum, const siginfo_t *info) {
-    bool sent = info->si_code == SI_USER || info->si_code == SI_QUEUE;
-#ifdef SI_TKILL
-    sent = sent || info->si_code == SI_TKILL;
-#endif
-    if (!sent) {
+    if (!event_was_sent(info->si_code)) {
         event_from_other(event, signum, info);
         return;
     }

@@ -19,7 +19,8 @@
 #define PUSH_TRIES 4
 #define OFFER_TRIES 64
 
-static struct slot *slot_of(const struct ring *ring, uint64_t ticket) {
+__attribute__((returns_nonnull)) static struct slot *slot_of(const struct ring *ring,
+                                                             uint64_t ticket) {
     return &ring->slots[ticket & (ring->capacity - 1)];
 }
 
@@ -94,9 +95,12 @@ bool ring_offer(const struct ring *ring, const struct event *event) {
     uint64_t seq = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
     for (;;) { /* at most two turns: besides us only an abandoned producer or the consumer write
                   here */
-        if ((seq & SEQUENCE) > 2 * t)
-            return false; /* the consumer gave this ticket up before we claimed it */
-        uint64_t claim = seq & ABANDONED ? WRITING(t) | ABANDONED : WRITING(t);
+        uint64_t claim = WRITING(t);
+        if (seq > 2 * t) { /* as where it has a mark */
+            if ((seq & SEQUENCE) > 2 * t)
+                return false; /* the consumer gave this ticket up before we claimed it */
+            claim |= seq & ABANDONED;
+        }
         /* Acquire: pairs with the release of a late producer that set the slot
          * free, below: its payload stores come before ours. proof: ring-claim */
         if (atomic_compare_exchange_strong_explicit(&slot->sequence, &seq, claim,

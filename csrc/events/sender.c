@@ -42,7 +42,8 @@ static uint64_t sender_key_of(const struct event *event) {
            (kind == SENDER_PROCESS ? (uint32_t)event->pid : 0);
 }
 
-static struct sender_entry *sender_at(struct sender_entry *table, uint64_t key, uint64_t probe) {
+__attribute__((returns_nonnull)) static struct sender_entry *
+sender_at(struct sender_entry *table, uint64_t key, uint64_t probe) {
     uint64_t hash = key * UINT64_C(0x9E3779B97F4A7C15); /* Knuth: 2^64 by the golden ratio */
     return &table[((hash >> 52) + probe) % SENDER_ENTRIES];
 }

@@ -119,7 +119,6 @@ static inline long thread_id(const siginfo_t *info, int32_t pid) {
 /* --- signal context ----------------------------------------------------------- */
 
 struct taken {
-    uint64_t ordinal;
     struct sender_entry *sender;
     uint32_t mode; /* the signal's mode at that time: it may have been unregistered since */
 };
@@ -150,37 +149,38 @@ static bool is_routine(int signum, const siginfo_t *info) {
     return (own || (signal_is_fault(signum) && info->si_code > 0)) && passive_handled(signum);
 }
 
-/* Counts and records one signal, and queues it if it is registered. */
+/* Counts and records one signal, and queues it if it is registered. The event has its time and its
+ * thread, and gets all else here. */
 static inline __attribute__((always_inline)) struct taken
-take(int signum, const siginfo_t *info, uint64_t now, uint32_t tid, enum taker taker) {
+take(int signum, const siginfo_t *info, struct event *event, enum taker taker) {
     const struct recording *recording = process_recording_of_signal();
     struct ledger_entry *ledger = &recording->ledger[signum];
     ledger_add(&ledger->delivered, 1); /* first, whatever happens next */
 
-    struct event event;
-    event.monotonic_ns = now;
-    event.tid = tid;
-    event.ordinal =
+    event->ordinal =
         atomic_fetch_add_explicit(&process_self->ordinal[signum], 1, memory_order_relaxed);
-    event_from_siginfo(&event, signum, info);
+    event_from_siginfo(event, signum, info);
     struct registered *entry = &registry[signum];
-    /* Acquire: pairs with install_handler(), so that the queue is ready. proof: handler-mode */
-    uint32_t mode = atomic_load_explicit(&entry->mode, memory_order_acquire);
-    bool aside = taker == FOR_PROGRAM && event.ordinal >= RECENT_SLOTS && is_routine(signum, info);
-    struct taken taken = {event.ordinal,
-                          aside ? recording_write_aside(recording, &event)
-                                : recording_write(recording, &event),
-                          mode};
+    struct taken taken = {NULL, MODE_RECORDED};
+    if (taker != FOR_PROGRAM) {
+        /* Acquire: pairs with install_handler(), so that the queue is ready. proof: handler-mode */
+        taken.mode = atomic_load_explicit(&entry->mode, memory_order_acquire);
+        taken.sender = recording_write(recording, event);
+    } else if (event->ordinal >= RECENT_SLOTS && is_routine(signum, info)) {
+        taken.sender = recording_write_aside(recording, event);
+    } else {
+        taken.sender = recording_write(recording, event);
+    }
 #ifdef __linux__
-    if (event.code == SI_TIMER && event.detail > 0)
-        ledger_add(&ledger->overruns, (uint64_t)event.detail);
+    if (event->code == SI_TIMER && event->detail > 0)
+        ledger_add(&ledger->overruns, (uint64_t)event->detail);
 #endif
 
-    if (taker == FOR_DISPATCH && mode == MODE_REGISTERED)
-        enqueue(signum, &event, ledger);
-    else if (taker == BY_INTAKE && mode == MODE_REGISTERED)
-        ledger_add(queue_put(&entry->queue, &event, backlog_of(entry)) ? &ledger->queued
-                                                                       : &ledger->undetailed,
+    if (taker == FOR_DISPATCH && taken.mode == MODE_REGISTERED)
+        enqueue(signum, event, ledger);
+    else if (taker == BY_INTAKE && taken.mode == MODE_REGISTERED)
+        ledger_add(queue_put(&entry->queue, event, backlog_of(entry)) ? &ledger->queued
+                                                                      : &ledger->undetailed,
                    1);
     return taken;
 }
@@ -236,13 +236,9 @@ static __attribute__((noinline)) void note_asker(int signum, const siginfo_t *in
     atomic_store_explicit(&self->asking, 0, memory_order_release);
 }
 
-#ifndef SI_TKILL /* Linux's: tkill(2) */
-#define SI_TKILL SI_USER
-#endif
-
-static bool from_another_process(const siginfo_t *info) {
-    return info->si_pid != atomic_load_explicit(&process_self->pid, memory_order_relaxed) &&
-           (info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL);
+static inline bool from_another_process(const struct event *event) {
+    return event->pid != atomic_load_explicit(&process_self->pid, memory_order_relaxed) &&
+           event_was_sent(event->code);
 }
 
 static bool asks_to_end(int signum) {
@@ -252,12 +248,12 @@ static bool asks_to_end(int signum) {
 
 /* Reads what /proc says about the sender, which may soon be gone. */
 static __attribute__((noinline)) void look_at_sender(int signum, const siginfo_t *info,
-                                                     const struct taken *taken, uint64_t now,
-                                                     bool ends) {
-    if (ends || name_is_due(taken->sender, now))
-        sender_name(taken->sender, now);
+                                                     struct sender_entry *sender, uint64_t ordinal,
+                                                     uint64_t now, bool ends) {
+    if (ends || name_is_due(sender, now))
+        sender_name(sender, now);
     if (ends || asks_to_end(signum))
-        note_asker(signum, info, taken->ordinal, now, ends);
+        note_asker(signum, info, ordinal, now, ends);
 }
 
 #define WHERE_WE_ARE -1 /* stands for the place of our handler that the kernel would call now */
@@ -414,9 +410,10 @@ static uint64_t dequeue(int signum, ucontext_t *context, uint64_t now, uint32_t 
         } else if (next > 0) {
             uint64_t before = now;
             now = monotonic_ns();
-            struct taken taken = take(next, &info, now, tid, FOR_DISPATCH);
+            struct event event = {.monotonic_ns = now, .tid = tid};
+            struct taken taken = take(next, &info, &event, FOR_DISPATCH);
             if (taken.mode != MODE_REGISTERED) /* another thread unregistered it just now */
-                abandon(next, &info, context, tid, taken.ordinal, WHERE_WE_ARE);
+                abandon(next, &info, context, tid, event.ordinal, WHERE_WE_ARE);
             if (borrow_may(next))
                 borrow_dequeued(next, now);
             empty = 0;
@@ -486,51 +483,60 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
         (sigbus_repair(signum, info) || course_fault_again(signum, info, context)))
         return;
     int saved_errno = errno;
+    struct event event;
+    bool may_stop = !dispatched && signal_default(signum) == SIGNAL_STOPS;
+    /* Early: reading this clock waits for all that was begun before it. */
+    if (!may_stop)
+        event.monotonic_ns = monotonic_ns();
     struct process *self = process_self;
     int32_t pid = atomic_load_explicit(&self->pid, memory_order_relaxed);
     long self_id = thread_id(info, pid);
-    uint32_t tid = (uint32_t)self_id;
+    event.tid = (uint32_t)self_id;
 #ifdef __linux__
-    if (self_id <= 0 && !(tid = told_apart(-self_id, pid))) {
+    if (self_id <= 0 && !(event.tid = told_apart(-self_id, pid))) {
         in_vfork_child(signum);
         errno = saved_errno;
         return;
     }
 #endif
     struct course_stop stop = {.begun = false};
-    /* This comes first: another thread may take a SIGCONT at any moment. */
-    if (!dispatched && !is_single_threaded() && course_stops(signum))
-        course_stop_begins(signum, tid, &stop);
-    uint64_t now = monotonic_ns();
-    struct taken taken = take(signum, info, now, tid, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
+    if (may_stop) {
+        /* This comes first: another thread may take a SIGCONT at any moment. */
+        if (!is_single_threaded() && course_stops(signum))
+            course_stop_begins(signum, event.tid, &stop);
+        event.monotonic_ns = monotonic_ns();
+    }
+    struct taken taken = take(signum, info, &event, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
     uint32_t mode = taken.mode;
+    uint64_t now = event.monotonic_ns;
 #ifdef __linux__
-    uint64_t last = atomic_load_explicit(&self->last_ns, memory_order_relaxed);
-    bool lent = dispatched && mode == MODE_REGISTERED && borrow_may(signum) &&
-                borrow_delivered(signum, context, now, tid);
-    if (!lent && dispatched && mode == MODE_REGISTERED && now - last < CLOSE_NS && context &&
-        from_another_process(info))
-        now = dequeue(signum, context, now, tid);
+    if (dispatched && mode == MODE_REGISTERED) {
+        uint64_t last = atomic_load_explicit(&self->last_ns, memory_order_relaxed);
+        if (!(borrow_may(signum) && borrow_delivered(signum, context, now, event.tid)) &&
+            now - last < CLOSE_NS && context && from_another_process(&event))
+            now = dequeue(signum, context, now, event.tid);
+    }
 #endif
     atomic_store_explicit(&self->last_ns, now, memory_order_relaxed);
     anchor(now);
     bool ends = !dispatched && course_ends(signum);
     if (taken.sender && (ends || asks_to_end(signum) || name_is_old(taken.sender, now)) &&
-        from_another_process(info))
-        look_at_sender(signum, info, &taken, now, ends);
+        from_another_process(&event))
+        look_at_sender(signum, info, taken.sender, event.ordinal, now, ends);
     /* From here on errno is the program's, whose handler may change it. proof: errno-kept */
     errno = saved_errno;
     if (!dispatched)
-        leave_to_program(signum, info, context, now, tid, taken.ordinal, &stop);
+        leave_to_program(signum, info, context, now, event.tid, event.ordinal, &stop);
     else if (mode != MODE_REGISTERED)
-        abandon(signum, info, context, tid, taken.ordinal, place);
+        abandon(signum, info, context, event.tid, event.ordinal, place);
     if (!dispatched)
         course_stop_ends(signum, &stop);
 }
 
 #ifdef __linux__
 void handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
-    struct taken taken = take(signum, info, now, tid, BY_INTAKE);
+    struct event event = {.monotonic_ns = now, .tid = tid};
+    struct taken taken = take(signum, info, &event, BY_INTAKE);
     anchor(now);
     /* The sender is not looked at here: a handler did that for the first signals of the flood. It
      * needs a file descriptor, whose number the program's own threads might expect to get
@@ -541,7 +547,7 @@ void handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
      * program's may read its third argument, or change the mask in it. */
     ucontext_t nowhere;
     memset(&nowhere, 0, sizeof nowhere);
-    abandon(signum, info, &nowhere, tid, taken.ordinal, WHERE_WE_ARE);
+    abandon(signum, info, &nowhere, tid, event.ordinal, WHERE_WE_ARE);
 }
 #endif
 

@@ -16,6 +16,8 @@
 
 #include "recording/recording.h"
 
+#include <errno.h>
+
 #include <pthread.h>
 
 struct process {
@@ -23,8 +25,8 @@ struct process {
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
     _Atomic uint32_t spare;                      /* process.c: enum spare_state */
     bool described;                              /* process_owner() has found out who we are */
-    _Atomic uintptr_t main_thread;               /* its pthread_self(); 0: not known yet */
-    _Atomic uint32_t noted; /* the nursery has a change of a disposition or a mask */
+    _Atomic uintptr_t main_thread; /* where its errno is, which no other has; 0: not known yet */
+    _Atomic uint32_t noted;        /* the nursery has a change of a disposition or a mask */
     uint64_t nursery_next[RECORDING_RINGS]; /* its first tickets that are not folded yet */
     _Atomic uint64_t ordinal[SIGREC_NSIG];  /* signals taken by this process */
     _Atomic uint64_t changes[SIGREC_NSIG];  /* of dispositions: disposition.h */
@@ -172,11 +174,10 @@ extern volatile bool process_vforks;
 static inline bool process_in_main(int32_t pid) {
     return !process_vforks && pid &&
            atomic_load_explicit(&process_self->main_thread, memory_order_relaxed) ==
-               (uintptr_t)pthread_self();
+               (uintptr_t)&errno;
 }
 static inline void process_is_main(void) {
-    atomic_store_explicit(&process_self->main_thread, (uintptr_t)pthread_self(),
-                          memory_order_relaxed);
+    atomic_store_explicit(&process_self->main_thread, (uintptr_t)&errno, memory_order_relaxed);
 }
 
 /* Interpreter context, while the program has one thread. From here on process_vforks is set before
