@@ -22,7 +22,7 @@ REPORT = ["csrc/report.c", "csrc/ground/filter.c", "csrc/ground/proc.c",
 CORE = sorted(map(str, Path("csrc").glob("*/*.c")), key=os.path.basename)
 # What runs for each signal. All else in the core is compiled for size: a sixth of its library.
 FOR_SPEED = {
-    "action", "backlog", "event", "handler", "keep", "ledger", "passive", "process", "queue", "recent", "recording",
+    "backlog", "event", "handler", "keep", "ledger", "passive", "process", "queue", "recent", "recording",
     "registry", "ring", "sender", "trip",
 }  # fmt: skip
 
