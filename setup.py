@@ -82,7 +82,9 @@ preload = Extension(
     ],
 )
 # What Cython makes is half as large with -Os, and calls a handler as fast.
-compiled["extra_compile_args"] = [*compile_args, "-Os"]
+# It needs no tables for unwinding: no exception of C++ passes through it, and pthread_exit(3) does
+# without them.
+compiled["extra_compile_args"] = [*compile_args, "-Os", "-fno-asynchronous-unwind-tables"]
 binding = Extension(
     "sigrec._core", ["sigrec/_core.pyx", *BINDING], **compiled, extra_link_args=link_args
 )
