@@ -217,11 +217,14 @@ class _Why:
             means = (
                 "which usually means SIGKILL: kill -9, the kernel's OOM killer, a container's end"
             )
+        others = ["a fault for which the kernel calls no handler, as when a stack overflows"]
         if not records_all(self.recording):
             unseen = [n for n in _ENDS_WHAT_IS_NOT_CAUGHT if is_unseen(self.recording, n)]
-            some = ", ".join(name(signum) for signum in unseen[:3])
-            what = f"a signal that was not recorded here ({some}, ...), or os._exit"
-            means += f"; or {what if unseen else 'os._exit'}"
+            if unseen:
+                some = ", ".join(name(signum) for signum in unseen[:3])
+                others.append(f"a signal that was not recorded here ({some}, ...)")
+            others.append("os._exit")
+        means += "; or " + ", or ".join(others)
         return (
             f"The recording of {self.who} ends without a signal and without an exit, {means}; "
             f"{self._asked(found)}nothing more is known{_or_root()}{self._handling(', except that it was')}"

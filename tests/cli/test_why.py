@@ -239,6 +239,9 @@ def test_ctrl_c_in_a_terminal(run):
     ("import os; os.system(f'kill -9 {os.getpid()}')",
      r"ends without a signal and without an exit, which usually means SIGKILL: .*; "
      r"nothing more is known\."),
+    ("import threading as t; t.stack_size(1 << 15); deep = []\nfor _ in range(900): deep = [deep]\n"
+     "t.Thread(target=repr, args=(deep,)).start()",
+     r".*; or a fault for which the kernel calls no handler, as when a stack overflows; nothing more is known\."),
     ("pass", r"exited by itself with status 0 at TIME\."),
     ("import sys; sys.exit(3)", r"exited by itself with status 3 at TIME\."),
     ("raise ValueError", r"exited with status 1 at TIME, by an exception that nobody caught: ValueError\."),
