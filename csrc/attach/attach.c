@@ -7,6 +7,7 @@
 #include "attach/attach.h"
 
 #include "attach/images.h"
+#include "attach/ranks.h"
 #include "attach/tracee.h"
 #include "ground/clock.h"
 #include "ground/proc.h"
@@ -18,12 +19,10 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -40,19 +39,6 @@
 #define STOPS 4                          /* of one thread, one after another */
 #define STACK (UINT64_C(256) << 10)      /* dlopen and begin_attached() touch 17 KiB */
 #define HANDLER_WORDS ((256U << 10) / 8) /* of its own stack that are looked through */
-#define THREADS 4096
-
-enum rank {
-    RANK_WAITS,  /* in a system call that goes on after a stop */
-    RANK_RUNS,   /* whether it is a good moment is seen when it is stopped */
-    RANK_BREAKS, /* in one that a stop breaks off, with EINTR */
-    RANK_NEVER,
-};
-
-struct thread {
-    pid_t tid;
-    enum rank rank;
-};
 
 struct tracer {
     struct attach_request request;
@@ -61,9 +47,7 @@ struct tracer {
     struct images images;
     struct tracee tracee;
     uint64_t words[HANDLER_WORDS];
-    struct thread thread[THREADS];
-    int threads;
-    bool breaks;     /* every thread of it is in a call that a stop breaks off */
+    struct ranks ranks;
     uint64_t base;   /* of the memory that is mapped in the process for us */
     bool tried;      /* its locks: what is called then has it take some */
     uint64_t handle; /* of our library, once it is loaded */
@@ -77,169 +61,6 @@ struct tracer {
         uint64_t locate_errno, take, give;    /* malloc(3), free(3) */
     } functions;
 };
-
-/* --- which thread ---------------------------------------------------------------------- */
-
-/* What a read of it does: the dynamic linker and allocators read files, and what is no file can
- * be waited for. By its name, since stat(2) might wait for a server. */
-static enum rank rank_of_file(pid_t tid, uint64_t fd) {
-    static const char *const waits[] = {"pipe:[", "socket:[", "anon_inode:", "/dev/"};
-    static const char *const never[] = {"/dev/shm/", "/dev/hugepages/"};
-    char path[64], name[64] = "";
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)fd);
-    if (readlink(path, name, sizeof name - 1) < 0)
-        return RANK_NEVER;
-    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
-        if (strncmp(name, never[i], strlen(never[i])) == 0)
-            return RANK_NEVER;
-    if (strstr(name, "notify")) /* inotify(7), fanotify(7): EINTR after a stop, signal(7) */
-        return RANK_BREAKS;
-    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
-        if (strncmp(name, waits[i], strlen(waits[i])) == 0)
-            return RANK_WAITS;
-    return RANK_NEVER;
-}
-
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
-
-/* Whether the socket has a time limit: then a stop breaks the call off, SO_RCVTIMEO in
- * signal(7). Where nobody can tell, it has. */
-static bool has_time_limit(pid_t pid, uint64_t fd, int option) {
-    bool limited = true;
-    int process = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (process < 0)
-        return true;
-    int own = (int)syscall(SYS_pidfd_getfd, process, (int)fd, 0);
-    if (own >= 0) {
-        struct timeval limit = {0, 0};
-        socklen_t size = sizeof limit;
-        if (getsockopt(own, SOL_SOCKET, option, &limit, &size) == 0)
-            limited = limit.tv_sec || limit.tv_usec;
-        else
-            limited = errno != ENOTSOCK;
-        close(own);
-    }
-    close(process);
-    return limited;
-}
-
-#define NO_CALL (-1L)
-
-/* What a stop does to a thread in this system call. of_code: where it was called. */
-static enum rank rank_of_call(const struct tracer *tracer, pid_t tid, long number, uint64_t first,
-                              uint64_t second, uint64_t pc) {
-    const struct images_range *code = images_code(&tracer->images, pc);
-    switch (number) {
-#ifdef SYS_poll
-    case SYS_poll:
-    case SYS_select:
-    case SYS_pause:
-#endif
-    case SYS_ppoll:
-    case SYS_pselect6:
-    case SYS_nanosleep:
-    case SYS_clock_nanosleep:
-    case SYS_rt_sigsuspend:
-    case SYS_wait4:
-    case SYS_waitid: return RANK_WAITS;
-    case SYS_restart_syscall: return RANK_WAITS;
-    case SYS_read:
-    case SYS_readv:
-        if (rank_of_file(tid, first) != RANK_WAITS)
-            return rank_of_file(tid, first);
-        return has_time_limit(tracer->request.pid, first, SO_RCVTIMEO) ? RANK_BREAKS : RANK_WAITS;
-    case SYS_accept:
-    case SYS_accept4:
-    case SYS_recvfrom:
-    case SYS_recvmsg:
-        return has_time_limit(tracer->request.pid, first, SO_RCVTIMEO) ? RANK_BREAKS : RANK_WAITS;
-    case SYS_write:
-    case SYS_writev:
-        if (rank_of_file(tid, first) != RANK_WAITS)
-            return rank_of_file(tid, first);
-        return has_time_limit(tracer->request.pid, first, SO_SNDTIMEO) ? RANK_BREAKS : RANK_WAITS;
-    case SYS_connect:
-    case SYS_sendto:
-    case SYS_sendmsg:
-        return has_time_limit(tracer->request.pid, first, SO_SNDTIMEO) ? RANK_BREAKS : RANK_WAITS;
-    case SYS_futex:
-        /* A mutex waits by FUTEX_WAIT, also an allocator's; semaphores and conditions, which
-         * these do not have, by FUTEX_WAIT_BITSET. */
-        if ((second & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET)
-            return RANK_WAITS;
-        return (second & FUTEX_CMD_MASK) == FUTEX_WAIT &&
-                       ((code && !code->unsafe) || images_is_of_program(&tracer->images, first))
-                   ? RANK_WAITS
-                   : RANK_NEVER;
-#ifdef SYS_epoll_wait
-    case SYS_epoll_wait:
-#endif
-    case SYS_epoll_pwait:
-    case 441: /* epoll_pwait2 */
-    case 426: /* io_uring_enter */
-    case SYS_io_getevents:
-    case SYS_semop:
-    case SYS_semtimedop:
-    case SYS_msgrcv:
-    case SYS_msgsnd:
-    case SYS_rt_sigtimedwait: return RANK_BREAKS;
-    default: return RANK_NEVER;
-    }
-}
-
-/* From /proc/PID/task/TID/syscall, before anything is stopped: proc_pid_syscall(5). */
-static enum rank rank_of(struct tracer *tracer, pid_t tid) {
-    char path[64], text[256], *at = text;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", (int)tracer->request.pid, (int)tid);
-    proc_read(path, text, sizeof text);
-    if (strncmp(text, "running", 7) == 0)
-        return RANK_RUNS;
-    long number = strtol(text, &at, 10);
-    if (at == text)
-        return RANK_NEVER;
-    if (number == NO_CALL)
-        return RANK_RUNS; /* preempted */
-    uint64_t value[8] = {0};
-    for (int i = 0; i < 8; i++)
-        value[i] = strtoull(at, &at, 16);
-    return rank_of_call(tracer, tid, number, value[0], value[1], value[7]);
-}
-
-struct entry { /* linux_dirent64: getdents(2) */
-    uint64_t inode;
-    int64_t next;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
-
-static void look_at_threads(struct tracer *tracer) {
-    char path[64];
-    _Alignas(8) char room[4096];
-    tracer->threads = 0;
-    tracer->breaks = true;
-    snprintf(path, sizeof path, "/proc/%d/task", (int)tracer->request.pid);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    for (long n; (n = syscall(SYS_getdents64, fd, room, sizeof room)) > 0;)
-        for (long at = 0; at < n;) {
-            const struct entry *entry = (const struct entry *)(const void *)(room + at);
-            at += entry->size;
-            pid_t tid = (pid_t)atol(entry->name);
-            if (tid <= 0 || tracer->threads == THREADS)
-                continue;
-            enum rank rank = rank_of(tracer, tid);
-            tracer->thread[tracer->threads++] = (struct thread){tid, rank};
-            tracer->breaks = tracer->breaks && rank == RANK_BREAKS;
-        }
-    close(fd);
-}
 
 /* --- which moment ------------------------------------------------------------------------ */
 
@@ -304,10 +125,10 @@ static bool is_good_moment(struct tracer *tracer) {
         first = tracee->before.regs[0];
         second = tracee->before.regs[1];
 #endif
-        enum rank rank =
-            rank_of_call(tracer, tracee->tid, tracee->number, first, second, tracee_pc(tracee));
+        enum rank rank = ranks_of_call(images, tracee->pid, tracee->tid, tracee->number, first,
+                                       second, tracee_pc(tracee));
         if (rank == RANK_WAITS ? !tracee->goes_on
-                               : rank != RANK_BREAKS || !(tracee->goes_on || tracer->breaks))
+                               : rank != RANK_BREAKS || !(tracee->goes_on || tracer->ranks.breaks))
             return false;
     } else if (code->unsafe) {
         return false;
@@ -348,7 +169,7 @@ static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *si
             return ATTACH_DONE;
         tracee_leave(tracee);
         note_stop(tracer, *since);
-        if (tracee->number >= 0 && !tracee->goes_on && tracer->thread[0].rank == RANK_BREAKS)
+        if (tracee->number >= 0 && !tracee->goes_on && tracer->ranks.breaks)
             break; /* it was broken off once, and not for nothing again and again */
         struct timespec pause = {0, 100000 + 50000 * n};
         nanosleep(&pause, NULL);
@@ -358,26 +179,27 @@ static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *si
 
 /* Tries the threads in turn, those that wait first. */
 static enum attach_end find_moment(struct tracer *tracer, uint64_t until, uint64_t *since) {
+    const struct ranks *ranks = &tracer->ranks;
     uint64_t began = monotonic_ns();
     for (int round = 0;; round++) {
-        look_at_threads(tracer);
-        if (!tracer->threads)
+        ranks_look(&tracer->ranks, &tracer->images, tracer->request.pid);
+        if (!ranks->threads)
             return ATTACH_ENDED;
         int gone = 0;
         for (enum rank rank = RANK_WAITS; rank <= RANK_BREAKS; rank++) {
-            if (rank == RANK_BREAKS && !tracer->breaks)
+            if (rank == RANK_BREAKS && !ranks->breaks)
                 continue;
-            for (int i = 0; i < tracer->threads && monotonic_ns() < until; i++) {
-                if (tracer->thread[i].rank != rank)
+            for (int i = 0; i < ranks->threads && monotonic_ns() < until; i++) {
+                if (ranks->thread[i].rank != rank)
                     continue;
-                enum attach_end end = try_thread(tracer, tracer->thread[i].tid, since);
+                enum attach_end end = try_thread(tracer, ranks->thread[i].tid, since);
                 if (end == ATTACH_ENDED)
                     gone++; /* that thread, perhaps */
                 else if (end != ATTACH_NO_MOMENT)
                     return end;
             }
         }
-        if (gone == tracer->threads)
+        if (gone == ranks->threads)
             return ATTACH_ENDED;
         if (monotonic_ns() >= (tracer->result.stops ? until : began + NOTHING_NS))
             return ATTACH_NO_MOMENT;
