@@ -25,11 +25,6 @@
 
 static _Atomic(void (*)(int)) on_arrival;
 
-/* How many threads are looking for a signal, and sending it; and the one that the program is just
- * setting a disposition of, or 0: that is not sent. */
-static _Atomic uint32_t senders;
-static _Atomic int paused;
-
 void kick_start(void (*arrived)(int over)) { atomic_store(&on_arrival, arrived); }
 
 static _Atomic uint32_t arrivals; /* in the main thread */
@@ -68,7 +63,7 @@ bool kick_is(const struct sigaction *action) {
 
 static bool kick_signal_is_free(int signum) {
     struct sigaction now;
-    if (!filter_allows(FILTERED_SIGACTION) || atomic_load(&paused) == signum)
+    if (!filter_allows(FILTERED_SIGACTION) || atomic_load(&process_self->kick_paused) == signum)
         return false;
     if (sigaction(signum, NULL, &now) != 0)
         return false;
@@ -107,10 +102,12 @@ static long send_kick_to(int32_t pid, int32_t tid, int signum) {
 }
 
 bool kick_thread(int32_t pid, int32_t tid) {
-    atomic_fetch_add(&senders, 1); /* before the look: see kick_pause */
+    atomic_fetch_add(&process_self->kick_senders, 1); /* before the look: see kick_pause */
     int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
     bool there = !signum || send_kick_to(pid, tid, signum) == 0 || errno != ESRCH;
-    atomic_fetch_sub(&senders, 1);
+    /* If a handler has forked meanwhile, this is the child, which began with none. */
+    if (process_pid() == pid)
+        atomic_fetch_sub(&process_self->kick_senders, 1);
     return there;
 }
 
@@ -258,22 +255,22 @@ void kick_rest(void) {
 }
 
 bool kick_pause(int signum) {
-    if (signum != SIGURG && signum != SIGWINCH)
-        return false;
+    if (!process_self || (signum != SIGURG && signum != SIGWINCH))
+        return false; /* nothing has been started that kicks */
     int saved_errno = errno;
     struct timespec pause = {0, 20000};
-    atomic_store(&paused, signum);
+    atomic_store(&process_self->kick_paused, signum);
     if (again.running)
         stop_kicks();
     /* One of them may be what this handler has interrupted. */
-    for (int looks = 0; atomic_load(&senders) && looks < PAUSE_LOOKS; looks++)
+    for (int looks = 0; atomic_load(&process_self->kick_senders) && looks < PAUSE_LOOKS; looks++)
         nanosleep(&pause, NULL);
     errno = saved_errno;
     return true;
 }
 
 void kick_go_on(void) {
-    atomic_store(&paused, 0);
+    atomic_store(&process_self->kick_paused, 0);
     void (*function)(int) = atomic_load(&on_arrival);
     if (function)
         function(true);

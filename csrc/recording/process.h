@@ -49,6 +49,10 @@ struct process {
     _Atomic uint64_t fault_ordinal, fault_address, fault_pc;
     _Atomic uintptr_t fault_frame; /* the stack frame of that call; 0: it has returned */
     _Atomic uint64_t ending_ns;    /* when a fault was left to its default action */
+    /* How many threads are looking for a signal of kicks, and sending it; and the one that the
+     * program is just setting a disposition of, or 0: that is not sent (kick.c). */
+    _Atomic uint32_t kick_senders;
+    _Atomic int kick_paused;
 };
 
 /* NULL until process_start. */

@@ -63,6 +63,13 @@ int timer_create(clockid_t clock, struct sigevent *event, timer_t *timer) {
     return result;
 }
 
+static int naps;
+
+int nanosleep(const struct timespec *time, struct timespec *rest) {
+    naps++;
+    return clock_nanosleep(CLOCK_MONOTONIC, 0, time, rest) ? -1 : 0;
+}
+
 static int pipes[2];
 static _Atomic int ended;
 
@@ -417,9 +424,51 @@ static void none_comes_while_the_program_sets_a_disposition(void) {
     CHECK(kick_again());
     kick_rest();
 }
+
+static void sets_at_once(void) {
+    naps = 0;
+    CHECK(kick_pause(SIGURG));
+    kick_go_on();
+    CHECK_EQ(naps, 0);
+}
+
+static pid_t forked;
+static void fork_here(void) {
+    forked = fork();
+    if (forked == 0)
+        sets_at_once();
+}
+
+/* The child has nobody who will ever have sent a kick that was begun, or set a disposition. */
+static void a_child_has_no_part_of_what_its_parent_has_begun(void) {
+    int status;
+    race = fork_here; /* while one is sent */
+    kick_main(getpid());
+    sets_at_once(); /* in both */
+    if (forked) {
+        while (waitpid(forked, &status, 0) != forked)
+            CHECK_EQ(errno, EINTR); /* the child's kick, which is this process's */
+        CHECK_EQ(status, 0);
+        CHECK(kick_pause(SIGURG));
+        forked = fork();
+    }
+    if (forked == 0) {
+        sets = 0;
+        signal(SIGURG, SIG_DFL);
+        CHECK(kick_possible());
+        CHECK_EQ(sets, 1); /* it is SIGURG again */
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(forked, &status, 0), forked);
+    CHECK_EQ(status, 0);
+    kick_go_on();
+}
 #endif
 
 int main(void) {
+#ifdef __linux__
+    CHECK(!kick_pause(SIGURG)); /* as interposed, before anything is started */
+#endif
     CHECK_EQ(process_start(), 0);
     handler_start();
     CHECK_EQ(process_go_private(64), 0);
@@ -437,6 +486,7 @@ int main(void) {
     not_where_it_is_blocked();
     in_a_forked_child_by_its_own_timer();
     none_comes_while_the_program_sets_a_disposition();
+    a_child_has_no_part_of_what_its_parent_has_begun();
     a_prepared_signal_finds_the_default_below();
     what_is_on_its_way_is_not_counted();
     never_where_the_program_uses_it();
