@@ -524,7 +524,8 @@ void borrow_go_on(void) {
     if (!borrow)
         return;
     atomic_store(&borrow->calm_until, monotonic_ns() + CALM_NS);
-    atomic_fetch_sub(&borrow->holds, 1);
+    if (atomic_load(&borrow->holds)) /* none in the child of a handler that has forked meanwhile */
+        atomic_fetch_sub(&borrow->holds, 1);
 }
 
 void borrow_before_exec(void) {

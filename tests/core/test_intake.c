@@ -213,6 +213,29 @@ static void threads_and_children_inherit_nothing(void) {
     give_back();
 }
 
+/* A handler has forked while something was held back, and so the child ends what it never began. */
+static void a_child_of_a_handler_has_nothing_held_back(void) {
+    take();
+    borrow_hold();
+    pid_t child = fork();
+    borrow_go_on();
+    if (child == 0) {
+        next_value = 0;
+        for (uint64_t n = 0; !is_blocked(); n++) {
+            union sigval value = {.sival_ptr = (void *)(uintptr_t)n};
+            while (sigqueue(getpid(), S, value) != 0)
+                usleep(100);
+            drain();
+            CHECK(n < 1000000);
+        }
+        _exit(0);
+    }
+    int status;
+    UNTIL(waitpid(child, &status, WNOHANG) == child);
+    CHECK_EQ(status, 0);
+    give_back();
+}
+
 static void *begins(void *lent) {
     CHECK(is_blocked());
     borrow_begin_thread(*(uint64_t *)lent);
@@ -562,6 +585,7 @@ int main(int argc, char **argv) {
     all_of_a_flood_in_order_and_then_nothing_is_borrowed();
     the_program_sees_its_own_masks();
     threads_and_children_inherit_nothing();
+    a_child_of_a_handler_has_nothing_held_back();
     a_new_thread_gives_back_what_it_inherited();
     raised_it_comes_at_once();
     what_has_not_gone_back_yet_is_not_shown_either();
