@@ -2,7 +2,8 @@
 
 Two times are measured, with the preload and without it, in turns: how long /bin/true runs, from its
 start to its end; and how long kill(2) takes, with an empty handler in C, in a process that has nothing
-of sigrec's but libsigrec-preload.so.
+of sigrec's but libsigrec-preload.so. One such handler blocks no other signal while it runs, as most
+handlers; the other blocks all, so that the preload has to block SIGBUS for it by a system call.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+from typing import Any
 
 import sigrec
 from benchmarks._common import Measured, answer, load_peers, median, pin
@@ -19,20 +21,24 @@ from benchmarks._common import Measured, answer, load_peers, median, pin
 NAME = "preload"
 
 LIBRARY = os.path.join(os.path.dirname(sigrec.__file__), "libsigrec-preload.so")
-SIGNUM = int(signal.SIGUSR1)
+HANDLERS = {"blocks nothing": int(signal.SIGUSR1), "blocks all": int(signal.SIGUSR2)}
 SLICES = 21
 
 
 def measure() -> None:
     """Runs in a process of its own. Each line that it reads is a number of calls; it answers with the
-    time of one of them."""
+    time of one of them, with each handler."""
     pin("sender")
     peers = load_peers(gil=True)
-    peers.install_empty(SIGNUM)
+    peers.install_usual(HANDLERS["blocks nothing"])
+    peers.install_empty(HANDLERS["blocks all"])
     answer()
     for line in sys.stdin:
-        peers.kill_loop(os.getpid(), SIGNUM, 100)
-        answer(ns=peers.kill_loop(os.getpid(), SIGNUM, int(line)) / int(line))
+        times = {}
+        for handler, signum in HANDLERS.items():
+            peers.kill_loop(os.getpid(), signum, 100)
+            times[handler] = peers.kill_loop(os.getpid(), signum, int(line)) / int(line)
+        answer(ns=times)
 
 
 def lives(preloaded: dict[str, str]) -> float:
@@ -44,7 +50,7 @@ def lives(preloaded: dict[str, str]) -> float:
 
 
 def run(rounds: int, quick: bool) -> dict[str, object]:
-    pairs: list[tuple[float, float]] = []
+    pairs: dict[str, list[tuple[float, float]]] = {handler: [] for handler in HANDLERS}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         ours = {"LD_PRELOAD": LIBRARY, "SIGREC_DIR": directory, "SIGREC_CHILDREN": "1"}
         starts = [
@@ -60,11 +66,12 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
                 for name in ours:
                     del os.environ[name]
                 for _ in range(rounds * (3 if quick else SLICES)):
-                    pair = []
+                    times = []
                     for process in (plain, recorded):
-                        process.tell(str(200 if quick else 5_000))
-                        pair.append(process.result()["ns"])
-                    pairs.append((pair[0], pair[1]))
+                        process.tell("200" if quick else "5000")
+                        times.append(process.result()["ns"])
+                    for handler, of_handler in pairs.items():
+                        of_handler.append((times[0][handler], times[1][handler]))
     return {
         "start": {
             "plain_us": median([a for a, _ in starts]),
@@ -73,20 +80,26 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
             "files_left": left,
         },
         "signal": {
-            "plain_ns": median([a for a, _ in pairs]),
-            "preloaded_ns": median([b for _, b in pairs]),
-            "ratio": median([b / a for a, b in pairs]),
+            handler: {
+                "plain_ns": median([a for a, _ in of_handler]),
+                "preloaded_ns": median([b for _, b in of_handler]),
+                "ratio": median([b / a for a, b in of_handler]),
+            }
+            for handler, of_handler in pairs.items()
         },
     }
 
 
-def show(result: dict[str, dict[str, float]]) -> str:
-    start, kill = result["start"], result["signal"]
+def show(result: dict[str, dict[str, Any]]) -> str:
+    start = result["start"]
     return (
         f"/bin/true: preloaded {start['preloaded_us']:,.0f} us, plain {start['plain_us']:,.0f} us,"
         f" ratio {start['ratio']:.2f}; {start['files_left']} files left\n"
-        f"kill() and its handler in C: preloaded {kill['preloaded_ns']:,.0f} ns,"
-        f" plain {kill['plain_ns']:,.0f} ns, ratio {kill['ratio']:.2f}\n"
+        + "".join(
+            f"kill() and its handler in C, which {handler}: preloaded {kill['preloaded_ns']:,.0f} ns,"
+            f" plain {kill['plain_ns']:,.0f} ns, ratio {kill['ratio']:.3f}\n"
+            for handler, kill in result["signal"].items()
+        )
     )
 
 

@@ -20,17 +20,19 @@ static void nothing(int signum, siginfo_t *info, void *context) {
     (void)signum, (void)info, (void)context;
 }
 
-static int install(int signum, void (*handler)(int, siginfo_t *, void *)) {
+static int install(int signum, void (*handler)(int, siginfo_t *, void *), int blocks_all) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigfillset(&action.sa_mask);
+    if (blocks_all)
+        sigfillset(&action.sa_mask);
     return sigaction(signum, &action, NULL);
 }
 
-int install_counting(int signum) { return install(signum, count); }
-int install_empty(int signum) { return install(signum, nothing); }
+int install_counting(int signum) { return install(signum, count, 1); }
+int install_empty(int signum) { return install(signum, nothing, 1); }
+int install_usual(int signum) { return install(signum, nothing, 0); }
 uint64_t get_counted(void) { return atomic_load(&counted); }
 
 static uint64_t now(void) {
