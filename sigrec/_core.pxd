@@ -243,6 +243,7 @@ cdef extern from "interpose/interpose.h" nogil:
 cdef extern from "handler/kick.h" nogil:
     void kick_start "core->kick_start"(void (*arrived)(bint over) noexcept nogil)
     void kick_main "core->kick_main"(int32_t pid)
+    bint kick_misses "core->kick_misses"(int32_t pid, int32_t tid)
     void kick_prepare "core->kick_prepare"()
     bint kick_again "core->kick_again"()
     void kick_rest "core->kick_rest"()

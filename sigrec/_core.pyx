@@ -115,6 +115,8 @@ cdef extern from "Python.h":
     unsigned long PyThread_get_thread_native_id() noexcept nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, PyObject *exception)
     int PyErr_CheckSignals() except -1
+    void PyErr_SetObject(object kind, object error) noexcept
+    void PyErr_WriteUnraisable(object where) noexcept
     int Py_AddPendingCall(int (*call)(void *) except -1, void *about)
     void *PyMem_RawMalloc(size_t size) noexcept
     void PyMem_RawFree(void *memory) noexcept

@@ -245,6 +245,8 @@ cdef bint finish(signums, list errors) except? False:
                 return True
             if not dispatcher or process_pid() != pid:
                 return True
+            if has_vanished():
+                start_dispatcher(dispatcher_run)
             with cython.critical_section(guard):
                 over = one.is_over()
             if over:
@@ -261,27 +263,62 @@ cdef bint finish(signums, list errors) except? False:
                 finishing.remove(one)
 
 
+cdef enum:
+    FAILURES = 100  # so often in a row, without a call of a handler, the thread begins anew
+
+cdef int32_t dispatcher_tid = 0  # 0: it has not begun yet
+cdef object dispatcher_run = None
+
+
 cdef void boot(void *run) noexcept with gil:
-    global dispatcher
-    try:
-        (<object>run)()
-    finally:
-        if in_dispatcher():
-            dispatcher = 0
-            inherit_over()
-        Py_DECREF(<object>run)
-        notify()
+    """The dispatcher thread. What run() raises, it cannot go on with; but the thread goes on."""
+    global dispatcher, dispatcher_tid
+    cdef uint64_t calls = in_thread.calls
+    cdef int failed = 0
+    cdef bint first = True
+    begin_change()  # start_dispatcher() ends its own when it has noted this thread
+    end_change()
+    dispatcher_tid = <int32_t>PyThread_get_thread_native_id()
+    pid = getpid()
+    while failed < FAILURES:
+        try:
+            (<object>run)(first, pid)
+            break
+        except BaseException as error:
+            # (Left to Cython, the report of a SystemExit would end the process.)
+            PyErr_SetObject(type(error), error)
+            PyErr_WriteUnraisable(<object>run)
+        first = False
+        failed = failed + 1 if in_thread.calls == calls else 1
+        calls = in_thread.calls
+    if in_dispatcher():
+        dispatcher = 0
+        inherit_over()
+    Py_DECREF(<object>run)
+    notify()
+
+
+cdef bint has_vanished() noexcept:
+    """Whether the dispatcher thread has ended without a word: by pthread_exit(3) in a handler."""
+    return dispatcher != 0 and dispatcher_tid != 0 and kick_misses(process_pid(), dispatcher_tid)
 
 
 def start_dispatcher(run) -> None:
-    """Runs run() in a thread of its own, if it does not run yet. This is a real thread, also where
-    a library has replaced those of the threading module."""
-    global dispatcher, dispatcher_ends
+    """Runs run(first, pid) in a thread of its own, if it does not run yet. This is a real thread,
+    also where a library has replaced those of the threading module."""
+    global dispatcher, dispatcher_ends, dispatcher_tid, dispatcher_run
     cdef sigset_t all_signals, mask
     cdef unsigned long ident = 0
     begin_change()
+    if has_vanished():
+        dispatcher = 0
+        clear(<uint32_t *>in_thread.depth, 65)  # its handler has not returned
+        wake_the_later_ones()
+        wake_post()
     if not dispatcher:
         dispatcher_ends = False
+        dispatcher_tid = 0
+        dispatcher_run = run
         Py_INCREF(run)
         signals_but_faults(&all_signals)
         inherit_note()
@@ -354,7 +391,7 @@ def end_dispatcher(double seconds) -> None:
         return
     end_intake()
     dispatcher_ends = True
-    while dispatcher and monotonic_ns() < until:
+    while dispatcher and monotonic_ns() < until and not has_vanished():
         wake_post()
         Waiter().wait(min(until, monotonic_ns() + 1_000_000))
 

@@ -111,6 +111,13 @@ bool kick_thread(int32_t pid, int32_t tid) {
     return there;
 }
 
+bool kick_misses(int32_t pid, int32_t tid) {
+    int saved_errno = errno;
+    bool misses = filter_allows(FILTERED_QUEUE) && send_kick_to(pid, tid, 0) != 0 && errno == ESRCH;
+    errno = saved_errno;
+    return misses;
+}
+
 void kick_main(int32_t pid) {
     if (!pid)
         return;

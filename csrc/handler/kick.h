@@ -40,6 +40,9 @@ void kick_main(int32_t pid);
  * there is no such thread. */
 bool kick_thread(int32_t pid, int32_t tid);
 
+/* Any context. Whether there is no such thread, as far as may be asked. Nothing is sent. */
+bool kick_misses(int32_t pid, int32_t tid);
+
 /* Any context. Whether there is a signal for it. */
 bool kick_possible(void);
 

@@ -86,6 +86,7 @@
     F(interpose_install)                                                                           \
     F(kick_again)                                                                                  \
     F(kick_main)                                                                                   \
+    F(kick_misses)                                                                                 \
     F(kick_prepare)                                                                                \
     F(kick_rest)                                                                                   \
     F(kick_settle)                                                                                 \

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from os import getpid  # also where a program has put something else in the place of os.getpid
 
 from sigrec import _core
 from sigrec._errors import SigrecError
@@ -41,22 +42,30 @@ def start() -> None:
     _core.start_dispatcher(_run)
 
 
-def _run() -> None:
-    # To threading this is a thread that other code has started.
-    threading.current_thread().name = "sigrec-dispatcher"
-    trace, profile = threading.gettrace(), threading.getprofile()
-    if trace is not None:
-        sys.settrace(trace)
-    if profile is not None:
-        sys.setprofile(profile)
+def _begin() -> None:
+    """Does what threading does at the start of a thread; to it, other code has started this."""
+    try:
+        threading.current_thread().name = "sigrec-dispatcher"
+    finally:
+        trace, profile = threading.gettrace(), threading.getprofile()
+        if trace is not None:
+            sys.settrace(trace)
+        if profile is not None:
+            sys.setprofile(profile)
+
+
+def _run(first: bool, pid: int) -> None:
+    """The thread, of that process. If an exception leaves this (of a trace function, or of an
+    excepthook), the core reports it, and calls this again."""
+    if first:
+        _begin()
     more: dict[int, int] = {}  # by signal, how many exceptions followed the first of a backlog
     goes_on = True
-    pid = os.getpid()
     while True:
         try:
             goes_on = _core.dispatch_in_thread(LOOK_NS)
         except BaseException as error:
-            if os.getpid() != pid:
+            if getpid() != pid:
                 _end_child(error)
             signum = _core.failed_signal()
             if signum in more:
@@ -71,7 +80,7 @@ def _run() -> None:
                 _core.tell(sum(more.values()))
             more.clear()
         if not goes_on:
-            if os.getpid() != pid:
+            if getpid() != pid:
                 _end_child(None)
             return
 
@@ -80,23 +89,28 @@ def _end_child(error: BaseException | None) -> NoReturn:
     """Ends a child that a handler has forked, and whose only line of execution has now left that
     handler: there is no main thread to go on with, but a dispatcher thread, which would keep the
     process for ever. Its own threads are waited for, as at any exit."""
-    status = 0
-    if isinstance(error, SystemExit):
-        if isinstance(error.code, int):
-            status = error.code & 0xFF
-        elif error.code is not None:
-            print(error.code, file=sys.stderr)
-            status = 1
-    elif error is not None:
-        _report(error)
-        status = 1
-    for one in threading.enumerate():
-        if one is not threading.current_thread() and not one.daemon:
-            one.join()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):  # it is None, or closed
-            stream.flush()
-    os._exit(status)
+    status = 1
+    try:
+        if isinstance(error, SystemExit):
+            if error.code is None or isinstance(error.code, int):
+                status = (error.code or 0) & 0xFF
+            else:
+                print(error.code, file=sys.stderr)
+        elif error is not None:
+            _report(error)
+        else:
+            status = 0
+        for one in threading.enumerate():
+            if one is not threading.current_thread() and not one.daemon:
+                one.join()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):  # it is None, or closed
+                stream.flush()
+    except BaseException as its_own:
+        status = status or 1
+        _report(its_own)
+    finally:
+        os._exit(status)
 
 
 def _report(error: BaseException) -> None:

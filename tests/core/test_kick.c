@@ -200,6 +200,13 @@ static void a_timer_that_was_made_before_is_there(void) {
     CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &before), 0);
 }
 
+static void a_thread_that_has_ended_is_missed(void) {
+    CHECK(!kick_misses(getpid(), getpid()));
+    errno = 42;
+    CHECK(kick_misses(getpid(), getppid())); /* which is none of ours */
+    CHECK_EQ(errno, 42);
+}
+
 static void not_where_it_is_blocked(void) {
     sigset_t set;
     sigemptyset(&set);
@@ -483,6 +490,7 @@ int main(void) {
     until_it_rests();
     what_is_on_its_way_is_waited_for();
     a_main_thread_that_sleeps_is_left_alone();
+    a_thread_that_has_ended_is_missed();
     not_where_it_is_blocked();
     in_a_forked_child_by_its_own_timer();
     none_comes_while_the_program_sets_a_disposition();

@@ -319,6 +319,58 @@ def test_a_child_ends_when_it_leaves_the_handler_that_forked_it(child):
     assert "words" in errors and "ValueError: no" in errors
 
 
+BREAKS = {
+    "the start": """
+        threading.current_thread = fail
+        """,
+    "a profile function": """
+        threading.setprofile(fail)
+        """,
+    "its own hooks": """
+        threading.excepthook = sys.excepthook = fail
+        """,
+    "hooks that exit": """
+        threading.excepthook = sys.excepthook = lambda *ignored: sys.exit(3)
+        """,
+    "the end of the thread itself": """
+        import ctypes
+        def handler(*ignored):
+            handled.append(1)
+            if len(handled) < 3:
+                reported.append(1)
+                ctypes.CDLL(None).pthread_exit(None)
+        """,
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_nothing_ends_the_thread_unnoticed(child, what):
+    p = child(
+        """
+        from sigrec import _core
+        handled, reported = [], []
+        sys.unraisablehook = lambda told: reported.append(told.exc_type)
+        def fail(*ignored):
+            raise RuntimeError("broken")
+        def handler(*ignored):
+            handled.append(1)
+            raise ValueError("no")
+        """
+        + BREAKS[what]
+        + """
+        for _ in range(3):
+            with sigrec.register(RT, handler, deliver="thread"):
+                sigqueue(os.getpid(), RT)
+                while len(handled) % 2 == 0:
+                    time.sleep(0.001)
+                sigqueue(os.getpid(), RT)
+        say(len(handled), len(reported) > 0)
+        """
+    )
+    assert p.line() == "6 True"
+    p.end()
+
+
 def test_what_a_handler_starts_inherits_the_mask_of_the_program(child):
     """The dispatcher thread blocks all signals. A process that it started would do so as well, and
     SIGTERM could not end it."""
