@@ -15,6 +15,13 @@ def _escaped(c: str) -> str:
     return c.encode("unicode_escape", "surrogatepass").decode()
 
 
+def without_folder(name: str) -> str:
+    """The program's name without the folder where it is. A title that a process has given itself, as
+    ``nginx: master process /usr/sbin/nginx`` or ``sshd: root@pts/0``, stays whole."""
+    folder, slash, _ = name.partition(" ")[0].rpartition("/")
+    return name[len(folder) + len(slash) :]
+
+
 def shortened(text: str, width: int) -> str:
     """At most that many characters of it. Who sets its title fills its command line with blanks, as
     redis-server does."""

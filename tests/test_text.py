@@ -3,7 +3,7 @@
 import random
 import textwrap
 
-from sigrec._text import printable, shortened, wrapped
+from sigrec._text import printable, shortened, without_folder, wrapped
 
 
 def test_a_byte_that_is_no_text_is_shown_as_a_byte():
@@ -13,6 +13,18 @@ def test_a_byte_that_is_no_text_is_shown_as_a_byte():
 
 def test_blanks_behind_a_title_are_not_shown():
     assert shortened("redis-server *:6379" + " " * 99, 60) == "redis-server *:6379"
+
+
+def test_a_title_is_no_path():
+    for title in (
+        "nginx: worker process",
+        "nginx: master process /usr/sbin/nginx -c /etc/x",
+        "sshd: a@pts/0",
+    ):
+        assert without_folder(title) == title
+    for path in ("/usr/sbin/nginx", "./nginx", "nginx"):
+        assert without_folder(path) == "nginx"
+    assert without_folder("/usr/bin/nginx -c /etc/x") == "nginx -c /etc/x"
 
 
 def test_wrapped_does_as_textwrap():

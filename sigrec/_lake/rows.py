@@ -18,7 +18,7 @@ from sigrec._reader.anchors import Anchors
 from sigrec._reader.counts import first_ns
 from sigrec._reader.tables import columns
 from sigrec._serve.programs import label
-from sigrec._text import printable
+from sigrec._text import printable, without_folder
 from sigrec._why.answer import when
 from sigrec._why.cause import event_of
 from sigrec._why.sentence import why
@@ -51,7 +51,8 @@ def command_line(argv: list[str], how: str) -> str | None:
         return None
     if how == "full":
         return escaped(" ".join(argv))
-    shown = [os.path.basename(argv[0])]
+    name, _, more = without_folder(argv[0]).partition(" ")  # more: of a title, it may hold anything
+    shown = [name, *(["…"] if more else [])]
     for part in argv[1:]:
         option = _OPTION.match(part)
         shown.append((option[0] + ("=…" if "=" in part else "")) if option else "…")

@@ -25,7 +25,7 @@ from sigrec._signals.words import (
     MEANS,
     ended_words,
 )
-from sigrec._text import printable, shortened
+from sigrec._text import printable, shortened, without_folder
 from sigrec._times import local_clock, rounded_duration, utc_clock
 from sigrec._why.brief import pending_words
 from sigrec._why.cause import (
@@ -472,5 +472,5 @@ def named(pid: int, argv: list[str], uid: int | None, width: int = 60) -> str:
 def typed(argv: list[str]) -> str:
     """A command line as somebody would type it. Safe for a terminal."""
     argv = list(map(printable, argv))
-    argv[:1] = [os.path.basename(name) for name in argv[:1]]  # where python is says little
+    argv[:1] = map(without_folder, argv[:1])  # where python is says little
     return " ".join(argv)

@@ -181,6 +181,7 @@ def test_no_secret_gets_into_the_lake_by_default(
 def test_of_a_redacted_command_line_the_names_of_options_are_left():
     argv = ["/usr/bin/app", "--token=abc", "--verbose", "-v", "-psecret", "file", "--x=y=z", "-"]
     assert command_line(argv, "redacted") == "app --token=… --verbose -v … … --x=… …"
+    assert command_line(["app: secret /x"], "redacted") == "app: …"  # a title
     assert command_line(argv, "none") is None
     assert command_line(["a", "\udcff\x1b"], "full") == "a \\xff\\x1b"
 
