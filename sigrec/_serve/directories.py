@@ -24,12 +24,14 @@ class Directories:
     """named: directories that the user gave, which stand for the directories in them, too; empty:
     those with this user's recordings, or for root with those of all users.
 
-    refused: by directory, why its files are not trusted.
+    refused: by directory, why its files are not trusted. missing: those of the named that are not
+    there.
     """
 
     def __init__(self, named: list[str]) -> None:
         self._named = [os.path.abspath(path) for path in named]
         self.refused: dict[str, str] = {}
+        self.missing: list[str] = []
         self.watches: dict[int, str] = {}  # watches of directories with recordings
         self._above: dict[int, str] = {}  # watches of directories in which one may appear
         try:
@@ -41,6 +43,7 @@ class Directories:
         """The directories that are there now and can be trusted, with the uid of their owner."""
         found: dict[str, int] = {}
         self.refused = {}
+        self.missing = [path for path in self._named if not os.path.lexists(path)]
         for path in self._candidates():
             try:
                 status = os.lstat(path)
@@ -51,7 +54,7 @@ class Directories:
             reason = places.unusable(path, owner)
             if reason is None:
                 found[path] = owner
-            elif stat.S_ISDIR(status.st_mode):
+            elif path in self._named or stat.S_ISDIR(status.st_mode):
                 self.refused[path] = reason
         self._watch(found)
         return found

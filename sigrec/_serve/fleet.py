@@ -255,6 +255,8 @@ class Fleet:
         self._refused = dict(Counter(["directory"] * len(self._where.refused)))
         for directory, reason in self._where.refused.items():
             self._tell(directory, f"not trusted: {reason}")
+        for directory in self._where.missing:
+            self._tell(directory, f"{directory} is not there; its recordings count once it is")
 
     def _open(self, path: str, directory: str | None) -> None:
         """directory: its owner has to be the file's owner; None: the user has named the

@@ -341,6 +341,17 @@ def test_a_directory_that_others_write_is_not_trusted(running, worker, run_direc
     assert one.value(DELIVERED, *USR1) is None
 
 
+@pytest.mark.parametrize(
+    "name, word", [("none", "not there"), ("file", "not a"), ("link", "a symb")]
+)
+def test_of_a_named_directory_that_is_none_a_word_is_said(
+    running, run_directory, tmp_path, name, word
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(run_directory)
+    assert any(name in text and f" is {word}" in text for text in running(tmp_path / name).told)
+
+
 def test_a_recording_with_a_name_of_its_own(running, worker, tmp_path):
     one = running()
     each = worker(ready=False)
