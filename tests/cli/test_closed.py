@@ -42,6 +42,14 @@ def test_where_the_disk_is_full(recording):
     assert sh("stats --bogus", "2>/dev/full") == (2, "", "")
 
 
+def test_a_doctor_who_could_not_speak_leaves_no_recording(tmp_path, monkeypatch):
+    """Otherwise `sigrec why` would answer about the doctor."""
+    monkeypatch.setenv("SIGREC_DIR", str(tmp_path))
+    tmp_path.chmod(0o700)
+    assert sh("doctor", ">/dev/full")[0] == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_of_the_parser(monkeypatch):
     assert sh("stats --help", ">&-") == (1, "", CLOSED)
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # the write itself fails, and not only the flush
