@@ -79,15 +79,22 @@ def _round(
     """Floods one receiver. Returns how many were sent, and what the receiver counted."""
     from sigrec import _core  # the other verbs work without it
 
-    receiver = subprocess.Popen(
-        # With -P it is the installed sigrec, and not a source tree that is the current directory.
-        [sys.executable, "-P", "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
+    # The receiver begins with SIGINT blocked: Ctrl-C is for this command, which then ends it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        receiver = subprocess.Popen(
+            # With -P it is the installed sigrec, and not a source tree that is the current directory.
+            [sys.executable, "-P", "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+    except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
     assert receiver.stdin is not None and receiver.stdout is not None
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # here, where the receiver is ended
         _pin(receiver.pid, cpus)
         if receiver.stdout.readline() != "ready\n":
             raise SigrecError("demo: the receiving process did not start")

@@ -1,12 +1,16 @@
 """``sigrec demo``: where its two processes run, and what they count."""
 
 import os
+import pathlib
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from sigrec._proc.status import status
 from sigrec.cli import demo, main
+from tests.conftest import wait_until
 
 
 @pytest.fixture
@@ -32,6 +36,20 @@ def test_sender_and_receiver_have_a_cpu_each(short, monkeypatch, capsys):
     assert len(receivers) == 4
     for pid, cpus in receivers:
         assert pid > 0 and len(cpus) == 1 and cpus.isdisjoint(sender)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_ctrl_c_ends_both_without_a_traceback():
+    command = [sys.executable, "-m", "sigrec", "demo"]
+    demo = subprocess.Popen(command, stdout=-1, stderr=subprocess.PIPE, process_group=0)
+    below = pathlib.Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+    wait_until(below.read_text)
+    receiver = int(below.read_text().split()[0])
+    command_line = pathlib.Path(f"/proc/{receiver}/cmdline")
+    wait_until(lambda: b"_demo_receiver" in command_line.read_bytes())  # it is past its exec
+    wait_until(lambda: signal.SIGINT in status(receiver).caught)
+    os.killpg(demo.pid, signal.SIGINT)
+    assert demo.communicate(timeout=60)[1] == b"" and demo.returncode == 130
 
 
 @pytest.mark.parametrize("error", [PermissionError, AttributeError])

@@ -103,6 +103,25 @@ def test_what_python_cannot_run(place):
         assert (found.returncode, found.stderr) == (expected.returncode, expected.stderr)
 
 
+def test_ctrl_c_before_the_program_begins():
+    """Python would end with status 1, and say that its site module has failed."""
+    code = """if True:
+    import runpy, signal, sys
+    from sigrec._recorder.run import STARTUP
+    class Interrupting:
+        def find_spec(self, name, *rest):
+            if name == "sigrec._recorder.publishing":
+                signal.raise_signal(signal.SIGINT)
+    sys.meta_path.insert(0, Interrupting())
+    runpy.run_path(STARTUP + "/sitecustomize.py")
+    """
+    options = '{"children": true, "output": null, "path": null, "init": 0}'
+    done = subprocess.run(
+        [sys.executable, "-c", code], stderr=-1, env={**os.environ, "SIGREC_RUN": options}
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
 def test_the_programs_own_sitecustomize(place):
     (place / "lib" / "sitecustomize.py").write_text("MINE = 'mine'\nprint('mine runs')")
     expected, found = python("-c", SHOW), run("-c", SHOW)

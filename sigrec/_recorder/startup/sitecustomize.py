@@ -43,6 +43,12 @@ def _begin():  # type: ignore[no-untyped-def]
             from sigrec._recorder import run
 
             run.begin(json.loads(options))
+        except KeyboardInterrupt:
+            # Python would end with status 1 and say that its site module has failed.
+            import signal
+
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
         except Exception as error:  # recording must never break the program
             sys.stderr.write("sigrec: not recording: %s\n" % error)
     # This imports the program's own sitecustomize, or raises the ImportError that site expects.
