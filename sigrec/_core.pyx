@@ -9,7 +9,7 @@ the Python modules.
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.errno cimport EAGAIN
+from libc.errno cimport EAGAIN, EINVAL
 from libc.stdint cimport UINT64_MAX, int64_t, intptr_t
 from libc.string cimport memcpy, memset
 from posix.types cimport pid_t
@@ -1263,8 +1263,9 @@ def on_alarm(signum, frame):
     raise error
 
 
-cdef int set_alarm() except -1:
-    """Sets the timer, which must be this process's, to the next end, or stops it."""
+cdef int set_alarm() noexcept:
+    """Sets the timer, which must be this process's, to the next end, or stops it. Returns 0 or an
+    errno; on_alarm() is then called too often, or too late."""
     cdef Timeout one
     cdef uint64_t next_ns = 0, now
     for one in timeouts:
@@ -1273,8 +1274,7 @@ cdef int set_alarm() except -1:
     if next_ns:
         now = monotonic_ns()
         next_ns = next_ns - now if next_ns > now else 1
-    check(timer_start(&alarm_timer, next_ns, ALARM_AGAIN_NS if next_ns else 0))
-    return 0
+    return timer_start(&alarm_timer, next_ns, ALARM_AGAIN_NS if next_ns else 0)
 
 
 def stop_alarm() -> None:
@@ -1326,9 +1326,13 @@ cdef class Timeout:
                 error = timer_make(&alarm_timer, CLOCK_MONOTONIC, alarm_signum, 0, 0)  # may wait
             check_made(error)
             alarm_made = True
-        self.entered = True
         timeouts.append(self)
-        set_alarm()
+        error = set_alarm()
+        if error:
+            timeouts.remove(self)
+            alarm_made = error != EINVAL  # the program has deleted it
+            check(error)
+        self.entered = True
         return self
 
     def __exit__(self, kind, error, traceback):

@@ -182,6 +182,34 @@ def test_once_unregistered_the_next_one_takes_a_signal_again(child):
     p.end()
 
 
+def test_an_entry_that_fails_leaves_nothing_behind(child):
+    p = child(
+        """
+        import ctypes
+        outer = sigrec.timeout(60)
+        with_room(outer.__enter__)
+        for timer in range(64):  # the program's own mistake
+            ctypes.CDLL(None).timer_delete(ctypes.c_void_p(timer))
+        block = sigrec.timeout(0)
+        try:
+            block.__enter__()
+        except OSError as error:
+            say(error.strerror, block)
+        outer.__exit__(None, None, None)
+        for again in block, sigrec.timeout(0.01):
+            try:
+                with_room(again.__enter__)
+                time.sleep(60)
+            except BaseException as error:
+                say(type(error).__name__)
+                again.__exit__(None, None, None)
+        """
+    )
+    assert p.line() == "Invalid argument <Timeout of 0 s: not running>"
+    assert [p.line(), p.line()] == ["TimeoutReached"] * 2
+    p.end()
+
+
 @pytest.mark.parametrize("seconds", [-1, float("nan"), True, "3", None, 1e10, 10**400])
 def test_bad_arguments(seconds):
     with pytest.raises(ValueError, match="seconds must be from 0 to"):
