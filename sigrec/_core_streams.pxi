@@ -357,7 +357,11 @@ cdef class Mailbox:
             return 0
         self.leaving = True
         try:
-            let_all_arrive(self._numbers)
+            try:
+                let_all_arrive(self._numbers)
+            except BaseException as error:  # an audit hook's, or of a handler within that
+                errors.append(error)
+                intake_before_change(0)
             try:
                 detach(self)  # the stream still gets what waits in the dispatch queues
             finally:

@@ -695,3 +695,42 @@ def test_an_event_is_not_lost_where_a_handler_raises_as_it_comes(child):
     )
     assert p.line() == "9"
     p.end()
+
+
+@pytest.mark.parametrize("error", ["RuntimeError", "KeyboardInterrupt"])
+def test_an_audit_hook_that_raises_leaves_nothing_half_changed(child, error):
+    """Where the signal is pending and blocked, closing looks into /proc."""
+    p = child(
+        """
+        def audit(event, args):
+            if refuses and event == "open":
+                raise refuses
+        refuses = None
+        sys.addaudithook(audit)
+        def end(call):
+            global refuses
+            sigqueue(os.getpid(), RT)
+            refuses = getattr(__builtins__, sys.argv[1])
+            try:
+                call()
+            except BaseException as error:
+                say(type(error).__name__)
+            else:
+                say("ended")
+            refuses = None
+        stream = sigrec.stream(RT)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [RT])
+        end(stream.close)
+        say(stream.closed, _core.subscribed(RT), _core.in_place(RT))
+        registration = sigrec.register(RT, print, deliver="thread")
+        end(registration.cancel)
+        say(registration.active == _core.in_place(RT))
+        registration.cancel()
+        say(_core.in_place(RT))
+        """,
+        error,
+    )
+    ends = "ended" if error == "RuntimeError" else error
+    assert [p.line(), p.line()] == [ends, "True False False"]
+    assert [p.line(), p.line(), p.line()] == [ends, "True", "False"]
+    p.end()
