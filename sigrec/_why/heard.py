@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from sigrec._proc.process import stat_fields
+from sigrec._proc.process import command_line, start_ticks, stat_fields
 from sigrec._reader import index, places
 from sigrec._signals.codes import CLD_EXITED
 from sigrec._signals.sender import Sender
@@ -43,6 +43,17 @@ def after(recording: Recording) -> Heard | None:
     if began_ns is None or not recording._here or stat_fields(recording.pid) is not None:
         return None
     return later_than(_recordings(), recording.pid, began_ns, recording._header.start_ticks)
+
+
+def who_has_it_now(recording: Recording) -> str | None:
+    """The living process, with its name, that has the PID of that recording's process, which has
+    ended. None: there is none, or it cannot be told."""
+    if not recording._here or recording.state not in ("exited", "ended"):
+        return None
+    began = start_ticks(recording.pid)
+    if began is None or began == recording._header.start_ticks:
+        return None
+    return named(recording.pid, command_line(recording.pid) or [], None)
 
 
 def later_than(

@@ -14,6 +14,7 @@ import pytest
 
 import sigrec
 from sigrec._proc import host
+from sigrec._proc.process import start_ticks
 from sigrec._times import rounded_duration
 from sigrec._why.answer import Answer
 from sigrec._why.sentence import why
@@ -442,6 +443,22 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
         os.chown(tmp_path / "8.sigrec", 65534, 65534)
         with sigrec.open_recording(child) as recording:
             assert "SIGKILL, as its parent" not in why(recording)
+
+
+def test_of_a_pid_that_another_process_has_now(run_directory, capsys):
+    builder = RecordingBuilder(pid=ME).set(
+        exit_kind=1, boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
+    )
+    path = builder.write(run_directory / file_name(ME))
+    assert main(["why", str(ME)]) == 0
+    out, err = capsys.readouterr()
+    assert f"PID {ME} (python3 worker.py) exited" in out
+    assert re.match(
+        rf"sigrec why: PID {ME} \(.+\) runs, and no recording of it is found; of an", err
+    )
+    assert main(["why", str(path)]) == 0 and capsys.readouterr() == (out, "")
+    builder.set(start_ticks=start_ticks(ME)).write(path)  # itself, by another program
+    assert main(["why", str(ME)]) == 0 and capsys.readouterr()[1] == ""
 
 
 def test_what_ends_nothing_comes_last(tmp_path):
