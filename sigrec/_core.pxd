@@ -67,6 +67,7 @@ cdef extern from "events/queue.h" nogil:
     bint queue_passed "core->queue_passed"(const queue *, queue_place)
     queue_item queue_next "core->queue_next"(const queue *, event *)
     void queue_take "core->queue_take"(const queue *, queue_item)
+    bint queue_is_empty(const queue *)
     bint queue_waits "core->queue_waits"(const queue *)
 
 cdef extern from "recording/process.h" nogil:
@@ -86,7 +87,12 @@ cdef extern from "recording/process.h" nogil:
     void process_set_mode "core->process_set_mode"(int signum, ledger_mode mode, bint replaced)
     int32_t process_pid "core->process_pid"()
     void process_set_reason "core->process_set_reason"(const char *reason)
-    void process_handling "core->process_handling"(int signum, uint64_t since_ns)
+    void process_handles "core->process_handles"(int signum, uint64_t n, uint64_t since_ns)
+    ctypedef struct process_now "struct process_now":
+        uint64_t last_ns
+        int32_t pid
+        bint adopted
+    process_now process_look "core->process_look"()
     void process_set_handling "core->process_set_handling"(int signum, uint64_t since_ns)
     const char *process_path "core->process_path"()
 
@@ -133,7 +139,6 @@ cdef extern from "ground/filter.h" nogil:
 
 cdef extern from "handler/handler.h" nogil:
     void handler_start "core->handler_start"()
-    uint64_t handler_last_ns "core->handler_last_ns"()
 
 cdef extern from "handler/install.h" nogil:
     int install_prepare "core->install_prepare"(int signum, uint64_t queue_capacity)

@@ -97,10 +97,19 @@ cdef extern from "Python.h":
     struct batch;
     static int choose(const struct roster *, struct event *, int *) FOR_SPEED;
     static int is_over(struct batch *) FOR_SPEED;
-    static PyObject *claim(struct roster *, int, struct event *, int *, uint64_t *,
-                           struct batch *) FOR_SPEED;
+    static PyObject *claim(struct roster *, struct batch *) FOR_SPEED;
+    static int call_all(struct roster *, PyObject *, struct batch *) FOR_SPEED;
     static int drain(struct roster *, int, PyObject *, uint64_t *, uint64_t) FOR_SPEED;
+
+    static PyObject *call_with_two(PyObject *function, PyObject *one, PyObject *two) {
+        PyObject *arguments[] = {NULL, one, two};
+        return PyObject_Vectorcall(function, arguments + 1,
+                                   2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    }
+    static int is_raised(void) { return -1; }
     """
+    object call_with_two(object function, object one, object two)
+    int is_raised() except -1  # raises the exception that is set
     bint HAS_GIL
     void clear(uint32_t *counts, int n) noexcept nogil
     void note_interpreter_of_signals()
@@ -177,6 +186,7 @@ cdef class Handler:
     cdef readonly bint active  # it is registered
     cdef readonly int depth_limit, signum
     cdef object number  # signum as a Python object, which the function gets
+    cdef bint plain  # which is all that it gets, beside the frame
     # For the intake thread; backlog 0: that takes no such signal. They are those that the stream's
     # subscribers ask for.
     cdef readonly uint64_t moderation_ns, backlog
@@ -192,6 +202,7 @@ cdef class Handler:
         self.batch = batch
         self.coalesce = coalesce
         self.depth_limit = depth_limit
+        self.plain = not (siginfo or batch or type(function) is Source)
 
 # Indexed by signal number.
 cdef list handlers = [None] * SIGREC_NSIG
@@ -217,6 +228,7 @@ cdef int to_thread[65]  # whether the dispatcher thread calls it, for on_trip() 
 cdef int handling = 0
 cdef uint64_t handling_since = 0
 
+cdef bint intake_used = False  # there may be an intake thread
 cdef uint64_t tick_length = 0  # the length of a tick of the cheap clock
 
 cdef inline bint is_handling_changed(int signum, uint64_t since) noexcept:
@@ -232,7 +244,8 @@ cdef inline int depth_of(int signum) noexcept:
 cdef inline void leave_handling(const roster *mine, int outer, uint64_t since) noexcept:
     if mine == &in_main and is_handling_changed(outer, since):
         process_set_handling(outer, since)
-    sigbus_give_back()  # needed if the handler that returned has cancelled itself
+    if not mine.count:
+        sigbus_give_back()  # the handler that returned may have cancelled itself
 
 # A function that gives this process a recording; _recorder/publishing sets it.
 cdef object adopt = None
@@ -477,6 +490,8 @@ cdef int choose "choose"(const roster *mine, event *chosen, int *item) noexcept:
         if ((<Handler>handler).backlog and borrow_withholds(signum)
                 and (may_interrupt(signum) or to_thread[signum]) and stacks[signum] is not None):
             continue  # the main thread blocks it, and must not be interrupted by it
+        if queue_is_empty(mine.queues[i]) and not simulated[signum]:
+            continue
         at = &head if item[0] == QUEUE_EVENT else chosen
         kind = queue_next(mine.queues[i], at)
         if kind == QUEUE_EVENT:
@@ -582,6 +597,12 @@ cdef struct batch "batch":
     uint64_t tick  # the cheap clock, when the exact one was read last
     uint64_t look  # the cheap clock is read again when there have been so many calls
     bint close  # the end is near: the exact clock is read after each call
+    int only
+    uint64_t *handled_only  # how many of that signal were handled
+    int32_t pid  # whose batch it is: a handler may fork
+    uint64_t offset  # of CLOCK_REALTIME; 0: not read yet
+    int signum, kind  # of the call that was claimed last
+    event e  # and its event, if that is its kind
 
 
 cdef bint is_over "is_over"(batch *b) noexcept:
@@ -604,36 +625,104 @@ cdef bint is_over "is_over"(batch *b) noexcept:
     return spent > BATCH_NS
 
 
-cdef object claim "claim"(roster *mine, int only, event *e, int *kind, uint64_t *handled_only,
-                          batch *b):
+cdef object claim "claim"(roster *mine, batch *b):
     """Takes the next call that is due, and counts its signal as handled. Returns the handler to
-    call. None: no call is due, or the batch is over (then kind is not QUEUE_NONE). No other thread
-    can take the same call, and no handler changes meanwhile."""
-    cdef Handler handler = None
-    cdef uint64_t n = 1
-    cdef int i, signum
-    with cython.critical_section(guard):
-        i = choose(mine, e, kind)
-        # (A batch of the main thread only ends if a kick can interrupt its next system call.)
-        if i >= 0 and not (b.calls and is_over(b) and (mine != &in_main or kick_again())):
-            signum = mine.signums[i]
-            handler = <Handler>mine.handlers[i]
-            if kind[0] == SIMULATED:
-                simulated[signum] -= 1
-                n = 0
-            else:
-                queue_take(mine.queues[i], <queue_item>kind[0])
-            if handler.coalesce:
-                n += take_all(signum)
-                simulated[signum] = 0
-            # This comes before the call, which may raise, fork, or never return.
-            process_handled(signum, n)
-            if signum == only:
-                handled_only[0] += n
-            mine.depth[signum] += 1
-            mine.calls += 1
-            b.calls += 1
+    call. None: no call is due, or the batch is over (then b.kind is not QUEUE_NONE). The caller
+    holds the guard, so that no other thread takes the same call, and no handler changes."""
+    cdef uint64_t n = 1, since
+    cdef int signum, i = choose(mine, &b.e, &b.kind)
+    # (A batch of the main thread only ends if a kick can interrupt its next system call.)
+    if i < 0 or (b.calls and is_over(b) and (mine != &in_main or kick_again())):
+        return None
+    b.signum = signum = mine.signums[i]
+    handler = <Handler>mine.handlers[i]
+    if b.kind == SIMULATED:
+        simulated[signum] -= 1
+        n = 0
+    else:
+        queue_take(mine.queues[i], <queue_item>b.kind)
+    if handler.coalesce:
+        n += take_all(signum)
+        simulated[signum] = 0
+    # The time is that at which the clock was last read for the batch.
+    since = max(b.start, b.tick)
+    # This comes before the call, which may raise, fork, or never return.
+    if mine == &in_main and is_handling_changed(signum, since):
+        process_handles(signum, n, since)
+    else:
+        process_handled(signum, n)
+    if signum == b.only:
+        b.handled_only[0] += n
+    mine.depth[signum] += 1
+    mine.calls += 1
+    b.calls += 1
     return handler
+
+
+cdef int call_with_more(Handler handler, object frame, batch *b) except -1:
+    """Calls a handler that gets more than the number and the frame, or something else."""
+    cdef const event *e = &b.e if b.kind == QUEUE_EVENT else NULL
+    if type(handler.function) is Source:
+        (<Source>handler.function).hand_out(handler.signum, e)
+    elif handler.batch:
+        raw = gather(handler.signum, e, b.handled_only if handler.signum == b.only else NULL)
+        handler.function(handler.number, as_batch(raw), frame)
+    elif e is NULL:
+        handler.function(handler.number, None, frame)
+    else:
+        if not b.offset:
+            b.offset = realtime_offset()
+        handler.function(handler.number, make_info(e, b.offset), frame)
+    return 0
+
+
+cdef int call_all "call_all"(roster *mine, object frame, batch *b) except -1:
+    """Calls handlers as long as calls are due. 1: the last has forked, and this is the child. After
+    an exception of one, of the signal b.signum, this is to be called again."""
+    cdef Handler handler
+    while True:
+        if HAS_GIL:
+            handler = <Handler>claim(mine, b)
+        else:
+            with cython.critical_section(guard):
+                handler = <Handler>claim(mine, b)
+        if handler is None:
+            return 0
+        if later_count and type(handler.function) is not Source and in_dispatcher():
+            wake_the_later_ones()  # the handler may run for long
+        if handler.plain:
+            call_with_two(handler.function, handler.number, frame)
+        else:
+            call_with_more(handler, frame, b)
+        mine.depth[b.signum] -= 1
+        if mine == &in_thread:
+            note_return(b.signum)
+        if process_pid() != b.pid:
+            return 1
+
+
+cdef bint is_only_counted(roster *mine, object frame, batch *b, int outer,
+                          uint64_t outer_since) except -1:
+    """A handler has raised an exception. True: it is only counted. Else this raises it."""
+    global failures, failed_in_thread
+    try:
+        is_raised()
+    except BaseException as error:
+        mine.depth[b.signum] -= 1
+        if mine == &in_thread:
+            note_return(b.signum)
+            failed_in_thread = b.signum
+        elif is_counted(error, b.signum, &b.e if b.kind == QUEUE_EVENT else NULL, frame):
+            failures += isinstance(error, Exception)
+            if process_pid() == b.pid:
+                return True
+        leave_handling(mine, outer, outer_since)
+        if process_pid() == b.pid:
+            # The exception surfaces now, and the rest is handled next. proof: rest-armed
+            arm(mine)
+            if mine == &in_main and not is_idle(mine):
+                watch_report(error, b.signum)
+        raise
 
 
 cdef int drain "drain"(roster *mine, int only, object frame, uint64_t *handled_only,
@@ -641,79 +730,38 @@ cdef int drain "drain"(roster *mine, int only, object frame, uint64_t *handled_o
     """Calls handlers for all that waits, for every signal of `mine`. Adds to handled_only how many
     of the signal `only` were handled. since: when this batch has begun at the earliest; 0: it
     begins now."""
-    global failures, failed_in_thread
-    cdef event e
-    memset(&e, 0, sizeof(e))
-    cdef int kind = QUEUE_NONE
-    cdef Handler handler
-    cdef uint64_t offset = 0
     cdef batch b
     cdef int outer = handling
     cdef uint64_t outer_since = handling_since
-    cdef int32_t pid
-    if process_adopted() is NULL and not adopting:
+    # As one that raises nothing: a `try` costs as much as a call.
+    cdef int (*calls)(roster *, object, batch *) noexcept
+    cdef int came
+    cdef process_now now = process_look()
+    calls = <int (*)(roster *, object, batch *) noexcept>call_all
+    if not now.adopted and not adopting:
         adopt_once()
-    intake_begin()
-    pid = process_pid()
+        now = process_look()
+    if intake_used:
+        intake_begin()
     mine.thread = PyThread_get_thread_ident()
-    memset(&b, 0, sizeof(b))
-    b.start = max(since if since else monotonic_ns(), handler_last_ns())
+    b.calls = b.tick = b.look = b.offset = 0
+    b.close = False
+    b.kind = QUEUE_NONE
+    b.only, b.handled_only = only, handled_only
+    b.pid = now.pid
+    b.start = max(since if since else monotonic_ns(), now.last_ns)
     if mine == &in_thread:
         # The trip is cleared before the queues are looked at, so that a signal that comes after the
         # look trips again. (For the main thread, dispatch() has cleared it.)
         with cython.critical_section(guard):
             trip_clear(mine.signums, mine.count)
-    while True:
-        try:  # around many calls, since to enter it costs as much as a call
-            while True:
-                handler = <Handler>claim(mine, only, &e, &kind, handled_only, &b)
-                if handler is None:
-                    break
-                # The time is that at which the clock was last read for the batch.
-                if mine == &in_main and is_handling_changed(handler.signum, max(b.start, b.tick)):
-                    process_handling(handler.signum, handling_since)
-                if later_count and type(handler.function) is not Source and in_dispatcher():
-                    wake_the_later_ones()  # the handler may run for long
-                if type(handler.function) is Source:
-                    (<Source>handler.function).hand_out(
-                        handler.signum, &e if kind == QUEUE_EVENT else NULL)
-                elif handler.batch:
-                    raw = gather(handler.signum, &e if kind == QUEUE_EVENT else NULL,
-                                 handled_only if handler.signum == only else NULL)
-                    handler.function(handler.number, as_batch(raw), frame)
-                elif not handler.siginfo:
-                    handler.function(handler.number, frame)
-                elif kind == QUEUE_EVENT:
-                    if not offset:
-                        offset = realtime_offset()
-                    handler.function(handler.number, make_info(&e, offset), frame)
-                else:
-                    handler.function(handler.number, None, frame)
-                mine.depth[handler.signum] -= 1
-                if mine == &in_thread:
-                    note_return(handler.signum)
-                if process_pid() != pid:
-                    leave_handling(mine, 0, 0)
-                    return 0  # the handler has forked: what waits is the parent's, not the child's
-        except BaseException as error:
-            mine.depth[handler.signum] -= 1
-            if mine == &in_thread:
-                note_return(handler.signum)
-                failed_in_thread = handler.signum
-            elif is_counted(error, handler.signum, &e if kind == QUEUE_EVENT else NULL, frame):
-                failures += isinstance(error, Exception)
-                if process_pid() == pid:
-                    continue
-            leave_handling(mine, outer, outer_since)
-            if process_pid() == pid:
-                # The exception surfaces now, and the rest is handled next. proof: rest-armed
-                arm(mine)
-                if mine == &in_main and not is_idle(mine):
-                    watch_report(error, handler.signum)
-            raise
-        break
+    while (came := calls(mine, frame, &b)) == -1:
+        is_only_counted(mine, frame, &b, outer, outer_since)
+    if came == 1:
+        leave_handling(mine, 0, 0)
+        return 0  # the handler has forked: what waits is the parent's, not the child's
     leave_handling(mine, outer, outer_since)
-    if kind != QUEUE_NONE:
+    if b.kind != QUEUE_NONE:
         arm(mine, mine == &in_thread or b.calls > SLOW)
     elif mine == &in_main:
         kick_rest()

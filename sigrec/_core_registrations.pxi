@@ -613,10 +613,12 @@ cdef void apply_intake(int signum, Handler handler) noexcept:
 def start_intake() -> bool:
     """Starts the intake thread. To be called before the first handler that uses it. False: this
     platform has none."""
+    global intake_used
     need_the_only_core()
     if not interpose_install():
         return False
     check(intake_start())
+    intake_used = True
     return True
 
 

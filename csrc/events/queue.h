@@ -69,6 +69,16 @@ bool queue_passed(const struct queue *queue, struct queue_position position);
 /* Any context. Whether queue_next would find anything. */
 bool queue_waits(const struct queue *queue);
 
+/* Consumer only. True: queue_next would find nothing. A cheap look. */
+static inline bool queue_is_empty(const struct queue *queue) {
+    const struct queue_state *state = queue->state;
+    return atomic_load_explicit(&state->head, memory_order_relaxed) ==
+               atomic_load_explicit(&state->tail, memory_order_relaxed) &&
+           atomic_load_explicit(&state->undetailed, memory_order_relaxed) ==
+               state->undetailed_taken &&
+           !backlog_is_used(&state->backlog);
+}
+
 /* Consumer only. What is next; it stays in the queue until queue_take(), to which the caller
  * passes what this returned last. */
 enum queue_item queue_next(const struct queue *queue, struct event *event);

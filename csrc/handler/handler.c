@@ -593,10 +593,6 @@ void handler_on_recorded(int signum, siginfo_t *info, void *context) {
     on_signal(signum, info, context, false, WHERE_WE_ARE);
 }
 
-uint64_t handler_last_ns(void) {
-    return atomic_load_explicit(&process_self->last_ns, memory_order_relaxed);
-}
-
 void handler_start(void) {
     static const registry_handler at_place[REGISTRY_PLACES] = {at_place_0, at_place_1, at_place_2,
                                                                at_place_3};

@@ -19,7 +19,4 @@ void handler_on_recorded(int signum, siginfo_t *info, void *context);
  * counts and records the signal, and puts it into its backlog. The caller trips. */
 void handler_take(int signum, siginfo_t *info, uint64_t now_ns, uint32_t tid);
 
-/* Any context. When the last signal was taken, by monotonic_ns. */
-uint64_t handler_last_ns(void);
-
 #endif

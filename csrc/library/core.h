@@ -58,7 +58,6 @@
     F(end_attached)                                                                                \
     F(filter_allows)                                                                               \
     F(flood)                                                                                       \
-    F(handler_last_ns)                                                                             \
     F(handler_start)                                                                               \
     F(inherit_note)                                                                                \
     F(inherit_over)                                                                                \
@@ -101,7 +100,8 @@
     F(process_fold)                                                                                \
     F(process_go_private)                                                                          \
     F(process_handled)                                                                             \
-    F(process_handling)                                                                            \
+    F(process_handles)                                                                             \
+    F(process_look)                                                                                \
     F(process_keep)                                                                                \
     F(process_keep_spares)                                                                         \
     F(process_path)                                                                                \

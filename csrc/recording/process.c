@@ -386,8 +386,8 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
     atomic_store_explicit(&header->exit_kind, (uint32_t)how, memory_order_release);
 }
 
-void process_handling(int signum, uint64_t since_ns) {
-    struct recording_header *header = process_recording()->header;
+static void write_handling(const struct recording *recording, int signum, uint64_t since_ns) {
+    struct recording_header *header = recording->header;
     /* A reader reads the signal, the time, and the signal again: if both are the same, the time
      * belongs to that signal. */
     atomic_store_explicit(&header->handling, 0, memory_order_relaxed);
@@ -399,7 +399,25 @@ void process_handling(int signum, uint64_t since_ns) {
 
 void process_set_handling(int signum, uint64_t since_ns) {
     about_to_write();
-    process_handling(signum, since_ns);
+    write_handling(process_recording(), signum, since_ns);
+}
+
+void process_handles(int signum, uint64_t n, uint64_t since_ns) {
+    about_to_write();
+    const struct recording *recording = process_recording();
+    ledger_add(&recording->ledger[signum].handled, n);
+    write_handling(recording, signum, since_ns);
+}
+
+struct process_now process_look(void) {
+    if (!process_self)
+        return (struct process_now){0};
+    struct process_now now = {
+        atomic_load_explicit(&process_self->last_ns, memory_order_relaxed),
+        process_pid(),
+        process_own() != NULL,
+    };
+    return now;
 }
 
 void process_attached(bool recording) {

@@ -207,9 +207,16 @@ void process_set_reason(const char *reason);
  * when; signal 0: no handler runs. */
 void process_set_handling(int signum, uint64_t since_ns);
 
-/* Interpreter context. Does the same right after process_handled(), which has prepared the write.
- */
-void process_handling(int signum, uint64_t since_ns);
+/* Interpreter context. This and process_handled() in one. */
+void process_handles(int signum, uint64_t n, uint64_t since_ns);
+
+/* Interpreter context. What whoever is about to call handlers asks. */
+struct process_now {
+    uint64_t last_ns; /* when the last signal was taken, by monotonic_ns */
+    int32_t pid;      /* as process_pid() */
+    bool adopted;     /* as process_adopted() */
+};
+struct process_now process_look(void);
 
 /* Interpreter context. Writes down that an attach from outside began or ended the recording:
  * attach.h. */

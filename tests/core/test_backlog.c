@@ -189,6 +189,7 @@ static void beside_the_ring_of_a_queue(void) {
     for (uint64_t n = 0; how[n]; n++) {
         struct event e;
         CHECK(queue_waits(&queue));
+        CHECK(!queue_is_empty(&queue));
         CHECK(!queue_passed(&queue, after));
         enum queue_item item = queue_next(&queue, &e);
         CHECK_EQ(item, how[n] == 'x' || how[n] == 'p' ? QUEUE_UNDETAILED : QUEUE_EVENT);

@@ -28,6 +28,7 @@ static void add(uint64_t ordinal) {
 
 static uint64_t take_event(void) {
     struct event e;
+    CHECK(!queue_is_empty(&queue));
     CHECK_EQ(queue_next(&queue, &e), QUEUE_EVENT);
     queue_take(&queue, QUEUE_EVENT);
     return e.ordinal;
@@ -36,6 +37,7 @@ static uint64_t take_event(void) {
 static void take_undetailed(int n) {
     struct event e;
     for (int i = 0; i < n; i++) {
+        CHECK(!queue_is_empty(&queue));
         CHECK_EQ(queue_next(&queue, &e), QUEUE_UNDETAILED);
         queue_take(&queue, QUEUE_UNDETAILED);
     }
@@ -58,6 +60,7 @@ static void undetailed_ones_come_at_their_place(void) {
     CHECK_EQ(take_event(), 107);
     CHECK_EQ(take_event(), 108);
     struct event e;
+    CHECK(queue_is_empty(&queue));
     CHECK_EQ(queue_next(&queue, &e), QUEUE_NONE);
 }
 
