@@ -23,7 +23,7 @@ CORE = sorted(map(str, Path("csrc").glob("*/*.c")), key=os.path.basename)
 # What runs for each signal. All else in the core is compiled for size: a sixth of its library.
 FOR_SPEED = {
     "backlog", "event", "handler", "keep", "ledger", "passive", "process", "queue", "recent", "recording",
-    "registry", "ring", "sender", "trip",
+    "registry", "ring", "sender", "sigbus", "trip",
 }  # fmt: skip
 
 
