@@ -163,7 +163,7 @@ static struct {
 } again;
 
 bool kick_is_sent(int signum, const siginfo_t *info) {
-    return (signum == SIGURG || signum == SIGWINCH) &&
+    return kick_may_use(signum) &&
            (info->si_code == KICK_CODE ||
             (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
 }
@@ -262,7 +262,7 @@ void kick_rest(void) {
 }
 
 bool kick_pause(int signum) {
-    if (!process_self || (signum != SIGURG && signum != SIGWINCH))
+    if (!process_self || !kick_may_use(signum))
         return false; /* nothing has been started that kicks */
     int saved_errno = errno;
     struct timespec pause = {0, 20000};

@@ -57,6 +57,9 @@ void kick_prepare(void);
 bool kick_again(void);
 void kick_rest(void);
 
+/* Whether kicks may come by this signal. */
+static inline bool kick_may_use(int signum) { return signum == SIGURG || signum == SIGWINCH; }
+
 /* Any context, before the program sets a disposition and after it: a kick that came then would be
  * the program's. True: it is a signal of ours, kick_again is over, and kick_go_on has to follow. */
 bool kick_pause(int signum);

@@ -68,11 +68,14 @@ struct change {
 /* The program is about to set a disposition. */
 static struct change begin_change(int signum) {
     struct change begun = {false, false};
-    if (signum < 1 || signum >= SIGREC_NSIG || process_is_vfork_child())
+    if (signum < 1 || signum >= SIGREC_NSIG)
+        return begun;
+    bool borrows = borrow_may(signum);
+    if ((!borrows && !kick_may_use(signum)) || process_is_vfork_child())
         return begun;
     begun.kicks = kick_pause(signum);
-    begun.borrows = borrow_may(signum);
-    if (begun.borrows)
+    begun.borrows = borrows;
+    if (borrows)
         intake_before_change(signal_bit(signum));
     return begun;
 }
