@@ -86,7 +86,7 @@ def as_cxx(file: str, weakened: Place | None) -> str:
     text = re.sub(r"atomic_load_explicit\(&trip_function, \w+\)", "trip_function", text)
     text = re.sub(r"atomic_store_explicit\(&trip_function, function, \w+\)", "(void)0", text)
     # Of queue.c: how it is made, and the clock.
-    text = re.sub(r"int queue_make\(.*?\n}\n", "", text, flags=re.S)
+    text = re.sub(r"int queue_make\([^;]*?\{.*?\n}\n", "", text, flags=re.S)
     text = text.replace("int saved_errno = errno;", "").replace("errno = saved_errno;", "")
     # Of sent.c: how a call ends; the models make the events themselves.
     text = re.sub(r"static bool ends_or_stops.*?(?=void sent_end)", "", text, flags=re.S)
