@@ -35,6 +35,7 @@ SIGNALS = (signal.SIGRTMIN + 2, signal.SIGUSR1)
 COUNT = 30_000
 ROUNDS = 20  # of a flood, until the intake thread has taken part
 TIMED_S = 1  # a timer's
+RUNS = 5  # where the tracer loses some
 LAST = 2  # of a timer: the one that its end takes, and one that then comes before it has ended
 # While a processor is idle perf does not see what a timer's interrupt generates there.
 BUSY = (
@@ -128,11 +129,14 @@ def processors_busy() -> Iterator[None]:
 
 
 def play(form: str, intake: str, number: int, count: int) -> tuple[str, list[str]]:
-    """What was counted, in words, and what was wrong. Where the tracer lost some: once more."""
+    """What was counted, in words, and what was wrong. Where the tracer lost some: once more. That
+    it did is not always said: of a timer's 1,300, on a busy machine, it misses one or two in 4 of
+    100 runs. More than the kernel queued cannot be delivered; if we counted twice, we would do so in
+    each run."""
     with contextlib.ExitStack() as stack:
         if form == "timer":
             stack.enter_context(processors_busy())
-        while True:
+        for more in reversed(range(RUNS)):
             with tempfile.TemporaryDirectory() as directory:
                 tracer = audit.Tracer(directory, {number})
                 receiver = Receiver(form, intake, number, directory)
@@ -146,10 +150,13 @@ def play(form: str, intake: str, number: int, count: int) -> tuple[str, list[str
             if events is None:
                 continue
             queued = audit.queued(events, receiver.tids)[number]
+            if form == "timer" and queued < result["delivered"] and more:
+                continue
             said = (f"{signal.Signals(number).name if number < signal.SIGRTMIN else 'real-time':9} "
                     f"{form:9} {intake:8} the kernel {queued:7,} delivered {result['delivered']:7,} "
                     f"by the intake thread {receiver.taken:7,}")  # fmt: skip
             return said, receiver.wrong(queued, result)
+        raise audit.Failed(f"perf lost events in each of {RUNS} runs")
 
 
 def main() -> int:
