@@ -363,6 +363,8 @@ static bool is_fault(struct tracee *tracee, int signum, int *pass) {
 static enum tracee_event run_tracee(struct tracee *tracee, int how, uint64_t at, uint64_t until) {
     int pass = 0;
     bool late = false;
+    uint64_t began = monotonic_ns(), pause = until > began ? until - began : 0;
+    uint64_t end = until + HANGS_NS;
     for (;;) {
         int status;
         tracee_registers now;
@@ -371,15 +373,19 @@ static enum tracee_event run_tracee(struct tracee *tracee, int how, uint64_t at,
         enum tracee_event event = await_tracee(tracee, until, &status);
         if (event == TRACEE_LATE && !late && ptrace(PTRACE_INTERRUPT, tracee->tid, 0, 0) == 0) {
             late = true;
-            until += HANGS_NS;
+            until = end;
             continue;
         }
         if (event != TRACEE_STOPPED)
             return event;
         pass = 0;
-        if (late && is_event_stop(status) && get_registers(tracee, &now) && waits(tracee, &now)) {
-            tracee->can_go = true;
-            return TRACEE_LATE;
+        if (late && is_event_stop(status)) {
+            if (get_registers(tracee, &now) && waits(tracee, &now)) {
+                tracee->can_go = true;
+                return TRACEE_LATE;
+            }
+            late = false; /* it is slow, and may wait yet */
+            until = monotonic_ns() + pause < end ? monotonic_ns() + pause : end;
         }
         if (status >> 16)
             continue; /* its process was stopped by job control: what we called goes on */

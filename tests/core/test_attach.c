@@ -183,6 +183,7 @@ static uint64_t slow(void) {
     return 17;
 }
 static void hang(void) {
+    slow(); /* at the first look it does not wait yet */
     for (;;)
         pause();
 }
