@@ -104,7 +104,7 @@ def test_a_short_program_touches_few_pages_more():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:  # on a disk, more
         ours = environment(directory, children=True)
         pairs = [(pages(**ours), pages()) for _ in range(9)]
-    assert sorted(recorded - plain for recorded, plain in pairs)[4] <= 35
+    assert sorted(recorded - plain for recorded, plain in pairs)[4] <= 38
 
 
 def test_a_program_finds_nothing_of_ours(directory):
