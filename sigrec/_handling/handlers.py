@@ -108,8 +108,9 @@ def _has_flags(handler: Any) -> bool:
 
 
 def _is_partial(handler: Any) -> bool:
-    functools = sys.modules.get("functools")  # there is no partial unless this is imported
-    return functools is not None and type(handler) is functools.partial
+    # (Another thread may be importing it just now.)
+    partial = getattr(sys.modules.get("functools"), "partial", None)
+    return partial is not None and type(handler) is partial
 
 
 def _placeholder() -> object:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
+from sigrec._handling.handlers import check_form
 from tests.conftest import sigqueue
 
 HERE = Path(__file__).parent
@@ -302,3 +303,9 @@ def test_a_handler_that_runs_while_its_registration_ends(child, what):
     assert p.line() == "None False False"
     assert p.line() == "the program's"
     p.end()
+
+
+def test_a_module_that_another_thread_is_importing(monkeypatch):
+    """It has no partial yet."""
+    monkeypatch.setitem(sys.modules, "functools", type(sys)("functools"))
+    check_form(lambda signum, frame: None, False, False)
