@@ -48,7 +48,7 @@ class Cause(NamedTuple):
     oom: Oom | None = None
 
 
-_OVERTAKEN_NS = 10_000_000_000  # the longest time from its own record of its end to another end
+OVERTAKEN_NS = 10_000_000_000  # the longest time from its own record of its end to another end
 
 
 def cause(
@@ -149,7 +149,7 @@ def _outside(recording: Recording, own: Cause, heard: Told | None, seen: Ended |
     wrote_ns = None if own.kind == "exec" else recording.exit_monotonic_ns
     if seen is None and heard is not None and wrote_ns is not None:
         # So much later, it was another process that had got this PID.
-        if heard.info.monotonic_ns - wrote_ns > _OVERTAKEN_NS:
+        if heard.info.monotonic_ns - wrote_ns > OVERTAKEN_NS:
             return own
     return says._replace(own=own)
 

@@ -14,8 +14,9 @@ from sigrec._signals.sender import Sender
 from sigrec._signals.words import CHILD_ENDED
 from sigrec._times import local_clock
 from sigrec._why.answer import document, from_its_recording, without_parent
+from sigrec._why.cause import OVERTAKEN_NS
 from sigrec._why.evidence import by_parent, by_sender
-from sigrec._why.parents import changes_of_children, how_child_ended
+from sigrec._why.parents import can_be_parent, changes_of_children, how_child_ended
 from sigrec._why.senders import SentBy, endings
 from sigrec._why.sentence import named
 
@@ -42,7 +43,8 @@ def after(recording: Recording) -> Heard | None:
     began_ns = recording._began_ns()
     if began_ns is None or not recording._here or stat_fields(recording.pid) is not None:
         return None
-    return later_than(_recordings(), recording.pid, began_ns, recording._header.start_ticks)
+    start_ticks = recording._header.start_ticks
+    return later_than(_recordings(), recording.pid, began_ns, start_ticks, recording)
 
 
 def who_has_it_now(recording: Recording) -> str | None:
@@ -57,17 +59,34 @@ def who_has_it_now(recording: Recording) -> str | None:
 
 
 def later_than(
-    recordings: Iterable[Recording], pid: int, began_ns: int, start_ticks: int
+    recordings: Iterable[Recording],
+    pid: int,
+    began_ns: int,
+    start_ticks: int,
+    earlier: Recording | None = None,
 ) -> Heard | None:
-    """As after(), from these recordings, whose PIDs mean the same processes."""
+    """As after(), from these recordings, whose PIDs mean the same processes. earlier: the recording
+    of the process that began then."""
     last = among(recordings, pid, began_ns)
     if last is None:
         return None
+    if earlier is not None and _is_too_late_for(last, earlier):
+        return last
     target = last.by.sent.target_start_ticks if last.by is not None else None
     if target is not None:
         return last if target != start_ticks else None
     # Two different ends are of two processes: a process has one, of which its parent may be told twice.
     return last if len(last.ends) > 1 else None
+
+
+def _is_too_late_for(last: Heard, earlier: Recording) -> bool:
+    """Whether that end was told long after the earlier process had written down its own, and to a
+    process that cannot be its parent. (A tracer is told, too, ptrace(2), but at once.)"""
+    wrote_ns = None if earlier.exit_kind == "exec" else earlier.exit_monotonic_ns
+    if wrote_ns is None or last.parent is None or last.end is None:
+        return False
+    is_late = last.end.monotonic_ns - wrote_ns > OVERTAKEN_NS
+    return is_late and not can_be_parent(last.parent, earlier)
 
 
 def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | None:

@@ -47,7 +47,7 @@ class Parents:
         stats = child.signals.values()
         last_ns = max((s.last.monotonic_ns for s in stats if s.last), default=lived.began_ns)
         for parent, changes in self._who_was_told(child.path).get(child.pid, ()):
-            if not may_speak_of(parent, child) or not _can_be_parent(parent, child):
+            if not may_speak_of(parent, child) or not can_be_parent(parent, child):
                 continue
             stop = None
             for info in changes:
@@ -98,7 +98,7 @@ def how_child_ended(parent: Recording, end: ChildTold) -> str:
     return f"{CHILD_ENDED[end.code]} {what}"
 
 
-def _can_be_parent(parent: Recording, child: Recording) -> bool:
+def can_be_parent(parent: Recording, child: Recording) -> bool:
     """Whether it was the child's parent when that began, or is PID 1 or a subreaper (prctl(2)),
     which inherit orphans. Any other process was told about an earlier process with this PID."""
     ppid = child._identity.ppid

@@ -164,3 +164,17 @@ def test_a_pid_that_was_used_again_since(steps, later):
     assert found is None or found.signal_name == "SIGKILL"
     # What was meant for the recorded process itself was meant for no other.
     assert later_than([recording(7, ("meant", KILL, 4), DIES)], CHILD, began_ns, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("ppid", "told_s", "later"), [(9, 30, True), (9, 6, False), (7, 30, False), (0, 30, False)]
+)
+def test_a_pid_that_was_used_again_by_a_child_of_another(ppid, told_s, later):
+    """The recorded process wrote down its exit at second 5. A tracer is told of it just then, and its
+    own parent whenever it reaps it."""
+    builder = RecordingBuilder(pid=CHILD).identity(ppid=ppid)
+    builder.set(exit_kind=1, exit_status=0, exit_ns=MONOTONIC + 5 * 10**9)
+    told = recording(7, ("told", EXITED, 3, told_s))
+    earlier = Recording(Source(builder.read))
+    found = later_than([told], CHILD, MONOTONIC + 2 * 10**9, 4, earlier)
+    assert (found is not None) == later
