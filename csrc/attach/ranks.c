@@ -66,6 +66,12 @@ static bool has_time_limit(pid_t pid, uint64_t fd, int option) {
     return limited;
 }
 
+/* Of a thread that reads from it, or writes to it. */
+static enum rank rank_of_transfer(pid_t pid, pid_t tid, uint64_t fd, int option) {
+    enum rank rank = rank_of_file(tid, fd);
+    return rank == RANK_WAITS && has_time_limit(pid, fd, option) ? RANK_BREAKS : rank;
+}
+
 #define NO_CALL (-1L)
 
 enum rank ranks_of_call(const struct images *images, pid_t pid, pid_t tid, long number,
@@ -86,19 +92,13 @@ enum rank ranks_of_call(const struct images *images, pid_t pid, pid_t tid, long 
     case SYS_waitid: return RANK_WAITS;
     case SYS_restart_syscall: return RANK_WAITS;
     case SYS_read:
-    case SYS_readv:
-        if (rank_of_file(tid, first) != RANK_WAITS)
-            return rank_of_file(tid, first);
-        return has_time_limit(pid, first, SO_RCVTIMEO) ? RANK_BREAKS : RANK_WAITS;
+    case SYS_readv: return rank_of_transfer(pid, tid, first, SO_RCVTIMEO);
     case SYS_accept:
     case SYS_accept4:
     case SYS_recvfrom:
     case SYS_recvmsg: return has_time_limit(pid, first, SO_RCVTIMEO) ? RANK_BREAKS : RANK_WAITS;
     case SYS_write:
-    case SYS_writev:
-        if (rank_of_file(tid, first) != RANK_WAITS)
-            return rank_of_file(tid, first);
-        return has_time_limit(pid, first, SO_SNDTIMEO) ? RANK_BREAKS : RANK_WAITS;
+    case SYS_writev: return rank_of_transfer(pid, tid, first, SO_SNDTIMEO);
     case SYS_connect:
     case SYS_sendto:
     case SYS_sendmsg: return has_time_limit(pid, first, SO_SNDTIMEO) ? RANK_BREAKS : RANK_WAITS;

@@ -385,7 +385,9 @@ static enum tracee_event run_tracee(struct tracee *tracee, int how, uint64_t at,
                 return TRACEE_LATE;
             }
             late = false; /* it is slow, and may wait yet */
-            until = monotonic_ns() + pause < end ? monotonic_ns() + pause : end;
+            until = monotonic_ns() + pause;
+            if (until > end)
+                until = end;
         }
         if (status >> 16)
             continue; /* its process was stopped by job control: what we called goes on */
