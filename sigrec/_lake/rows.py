@@ -38,25 +38,19 @@ _LATEST_NS = 253402300799 * 10**9  # 9999-12-31
 _OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9-]*(?==)|--[a-z][a-z-]*$|-[A-Za-z]$")
 
 
-def escaped(text: str) -> str:
-    """The text with escapes, as \\x, for bytes that are no text and characters on which a terminal
-    acts."""
-    return printable(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
-
-
 def command_line(argv: list[str], how: str) -> str | None:
     """The command line as far as it may leave the host. redacted: only the names of the options,
     and nothing that could be a value."""
     if how == "none" or not argv:
         return None
     if how == "full":
-        return escaped(" ".join(argv))
+        return printable(" ".join(argv))
     name, _, more = without_folder(argv[0]).partition(" ")  # more: of a title, it may hold anything
     shown = [name, *(["…"] if more else [])]
     for part in argv[1:]:
         option = _OPTION.match(part)
         shown.append((option[0] + ("=…" if "=" in part else "")) if option else "…")
-    return escaped(" ".join(shown))
+    return printable(" ".join(shown))
 
 
 # --- rows of one recording ------------------------------------------------------------------
@@ -66,8 +60,8 @@ def whose(held: Held) -> Row:
     recording, identity = held.recording, held.recording._identity
     ours = recording.boot_id == host.boot_id()
     return {
-        "host": escaped(identity.host_name or (os.uname().nodename if ours else "")),
-        "boot_id": escaped(recording.boot_id),
+        "host": printable(identity.host_name or (os.uname().nodename if ours else "")),
+        "boot_id": printable(recording.boot_id),
         "recording": held.key.partition(":")[2],
         "program": held.watched.name,
         "pid": recording.pid,
@@ -95,7 +89,7 @@ class Process:
         recording, identity = self.recording, self.recording._identity
         row = {
             **self.whose,
-            "machine_id": escaped(identity.machine_id) or None,
+            "machine_id": printable(identity.machine_id) or None,
             "pid_namespace": self.held.header.namespace,
             "ppid": identity.ppid,
             "executable": label(os.path.basename(identity.executable)) or None,
@@ -126,7 +120,7 @@ class Process:
             "cause": end.cause,
             "sender": end.sender or None,
             "status": found.status,
-            "exception": escaped(found.reason)
+            "exception": printable(found.reason)
             if found.kind == "exception" and found.reason
             else None,
             "source": source,
