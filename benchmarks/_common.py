@@ -123,6 +123,16 @@ class Measured:
         self.process.stdout.close()
 
 
+def compared(pairs: list[tuple[float, float]], with_us: str) -> dict[str, float]:
+    """The medians of pairs of times in nanoseconds, without sigrec and with it, and of their ratios.
+    with_us: what the second is called."""
+    return {
+        "plain_ns": median([a for a, _ in pairs]),
+        f"{with_us}_ns": median([b for _, b in pairs]),
+        "ratio": median([b / a for a, b in pairs]),
+    }
+
+
 def answer(**result: float | None) -> None:
     print(json.dumps(result), flush=True)
 

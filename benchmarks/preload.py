@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 import sigrec
-from benchmarks._common import Measured, answer, load_peers, median, pin
+from benchmarks._common import Measured, answer, compared, load_peers, median, pin
 
 NAME = "preload"
 
@@ -80,12 +80,7 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
             "files_left": left,
         },
         "signal": {
-            handler: {
-                "plain_ns": median([a for a, _ in of_handler]),
-                "preloaded_ns": median([b for _, b in of_handler]),
-                "ratio": median([b / a for a, b in of_handler]),
-            }
-            for handler, of_handler in pairs.items()
+            handler: compared(of_handler, "preloaded") for handler, of_handler in pairs.items()
         },
     }
 

@@ -12,7 +12,7 @@ import signal
 import sys
 from time import sleep
 
-from benchmarks._common import Measured, answer, load_peers, median, pin
+from benchmarks._common import Measured, answer, compared, load_peers, pin
 
 NAME = "sending"
 
@@ -72,14 +72,7 @@ def run(rounds: int, quick: bool) -> dict[str, object]:
                         process.tell(f"{how} {n}")
                         pair.append(process.result()["ns"])
                     pairs.append((pair[0], pair[1]))
-    return {
-        how: {
-            "plain_ns": median([a for a, _ in pairs]),
-            "recorded_ns": median([b for _, b in pairs]),
-            "ratio": median([b / a for a, b in pairs]),
-        }
-        for how, pairs in times.items()
-    }
+    return {how: compared(pairs, "recorded") for how, pairs in times.items()}
 
 
 def show(result: dict[str, dict[str, float]]) -> str:
