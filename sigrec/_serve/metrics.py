@@ -41,7 +41,7 @@ class _Collector(Collector):
         for name, text, labels, found in (
             ("sigrec_signals_pending", "Signals that wait for their handler", ("program", "signal"), shown.pending),
             ("sigrec_processes", "Recorded processes", ("program", "state"), shown.processes),
-            ("sigrec_handler_running_seconds", "Since when the handler that runs longest has run", ("program", "signal"), shown.running),
+            ("sigrec_handler_running_seconds", "For how many seconds the handler that has run longest has run", ("program", "signal"), shown.running),
         ):  # fmt: skip
             gauge = GaugeMetricFamily(name, text, labels=labels)
             for values, value in found.items():
@@ -60,8 +60,8 @@ class _Collector(Collector):
         )
         for name, text, total in (
             ("sigrec_state_write_errors", "How often the state could not be written", shown.write_errors),
-            ("sigrec_recordings_missed", "Recordings that went before they could be opened", shown.missed),
-            ("sigrec_recordings_lost", "Recordings that went while no sigrec serve ran", shown.lost),
+            ("sigrec_recordings_missed", "Recordings that were gone before they could be opened", shown.missed),
+            ("sigrec_recordings_lost", "Recordings that an earlier sigrec serve knew, and that went while none ran", shown.lost),
         ):  # fmt: skip
             yield CounterMetricFamily(name, text, total)
 
