@@ -26,19 +26,23 @@ _WHOSE = (
     Column("host", "string", "The host's name, as the process saw it"),
     Column("boot_id", "string", "An id of the machine's boot"),
     Column("recording", "string", "32 hexadecimal digits that no other recording has"),
-    Column("program", "string", "The name of its executable, script or module, without arguments"),
-    Column("pid", "int32", "Its PID, in its own PID namespace"),
-    Column("uid", "int64", "The owner of its recording"),
+    Column(
+        "program",
+        "string",
+        "The name of the process's executable, script or module, without arguments",
+    ),
+    Column("pid", "int32", "The process's PID, in its own PID namespace"),
+    Column("uid", "int64", "The owner of the recording"),
 )
 _PROCESS = (
     Column("machine_id", "string", "/etc/machine-id"),
     Column("pid_namespace", "int64", "The inode of its PID namespace"),
-    Column("ppid", "int32", "Its parent, when it began to record"),
+    Column("ppid", "int32", "Its parent's PID, when it began to record"),
     Column("executable", "string", "The name of its executable, without directories"),
     Column("argv", "string", "Its command line; null without --argv"),
     Column("started", "time", "When the recording was made"),
     Column("first_sigterm", "time", "When it got its first SIGTERM"),
-    Column("delivered", "int64", "Signals that it got"),
+    Column("delivered", "int64", "Signals that were delivered to it"),
     Column("handled", "int64", "Signals for which a handler of sigrec was called"),
     Column(
         "overwritten", "int64", "Signals whose detail was replaced by newer ones in the recording"
@@ -47,19 +51,19 @@ _PROCESS = (
     Column("sent", "int64", "Signals that it sent"),
 )
 _SIGNAL = (
-    Column("signal", "string", "Its name"),
-    Column("si_signo", "int32", "Its number"),
+    Column("signal", "string", "The signal's name"),
+    Column("si_signo", "int32", "The signal's number"),
 )
 
 DATASETS: dict[str, tuple[Column, ...]] = {
     "events": (
         *_WHOSE,
-        Column("time", "time", "When the signal was taken from the kernel"),
+        Column("time", "time", "When the signal was delivered"),
         Column("monotonic_ns", "int64", "The same time by CLOCK_MONOTONIC"),
-        Column("ordinal", "int64", "How many of this signal there were before; with recording and signal, the event's identity"),
-        Column("signal", "string", "Its name"),
+        Column("ordinal", "int64", "How many of this signal were delivered before; with recording and signal, the event's identity"),
+        Column("signal", "string", "The signal's name"),
         Column("tid", "int64", "The thread that took the signal"),
-        Column("sender", "string", "A process's name, or itself, kernel, terminal, timer, unknown"),
+        Column("sender", "string", "A process's name, or itself, kernel, terminal, timer, child, unknown"),
         Column("sender_kind", "string", "process, kernel, terminal, timer, child, unknown"),
         Column("sender_comm", "string", "The sending process's name"),
         *(
@@ -74,29 +78,29 @@ DATASETS: dict[str, tuple[Column, ...]] = {
     "gaps": (
         *_WHOSE, *_SIGNAL,
         Column("first_ordinal", "int64", "The first ordinal without detail"),
-        Column("last_ordinal", "int64", "The last one: of these no detail is kept anywhere"),
-        Column("count", "int64", "How many these are"),
-        Column("time", "time", "When that became known: at the process's end"),
+        Column("last_ordinal", "int64", "The last ordinal without detail; none between the two has any"),
+        Column("count", "int64", "How many signals these are"),
+        Column("time", "time", "When the process ended"),
     ),
     "processes": (
         *_WHOSE, *_PROCESS,
-        Column("ended", "time", "When it ended, as far as anybody knows"),
+        Column("ended", "time", "When it ended, as far as that is known"),
         Column("cause", "string", "A signal's name, exit (status 0), error (another status), exception, oom, exec, unknown"),
-        Column("sender", "string", "Who sent that signal, as in events"),
+        Column("sender", "string", "Who sent the signal that ended it, as in events"),
         Column("status", "int32", "Its exit status"),
         Column("exception", "string", "The type of the exception that nobody caught"),
-        Column("source", "string", "Who says how it ended: recording, parent, sender, pidfd, proc, cgroup"),
+        Column("source", "string", "The source that says how it ended: recording, parent, sender, pidfd, proc, cgroup"),
         Column("certainty", "string", "seen, told (by the kernel or the sender), inferred, unknown"),
         Column("sigterm_to_end_ns", "int64", "From its first SIGTERM to its end"),
         Column("sentence", "string", "What sigrec why says; it has command lines only with --argv full"),
     ),
     "counts": (
         *_WHOSE, *_SIGNAL,
-        Column("delivered", "int64", "The count in its ledger, at its end"),
-        Column("handled", "int64", ""),
-        Column("overwritten", "int64", ""),
-        Column("dropped", "int64", ""),
-        Column("sent", "int64", ""),
+        Column("delivered", "int64", "As in processes/, of this signal, at the process's end"),
+        Column("handled", "int64", "The same"),
+        Column("overwritten", "int64", "The same"),
+        Column("dropped", "int64", "The same"),
+        Column("sent", "int64", "The same"),
         Column("time", "time", "When the process ended"),
     ),
     "snapshots": (
