@@ -1,5 +1,6 @@
-"""The terminal's other screen, drawn without rich. So there is only one way to draw, and to test;
-and to handle Ctrl-Z and a resize, and to leave the terminal as it was, this must control it anyway.
+"""Draws on the terminal's alternate screen, without rich, so that there is only one way to draw, and
+to test. To handle Ctrl-Z and a resize, and to leave the terminal as it was, this must control it
+anyway.
 """
 
 from __future__ import annotations

@@ -2,14 +2,14 @@
 behaviour does not change.
 
   sigrec attach 4242                  what came before is not known
-  sigrec attach 4242 --history 65536  keep so many events; default: 1024
+  sigrec attach 4242 --history 65536  keep as many events; default: 1024
   sigrec attach 4242 --detach         stop recording; what was recorded stays
 
 One of its threads is stopped for some milliseconds, at a moment when that does
 no harm, and loads sigrec's library. The program must be linked dynamically, and
 run on Linux and x86-64. Afterwards, from any terminal: sigrec why PID, stats
-PID, tail PID. sigrec doctor PID says whether it can be done. Where it cannot,
-the process is left as it was, and the message says why.
+PID, tail PID. sigrec doctor PID says beforehand whether attaching can work.
+Where it cannot, the process is left as it was, and the message says why.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_arguments.history,
         default=HISTORY,
         metavar="N",
-        help="events that are kept",
+        help="how many events are kept (1024)",
     )
     parser.add_argument("--detach", action="store_true", help="end what an earlier attach began")
     parser.add_argument(
         "--any",
         action="store_true",
-        help="attach also to a process with a seccomp filter, which may end it for that",
+        help="attach even to a process with a seccomp filter; the filter may end the process for that",
     )
 
 

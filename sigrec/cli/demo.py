@@ -1,8 +1,8 @@
-"""Flood a process of our own with signals for about two seconds, once with the
-standard library's signal module and once with sigrec, and show what each of
-them noticed.
+"""Flood a child process of this command with signals for about two seconds, once
+with the standard library's signal module and once with sigrec, and show what
+each of them noticed.
 
-Nothing but a child process of this command receives a signal.
+No other process receives a signal.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ a page to look at.
   sigrec export 4242 --format csv --signal TERM --since 5m
   sigrec export --format parquet -o lake            every recording of this host,
       as Parquet files for DuckDB, Spark, ClickHouse ...: what is new since the
-      last time. --follow goes on; --compact DATE makes few files of many.
+      last time. --follow keeps running; --compact DATE joins a day's files.
       Needs the extra: pip install 'sigrec[fleet]'
 
-The process may run, hang, or be dead. With -o the file appears when it is
-complete: nobody ever reads half of it.
+The process may run, hang, or be dead. With -o the file appears only when it is
+complete.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         metavar="PID|FILE",
         nargs="*",
-        help="a process, or a recording's file (for parquet any number; none: all that `sigrec stats` "
+        help="a process, or a recording's file (for parquet any number; without any: all that `sigrec stats` "
         "shows, for root those of all users)",
     )
     parser.add_argument(
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _arguments.add_filters(parser)
     lake = parser.add_argument_group("with --format parquet")
-    lake.add_argument("--follow", action="store_true", help="go on, until SIGTERM or SIGINT")
+    lake.add_argument("--follow", action="store_true", help="keep running, until SIGTERM or SIGINT")
     lake.add_argument(
         "--interval",
         type=_arguments.seconds,
@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compact",
         metavar="DATE",
         type=_date,
-        help="make one file of each dataset's files of that day",
+        help="join each dataset's files of that day into one",
     )
     parser.set_defaults(usage_error=parser.error)
 

@@ -7,9 +7,9 @@ Prometheus, at /metrics, and as a live page, at /.
   sigrec serve --textfile /var/lib/node_exporter/sigrec.prom
                                           for node-exporter; listens nowhere
 
-Counts are exact, also of processes that live shorter than the time between two
-scrapes, and across restarts: what was counted stands in the --state file. Root
-sees the recordings of all users, others see their own.
+Counts are exact, even of processes that live for less than the time between two
+scrapes, and across restarts: the --state file keeps what was counted. Root sees
+the recordings of all users, others see their own.
 
 Needs the extra: pip install 'sigrec[serve]'
 """

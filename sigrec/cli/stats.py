@@ -6,7 +6,7 @@
   sigrec stats --json       for programs
   sigrec stats --live       a new look each second, with rates; q ends it
 
-The process that is looked at is not asked: its recording is read from outside.
+The process itself is not asked: its recording is read from outside.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ taken before it).
   sigrec tail --since 5m run.sigrec          a file, the last five minutes
   sigrec tail -f --json 4242 | jq .sender    one JSON object a line
 
-What a recorded process sends, and what wait(2) tells it of its children, is
-shown at its time as well.
+The signals that a recorded process sends, and what wait(2) tells it of its
+children, are shown between these lines, by their time.
 
 The history keeps a limited number of events. Those that were overwritten before
 they could be read are counted, and their number is shown in their place.

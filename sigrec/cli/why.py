@@ -10,9 +10,9 @@ before it.
                           process, of any user, and needs no recording
 
 The answer comes from recordings and from /proc. A process cannot see its own
-SIGKILL, but its parent is told of it: where the parent was recorded as well,
-the answer has it, also of a process that recorded nothing. Otherwise it says
-that the recording ends without a signal, and what that usually means.
+SIGKILL, but its parent is told of it: if the parent was recorded, the answer
+names SIGKILL, even for a process that recorded nothing. Otherwise it says that
+the recording ends without a signal, and what that usually means.
 """
 
 from __future__ import annotations
