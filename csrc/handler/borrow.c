@@ -62,9 +62,9 @@ static struct borrow {
         _Atomic uint64_t switches;
     } rates[SIGREC_NSIG];
     struct lender {
-        _Atomic int32_t tid;       /* 0: the entry is free */
-        _Atomic uint64_t lent;     /* of its mask, that it has lent */
-        _Atomic uint32_t changing; /* the thread changes its mask, and its handlers leave it */
+        _Atomic uint64_t who;  /* 0: the entry is free. The tid; and above it, while the thread
+                                * changes its mask and its handlers leave it, KICKS(1) and more */
+        _Atomic uint64_t lent; /* of its mask, that it has lent; 0 where the entry is free */
     } lenders[THREADS];
 } *borrow;
 
@@ -78,6 +78,11 @@ int borrow_start(void) {
     return 0;
 }
 
+#define GONE UINT64_C(0xffffffff) /* an entry's tid, while another thread frees it */
+#define KICKS(n) ((uint64_t)(n) << 32)
+static uint32_t kicks_of(uint64_t who) { return (uint32_t)(who >> 32); }
+static int32_t tid_of(uint64_t who) { return (int32_t)(uint32_t)who; }
+
 static int32_t this_tid(void) { return (int32_t)syscall(SYS_gettid); }
 
 static bool is_alive(int32_t tid) {
@@ -85,32 +90,32 @@ static bool is_alive(int32_t tid) {
            syscall(SYS_tgkill, (long)process_pid(), (long)tid, 0) == 0;
 }
 
-static struct lender *find_lender(int32_t tid) {
-    for (struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++)
-        if (atomic_load_explicit(&one->tid, memory_order_relaxed) == tid)
+/* From that entry on. A thread has one at most; but see begin_mask. */
+static struct lender *next_lender(struct lender *one, int32_t tid) {
+    for (; one < borrow->lenders + THREADS; one++)
+        if (tid_of(atomic_load_explicit(&one->who, memory_order_relaxed)) == tid)
             return one;
     return NULL;
 }
 
-/* The entry of that lending thread, which keeps it until it has got all its bits back, or has
- * ended. NULL: there is no room. */
-static struct lender *find_or_make_lender(int32_t tid) {
-    struct lender *lender = find_lender(tid);
-    for (struct lender *one = borrow->lenders; !lender && one < borrow->lenders + THREADS; one++) {
-        int32_t nobody = 0;
-        if (!atomic_load_explicit(&one->tid, memory_order_relaxed) &&
-            atomic_compare_exchange_strong(&one->tid, &nobody, tid)) {
-            atomic_store(&one->lent, 0);
-            atomic_store(&one->changing, 0);
-            lender = one;
-        }
+static struct lender *find_lender(int32_t tid) { return next_lender(borrow->lenders, tid); }
+
+/* NULL: there is no room. */
+static struct lender *make_lender(uint64_t who) {
+    for (struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++) {
+        uint64_t nobody = 0;
+        if (!atomic_load_explicit(&one->who, memory_order_relaxed) &&
+            atomic_compare_exchange_strong(&one->who, &nobody, who))
+            return one;
     }
-    return lender;
+    return NULL;
 }
 
 static uint64_t lent_by(int32_t tid) {
-    const struct lender *one = find_lender(tid);
-    return one ? atomic_load(&one->lent) : 0;
+    uint64_t lent = 0;
+    for (struct lender *one = find_lender(tid); one; one = next_lender(one + 1, tid))
+        lent |= atomic_load(&one->lent);
+    return lent;
 }
 
 /* The signals that any thread has lent. One that may not be borrowed any more is given back at
@@ -118,7 +123,7 @@ static uint64_t lent_by(int32_t tid) {
 static uint64_t lent_by_all(void) {
     uint64_t lent = 0;
     for (const struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++)
-        if (atomic_load_explicit(&one->tid, memory_order_relaxed))
+        if (atomic_load_explicit(&one->who, memory_order_relaxed))
             lent |= atomic_load(&one->lent);
     return lent;
 }
@@ -318,8 +323,9 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     /* Blocked, it is the program's own: this is in sigsuspend(2). */
     if ((mask & bit) || !may_lend(signum, now))
         return false;
-    struct lender *lender = find_or_make_lender((int32_t)tid);
-    if (!lender || atomic_load_explicit(&lender->changing, memory_order_relaxed))
+    struct lender *lender = find_lender((int32_t)tid);
+    lender = lender ? lender : make_lender(tid);
+    if (!lender || kicks_of(atomic_load_explicit(&lender->who, memory_order_relaxed)))
         return false;
     atomic_fetch_or(&lender->lent, bit);
     set_interrupted_mask(context, mask | bit);
@@ -349,11 +355,12 @@ void borrow_dequeued(int signum, uint64_t now) {
 /* Then the kick is for end_mask. A few of them: the handler of something else may have left by
  * siglongjmp(3). */
 static bool is_changing(struct lender *lender) {
-    uint32_t kicks = atomic_load_explicit(&lender->changing, memory_order_relaxed);
-    if (!kicks)
+    uint64_t who = atomic_load_explicit(&lender->who, memory_order_relaxed);
+    if (!kicks_of(who))
         return false;
-    atomic_store_explicit(&lender->changing, kicks < 4 ? kicks + 1 : 0, memory_order_relaxed);
-    return kicks < 4;
+    uint64_t now = kicks_of(who) < 4 ? who + KICKS(1) : (uint32_t)tid_of(who);
+    atomic_store_explicit(&lender->who, now, memory_order_relaxed);
+    return kicks_of(who) < 4;
 }
 
 /* In the main thread: borrow_is_suspect. */
@@ -371,22 +378,23 @@ void borrow_kicked(void *context) {
     int32_t tid = this_tid();
     if (atomic_load(&borrow->suspect) && tid == process_pid())
         look_at_mask(context, tid);
-    struct lender *lender = find_lender(tid);
-    if (!lender || is_changing(lender))
-        return;
-    uint64_t back = atomic_load(&lender->lent) & ~atomic_load(&borrow->owned);
-    set_interrupted_mask(context, interrupted_mask(context) & ~back);
-    if (atomic_fetch_and(&lender->lent, ~back) == back)
-        atomic_store(&lender->tid, 0);
+    for (struct lender *one = find_lender(tid); one; one = next_lender(one + 1, tid)) {
+        if (is_changing(one))
+            continue;
+        uint64_t back = atomic_load(&one->lent) & ~atomic_load(&borrow->owned);
+        set_interrupted_mask(context, interrupted_mask(context) & ~back);
+        if (atomic_fetch_and(&one->lent, ~back) == back)
+            atomic_store(&one->who, 0);
+    }
 }
 
 /* --- what the program sees ---------------------------------------------------------------- */
 
 /* Of this thread, at once. */
 static void take_back(uint64_t signals) {
-    struct lender *lender = find_lender(this_tid());
-    if (lender)
-        unblock(atomic_fetch_and(&lender->lent, ~signals) & signals);
+    int32_t tid = this_tid();
+    for (struct lender *one = find_lender(tid); one; one = next_lender(one + 1, tid))
+        unblock(atomic_fetch_and(&one->lent, ~signals) & signals);
 }
 
 /* The main thread has these blocked now, or not any more. */
@@ -405,27 +413,56 @@ static void note_wish(uint64_t blocked, uint64_t no_more) {
     }
 }
 
+/* Where it lends nothing, and no handler would have it lend just now: frees it. */
+static bool drop_lender(struct lender *one, int32_t tid) {
+    uint64_t who = atomic_load(&one->who);
+    while (tid_of(who) == tid && kicks_of(who) && !atomic_load(&one->lent))
+        if (atomic_compare_exchange_strong(&one->who, &who, 0))
+            return true;
+    return false;
+}
+
+static struct lender *other_lender(const struct lender *than, int32_t tid) {
+    struct lender *one = find_lender(tid);
+    return one == than ? next_lender(one + 1, tid) : one;
+}
+
 /* From here on this thread's own handlers leave its mask, and what is noted of it, as they are.
- * NULL: there is no room, and so nothing is noted. */
+ * NULL: there is no room, and so nothing is noted. At any instruction of this a handler may free
+ * the entry that was found, or make one beside the one that is made here, which then goes. */
 static struct lender *begin_mask(int32_t tid) {
-    struct lender *lender = find_or_make_lender(tid);
-    if (lender)
-        atomic_store(&lender->changing, 1);
-    return lender;
+    uint64_t changing = (uint32_t)tid | KICKS(1);
+    for (;;) {
+        struct lender *one = find_lender(tid);
+        if (one) {
+            uint64_t who = atomic_load(&one->who);
+            if (tid_of(who) != tid || !atomic_compare_exchange_strong(&one->who, &who, changing))
+                continue;
+        } else if (!(one = make_lender(changing))) {
+            return NULL;
+        }
+        struct lender *other = other_lender(one, tid);
+        if (!other || (!drop_lender(one, tid) && !drop_lender(other, tid)))
+            return one;
+    }
 }
 
 static void end_mask(struct lender *lender, int32_t tid) {
-    if (!lender || atomic_load(&lender->tid) != tid) /* or a handler's own change has ended it */
-        return;
-    for (uint32_t kicks = 1; atomic_load(&lender->lent); kicks = 1) {
-        if (atomic_compare_exchange_strong(&lender->changing, &kicks, 0))
-            return;
-        /* A kick came meanwhile, and may have been the last one. */
-        atomic_store(&lender->changing, 1);
-        uint64_t back = atomic_load(&lender->lent) & ~atomic_load(&borrow->owned);
-        unblock(atomic_fetch_and(&lender->lent, ~back) & back);
+    uint64_t who = lender ? atomic_load(&lender->who) : 0;
+    while (tid_of(who) == tid && kicks_of(who)) { /* or a handler's own change has ended it */
+        if (!atomic_load(&lender->lent)) {
+            if (atomic_compare_exchange_strong(&lender->who, &who, 0))
+                return;
+        } else if (kicks_of(who) == 1) {
+            if (atomic_compare_exchange_strong(&lender->who, &who, (uint32_t)tid))
+                return;
+        } else if (atomic_compare_exchange_strong(&lender->who, &who, (uint32_t)tid | KICKS(1))) {
+            /* A kick came meanwhile, and may have been the last one. */
+            uint64_t back = atomic_load(&lender->lent) & ~atomic_load(&borrow->owned);
+            unblock(atomic_fetch_and(&lender->lent, ~back) & back);
+            who = atomic_load(&lender->who);
+        }
     }
-    atomic_store(&lender->tid, 0);
 }
 
 int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old) {
@@ -474,12 +511,12 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
 }
 
 void borrow_note_mask(void) {
-    uint64_t mask = 0;
+    uint64_t mask = 0, lent = borrow ? lent_by(this_tid()) : 0;
     int32_t tid = this_tid();
     if (!borrow || tid != process_pid() ||
         syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask) != 0)
         return;
-    atomic_store(&borrow->blocked, mask & ~lent_by(tid));
+    atomic_store(&borrow->blocked, mask & ~lent & ~lent_by(tid));
 }
 
 bool borrow_withholds(int signum) {
@@ -559,7 +596,7 @@ void borrow_begin_thread(uint64_t inherited) {
         find_lender(this_tid()); /* of a thread that is gone, and had our tid */
     if (of_another) {
         atomic_store(&of_another->lent, 0);
-        atomic_store(&of_another->tid, 0);
+        atomic_store(&of_another->who, 0);
     }
     unblock(inherited);
 }
@@ -567,15 +604,15 @@ void borrow_begin_thread(uint64_t inherited) {
 int borrow_kick(bool (*kick)(int32_t tid)) {
     int count = 0;
     for (struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++) {
-        int32_t tid = atomic_load(&one->tid);
-        uint64_t bits = atomic_load(&one->lent);
+        uint64_t who = atomic_load(&one->who), bits = atomic_load(&one->lent);
+        int32_t tid = tid_of(who);
         if (!tid || (bits && !(bits & ~atomic_load(&borrow->owned))))
             continue;
         if (bits ? kick(tid) : is_alive(tid))
             count += bits != 0;
-        else if (atomic_compare_exchange_strong(&one->tid, &tid, -1)) { /* it is gone */
+        else if (atomic_compare_exchange_strong(&one->who, &who, GONE)) {
             atomic_store(&one->lent, 0);
-            atomic_store(&one->tid, 0);
+            atomic_store(&one->who, 0);
         }
     }
     return count;

@@ -384,6 +384,10 @@ static void a_mask_is_changed_as_a_whole(void) {
     CHECK(is_blocked());
     CHECK(borrow_mask(pthread_sigmask, SIG_UNBLOCK, &one, NULL) == 0);
     CHECK(!is_blocked());
+    lend();
+    CHECK(borrow_mask(pthread_sigmask, SIG_BLOCK, &one, NULL) == 0);
+    CHECK(!borrow_owned()); /* or it would be taken for a while yet */
+    CHECK(borrow_mask(pthread_sigmask, SIG_UNBLOCK, &one, NULL) == 0);
 }
 
 /* While a thread is made, which inherits it. */
