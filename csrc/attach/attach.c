@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * In the tracer no lock is taken and nothing is allocated: it was forked from a process that may
- * have other threads, by a raw clone(2).
+ * The tracer takes no lock and allocates nothing: it was forked by a raw clone(2), from a process
+ * that may have other threads.
  */
 #define _GNU_SOURCE
 #include "attach/attach.h"
@@ -29,16 +29,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIMIT_NS UINT64_C(5000000000)    /* for a moment to be found */
-#define NOTHING_NS UINT64_C(1000000000)  /* for a thread that can be stopped at all */
+#define LIMIT_NS UINT64_C(5000000000)    /* to find a moment */
+#define NOTHING_NS UINT64_C(1000000000)  /* to find a thread that can be stopped at all */
 #define STOP_NS UINT64_C(250000000)      /* for a thread to stop */
-#define STOPPED_NS UINT64_C(100000000)   /* from there on: no step is begun later */
-#define EASY_NS UINT64_C(10000000)       /* all of it, where no step waits for a processor */
-#define LOCKED_TRIALS 3                  /* of so many, none got past a lock */
-#define LOAD_NS UINT64_C(10000000000)    /* what hangs then does so for good */
+#define STOPPED_NS UINT64_C(100000000)   /* after so much of a stop no step is begun */
+#define EASY_NS UINT64_C(10000000)       /* of a stop in which no step waits for a processor */
+#define LOCKED_TRIALS 3                  /* so many moments may find a lock held, then it is over */
+#define LOAD_NS UINT64_C(10000000000)    /* a call that takes longer hangs for good */
 #define STOPS 4                          /* of one thread, one after another */
 #define STACK (UINT64_C(256) << 10)      /* dlopen and begin_attached() touch 17 KiB */
-#define HANDLER_WORDS ((256U << 10) / 8) /* of its own stack that are looked through */
+#define HANDLER_WORDS ((256U << 10) / 8) /* of the thread's own stack that are searched */
 
 struct tracer {
     struct attach_request request;
@@ -49,12 +49,13 @@ struct tracer {
     uint64_t words[HANDLER_WORDS];
     struct ranks ranks;
     uint64_t base;   /* of the memory that is mapped in the process for us */
-    bool tried;      /* its locks: what is called then has it take some */
+    bool tried;      /* its locks, and they were free; the calls after that take some of them */
     uint64_t handle; /* of our library, once it is loaded */
     bool done;
     bool same_file; /* the process has our library at the same path */
-    /* What is called in it, and where it is from. It is found before anything is stopped, and again
-     * only if the process has another C library or allocator mapped meanwhile. */
+    /* The functions that are called in the process, and the libraries that have them. They are
+     * looked up before anything is stopped, and again only if the process has mapped another C
+     * library or allocator meanwhile. */
     struct functions {
         uint64_t libc, libdl, allocator;
         uint64_t open_library, library_error; /* dlopen(3), dlerror(3) */
@@ -82,7 +83,7 @@ static uint64_t of_c_library(const struct tracer *tracer, const char *name) {
     return at ? at : images_symbol(&tracer->images, tracer->images.libdl, name);
 }
 
-/* False: it has no C library that loads others. */
+/* False: the process has no C library that can load others. */
 static bool find_functions(struct tracer *tracer) {
     const struct images *images = &tracer->images;
     struct functions *known = &tracer->functions;
@@ -105,7 +106,7 @@ static bool find_functions(struct tracer *tracer) {
     return found;
 }
 
-/* Of the stopped thread. */
+/* Whether the thread, which is stopped, may be used now. */
 static bool is_good_moment(struct tracer *tracer) {
     struct tracee *tracee = &tracer->tracee;
     struct images *images = &tracer->images;
@@ -152,7 +153,8 @@ static void note_stop(struct tracer *tracer, uint64_t since) {
         tracer->result.stopped_ns = took;
 }
 
-/* Stops it up to so many times. ATTACH_DONE: it is, at a good moment, since *since. */
+/* Stops the thread, up to STOPS times. ATTACH_DONE: it is stopped at a good moment, since *since.
+ */
 static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *since) {
     struct tracee *tracee = &tracer->tracee;
     tracee->tid = tid;
@@ -170,7 +172,7 @@ static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *si
         tracee_leave(tracee);
         note_stop(tracer, *since);
         if (tracee->number >= 0 && !tracee->goes_on && tracer->ranks.breaks)
-            break; /* it was broken off once, and not for nothing again and again */
+            break; /* the stop broke off its system call: not once more for nothing */
         struct timespec pause = {0, 100000 + 50000 * n};
         nanosleep(&pause, NULL);
     }
@@ -194,7 +196,7 @@ static enum attach_end find_moment(struct tracer *tracer, uint64_t until, uint64
                     continue;
                 enum attach_end end = try_thread(tracer, ranks->thread[i].tid, since);
                 if (end == ATTACH_ENDED)
-                    gone++; /* that thread, perhaps */
+                    gone++; /* perhaps only that thread has ended */
                 else if (end != ATTACH_NO_MOMENT)
                     return end;
             }
@@ -210,7 +212,8 @@ static enum attach_end find_moment(struct tracer *tracer, uint64_t until, uint64
 
 /* --- what is called in it ------------------------------------------------------------------ */
 
-/* What is mapped for us: at its beginning our data, and then the stack. */
+/* The room, which is memory that is mapped for us: our data at these offsets, and then the stack.
+ */
 #define ROOM_TEXT UINT64_C(0)
 #define ROOM_INFO UINT64_C(8192)
 #define ROOM_REQUEST UINT64_C(12288)
@@ -252,9 +255,9 @@ static uint64_t rest_ns(uint64_t until) {
     return now < until ? until - now : 0;
 }
 
-/* Whether its allocator and its dynamic linker answer, and in time. A thread that hangs may hold
- * their locks for good; to wait for one, and to give up, does no harm as long as we hold none
- * ourselves. */
+/* Whether the process's allocator and dynamic linker answer in time. A thread that hangs may hold
+ * one of their locks for good. To wait for it, and to give up, does no harm as long as the thread
+ * that we use holds none itself. */
 static enum attach_end try_locks(struct tracer *tracer, uint64_t until) {
     const struct functions *functions = &tracer->functions;
     uint64_t memory, ignored;
@@ -273,7 +276,7 @@ static enum attach_end try_locks(struct tracer *tracer, uint64_t until) {
     return event == TRACEE_LATE ? ATTACH_LOCKED : end_of(event);
 }
 
-/* Whether the process sees the same file at that path. Whether it may read it, is seen later. */
+/* Whether the process sees the same file at that path. Whether it may read the file shows later. */
 static bool sees_library(const struct tracer *tracer) {
     char path[sizeof tracer->library + 32];
     struct stat there, ours;
@@ -308,7 +311,7 @@ static int64_t give_library(struct tracer *tracer) {
     return fd;
 }
 
-/* *text: why it could not be loaded. */
+/* *text: where the process has the text that says why it could not load the library; 0: nowhere. */
 static enum tracee_event open_library(struct tracer *tracer, uint64_t *handle, uint64_t *text) {
     const struct functions *functions = &tracer->functions;
     enum tracee_event event = call(tracer, functions->open_library, tracer->base + ROOM_TEXT,
@@ -327,7 +330,7 @@ static enum attach_end load(struct tracer *tracer, uint64_t *handle) {
     uint64_t text = 0;
     if (tracer->same_file)
         event = open_library(tracer, handle, &text);
-    /* As a rule it may not read the file then. */
+    /* If that has failed, the process usually may not read the file. */
     if (event == TRACEE_RETURNED && !*handle && (fd = give_library(tracer)) >= 0)
         event = open_library(tracer, handle, &text);
     if (!tracer->same_file && fd < 0)
@@ -346,8 +349,8 @@ static enum attach_end load(struct tracer *tracer, uint64_t *handle) {
     return *handle ? ATTACH_DONE : ATTACH_NOT_LOADED;
 }
 
-/* The function of our library there that the table has at that offset. handle: a struct link_map,
- * which begins with where the library is. */
+/* Finds the function of our library in the process, by its offset in the library's table. handle:
+ * the address of a struct link_map, which begins with the library's own address. */
 static enum attach_end find_function(struct tracer *tracer, uint64_t handle, size_t offset,
                                      uint64_t *function) {
     uint64_t base = 0, table = 0;
@@ -406,10 +409,10 @@ static enum attach_end keeping_errno(struct tracer *tracer, uint64_t until) {
     return end;
 }
 
-/* In the room, which is removed at another moment where each step takes long. */
+/* Works at this moment. Where each step takes long, the room is removed at another moment. */
 static enum attach_end work_in_room(struct tracer *tracer, uint64_t since) {
     enum attach_end end = tracer->done ? ATTACH_DONE : keeping_errno(tracer, since + STOPPED_NS);
-    /* What does not come back still has our stack. */
+    /* A call that has not come back still uses our stack. */
     if (end == ATTACH_ENDED || end == ATTACH_LOCKED || end == ATTACH_FAULT)
         return end;
     bool later = end == ATTACH_DONE && !tracer->done && monotonic_ns() - since > EASY_NS;
@@ -441,8 +444,8 @@ static enum attach_end use_moment(struct tracer *tracer, uint64_t since) {
     return end;
 }
 
-/* One moment after another, until it is done: each step of it may take long where the process
- * waits for a processor, and no thread is kept for all of them. A lock that other threads use a
+/* Uses one moment after another, until all is done: each step may take long where the process
+ * waits for a processor, and no thread is stopped for all of them. A lock that other threads use a
  * lot may be free the next time. */
 static enum attach_end work(struct tracer *tracer) {
     uint64_t since, until = monotonic_ns() + LIMIT_NS;
@@ -455,14 +458,14 @@ static enum attach_end work(struct tracer *tracer) {
             !(end == ATTACH_LOCKED && !tracer->tried && ++locked < LOCKED_TRIALS))
             return tracer->done ? ATTACH_DONE : end == ATTACH_NO_MOMENT ? last : end;
         last = end;
-        struct timespec pause = {0, STOPPED_NS}; /* it has as much time for itself */
+        struct timespec pause = {0, STOPPED_NS}; /* as long as a stop may take */
         nanosleep(&pause, NULL);
     }
 }
 
 /* --- the tracer ------------------------------------------------------------------------------ */
 
-/* Before anything is stopped: what cannot work is said without that. */
+/* Looks at the process before anything is stopped: what cannot work is found without a stop. */
 static enum attach_end look_before(struct tracer *tracer) {
     pid_t pid = tracer->request.pid;
     char path[64];
@@ -481,7 +484,7 @@ static enum attach_end look_before(struct tracer *tracer) {
     return find_functions(tracer) ? ATTACH_DONE : ATTACH_NO_LIBRARY;
 }
 
-/* Whether the kernel refused because it has ended: ESRCH, and of a zombie EPERM. */
+/* Whether the kernel refused because the process has ended: by ESRCH, or for a zombie by EPERM. */
 static bool is_gone(const struct tracer *tracer) {
     return tracer->result.error == ESRCH || strchr("ZX", tracee_state(tracer->request.pid));
 }
@@ -493,8 +496,8 @@ static void trace(struct tracer *tracer) {
     by_default.sa_handler = SIG_DFL;
     sigaction(SIGCHLD, &by_default, NULL); /* or the kernel may tell us nothing of stops */
     tracer->tracee.pid = tracer->request.pid;
-    /* It waits for us, also where the machine is busy. This process ends at once; without the right
-     * to it, it stays as it is. */
+    /* The process waits for the tracer, also on a busy machine. The tracer soon ends. Where it may
+     * not have this priority, it keeps its own. */
     setpriority(PRIO_PROCESS, 0, -20);
     enum attach_end end = look_before(tracer);
     end = end == ATTACH_DONE ? work(tracer) : end;
@@ -520,7 +523,7 @@ int attach(const struct attach_request *request, struct attach_result *result) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    /* No signal at its end, and so no SIGCHLD for the caller's handler. */
+    /* The tracer's end sends no signal, so that the caller's handler gets no SIGCHLD. */
     long child = syscall(SYS_clone, 0, 0, 0, 0, 0);
     int error = child < 0 ? errno : 0;
     if (child == 0)
