@@ -31,7 +31,7 @@ struct process *process_self;
 
 static struct recording nursery;
 static struct recording
-    adopted; /* valid if process_self->recording says so; a child uses it anew */
+    adopted; /* valid if process_self->recording says so; a child puts its own here */
 
 /* The spare that this process has taken, if process_self->spare says so; else an ancestor's. */
 static struct recording spare FORKED;
@@ -69,8 +69,8 @@ void process_sees_vforks(void) {
 }
 
 static void after_fork_in_child(void) {
-    /* This is the child's only thread, so there is no vfork child. What is right already is not
-     * written: the kernel copies a page for whoever writes first. */
+    /* This is the child's only thread, so there is no vfork child. A value that is right already is
+     * not written: the first write to a page has the kernel copy it. */
     if (sees_vforks && process_vforks)
         process_vforks = false;
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
@@ -136,7 +136,7 @@ static bool take_spare(uint32_t from) {
     if (!spare_kept() || atomic_load_explicit(state, memory_order_relaxed) != from)
         return false;
     /* Signals are blocked before anything else: a signal that ends this process either came before
-     * this line, and has taken a spare itself, or comes after all this, and is written there. */
+     * this line, and has taken a spare itself, or comes after all this, and is written into it. */
     sigset_t all, before;
     signals_but_faults(&all);
     bool blocked =
@@ -250,8 +250,9 @@ int process_adopt_spare(uint64_t ignored, uint64_t known) {
     return 0;
 }
 
-/* Whether nothing was written there. To look at all of its memory would cost a page fault for each
- * page; but what is counted there takes a ticket, too, and what is noted sets `noted`. */
+/* Whether nothing was written into the nursery. To look at all of its memory would cost a page
+ * fault for each page. But whoever counts there takes a ticket, too, and whoever notes something
+ * there sets `noted`. */
 static bool nursery_is_untouched(void) {
     const struct recording_header *header = nursery.header;
     return !atomic_load(&process_self->noted) && !atomic_load(&header->head) &&
@@ -382,7 +383,7 @@ void process_leaving(enum recording_exit_kind how, int status, const char *reaso
         process_ending(0, 0); /* no signal ended the process, whatever was written before */
     atomic_store_explicit(&header->exit_ns, monotonic_ns(), memory_order_relaxed);
     atomic_store_explicit(&header->exit_status, status, memory_order_relaxed);
-    /* Release: a reader that sees it sees the status. proof: exit-kind */
+    /* Release: a reader that sees exit_kind sees the status. proof: exit-kind */
     atomic_store_explicit(&header->exit_kind, (uint32_t)how, memory_order_release);
 }
 
@@ -481,9 +482,9 @@ void process_say_goodbye(void) {
     remove_file(own);
 }
 
-/* exit(3) runs this; _exit, exec and death by a signal do not. How the process exits is written
- * down before this runs, or after it, where on_exit(3) was called before the program's own start.
- */
+/* exit(3) runs this; _exit, exec and an end by a signal do not. How the process exits is written
+ * down before this runs; only where on_exit(3) was called before the program's own start, after
+ * it. */
 __attribute__((destructor)) static void at_end(void) {
     const struct recording *own = process_adopted();
     if (own &&

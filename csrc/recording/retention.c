@@ -21,7 +21,7 @@
 
 #include <sys/syscall.h>
 
-#define MOST 2048 /* files that are looked at; the others are of another time */
+#define MOST 2048 /* files that one call looks at; the rest is left to later calls */
 #define HOUR 3600
 #define DIGITS "0123456789"
 
@@ -43,13 +43,13 @@ struct found {
     char name[64];
 };
 
-struct work { /* mapped for the time that it takes: no malloc, and no page of a short program */
+struct work { /* mapped while it is needed: without malloc, and a short program keeps no page */
     int directory, count;
     uint64_t here; /* this PID namespace */
     char *others;
     size_t room;
     char boot[40];
-    _Alignas(8) char buffer[16384]; /* and no opendir(3) */
+    _Alignas(8) char buffer[16384]; /* for getdents(2), since opendir(3) allocates */
     struct recording_header header;
     struct found found[MOST];
 };
@@ -65,8 +65,8 @@ static void leave_to_others(struct work *work, const char *name) {
 
 /* --- names -------------------------------------------------------------------------- */
 
-/* Of "4242.sigrec", "4242@4026532345+2.named" what comes after the numbers; NULL: it is no name of
- * sigrec's own making. */
+/* Returns what comes after the numbers in "4242.sigrec" or "4242@4026532345+2.named". NULL: it is
+ * no name of sigrec's own making. */
 static const char *parse(const char *name, uint64_t *pid, uint64_t *namespace) {
     char again[160];
     const char *at = name + strspn(name, DIGITS);
@@ -92,7 +92,8 @@ static const char *parse(const char *name, uint64_t *pid, uint64_t *namespace) {
     return strcmp(again, name) == 0 ? at : NULL;
 }
 
-/* ".4242.something.tmp": recording_publish(); ".4242.7.spare": spare.h. */
+/* Whether a process that is gone has left the file half made: a ".4242.something.tmp", of
+ * recording_publish(), or a ".4242.7.spare", of spare.h. */
 static bool is_left_half_made(const struct work *work, const char *name, const struct stat *st) {
     char stem[sizeof((struct found *)0)->name];
     const char *dot = strchr(name + 1, '.'), *suffix = strrchr(name, '.');
@@ -112,7 +113,7 @@ static bool is_left_half_made(const struct work *work, const char *name, const s
         return namespace == PLACES_FIRST && !lives && age > HOUR;
     if (strcmp(suffix, ".spare") != 0 || strspn(dot + 1, DIGITS) != (size_t)(suffix - dot - 1))
         return false;
-    /* A child that has mapped it keeps it, without its name. */
+    /* A child that has mapped the spare keeps it when the name is removed. */
     return namespace == work->here ? !lives : age > 24 * HOUR;
 }
 
@@ -139,7 +140,7 @@ static void collect_one(struct work *work, const char *name) {
     text_put_number(text_put(path, "/proc/"), pid);
     bool is_pid = access(path, F_OK) == 0, lives = is_pid && namespace == work->here;
     if (recording && !is_pid && !st.st_size) {
-        unlinkat(work->directory, name, 0); /* it was complete before it had a name */
+        unlinkat(work->directory, name, 0); /* no recording: one is complete before it has a name */
     } else if (recording && namespace != work->here) {
         leave_to_others(work, name);
     } else if (recording || !lives) {
@@ -175,7 +176,7 @@ static bool was_asked_to_end(int fd, const struct recording_section *ledger) {
     return false;
 }
 
-/* GONE: it is not of this boot, or not of that process, or of another version. */
+/* GONE: the recording is of another boot, process or version, and left to others. */
 static enum kind kind_of(struct work *work, const struct found *one, int fd) {
     struct recording_header *header = &work->header;
     struct stat st;
@@ -202,9 +203,10 @@ static void look_at(struct work *work, struct found *one) {
         leave_to_others(work, one->name);
 }
 
-/* The process lives, or its pid is used again: this one is looked at another time. The file is
- * marked as new, so that it is not among the oldest when a process of a long life ends: a tmpfs
- * does not note when a mapped file is written. */
+/* For a file whose process lives, or whose pid another process has now. It is looked at another
+ * time, and marked as new, so that it is not among the oldest when a process that lived long ends:
+ * a tmpfs does not note when a mapped file is written. If several files have that pid, a reader has
+ * to tell which one is in use. */
 static void touch(struct work *work, const struct found *one) {
     bool alone = true;
     for (const struct found *other = work->found; other < work->found + work->count; other++)
@@ -239,7 +241,7 @@ static void drop_all_but(size_t keep, struct work *work, enum kind kind) {
                 oldest = one;
         oldest->kind = DONE;
         /* A new process may have got the pid, and have published there since. (It still could
-         * between these two: then its file loses its name, and the process goes on.) */
+         * between these two calls: then its file loses its name, and the process goes on.) */
         if (fstatat(work->directory, oldest->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
             st.st_ino == oldest->inode)
             unlinkat(work->directory, oldest->name, 0);
