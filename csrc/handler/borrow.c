@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * All of this is for any context, signal context too: there is no lock, and the entry of each
- * lending thread is written by that thread alone, also in its handlers, each word by one atomic
- * operation. System calls: gettid, futex,
- * rt_sigaction, rt_sigprocmask, sched_getscheduler, sched_getparam.
+ * All of this may run in any context, signal context too. There is no lock: only a lending thread
+ * itself writes its entry, also in its handlers, each word by one atomic operation. (The entry of a
+ * thread that has ended is freed by borrow_kick.) System calls: gettid, futex, rt_sigaction,
+ * rt_sigprocmask, sched_getscheduler, sched_getparam; getpid where there may be a vfork child; and,
+ * outside of signal context, tgkill in borrow_kick.
  */
 #define _GNU_SOURCE
 #include "handler/borrow.h"
@@ -41,15 +42,15 @@ _Atomic uint64_t borrow_signals;
 #define PATIENCE 100              /* times a millisecond: the intake thread may not get to run */
 
 static struct borrow {
-    _Atomic uint64_t owned;   /* the signals that the intake thread owns */
-    _Atomic uint64_t taking;  /* those that it may be taking just now */
-    _Atomic uint32_t orphans; /* since its last look something was taken away from it: who lent that
-                               * is to be kicked, even where it had not begun to take it */
+    _Atomic uint64_t owned;     /* the signals that the intake thread owns */
+    _Atomic uint64_t taking;    /* those that it may be taking just now */
+    _Atomic uint32_t orphans;   /* since its last look a signal was taken away from it: the threads
+                                 * that lent that are to be kicked, even if it had taken none */
     _Atomic uint32_t put_down;  /* futex: how often it has put down what it took */
     _Atomic uint32_t waiting;   /* threads that wait for that */
     _Atomic uint32_t rung;      /* futex: the intake thread is to look */
     _Atomic int32_t intake_tid; /* its tid; 0: it does not run */
-    _Atomic int priority;       /* its own, where that is a real-time one */
+    _Atomic int priority;       /* its own, if that is a real-time one */
     _Atomic uint32_t holds;
     _Atomic uint64_t calm_until;
     _Atomic uint64_t wanted;   /* signals that came fast while no intake thread ran */
@@ -62,9 +63,9 @@ static struct borrow {
         _Atomic uint64_t switches;
     } rates[SIGREC_NSIG];
     struct lender {
-        _Atomic uint64_t who;  /* 0: the entry is free. The tid; and above it, while the thread
-                                * changes its mask and its handlers leave it, KICKS(1) and more */
-        _Atomic uint64_t lent; /* of its mask, that it has lent; 0 where the entry is free */
+        _Atomic uint64_t who;  /* the tid; 0: the entry is free. KICKS(1) or more is added while the
+                                * thread changes its mask, which its handlers then leave alone */
+        _Atomic uint64_t lent; /* the bits of its mask that it has lent; of a free entry 0 */
     } lenders[THREADS];
 } *borrow;
 
@@ -90,7 +91,7 @@ static bool is_alive(int32_t tid) {
            syscall(SYS_tgkill, (long)process_pid(), (long)tid, 0) == 0;
 }
 
-/* From that entry on. A thread has one at most; but see begin_mask. */
+/* Finds the thread's entry, from `one` on. It has one at most; but see begin_mask. */
 static struct lender *next_lender(struct lender *one, int32_t tid) {
     for (; one < borrow->lenders + THREADS; one++)
         if (tid_of(atomic_load_explicit(&one->who, memory_order_relaxed)) == tid)
@@ -118,8 +119,8 @@ static uint64_t lent_by(int32_t tid) {
     return lent;
 }
 
-/* The signals that any thread has lent. One that may not be borrowed any more is given back at
- * the next kick, and not before. */
+/* The signals that any thread has lent. A signal that may not be borrowed any more is still among
+ * them until the next kick. */
 static uint64_t lent_by_all(void) {
     uint64_t lent = 0;
     for (const struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++)
@@ -176,7 +177,7 @@ void borrow_intake_runs(int32_t tid, int priority) {
     atomic_store(&borrow->priority, priority);
     atomic_store(&borrow->intake_tid, tid);
     uint64_t withheld = tid ? 0 : atomic_exchange(&borrow->withheld, 0);
-    for (; withheld; withheld &= withheld - 1) /* nobody would look after them */
+    for (; withheld; withheld &= withheld - 1) /* nobody else would have them handled */
         trip_again(signal_lowest(withheld), monotonic_ns(), 0);
 }
 
@@ -191,8 +192,8 @@ static bool take_from_intake(uint64_t signals) {
     return true;
 }
 
-/* Said first, and then looked at: who takes it away, or forbids it, has either been seen, or sees
- * this. */
+/* This writes `taking` first, and then looks once more: a thread that takes a signal away, or
+ * forbids it, is either seen here, or sees `taking`. */
 uint64_t borrow_take_up(void) {
     atomic_store(&borrow->taking, atomic_load(&borrow->owned));
     uint64_t owned = atomic_load(&borrow->taking) & atomic_load(&borrow->owned);
@@ -229,7 +230,7 @@ void borrow_release(uint64_t signals) {
         futex_wait(&borrow->put_down, seen, 1000000);
     }
     atomic_fetch_sub(&borrow->waiting, 1);
-    borrow_wake_intake(); /* it kicks who has lent them */
+    borrow_wake_intake(); /* it kicks the threads that have lent them */
 }
 
 void borrow_allow(int signum, bool may) {
@@ -294,13 +295,13 @@ static bool may_begin(uint64_t bit, uint64_t now) {
     return false;
 }
 
-/* Somebody else's handler may stand above ours: then it is not the intake thread's to take, and
- * would go back at once, for each few of a flood. */
+/* Another handler may stand above ours. Then the intake thread may not take the signal, and would
+ * give it back at once, again and again in a flood. */
 static bool may_lend(int signum, uint64_t now) {
     return may_begin(signal_bit(signum), now) && registry_in_place(signum);
 }
 
-/* It came to a handler, and so nobody has it blocked who says so. */
+/* The signal came to a handler, so it is not blocked here, whatever is noted. */
 static void handler_was_let_in(int signum, uint64_t mask, uint64_t now, uint32_t tid) {
     uint64_t bit = signal_bit(signum);
     if ((atomic_load(&borrow->blocked) & bit) && !(mask & bit) && (int32_t)tid == process_pid())
@@ -320,7 +321,7 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     bool owned = atomic_load(&borrow->owned) & bit;
     if (!owned && !is_flood(signum, now))
         return atomic_load_explicit(&borrow->intake_tid, memory_order_relaxed) != 0;
-    /* Blocked, it is the program's own: this is in sigsuspend(2). */
+    /* If it is blocked there, the program has blocked it: this is in sigsuspend(2). */
     if ((mask & bit) || !may_lend(signum, now))
         return false;
     struct lender *lender = find_lender((int32_t)tid);
@@ -330,13 +331,13 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     atomic_fetch_or(&lender->lent, bit);
     set_interrupted_mask(context, mask | bit);
     bool begins = !(atomic_fetch_or(&borrow->owned, bit) & bit);
-    /* Who has just forbidden it has seen that it is owned, or is seen here; and so has the intake
-     * thread, where it has just ended. */
+    /* A thread that has just forbidden it has seen that it is owned, or is seen here. The same
+     * holds for the intake thread, if that has just ended. */
     if (atomic_load(&borrow->holds) || (atomic_load(&borrow->blocked) & bit) ||
         !borrow_may(signum) || !atomic_load(&borrow->intake_tid)) {
         atomic_fetch_and(&lender->lent, ~bit);
         set_interrupted_mask(context, mask);
-        if (take_from_intake(bit)) /* others may have lent it for this */
+        if (take_from_intake(bit)) /* other threads may have lent it since it was owned */
             borrow_wake_intake();
         return false;
     }
@@ -352,8 +353,8 @@ void borrow_dequeued(int signum, uint64_t now) {
         may_begin(signal_bit(signum), now);
 }
 
-/* Then the kick is for end_mask. A few of them: the handler of something else may have left by
- * siglongjmp(3). */
+/* Whether the thread is changing its mask: then end_mask does what the kick asks for. After a few
+ * kicks it counts as over: a handler may have left that change by siglongjmp(3). */
 static bool is_changing(struct lender *lender) {
     uint64_t who = atomic_load_explicit(&lender->who, memory_order_relaxed);
     if (!kicks_of(who))
@@ -363,7 +364,7 @@ static bool is_changing(struct lender *lender) {
     return kicks_of(who) < 4;
 }
 
-/* In the main thread: borrow_is_suspect. */
+/* In the main thread, after borrow_is_suspect has found that its mask may be another. */
 static void look_at_mask(void *context, int32_t tid) {
     uint64_t suspect = atomic_exchange(&borrow->suspect, 0), mask = interrupted_mask(context);
     uint64_t leaked = mask & ~atomic_load(&borrow->blocked) & ~lent_by(tid) & suspect;
@@ -390,7 +391,7 @@ void borrow_kicked(void *context) {
 
 /* --- what the program sees ---------------------------------------------------------------- */
 
-/* Of this thread, at once. */
+/* Gives this thread its bits back, at once. */
 static void take_back(uint64_t signals) {
     int32_t tid = this_tid();
     for (struct lender *one = find_lender(tid); one; one = next_lender(one + 1, tid))
@@ -402,7 +403,7 @@ static void note_wish(uint64_t blocked, uint64_t no_more) {
     atomic_fetch_and(&borrow->blocked, ~no_more);
     atomic_fetch_or(&borrow->blocked, blocked);
     uint64_t ours = blocked & atomic_load(&borrow_signals);
-    if (atomic_load(&borrow->intake_tid)) /* else nothing was taken but by handlers */
+    if (atomic_load(&borrow->intake_tid)) /* else only handlers have taken signals */
         atomic_fetch_or(&borrow->withheld, ours);
     borrow_release(ours);
     uint64_t freed = atomic_fetch_and(&borrow->withheld, ~no_more) & no_more;
@@ -413,7 +414,7 @@ static void note_wish(uint64_t blocked, uint64_t no_more) {
     }
 }
 
-/* Where it lends nothing, and no handler would have it lend just now: frees it. */
+/* Frees the entry, if it lends nothing. The thread changes its mask, and so no handler lends. */
 static bool drop_lender(struct lender *one, int32_t tid) {
     uint64_t who = atomic_load(&one->who);
     while (tid_of(who) == tid && kicks_of(who) && !atomic_load(&one->lent))
@@ -449,7 +450,7 @@ static struct lender *begin_mask(int32_t tid) {
 
 static void end_mask(struct lender *lender, int32_t tid) {
     uint64_t who = lender ? atomic_load(&lender->who) : 0;
-    while (tid_of(who) == tid && kicks_of(who)) { /* or a handler's own change has ended it */
+    while (tid_of(who) == tid && kicks_of(who)) { /* else a handler's own change has ended it */
         if (!atomic_load(&lender->lent)) {
             if (atomic_compare_exchange_strong(&lender->who, &who, 0))
                 return;
@@ -472,9 +473,9 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
     struct lender *lender = begin_mask(tid);
     uint64_t ours = lender ? atomic_load(&lender->lent) : 0, wanted = 0, theirs = 0, seen;
     sigset_t passed, before;
-    sigset_t *was = old ? old : &before; /* the kernel says where that cannot be written */
+    sigset_t *was = old ? old : &before; /* the kernel tells if that cannot be written */
     if (set) {
-        memcpy(&wanted, set, sizeof wanted); /* no more of it need be there */
+        memcpy(&wanted, set, sizeof wanted); /* the program's set may have no more than this */
         if (how != SIG_UNBLOCK)
             theirs = ours & wanted; /* blocked already: from now on by the program */
         uint64_t given = how == SIG_UNBLOCK   ? wanted & ~ours
@@ -493,7 +494,7 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
     memcpy(&seen, was, sizeof seen);
     seen &= ~ours;
     if (set && tid == process_pid()) {
-        /* That the main thread blocks the kick: nothing could be given back. */
+        /* If the main thread blocks the kick, nothing can be given back to it later. */
         uint64_t kick = signal_bit(SIGURG) | signal_bit(SIGWINCH);
         if (how == SIG_BLOCK)
             note_wish(wanted, 0);
@@ -528,7 +529,7 @@ void borrow_send_to_thread(int signum) {
     if (!borrow || signum < 1 || signum >= SIGREC_NSIG || !borrow_may(signum) ||
         process_is_vfork_child())
         return;
-    borrow_hold(); /* and it stays so while it is sent */
+    borrow_hold(); /* nothing is borrowed again for CALM_NS, in which the signal is sent */
     borrow_go_on();
 }
 
@@ -561,7 +562,7 @@ void borrow_go_on(void) {
     if (!borrow)
         return;
     atomic_store(&borrow->calm_until, monotonic_ns() + CALM_NS);
-    if (atomic_load(&borrow->holds)) /* none in the child of a handler that has forked meanwhile */
+    if (atomic_load(&borrow->holds)) /* there is none in a child, if a handler forked meanwhile */
         atomic_fetch_sub(&borrow->holds, 1);
 }
 

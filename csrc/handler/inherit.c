@@ -15,7 +15,7 @@
 
 #ifdef __linux__
 
-static sigset_t programs;
+static sigset_t programs;        /* the mask of the program */
 static _Atomic uintptr_t thread; /* the dispatcher thread, while it blocks all signals; or 0 */
 
 static bool is_due(void) {
@@ -23,7 +23,7 @@ static bool is_due(void) {
 }
 
 void inherit_over(void) {
-    if (atomic_load(&thread)) /* in a forked child a page is copied for whatever is written */
+    if (atomic_load(&thread)) /* in a forked child, the first write to a page copies it */
         atomic_store(&thread, 0);
 }
 
@@ -47,7 +47,7 @@ void inherit_begin(void) {
     if (!is_due() || !filter_allows(FILTERED_SIGPROCMASK))
         return;
     int saved_errno = errno;
-    if (!process_is_vfork_child()) /* which changes its own mask alone */
+    if (!process_is_vfork_child()) /* a vfork child changes only its own mask */
         inherit_over();
     borrow_mask(pthread_sigmask, SIG_SETMASK, &programs, NULL);
     errno = saved_errno;

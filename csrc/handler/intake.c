@@ -29,14 +29,14 @@
 #define QUIET_NS UINT64_C(20000000)   /* without the signal, before it is given back */
 #define KICK_NS UINT64_C(10000000)    /* between two kicks of a thread that still lends */
 #define PARK_NS UINT64_C(500000000)   /* between two looks, while it owns nothing */
-#define LONG_NS UINT64_C(250000000)   /* at most; a signal sent to one thread waits so long */
+#define LONG_NS UINT64_C(250000000)   /* it owns a signal no longer: one sent to a thread waits */
 #define RETRY_NS UINT64_C(1000000000) /* after the thread could not be made */
 #define BATCH 4096                    /* signals in one turn, at most */
-#define TURN 64                       /* of one signal before another */
+#define TURN 64                       /* of one signal, before another has its turn */
 #define TRIP 256                      /* signals between two trips of the interpreter */
 #define BURST 8                       /* batches before a nap */
 #define END_LOOKS 1000                /* of 100 us each */
-#define LEFT_NS UINT64_C(100000000)   /* of taking what the thread has left */
+#define LEFT_NS UINT64_C(100000000)   /* to take what the thread has left pending */
 #define STACK (256 * 1024)
 
 static _Atomic uint64_t moderation[SIGREC_NSIG]; /* ns */
@@ -52,13 +52,13 @@ static struct shared {
 
 struct turn {
     uint32_t tid;
-    uint64_t set, before;        /* what it owns, and what it did the last time */
+    uint64_t set, before;        /* what it owns, and what it owned in the last turn */
     uint64_t last[SIGREC_NSIG];  /* when each came last, or began to be owned */
     uint64_t since[SIGREC_NSIG]; /* when it began to be owned */
     uint64_t kicked_ns, looked_ns;
-    bool lent;            /* some thread has not given back yet */
+    bool lent;            /* some thread has not got its bits back yet */
     double tokens;        /* of moderation */
-    uint64_t refilled_ns; /* when these were counted last */
+    uint64_t refilled_ns; /* when tokens were added last */
 };
 
 static int next_of(uint64_t set, siginfo_t *info, uint64_t timeout_ns) {
@@ -126,8 +126,8 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
     return took;
 }
 
-/* How long the thread may leave signals in the kernel's queue, which keeps each real-time
- * signal, but merges the others: for these it is 0. */
+/* How long the thread may leave signals pending. The kernel keeps each real-time signal, but merges
+ * standard ones: for these it is 0. */
 static uint64_t nap_after(struct turn *turn, uint64_t took, uint64_t now) {
     uint64_t each = UINT64_MAX;
     for (; took; took &= took - 1) {
@@ -184,7 +184,7 @@ static void take_turn(struct turn *turn) {
         look_around(turn);
         return;
     }
-    if (fresh) { /* then each handler has queued its signal, and blocked it: order holds */
+    if (fresh) { /* so that each handler has queued its signal, and blocked it: order holds */
         struct timespec settle = {0, SETTLE_NS};
         nanosleep(&settle, NULL);
     }
@@ -208,11 +208,11 @@ static void *run(void *priority) {
     turn.refilled_ns = monotonic_ns();
     borrow_intake_runs((int32_t)turn.tid, (int)(intptr_t)priority);
     atomic_store(&shared->beginning, 0);
-    turn.lent = true; /* perhaps still to the one before it */
+    turn.lent = true; /* perhaps to the intake thread before this one */
     while (!atomic_load(&shared->ending))
         take_turn(&turn);
     borrow_intake_runs(0, 0);
-    /* intake_end may have stopped waiting long ago, and then threads have lent since. */
+    /* intake_end may have stopped waiting long ago, and threads may have lent since. */
     borrow_give_back(~UINT64_C(0));
     borrow_kick(kick);
     return NULL;
@@ -220,7 +220,8 @@ static void *run(void *priority) {
 
 /* --- in its place ------------------------------------------------------------------------ */
 
-/* Whoever else lends the signal may not get to run before the disposition has changed. */
+/* Takes what is pending of the signal, in this thread: another thread, which lends the signal, may
+ * not get to run before the disposition has changed. */
 static void take_what_is_left(int signum) {
     siginfo_t info;
     uint32_t tid = (uint32_t)syscall(SYS_gettid);
@@ -272,7 +273,7 @@ void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit) {
     if (!shared)
         return;
     if (!may)
-        borrow_allow(signum, false); /* first, since what was just taken needs the room */
+        borrow_allow(signum, false); /* first: what was just taken still needs the room */
     atomic_store(&moderation[signum], moderation_ns);
     atomic_store(&registry[signum].backlog, limit);
     if (may)
@@ -289,7 +290,7 @@ static int make_thread(int policy, int priority) {
     struct sched_param parameters = {.sched_priority = priority};
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK);
-    if (priority) { /* above the main thread's, or this would not run while that computes */
+    if (priority) { /* above the main thread's: else that would compute, and this never run */
         pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
         pthread_attr_setschedpolicy(&attributes, policy);
         pthread_attr_setschedparam(&attributes, &parameters);
@@ -340,7 +341,7 @@ void intake_end(void) {
         borrow_wake_intake();
         nanosleep(&pause, NULL);
     }
-    /* No other thread kicks those that still lend. */
+    /* The intake thread has ended, and nobody else kicks the threads that still lend. */
     for (int i = 0; i < END_LOOKS / 100 && borrow_kick(kick); i++)
         nanosleep(&pause, NULL);
 }
