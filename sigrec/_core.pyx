@@ -1250,16 +1250,24 @@ cdef class Timer:
         """Stops the timer, and gives its signal back. Does nothing at a second call, and in a
         forked child, which does not inherit timers. False: see cancel()."""
         cdef Handler handler = self.handler
+        cdef list errors = []
+        cdef bint over
         self.handler = None
         if handler is None:
             return True
         if self.made:
             self.made = False
             timer_end(&self.timer, handler.signum, &self.taken)
-        take_what_came(handler.signum)
+        try:
+            take_what_came(handler.signum)
+        except BaseException as error:  # an audit hook's, or of a handler within that
+            errors.append(error)
         discard_pending(handler.signum)  # it would end this process once the signal is given back
         timed[handler.signum] = False
-        return cancel((handler,), waits)
+        over = cancel((handler,), waits)
+        if errors:
+            raise errors[0]
+        return over
 
     def __dealloc__(self):
         if self.made:

@@ -419,8 +419,12 @@ def cancel(tuple ended, bint waits=True) -> bool:
         if one.active and given[one.signum] is not UNTOUCHED:
             if all([other in ended for other in <list>stacks[one.signum]]):
                 need_main_thread(one.signum)
-    let_all_arrive([one.signum for one in ended
-                    if waits and one.active and len(<list>stacks[one.signum]) == 1])
+    try:
+        let_all_arrive([one.signum for one in ended
+                        if waits and one.active and len(<list>stacks[one.signum]) == 1])
+    except BaseException as error:  # an audit hook's, or of a handler within that
+        errors.append(error)
+        intake_before_change(0)
     try:
         for one in ended:
             if one.active and waits and handlers[one.signum] is one:
