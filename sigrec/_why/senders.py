@@ -37,8 +37,19 @@ class Senders:
 
         until_ns: when the victim had ended, by CLOCK_MONOTONIC; None: that is not known.
         """
-        found = (one for one in self._to(victim, until_ns) if one.sent.si_signo == signum)
-        return min(found, key=_when, default=None)
+        if victim.pid == 1:
+            return None  # to a PID 1 the kernel gives no such signal of its own namespace
+        found = [one for one in self._to(victim, until_ns) if one.sent.si_signo == signum]
+        stats = victim.signals.get(signum) if found else None
+        if stats is None or stats.last is None:
+            return min(found, key=_when, default=None)
+        # What was sent before it had taken this one did not end it; but its handler may have ended
+        # it by the same signal, as such handlers do.
+        last = stats.last
+        later = [one for one in found if _when(one) > last.monotonic_ns]
+        if later or victim.handling != signum:
+            return min(later, key=_when, default=None)
+        return max((one for one in found if one.sender.pid == last.si_pid), key=_when, default=None)
 
     def asked_by(self, victim: Recording, signums: set[int]) -> SentBy | None:
         """The last process that sent one of those signals to that one while it lived."""

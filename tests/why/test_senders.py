@@ -20,7 +20,7 @@ from sigrec._why.answer import Answer
 from sigrec._why.cause import cause
 from sigrec._why.sentence import why
 from tests.conftest import wait_until
-from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder
+from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
 HERE = Path(__file__).parent
 KILL, TERM = int(signal.SIGKILL), int(signal.SIGTERM)
@@ -319,6 +319,34 @@ def test_the_end_that_wait_told(joined):
     parent = sender().child(0, 4242, 2, TERM, LATER)  # CLD_KILLED
     other = sender(71).sent(0, KILL, 4242, LATER - 2).sent(1, TERM, 4242, LATER - 1)
     assert joined(parent, other) == "71.sigrec"
+
+
+@pytest.mark.parametrize(
+    ("handling", "later", "who"),
+    [
+        (0, True, "72.sigrec"),
+        (0, False, None),
+        (TERM, False, "71.sigrec"),
+        (TERM, True, "72.sigrec"),
+    ],
+)
+def test_what_the_victim_had_taken_did_not_end_it(joined, handling, later, who):
+    """Unless its handler passes the same signal on to itself; what it took last came from PID 71."""
+    taken = event(TERM, LATER, pid=71)
+    victim = RecordingBuilder(pid=4242).set(handling=handling)
+    victim.ledger(TERM, 2, last=taken, recorded=1, delivered=1)
+    parent = sender().child(0, 4242, 2, TERM, LATER + 9)
+    early, again = (sender(71).sent(0, TERM, 4242, LATER - 1), sender(72))
+    if later:
+        again.sent(0, TERM, 4242, LATER + 1)
+    first = sender(73).sent(0, TERM, 4242, LATER - 2)
+    assert joined(parent, early, again, first, victim=victim) == who
+
+
+def test_no_process_of_its_own_namespace_ends_pid_1(joined):
+    """It is only told that the kernel has sent the signal (pid_namespaces(7))."""
+    victim = RecordingBuilder(pid=1)
+    assert joined(sender().sent(0, KILL, 1, LATER), victim=victim) is None
 
 
 def test_what_was_sent_after_the_end_is_not_it(joined):
