@@ -41,3 +41,17 @@ def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | N
         ino == inode and (there == dev or at == real or at.endswith(unnamed))
         for there, ino, at in maps
     )
+
+
+def path_of(mapped: str, inode: int) -> str:
+    """The path of a mapped file. For one that was made without a name, /proc/PID/maps shows none:
+    open(2), O_TMPFILE."""
+    directory, name = os.path.split(mapped)
+    if name == f"#{inode} (deleted)":
+        try:
+            for entry in os.scandir(directory):
+                if entry.inode() == inode:
+                    return entry.path
+        except OSError:
+            pass
+    return mapped

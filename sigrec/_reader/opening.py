@@ -106,12 +106,14 @@ def _none_of(pid: int) -> str:
             f"there is no process {pid}, and no recording of one{whose}: nothing is kept of one that "
             "exited with status 0 and got no SIGTERM, SIGINT, SIGHUP or SIGQUIT, unless `sigrec run` "
             f"recorded it or its recording had a name; of others the newest {places.KEEP} are kept{hint}"
+            f"{places.refused()}"
         )
     if os.geteuid() not in (0, owner):
         return (
             f"process {pid} belongs to uid {owner}: only that user and root can find its recording"
         )
-    searched = ", ".join(dict.fromkeys(places.directories()))
+    refused = places.named_directory() if places.refused() else None
+    searched = ", ".join(d for d in dict.fromkeys(places.directories()) if d != refused)
     if os.geteuid() == 0:
         searched += ", and those of other users"
     parent = process.parent(pid)
@@ -119,7 +121,7 @@ def _none_of(pid: int) -> str:
         if places.find(parent):
             hint = f"; PID {parent}, which it descends from, does: `sigrec run --children` records both"
         parent = process.parent(parent)
-    return f"process {pid} has no recording (searched: {searched}){hint}"
+    return f"process {pid} has no recording (searched: {searched}){hint}{places.refused()}"
 
 
 open_recording.__module__ = "sigrec"

@@ -9,6 +9,7 @@ import stat
 
 from sigrec._proc import namespace
 from sigrec._proc.host import pid_namespace
+from sigrec._proc.maps import path_of, shared_maps
 from sigrec._text import whole
 from sigrec._tuples import NamedTuple
 
@@ -101,9 +102,21 @@ def recordings(in_directory: str | None = None) -> list[str]:
     one), and those elsewhere that the user has named."""
     found: dict[str, None] = {}
     for directory in dict.fromkeys(directories() if in_directory is None else [in_directory]):
-        if unusable(directory) is None:
+        if _not_read(directory) is None:
             found |= dict.fromkeys(_within(directory))
     return list(found)
+
+
+def _not_read(directory: str) -> str | None:
+    """Why this user's recordings are not looked for there; None: they are. Root may name any user's
+    directory (SIGREC_DIR), which has to be one that this user can trust."""
+    uid = None
+    if os.geteuid() == 0 and directory == named_directory():
+        try:
+            uid = os.lstat(directory).st_uid
+        except OSError:
+            pass  # it is missing, which unusable() says
+    return unusable(directory, uid)
 
 
 def meant() -> list[str]:
@@ -115,6 +128,13 @@ def meant() -> list[str]:
 def named_directory() -> str | None:
     directory = os.environ.get("SIGREC_DIR")
     return os.path.abspath(directory) if directory else None
+
+
+def refused() -> str:
+    """Why SIGREC_DIR is not looked into, to be put behind a message; "" where it is."""
+    directory = named_directory()
+    reason = None if directory is None else _not_read(directory)
+    return "" if reason is None else f"; SIGREC_DIR is not read: {reason}"
 
 
 def beside(path: str) -> list[str]:
@@ -181,11 +201,11 @@ def find(pid: int) -> list[str]:
     PID is that of this namespace; a process that lives in a namespace within it has another one
     there."""
     within, there = namespace.inside(pid) or (pid_namespace(), pid)
-    searched = [path for path in directories() if unusable(path) is None]
+    searched = [path for path in directories() if _not_read(path) is None]
     if os.geteuid() == 0:
         searched += directories_of_others()
     searched += _of_another_root(pid)
-    found: dict[str, None] = {}
+    found = dict.fromkeys(_that_it_writes(pid))
     for directory in dict.fromkeys(searched):
         for text in _names(directory):
             parsed = name(text)
@@ -198,6 +218,23 @@ def find(pid: int) -> list[str]:
                 if target is not None:
                     found[target] = None
     return list(found)
+
+
+def _that_it_writes(pid: int) -> list[str]:
+    """Paths of files that the living process maps as its recording. They may be anywhere: a service
+    and a shell have different environments."""
+    found = []
+    for _, inode, mapped in shared_maps(pid) or ():
+        for root in ("", f"/proc/{pid}/root"):
+            path = path_of(root + os.fsdecode(mapped), inode)
+            try:
+                status = os.lstat(path) if path.endswith(".sigrec") else None
+            except OSError:
+                continue
+            if status and stat.S_ISREG(status.st_mode) and status.st_ino == inode:
+                found.append(path)
+                break
+    return found
 
 
 def _of_another_root(pid: int) -> list[str]:

@@ -6,7 +6,7 @@ import os
 
 from sigrec._errors import RecordingError
 from sigrec._proc import host, namespace
-from sigrec._proc.maps import maps_writable, shared_maps
+from sigrec._proc.maps import maps_writable, path_of, shared_maps
 from sigrec._proc.process import start_ticks
 from sigrec._reader import places
 from sigrec._reader.format import EXIT_KINDS, EXITED, IDENTITY_ENTRY, STATE_AT, Ending
@@ -86,7 +86,7 @@ def _is_copy(source: Source, pid: int) -> bool:
     """Whether this is a copy of a file that the process still writes."""
     mine = source.bytes(0, STATE_AT)
     for _, inode, mapped in shared_maps(pid) or ():
-        path = _path_of(os.fsdecode(mapped), inode)
+        path = path_of(os.fsdecode(mapped), inode)
         try:
             other = open_file(path)
         except RecordingError:
@@ -99,17 +99,3 @@ def _is_copy(source: Source, pid: int) -> bool:
         finally:
             other.close()
     return False
-
-
-def _path_of(mapped: str, inode: int) -> str:
-    """The path of a mapped file. For one that was made without a name, /proc/PID/maps shows none:
-    open(2), O_TMPFILE."""
-    directory, name = os.path.split(mapped)
-    if name == f"#{inode} (deleted)":
-        try:
-            for entry in os.scandir(directory):
-                if entry.inode() == inode:
-                    return entry.path
-        except OSError:
-            pass
-    return mapped

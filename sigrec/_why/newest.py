@@ -24,6 +24,7 @@ def newest() -> Recording:
         where = places.named_directory()
         raise NoRecordingError(
             f"no process of this user has a recording{f' in {where} (SIGREC_DIR)' if where else ''}"
+            f"{places.refused()}"
         )
     from sigrec._why.witnesses import Witnesses
 

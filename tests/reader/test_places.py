@@ -13,6 +13,7 @@ from sigrec import _core
 from sigrec._proc import host, process
 from sigrec._reader import places
 from sigrec._recorder import retention
+from sigrec._why.newest import newest
 from sigrec._why.sentence import why
 from tests.conftest import file_name
 from tests.reader.builder import BOOT, REALTIME, RecordingBuilder, event
@@ -202,6 +203,44 @@ def test_root_finds_the_recording_of_somebody_else(tmp_path, monkeypatch):
         assert recording.path == str(own)
     with sigrec.open_recording(path) as recording:
         assert "uid 65534" in why(recording)
+
+
+@pytest.mark.skipif(UID != 0, reason="only root reads what others record")
+def test_root_names_the_directory_of_somebody_else(run_directory):
+    """As with the SIGREC_DIR of a service that another user runs."""
+    path = RecordingBuilder(pid=NOBODY).write(run_directory / f"{NOBODY}.sigrec")
+    for one in (run_directory, path):
+        os.chown(one, 65534, 65534)
+    assert places.find(NOBODY) == places.meant() == [str(path)]
+    assert newest().pid == NOBODY
+    run_directory.chmod(0o777)
+    assert places.find(NOBODY) == places.meant() == []
+    with pytest.raises(sigrec.SigrecError, match="SIGREC_DIR is not read: .* writable by others"):
+        newest()
+
+
+def test_a_directory_that_is_not_read_is_not_called_searched(run_directory, monkeypatch):
+    monkeypatch.setenv("SIGREC_DIR", f"{run_directory}/file")
+    (run_directory / "file").touch()
+    for pid in (os.getppid(), NOBODY):
+        with pytest.raises(sigrec.SigrecError) as caught:
+            sigrec.open_recording(pid)
+        assert str(caught.value).endswith(f"not read: {run_directory}/file: is not a directory")
+        assert f"searched: {run_directory}" not in str(caught.value)
+
+
+def test_where_a_living_process_records_its_environment_said(child, tmp_path, monkeypatch):
+    """And not that of who asks, as where a service has a SIGREC_DIR and a shell has none."""
+    place = tmp_path / "of the service"
+    place.mkdir(mode=0o700)
+    p = child("sigrec.record(); say('up'); hear()", env={"SIGREC_DIR": str(place)})
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        assert (recording.path, recording.state) == (f"{place}/{p.pid}.sigrec", "alive")
+    p.process.kill()
+    p.process.wait(60)
+    with pytest.raises(sigrec.NoRecordingError):
+        sigrec.open_recording(p.pid)
 
 
 # --- cleaning ------------------------------------------------------------------------------
