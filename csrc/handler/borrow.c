@@ -593,11 +593,15 @@ uint64_t borrow_lent_by_others(void) {
 }
 
 void borrow_begin_thread(uint64_t inherited) {
-    struct lender *of_another =
-        find_lender(this_tid()); /* of a thread that is gone, and had our tid */
-    if (of_another) {
-        atomic_store(&of_another->lent, 0);
-        atomic_store(&of_another->who, 0);
+    int32_t tid = this_tid();
+    /* One may be left from a thread that has ended and had this tid. Or a handler has just lent a
+     * signal here: then that is blocked. */
+    struct lender *lender = find_lender(tid) ? begin_mask(tid) : NULL;
+    if (lender) {
+        uint64_t mask = 0;
+        syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+        atomic_fetch_and(&lender->lent, mask & ~inherited);
+        end_mask(lender, tid);
     }
     unblock(inherited);
 }

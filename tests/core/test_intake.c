@@ -405,6 +405,38 @@ static void a_kept_mask_stays_as_it_is(void) {
     borrow_let_mask_go();
 }
 
+/* Before it looks at what it inherited. `is_anothers`: not NULL, it is as if a thread had lent it
+ * that has ended and had this tid. */
+static void *lends_first(void *is_anothers) {
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, S);
+    CHECK(pthread_sigmask(SIG_UNBLOCK, &one, NULL) == 0);
+    raise(S);
+    CHECK(is_blocked());
+    if (is_anothers)
+        CHECK(pthread_sigmask(SIG_UNBLOCK, &one, NULL) == 0);
+    borrow_begin_thread(0);
+    CHECK_EQ(borrow_lent(), is_anothers ? 0 : signal_bit(S));
+    borrow_give_back(signal_bit(S));
+    borrow_kick(kick);
+    CHECK(!is_blocked());
+    return NULL;
+}
+
+static void a_new_thread_lends(void *is_anothers) {
+    pthread_t thread;
+    lend();
+    CHECK(pthread_create(&thread, NULL, lends_first, is_anothers) == 0);
+    pthread_join(thread, NULL);
+    CHECK(!is_blocked());
+}
+
+static void what_a_new_thread_has_lent_is_noted(void) {
+    a_new_thread_lends(NULL);
+    a_new_thread_lends("");
+}
+
 /* Said to be taken, and then forbidden: it is not. */
 static void what_is_blocked_is_not_taken_up(void) {
     lend();
@@ -572,6 +604,7 @@ static void step_by_step(void) {
     who_has_lent_what_is_taken_away_is_kicked();
     a_mask_is_changed_as_a_whole();
     a_kept_mask_stays_as_it_is();
+    what_a_new_thread_has_lent_is_noted();
     what_is_blocked_is_not_taken_up();
     borrow_intake_runs(0, 0);
     give_back();
