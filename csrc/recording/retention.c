@@ -2,11 +2,13 @@
 #define _GNU_SOURCE
 #include "recording/retention.h"
 
+#include "ground/filter.h"
 #include "ground/proc.h"
 #include "ground/text.h"
 #include "host/places.h"
 #include "recording/recording.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -92,6 +94,16 @@ static const char *parse(const char *name, uint64_t *pid, uint64_t *namespace) {
     return strcmp(again, name) == 0 ? at : NULL;
 }
 
+/* Whether there is such a process, as far as this one can tell. /proc alone may not: it may be that
+ * of another PID namespace (unshare(1) without --mount-proc), and with hidepid= it hides also those
+ * of the same user that are not dumpable: proc(5). */
+static bool is_pid(uint64_t pid) {
+    char path[48];
+    text_put_number(text_put(path, "/proc/"), pid);
+    return access(path, F_OK) == 0 ||
+           (filter_allows(FILTERED_KILL) && (kill((pid_t)pid, 0) == 0 || errno != ESRCH));
+}
+
 /* Whether a process that is gone has left the file half made: a ".4242.something.tmp", of
  * recording_publish(), or a ".4242.7.spare", of spare.h. */
 static bool is_left_half_made(const struct work *work, const char *name, const struct stat *st) {
@@ -104,10 +116,8 @@ static bool is_left_half_made(const struct work *work, const char *name, const s
     text_put(stem + (dot - name - 1), ".sigrec");
     if (!parse(stem, &pid, &namespace))
         return false;
-    char path[48];
-    text_put_number(text_put(path, "/proc/"), pid);
     time_t age = time(NULL) - st->st_mtime;
-    bool lives = access(path, F_OK) == 0;
+    bool lives = is_pid(pid);
     /* Not at once: a process of another PID namespace may be making it just now. */
     if (strcmp(suffix, ".tmp") == 0)
         return namespace == PLACES_FIRST && !lives && age > HOUR;
@@ -122,7 +132,6 @@ static bool is_left_half_made(const struct work *work, const char *name, const s
 static void collect_one(struct work *work, const char *name) {
     struct stat st;
     uint64_t pid = 0, namespace = 0;
-    char path[48];
     const char *suffix = *name == '.' ? ".hidden" : parse(name, &pid, &namespace);
     bool link = suffix && strcmp(suffix, ".named") == 0;
     bool recording = suffix && strcmp(suffix, ".sigrec") == 0;
@@ -137,9 +146,8 @@ static void collect_one(struct work *work, const char *name) {
         unlinkat(work->directory, name, 0);
     if (!link && !(recording && S_ISREG(st.st_mode)))
         return;
-    text_put_number(text_put(path, "/proc/"), pid);
-    bool is_pid = access(path, F_OK) == 0, lives = is_pid && namespace == work->here;
-    if (recording && !is_pid && !st.st_size) {
+    bool there = is_pid(pid), lives = there && namespace == work->here;
+    if (recording && !there && !st.st_size) {
         unlinkat(work->directory, name, 0); /* no recording: one is complete before it has a name */
     } else if (recording && namespace != work->here) {
         leave_to_others(work, name);

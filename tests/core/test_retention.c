@@ -11,6 +11,7 @@
 #include "recording/recording.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static const char *name_of(int n, const char *again) {
 }
 
 /* One that exited with that status, and was sent SIGTERM so often. */
-static void leave(int n, int status, uint64_t asked) {
+static void leave_as(const char *name, int32_t pid, int status, uint64_t asked) {
     char all[sizeof header + sizeof ledger];
     memcpy(header.magic, RECORDING_MAGIC, sizeof header.magic);
     header.endian = RECORDING_ENDIAN;
@@ -71,14 +72,18 @@ static void leave(int n, int status, uint64_t asked) {
                                                     .count = SIGREC_NSIG};
     proc_read("/proc/sys/kernel/random/boot_id", header.boot_id, 37);
     header.pid_namespace = places_namespace();
-    header.pid = NOBODY + n;
+    header.pid = pid;
     header.state = RECORDING_EXITED;
     header.exit_kind = EXIT_KIND_EXIT;
     header.exit_status = status;
     ledger[SIGTERM].delivered = asked;
     memcpy(all, &header, sizeof header);
     memcpy(all + sizeof header, ledger, sizeof ledger);
-    make(name_of(n, ""), all, sizeof all);
+    make(name, all, sizeof all);
+}
+
+static void leave(int n, int status, uint64_t asked) {
+    leave_as(name_of(n, ""), NOBODY + n, status, asked);
     age(name_of(n, ""), n);
 }
 
@@ -197,6 +202,46 @@ static void test_without_proc(void) {
     CHECK(unlink(path(name)) == 0);
 }
 
+static int32_t is_no_pid(void) {
+    char path[32];
+    for (int32_t pid = 32000;; pid--) {
+        text_put_number(text_put(path, "/proc/"), (uint64_t)pid);
+        if (access(path, F_OK) != 0)
+            return pid;
+    }
+}
+
+/* The first process of a PID namespace, where /proc is still that of the machine. */
+static void within_namespace(void) {
+    char name[64], text[16];
+    text_put_number(text, (uint64_t)is_no_pid() - 1);
+    int last = open("/proc/sys/kernel/ns_last_pid", O_WRONLY);
+    CHECK(last < 0 || write(last, text, strlen(text)) > 0);
+    pid_t member = fork();
+    if (member == 0)
+        for (;;)
+            pause();
+    text_put(places_put_process(name, member, places_namespace()), ".sigrec");
+    leave_as(name, member, 1, 0);
+    retention_clean(directory, 0, 0, others, sizeof others);
+    CHECK(is_there(name) && unlink(path(name)) == 0);
+    _exit(0); /* and so it ends */
+}
+
+static void test_proc_of_another_namespace(void) {
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWPID) != 0)
+            _exit(0);
+        if ((pid = fork()) == 0)
+            within_namespace();
+        CHECK(waitpid(pid, &status, 0) == pid);
+        _exit(status != 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 #endif
 
 int main(void) {
@@ -208,6 +253,7 @@ int main(void) {
     test_links();
     test_half_made();
     test_without_proc();
+    test_proc_of_another_namespace();
     CHECK(rmdir(directory) == 0);
     CHECK_EQ(retention_clean("/nowhere", 0, 0, others, sizeof others), 0);
 #endif
