@@ -31,11 +31,19 @@ static _Atomic bool all_recorded;
 
 bool begun(void) { return atomic_load(&all_recorded); }
 
+/* The thread may have inherited that SIGBUS is blocked. */
+static void prevent_sigbus(void) {
+    const struct owner_identity *identity = process_recording()->identity;
+    if (identity && identity->blocked & signal_bit(SIGBUS))
+        sigbus_prevent();
+}
+
 /* A forked child counts in a recording of its own: a spare, which takes no more than a new name.
  * (Where there is none, in memory that nobody sees, until it becomes another program.) */
 static void in_child(void) {
     uint64_t known, ignored = passive_ignored(&known);
     process_adopt_spare(ignored, known);
+    prevent_sigbus();
     install_after_fork();
 }
 
@@ -149,6 +157,7 @@ int begin(char *const argv[]) {
             clean();
     }
     if (!error && interpose_install()) {
+        prevent_sigbus();
         if (children)
             record_children(options.file != NULL);
         record_from_start(alone);

@@ -16,7 +16,8 @@
  *   futex              to wake the dispatcher thread, or a reader of a stream: wake.c
  *   rt_sigaction,      off the main thread, from the trip: kick.c
  *   rt_tgsigqueueinfo
- *   mremap             where someone truncated the recording's file: sigbus.c
+ *   mremap             where someone truncated the recording's file, or there is no room for all
+ *                      of it; and madvise, at the first signal: sigbus.c
  *   getpid, newfstatat, a recording for a forked child that has none yet, at its
  *   openat, read,      first signal: spare.c
  *   close, renameat2,
@@ -506,6 +507,8 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
             course_stop_begins(signum, event.tid, &stop);
         event.monotonic_ns = monotonic_ns();
     }
+    if (!atomic_load_explicit(&self->anchored_ns, memory_order_relaxed))
+        sigbus_prevent(); /* the first: this thread may block SIGBUS, as in sigsuspend(2) */
     struct taken taken = take(signum, info, &event, dispatched ? FOR_DISPATCH : FOR_PROGRAM);
     uint32_t mode = taken.mode;
     uint64_t now = event.monotonic_ns;

@@ -125,6 +125,12 @@ bool sigbus_repair(int signum, const siginfo_t *info) {
     return own && recording_repair(own, info->si_addr, recount);
 }
 
+void sigbus_prevent(void) {
+    struct recording *own = (struct recording *)process_adopted();
+    if (own && !recording_fill(own))
+        recording_repair(own, own->header, recount);
+}
+
 void sigbus_underlying(struct sigaction *action) {
     if (is_on_bus(action))
         *action = before;

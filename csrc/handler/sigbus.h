@@ -10,6 +10,11 @@
  * SIGBUS is the program's: what it had comes back for good, and the signal or the
  * fault comes again.
  *
+ * Where a thread blocks SIGBUS that would not help: the fault kills at once. A file system in
+ * memory on which others have left no room raises it as well, for a page that was never written; so
+ * before SIGBUS is blocked, and at the first signal, all pages are made, or private memory takes
+ * their place (sigbus_prevent).
+ *
  * When the last signal is given back, SIGBUS is given back, too. Whoever writes to the
  * recording after that (the last counts, how the process ends) takes SIGBUS again
  * meanwhile: process_guard().
@@ -38,6 +43,10 @@ void sigbus_exec_failed(void);
 /* Signal context. Was this a fault in our own recording? Then it is repaired.
  * System calls: mremap; it reads and writes private memory only. */
 bool sigbus_repair(int signum, const siginfo_t *info);
+
+/* Any context. From here on no page of the recording is missing for want of room. System calls,
+ * once: madvise, mremap. */
+void sigbus_prevent(void);
 
 /* Any context. Where `action` is our handler: it becomes what was there before. */
 void sigbus_underlying(struct sigaction *action);

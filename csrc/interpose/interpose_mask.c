@@ -3,7 +3,7 @@
  * Any context: pthread_sigmask(3) and sigprocmask(2) are async-signal-safe (signal-safety(7)),
  * and so are these. Where a mask really changes, they add these system calls: gettid and getpid
  * under the same conditions as in interpose_send.c; clock_gettime (vDSO); and where a signal may
- * be borrowed those of borrow.c.
+ * be borrowed those of borrow.c, and where SIGBUS is blocked those of sigbus.c.
  */
 #define _GNU_SOURCE
 #include "interpose/interpose_mask.h"
@@ -12,6 +12,7 @@
 #include "handler/borrow.h"
 #include "handler/inherit.h"
 #include "handler/passive.h"
+#include "handler/sigbus.h"
 #include "program/caller.h"
 #include "recording/process.h"
 
@@ -50,6 +51,8 @@ static int change_mask(original call_it, int how, const sigset_t *set, sigset_t 
     /* Python blocks all signals around vfork(2), and its child then has the old mask. */
     if (set && how != SIG_UNBLOCK && __builtin_popcountll(mask_word_of(set)) >= MASK_ALL)
         inherit_begin();
+    if (set && how != SIG_UNBLOCK && mask_word_of(set) & signal_bit(SIGBUS))
+        sigbus_prevent();
     if (!set || !passive_any())
         return borrow_mask(call_it, how, set, old);
     sigset_t ours, now;

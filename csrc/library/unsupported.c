@@ -154,6 +154,7 @@ void sigbus_give_back(void) {}
 void sigbus_before_exec(void) {}
 void sigbus_exec_failed(void) {}
 bool sigbus_repair(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
+void sigbus_prevent(void) {}
 void sigbus_underlying(struct sigaction *action) { (void)action; }
 
 /* --- interpose.h */

@@ -16,6 +16,11 @@
 #include <unistd.h>
 
 #define PAGE 4096
+#define FILL_MOST (1U << 20) /* in a handler: some ten microseconds */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; glibc has it since 2.35 */
+#endif
 
 struct layout {
     uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, sites,
@@ -122,6 +127,7 @@ static void find_parts(struct recording *recording, void *base, uint64_t capacit
         (struct notes){(struct slot *)(void *)(bytes + at.masks), sites, MASK_ROWS, MASK_SLOTS};
     recording->size = at.size;
     recording->published = published;
+    recording->as_written = false;
     recording->spare = NULL;
 }
 
@@ -196,6 +202,7 @@ int recording_publish(struct recording *recording, const char *directory, const 
     }
 #endif
     make_recording_at(recording, base, capacity, true, owner);
+    recording->as_written = as_written;
     have_private(recording, owner);
     error = file_give_name(dir, fd, temporary, named, name);
 out:
@@ -227,6 +234,7 @@ int recording_spare(struct recording *recording, struct file *file, const char *
     if (!error) {
         write_header(base, capacity, owner);
         find_parts(recording, base, capacity, true);
+        recording->as_written = true;
         recording_anchor(recording);
         *file = (struct file){NULL, st.st_dev, st.st_ino};
     }
@@ -286,6 +294,23 @@ bool recording_repair(struct recording *recording, const void *address,
 #else
     (void)recount;
     return false;
+#endif
+}
+
+bool recording_fill(struct recording *recording) {
+#ifdef __linux__
+    if (!atomic_load_explicit(&recording->as_written, memory_order_relaxed) ||
+        atomic_load_explicit(&filter_denied, memory_order_relaxed) ||
+        !atomic_exchange(&recording->as_written, false))
+        return true;
+    int saved_errno = errno;
+    size_t size = recording->size < FILL_MOST ? recording->size : FILL_MOST;
+    /* EFAULT: to write there would raise SIGBUS. A kernel before 5.14 cannot tell. */
+    bool there = madvise(recording->header, size, MADV_POPULATE_WRITE) == 0 || errno != EFAULT;
+    errno = saved_errno;
+    return there;
+#else
+    return (void)recording, true;
 #endif
 }
 

@@ -172,6 +172,7 @@ struct recording {
     struct notes dispositions, masks;
     size_t size;
     _Atomic bool published;    /* it is a file that others can read */
+    _Atomic bool as_written;   /* of which not all pages may be there yet */
     _Atomic(void *) spare;     /* private memory to take the file's place; NULL: none */
     const struct owner *owner; /* whose recording that would be */
 };
@@ -212,6 +213,10 @@ void recording_not_for_children(struct recording_header *header, size_t size);
  * fault again until the first one's only system call is done. */
 bool recording_repair(struct recording *recording, const void *address,
                       void (*recount)(struct ledger_entry *ledger));
+
+/* Any context. Makes the pages that are made as they are written; of a recording with a large
+ * history only the first. False: the file system has no room. */
+bool recording_fill(struct recording *recording);
 
 /* Interpreter context. Writes the signal's mode, which readers show. */
 void recording_set_mode(const struct recording *recording, int signum, enum ledger_mode mode,

@@ -9,12 +9,15 @@
 #include "handler/install.h"
 #include "handler/passive.h"
 #include "recording/process.h"
+#include "recording/sent.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +25,7 @@
 #ifdef __linux__
 
 static char directory[] = "/tmp/sigrec-test-XXXXXX";
+static const char zeros[65536];
 
 static struct ledger_entry *ledger(int signum) { return &process_recording()->ledger[signum]; }
 
@@ -287,6 +291,63 @@ static void other_addresses_are_not_ours(void) {
     CHECK(sigbus_repair(SIGBUS, &info));
 }
 
+static void block_all_but(int signum) {
+    sigset_t all;
+    sigfillset(&all);
+    if (signum)
+        sigdelset(&all, signum);
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, &all, NULL), 0);
+}
+
+/* A page that was never written, where a thread blocks SIGBUS. */
+static void at_the_first_signal(void) {
+    block_all_but(SIGUSR1);
+    raise(SIGUSR1);
+    CHECK_EQ(ledger(SIGUSR1)->delivered, 1);
+    CHECK_EQ(process_path()[0], 0);
+}
+
+static void before_it_is_blocked(void) {
+    sigbus_prevent();
+    block_all_but(0);
+    sent_child(process_recording(), 1, CLD_EXITED, 0);
+    CHECK_EQ(process_path()[0], 0);
+}
+
+/* Others have left none since the recording began: of one that may live shortly not all is there.
+ */
+static void with_no_room_left(void (*body)(void)) {
+    char path[sizeof directory + 8];
+    snprintf(path, sizeof path, "%s/other", directory);
+    process_is_short_lived(NULL);
+    CHECK_EQ(process_publish(directory, "file", false, false, 64), 0);
+    sigbus_take();
+    take(SIGUSR1);
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    CHECK(fd >= 0);
+    for (size_t size = sizeof zeros; size; size /= 2)
+        while (write(fd, zeros, size) > 0)
+            ;
+    CHECK_EQ(errno, ENOSPC);
+    body();
+    _exit(0);
+}
+
+/* 0, too, where the test may not mount anything. */
+static int status_of_full(void (*body)(void)) {
+    int status;
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS) != 0 || mount("", "/", NULL, MS_PRIVATE | MS_REC, NULL) != 0 ||
+            mount("none", directory, "tmpfs", 0, "size=24m,mode=0700") != 0)
+            _exit(0);
+        with_no_room_left(body);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return status;
+}
+
 static bool killed_by(int status, int signum) {
     return WIFSIGNALED(status) && WTERMSIG(status) == signum;
 }
@@ -307,6 +368,8 @@ int main(void) {
     CHECK_EQ(status_of(ignored_before_an_exec), 0);
     CHECK_EQ(status_of(beside_a_handler_that_blocks_all), 0);
     CHECK_EQ(status_of(other_addresses_are_not_ours), 0);
+    CHECK_EQ(status_of_full(at_the_first_signal), 0);
+    CHECK_EQ(status_of_full(before_it_is_blocked), 0);
     char path[64];
     snprintf(path, sizeof path, "%s/file", directory);
     unlink(path);

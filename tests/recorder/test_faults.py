@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
+from tests.compiling import compiled
 from tests.conftest import RT, wait_until
 
 HERE = Path(__file__).resolve().parent
@@ -367,3 +368,21 @@ def test_a_pid_is_used_again():
         "reused ended",
         "True",
     ]
+
+
+def test_no_room_is_left_where_sigbus_is_blocked(tmp_path):
+    place = tmp_path / "full"
+    place.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=30m,mode=0700", "none", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("cannot mount a small tmpfs here")
+    program = compiled(Path(__file__).with_name("fills.c"), tmp_path / "fills")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "sigrec", "run", "--", program, place / "others"],
+            capture_output=True, text=True, timeout=60,
+            env={**os.environ, "SIGREC_DIR": str(place)},
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, "goes on\n"), done.stderr
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
