@@ -131,7 +131,7 @@ static bool is_good_moment(struct tracer *tracer) {
         if (rank == RANK_WAITS ? !tracee->goes_on
                                : rank != RANK_BREAKS || !(tracee->goes_on || tracer->ranks.breaks))
             return false;
-    } else if (code->unsafe) {
+    } else if (code->unsafe || tracee_in_sequence(tracee)) {
         return false;
     }
     return !tracee_in_handler(tracee, is_code, images, tracer->words, HANDLER_WORDS);

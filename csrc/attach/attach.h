@@ -6,7 +6,8 @@
  *
  *   - no signal handler is on its stack: it may have interrupted malloc(3);
  *   - it waits in a system call that neither an allocator nor the dynamic linker makes, and that
- *     goes on after a stop; or it runs code that is neither's, nor the C library's.
+ *     goes on after a stop; or it runs code that is neither's, nor the C library's, and no
+ *     restartable sequence.
  *
  * The tracer is a process of its own, so that the kernel lets go of the thread whatever happens
  * to the caller.

@@ -486,6 +486,31 @@ bool tracee_give_back(struct tracee *tracee) {
     return ptrace(PTRACE_DETACH, tracee->tid, 0, 0) == 0 && whole;
 }
 
+/* --- restartable sequences --------------------------------------------------------------- */
+
+#define GET_RSEQ_CONFIGURATION 0x420f /* Linux 5.13; glibc has it since 2.33 */
+
+/* Before 5.13 nobody can tell, and few programs have any. */
+bool tracee_in_sequence(const struct tracee *tracee) {
+    struct {
+        uint64_t area;
+        uint32_t size, signature, flags, pad;
+    } found = {0};
+    struct {
+        uint32_t version, flags;
+        uint64_t from, length, abort;
+    } sequence;
+    uint64_t at = 0;
+    if (ptrace((enum __ptrace_request)GET_RSEQ_CONFIGURATION, tracee->tid, (void *)sizeof found,
+               &found) < 0 ||
+        !found.area)
+        return false;
+    if (pread(tracee->memory, &at, sizeof at, (off_t)(found.area + 8)) != sizeof at)
+        return true;
+    return at && (pread(tracee->memory, &sequence, sizeof sequence, (off_t)at) != sizeof sequence ||
+                  tracee_pc(tracee) - sequence.from < sequence.length);
+}
+
 /* --- signal handlers --------------------------------------------------------------------- */
 
 bool tracee_in_handler(const struct tracee *tracee, bool (*is_code)(void *, uint64_t),

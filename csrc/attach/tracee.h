@@ -98,6 +98,10 @@ uint64_t tracee_sp(const struct tracee *tracee);
 bool tracee_in_handler(const struct tracee *tracee, bool (*is_code)(void *, uint64_t),
                        void *context, uint64_t *room, size_t words);
 
+/* Whether the thread is within a restartable sequence: rseq(2). The kernel has it begin anew after
+ * a stop, but not after something else was called in the thread. */
+bool tracee_in_sequence(const struct tracee *tracee);
+
 /* Whether the C library made this thread: it has a control block of its own. */
 bool tracee_has_control_block(const struct tracee *tracee);
 

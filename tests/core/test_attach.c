@@ -257,6 +257,64 @@ static void test_in_handler(void) {
     close(images.memory);
 }
 
+/* --- restartable sequences --------------------------------------------------------------- */
+
+#if defined(__x86_64__) && __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+
+/* Goes round within the sequence until the kernel leaves it. */
+static void be_in_sequence(struct rseq *area) {
+    __asm__ volatile(".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n"
+                     "1:\t.long 0, 0\n\t.quad 2f, 3f - 2f, 4f\n\t.popsection\n\t"
+                     "leaq 1b(%%rip), %%rax\n\tmovq %%rax, %0\n"
+                     "2:\tjmp 2b\n"
+                     "3:\tud2\n\t.byte 0x0f, 0xb9, 0x3d\n\t.long %c1\n"
+                     "4:"
+                     : "+m"(area->rseq_cs)
+                     : "i"(RSEQ_SIG)
+                     : "rax", "memory");
+}
+
+static void test_in_sequence(void) {
+    _Atomic int *over =
+        mmap(NULL, sizeof *over, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (!__rseq_size)
+        return;
+    CHECK(over != MAP_FAILED);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char *thread;
+        __asm__("mov %%fs:0, %0" : "=r"(thread));
+        CHECK_EQ(prctl(PR_SET_PDEATHSIG, SIGKILL), 0);
+        while (!*over)
+            be_in_sequence((struct rseq *)(void *)(thread + __rseq_offset));
+        while (*over)
+            pause();
+        _exit(0);
+    }
+    images.memory = open_memory(pid);
+    CHECK_EQ(images_read(&images, pid, pid), 0);
+    uint64_t until = monotonic_ns() + LIMIT_NS;
+    for (bool inside = false; !inside;) {
+        CHECK(monotonic_ns() < until);
+        CHECK_EQ(stop(pid), TRACEE_STOPPED);
+        inside = tracee_in_sequence(&tracee);
+        *over = inside;
+        tracee_leave(&tracee); /* which it notices */
+    }
+    while (!is_in(pid, SYS_pause))
+        ;
+    CHECK_EQ(stop(pid), TRACEE_STOPPED);
+    CHECK(!tracee_in_sequence(&tracee));
+    tracee_leave(&tracee);
+    CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+    close(images.memory);
+    munmap((void *)over, sizeof *over);
+}
+#else
+static void test_in_sequence(void) {}
+#endif
+
 static void test_halted_and_ended(void) {
     pid_t pid = start();
     int status;
@@ -347,6 +405,7 @@ int main(int argc, char *argv[]) {
     finish(pid, 1);
     close(images.memory);
     test_in_handler();
+    test_in_sequence();
     test_halted_and_ended();
     test_attach(argv[1]);
     return 0;

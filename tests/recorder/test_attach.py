@@ -225,7 +225,9 @@ def test_it_counts_what_came_before_the_import_and_after():
         assert process.stdout.readline() == "600 900 1500 1500 900 0\n"
 
 
-@pytest.mark.parametrize("name", ["malloc", "handler", "vectors", "coroutine", "sleeping"])
+@pytest.mark.parametrize(
+    "name", ["malloc", "handler", "vectors", "coroutine", "sequence", "sleeping"]
+)
 def test_no_harm_is_done(attached, name):
     with started(attached / "program", name) as process, now(process.pid) as recording:
         process.send_signal(signal.SIGUSR1)
