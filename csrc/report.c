@@ -98,11 +98,11 @@ static bool has_ended(void) {
 
 static void add(const struct ended *seen, const struct oom *oom, const char *cgroup) {
     char blocked[32] = "", *line = NULL;
-    static const char *const sources[] = {"", "proc", "pidfd"};
+    static const char *const seen_by[] = {"", "proc", "pidfd"};
     if (seen->blocks_known)
         snprintf(blocked, sizeof blocked, "%llx", (unsigned long long)seen->blocked);
     int size =
-        asprintf(&line, "%d,%s,%llu,%llu,%s,%lld,%llu,%d,%s", seen->code, sources[seen->source],
+        asprintf(&line, "%d,%s,%llu,%llu,%s,%lld,%llu,%d,%s", seen->code, seen_by[seen->seen_by],
                  (unsigned long long)seen->time_ns, (unsigned long long)seen->monotonic_ns, blocked,
                  (long long)oom->kills, (unsigned long long)oom->since_ns, oom->probably, cgroup);
     if (size < 0 || lseek(0, 0, SEEK_END) < 0 || write(0, line, (size_t)size) != size)
@@ -132,15 +132,15 @@ int main(void) {
         let_go_of_stderr(&own);
     }
     struct ended seen = ended_look(pid, pidfd, (uint64_t)strtoull(field[BEGAN], NULL, 10));
-    bool killed = seen.source && (seen.code & 0x7f) == SIGKILL, waited;
+    bool killed = seen.seen_by && (seen.code & 0x7f) == SIGKILL, waited;
     struct oom oom = killed ? oom_after(&watch) : (struct oom){0};
     add(&seen, &oom, watch.last.cgroup);
     char status[16];
     snprintf(status, sizeof status, "%d", is_init ? status_of(&waited) : 0);
     execl(field[PYTHON], field[PYTHON], "-I", "-S", "-c", field[CODE], status, (char *)NULL);
-    if (seen.source && (seen.code & 0x7f))
+    if (seen.seen_by && (seen.code & 0x7f))
         dprintf(2, "sigrec: PID %d was ended by signal %d", (int)pid, seen.code & 0x7f);
-    else if (seen.source)
+    else if (seen.seen_by)
         dprintf(2, "sigrec: PID %d exited with status %d", (int)pid, seen.code >> 8 & 0xff);
     else
         dprintf(2, "sigrec: PID %d has ended", (int)pid);

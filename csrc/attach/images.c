@@ -250,13 +250,13 @@ const struct images_range *images_code(const struct images *images, uint64_t add
     uint32_t low = 0, high = images->ranges; /* they are in order */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        const struct images_range *one = &images->range[middle];
-        if (address < one->from)
+        const struct images_range *range = &images->range[middle];
+        if (address < range->from)
             high = middle;
-        else if (address >= one->to)
+        else if (address >= range->to)
             low = middle + 1;
         else
-            return one;
+            return range;
     }
     return NULL;
 }

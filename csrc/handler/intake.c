@@ -225,14 +225,14 @@ static void *run(void *priority) {
 static void take_what_is_left(int signum) {
     siginfo_t info;
     uint32_t tid = (uint32_t)syscall(SYS_gettid);
-    uint64_t one = signal_bit(signum), before, now = monotonic_ns(), until = now + LEFT_NS;
-    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &one, &before, sizeof one);
-    while (now < until && next_of(one, &info, 0) == signum) {
+    uint64_t lent = signal_bit(signum), before, now = monotonic_ns(), until = now + LEFT_NS;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, &lent, &before, sizeof lent);
+    while (now < until && next_of(lent, &info, 0) == signum) {
         now = monotonic_ns();
         take_one(signum, &info, now, tid);
     }
     trip(signum, now, tid);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof one);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof lent);
 }
 
 void intake_before_change(uint64_t signals) {

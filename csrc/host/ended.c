@@ -50,9 +50,9 @@ bool ended_is_near(int32_t pid) {
     snprintf(path, sizeof path, "%s/%d/task", proc_root, (int)pid);
     DIR *threads = opendir(path);
     bool near = true;
-    for (struct dirent *one; threads && near && (one = readdir(threads));)
-        if (text_number(one->d_name) && text_number(one->d_name) != (uint64_t)pid) {
-            snprintf(file, sizeof file, "task/%s/stat", one->d_name);
+    for (struct dirent *thread; threads && near && (thread = readdir(threads));)
+        if (text_number(thread->d_name) && text_number(thread->d_name) != (uint64_t)pid) {
+            snprintf(file, sizeof file, "task/%s/stat", thread->d_name);
             near = thread_is_near(pid, file);
         }
     if (threads)
@@ -107,21 +107,21 @@ struct ended ended_look(int32_t pid, int pidfd, uint64_t start_ticks) {
         read_of_ended(pid, "status", text, sizeof text) ? strstr(text, "\nSigBlk:") : 0;
     uint64_t blocked = line ? strtoull(line + strlen("\nSigBlk:"), NULL, 16) : 0;
     if (code_of_zombie(pid, start_ticks, &seen.code)) {
-        seen.source = ENDED_PROC;
+        seen.seen_by = ENDED_PROC;
         seen.blocks_known = line;
         seen.blocked = blocked;
         return seen;
     }
     while (!code_of_pidfd(pidfd, &seen.code)) {
         if (is_reaped(pidfd)) {
-            seen.source = code_of_pidfd(pidfd, &seen.code) ? ENDED_PIDFD : ENDED_UNKNOWN;
+            seen.seen_by = code_of_pidfd(pidfd, &seen.code) ? ENDED_PIDFD : ENDED_UNKNOWN;
             return seen;
         }
         if (monotonic_ns() - seen.monotonic_ns > REAPED_NS)
             return seen;
         poll(NULL, 0, 10);
     }
-    seen.source = ENDED_PIDFD;
+    seen.seen_by = ENDED_PIDFD;
     return seen;
 }
 

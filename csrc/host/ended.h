@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum ended_source { ENDED_UNKNOWN, ENDED_PROC, ENDED_PIDFD };
+enum ended_seen_by { ENDED_UNKNOWN, ENDED_PROC, ENDED_PIDFD };
 
 struct ended {
-    enum ended_source source; /* who told the code */
-    int code;                 /* as wait(2) has it */
+    enum ended_seen_by seen_by; /* and told its code */
+    int code;                   /* as wait(2) has it */
     bool blocks_known;
     uint64_t blocked; /* by its main thread, as proc_pid_status(5) has it */
     uint64_t time_ns, monotonic_ns;

@@ -94,7 +94,7 @@ char **environment_without(char *const environment[], void *room) {
     return to;
 }
 
-/* --- for the next program of this process --------------------------------------------- */
+/* --- the environment of the next program, with our variables --------------------------- */
 
 static char noted_library[4096] SELDOM;
 static char noted_keep[48]; /* "SIGREC_KEEP=4242" */
@@ -141,7 +141,7 @@ char **environment_with(char *const environment[], void *room) {
     return to;
 }
 
-/* --------------------------------------------------------------------------------------- */
+/* --- our variables leave the process's own environment --------------------------------- */
 
 void environment_forget(char **environment) {
     char **to = environment;

@@ -72,10 +72,10 @@ static uint32_t copy_owner_argv(char to[OWNER_ARGV_SIZE], char *const argv[]) {
     return (uint32_t)n;
 }
 
-static void describe_signals(struct owner_identity *identity, bool just_begun,
+static void describe_signals(struct owner_identity *identity, bool is_new_program,
                              char text[TEXT_SIZE]) {
     sigset_t blocked;
-    if (just_begun && pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0) {
+    if (is_new_program && pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0) {
         memcpy(&identity->blocked, &blocked, sizeof identity->blocked);
         return;
     }

@@ -36,7 +36,7 @@
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 /* The signals that siginterrupt(3) has made interrupt system calls: bit n-1 for signal n. */
-static _Atomic uint64_t interrupting;
+static _Atomic uint64_t siginterrupted;
 
 /* Whether the interpreter may be asked for the line of the call: only where this is certainly not a
  * handler of this signal, which could have interrupted the interpreter. In a handler its own signal
@@ -144,7 +144,7 @@ static function our_signal(int signum, function handler) {
     struct change begun = begin_change(signum);
     function before;
     if (passive_records(signum)) {
-        bool interrupts = atomic_load(&interrupting) & signal_bit(signum);
+        bool interrupts = atomic_load(&siginterrupted) & signal_bit(signum);
         before = set_handler(signum, handler, interrupts ? 0 : SA_RESTART, true,
                              __builtin_return_address(0));
     } else {
@@ -212,9 +212,9 @@ static int our_siginterrupt(int signum, int flag) {
     if (result != 0)
         return result;
     if (flag)
-        atomic_fetch_or(&interrupting, UINT64_C(1) << (signum - 1));
+        atomic_fetch_or(&siginterrupted, UINT64_C(1) << (signum - 1));
     else
-        atomic_fetch_and(&interrupting, ~(UINT64_C(1) << (signum - 1)));
+        atomic_fetch_and(&siginterrupted, ~(UINT64_C(1) << (signum - 1)));
     if (!passive_records(signum) || passive_sigaction(signum, NULL, &action) != 0)
         return result;
     action.sa_flags = flag ? action.sa_flags & ~SA_RESTART : action.sa_flags | SA_RESTART;

@@ -49,8 +49,8 @@ uint64_t mask_difference(uint64_t before, uint64_t after);
 void mask_note(const struct notes *to, _Atomic uint64_t *ordinals,
                const struct mask_change *change);
 
-/* Interpreter context, in a forked child that has a recording now, in the thread that is its main
- * one: what that had blocked before the fork. */
+/* Interpreter context, in a forked child that has a recording now, in its main thread: writes down
+ * which signals that thread had blocked before the fork. */
 void mask_inherit(const struct notes *to, _Atomic uint64_t *ordinals, uint32_t tid);
 
 #endif

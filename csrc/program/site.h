@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * site: a call site, as a number: where in the program a call was made, a line of Python or a
- * library. A program has few that matter here, so each is kept once, for good, and a
- * forked child has its parent's. The recording has a copy of those that it needs.
- * The layout is part of the file format: docs/reference/format.md.
+ * library. A program has few that matter here, so each call site is kept once, for good, and
+ * a forked child has its parent's sites. The recording has a copy of the sites that its
+ * dispositions and masks name. The layout is part of the file format: docs/reference/format.md.
  */
 #ifndef SIGREC_SITE_H
 #define SIGREC_SITE_H

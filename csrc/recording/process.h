@@ -140,7 +140,8 @@ void process_abandoned(int signum, uint64_t n);
 /* Interpreter context. Writes the signal's mode, which readers show. */
 void process_set_mode(int signum, enum ledger_mode mode, bool replaced);
 
-/* Any context. Writes that a signal which was never registered is not recorded any more. */
+/* Any context. Writes into the recording that a signal which was never registered is not recorded
+ * any more. */
 void process_clear_mode(int signum);
 
 /* Any context, but not in a vfork child. Writes down that the program has changed its disposition

@@ -139,12 +139,12 @@ static __attribute__((noinline)) int publish_named(const struct publish_options 
 static bool candidate(const struct publish_options *options, int n, char directory[PLACES_SIZE]) {
     if (!options->directories)
         return places_candidate(n, directory);
-    const char *one = options->directories[n];
-    if (one && strlen(one) < PLACES_SIZE)
-        text_put(directory, one);
+    const char *path = options->directories[n];
+    if (path && strlen(path) < PLACES_SIZE)
+        text_put(directory, path);
     else
         *directory = 0; /* which is nowhere: a path that is too long */
-    return one;
+    return path;
 }
 
 int publish(const struct publish_options *options, char *notes, size_t size) {

@@ -157,7 +157,8 @@ static _Atomic(void *) ready;
 static size_t ready_size;
 #endif
 
-/* Reserves the memory, and writes nothing there yet: a short program would pay for the pages. */
+/* Reserves private memory for a recording, and writes nothing there yet: a short program would pay
+ * for the pages. */
 static void have_private(struct recording *recording, const struct owner *owner) {
 #ifdef __linux__
     if (!atomic_load(&ready) || ready_size != recording->size) {
@@ -458,11 +459,11 @@ const struct recording_section *recording_ledger_of(const struct recording_heade
         header->sections_offset != offsetof(struct recording_header, sections))
         return NULL;
     for (int n = 0; n < RECORDING_SECTIONS; n++) {
-        const struct recording_section *one = &header->sections[n];
-        if (one->type == SECTION_LEDGER && one->entry_size == sizeof(struct ledger_entry) &&
-            one->offset < size && one->count <= SIGREC_NSIG &&
-            one->count * one->entry_size <= size - one->offset)
-            return one;
+        const struct recording_section *section = &header->sections[n];
+        if (section->type == SECTION_LEDGER && section->entry_size == sizeof(struct ledger_entry) &&
+            section->offset < size && section->count <= SIGREC_NSIG &&
+            section->count * section->entry_size <= size - section->offset)
+            return section;
     }
     return NULL;
 }

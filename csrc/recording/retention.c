@@ -152,10 +152,10 @@ static void collect_one(struct work *work, const char *name) {
     } else if (recording && namespace != work->here) {
         leave_to_others(work, name);
     } else if (recording || !lives) {
-        struct found *one = &work->found[work->count++];
-        *one = (struct found){.written = st.st_mtim, .inode = st.st_ino, .pid = pid};
-        one->kind = link ? LINK : lives ? LIVES : GONE;
-        text_put(one->name, name);
+        struct found *file = &work->found[work->count++];
+        *file = (struct found){.written = st.st_mtim, .inode = st.st_ino, .pid = pid};
+        file->kind = link ? LINK : lives ? LIVES : GONE;
+        text_put(file->name, name);
     }
 }
 
@@ -185,16 +185,16 @@ static bool was_asked_to_end(int fd, const struct recording_section *ledger) {
 }
 
 /* GONE: the recording is of another boot, process or version, and left to others. */
-static enum kind kind_of(struct work *work, const struct found *one, int fd) {
+static enum kind kind_of(struct work *work, const struct found *file, int fd) {
     struct recording_header *header = &work->header;
     struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_ino != one->inode)
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_ino != file->inode)
         return DONE;
     if (pread(fd, header, sizeof *header, 0) != (ssize_t)sizeof *header)
         return GONE;
     const struct recording_section *ledger = recording_ledger_of(header, (uint64_t)st.st_size);
     uint64_t namespace = header->pid_namespace ? header->pid_namespace : PLACES_FIRST;
-    if (!ledger || (uint64_t)header->pid != one->pid || namespace != work->here || !*work->boot ||
+    if (!ledger || (uint64_t)header->pid != file->pid || namespace != work->here || !*work->boot ||
         strncmp(header->boot_id, work->boot, sizeof header->boot_id) != 0)
         return GONE;
     bool well = header->state == RECORDING_EXITED && header->exit_kind == EXIT_KIND_EXIT &&
@@ -202,27 +202,27 @@ static enum kind kind_of(struct work *work, const struct found *one, int fd) {
     return well && !was_asked_to_end(fd, ledger) ? CLEAN : OF_INTEREST;
 }
 
-static void look_at(struct work *work, struct found *one) {
-    int fd = openat(work->directory, one->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    one->kind = fd < 0 ? DONE : kind_of(work, one, fd);
+static void look_at(struct work *work, struct found *file) {
+    int fd = openat(work->directory, file->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    file->kind = fd < 0 ? DONE : kind_of(work, file, fd);
     if (fd >= 0)
         close(fd);
-    if (one->kind == GONE)
-        leave_to_others(work, one->name);
+    if (file->kind == GONE)
+        leave_to_others(work, file->name);
 }
 
 /* For a file whose process lives, or whose pid another process has now. It is looked at another
  * time, and marked as new, so that it is not among the oldest when a process that lived long ends:
  * a tmpfs does not note when a mapped file is written. If several files have that pid, a reader has
  * to tell which one is in use. */
-static void touch(struct work *work, const struct found *one) {
+static void touch(struct work *work, const struct found *file) {
     bool alone = true;
     for (const struct found *other = work->found; other < work->found + work->count; other++)
-        alone &= other == one || other->kind != LIVES || other->pid != one->pid;
+        alone &= other == file || other->kind != LIVES || other->pid != file->pid;
     if (alone)
-        utimensat(work->directory, one->name, NULL, AT_SYMLINK_NOFOLLOW);
+        utimensat(work->directory, file->name, NULL, AT_SYMLINK_NOFOLLOW);
     else
-        leave_to_others(work, one->name);
+        leave_to_others(work, file->name);
 }
 
 /* --- all of them -------------------------------------------------------------------- */
@@ -244,9 +244,9 @@ static void drop_all_but(size_t keep, struct work *work, enum kind kind) {
     struct stat st;
     for (size_t left = number_of(work, kind); left > keep; left--) {
         struct found *oldest = NULL;
-        for (struct found *one = work->found; one < work->found + work->count; one++)
-            if (one->kind == kind && (!oldest || is_older(one, oldest)))
-                oldest = one;
+        for (struct found *file = work->found; file < work->found + work->count; file++)
+            if (file->kind == kind && (!oldest || is_older(file, oldest)))
+                oldest = file;
         oldest->kind = DONE;
         /* A new process may have got the pid, and have published there since. (It still could
          * between these two calls: then its file loses its name, and the process goes on.) */

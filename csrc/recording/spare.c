@@ -40,25 +40,26 @@ static struct spare {
     struct file file;
     uint64_t serial; /* stands in its name, with the maker's pid and namespace */
     int32_t maker;
-    unsigned described; /* the number of the description that it was made with */
+    unsigned described; /* the number of the child_owner() that it was made with */
     _Atomic bool there; /* all of the above is valid */
     _Atomic bool held;  /* a thread works on it: others do not wait, but take another spare */
 } spares[SPARES] FORKED;
 static char directory_path[4096] SELDOM, paths[2 * PATH_SIZE] SELDOM;
 static uint64_t capacity_wanted;
-static const struct owner *first_owner; /* who called spare_keep(): used before any description */
-/* Two descriptions of the children, without what each child has of its own. The newest is read
- * while the other one is written. That takes place so seldom that no thread still reads a
- * description when it is written again. */
+static const struct owner
+    *first_owner; /* who called spare_keep(): used before any of child_owners */
+/* The owners of the children's recordings, as described ahead, without what each child has of its
+ * own. The newest of the two is read while the other one is written. That takes place so seldom
+ * that no thread still reads one when it is written again. */
 static struct {
     struct owner owner[2];
     _Atomic uint64_t ns; /* CLOCK_MONOTONIC of the newest */
     _Atomic unsigned newest;
-} description SELDOM;
-#define AGAIN_NS UINT64_C(500000000)     /* a description is made anew after this time */
-#define FRESH_NS UINT64_C(1000000000)    /* and a child may use it until this time */
+} child_owners SELDOM;
+#define AGAIN_NS UINT64_C(500000000)  /* the children's owner is described anew after this time */
+#define FRESH_NS UINT64_C(1000000000) /* and a child may use it until this time */
 #define CLOCK_TICK_NS UINT64_C(10000000) /* of field 22 in proc_pid_stat(5): USER_HZ is 100 */
-#define SAME_CLOCK_NS UINT64_C(10000000) /* own_time_namespace(): a fork takes less, usually */
+#define SAME_CLOCK_NS UINT64_C(10000000) /* child_time_namespace(): a fork takes less, usually */
 /* The process that forked last: for its child, the parent. */
 static struct {
     int32_t pid, pgid, sid;
@@ -90,29 +91,29 @@ static uint64_t ticks_now(void) { return clock_ns(CLOCK_BOOTTIME) / CLOCK_TICK_N
 
 static unsigned newest(void) {
     /* Acquire: pairs with the release in describe(). proof: description-look */
-    return atomic_load_explicit(&description.newest, memory_order_acquire);
+    return atomic_load_explicit(&child_owners.newest, memory_order_acquire);
 }
 
-static const struct owner *description_of(unsigned which) {
-    return which ? &description.owner[which & 1] : first_owner;
+static const struct owner *child_owner(unsigned which) {
+    return which ? &child_owners.owner[which & 1] : first_owner;
 }
 
 static uint64_t age_ns(void) {
-    return monotonic_ns() - atomic_load_explicit(&description.ns, memory_order_relaxed);
+    return monotonic_ns() - atomic_load_explicit(&child_owners.ns, memory_order_relaxed);
 }
 
-/* To be called by one thread at a time. Where nothing has changed the spares stay right that were
- * made with the newest description. */
+/* To be called by one thread at a time. Describes the owner of a child's recording anew. Where
+ * nothing has changed the spares stay right that were made with the newest. */
 static void describe(void) {
     unsigned now = newest(), next = now + 1;
-    struct owner *owner = &description.owner[next & 1];
+    struct owner *owner = &child_owners.owner[next & 1];
     uint64_t ns = monotonic_ns();
     owner_describe(owner, NULL);
     owner->start_ticks = 0;
-    bool same = now && owner_is_same(owner, description_of(now));
+    bool same = now && owner_is_same(owner, child_owner(now));
     if (!same) /* proof: description-made */
-        atomic_store_explicit(&description.newest, next, memory_order_release);
-    atomic_store_explicit(&description.ns, ns, memory_order_relaxed);
+        atomic_store_explicit(&child_owners.newest, next, memory_order_release);
+    atomic_store_explicit(&child_owners.ns, ns, memory_order_relaxed);
 }
 
 static bool is_fresh(unsigned which) { return which == newest() && age_ns() < FRESH_NS; }
@@ -135,7 +136,7 @@ static void make(struct spare *spare) {
     text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
     spare->described = newest();
     if (recording_spare(&spare->recording, &spare->file, directory_path, name, capacity_wanted,
-                        description_of(spare->described)) != 0)
+                        child_owner(spare->described)) != 0)
         return; /* there may be no room; it is tried again at the next fork */
     struct recording_header *header = spare->recording.header;
     struct owner_identity *identity = spare->recording.identity;
@@ -280,13 +281,13 @@ static const char *give_name(const struct spare *spare, int32_t pid, uint64_t na
 
 /* In another PID namespace a child would not see its parent: pid_namespaces(7). Asking /proc would
  * take a good part of the time of a fork. */
-static uint64_t own_namespace(void) {
+static uint64_t child_pid_namespace(void) {
     return syscall(SYS_getppid) == forking.pid ? forking.namespace : places_namespace();
 }
 
 /* Returns this process's time namespace, or its parent's where both tell the same time. A child
  * whose clocks are not moved against its parent's need not ask /proc. */
-static uint64_t own_time_namespace(uint64_t parents) {
+static uint64_t child_time_namespace(uint64_t parents) {
     uint64_t ticks = ticks_now() - forking.ticks, ns = monotonic_ns() - forking.ns;
     return ticks <= 1 && ns < SAME_CLOCK_NS ? parents : proc_namespace("time");
 }
@@ -297,7 +298,7 @@ static uint64_t own_time_namespace(uint64_t parents) {
 static uint64_t began_ns(const struct recording *recording, bool known) {
     uint64_t time = recording->identity->time_namespace;
     uint64_t ticks = recording->header->start_ticks, now_ns = monotonic_ns();
-    if (known && own_time_namespace(time) == time)
+    if (known && child_time_namespace(time) == time)
         return forking.ns;
     return ticks ? now_ns - (clock_ns(CLOCK_BOOTTIME) - ticks * CLOCK_TICK_NS) : now_ns;
 }
@@ -330,7 +331,7 @@ bool spare_take(struct recording *recording, int32_t forked) {
     struct recording_header *header = recording->header;
     struct owner_identity *identity = recording->identity;
     bool known = pid == forked;
-    uint64_t namespace = own_namespace();
+    uint64_t namespace = child_pid_namespace();
     identity->ppid = forking.pid;
     identity->pgid = forking.pgid;
     identity->sid = forking.sid;
@@ -365,10 +366,10 @@ bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored,
     int32_t pid = atomic_load_explicit(&recording->header->pid, memory_order_relaxed);
     if (!taken.file.path || pid != forked || !is_fresh(taken.described))
         return false;
-    const struct owner *owner = description_of(taken.described);
+    const struct owner *owner = child_owner(taken.described);
     uint64_t time = owner->identity.time_namespace;
     if (owner->pid_namespace != recording->header->pid_namespace ||
-        own_time_namespace(time) != time)
+        child_time_namespace(time) != time)
         return false;
     struct owner_identity *identity = recording->identity;
     sigset_t blocked;

@@ -42,13 +42,13 @@ static void a_zombie(void) {
     CHECK(ended_wait(pidfd, 60000));
     CHECK(ended_is_near(pid));
     struct ended seen = ended_look(pid, pidfd, ticks);
-    CHECK_EQ(seen.source, ENDED_PROC);
+    CHECK_EQ(seen.seen_by, ENDED_PROC);
     CHECK_EQ(seen.code, SIGTERM);
     CHECK(seen.blocks_known);
     CHECK_EQ(seen.blocked, UINT64_C(1) << (SIGUSR2 - 1));
     pid_t other = fork();
     if (other == 0) /* by its start time the zombie is another process */
-        _exit(ended_look(pid, pidfd, ticks + 1).source == ENDED_PROC);
+        _exit(ended_look(pid, pidfd, ticks + 1).seen_by == ENDED_PROC);
     poll(NULL, 0, 20);
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
     int status;
@@ -56,7 +56,7 @@ static void a_zombie(void) {
     CHECK(ended_is_near(pid));
     seen = ended_look(pid, pidfd, ticks);
     CHECK(!seen.blocks_known);
-    CHECK(seen.source == ENDED_PIDFD ? seen.code == SIGTERM : seen.source == ENDED_UNKNOWN);
+    CHECK(seen.seen_by == ENDED_PIDFD ? seen.code == SIGTERM : seen.seen_by == ENDED_UNKNOWN);
     close(pidfd);
 }
 

@@ -519,7 +519,7 @@ MUTANTS = [
     Mutant("spare-old-though-nothing-changed", "csrc/recording/spare.c", "    if (!same)", "    if (same || !same)",
            "eight children look into /proc twice a second", "test_spare"),
     Mutant("spare-of-who-was-there-first", "csrc/recording/spare.c",
-           "bool same = now && owner_is_same(owner, description_of(now));", "bool same = now;",
+           "bool same = now && owner_is_same(owner, child_owner(now));", "bool same = now;",
            "a child has what its parent has changed meanwhile", "test_spare"),
     Mutant("spare-never-described-again", "csrc/recording/spare.c",
            "    if (atomic_load_explicit(&caring, memory_order_relaxed))\n", "    if (0)\n",
