@@ -1306,10 +1306,10 @@ def start_timeouts(take_signal) -> None:
 
 def on_alarm(signum, frame):
     """The handler of the timeouts' signal: raises for the timeout that ended first."""
-    cdef Timeout one, first = None
-    for one in timeouts:
-        if not one.over and (first is None or one.ends_ns < first.ends_ns):
-            first = one
+    cdef Timeout timeout, first = None
+    for timeout in timeouts:
+        if not timeout.over and (first is None or timeout.ends_ns < first.ends_ns):
+            first = timeout
     if first is None or first.ends_ns > monotonic_ns():
         return  # the signal is of a timeout whose block has ended since
     first.over = True
@@ -1322,11 +1322,11 @@ def on_alarm(signum, frame):
 cdef int set_alarm() noexcept:
     """Sets the timer, which must be this process's, to the next end, or stops it. Returns 0 or an
     errno; on_alarm() is then called too often, or too late."""
-    cdef Timeout one
+    cdef Timeout timeout
     cdef uint64_t next_ns = 0, now
-    for one in timeouts:
-        if not one.over and (next_ns == 0 or one.ends_ns < next_ns):
-            next_ns = one.ends_ns
+    for timeout in timeouts:
+        if not timeout.over and (next_ns == 0 or timeout.ends_ns < next_ns):
+            next_ns = timeout.ends_ns
     if next_ns:
         now = monotonic_ns()
         next_ns = next_ns - now if next_ns > now else 1

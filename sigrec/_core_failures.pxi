@@ -43,7 +43,7 @@ cdef bint is_counted(error, int signum, const event *e, frame):
         return False
     # An exception that has surfaced already, and now passes through this handler, goes on.
     return ((isinstance(error, Exception) or type(error) is type(first))
-            and not any([error is one for one in surfaced]))
+            and not any([error is known for known in surfaced]))
 
 
 cdef int watch_report(error, int signum) except -1:

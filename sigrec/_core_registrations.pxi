@@ -78,12 +78,12 @@ cdef int need_main_thread(int signum) except -1:
 cdef void hold(int signum, sigset_t *before) noexcept:
     """Blocks the signal in this thread. Other signals still come, and their handlers may run. The
     signal of a fault is not blocked, since it would then kill the process."""
-    cdef sigset_t one, may_be_blocked
+    cdef sigset_t signal_alone, may_be_blocked
     signals_but_faults(&may_be_blocked)
-    sigemptyset(&one)
+    sigemptyset(&signal_alone)
     if sigismember(&may_be_blocked, signum):
-        sigaddset(&one, signum)
-    pthread_sigmask(SIG_BLOCK, &one, before)
+        sigaddset(&signal_alone, signum)
+    pthread_sigmask(SIG_BLOCK, &signal_alone, before)
 
 
 cdef int set_surely(int signum, handler, list errors) except -1:
@@ -135,9 +135,9 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
         set_surely(signum, found, errors)
 
 
-cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except -1:
+cdef int enter(Handler handler, uint64_t queue_capacity, found, list dropped) except -1:
     """Within a change: puts the handler in force. found: what take_over() returned."""
-    cdef int signum = one.signum
+    cdef int signum = handler.signum
     cdef list stack = <list>stacks[signum]
     cdef bint taken = stack is not None and registry_in_place(signum)
     cdef bint thread_before = to_thread[signum]
@@ -145,16 +145,16 @@ cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except
     cdef int error
     dropped.append(before)  # freed after the change, since that may run Python code
     if taken and found is UNTOUCHED:
-        put_handler(signum, one, one.thread)
+        put_handler(signum, handler, handler.thread)
     else:
         if found is UNTOUCHED:
             interpose_install()  # which also learns what a filter forbids: filter.h
             check(install_prepare(signum, queue_capacity))
         if before is None:
             abandon(signum)  # what came before this registration is not its own: see refresh_modes
-        put_handler(signum, one, one.thread)
+        put_handler(signum, handler, handler.thread)
         sigbus_take()
-        error = install_handler(signum, one.thread)
+        error = install_handler(signum, handler.thread)
         if error:
             put_handler(signum, before, thread_before)
             check(error)
@@ -162,31 +162,31 @@ cdef int enter(Handler one, uint64_t queue_capacity, found, list dropped) except
         if found is not UNTOUCHED and (found is not dispatch or given[signum] is UNTOUCHED):
             given[signum] = found
     if stack is None:
-        stacks[signum] = [one]
+        stacks[signum] = [handler]
     else:
-        stack.append(one)
-    one.active = True
+        stack.append(handler)
+    handler.active = True
     return 0
 
 
-cdef int step_out(Handler one) except -1:
+cdef int step_out(Handler handler) except -1:
     """Within a change: ends one handler of several. If it was in force, the one before it is
     now."""
-    cdef list stack = <list>stacks[one.signum]
-    cdef bint in_force = stack[len(stack) - 1] is one
+    cdef list stack = <list>stacks[handler.signum]
+    cdef bint in_force = stack[len(stack) - 1] is handler
     cdef Handler newest
-    stack.remove(one)
-    one.active = False
+    stack.remove(handler)
+    handler.active = False
     if in_force:
         newest = <Handler>stack[len(stack) - 1]
-        put_handler(one.signum, newest, newest.thread)
+        put_handler(handler.signum, newest, newest.thread)
     return 0
 
 
-cdef int give_back(Handler one, bint ours) except -1:
+cdef int give_back(Handler handler, bint ours) except -1:
     """Within a change: ends the only handler of the signal. It stays in `handlers` as long as
     signals wait for it: see forget_ended."""
-    cdef int signum = one.signum
+    cdef int signum = handler.signum
     # The disposition comes first, so that signals that other threads take until then are still
     # ours.
     if ours:
@@ -195,41 +195,41 @@ cdef int give_back(Handler one, bint ours) except -1:
     process_set_mode(signum, MODE_UNREGISTERED, not ours)
     stacks[signum] = None
     given[signum] = UNTOUCHED
-    one.active = False
+    handler.active = False
     return 0
 
 
 cdef int enter_all(tuple wanted, uint64_t queue_capacity, found, Handler instead_of) except -1:
     """Makes one change: puts all these handlers in force, or none."""
-    cdef Handler one
+    cdef Handler handler
     cdef list dropped = [None] * len(wanted)
     cdef int entered = 0
     begin_change()
     try:
-        for one in wanted:
-            enter(one, queue_capacity, found, dropped)
+        for handler in wanted:
+            enter(handler, queue_capacity, found, dropped)
             entered += 1
         if instead_of is not None and instead_of.active:
             step_out(instead_of)
     except:
-        for one in wanted[:entered]:
-            undo(one)
+        for handler in wanted[:entered]:
+            undo(handler)
         raise
     finally:
         end_change()
-    for one in wanted:
-        arm(&in_thread if one.thread else &in_main)
+    for handler in wanted:
+        arm(&in_thread if handler.thread else &in_main)
     return 0
 
 
-cdef int undo(Handler one) except -1:
+cdef int undo(Handler handler) except -1:
     """Within a change: takes back enter() for a handler of the dispatcher thread. If signals have
     come for it already, they are handled like those that wait when any registration ends."""
-    if len(<list>stacks[one.signum]) > 1:
-        step_out(one)
+    if len(<list>stacks[handler.signum]) > 1:
+        step_out(handler)
     else:
-        install_note_place(one.signum)
-        give_back(one, registry_in_place(one.signum))
+        install_note_place(handler.signum)
+        give_back(handler, registry_in_place(handler.signum))
     return 0
 
 
@@ -268,23 +268,23 @@ def registered(int signum) -> tuple:
     return () if stack is None else tuple(<list>stack)
 
 
-cdef int leave(Handler one, list errors) except -1:
+cdef int leave(Handler handler, list errors) except -1:
     """Ends that registration. Other handlers may run meanwhile, and may end it themselves, or make
     a new one."""
-    cdef int signum = one.signum
+    cdef int signum = handler.signum
     cdef sigset_t mask
     cdef bint ours
     while True:
         begin_change()
         try:
-            if not one.active:
+            if not handler.active:
                 return 0
             if len(<list>stacks[signum]) > 1:
-                return step_out(one)
+                return step_out(handler)
             ours = registry_in_place(signum)
             install_note_place(signum)
             if not ours or given[signum] is UNTOUCHED:
-                return give_back(one, ours)
+                return give_back(handler, ours)
             # None stands for a C handler that Python knows nothing of; the core puts it back.
             before = 0 if given[signum] is None else given[signum]
         finally:
@@ -308,8 +308,8 @@ cdef int leave(Handler one, list errors) except -1:
                 install_keep(0)
             begin_change()
             try:
-                if one.active and len(<list>stacks[signum]) == 1:
-                    return give_back(one, True)
+                if handler.active and len(<list>stacks[signum]) == 1:
+                    return give_back(handler, True)
                 ours = stacks[signum] is not None and given[signum] is not UNTOUCHED
             finally:
                 end_change()
@@ -412,27 +412,27 @@ def cancel(tuple ended, bint waits=True) -> bool:
     """Ends these registrations, all of them or none. Then what was delivered before is handled, and
     what handlers raised meanwhile is raised. waits: whether to wait for the dispatcher thread, too,
     where that has to handle it. False: a handler has not returned there for too long."""
-    cdef Handler one
+    cdef Handler handler
     cdef list errors = [], gone = []
     cdef bint over = True
-    for one in ended:
-        if one.active and given[one.signum] is not UNTOUCHED:
-            if all([other in ended for other in <list>stacks[one.signum]]):
-                need_main_thread(one.signum)
+    for handler in ended:
+        if handler.active and given[handler.signum] is not UNTOUCHED:
+            if all([other in ended for other in <list>stacks[handler.signum]]):
+                need_main_thread(handler.signum)
     try:
-        let_all_arrive([one.signum for one in ended
-                        if waits and one.active and len(<list>stacks[one.signum]) == 1])
+        let_all_arrive([handler.signum for handler in ended
+                        if waits and handler.active and len(<list>stacks[handler.signum]) == 1])
     except BaseException as error:  # an audit hook's, or of a handler within that
         errors.append(error)
         intake_before_change(0)
     try:
-        for one in ended:
-            if one.active and waits and handlers[one.signum] is one:
-                over = finish_before_another(one, errors) and over
-            if one.active:
-                leave(one, errors)
-                if stacks[one.signum] is None:
-                    gone.append(one)
+        for handler in ended:
+            if handler.active and waits and handlers[handler.signum] is handler:
+                over = finish_before_another(handler, errors) and over
+            if handler.active:
+                leave(handler, errors)
+                if stacks[handler.signum] is None:
+                    gone.append(handler)
     finally:
         borrow_go_on()
     over = finish_handlers(gone, waits, errors) and over
@@ -456,31 +456,31 @@ cdef class EndWhenDropped:
             cancel(self.handlers, False)
 
 
-cdef bint finish_before_another(Handler one, list errors) except? False:
+cdef bint finish_before_another(Handler handler, list errors) except? False:
     """Handles what was delivered while this handler is in force, if another is next."""
-    if len(<list>stacks[one.signum]) == 1:
+    if len(<list>stacks[handler.signum]) == 1:
         return True
-    if to_thread[one.signum]:
-        return finish((one.signum,), errors)
+    if to_thread[handler.signum]:
+        return finish((handler.signum,), errors)
     if is_main_thread():
-        settle(one.signum, errors)
+        settle(handler.signum, errors)
     return True
 
 
 cdef bint finish_handlers(list gone, bint waits, list errors) except? False:
-    cdef Handler one
+    cdef Handler handler
     cdef bint here
     cdef bint over = True
     cdef list elsewhere = []
-    for one in gone:
-        here = in_dispatcher() if to_thread[one.signum] else True
+    for handler in gone:
+        here = in_dispatcher() if to_thread[handler.signum] else True
         if here:
-            settle(one.signum, errors)
-            if stacks[one.signum] is None:
+            settle(handler.signum, errors)
+            if stacks[handler.signum] is None:
                 # The handler is on the stack, and may not run once more within itself.
-                forget(one.signum)
+                forget(handler.signum)
         elif waits:
-            elsewhere.append(one.signum)
+            elsewhere.append(handler.signum)
     if elsewhere:
         over = finish(elsewhere, errors)
     forget_ended(&in_thread)

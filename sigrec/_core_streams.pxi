@@ -148,20 +148,20 @@ cdef class Mailbox:
         return True
 
     cdef wake_one(self, bint later):
-        cdef object one
+        cdef object waiter
         while True:
             with cython.critical_section(self):
-                one = self._waiters.pop(0) if self._waiters else None
-            if one is None:
+                waiter = self._waiters.pop(0) if self._waiters else None
+            if waiter is None:
                 return
-            if type(one) is Waiter:
+            if type(waiter) is Waiter:
                 with cython.critical_section(self):
                     if later:
-                        (<Waiter>one).wake_later()
+                        (<Waiter>waiter).wake_later()
                     else:
-                        (<Waiter>one).wake()
+                        (<Waiter>waiter).wake()
                 return
-            if wake_task(one):  # False: its event loop has ended, and another is woken instead
+            if wake_task(waiter):  # False: its event loop has ended, and another is woken instead
                 return
 
     cdef object take(self, uint64_t at_most):
@@ -217,7 +217,7 @@ cdef class Mailbox:
 
     cdef object next(self, uint64_t until, bint polls, uint64_t at_most):
         cdef object item
-        cdef Waiter one
+        cdef Waiter waiter
         cdef bint waits
         while True:
             self.check_process()
@@ -226,21 +226,21 @@ cdef class Mailbox:
             if item is not None or self._closed or polls:
                 return item
             refuse_to_wait("to wait for a signal")
-            one = Waiter()
-            one.drains = self.is_all_that_waits() and wake_reader_begin()
+            waiter = Waiter()
+            waiter.drains = self.is_all_that_waits() and wake_reader_begin()
             try:
                 with cython.critical_section(self):
                     waits = not (self._count or self._overflow or self._closed)
                     if waits:
-                        self._waiters.append(one)
+                        self._waiters.append(waiter)
                 if waits:
-                    one.wait_once(until)
+                    waiter.wait_once(until)
             finally:
                 try:
-                    if one.leave_drains():
+                    if waiter.leave_drains():
                         self.drain_for_itself()
                 finally:
-                    self.leave(one)
+                    self.leave(waiter)
             # Not while this waits: a handler may fork, or wait for the same event. And before an
             # event is taken, which would be lost if a handler raised when this has returned it.
             PyErr_CheckSignals()
@@ -315,12 +315,12 @@ cdef class Mailbox:
             while self._count or self._overflow:
                 self._unread.append(self.take(0))
             waiters, self._waiters = self._waiters, []
-        for one in waiters:
-            if type(one) is Waiter:
-                (<Waiter>one).wake()
+        for waiter in waiters:
+            if type(waiter) is Waiter:
+                (<Waiter>waiter).wake()
             else:
                 try:
-                    wake_task(one)
+                    wake_task(waiter)
                 except BaseException as error:
                     failed = error
         if failed is not None:
@@ -430,17 +430,17 @@ cdef void share_intake(Source source) noexcept:
     """Within a change: gives the signal the intake thread if any subscriber has asked for that,
     with the largest backlog and the shortest moderation of all."""
     cdef uint64_t moderation_ns = UINT64_MAX, backlog = 0
-    cdef Handler one = source.handler
+    cdef Handler handler = source.handler
     cdef Mailbox subscriber
     for reference in source.subscribers:
         subscriber = <Mailbox>reference()
         if subscriber is not None and subscriber.intake_backlog:
             backlog = max(backlog, subscriber.intake_backlog)
             moderation_ns = min(moderation_ns, subscriber.moderation_ns)
-    if backlog != one.backlog or (backlog and moderation_ns != one.moderation_ns):
-        one.backlog, one.moderation_ns = backlog, moderation_ns
-        if handlers[one.signum] is one:
-            apply_intake(one.signum, one)
+    if backlog != handler.backlog or (backlog and moderation_ns != handler.moderation_ns):
+        handler.backlog, handler.moderation_ns = backlog, moderation_ns
+        if handlers[handler.signum] is handler:
+            apply_intake(handler.signum, handler)
 
 
 def open_mailbox(Mailbox made, tuple signums, uint64_t backlog, uint64_t queue_capacity,

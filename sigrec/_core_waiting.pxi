@@ -184,11 +184,11 @@ cdef void note_return(int signum) noexcept:
 
 
 cdef void notify() noexcept:
-    cdef Finish one
+    cdef Finish waiter
     with cython.critical_section(guard):
-        for one in finishing:
-            if one.is_over():
-                one.wake()
+        for waiter in finishing:
+            if waiter.is_over():
+                waiter.wake()
 
 
 cdef bint may_be_in_handler() except? True:
@@ -218,7 +218,7 @@ cdef bint finish(signums, list errors) except? False:
     thread this handles it, as far as their handlers may run there now. False: this may be a
     handler, and a call in the dispatcher thread has taken too long to be waited for; what is left
     is handled after that call."""
-    cdef Finish one
+    cdef Finish waiter
     cdef uint64_t calls, since
     cdef int32_t pid = process_pid()
     cdef bint over = False
@@ -228,27 +228,27 @@ cdef bint finish(signums, list errors) except? False:
         return True
     if not dispatcher:
         return True
-    one = Finish()
+    waiter = Finish()
     for signum in signums:
-        one.add(signum)
+        waiter.add(signum)
     with cython.critical_section(guard):
-        over = one.is_over()
+        over = waiter.is_over()
         if not over:
-            finishing.append(one)
+            finishing.append(waiter)
     if over:
         return True
     try:
         calls, since = in_thread.calls, monotonic_ns()
         while True:
             wake_post()
-            if one.wait(monotonic_ns() + 50_000_000):
+            if waiter.wait(monotonic_ns() + 50_000_000):
                 return True
             if not dispatcher or process_pid() != pid:
                 return True
             if has_vanished():
                 start_dispatcher(dispatcher_run)
             with cython.critical_section(guard):
-                over = one.is_over()
+                over = waiter.is_over()
             if over:
                 return True
             if in_thread.calls != calls:
@@ -259,8 +259,8 @@ cdef bint finish(signums, list errors) except? False:
                 since = monotonic_ns()
     finally:
         with cython.critical_section(guard):
-            if one in finishing:
-                finishing.remove(one)
+            if waiter in finishing:
+                finishing.remove(waiter)
 
 
 cdef enum:
@@ -439,11 +439,11 @@ cdef uint64_t deadline(timeout) except? 0:
     return 0 if timeout is None else monotonic_ns() + <uint64_t>(min(timeout, 1e9) * 1e9)
 
 
-cdef bint discard(list waiters, one) except -1:
+cdef bint discard(list waiters, waiter) except -1:
     """Removes the first that is equal to it. False: there is none."""
     cdef Py_ssize_t n = 0
     while n < len(waiters):
-        if waiters[n] == one:
+        if waiters[n] == waiter:
             del waiters[n]
             return True
         n += 1
@@ -466,10 +466,10 @@ cdef class Bell:
                 self.ring()
 
     cdef void ring(self):
-        cdef Waiter one
+        cdef Waiter waiter
         self.is_set_ = True
-        for one in self.waiters:
-            one.wake()
+        for waiter in self.waiters:
+            waiter.wake()
         self.waiters = []
 
     def is_set(self) -> bool:
@@ -488,22 +488,22 @@ cdef class Bell:
     @cython.annotation_typing(False)
     def wait(self, timeout: float | None = None) -> bool:
         cdef uint64_t until = deadline(timeout)
-        cdef Waiter one
+        cdef Waiter waiter
         cdef bint already
         if self.is_set_:
             return True
         if until and until <= monotonic_ns():
             return False
         refuse_to_wait("Flag.wait()")
-        one = Waiter()
+        waiter = Waiter()
         with cython.critical_section(self):
             already = self.is_set_
             if not already:
-                self.waiters.append(one)
+                self.waiters.append(waiter)
         if already:
             return True
         try:
-            return one.wait(until) or self.is_set_
+            return waiter.wait(until) or self.is_set_
         finally:
             with cython.critical_section(self):
-                discard(self.waiters, one)
+                discard(self.waiters, waiter)

@@ -102,7 +102,7 @@ def _previous(signalnum: int) -> _Handler:
 
 
 def _in_force(number: int) -> Registration | None:
-    return next((one for one in _registrations.get(number, ()) if one.active), None)
+    return next((known for known in _registrations.get(number, ()) if known.active), None)
 
 
 def _cancel(number: int) -> None:

@@ -42,15 +42,19 @@ def _who_has_some(sharing: dict[int, Status]) -> str:
     """The processes that use some of it. The kernel does not tell how many signals each has
     queued."""
     having = []
-    for pid, one in sharing.items():
-        what = ["signals pending"] if one.pending else []
+    for pid, status in sharing.items():
+        what = ["signals pending"] if status.pending else []
         if count := timers(pid):
             what.append(f"{number(count)} timer{'s' if count > 1 else ''}")
         if what:
             having.append(
-                (not one.pending, -count, f"{comm(pid) or '?'} (PID {pid}: {' and '.join(what)})")
+                (
+                    not status.pending,
+                    -count,
+                    f"{comm(pid) or '?'} (PID {pid}: {' and '.join(what)})",
+                )
             )
     if not having:
         return ""
     more = f" and {number(len(having) - NAMED)} more" if len(having) > NAMED else ""
-    return f". Of these {', '.join(one[2] for one in sorted(having)[:NAMED])}{more} have some of it"
+    return f". Of these {', '.join(words for *_, words in sorted(having)[:NAMED])}{more} have some of it"

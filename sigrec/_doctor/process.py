@@ -213,7 +213,7 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
     """Says who set the dispositions."""
     changes = recording.dispositions()
     said = lines(changes)
-    known = {one.si_signo for one in changes} | {signal.SIGPIPE, signal.SIGXFSZ}
+    known = {change.si_signo for change in changes} | {signal.SIGPIPE, signal.SIGXFSZ}
     at_first = recording._identity
     before = [n for n in _valid(now.ignored) if n not in known and at_first.ignored >> (n - 1) & 1]
     everywhere = _valid(blocked_everywhere(pid))
@@ -224,12 +224,16 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
     said += masks.lines(blocked, local_clock)
     if said:
         advice = []
-        if any(one.ordinal for one in changes):
+        if any(change.ordinal for change in changes):
             advice.append(
                 "the handler that is set last has the signal: set yours later, or call the earlier one "
                 "from it"
             )
-        if before or None in blocked.values() or any(one.how == "inherited" for one in changes):
+        if (
+            before
+            or None in blocked.values()
+            or any(change.how == "inherited" for change in changes)
+        ):
             advice.append(
                 "what is ignored or blocked when a program starts stays so until it sets something else"
             )

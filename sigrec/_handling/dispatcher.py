@@ -100,9 +100,9 @@ def _end_child(error: BaseException | None) -> NoReturn:
             _report(error)
         else:
             status = 0
-        for one in threading.enumerate():
-            if one is not threading.current_thread() and not one.daemon:
-                one.join()
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError, OSError, ValueError):  # it is None, or closed
                 stream.flush()

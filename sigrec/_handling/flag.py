@@ -31,7 +31,7 @@ class Flag(threading.Event, _core.Block):
         self._registrations = [
             prepared(number, self._bell, siginfo=True, deliver="thread") for number in numbers
         ]
-        self._end = _core.EndWhenDropped(tuple(one._core_handler for one in self._registrations))
+        self._end = _core.EndWhenDropped(tuple(made._core_handler for made in self._registrations))
         put_in_force(self._registrations)
 
     @property
@@ -62,12 +62,12 @@ class Flag(threading.Event, _core.Block):
 
     def close(self) -> None:
         """Give the signals back; a second call does nothing. A flag that is set stays set."""
-        end([one for one in self._registrations if one.active])
+        end([registration for registration in self._registrations if registration.active])
 
     _leave = close
 
     def __repr__(self) -> str:
-        signums = ", ".join(name(one.signum) for one in self._registrations)
+        signums = ", ".join(name(registration.signum) for registration in self._registrations)
         return f"<Flag of {signums}: {'set' if self.is_set() else 'unset'}>"
 
 

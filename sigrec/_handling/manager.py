@@ -89,7 +89,7 @@ class SignalManager(_core.Block):
             moderation=moderation,
         )
         mine = self._registrations.setdefault(registration.signum, [])
-        mine[:] = [one for one in mine if one.active] + [registration]
+        mine[:] = [live for live in mine if live.active] + [registration]
         put_in_force([registration])
         return registration
 
@@ -106,7 +106,7 @@ class SignalManager(_core.Block):
 
     def close(self) -> None:
         """End all of this manager's registrations."""
-        end([one for registrations in self._live().values() for one in registrations])
+        end([live for registrations in self._live().values() for live in registrations])
 
     def _live(self) -> dict[int, list[Registration]]:
         live = {n: [r for r in rs if r.active] for n, rs in self._registrations.items()}

@@ -253,7 +253,7 @@ def put_in_force(registrations: list[Registration], instead_of: Registration | N
         from sigrec._handling import dispatcher
 
         dispatcher.start()
-    if any(one.backlog for one in ours):
+    if any(handler.backlog for handler in ours):
         intakes.start()
     capacity = publishing.start()
     before = None if instead_of is None else instead_of._core_handler

@@ -39,7 +39,7 @@ class Timer(_core.Block):
         self._thread = thread
         self._by_clock = 0
         self._pid = os.getpid()
-        self._before = _expirations(signum)
+        self._expirations_before = _expirations(signum)
         self._ended: int | None = None
 
     @property
@@ -69,7 +69,9 @@ class Timer(_core.Block):
             _core.say_that_it_takes_long()
 
     def _counted(self) -> int:
-        return _expirations(self.signum) - self._before if self._pid == os.getpid() else 0
+        return (
+            _expirations(self.signum) - self._expirations_before if self._pid == os.getpid() else 0
+        )
 
     _leave = cancel
 

@@ -63,7 +63,7 @@ def _day(path: str, dataset: str, date: str, spool: str) -> int:
     if len(names) < 2:
         return 0
     paths = [os.path.join(path, name) for name in names]
-    schemas = [_schema(one) for one in paths]
+    schemas = [_schema(file) for file in paths]
     # Older files have fewer columns, and newer ones may have more.
     schema = pyarrow.unify_schemas(schemas)
     new = os.path.join(spool, f"compact-{dataset}")

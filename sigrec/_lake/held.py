@@ -20,7 +20,7 @@ class Held:
     """taken: by signal number, the ordinals of the events that are in the lake, or on the way
     there."""
 
-    __slots__ = ("_before", "_head", "_slots", "header", "recording", "taken", "watched")
+    __slots__ = ("_head", "_head_before", "_slots", "header", "recording", "taken", "watched")
 
     def __init__(self, watched: Watched) -> None:
         self.watched = watched
@@ -28,7 +28,7 @@ class Held:
         self.header = self.recording._header
         self.taken: dict[int, Intervals] = {}
         self._slots = Slots(watched.source, self.header)
-        self._head = self._before = -1
+        self._head = self._head_before = -1
 
     @property
     def key(self) -> str:
@@ -42,7 +42,7 @@ class Held:
         if head == self._head and not all_there_is:
             return None
         # Events that were being written at the last look are whole by now.
-        begin, self._before, self._head = self._before, self._head, head
+        begin, self._head_before, self._head = self._head_before, self._head, head
         if all_there_is or begin < 0 or not 0 <= head - begin < self.header.capacity:
             return self._new(numpy.concatenate([self._slots.all(head), self._slots.newest()]))
         return self._new(self._slots.between(begin, head))
@@ -70,7 +70,7 @@ class Held:
         return found
 
     def to_list(self) -> list[Any]:
-        return [self.watched.path, {n: one.bounds for n, one in self.taken.items()}]
+        return [self.watched.path, {n: taken.bounds for n, taken in self.taken.items()}]
 
     def restore(self, taken: dict[str, list[int]]) -> None:
         """Takes what to_list() made. Raises ValueError or TypeError for anything else."""

@@ -18,7 +18,7 @@ class Intervals:
     __slots__ = ("bounds",)
 
     def __init__(self, bounds: list[int] | None = None) -> None:
-        """Raises ValueError if these are no such bounds."""
+        """Raises ValueError if these numbers are not the bounds of such intervals."""
         bounds = bounds or []
         if len(bounds) % 2 or any(a >= b for a, b in itertools.pairwise(bounds)):
             raise ValueError(f"not the bounds of intervals: {bounds[:8]}")
@@ -48,7 +48,7 @@ class Intervals:
         self.bounds = merged
 
     def missing(self, end: int) -> Iterator[tuple[int, int]]:
-        """Begin and end of each range below that end that the set does not have."""
+        """Begin and end of each range of ordinals below that end that the set does not have."""
         at = 0
         for begin, after in zip(self.bounds[::2], self.bounds[1::2], strict=True):
             if at < min(begin, end):

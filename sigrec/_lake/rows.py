@@ -38,7 +38,7 @@ _LATEST_NS = 253402300799 * 10**9  # 9999-12-31
 _OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9-]*(?==)|--[a-z][a-z-]*$|-[A-Za-z]$")
 
 
-def command_line(argv: list[str], how: str) -> str | None:
+def redacted_command_line(argv: list[str], how: str) -> str | None:
     """The command line as far as it may leave the host. redacted: only the names of the options,
     and nothing that could be a value."""
     if how == "none" or not argv:
@@ -47,9 +47,9 @@ def command_line(argv: list[str], how: str) -> str | None:
         return printable(" ".join(argv))
     name, _, more = without_folder(argv[0]).partition(" ")  # more: of a title, it may hold anything
     shown = [name, *(["…"] if more else [])]
-    for part in argv[1:]:
-        option = _OPTION.match(part)
-        shown.append((option[0] + ("=…" if "=" in part else "")) if option else "…")
+    for argument in argv[1:]:
+        option = _OPTION.match(argument)
+        shown.append((option[0] + ("=…" if "=" in argument else "")) if option else "…")
     return printable(" ".join(shown))
 
 
@@ -93,7 +93,7 @@ class Process:
             "pid_namespace": self.held.header.namespace,
             "ppid": identity.ppid,
             "executable": label(os.path.basename(identity.executable)) or None,
-            "argv": command_line(recording.argv, self.how),
+            "argv": redacted_command_line(recording.argv, self.how),
             **_time("started", recording.started_ns),
             **_time("first_sigterm", self._first(signal.SIGTERM)),
         }
@@ -175,10 +175,10 @@ def _known(found: Cause) -> tuple[str, str]:
     if found.told is not None:
         return "parent", "told"
     if found.own is None and (found.ordinal is not None or found.kind != "signal"):
-        if found.seen is None or found.seen.source is None:
+        if found.seen is None or found.seen.seen_by is None:
             return "recording", "seen"
-    if found.seen is not None and found.seen.source is not None:
-        return found.seen.source, "seen"
+    if found.seen is not None and found.seen.seen_by is not None:
+        return found.seen.seen_by, "seen"
     if found.sent_by is not None:
         return "sender", "told"
     return "recording", "seen"

@@ -59,7 +59,7 @@ DATASETS: dict[str, tuple[Column, ...]] = {
     "events": (
         *_WHOSE,
         Column("time", "time", "When the signal was delivered"),
-        Column("monotonic_ns", "int64", "The same time by CLOCK_MONOTONIC"),
+        Column("monotonic_ns", "int64", "When the signal was delivered, by CLOCK_MONOTONIC"),
         Column("ordinal", "int64", "How many of this signal were delivered before; with recording and signal, the event's identity"),
         Column("signal", "string", "The signal's name"),
         Column("tid", "int64", "The thread that took the signal"),

@@ -59,7 +59,7 @@ class Shipping:
         self._held: dict[str, Held] = {}
         self._kept: dict[str, list[Any]] = {}  # by key: the state of those not seen yet
         self._over: dict[str, str] = {}  # by key: the path
-        self._paths: dict[str, int] = {}  # the inode of each known path
+        self._inodes: dict[str, int] = {}  # of each known path
         self._unread: set[str] = set()  # files that could not be read when they appeared
         self._gone: deque[str] = deque(maxlen=GONE)
         self._batch = Batch()
@@ -68,7 +68,7 @@ class Shipping:
         self._published_at = time.monotonic()
         self.events = self.ends = 0
         self._epoll = select.epoll()
-        self._endings = Endings(self._epoll, lambda: [one.watched for one in self._held.values()])
+        self._endings = Endings(self._epoll, lambda: [held.watched for held in self._held.values()])
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
         if where is not None and where.inotify is not None:
@@ -204,8 +204,8 @@ class Shipping:
         for directory, owner in self._where.usable().items():
             for name, path in directories.listed(directory):
                 self.hold(path, None if name.endswith(".named") else owner)
-        for path in [path for path in self._paths if not os.path.lexists(path)]:
-            del self._paths[path]
+        for path in [path for path in self._inodes if not os.path.lexists(path)]:
+            del self._inodes[path]
         for key in [key for key, path in self._over.items() if not os.path.lexists(path)]:
             del self._over[key]
             self._gone.append(key)
@@ -222,7 +222,7 @@ class Shipping:
         read, this says so."""
         try:
             inode = os.stat(path).st_ino
-            if self._paths.get(path) == inode:
+            if self._inodes.get(path) == inode:
                 return
             held = Held(Watched(path, owner))
         except (NoRecordingError, FileNotFoundError):
@@ -233,7 +233,7 @@ class Shipping:
             self._unread.add(path)
             return
         self._unread.discard(path)
-        self._paths[path] = inode
+        self._inodes[path] = inode
         if held.key in self._held or held.key in self._over or held.key in self._gone:
             known = self._held.get(held.key)
             if known is None or known.watched.is_written() or not held.watched.is_written():

@@ -16,7 +16,7 @@ class Ended(NamedTuple):
     """How a process ended, as a bystander saw it.
 
     signal: the one that killed it; None: it exited, or nothing is known. status: what it exited
-    with. core: whether it dumped core. source: where that was seen, ``"pidfd"`` or ``"proc"``;
+    with. core: whether it dumped core. seen_by: where that was seen, ``"pidfd"`` or ``"proc"``;
     None: the process is gone, and how it ended is not known. time_ns and monotonic_ns: when the
     bystander noticed; None: the end may have been long before. blocked: the signals that its main
     thread had blocked at its end; None: not known.
@@ -27,7 +27,7 @@ class Ended(NamedTuple):
     core: bool
     time_ns: int | None
     monotonic_ns: int | None
-    source: str | None
+    seen_by: str | None
     blocked: frozenset[int] | None = None
 
 
@@ -58,7 +58,7 @@ def blocked_by(pid: int) -> frozenset[int] | None:
 
 def ended(
     code: int | None,
-    source: str,
+    seen_by: str,
     time_ns: int | None,
     monotonic_ns: int | None,
     blocked: frozenset[int] | None = None,
@@ -68,4 +68,6 @@ def ended(
         return Ended(None, None, False, time_ns, monotonic_ns, None)
     signum = code & 0x7F
     exited = None if signum else code >> 8 & 0xFF
-    return Ended(signum or None, exited, bool(code & _CORE), time_ns, monotonic_ns, source, blocked)
+    return Ended(
+        signum or None, exited, bool(code & _CORE), time_ns, monotonic_ns, seen_by, blocked
+    )

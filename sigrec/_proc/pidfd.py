@@ -39,11 +39,11 @@ class Bystander:
 
     def wait(self, timeout: float | None = None) -> Ended | None:
         """Waits until the process has ended, or for so many seconds; None: it has not ended. With a
-        timeout of 0 ``source`` is None for now, where how it ended can be known only once its
+        timeout of 0 ``seen_by`` is None for now, where how it ended can be known only once its
         parent has asked."""
         if self.ended is None and _ready(self.fd, timeout):
             found = self._look(_AT_ONCE_S if timeout == 0 else _REAPED_S)
-            if timeout == 0 and found.source is None:
+            if timeout == 0 and found.seen_by is None:
                 return found
             self.ended = found
         return self.ended
@@ -53,7 +53,7 @@ class Bystander:
         processes. None: it lives, or neither of the two places has the status yet; ask again."""
         if self.ended is None and _ready(self.fd, 0):
             found = self._look(0)
-            if found.source is not None or _reaped(self.fd):
+            if found.seen_by is not None or _reaped(self.fd):
                 self.ended = found
         return self.ended
 
@@ -62,17 +62,17 @@ class Bystander:
         trace it can read it in /proc; after that, the pidfd tells it to everybody."""
         now = time.time_ns(), time.monotonic_ns()
         blocked = blocked_by(self.pid)
-        code, source = zombie_code(self.pid, self.start_ticks), "proc"
+        code, seen_by = zombie_code(self.pid, self.start_ticks), "proc"
         if code is None:
             blocked = None  # another process may have had the PID already
-            code, source = _of_pidfd(self.fd), "pidfd"
+            code, seen_by = _of_pidfd(self.fd), "pidfd"
             deadline = time.monotonic() + patience
             while code is None and time.monotonic() < deadline:
                 time.sleep(0.01)
                 if _reaped(self.fd):
                     code = _of_pidfd(self.fd)
                     break
-        return ended(code, source, *now, blocked)
+        return ended(code, seen_by, *now, blocked)
 
     def close(self) -> None:
         if self.fd >= 0:

@@ -27,13 +27,13 @@ def dispositions(
     found = []
     for signum, (at, ordinal, _, how, action, site, flags, *_) in changes:
         if signum:
-            one = Disposition()
-            one.si_signo, one.signal_name = signum, name(signum, header.sigrtmin)
-            one.action = ACTIONS.get(action, f"action {action}")
-            one.how = HOW.get(how, f"call {how}")
-            one.file, one.line, one.library = sites.of(site)
-            one.flags = flags
-            one.monotonic_ns, one.time_ns = at, at + infos.offset_at(at)
-            one.ordinal = ordinal
-            found.append(one)
+            change = Disposition()
+            change.si_signo, change.signal_name = signum, name(signum, header.sigrtmin)
+            change.action = ACTIONS.get(action, f"action {action}")
+            change.how = HOW.get(how, f"call {how}")
+            change.file, change.line, change.library = sites.of(site)
+            change.flags = flags
+            change.monotonic_ns, change.time_ns = at, at + infos.offset_at(at)
+            change.ordinal = ordinal
+            found.append(change)
     return found

@@ -38,12 +38,12 @@ class Doings:
 
     def all(self) -> list[Doing]:
         """All that is kept, in order."""
-        sent = [one for one in self._sent.signals() if self.wants(one.si_signo)]
+        sent = [doing for doing in self._sent.signals() if self.wants(doing.si_signo)]
         told = self._sent.children() if self.wants(_SIGCHLD) else []
         doings: list[Doing] = [*sent, *told]
         if self._since is not None:
-            doings = [one for one in doings if one.time_ns >= self._since]
-        return sorted(doings, key=lambda one: one.monotonic_ns)
+            doings = [doing for doing in doings if doing.time_ns >= self._since]
+        return sorted(doings, key=lambda doing: doing.monotonic_ns)
 
     def new(self, last: bool = False) -> list[Doing]:
         """What came since the last call, as far as it is kept. A signal whose kill(2) has not
@@ -53,12 +53,12 @@ class Doings:
         if heads == self._heads and not self._waits:
             return []
         self._heads = heads
-        found = {_key(one): one for one in self.all()}
+        found = {_key(doing): doing for doing in self.all()}
         on_their_way = {
             key
-            for key, one in found.items()
-            if isinstance(one, SentSignal)
-            and one.error is None
+            for key, doing in found.items()
+            if isinstance(doing, SentSignal)
+            and doing.error is None
             and key not in self._waits | self._seen
         }
         self._waits = set() if last else on_their_way
@@ -70,8 +70,8 @@ class Doings:
         return self._signums is None or signum in self._signums
 
 
-def _key(one: Doing) -> object:
-    return one if isinstance(one, ChildTold) else (one.si_signo, one.ordinal)
+def _key(doing: Doing) -> object:
+    return doing if isinstance(doing, ChildTold) else (doing.si_signo, doing.ordinal)
 
 
 def merged(events: Iterable[SignalInfo], doings: Iterable[Doing]) -> Iterator[SignalInfo | Doing]:

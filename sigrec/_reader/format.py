@@ -66,7 +66,7 @@ REASON_AT, REASON_SIZE = 608, 128
 # them, and since when they were counted.
 NOTED = struct.Struct("=QQQiIIIQ")
 NOTED_AT = 976
-NOTED_SOURCES = {"proc": 1, "pidfd": 2}  # 0: nobody noted anything
+NOTED_SEEN_BY = {"proc": 1, "pidfd": 2}  # 0: nobody noted anything
 EXITED = 1
 EXIT_KINDS = {1: "exit", 2: "_exit", 3: "exec"}
 

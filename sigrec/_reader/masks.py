@@ -29,16 +29,16 @@ def masks(source: Source, header: Header, identity: Identity, here: bool) -> lis
     infos, sites = Infos(source, here), Sites(source, header.sites, identity.executable)
     found = []
     for row, (at, ordinal, signum, how, blocked, site, mask, tid, *_) in changes:
-        one = MaskChange()
-        one.si_signo = signum
-        one.signal_name = name(signum, header.sigrtmin) if signum else "all signals"
-        one.blocked = bool(blocked)
-        one.main_thread = row < LEDGER_COUNT
-        one.how = HOW.get(how, f"call {how}")
-        one.file, one.line, one.library = sites.of(site)
-        one.tid = tid or None
-        one.mask = frozenset(n for n in range(1, LEDGER_COUNT) if mask >> (n - 1) & 1)
-        one.monotonic_ns, one.time_ns = at, at + infos.offset_at(at)
-        one.ordinal = ordinal
-        found.append(one)
+        change = MaskChange()
+        change.si_signo = signum
+        change.signal_name = name(signum, header.sigrtmin) if signum else "all signals"
+        change.blocked = bool(blocked)
+        change.main_thread = row < LEDGER_COUNT
+        change.how = HOW.get(how, f"call {how}")
+        change.file, change.line, change.library = sites.of(site)
+        change.tid = tid or None
+        change.mask = frozenset(n for n in range(1, LEDGER_COUNT) if mask >> (n - 1) & 1)
+        change.monotonic_ns, change.time_ns = at, at + infos.offset_at(at)
+        change.ordinal = ordinal
+        found.append(change)
     return found

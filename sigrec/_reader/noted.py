@@ -6,7 +6,7 @@ import signal
 
 from sigrec._proc.ended import Ended, ended
 from sigrec._proc.status import numbers
-from sigrec._reader.format import NOTED, NOTED_AT, NOTED_SOURCES
+from sigrec._reader.format import NOTED, NOTED_AT, NOTED_SEEN_BY
 from sigrec._tuples import NamedTuple
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sigrec._reader.source import Source
 
 _KNOWN = 1 << signal.SIGKILL - 1
-_SOURCES = {number: name for name, number in NOTED_SOURCES.items()}
+_SEEN_BY = {number: name for name, number in NOTED_SEEN_BY.items()}
 
 
 class Noted(NamedTuple):
@@ -35,8 +35,8 @@ def noted(source: Source, header: Header) -> Noted | None:
     mask, monotonic_ns, time_ns, code, number, kills, probably, since_ns = NOTED.unpack(
         source.bytes(NOTED_AT, NOTED.size)
     )
-    if number not in _SOURCES:
+    if number not in _SEEN_BY:
         return None
     blocked = numbers(mask) - {signal.SIGKILL} if mask & _KNOWN else None
-    how = ended(code, _SOURCES[number], time_ns, monotonic_ns, blocked)
+    how = ended(code, _SEEN_BY[number], time_ns, monotonic_ns, blocked)
     return Noted(how, kills, since_ns, bool(probably))

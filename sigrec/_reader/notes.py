@@ -37,7 +37,7 @@ def notes(source: Source, section: Section | None, rows: int) -> list[tuple[int,
             and before[at : at + 8] == copy[at : at + 8] == after[at : at + 8]
         ):
             found.append((row, event))
-    found.sort(key=lambda one: (one[1][0], one[1][2], one[1][1]))
+    found.sort(key=lambda note: (note[1][0], note[1][2], note[1][1]))
     return found
 
 

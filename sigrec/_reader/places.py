@@ -81,7 +81,7 @@ class Name(NamedTuple):
 
 
 def name(text: str) -> Name | None:
-    """The parts of such a name; None: the text is none."""
+    """The parts of the name of a recording's file, or of a link to it; None: the text is no such name."""
     stem, _, suffix = text.partition(".")
     stem, _, number = stem.partition("+")
     pid, _, within = stem.partition("@")
@@ -172,8 +172,8 @@ def _within(directory: str) -> Iterator[str]:
 
 
 def points_to(link: str) -> str | None:
-    """The path of the recording that such a link leads to; None: it is not there any more, or does
-    not belong to the owner of the link."""
+    """The path of the recording that a link ending in .named leads to; None: the file is not there any
+    more, or does not belong to the owner of the link."""
     try:
         target = os.readlink(link)
         status = os.lstat(target)
@@ -185,8 +185,9 @@ def points_to(link: str) -> str | None:
 
 
 def is_left_empty(path: str) -> bool:
-    """Whether it is an empty file with the name of a recording whose process is gone. A recording
-    is complete before it has a name, so somebody has truncated this one, or a disk has lost it."""
+    """Whether the path is of an empty file with the name of a recording whose process is gone. A
+    recording is complete before it has a name, so somebody has truncated this one, or a disk has lost
+    it."""
     named = name(os.path.basename(path))
     try:
         status = os.lstat(path)
@@ -263,9 +264,9 @@ def of_name(path: str) -> list[str]:
     except OSError:
         return []
     return [
-        os.path.join(directory, str(one))
-        for one in found
-        if (one.pid, one.suffix) == (asked.pid, "sigrec")
+        os.path.join(directory, str(parsed))
+        for parsed in found
+        if (parsed.pid, parsed.suffix) == (asked.pid, "sigrec")
     ]
 
 

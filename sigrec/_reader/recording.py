@@ -183,7 +183,7 @@ class Recording:
 
     @property
     def exit_time_ns(self) -> int | None:
-        """When it wrote that, in ns since 1970."""
+        """When the process wrote how it was about to leave, in ns since 1970."""
         monotonic_ns = self.exit_monotonic_ns
         if monotonic_ns is None:
             return None
@@ -191,7 +191,7 @@ class Recording:
 
     @property
     def exit_monotonic_ns(self) -> int | None:
-        """The same time by CLOCK_MONOTONIC."""
+        """When the process wrote how it was about to leave, by CLOCK_MONOTONIC."""
         return self._source.word(EXIT_NS_AT) if self.exit_kind else None
 
     @property
@@ -282,19 +282,19 @@ class Recording:
         Raises ValueError for a bad argument.
         """
         wanted = frozenset(map(_check.signal, signums))
-        first_ns, end_ns = nanoseconds("since", since), nanoseconds("until", until)
-        return self._events(self._history.head(), wanted, first_ns, end_ns)
+        since_ns, until_ns = nanoseconds("since", since), nanoseconds("until", until)
+        return self._events(self._history.head(), wanted, since_ns, until_ns)
 
     def _events(
         self,
         head: int,
         wanted: frozenset[int] = frozenset(),
-        first_ns: int | None = None,
-        end_ns: int | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
         from_ticket: int = 0,
     ) -> Iterator[SignalInfo]:
         infos, names = Infos(self._source, self._here), self._ledger.names()
-        for event in self._raw(head, infos, wanted, first_ns, end_ns, from_ticket):
+        for event in self._raw(head, infos, wanted, since_ns, until_ns, from_ticket):
             yield infos.of(event, names)
 
     def _raw(
@@ -302,20 +302,20 @@ class Recording:
         head: int,
         infos: Infos,
         wanted: frozenset[int],
-        first_ns: int | None,
-        end_ns: int | None,
+        since_ns: int | None,
+        until_ns: int | None,
         from_ticket: int = 0,
     ) -> Iterator[tuple[int, ...]]:
         begin = max(from_ticket, head - self.capacity)
-        timed = first_ns is not None or end_ns is not None
+        timed = since_ns is not None or until_ns is not None
         for event in self._merged(begin, head, from_ticket == 0):
             if wanted and event[2] not in wanted:
                 continue
             if timed:
                 time_ns = event[0] + infos.offset_at(event[0])
-                if first_ns is not None and time_ns < first_ns:
+                if since_ns is not None and time_ns < since_ns:
                     continue
-                if end_ns is not None and time_ns >= end_ns:
+                if until_ns is not None and time_ns >= until_ns:
                     continue
             yield event
 
@@ -335,9 +335,9 @@ class Recording:
         from sigrec._reader import tables
 
         wanted = frozenset(map(_check.signal, signums))
-        first_ns, end_ns = nanoseconds("since", since), nanoseconds("until", until)
+        since_ns, until_ns = nanoseconds("since", since), nanoseconds("until", until)
         infos = Infos(self._source, self._here)
-        events = self._raw(self._history.head(), infos, wanted, first_ns, end_ns)
+        events = self._raw(self._history.head(), infos, wanted, since_ns, until_ns)
         return tables.table(events, infos.offsets, self._ledger.names())
 
     def to_pandas(
@@ -393,7 +393,7 @@ class Recording:
         """
         wanted = frozenset(map(_check.signal, signums))
         found = dispositions.dispositions(self._source, self._header, self._identity, self._here)
-        return [one for one in found if not wanted or one.si_signo in wanted]
+        return [change for change in found if not wanted or change.si_signo in wanted]
 
     def masks(self, *signums: int) -> list[MaskChange]:
         """The signals that threads of the process blocked and unblocked, and by which calls, in
@@ -406,7 +406,7 @@ class Recording:
         """
         wanted = frozenset(map(_check.signal, signums))
         found = masks.masks(self._source, self._header, self._identity, self._here)
-        return [one for one in found if not wanted or one.si_signo in (0, *wanted)]
+        return [change for change in found if not wanted or change.si_signo in (0, *wanted)]
 
     def _asker(self, info: SignalInfo) -> Asker | None:
         """Who sent that signal, as the handler found out; None: it did not look, or that is not

@@ -64,8 +64,8 @@ class ProcessStats(Value):
             "started": None if self.started_ns is None else rfc3339(self.started_ns),
             "recording": None if self.path is None else json_text(self.path),
             "signals": [_signal(stats) for stats in self.signals.values()],
-            "dispositions": [_disposition(one) for one in self.dispositions],
-            "masks": [_mask(one) for one in self.masks],
+            "dispositions": [_disposition(change) for change in self.dispositions],
+            "masks": [_mask(change) for change in self.masks],
         }
 
 
@@ -140,27 +140,27 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
     }
 
 
-def _disposition(one: Disposition) -> dict[str, Any]:
-    return {**_change(one), "action": one.action, "flags": one.flags}
+def _disposition(change: Disposition) -> dict[str, Any]:
+    return {**_change(change), "action": change.action, "flags": change.flags}
 
 
-def _mask(one: MaskChange) -> dict[str, Any]:
-    return {**_change(one), "blocked": one.blocked, "main_thread": one.main_thread, "tid": one.tid,
-            "mask": sorted(one.mask)}  # fmt: skip
+def _mask(change: MaskChange) -> dict[str, Any]:
+    return {**_change(change), "blocked": change.blocked, "main_thread": change.main_thread, "tid": change.tid,
+            "mask": sorted(change.mask)}  # fmt: skip
 
 
-def _change(one: Disposition | MaskChange) -> dict[str, Any]:
+def _change(change: Disposition | MaskChange) -> dict[str, Any]:
     return {
-        "signal": one.signal_name,
-        "number": one.si_signo,
-        "ordinal": one.ordinal,
-        "how": one.how,
-        "file": None if one.file is None else json_text(one.file),
-        "line": one.line,
-        "library": None if one.library is None else json_text(one.library),
-        "time": rfc3339(one.time_ns),
-        "time_ns": one.time_ns,
-        "monotonic_ns": one.monotonic_ns,
+        "signal": change.signal_name,
+        "number": change.si_signo,
+        "ordinal": change.ordinal,
+        "how": change.how,
+        "file": None if change.file is None else json_text(change.file),
+        "line": change.line,
+        "library": None if change.library is None else json_text(change.library),
+        "time": rfc3339(change.time_ns),
+        "time_ns": change.time_ns,
+        "monotonic_ns": change.monotonic_ns,
     }
 
 

@@ -199,13 +199,13 @@ def _reason_of_program(pid: int, now: Status, any_filter: bool) -> tuple[str, st
     target = _core.target(f"/proc/{pid}/exe".encode())
     if target in _TARGETS:
         return _TARGETS[target], ""
-    threads = [one for tid in _threads(pid) if (one := status(pid, tid)) is not None]
-    if not any_filter and any(one.filtered for one in [now, *threads]):
+    threads = [thread for tid in _threads(pid) if (thread := status(pid, tid)) is not None]
+    if not any_filter and any(thread.filtered for thread in [now, *threads]):
         return (
             "has a seccomp filter, which may end it for a system call of ours",
             f"{_START[0].upper()}{_START[1:]}; or, at its risk, attach with --any",
         )
-    if any(one.shadow_stack for one in threads):
+    if any(thread.shadow_stack for thread in threads):
         return "has a shadow stack, on which nothing can be called from outside", _START
     if signal.SIGTRAP in now.ignored:
         return "ignores SIGTRAP, by which a tracer learns that its call has returned", _START

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from sigrec import _core
 from sigrec._proc.pidfd import Bystander
-from sigrec._reader.format import CGROUP_AT_END, CGROUP_SIZE, NOTED, NOTED_AT, NOTED_SOURCES
+from sigrec._reader.format import CGROUP_AT_END, CGROUP_SIZE, NOTED, NOTED_AT, NOTED_SEEN_BY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _alone(beside: Bystander, code: str, about: str, init: bool = False) -> None
         if directory:
             environment["SIGREC_DIR"] = os.path.abspath(directory)
         loaded = environment.pop("LD_PRELOAD", "").replace(":", " ").split()
-        if others := [one for one in loaded if os.path.basename(one) != _PRELOAD]:
+        if others := [library for library in loaded if os.path.basename(library) != _PRELOAD]:
             environment["LD_PRELOAD"] = " ".join(others)
         os.chdir("/")
         pidfd = fcntl.fcntl(beside.fd, fcntl.F_DUPFD, 3)  # stays open
@@ -146,8 +146,8 @@ def note(
     """Writes into the recording of a process that has ended how it did, as a bystander saw it. oom:
     what the OOM killer did in its cgroup: how often, since when, and whether the end was probably
     that. cgroup: the one that the process was in last."""
-    source = NOTED_SOURCES.get(ended.source or "")
-    if recording.path is None or source is None:
+    seen_by = NOTED_SEEN_BY.get(ended.seen_by or "")
+    if recording.path is None or seen_by is None:
         return
     code = ended.signal or (ended.status or 0) << 8
     kills, since_ns, probably = oom or (0, 0, False)
@@ -159,7 +159,7 @@ def note(
         ended.monotonic_ns,
         ended.time_ns,
         code | 0x80 * ended.core,
-        source,
+        seen_by,
         kills,
         probably,
         since_ns,
@@ -168,8 +168,11 @@ def note(
         fd = os.open(recording.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             status = os.fstat(fd)
-            of = recording._source.status
-            if of is not None and (status.st_dev, status.st_ino) == (of.st_dev, of.st_ino):
+            read_from = recording._source.status
+            if read_from is not None and (status.st_dev, status.st_ino) == (
+                read_from.st_dev,
+                read_from.st_ino,
+            ):
                 os.pwrite(fd, raw, NOTED_AT)
                 identity = recording._header.identity
                 if cgroup and identity and identity.entry >= CGROUP_AT_END + CGROUP_SIZE:

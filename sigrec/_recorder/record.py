@@ -33,10 +33,10 @@ class Recorder(_core.Block):
         self._named = named
         self._pid = os.getpid()
         self._stopped: tuple[Counter[int], list[SignalInfo]] | None = None
-        self._before: dict[int, int] = {}
+        self._delivered_before: dict[int, int] = {}
         if counted:  # else there is nothing to read, and _reader need not be imported
             with self._open() as recording:
-                self._before = {n: s.delivered for n, s in recording.signals.items()}
+                self._delivered_before = {n: s.delivered for n, s in recording.signals.items()}
 
     @property
     def signums(self) -> frozenset[int]:
@@ -89,14 +89,14 @@ class Recorder(_core.Block):
         from sigrec._recorder.own import own_recording
 
         if self._pid != os.getpid():
-            self._pid, self._before = os.getpid(), {}  # a forked child counts from zero
+            self._pid, self._delivered_before = os.getpid(), {}  # a forked child counts from zero
         return own_recording()
 
     def _count(self, recording: Recording) -> Counter[int]:
         import signal
         from collections import Counter
 
-        before = self._before
+        before = self._delivered_before
         return Counter(
             {
                 signal.Signals(number) if number < 32 else number: stats.delivered
@@ -107,7 +107,7 @@ class Recorder(_core.Block):
         )
 
     def _list(self, recording: Recording) -> list[SignalInfo]:
-        before = self._before
+        before = self._delivered_before
         return [
             info
             for info in recording.events(*self._signums)

@@ -65,7 +65,9 @@ class Directories:
                 yield path
                 try:
                     yield from (
-                        one.path for one in os.scandir(path) if one.is_dir(follow_symlinks=False)
+                        entry.path
+                        for entry in os.scandir(path)
+                        if entry.is_dir(follow_symlinks=False)
                     )
                 except OSError:
                     pass

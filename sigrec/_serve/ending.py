@@ -50,7 +50,7 @@ class _Held(Recordings):
         return self._held
 
     def of_pid(self, path: str, pid: int) -> list[Recording]:
-        return [one for one in self._held if one.pid == pid]
+        return [recording for recording in self._held if recording.pid == pid]
 
 
 def is_over(watched: Watched) -> bool:
@@ -82,7 +82,7 @@ def end_of(
         found = found.own  # what it has become is another program, with an end of its own
     if found.kind in ("signal", "unknown") and found.ordinal is None and found.sent_by is None:
         # Who sent SIGKILL, only the sender's own recording tells.
-        held = {id(one): one for one in [recording, *parents, *senders()]}
+        held = {id(known): known for known in [recording, *parents, *senders()]}
         found = cause(recording, Witnesses(recordings=_Held(list(held.values()))), seen, oom)
     return End(*_labels(recording, found), found, recording)
 

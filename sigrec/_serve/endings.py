@@ -96,33 +96,35 @@ class Endings:
         and those that may have sent signals that end others. One look serves all that end
         together."""
         if self._known is None:
-            by_pid: dict[int, list[Watched]] = {}
+            parents: dict[int, list[Watched]] = {}
             senders = []
-            for one in [*self._held(), *(one for _, one in self._witnesses)]:
+            for watched in [*self._held(), *(witness for _, witness in self._witnesses)]:
                 with suppress(*BAD):
-                    for pid in {one.pid} | ({0} if one.is_subreaper else set()):
-                        by_pid.setdefault(pid, []).append(one)
-                    if one.has_ended_others():
-                        senders.append(one)
-            self._known = by_pid, senders
+                    for pid in {watched.pid} | ({0} if watched.is_subreaper else set()):
+                        parents.setdefault(pid, []).append(watched)
+                    if watched.has_ended_others():
+                        senders.append(watched)
+            self._known = parents, senders
         return self._known
 
     def _parents(self, recording: Recording) -> list[Recording]:
-        """Those that may have been told how it ended: its parent, or what inherits orphans."""
-        by_pid, _ = self._who_knows()
+        """The held recordings whose processes may have been told how it ended: its parent, or what inherits
+        orphans."""
+        parents, _ = self._who_knows()
         pids = {0, 1, recording._identity.ppid} - {recording.pid}
-        found = {id(one): one for pid in pids for one in by_pid.get(pid, ())}
-        return _readable(one for one in found.values() if one.pid != recording.pid)
+        found = {id(watched): watched for pid in pids for watched in parents.get(pid, ())}
+        return _readable(watched for watched in found.values() if watched.pid != recording.pid)
 
     def _senders(self) -> list[Recording]:
-        """Those that sent signals that end others, also if they have just ended themselves."""
+        """The held recordings of those that sent signals that end others, also if they have just ended
+        themselves."""
         return _readable(self._who_knows()[1])
 
 
-def _readable(found: Iterable[Watched]) -> list[Recording]:
+def _readable(held: Iterable[Watched]) -> list[Recording]:
     """Their recordings, without damaged ones, which the next look finds."""
     readable = []
-    for one in found:
+    for watched in held:
         with suppress(*BAD):
-            readable.append(one.recording())
+            readable.append(watched.recording())
     return readable

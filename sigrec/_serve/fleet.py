@@ -411,9 +411,9 @@ class Fleet:
         recording."""
         with self._lock:
             found = []
-            for one in reversed(self._by_key.values()):
+            for watched in reversed(self._by_key.values()):
                 with suppress(*BAD):
-                    found.append((one.key, one.name, one.recording()))
+                    found.append((watched.key, watched.name, watched.recording()))
             return found
 
     def ended(self) -> list[Ended]:
@@ -425,9 +425,9 @@ class Fleet:
         """The recording of a key from processes(), or of ``e`` and the number of an ending. None:
         there is none any more."""
         with self._lock:
-            for one in self._newest:
-                if key == f"e{one.number}":
-                    return one.end.recording
+            for ended in self._newest:
+                if key == f"e{ended.number}":
+                    return ended.end.recording
             watched = self._by_key.get(key)
             with suppress(*BAD):
                 return None if watched is None else watched.recording()

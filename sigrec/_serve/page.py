@@ -88,25 +88,25 @@ class Pages:
             yield "<p>No process has ended since sigrec serve began.</p>\n"
         else:
             yield "<ol>\n"
-            for one in reversed(ended):
-                yield self._end(one)
+            for end in reversed(ended):
+                yield self._end(end)
             yield "</ol>\n"
         yield "</section>\n"
-        for number_ in self._sentences.keys() - {one.number for one in ended}:
+        for number_ in self._sentences.keys() - {end.number for end in ended}:
             del self._sentences[number_]
 
-    def _end(self, one: Ended) -> str:
-        if one.number not in self._sentences:
+    def _end(self, ended: Ended) -> str:
+        if ended.number not in self._sentences:
             try:
-                text = why(one.end.recording, in_utc=True, found=one.end.found)
+                text = why(ended.end.recording, in_utc=True, found=ended.end.found)
             except Exception:  # the file was truncated meanwhile, or is damaged
-                text = f"{one.program}: its recording cannot be read any more."
-            self._sentences[one.number] = text
-        when = rfc3339(one.time_ns)
+                text = f"{ended.program}: its recording cannot be read any more."
+            self._sentences[ended.number] = text
+        when = rfc3339(ended.time_ns)
         return (
-            f'<li><time datetime="{when}">{utc(one.time_ns).partition(".")[0]}</time>'
-            f"{escape(self._sentences[one.number])} "
-            f'<a href="report/e{one.number}" data-key="e{one.number}">Report</a></li>\n'
+            f'<li><time datetime="{when}">{utc(ended.time_ns).partition(".")[0]}</time>'
+            f"{escape(self._sentences[ended.number])} "
+            f'<a href="report/e{ended.number}" data-key="e{ended.number}">Report</a></li>\n'
         )
 
 
@@ -120,10 +120,14 @@ def _row(key: str, program: str, recording: Recording) -> Iterator[str]:
         signals = recording.signals.values()
     except Exception:  # as above
         return
-    received = sum(one.delivered for one in signals)
-    waiting = sum(one.pending for one in signals if one.ever_registered)
-    most = sorted((one for one in signals if one.delivered), key=lambda one: -one.delivered)
-    by_signal = ", ".join(f"{number(one.delivered)} {escape(one.signal_name)}" for one in most[:4])
+    received = sum(stats.delivered for stats in signals)
+    waiting = sum(stats.pending for stats in signals if stats.ever_registered)
+    most = sorted(
+        (stats for stats in signals if stats.delivered), key=lambda stats: -stats.delivered
+    )
+    by_signal = ", ".join(
+        f"{number(stats.delivered)} {escape(stats.signal_name)}" for stats in most[:4]
+    )
     more = " …" if len(most) > 4 else ""
     yield (
         f'<tr><th scope="row">{recording.pid}</th><td>{_safe(program)}</td>'

@@ -31,7 +31,7 @@ class Disposition(Change):
         "there before, the library that it is in. None: not known.",
         "flags": "Its ``sa_flags``: sigaction(2).",
         "time_ns": "When it was changed, in ns since 1970.",
-        "monotonic_ns": "The same time by CLOCK_MONOTONIC.",
+        "monotonic_ns": "When it was changed, by CLOCK_MONOTONIC.",
         "ordinal": "How many changes of this signal's disposition there were before.",
     }
     _fields = tuple(__slots__)

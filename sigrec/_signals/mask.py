@@ -26,7 +26,7 @@ class MaskChange(Change):
         "library": "The library that made the call, where Python code did not; None: not known.",
         "mask": "The numbers of all signals that the thread has blocked from then on.",
         "time_ns": "When it was changed, in ns since 1970.",
-        "monotonic_ns": "The same time by CLOCK_MONOTONIC.",
+        "monotonic_ns": "When it was changed, by CLOCK_MONOTONIC.",
         "ordinal": "How many changes of this signal there were before, in the main thread or, for any "
         "other thread, in all others.",
     }

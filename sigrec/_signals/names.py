@@ -54,12 +54,12 @@ def signal_number(name: str) -> int:
         if len(name) <= 2 and name.isdecimal() and name.isascii() and 1 <= int(name) <= 64:
             return int(name)
         full = name.upper() if name.upper().startswith("SIG") else "SIG" + name.upper()
-        base, sign, offset = full[:8], full[8:9], full[9:]
-        if base in ("SIGRTMIN", "SIGRTMAX"):
+        rtmin_or_rtmax, sign, distance = full[:8], full[8:9], full[9:]
+        if rtmin_or_rtmax in ("SIGRTMIN", "SIGRTMAX"):
             if not sign or (
-                sign in "+-" and len(offset) <= 2 and offset.isdecimal() and offset.isascii()
+                sign in "+-" and len(distance) <= 2 and distance.isdecimal() and distance.isascii()
             ):
-                number = int(getattr(_signal, base)) + int(sign + offset or 0)
+                number = int(getattr(_signal, rtmin_or_rtmax)) + int(sign + distance or 0)
                 if _signal.SIGRTMIN <= number <= _signal.SIGRTMAX:
                     return number
         else:

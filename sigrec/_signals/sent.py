@@ -44,7 +44,7 @@ class SentSignal(Timed):
         "returned, as where it ended the sender.",
         "tid": "The native id of the thread that sent it.",
         "time_ns": "When it was sent, in ns since 1970.",
-        "monotonic_ns": "The same time by CLOCK_MONOTONIC.",
+        "monotonic_ns": "When it was sent, by CLOCK_MONOTONIC.",
         "ordinal": "How many of this signal the process had sent before.",
     }
     _fields = tuple(__slots__)

@@ -59,7 +59,7 @@ class Answer:
             program=found.reason if found.kind == "exec" else None,
             sender=self._sender(),
             evidence=self.evidence,
-            before=self._before(),
+            before=self._events_before(),
         )
 
     def _exception(self) -> str | None:
@@ -107,7 +107,7 @@ class Answer:
         oom = self.cause.oom
         return Sender("kernel" if oom is not None and oom.probably else "unknown")
 
-    def _before(self) -> list[dict[str, Any]]:
+    def _events_before(self) -> list[dict[str, Any]]:
         from sigrec._signals.fields import VERSION as EVENT_VERSION
         from sigrec._signals.fields import Senders
 
@@ -168,7 +168,7 @@ def document(
             "program": _text(program),
         },
         "sender": sender,
-        "evidence": [one._asdict() for one in evidence],
+        "evidence": [source._asdict() for source in evidence],
         "before": list(before),
     }
 

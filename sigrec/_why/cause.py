@@ -138,7 +138,7 @@ def _outside(recording: Recording, own: Cause, heard: Told | None, seen: Ended |
             says = Cause("exit", status=heard.info.status, told=heard)
         else:
             says = Cause("signal", heard.info.status, told=heard)
-    elif seen is not None and seen.source is not None:
+    elif seen is not None and seen.seen_by is not None:
         says = Cause("exit" if seen.signal is None else "signal", seen.signal, status=seen.status)
     else:
         return own

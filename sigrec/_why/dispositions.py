@@ -28,15 +28,15 @@ _WAS = {"default": "left to its default", "ignore": "ignored", "sigrec": "regist
 
 def by_signal(changes: Iterable[Disposition]) -> dict[int, list[Disposition]]:
     found: dict[int, list[Disposition]] = {}
-    for one in changes:
-        found.setdefault(one.si_signo, []).append(one)
+    for change in changes:
+        found.setdefault(change.si_signo, []).append(change)
     return found
 
 
 def says_something(changes: list[Disposition]) -> bool:
     """Whether the program, or the one that started it, set the disposition; otherwise there is
     nothing to say."""
-    return any(one.how != "before" for one in changes)
+    return any(change.how != "before" for change in changes)
 
 
 def words(changes: list[Disposition]) -> str:
@@ -60,30 +60,30 @@ def lines(changes: Iterable[Disposition]) -> list[str]:
     return [f"{', '.join(names)}: {text}" for text, names in same.items()]
 
 
-def _by(one: Disposition) -> str:
-    return "" if one.by is None else f" by {printable(one.by)}"
+def _by(change: Disposition) -> str:
+    return "" if change.by is None else f" by {printable(change.by)}"
 
 
-def _first(one: Disposition) -> str:
-    if one.how == "inherited":
-        by = "nohup, or another that" if one.si_signo == signal.SIGHUP else "by whoever"
-        return f"{_WAS.get(one.action, one.action)} since the start: {by} started it"
-    if one.how == "before":
-        if one.action == "handler":
-            return f"a handler{f' of {printable(one.by)}' if one.by else ''} since before its recording began"
-        return f"{_WAS.get(one.action, one.action)} since before its recording began"
-    if one.how == "reset":
+def _first(change: Disposition) -> str:
+    if change.how == "inherited":
+        by = "nohup, or another that" if change.si_signo == signal.SIGHUP else "by whoever"
+        return f"{_WAS.get(change.action, change.action)} since the start: {by} started it"
+    if change.how == "before":
+        if change.action == "handler":
+            return f"a handler{f' of {printable(change.by)}' if change.by else ''} since before its recording began"
+        return f"{_WAS.get(change.action, change.action)} since before its recording began"
+    if change.how == "reset":
         return "set to its default as it came (SA_RESETHAND)"
-    parent = ", in its parent" if one.how == "forked" else ""
-    return f"{_SET.get(one.action, one.action)}{_by(one)}{parent}"
+    parent = ", in its parent" if change.how == "forked" else ""
+    return f"{_SET.get(change.action, change.action)}{_by(change)}{parent}"
 
 
-def _then(before: Disposition, one: Disposition, after: str) -> str:
-    if one.how == "reset":
+def _then(before: Disposition, change: Disposition, after: str) -> str:
+    if change.how == "reset":
         return f"and set to its default {after} later, as it came (SA_RESETHAND)"
-    replaced = one.action == before.action and one.action in ("handler", "sigrec")
-    what = "replaced" if replaced else _SET.get(one.action, one.action)
-    return f"{what} {after} later{_by(one)}"
+    replaced = change.action == before.action and change.action in ("handler", "sigrec")
+    what = "replaced" if replaced else _SET.get(change.action, change.action)
+    return f"{what} {after} later{_by(change)}"
 
 
 def _others(count: int) -> str:
@@ -99,12 +99,12 @@ def explaining(
     changes = by_signal(recording.dispositions())
     if found.kind == "alive":
         ignored = lines(
-            one
+            change
             for number, those in changes.items()
             if number in ASK_TO_END and those[-1].action == "ignore"
             # A shell has each job ignore these that it starts in the background.
             if those[-1].how != "inherited" or number not in (signal.SIGINT, signal.SIGQUIT)
-            for one in those
+            for change in those
         )
         return ignored + of_those_that_end(recording, clock)
     if found.kind == "unknown" or found.signal == signal.SIGKILL:
@@ -112,9 +112,11 @@ def explaining(
     if found.kind != "signal" or event is None:
         return []
     until = [
-        one for one in changes.get(event.si_signo, ()) if one.monotonic_ns <= event.monotonic_ns
+        change
+        for change in changes.get(event.si_signo, ())
+        if change.monotonic_ns <= event.monotonic_ns
     ]
-    was_set = any(one.action in ("handler", "sigrec") for one in until)
+    was_set = any(change.action in ("handler", "sigrec") for change in until)
     if not was_set or until[-1].action != "default":
         return []
     return [f"{until[-1].signal_name}: {words(until)}"]

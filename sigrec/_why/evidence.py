@@ -101,7 +101,7 @@ def by_sender(by: SentBy) -> Evidence:
 
 def by_bystander(seen: Ended) -> Evidence:
     """What a bystander says, also about a process without a recording."""
-    return Evidence(seen.source or "pidfd", "seen", f"it {ended_words(seen)}")
+    return Evidence(seen.seen_by or "pidfd", "seen", f"it {ended_words(seen)}")
 
 
 def by_cgroup(oom: Oom) -> Evidence:

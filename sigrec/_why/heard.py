@@ -16,7 +16,7 @@ from sigrec._times import local_clock
 from sigrec._why.answer import document, from_its_recording, without_parent
 from sigrec._why.cause import OVERTAKEN_NS
 from sigrec._why.evidence import by_parent, by_sender
-from sigrec._why.parents import can_be_parent, changes_of_children, how_child_ended
+from sigrec._why.parents import can_be_parent, how_child_ended, told_of_children
 from sigrec._why.senders import SentBy, endings
 from sigrec._why.sentence import named
 
@@ -96,12 +96,12 @@ def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | 
         time.clock_gettime_ns(time.CLOCK_BOOTTIME) - start_ticks * 10**9 // os.sysconf("SC_CLK_TCK")
     )
     found = (
-        SentBy(one, what)
-        for one in _recordings()
-        for what in endings(one)
-        if (what.target, what.si_signo, what.error) == (pid, signum, 0)
-        and began_ns <= what.monotonic_ns <= until_ns
-        and what.target_start_ticks in (None, start_ticks)
+        SentBy(sender, sent)
+        for sender in _recordings()
+        for sent in endings(sender)
+        if (sent.target, sent.si_signo, sent.error) == (pid, signum, 0)
+        and began_ns <= sent.monotonic_ns <= until_ns
+        and sent.target_start_ticks in (None, start_ticks)
     )
     return min(found, key=lambda by: by.sent.monotonic_ns, default=None)
 
@@ -109,7 +109,7 @@ def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | 
 def _recordings() -> list[Recording]:
     """All recordings that this user may read and whose PIDs mean the same processes as here."""
     paths = [*places.meant(), *(places.of_others() if os.geteuid() == 0 else [])]
-    return [one for one in index.opened(dict.fromkeys(paths)) if one._here]
+    return [recording for recording in index.opened(dict.fromkeys(paths)) if recording._here]
 
 
 def among(recordings: Iterable[Recording], pid: int, since_ns: int = 0) -> Heard | None:
@@ -118,28 +118,30 @@ def among(recordings: Iterable[Recording], pid: int, since_ns: int = 0) -> Heard
     recordings = list(recordings)
     ends = sorted(
         (
-            (change.monotonic_ns, n, change)
-            for n, one in enumerate(recordings)
-            for change in changes_of_children(one).get(pid, ())
-            if change.code in CHILD_ENDED and change.monotonic_ns >= since_ns
+            (told.monotonic_ns, n, told)
+            for n, parent in enumerate(recordings)
+            for told in told_of_children(parent).get(pid, ())
+            if told.code in CHILD_ENDED and told.monotonic_ns >= since_ns
         ),
         key=lambda end: end[:2],
     )
-    sent = [
-        SentBy(one, what)
-        for one in recordings
-        for what in endings(one)
-        if what.target == pid and what.error == 0 and what.monotonic_ns >= since_ns
+    sent_by = [
+        SentBy(sender, sent)
+        for sender in recordings
+        for sent in endings(sender)
+        if sent.target == pid and sent.error == 0 and sent.monotonic_ns >= since_ns
     ]
     if not ends:
         # No process can refuse SIGKILL; whether another signal ended it is not known.
-        kills = [by for by in sent if by.sent.si_signo == signal.SIGKILL]
+        kills = [by for by in sent_by if by.sent.si_signo == signal.SIGKILL]
         last = max(kills, key=lambda by: by.sent.monotonic_ns, default=None)
         return None if last is None else Heard(pid, None, None, last)
     until_ns, at, end = ends[-1]
     parent = recordings[at]
     signum = None if end.code == CLD_EXITED else end.status
-    deadly = [by for by in sent if by.sent.si_signo == signum and by.sent.monotonic_ns <= until_ns]
+    deadly = [
+        by for by in sent_by if by.sent.si_signo == signum and by.sent.monotonic_ns <= until_ns
+    ]
     before = ends[:-1]
     first = _first_since(before, deadly)
     if first is None and before and (before[-1][1], before[-1][2].status) == (at, end.status):
@@ -149,7 +151,7 @@ def among(recordings: Iterable[Recording], pid: int, since_ns: int = 0) -> Heard
 
 
 def _first_since(before: list[tuple[int, int, ChildTold]], deadly: list[SentBy]) -> SentBy | None:
-    """The first of them that was not sent to an earlier process with the same PID."""
+    """The first of these deadly signals that was not sent to an earlier process with the same PID."""
     since_ns = before[-1][0] if before else 0
     later = (by for by in deadly if by.sent.monotonic_ns >= since_ns)
     return min(later, key=lambda by: by.sent.monotonic_ns, default=None)

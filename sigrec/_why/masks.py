@@ -31,7 +31,7 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
     """The signals that the main thread had blocked when that was last written down, each with the
     change that blocked it; None: it was blocked before recording began. at_first: the signals that
     were, bit n - 1 for signal n."""
-    newest = {one.si_signo: one for one in changes if one.main_thread}
+    newest = {change.si_signo: change for change in changes if change.main_thread}
     of_all = newest.pop(0, None)
     found: dict[int, MaskChange | None] = {}
     for signum in range(1, 65):
@@ -65,21 +65,21 @@ def of_now(recording: Recording, at_first: int = 0) -> Blocked:
     if now is None or not pid:
         return {**found}
     written = blocked(changes, recording._identity.blocked)
-    unseen = dict.fromkeys(_unseen(recording, pid, now.blocked - written.keys()), UNSEEN)
-    return {**{n: one for n, one in found.items() if n in now.blocked}, **unseen}
+    unseen = dict.fromkeys(_blocked_unseen(recording, pid, now.blocked - written.keys()), UNSEEN)
+    return {**{n: change for n, change in found.items() if n in now.blocked}, **unseen}
 
 
-def _unseen(recording: Recording, pid: int, more: frozenset[int]) -> list[int]:
-    """Those of these signals that stay blocked, without registered ones, which the intake thread
-    blocks while they come fast."""
+def _blocked_unseen(recording: Recording, pid: int, more: frozenset[int]) -> list[int]:
+    """Which of these blocked signals stay so, without registered ones, which the intake thread blocks
+    while they come fast."""
     sigrtmin = recording._header.sigrtmin
     more = frozenset(n for n in more if n < 32 or n >= sigrtmin)  # the C library's own
     if not more:
         return []
-    delivered = {n: one.delivered for n, one in recording.signals.items()}
+    delivered = {n: stats.delivered for n, stats in recording.signals.items()}
     time.sleep(_STAYS_S)
     now, signals = status(pid, pid), recording.signals
-    if now is None or any(one.delivered != delivered.get(n, 0) for n, one in signals.items()):
+    if now is None or any(stats.delivered != delivered.get(n, 0) for n, stats in signals.items()):
         return []  # it is in a handler of ours, which blocks all for a moment
     return [
         n for n in sorted(more & now.blocked) if n not in signals or signals[n].mode != "registered"
@@ -94,7 +94,7 @@ def pending_since_before(recording: Recording) -> set[int]:
     if now is None or not pid:
         return set()
     found = of_now(recording, recording._identity.blocked)
-    before = {signum for signum, one in found.items() if one is None}
+    before = {signum for signum, change in found.items() if change is None}
     return before & now.pending & blocked_everywhere(pid)
 
 
@@ -104,22 +104,22 @@ def lines(
     """A line for each signal: ``SIGTERM: blocked by app.py:12 since 12:03:04``. Signals with the
     same history share a line. The text is safe for a terminal."""
     same: dict[str, list[str]] = {}
-    for signum, one in sorted(found.items()):
-        same.setdefault(_words(one, clock), []).append(name(signum, sigrtmin))
+    for signum, change in sorted(found.items()):
+        same.setdefault(_words(change, clock), []).append(name(signum, sigrtmin))
     return [
         f"{'nearly all signals' if len(names) >= _NEARLY_ALL else ', '.join(names)}: {text}"
         for text, names in same.items()
     ]
 
 
-def _words(one: MaskChange | str | None, clock: Clock) -> str:
-    if one is None:
+def _words(change: MaskChange | str | None, clock: Clock) -> str:
+    if change is None:
         return "blocked since before its recording began"
-    if isinstance(one, str):
-        return one
-    by = "" if one.by is None else f" by {printable(one.by)}"
-    parent = ", in its parent," if one.how == "forked" else ""
-    return f"blocked{by}{parent} since {clock(one.time_ns)}"
+    if isinstance(change, str):
+        return change
+    by = "" if change.by is None else f" by {printable(change.by)}"
+    parent = ", in its parent," if change.how == "forked" else ""
+    return f"blocked{by}{parent} since {clock(change.time_ns)}"
 
 
 def of_end(recording: Recording, kernel: frozenset[int] | None) -> Blocked:
@@ -131,7 +131,7 @@ def of_end(recording: Recording, kernel: frozenset[int] | None) -> Blocked:
     more = kernel - found.keys() if len(kernel) < _NEARLY_ALL else ()  # else in a handler of ours
     signals = recording.signals if more else {}
     unseen = [n for n in more if n not in signals or signals[n].mode != "registered"]
-    found = {n: one for n, one in found.items() if n in kernel}
+    found = {n: change for n, change in found.items() if n in kernel}
     return {**found, **dict.fromkeys(unseen, UNSEEN_AT_END)}
 
 

@@ -56,7 +56,9 @@ def in_order(found: list[Recording], witnesses: Witnesses) -> list[Ranked]:
             return Ranked(recording, what, True, _ended_ns(recording, what, begun))
         return Ranked(recording, what, False, recording.started_ns)
 
-    return sorted(map(ranked, found), key=lambda one: (one.ended, one.at_ns), reverse=True)
+    return sorted(
+        map(ranked, found), key=lambda process: (process.ended, process.at_ns), reverse=True
+    )
 
 
 def _ended_ns(recording: Recording, what: Cause, begun: list[int]) -> float:

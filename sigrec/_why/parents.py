@@ -46,11 +46,11 @@ class Parents:
             return None
         stats = child.signals.values()
         last_ns = max((s.last.monotonic_ns for s in stats if s.last), default=lived.began_ns)
-        for parent, changes in self._who_was_told(child.path).get(child.pid, ()):
+        for parent, told in self._who_was_told(child.path).get(child.pid, ()):
             if not may_speak_of(parent, child) or not can_be_parent(parent, child):
                 continue
             stop = None
-            for info in changes:
+            for info in told:
                 if not lived.has(info.monotonic_ns):
                     continue
                 if info.code in CHILD_ENDED:
@@ -65,31 +65,31 @@ class Parents:
         """By the child's PID, who was told what, from the recordings beside that file."""
         others = self._recordings.beside(path)
         if id(others) not in self._told:
-            told = self._told[id(others)] = {}
+            by_pid = self._told[id(others)] = {}
             for parent in others:
                 try:
-                    changes = changes_of_children(parent)
+                    told = told_of_children(parent)
                 except RecordingError:
                     continue  # it was truncated just now
-                for pid, of_pid in changes.items():
-                    told.setdefault(pid, []).append((parent, of_pid))
+                for pid, told_of_pid in told.items():
+                    by_pid.setdefault(pid, []).append((parent, told_of_pid))
         return self._told[id(others)]
 
 
-def changes_of_children(parent: Recording) -> _OfPid:
-    """By PID, how its children changed, in the order of time."""
-    changes = parent._sent.children()
+def told_of_children(parent: Recording) -> _OfPid:
+    """By PID, what it was told about its children, in the order of time."""
+    told = parent._sent.children()
     if parent._ledger.any_delivered((signal.SIGCHLD,)):  # otherwise its history need not be read
-        changes += [
+        told += [
             ChildTold(e.si_pid, e.si_code, e.si_status or 0, e.monotonic_ns, e.time_ns)
             for e in parent.events(signal.SIGCHLD)
             if e.si_pid is not None
         ]
-    found: _OfPid = {}
-    for change in sorted(changes, key=lambda change: change.monotonic_ns):
-        if change.code in CHILD_ENDED or change.code in (CLD_STOPPED, CLD_CONTINUED):
-            found.setdefault(change.pid, []).append(change)
-    return found
+    by_pid: _OfPid = {}
+    for info in sorted(told, key=lambda info: info.monotonic_ns):
+        if info.code in CHILD_ENDED or info.code in (CLD_STOPPED, CLD_CONTINUED):
+            by_pid.setdefault(info.pid, []).append(info)
+    return by_pid
 
 
 def how_child_ended(parent: Recording, end: ChildTold) -> str:

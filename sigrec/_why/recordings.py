@@ -19,7 +19,7 @@ class Recordings:
 
     def __init__(self, opened: Iterable[Recording] = ()) -> None:
         self._open: dict[str, Recording | None] = {
-            os.path.abspath(one.path): one for one in opened if one.path
+            os.path.abspath(recording.path): recording for recording in opened if recording.path
         }
         self._in: dict[str, list[Recording]] = {}
         self._of_pid: dict[str, dict[int, list[Recording]]] = {}
@@ -34,7 +34,9 @@ class Recordings:
         directory = os.path.dirname(os.path.abspath(path))
         if directory not in self._in:
             paths = dict.fromkeys([*self._ours, *places.beside(path), os.path.abspath(path)])
-            self._in[directory] = [one for one in map(self._at, paths) if one is not None]
+            self._in[directory] = [
+                recording for recording in map(self._at, paths) if recording is not None
+            ]
         return self._in[directory]
 
     def of_pid(self, path: str, pid: int) -> list[Recording]:
@@ -42,8 +44,8 @@ class Recordings:
         directory = os.path.dirname(os.path.abspath(path))
         if directory not in self._of_pid:
             by_pid: dict[int, list[Recording]] = {}
-            for one in self.beside(path):
-                by_pid.setdefault(one.pid, []).append(one)
+            for recording in self.beside(path):
+                by_pid.setdefault(recording.pid, []).append(recording)
             self._of_pid[directory] = by_pid
         return self._of_pid[directory].get(pid, [])
 

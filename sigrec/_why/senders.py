@@ -39,22 +39,24 @@ class Senders:
         """
         if victim.pid == 1:
             return None  # to a PID 1 the kernel gives no such signal of its own namespace
-        found = [one for one in self._to(victim, until_ns) if one.sent.si_signo == signum]
+        found = [by for by in self._to(victim, until_ns) if by.sent.si_signo == signum]
         stats = victim.signals.get(signum) if found else None
         if stats is None or stats.last is None:
-            return min(found, key=_when, default=None)
+            return min(found, key=_when_sent, default=None)
         # What was sent before it had taken this one did not end it; but its handler may have ended
         # it by the same signal, as such handlers do.
         last = stats.last
-        later = [one for one in found if _when(one) > last.monotonic_ns]
+        later = [by for by in found if _when_sent(by) > last.monotonic_ns]
         if later or victim.handling != signum:
-            return min(later, key=_when, default=None)
-        return max((one for one in found if one.sender.pid == last.si_pid), key=_when, default=None)
+            return min(later, key=_when_sent, default=None)
+        return max(
+            (by for by in found if by.sender.pid == last.si_pid), key=_when_sent, default=None
+        )
 
     def asked_by(self, victim: Recording, signums: set[int]) -> SentBy | None:
         """The last process that sent one of those signals to that one while it lived."""
-        found = (one for one in self._to(victim, None) if one.sent.si_signo in signums)
-        return max(found, key=_when, default=None)
+        found = (by for by in self._to(victim, None) if by.sent.si_signo in signums)
+        return max(found, key=_when_sent, default=None)
 
     def _to(self, victim: Recording, until_ns: int | None) -> Iterator[SentBy]:
         if not victim.path:
@@ -62,16 +64,16 @@ class Senders:
         lived = life(victim, self._recordings.of_pid(victim.path, victim.pid))
         if lived is None:
             return
-        for other, endings in self._who_sent(victim.path):
-            if may_speak_of(other, victim):
-                for one in endings:
-                    after = until_ns is not None and one.monotonic_ns > until_ns
+        for sender, endings in self._who_sent(victim.path):
+            if may_speak_of(sender, victim):
+                for sent in endings:
+                    after = until_ns is not None and sent.monotonic_ns > until_ns
                     # A process can be killed before it records.
-                    start = one.target_start_ticks
+                    start = sent.target_start_ticks
                     same = start is not None and start == victim._header.start_ticks
-                    if (same or lived.has(one.monotonic_ns)) and not after:
-                        if _reaches(one, other, victim):
-                            yield SentBy(other, one)
+                    if (same or lived.has(sent.monotonic_ns)) and not after:
+                        if _reaches(sent, sender, victim):
+                            yield SentBy(sender, sent)
 
     def _who_sent(self, path: str) -> list[tuple[Recording, list[SentSignal]]]:
         """The recordings beside that file whose processes sent such signals, which most did not."""
@@ -82,16 +84,16 @@ class Senders:
         return self._of[id(others)]
 
 
-def endings(other: Recording) -> list[SentSignal]:
+def endings(sender: Recording) -> list[SentSignal]:
     """The signals that its process sent to end others, or itself."""
     try:
-        return other._sent.signals(endings_only=True)
+        return sender._sent.signals(endings_only=True)
     except RecordingError:
         return []  # cut short just now
 
 
-def _when(one: SentBy) -> int:
-    return one.sent.monotonic_ns
+def _when_sent(by: SentBy) -> int:
+    return by.sent.monotonic_ns
 
 
 def _reaches(sent: SentSignal, sender: Recording, victim: Recording) -> bool:

@@ -85,7 +85,7 @@ class _Why:
             return self._alive(found)
         if found.told is not None:
             return self._as_its_parent_was_told(found)
-        if found.seen is not None and found.seen.source is not None and not self._agrees(found):
+        if found.seen is not None and found.seen.seen_by is not None and not self._agrees(found):
             return self._as_was_seen(found.seen, found)
         if found.sent_by is not None:
             return self._as_its_sender_says(found.sent_by, found)
@@ -171,7 +171,7 @@ class _Why:
             return f"{self.who} was {how} {number}; who sent it is not recorded{self._handling()}."
         return (
             f"{self.who} was {how} {number}{self._cause(info)}, at {self._clock(info.time_ns)}"
-            f"{self._handling()}{self._before(info.monotonic_ns, info)}{self._explained(found, info)}."
+            f"{self._handling()}{self._signals_before(info.monotonic_ns, info)}{self._explained(found, info)}."
         )
 
     def _by_keyboard_interrupt(self, info: SignalInfo | None, first: SignalInfo | None) -> str:
@@ -180,7 +180,7 @@ class _Why:
             return f"{text}{f', at {self._clock(info.time_ns)}' if info else ''}."
         return (
             f"{text}: SIGINT{self._cause(first)}, at {self._clock(first.time_ns)}"
-            f"{self._before(first.monotonic_ns, first)}."
+            f"{self._signals_before(first.monotonic_ns, first)}."
         )
 
     def _by_exec(self, program: str | None) -> str:
@@ -422,14 +422,14 @@ class _Why:
 
     def _lead_up(self) -> str:
         monotonic_ns = self.recording.exit_monotonic_ns
-        return "" if monotonic_ns is None else self._before(monotonic_ns)
+        return "" if monotonic_ns is None else self._signals_before(monotonic_ns)
 
     def _newest(self, but: SignalInfo | None = None) -> list[SignalInfo]:
         """The newest event of each signal, the newest first."""
         found = [stats.last for stats in self.signals.values() if stats.last and stats.last != but]
         return sorted(found, key=lambda info: -info.monotonic_ns)
 
-    def _before(self, monotonic_ns: int, ending: SignalInfo | None = None) -> str:
+    def _signals_before(self, monotonic_ns: int, ending: SignalInfo | None = None) -> str:
         """``, 0.4 s after SIGHUP from PID 977 (user root, ...)``: the two that came last."""
         earlier = [i for i in self._newest(ending) if i.monotonic_ns <= monotonic_ns]
         if ending is not None and ending.ordinal:

@@ -54,7 +54,7 @@ class Unrecorded:
         if self.by is not None:
             text += f"; {sent_words(self.by, 'it')}; it has no recording of its own"
         elif oom is None or not oom.probably:
-            more = "how it ended" if seen.source is None else "who sent the signal"
+            more = "how it ended" if seen.seen_by is None else "who sent the signal"
             if seen.status is None:
                 text += f"; {more} is not known: the process has no recording"
         if oom is not None:
@@ -83,7 +83,7 @@ class Unrecorded:
             state="ended",
             sentence=self.sentence,
             time_ns=self._time_ns,
-            kind="unknown" if seen.source is None else kind,
+            kind="unknown" if seen.seen_by is None else kind,
             signal_name=None if seen.signal is None else name(seen.signal),
             status=seen.status,
             oom=probably,

@@ -164,7 +164,7 @@ def _the_one() -> Recording | None:
         "say which: sigrec tail PID|FILE",
         file=sys.stderr,
     )
-    for recording in sorted(alive, key=lambda one: -one.started_ns):
+    for recording in sorted(alive, key=lambda recording: -recording.started_ns):
         argv = shortened(printable(" ".join(recording.argv)), 60)
         print(f"  {recording.pid:>7}  {argv}", file=sys.stderr)
         recording.close()
@@ -187,13 +187,13 @@ class _Output:
     ) -> None:
         if missed:
             self._missed(missed)
-        for one in events:
-            if isinstance(one, (SentSignal, ChildTold)):
-                self._object(told.fields(one)) if self._json else print(_did(one))
+        for event in events:
+            if isinstance(event, (SentSignal, ChildTold)):
+                self._object(told.fields(event)) if self._json else print(_did(event))
             elif self._json:
-                self._object(self._senders.fields(one))
+                self._object(self._senders.fields(event))
             else:
-                print(self._line(one))
+                print(self._line(event))
         sys.stdout.flush()
 
     def end(self, state: str, seen: Ended | None) -> None:
@@ -224,7 +224,7 @@ class _Output:
             counts = {signum: pair[n] for signum, pair in missed.items() if pair[n]}
             if counts:
                 each = ", ".join(f"{name(signum)} × {number(n)}" for signum, n in counts.items())
-                print(f"… {_plural(sum(counts.values()))} {what}: {each}")
+                print(f"… {_events_were(sum(counts.values()))} {what}: {each}")
 
     def _line(self, info: SignalInfo) -> str:
         parts = [
@@ -238,13 +238,13 @@ class _Output:
         return "  ".join(parts)
 
 
-def _did(one: Doing) -> str:
-    time = local_time(one.time_ns, "%H:%M:%S.%f")
-    what, words = told.words(one)
-    if isinstance(one, SentSignal):
-        what = f"{what:<10} #{one.ordinal}"
+def _did(doing: Doing) -> str:
+    time = local_time(doing.time_ns, "%H:%M:%S.%f")
+    what, words = told.words(doing)
+    if isinstance(doing, SentSignal):
+        what = f"{what:<10} #{doing.ordinal}"
     return f"{time}  {what:<16}  {words}"
 
 
-def _plural(n: int) -> str:
+def _events_were(n: int) -> str:
     return "1 event was" if n == 1 else f"{number(n)} events were"

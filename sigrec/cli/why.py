@@ -110,8 +110,8 @@ def _all(as_json: bool) -> int:
         pass
     found = list(index.opened(places.meant()))
     ranked = in_order(found, Witnesses(found))
-    ended = [one for one in ranked if one.ended]
-    answers = (Answer(one.recording, one.cause) for one in ended)
+    ended = [process for process in ranked if process.ended]
+    answers = (Answer(process.recording, process.cause) for process in ended)
     if as_json:
         _json({"version": VERSION, "processes": [answer.to_dict() for answer in answers]})
     elif not ended:

@@ -30,17 +30,17 @@ def write(source: Source, out: TextIO) -> None:
     rows = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     rows.writeheader()
     senders = Senders()
-    for one in source.everything():
-        if isinstance(one, SentSignal):
-            fields = told.sent_fields(one)["sent"]
+    for event in source.everything():
+        if isinstance(event, SentSignal):
+            fields = told.sent_fields(event)["sent"]
             del fields["number"]
             rows.writerow({"event": "sent", **fields})
             continue
-        if isinstance(one, ChildTold):
-            fields = told.child_fields(one)["child"]
+        if isinstance(event, ChildTold):
+            fields = told.child_fields(event)["child"]
             rows.writerow({"event": "child", "child": fields.pop("pid"), **fields})
             continue
-        row = {"event": "received", **senders.fields(one)}
+        row = {"event": "received", **senders.fields(event)}
         sender = row.pop("sender")
         for name in SENDER:
             row[f"sender_{name}"] = sender[name]

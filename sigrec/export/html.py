@@ -297,9 +297,9 @@ def _sent(source: Source) -> Iterator[str]:
     doings = source.doings()
     titles = (("Time (UTC)", ""), ("Signal, or child", ""), ("What", ""))
     rows = []
-    for one in reversed(doings[-NEWEST:]):
-        time = f'<time datetime="{rfc3339(one.time_ns)}">{utc(one.time_ns)}</time>'
-        rows.append([time, *map(escape, told.words(one))])
+    for doing in reversed(doings[-NEWEST:]):
+        time = f'<time datetime="{rfc3339(doing.time_ns)}">{utc(doing.time_ns)}</time>'
+        rows.append([time, *map(escape, told.words(doing))])
     caption = "What the process sent, and what it was told of its children"
     yield from _table(f"{caption}, the newest first" if rows else caption, titles, rows)
 

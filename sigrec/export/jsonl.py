@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 def write(source: Source, out: TextIO) -> None:
     senders = Senders()
-    for one in source.everything():
-        if isinstance(one, (SentSignal, ChildTold)):
-            fields = told.fields(one)
+    for event in source.everything():
+        if isinstance(event, (SentSignal, ChildTold)):
+            fields = told.fields(event)
         else:
-            fields = senders.fields(one)
+            fields = senders.fields(event)
         # ASCII, and so safe on a terminal too.
         out.write(json.dumps({"version": VERSION, **fields}) + "\n")
     if source.recording.state != "alive":

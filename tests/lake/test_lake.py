@@ -19,7 +19,7 @@ import pyarrow.parquet as parquet  # noqa: E402
 
 from sigrec._lake import compact, schema, spool  # noqa: E402
 from sigrec._lake.intervals import Intervals  # noqa: E402
-from sigrec._lake.rows import command_line  # noqa: E402
+from sigrec._lake.rows import redacted_command_line  # noqa: E402
 from sigrec._lake.shipping import Shipping  # noqa: E402
 from sigrec._lake.spool import Spool  # noqa: E402
 from sigrec._serve.directories import Directories  # noqa: E402
@@ -180,10 +180,10 @@ def test_no_secret_gets_into_the_lake_by_default(
 
 def test_of_a_redacted_command_line_the_names_of_options_are_left():
     argv = ["/usr/bin/app", "--token=abc", "--verbose", "-v", "-psecret", "file", "--x=y=z", "-"]
-    assert command_line(argv, "redacted") == "app --token=… --verbose -v … … --x=… …"
-    assert command_line(["app: secret /x"], "redacted") == "app: …"  # a title
-    assert command_line(argv, "none") is None
-    assert command_line(["a", "\udcff\x1b"], "full") == "a \\xff\\x1b"
+    assert redacted_command_line(argv, "redacted") == "app --token=… --verbose -v … … --x=… …"
+    assert redacted_command_line(["app: secret /x"], "redacted") == "app: …"  # a title
+    assert redacted_command_line(argv, "none") is None
+    assert redacted_command_line(["a", "\udcff\x1b"], "full") == "a \\xff\\x1b"
 
 
 @pytest.mark.long

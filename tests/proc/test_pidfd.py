@@ -33,7 +33,7 @@ def test_how_it_ended(code, reaped):
     if reaped and not pidfd.tells_of_the_reaped():
         pytest.skip("this kernel does not tell of one that was waited for")
     assert (ended.signal, ended.status) == ENDS[code]
-    assert ended.source == ("pidfd" if reaped else "proc")
+    assert ended.seen_by == ("pidfd" if reaped else "proc")
 
 
 def test_a_core_dump_and_the_whole_group_of_threads():
@@ -67,7 +67,7 @@ pidfd._REAPED_S = float(sys.argv[3])
 beside = pidfd.Bystander(int(sys.argv[2]))
 print("ready", flush=True)
 ended = beside.wait(60)
-print(ended.signal, ended.status, ended.source)
+print(ended.signal, ended.status, ended.seen_by)
 """
 
 

@@ -640,8 +640,8 @@ MUTANTS = [
            "        sigdelset(&ours->sa_mask, SIGBUS);", "        ;",
            "a truncated file kills where the program's handler blocks all signals", "test_sigbus"),
     Mutant("faults-blocked-while-cancelling", "sigrec/_core_registrations.pxi",
-           "    sigemptyset(&one)\n    if sigismember",
-           "    sigemptyset(&one)\n    sigaddset(&one, SIGBUS)\n    if sigismember",
+           "    sigemptyset(&signal_alone)\n    if sigismember",
+           "    sigemptyset(&signal_alone)\n    sigaddset(&signal_alone, SIGBUS)\n    if sigismember",
            "a file that was truncated kills in cancel()",
            "tests/recorder/test_faults.py::test_truncated_and_the_next_thing_is_a_call_of_ours"),
     # --- recording without registering
