@@ -72,7 +72,7 @@ static void nothing_is_lent(void) {
 
 /* Who is kicked just then has no entry any more. */
 static void lends_another(void) {
-    raise(T);
+    WITH_ROOM(raise(T));
     CHECK(is_blocked(T));
     borrow_give_back(signal_bit(T));
 }
@@ -80,7 +80,7 @@ static void lends_another(void) {
 static void lends_nothing(void) {}
 
 static int raised(int how, const sigset_t *set, sigset_t *old) {
-    raise(S);
+    WITH_ROOM(raise(S));
     return pthread_sigmask(how, set, old);
 }
 

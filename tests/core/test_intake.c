@@ -301,7 +301,7 @@ static void a_mask_of_then_does_not_stay(void) {
     drain();
     uint64_t bit = signal_bit(S), before = ledger()->handled;
     CHECK(syscall(SYS_rt_sigprocmask, SIG_BLOCK, &bit, NULL, sizeof bit) == 0);
-    kill(getpid(), S);
+    WITH_ROOM(kill(getpid(), S));
     UNTIL(ledger()->handled > before);
     CHECK(!is_blocked());
     give_back();
@@ -412,7 +412,7 @@ static void *lends_first(void *is_anothers) {
     sigemptyset(&one);
     sigaddset(&one, S);
     CHECK(pthread_sigmask(SIG_UNBLOCK, &one, NULL) == 0);
-    raise(S);
+    WITH_ROOM(raise(S));
     CHECK(is_blocked());
     if (is_anothers)
         CHECK(pthread_sigmask(SIG_UNBLOCK, &one, NULL) == 0);

@@ -128,7 +128,7 @@ static void child(pid_t parent) {
     }
     CHECK_EQ(counted, shared->sent);
     CHECK_EQ(course, shared->sent);
-    raise(signum);
+    WITH_ROOM(raise(signum));
     CHECK_EQ(mine->ledger[signum].delivered + mine->ledger[forking_signum].delivered,
              shared->sent + 1);
     spare_discard(); /* which it has made for the child of forks() */
