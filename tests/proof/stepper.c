@@ -30,6 +30,8 @@
  *   full      the dispatch queue is full
  *   lends     it comes fast, and the intake thread borrows it: "others" is that thread then, which
  *             takes, gives back and kicks (borrow.h)
+ *   masks     no handler, but pthread_sigmask(3) four times, while the signal may be lent; for all
+ *             but "nested" and "lap" it is at the beginning
  *   recorded  recorded only, and the program has a handler of its own
  *   sends     the same, and that sends a signal and is told of a child (sent.h)
  *   sets      the same, and that sets a disposition (what interpose.c then writes down)
@@ -78,10 +80,24 @@ static struct shared {
     _Atomic uint64_t numbered; /* of what that sent, how many */
     _Atomic uint64_t lends;    /* how often the signal was blocked when its handler was over */
     _Atomic int tripped;       /* since the last drain began */
+    _Atomic int over;          /* the path "masks" */
     pid_t senders[2];          /* of what asks to end it: the tracer and its parent */
 } *shared;
 
-static enum path { ALONE, BATCH, FULL, LENDS, RECORDED, SENDS, SETS, BLOCKS, ADOPTS, ASKS } path;
+static enum path {
+    ALONE,
+    BATCH,
+    FULL,
+    LENDS,
+    MASKS,
+    RECORDED,
+    SENDS,
+    SETS,
+    BLOCKS,
+    ADOPTS,
+    ASKS
+} path;
+#define LENDING (path == LENDS || path == MASKS)
 static enum injection { NESTED, LAPPING, OTHERS, LATE, FORK, GONE, KILL, HELD, ENDS } injection;
 static int signum;
 static char file[4096];
@@ -240,6 +256,28 @@ static bool is_in(int (*get)(sigset_t *)) {
 }
 
 static int get_blocked(sigset_t *set) { return pthread_sigmask(SIG_BLOCK, NULL, set); }
+
+static void change_mask(int how, const sigset_t *set, bool was_blocked) {
+    sigset_t old;
+    CHECK(borrow_mask(pthread_sigmask, how, set, &old) == 0);
+    CHECK_EQ(sigismember(&old, signum), was_blocked);
+}
+
+/* What is lent is not shown, and what the program blocks is. */
+static void changes_masks(void) {
+    sigset_t another, one, none;
+    sigemptyset(&another);
+    sigaddset(&another, SIGUSR2);
+    sigemptyset(&one);
+    sigaddset(&one, signum);
+    sigemptyset(&none);
+    change_mask(SIG_BLOCK, &another, false);
+    change_mask(SIG_BLOCK, &one, false);
+    CHECK(is_in(get_blocked));
+    change_mask(SIG_SETMASK, &none, true);
+    change_mask(SIG_BLOCK, NULL, false);
+    shared->over = 1;
+}
 
 /* In a thread whose handlers are all over: what it has blocked is noted as lent, and goes back if
  * the intake thread does what it would do, and no more. */
@@ -430,11 +468,11 @@ static void what_was_sent_is_there(const struct recording *recording, uint64_t l
 /* With nothing in flight but `lost` signals of a thread that never got on. */
 static void balance(uint64_t lost) {
     const struct ledger_entry *l = ledger();
-    if (path == LENDS && !borrow_intake_tid()) { /* nobody would give it back */
+    if (LENDING && !borrow_intake_tid()) { /* nobody would give it back */
         CHECK(!borrow_owned() && !is_in(get_blocked));
         borrow_intake_runs(server, 0);
     }
-    if (path == LENDS)
+    if (LENDING)
         all_goes_back();
     uint64_t delivered = l->delivered, recorded = l->recorded;
     nothing_goes_back();
@@ -500,7 +538,7 @@ static void child(void) {
     CHECK(path != SETS || process_self->changes[signum] > LAP);
     if (path < RECORDED) {
         CHECK_EQ(ledger()->queued + ledger()->undetailed, LAP + 1);
-        CHECK_EQ(ledger()->queued, path == LENDS ? LAP + 1 : QUEUE); /* that has a backlog */
+        CHECK_EQ(ledger()->queued, LENDING ? LAP + 1 : QUEUE); /* that has a backlog */
         drain();
         CHECK_EQ(ledger()->handled, LAP + 1);
     }
@@ -520,7 +558,7 @@ static void end_service(void) {
 
 static void *thread_b(void *ignored) {
     char c;
-    int32_t tid = server = path == LENDS ? (int32_t)syscall(SYS_gettid) : 0;
+    int32_t tid = server = LENDING ? (int32_t)syscall(SYS_gettid) : 0;
     if (tid)
         borrow_intake_runs(tid, 0);
     while (read(commands[0], &c, 1) == 1) {
@@ -581,8 +619,8 @@ static void prepare(void) {
     self->last_ns = path == BATCH ? shared->clock_ns - 1000 : 0;
     if (path == FULL)
         take_here(QUEUE);
-    if (path == LENDS)
-        take_here(FAST);
+    if (LENDING)
+        take_here(path == MASKS && injection > LAPPING ? FAST + 1 : FAST);
 }
 
 __attribute__((noreturn)) static void target(const char *directory, const char *name) {
@@ -603,20 +641,23 @@ __attribute__((noreturn)) static void target(const char *directory, const char *
         CHECK_EQ(install_prepare(signum, QUEUE), 0);
         CHECK_EQ(install_handler(signum, false), 0);
     }
-    if (path == LENDS) {
+    if (LENDING) {
         CHECK_EQ(intake_start(), 0);
         intake_set(signum, true, 0, 1 << 20);
         CHECK(kick_possible());
     }
     pthread_t b;
     CHECK(pthread_create(&b, NULL, thread_b, NULL) == 0);
-    while (path == LENDS && !borrow_intake_tid())
+    while (LENDING && !borrow_intake_tid())
         usleep(100);
     CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
     for (;;) {
         prepare();
         errno = 1234;
+        shared->over = 0;
         __asm__ volatile("int3" ::: "memory"); /* the signal comes here */
+        if (path == MASKS)
+            changes_masks();
         CHECK_EQ(errno, 1234);
         balance(0);
     }
@@ -745,17 +786,21 @@ static void step(int with) {
     }
 }
 
+static bool is_over(uint64_t home) { return path == MASKS ? shared->over : where() == home; }
+
 /* False: the handler was over before that instruction. True: injected, and the
  * target is at its int3 again, or a new one is. */
 static bool once(const char *directory, uint64_t instruction) {
     uint64_t home = where();
-    send(path == BATCH ? 3 : 1);
-    trace(PTRACE_CONT, 0);
-    CHECK_EQ(await_stop(), signum); /* about to be delivered */
-    step(signum);                   /* at the first instruction of the handler */
-    for (at = 0; at < instruction && where() != home; at++)
+    if (path != MASKS) {
+        send(path == BATCH ? 3 : 1);
+        trace(PTRACE_CONT, 0);
+        CHECK_EQ(await_stop(), signum); /* about to be delivered */
+        step(signum);                   /* at the first instruction of the handler */
+    }
+    for (at = 0; at < instruction && !is_over(home); at++)
         step(0);
-    bool there = where() != home;
+    bool there = !is_over(home);
     if (there) {
         injected++;
         struct recording left;
@@ -763,7 +808,8 @@ static bool once(const char *directory, uint64_t instruction) {
         switch (injection) {
         case NESTED:
         case LAPPING:
-            CHECK(ptrace(PTRACE_SETSIGMASK, pid, sizeof nothing, &nothing) == 0);
+            if (path != MASKS)
+                CHECK(ptrace(PTRACE_SETSIGMASK, pid, sizeof nothing, &nothing) == 0);
             send(injection == NESTED ? 1 : LAP);
             break;
         case OTHERS:
@@ -772,7 +818,7 @@ static bool once(const char *directory, uint64_t instruction) {
         case ENDS: tell_b((char)injection); break;
         case HELD:
             tell_b(HELD);
-            for (int i = 0; i < AFTER_HELD && where() != home; i++)
+            for (int i = 0; i < AFTER_HELD && !is_over(home); i++)
                 step(0);
             tell_b(TAKE_UP);
             break;
@@ -796,8 +842,8 @@ static bool once(const char *directory, uint64_t instruction) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const paths[] = {"alone", "batch",  "full",   "lends", "recorded", "sends",
-                                        "sets",  "blocks", "adopts", "asks",  NULL};
+    static const char *const paths[] = {"alone", "batch", "full",   "lends",  "masks", "recorded",
+                                        "sends", "sets",  "blocks", "adopts", "asks",  NULL};
     static const char *const injections[] = {"nested", "lap",  "others", "late", "fork",
                                              "gone",   "kill", "held",   "ends", NULL};
     if (argc < 4) {

@@ -28,6 +28,7 @@ PATHS = (
     "batch",
     "full",
     "lends",
+    "masks",
     "recorded",
     "sends",
     "sets",
@@ -38,7 +39,7 @@ PATHS = (
 )
 INJECTIONS = ("nested", "lap", "others", "late", "fork", "gone", "kill")
 CASES = [(path, injection) for path in PATHS for injection in INJECTIONS]
-CASES += [("lends", "held"), ("lends", "ends")]
+CASES += [(path, how) for path in ("lends", "masks") for how in ("held", "ends")]
 
 POSSIBLE = sys.platform == "linux" and platform.machine() == "x86_64" and CC is not None
 
