@@ -782,12 +782,48 @@ cdef bint put_back(int signum) noexcept:
     return True
 
 
+# By signal: how many handlers beneath the one in force a handler has called, and at which depth().
+cdef int beneath[65]
+cdef int beneath_depth[65]
+
+
+cdef int call_beneath(int signum, frame) except -1:
+    """A handler has called dispatch() itself, since signal.getsignal() had shown that when the
+    handler was registered. It means the handler beneath it, which this calls, without siginfo;
+    nothing, if there is none any more."""
+    cdef list stack = <list>stacks[signum]
+    cdef int before = beneath[signum], before_depth = beneath_depth[signum]
+    cdef int depth = depth_of(signum), down = before + 1 if before_depth == depth else 1
+    cdef Handler one
+    cdef event none
+    if stack is None or down >= len(stack):
+        return 0
+    one = <Handler>stack[len(stack) - 1 - down]
+    beneath[signum], beneath_depth[signum] = down, depth
+    try:
+        if one.plain:
+            one.function(one.number, frame)
+        elif one.batch:
+            memset(&none, 0, sizeof(none))
+            none.signo = signum
+            one.function(one.number, as_batch((<char *>&none)[:sizeof(none)]), frame)
+        elif type(one.function) is not Source:
+            one.function(one.number, None, frame)
+    finally:
+        beneath[signum], beneath_depth[signum] = before, before_depth
+    return 0
+
+
 def dispatch(signum, frame, /):
     """The Python-level handler of every registered signal (signal.signal)."""
     global left
     cdef int number = signum
     cdef uint64_t handled = 0, since = 0
-    cdef bint by_others = is_simulated(number, &since)
+    cdef bint by_others
+    if depth_of(number) and frame is not interrupted_frame():
+        call_beneath(number, frame)  # CPython passes the frame that it interrupts
+        return
+    by_others = is_simulated(number, &since)
     if by_others and handlers[number] is not None:
         simulated[number] += 1
         # Our C handler did not see this signal. If CPython's own is the disposition, the program

@@ -52,8 +52,13 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:
     Raises ValueError outside of the main thread and if signalnum is no signal number, TypeError if
     handler is no handler, OSError for a signal that cannot be caught.
     """
-    if not callable(handler) or not _can_register(signalnum):
+    if not callable(handler) or handler is _core.dispatch or not _can_register(signalnum):
         previous = _previous(signalnum)
+        if handler is _core.dispatch and previous is not None and _core.is_main_thread():
+            # It stood here before our registration, and what it stands for is in force again without
+            # that: sigrec.register().
+            _cancel(signalnum)
+            return previous
         # This comes before the old registration ends. Otherwise the signal would have, for a
         # moment, the disposition from before that registration.
         by_standard: _Handler = _standard_signal(signalnum, handler)
@@ -82,7 +87,8 @@ def getsignal(signalnum: int) -> _Handler:
 
     Raises ValueError if signalnum is no signal number.
     """
-    return _previous(signalnum) or _standard_getsignal(signalnum)
+    previous = _previous(signalnum)
+    return _standard_getsignal(signalnum) if previous is None else previous
 
 
 # The functions name the module that they replace.

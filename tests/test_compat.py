@@ -90,6 +90,32 @@ def test_it_returns_what_was_before_and_getsignal_shows_it():
     assert sigrec.stats()[USR1].mode != "registered"
 
 
+def test_what_was_there_before_can_be_put_back():
+    """Also where it is sigrec's own handler, which stands for those of sigrec.register()."""
+    calls = []
+    with sigrec.register(USR1, lambda s, f: calls.append("registered")) as registration:
+        before = compat.signal(USR1, lambda s, f: calls.append("set"))
+        standard.raise_signal(USR1)
+        compat.signal(USR1, before)
+        standard.raise_signal(USR1)
+        assert calls == ["set", "registered"]
+        assert registration.active
+    compat.signal(USR1, before)  # it stands for nothing now
+    os.kill(ME, USR1)
+    assert calls == ["set", "registered"]
+    compat.signal(USR1, compat.SIG_DFL)
+
+
+def test_a_handler_may_be_false():
+    class Handlers(list):
+        def __call__(self, signum, frame): ...
+
+    handlers = Handlers()
+    compat.signal(USR1, handlers)
+    assert compat.getsignal(USR1) is handlers
+    assert compat.signal(USR1, compat.SIG_DFL) is handlers
+
+
 def test_of_a_handler_that_python_does_not_know_it_is_none(child):
     p = child(
         """

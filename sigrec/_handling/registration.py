@@ -217,6 +217,11 @@ def prepared(
             "batch=True hands out all that wait, with their siginfo: without siginfo= and coalesce="
         )
     handlers.check_form(handler, siginfo, batch)
+    if handler is _core.dispatch:
+        raise ValueError(
+            "signal.getsignal() shows sigrec's own handler, which stands for those that are "
+            "registered: it cannot be one of them"
+        )
     if propagate is not None and not (
         isinstance(propagate, type) and issubclass(propagate, BaseException)
     ):

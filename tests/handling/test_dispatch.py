@@ -45,6 +45,39 @@ def test_a_handler_that_raises_loses_nothing(child):
     assert p.line() == "1000 True 1000 1000 1000 0"
 
 
+@pytest.mark.parametrize("options", [{}, {"siginfo": True}, {"batch": True}], ids=str)
+def test_a_handler_calls_what_getsignal_had_shown(options):
+    """As one does that does not want to take another's place. It means the one beneath."""
+    calls = []
+
+    def handler(name, before):
+        def handler(signum, *arguments):
+            calls.append(name if name != "first" else f"{name}, {len(arguments)}")
+            assert len(calls) < 20
+            if calls == ["third"]:
+                signal.raise_signal(signum)  # it is interrupted by its own signal
+            if before is not None:
+                before(signum, arguments[-1])
+
+        return handler
+
+    with sigrec.SignalManager() as manager:
+        first = manager.register(RT, handler("first", None), reentrant=True, **options)
+        handled = sigrec.stats()[RT].handled
+        for name in ("second", "third"):
+            manager.register(RT, handler(name, signal.getsignal(RT)), reentrant=True)
+        signal.raise_signal(RT)
+        one = f"first, {1 + bool(options)}"
+        assert calls == ["third", "third", "second", one, "second", one]
+        assert sigrec.stats()[RT].handled - handled == 2
+        first.cancel()
+        calls[:] = ["last"]
+        signal.raise_signal(RT)
+        assert calls == ["last", "third", "second"]
+        with pytest.raises(ValueError, match="getsignal"):
+            manager.register(RT, signal.getsignal(RT))
+
+
 def test_a_slow_handler_is_not_nested(child):
     p = child(
         """
