@@ -445,20 +445,30 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
             assert "SIGKILL, as its parent" not in why(recording)
 
 
-def test_of_a_pid_that_another_process_has_now(run_directory, capsys):
-    builder = RecordingBuilder(pid=ME).set(
+@pytest.fixture
+def unrecorded():
+    """A process that has no recording, wherever it is looked for. (This one may have one by now.)"""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        wait_until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
+        yield process.pid
+        process.kill()
+
+
+def test_of_a_pid_that_another_process_has_now(run_directory, capsys, unrecorded):
+    builder = RecordingBuilder(pid=unrecorded).set(
         exit_kind=1, boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
     )
-    path = builder.write(run_directory / file_name(ME))
-    assert main(["why", str(ME)]) == 0
+    path = builder.write(run_directory / file_name(unrecorded))
+    assert main(["why", str(unrecorded)]) == 0
     out, err = capsys.readouterr()
-    assert f"PID {ME} (python3 worker.py) exited" in out
+    assert f"PID {unrecorded} (python3 worker.py) exited" in out
     assert re.match(
-        rf"sigrec why: PID {ME} \(.+\) runs, and no recording of it is found; of an", err
+        rf"sigrec why: PID {unrecorded} \(sleep.*\) runs, and no recording of it is found; of an",
+        err,
     )
     assert main(["why", str(path)]) == 0 and capsys.readouterr() == (out, "")
-    builder.set(start_ticks=start_ticks(ME)).write(path)  # itself, by another program
-    assert main(["why", str(ME)]) == 0 and capsys.readouterr()[1] == ""
+    builder.set(start_ticks=start_ticks(unrecorded)).write(path)  # itself, by another program
+    assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr()[1] == ""
 
 
 def test_what_ends_nothing_comes_last(tmp_path):
