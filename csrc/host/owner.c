@@ -19,11 +19,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TEXT_SIZE 4096
+
 #ifdef __linux__
 #include <sys/prctl.h>
 #include <sys/random.h>
-
-#define TEXT_SIZE 4096
 
 /* By one call, which for the files that are read here gets all that there is room for. */
 static size_t read_file(const char *path, char *buffer, size_t size) {
@@ -128,12 +128,11 @@ bool owner_is_same(const struct owner *a, const struct owner *b) {
            memcmp(a->argv, b->argv, a->argv_size) == 0;
 }
 
-void owner_describe(struct owner *owner, char *const argv[]) {
+static void describe_with(struct owner *owner, char *const argv[], char text[TEXT_SIZE]) {
     memset(owner, 0, offsetof(struct owner, argv));
     owner->identity.oom_kills = -1;
 #ifdef __linux__
-    char text[TEXT_SIZE]; /* one for all: a page of the stack less is touched */
-    owner->start_ticks = proc_start_ticks(0, text, sizeof text);
+    owner->start_ticks = proc_start_ticks(0, text, TEXT_SIZE);
     read_line("/proc/sys/kernel/random/boot_id", owner->boot_id, sizeof owner->boot_id);
     owner->pid_namespace = proc_namespace("pid");
     owner->argv_size =
@@ -150,6 +149,25 @@ void owner_describe(struct owner *owner, char *const argv[]) {
     describe_signals(&owner->identity, argv != NULL, text);
     describe_identity(&owner->identity, text);
 #else
-    (void)argv;
+    (void)argv, (void)text;
 #endif
+}
+
+static __attribute__((noinline)) void describe_on_the_stack(struct owner *owner,
+                                                            char *const argv[]) {
+    char text[TEXT_SIZE];
+    describe_with(owner, argv, text);
+}
+
+/* The text is not on the stack, which may be a small one: that of a child that a handler has forked
+ * on an alternate stack. */
+void owner_describe(struct owner *owner, char *const argv[]) {
+    static char text[TEXT_SIZE] SELDOM;
+    static _Atomic bool busy; /* another thread has it, or had, before a fork */
+    if (atomic_exchange(&busy, true)) {
+        describe_on_the_stack(owner, argv);
+        return;
+    }
+    describe_with(owner, argv, text);
+    atomic_store(&busy, false);
 }

@@ -29,6 +29,7 @@ const char *target_reason(enum target target) {
 
 #include <elf.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -38,8 +39,12 @@ const char *target_reason(enum target target) {
 
 #define HEAD 1024          /* bytes of a file that are looked at first */
 #define SEGMENTS 32        /* program headers */
-#define NEEDED 64          /* entries of the dynamic section */
+#define ENTRIES 64         /* of the dynamic section */
+#define AT_ONCE 8          /* of these */
+#define NEEDED 32          /* libraries */
 #define FLAG_NOEXEC 0x0008 /* ST_NOEXEC: statfs(2) */
+
+#define NOT_INLINE __attribute__((noinline)) /* so that their stack frames do not add up */
 
 #if defined(__x86_64__)
 #define MACHINE EM_X86_64
@@ -60,12 +65,36 @@ static bool read_target(int fd, void *to, size_t size, uint64_t at) {
     return syscall(SYS_pread64, fd, to, size, at) == (long)size;
 }
 
+/* An ELF file that is looked at. All of this stands on the stack, which may be a small one: a
+ * handler that runs on an alternate stack may start a program, to report a crash (sigaltstack(2)).
+ */
+struct program {
+    int fd;
+    const char *head; /* its first bytes */
+    size_t size;      /* so many */
+    const ElfW(Ehdr) *header;
+};
+
+static bool read_program(const struct program *program, void *to, size_t size, uint64_t at) {
+    if (size > program->size || at > program->size - size)
+        return read_target(program->fd, to, size, at);
+    memcpy(to, program->head + at, size);
+    return true;
+}
+
+static bool read_segment(const struct program *program, int n, ElfW(Phdr) *segment) {
+    return n < program->header->e_phnum && n < SEGMENTS &&
+           read_program(program, segment, sizeof *segment,
+                        program->header->e_phoff + (uint64_t)n * sizeof *segment);
+}
+
 /* Where it stands in the file. */
-static uint64_t target_offset_of(const ElfW(Phdr) *segments, int n, uint64_t address) {
-    for (int i = 0; i < n; i++)
-        if (segments[i].p_type == PT_LOAD && address >= segments[i].p_vaddr &&
-            address - segments[i].p_vaddr < segments[i].p_filesz)
-            return address - segments[i].p_vaddr + segments[i].p_offset;
+static uint64_t target_offset_of(const struct program *program, uint64_t address) {
+    ElfW(Phdr) segment;
+    for (int i = 0; read_segment(program, i, &segment); i++)
+        if (segment.p_type == PT_LOAD && address >= segment.p_vaddr &&
+            address - segment.p_vaddr < segment.p_filesz)
+            return address - segment.p_vaddr + segment.p_offset;
     return 0;
 }
 
@@ -79,47 +108,39 @@ static bool is_sanitizer(const char *library) {
     return false;
 }
 
-static bool needs_sanitizer(int fd, const ElfW(Phdr) *segments, int n) {
-    ElfW(Dyn) entries[NEEDED];
-    for (int i = 0; i < n; i++) {
-        if (segments[i].p_type != PT_DYNAMIC)
-            continue;
-        size_t count = segments[i].p_filesz / sizeof *entries;
-        if (count > NEEDED)
-            count = NEEDED;
-        if (!read_target(fd, entries, count * sizeof *entries, segments[i].p_offset))
-            return false;
-        uint64_t strings = 0;
-        for (size_t k = 0; k < count; k++)
-            if (entries[k].d_tag == DT_STRTAB)
-                strings = target_offset_of(segments, n, entries[k].d_un.d_ptr);
-        for (size_t k = 0; strings && k < count && entries[k].d_tag != DT_NULL; k++) {
-            char name[16] = "";
-            if (entries[k].d_tag == DT_NEEDED &&
-                read_target(fd, name, sizeof name - 1, strings + entries[k].d_un.d_val) &&
-                is_sanitizer(name))
-                return true;
-        }
+/* dynamic: the segment of that type. */
+static NOT_INLINE bool needs_sanitizer(const struct program *program, const ElfW(Phdr) *dynamic) {
+    ElfW(Dyn) entries[AT_ONCE];
+    uint64_t needed[NEEDED], strings = 0, count = dynamic->p_filesz / sizeof *entries;
+    int n = 0;
+    for (uint64_t i = 0; i < count && i < ENTRIES; i++) {
+        uint64_t rest = count - i;
+        if (i % AT_ONCE == 0 &&
+            !read_target(program->fd, entries, (rest < AT_ONCE ? rest : AT_ONCE) * sizeof *entries,
+                         dynamic->p_offset + i * sizeof *entries))
+            break;
+        const ElfW(Dyn) *entry = &entries[i % AT_ONCE];
+        if (entry->d_tag == DT_NULL)
+            break;
+        if (entry->d_tag == DT_STRTAB)
+            strings = target_offset_of(program, entry->d_un.d_ptr);
+        else if (entry->d_tag == DT_NEEDED && n < NEEDED)
+            needed[n++] = entry->d_un.d_val;
+    }
+    for (int i = 0; strings && i < n; i++) {
+        char name[16] = "";
+        if (read_target(program->fd, name, sizeof name - 1, strings + needed[i]) &&
+            is_sanitizer(name))
+            return true;
     }
     return false;
 }
 
-static enum target target_of_elf(int fd, const char *head) {
-    ElfW(Ehdr) header;
-    ElfW(Phdr) segments[SEGMENTS];
+static NOT_INLINE enum target target_of_interpreter(const struct program *program,
+                                                    const ElfW(Phdr) *segment) {
     char interpreter[256] = "";
-    memcpy(&header, head, sizeof header);
-    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != MACHINE)
-        return TARGET_MACHINE;
-    int n = header.e_phnum < SEGMENTS ? header.e_phnum : SEGMENTS;
-    if (header.e_phentsize != sizeof *segments ||
-        !read_target(fd, segments, (size_t)n * sizeof *segments, header.e_phoff))
-        return TARGET_NO_ELF;
-    for (int i = 0; i < n; i++) {
-        size_t size = segments[i].p_filesz;
-        if (segments[i].p_type == PT_INTERP && size < sizeof interpreter)
-            read_target(fd, interpreter, size, segments[i].p_offset);
-    }
+    if (segment->p_filesz < sizeof interpreter)
+        read_program(program, interpreter, segment->p_filesz, segment->p_offset);
     const char *slash = strrchr(interpreter, '/');
     if (!slash)
         return TARGET_STATIC;
@@ -128,74 +149,113 @@ static enum target target_of_elf(int fd, const char *head) {
 #else
     bool ours = strncmp(slash, "/ld-musl", 8) == 0;
 #endif
-    if (!ours)
-        return TARGET_C_LIBRARY;
-    return needs_sanitizer(fd, segments, n) ? TARGET_SANITIZER : TARGET_FINE;
+    return ours ? TARGET_FINE : TARGET_C_LIBRARY;
 }
 
-static enum target target_of_library(const char *library, size_t size) {
-    char path[4096];
+static enum target target_of_elf(int fd, const char *head, size_t size) {
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+    memcpy(&header, head, sizeof header);
+    const struct program program = {fd, head, size, &header};
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != MACHINE)
+        return TARGET_MACHINE;
+    enum target found = TARGET_STATIC;
+    bool sanitizer = false;
+    int n = 0;
+    for (; header.e_phentsize == sizeof segment && read_segment(&program, n, &segment); n++) {
+        if (segment.p_type == PT_INTERP)
+            found = target_of_interpreter(&program, &segment);
+        else if (segment.p_type == PT_DYNAMIC)
+            sanitizer = sanitizer || needs_sanitizer(&program, &segment);
+    }
+    if (n < SEGMENTS && n < header.e_phnum)
+        return TARGET_NO_ELF;
+    return found == TARGET_FINE && sanitizer ? TARGET_SANITIZER : found;
+}
+
+static NOT_INLINE bool is_library_usable(const char *path) {
     struct statfs fs;
-    if (size >= sizeof path)
-        return TARGET_LIBRARY;
-    memcpy(path, library, size);
-    path[size] = 0;
     /* Not only open(2): a capability that we have may be gone after the exec, and then so is our
      * right to read the file. access(2) does without. */
     int fd = syscall(SYS_faccessat, AT_FDCWD, path, R_OK) == 0 ? open_target(path) : -1;
     if (fd < 0)
-        return TARGET_LIBRARY;
+        return false;
     bool usable = syscall(SYS_fstatfs, fd, &fs) == 0 && !(fs.f_flags & FLAG_NOEXEC);
     close_target(fd);
-    return usable ? TARGET_FINE : TARGET_LIBRARY;
+    return usable;
 }
 
-/* script: it is what a script names, and may be no script itself. */
-static enum target target_of_open(int fd, const char *library, size_t size, bool script) {
-    char head[HEAD] = "";
+static NOT_INLINE enum target target_of_library(const char *library, size_t size) {
+    if (size >= PATH_MAX)
+        return TARGET_LIBRARY;
+    char path[size + 1];
+    memcpy(path, library, size);
+    path[size] = 0;
+    return is_library_usable(path) ? TARGET_FINE : TARGET_LIBRARY;
+}
+
+/* The first bytes of a regular file, and a final 0. -1: it is none. */
+static NOT_INLINE long read_head(int fd, char head[HEAD], mode_t *mode) {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return -1;
+    *mode = st.st_mode;
+    long n = syscall(SYS_pread64, fd, head, HEAD - 1, (off_t)0);
+    n = n < 0 ? 0 : n;
+    head[n] = 0;
+    return n;
+}
+
+static enum target target_of_head(int fd, const char *head, long n, mode_t mode) {
+    if (n < 0)
         return TARGET_UNREADABLE;
-    long n = syscall(SYS_pread64, fd, head, sizeof head - 1, (off_t)0);
-    if (n > 2 && head[0] == '#' && head[1] == '!' && !script) { /* execve(2) */
-        char *path = head + 2 + strspn(head + 2, " \t");
-        path[strcspn(path, " \t\n")] = 0;
-        int interpreter = open_target(path);
-        if (interpreter < 0)
-            return TARGET_UNREADABLE;
-        enum target found = target_of_open(interpreter, library, size, true);
-        close_target(interpreter);
-        return found;
-    }
     if (n < (long)sizeof(ElfW(Ehdr)) || memcmp(head, ELFMAG, SELFMAG) != 0)
         return TARGET_NO_ELF;
-    if (st.st_mode & S_ISUID || (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+    if (mode & S_ISUID || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
         return TARGET_PRIVILEGED;
-    enum target found = target_of_elf(fd, head);
-    return found == TARGET_FINE && library ? target_of_library(library, size) : found;
+    return target_of_elf(fd, head, (size_t)n);
+}
+
+static enum target target_of_open(int fd, const char *library, size_t size) {
+    char head[HEAD];
+    mode_t mode = 0;
+    int interpreter = -1;
+    long n = read_head(fd, head, &mode);
+    if (n > 2 && head[0] == '#' && head[1] == '!') { /* a script, which names no other: execve(2) */
+        char *path = head + 2 + strspn(head + 2, " \t");
+        path[strcspn(path, " \t\n")] = 0;
+        fd = interpreter = open_target(path);
+        n = fd < 0 ? -1 : read_head(fd, head, &mode);
+    }
+    enum target found = target_of_head(fd, head, n, mode);
+    if (found == TARGET_FINE && library)
+        found = target_of_library(library, size);
+    if (interpreter >= 0)
+        close_target(interpreter);
+    return found;
 }
 
 enum target target_of_fd(int fd, const char *library, size_t size) {
-    return target_of_open(fd, library, size, false);
+    return target_of_open(fd, library, size);
 }
 
 enum target target_of(const char *path, const char *library, size_t size) {
     int fd = open_target(path);
     if (fd < 0)
         return TARGET_UNREADABLE;
-    enum target found = target_of_open(fd, library, size, false);
+    enum target found = target_of_open(fd, library, size);
     close_target(fd);
     return found;
 }
 
-const char *target_search(const char *file, char path[4096]) {
+const char *target_search(const char *file, char *path, size_t room) {
     size_t n = strlen(file);
     if (strchr(file, '/'))
         return file;
     const char *list = getenv("PATH"); /* glibc's: "/bin:/usr/bin" where there is none */
     for (const char *at = list ? list : "/bin:/usr/bin"; n; at++) {
         size_t size = strcspn(at, ":");
-        if (size + n + 2 <= 4096) {
+        if (size + n + 2 <= room) {
             memcpy(path, at, size);
             path[size] = 0;
             text_put(text_put(path + size, size ? "/" : ""), file);
@@ -217,6 +277,8 @@ enum target target_of(const char *path, const char *library, size_t size) {
 enum target target_of_fd(int fd, const char *library, size_t size) {
     return (void)fd, (void)library, (void)size, TARGET_UNREADABLE;
 }
-const char *target_search(const char *file, char path[4096]) { return (void)path, file; }
+const char *target_search(const char *file, char *path, size_t room) {
+    return (void)path, (void)room, file;
+}
 
 #endif

@@ -17,6 +17,7 @@
 #include "recording/spare.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -70,8 +71,11 @@ static char *const *changed(char *const environment[], struct change change, voi
 
 /* For a file that is searched for in PATH. */
 static struct change change_by_search(const char *file, char *const environment[], bool in_place) {
-    char path[4096];
-    const char *found = file ? target_search(file, path) : NULL;
+    /* On a stack that may be small, and so no larger than it has to be. */
+    const char *list = getenv("PATH");
+    size_t room = (list ? strlen(list) : 0) + (file ? strlen(file) : 0) + 32;
+    char path[room < PATH_MAX ? room : PATH_MAX];
+    const char *found = file ? target_search(file, path, sizeof path) : NULL;
     return found ? change_for(found, -1, environment, in_place) : (struct change){AS_IT_IS, 0};
 }
 

@@ -10,9 +10,13 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char directory[] = "/tmp/sigrec-target-XXXXXX", path[64];
@@ -121,14 +125,42 @@ static void test_search(void) {
     write_file("", 0, 0700);
     snprintf(list, sizeof list, "/nowhere:%s", directory);
     setenv("PATH", list, 1);
-    CHECK(target_search("program", found) && strcmp(found, path) == 0);
-    CHECK(!target_search("nothing", found) && !target_search("", found));
-    CHECK(strcmp(target_search("./nothing", found), "./nothing") == 0);
+    CHECK(target_search("program", found, sizeof found) && strcmp(found, path) == 0);
+    CHECK(!target_search("nothing", found, sizeof found) &&
+          !target_search("", found, sizeof found));
+    CHECK(strcmp(target_search("./nothing", found, sizeof found), "./nothing") == 0);
     setenv("PATH", "/nowhere:", 1); /* the second is the working directory */
     CHECK(chdir(directory) == 0);
-    CHECK(target_search("program", found) && strcmp(found, "program") == 0);
+    CHECK(target_search("program", found, sizeof found) && strcmp(found, "program") == 0);
     setenv("PATH", "", 1);
-    CHECK(target_search("program", found) && strcmp(found, "program") == 0);
+    CHECK(target_search("program", found, sizeof found) && strcmp(found, "program") == 0);
+}
+
+static void look(int signum) {
+    (void)signum;
+    const char *here = "/proc/self/exe";
+    _exit(target_of(here, here, strlen(here)) == TARGET_FINE ? 0 : 1);
+}
+
+/* As a handler does that reports a crash, on a stack of the usual size: what the kernel needs, ours
+ * and the program's handler are there before. */
+static void on_a_small_stack(void) {
+#ifndef __SANITIZE_ADDRESS__
+    pid_t pid = fork();
+    if (pid == 0) {
+        const size_t page = 65536, size = getauxval(51 /* AT_MINSIGSTKSZ */) + 4096;
+        char *base =
+            mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(base != MAP_FAILED && mprotect(base, page, PROT_NONE) == 0);
+        stack_t stack = {.ss_sp = base + page, .ss_size = size > 4096 ? size : 8192};
+        struct sigaction action = {.sa_handler = look, .sa_flags = SA_ONSTACK};
+        CHECK(sigaltstack(&stack, NULL) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
+        raise(SIGUSR1);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK_EQ(status, 0);
+#endif
 }
 
 int main(void) {
@@ -138,6 +170,7 @@ int main(void) {
     test_sanitizer();
     test_script();
     test_library();
+    on_a_small_stack();
     test_search();
     for (enum target one = TARGET_FINE; one <= TARGET_LIBRARY; one++)
         CHECK(!target_reason(one) == (one == TARGET_FINE));

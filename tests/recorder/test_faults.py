@@ -386,3 +386,13 @@ def test_no_room_is_left_where_sigbus_is_blocked(tmp_path):
         assert (done.returncode, done.stdout) == (0, "goes on\n"), done.stderr
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("who", [[], ["a child"]], ids=["itself", "child"])
+def test_a_handler_on_an_alternate_stack_starts_a_program(tmp_path, run_directory, who):
+    program = compiled(Path(__file__).with_name("reports.c"), tmp_path / "reports")
+    done = subprocess.run(
+        [sys.executable, "-m", "sigrec", "run", "--children", "--", program, *who],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "crashed\n"), done.stderr
