@@ -4,6 +4,7 @@ False."""
 from __future__ import annotations
 
 import os
+import time
 
 PF_EXITING = 0x00000004  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
@@ -78,23 +79,29 @@ def start_ticks(pid: int) -> int | None:
     return int(fields[19])
 
 
-def process_at(pid: int, time_ns: int) -> tuple[str, list[str]] | None:
+def process_at(
+    pid: int, time_ns: int, monotonic_ns: int | None = None
+) -> tuple[str, list[str]] | None:
     """The short name and the command line of the process that had this pid at time_ns, if it
-    still lives.
+    still lives. monotonic_ns: the same time by CLOCK_MONOTONIC; None: not known.
 
-    A pid is used again, so a process that started later is another one.
+    A pid is used again, so a process that started later is another one. It must not have started
+    later by either clock: the one may have been set back since, the other stops in suspend.
     """
     ticks = start_ticks(pid) if pid > 0 else None
     if ticks is None:
         return None
     try:
-        with open("/proc/stat", "rb") as file:
-            boot = next(int(line.split()[1]) for line in file if line.startswith(b"btime "))
-        started_ns = boot * 10**9 + ticks * (10**9 // os.sysconf("SC_CLK_TCK"))
-        # btime has whole seconds.
-        if started_ns > time_ns + 10**9:
+        # Read in this order, a pause between two of these makes the start seem earlier.
+        real_ns, mono_ns = time.time_ns(), time.monotonic_ns()
+        ago_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - ticks * (
+            10**9 // os.sysconf("SC_CLK_TCK")
+        )
+        if time_ns < real_ns - ago_ns:
+            return None
+        if monotonic_ns is not None and monotonic_ns < mono_ns - ago_ns:
             return None
         name, argv = comm(pid), command_line(pid)
         return None if name is None or argv is None else (name, argv)
-    except (OSError, ValueError, StopIteration):
+    except (OSError, ValueError):
         return None

@@ -237,7 +237,7 @@ class SignalInfo:
         if self._here:
             from sigrec._proc.process import process_at
 
-            lives = process_at(pid, self.time_ns)
+            lives = process_at(pid, self.time_ns, self.monotonic_ns)
             if lives:
                 comm, argv = comm or lives[0], lives[1]
         return Sender(kind, pid, uid, comm, argv, vouched(code))

@@ -184,7 +184,9 @@ def from_its_recording(sender: Recording, kind: str) -> dict[str, Any]:
     # A process that has one of these PIDs here, and began later than this recording, is another
     # one.
     def name(pid: int) -> str | None:
-        found = process.process_at(pid, sender.started_ns) if sender._here else None
+        if not sender._here:
+            return None
+        found = process.process_at(pid, sender.started_ns, sender._began_ns())
         return found[0] if found is not None else None
 
     known = Sender("process", sender.pid, sender.uid, name(sender.pid), sender.argv)

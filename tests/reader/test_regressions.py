@@ -13,17 +13,18 @@ from sigrec._proc import host
 from sigrec._reader.recording import Recording
 from sigrec._reader.source import Source
 from sigrec._signals.names import name
-from tests.reader.builder import MONOTONIC, RecordingBuilder, event
+from tests.reader.builder import RecordingBuilder, event
 
 USR1 = int(signal.SIGUSR1)
 
 
 def of_me(**fields):
     """Its event is from this very process, now; so whoever looks in /proc finds a name."""
-    payload = event(USR1, pid=os.getpid(), uid=5)
+    now = time.monotonic_ns()
+    payload = event(USR1, now, pid=os.getpid(), uid=5)
     builder = RecordingBuilder().slot(0, payload).ledger(USR1, delivered=1, last=payload)
     builder.set(boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace())
-    return builder.anchors((MONOTONIC, time.time_ns())).set(**fields)
+    return builder.anchors((now, time.time_ns())).set(**fields)
 
 
 def comms(recording):

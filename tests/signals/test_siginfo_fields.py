@@ -174,18 +174,36 @@ def test_pid_0_and_uid_0_is_unknown():
     assert str(one.sender) == "an unknown sender"
 
 
+def at(time_ns, monotonic_ns, pid):
+    return info(pid=pid, uid=5, monotonic_ns=monotonic_ns, offset=time_ns - monotonic_ns).sender
+
+
 def test_comm_of_a_living_sender():
     mine = open("/proc/self/comm").read().strip()
-    now = time.time_ns()
-    one = info(pid=os.getpid(), uid=5, offset=now, monotonic_ns=0)
-    assert one.sender.comm == mine
-    assert str(one.sender) == f"PID {os.getpid()} ({mine}, uid 5)"
+    sender = at(time.time_ns(), time.monotonic_ns(), os.getpid())
+    assert sender.comm == mine
+    assert str(sender) == f"PID {os.getpid()} ({mine}, uid 5)"
 
 
 def test_comm_of_a_pid_that_is_in_use_again():
-    """The process that has the pid now started after the event."""
-    long_ago = time.time_ns() - 10 * 365 * 86400 * 10**9
-    assert info(pid=os.getpid(), offset=long_ago, monotonic_ns=0).sender.comm is None
+    """The process that has the pid now started after the event, by either clock: the one may have
+    been set since."""
+    before_ns, before_monotonic_ns = time.time_ns(), time.monotonic_ns()
+    time.sleep(0.02)  # more than a tick of proc_pid_stat(5)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "print(input(), flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        process.stdin.write(b"up\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"up\n"  # and so it is what it was started as
+        later_ns, later_monotonic_ns = time.time_ns(), time.monotonic_ns()
+        assert at(later_ns, later_monotonic_ns, process.pid).argv[1] == "-c"
+        assert at(before_ns, later_monotonic_ns, process.pid).argv is None
+        assert at(later_ns, before_monotonic_ns, process.pid).argv is None
+    finally:
+        process.communicate(b"\n")
 
 
 def test_comm_of_a_zombie_or_nobody():
