@@ -52,21 +52,23 @@ class SignalLog(_core.Block):
             missed, events = new_events(recording, self._position, last)
         for signum, (overwritten, dropped) in missed.items():
             count = overwritten + dropped
-            self._logger.log(
-                self._level,
+            self._log(
                 "%s %s: came too fast to be logged one by one",
-                number(count),
-                name(signum),
-                extra={"signal": {"signal": name(signum), "missed": count}},
+                (number(count), name(signum)),
+                {"signal": name(signum), "missed": count},
             )
         for info in events:
-            self._logger.log(
-                self._level,
-                "%s from %s",
-                info.signal_name,
-                info.sender,
-                extra={"signal": info.to_dict()},
-            )
+            self._log("%s from %s", (info.signal_name, info.sender), info.to_dict())
+
+    def _log(self, text: str, arguments: tuple[object, ...], fields: dict[str, Any]) -> None:
+        """Logs one signal. What the logger raises, as one of its filters may, is reported, and does
+        not keep the next ones from being logged."""
+        try:
+            self._logger.log(self._level, text, *arguments, extra={"signal": fields})
+        except Exception as error:
+            from threading import ExceptHookArgs, current_thread, excepthook
+
+            excepthook(ExceptHookArgs((type(error), error, error.__traceback__, current_thread())))
 
     def close(self) -> None:
         """End it, once all that was delivered before is logged; a second call does nothing.

@@ -61,6 +61,32 @@ def test_too_many_to_be_logged_one_by_one(child):
     one.end()
 
 
+def test_a_logger_that_raises_loses_no_other_signal(child):
+    one = child("""
+        import logging, threading
+        threading.excepthook = lambda args: say("raised", args.exc_value)
+        signal.signal(RT, lambda *a: None)
+        class Lines(logging.Handler):
+            def emit(self, record):
+                say("logged", record.signal["si_value"])
+        def refuses(record):
+            if record.signal["si_value"] == 0:
+                raise RuntimeError("no")
+            return True
+        logger = logging.getLogger("app")
+        logger.propagate = False
+        logger.setLevel(logging.INFO)
+        logger.addHandler(Lines())
+        logger.addFilter(refuses)
+        with sigrec.log_signals(logger, RT):
+            for value in range(3):
+                sigqueue(os.getpid(), RT, value)
+        say("closed")
+    """)
+    assert [one.line() for _ in range(4)] == ["raised no", "logged 1", "logged 2", "closed"]
+    one.end()
+
+
 def test_closed_in_a_handler_that_interrupted_a_logger(child):
     """It holds the lock that the thread which logs waits for."""
     one = child(Path(__file__).parent / "closes_a_log.py")
