@@ -195,7 +195,7 @@ static void before_fork(void) {
     if (atomic_load_explicit(&filter_denied, memory_order_relaxed))
         return;
     int32_t pid = getpid();
-    if (forking.pid != pid) {
+    if (forking.pid != pid || pid == 1) { /* as its parent may be, in a namespace around this one */
         forking.namespace = places_namespace();
         forking.pid = pid;
     }

@@ -9,6 +9,7 @@
 #include "handler/handler.h"
 #include "handler/install.h"
 #include "handler/passive.h"
+#include "host/places.h"
 #include "recording/process.h"
 
 #include <dirent.h>
@@ -344,6 +345,36 @@ static void in_other_namespaces(int which) {
     CHECK_EQ(wait_for(between), 0);
 }
 
+/* The first process of a namespace has the PID 1, and so has the first of another within that. */
+static int first_in_a_namespace(int within_it) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        char name[64];
+        CHECK_EQ(process_adopt_spare(0, 0), 0);
+        places_name(name, places_namespace(), 1, ".sigrec");
+        CHECK_EQ(strcmp(strrchr(process_path(), '/') + 1, name), 0);
+        _exit(0);
+    }
+    CHECK_EQ(wait_for(pid), 0);
+    if (!within_it || unshare(CLONE_NEWPID) != 0)
+        return 0;
+    if ((pid = fork()) == 0)
+        _exit(first_in_a_namespace(within_it - 1));
+    return wait_for(pid) != 0;
+}
+
+static void in_nested_namespaces(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWPID) != 0)
+            _exit(0);
+        if ((pid = fork()) == 0)
+            _exit(first_in_a_namespace(1));
+        _exit(wait_for(pid) != 0);
+    }
+    CHECK_EQ(wait_for(pid), 0);
+}
+
 static void a_name_that_is_taken_is_left(void) {
     pid_t pid = fork();
     if (pid == 0) {
@@ -510,6 +541,7 @@ int main(void) {
     it_need_not_describe_itself(first_ns);
     it_is_described_as_it_is();
     it_describes_itself_for_its_children();
+    in_nested_namespaces();
     in_other_namespaces(CLONE_NEWPID);
     in_other_namespaces(CLONE_NEWTIME);
     in_other_namespaces(CLONE_NEWPID | CLONE_NEWTIME);
