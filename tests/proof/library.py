@@ -41,7 +41,7 @@ SAFE = (
     "strcmp", "strncmp", "clock_gettime", "getpid", "getppid", "getpgid", "getsid", "geteuid", "kill", "sigaction",
     "sigprocmask", "pthread_sigmask", "sigpending", "pthread_self", "raise", "read", "write", "open", "openat", "close",
     "fstat", "stat", "rename", "unlink", "nanosleep", "timer_settime", "_exit", "sigemptyset", "sigaddset",
-    "sigdelset", "sigismember", "sigfillset",
+    "sigdelset", "sigismember", "sigfillset", "madvise",
 )  # fmt: skip
 SIGRETURN = "rt_sigreturn"  # the kernel's, of each handler
 
