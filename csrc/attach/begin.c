@@ -4,6 +4,7 @@
 
 #include "events/signals.h"
 #include "ground/glibc.h"
+#include "handler/all.h"
 #include "handler/handler.h"
 #include "handler/install.h"
 #include "handler/passive.h"
@@ -16,7 +17,6 @@
 #include "recording/retention.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -76,55 +76,6 @@ static void clean(void) {
         retention_clean(directory, RETENTION_MOST, RETENTION_KEEP, NULL, 0);
 }
 
-static bool can_be_recorded(int signum) {
-    bool of_the_c_library = signum >= 32 && signum < SIGRTMIN;
-    return signum != SIGKILL && signum != SIGSTOP && !of_the_c_library && signum <= SIGRTMAX;
-}
-
-static void record_all(bool from_start) {
-    sigbus_take(); /* before the first is recorded */
-    for (int signum = 1; signum < SIGREC_NSIG; signum++)
-        if (can_be_recorded(signum) && install_record(signum, false) == 0)
-            install_note_start(signum, from_start);
-}
-
-/* Nearly all signals have the default action now, so each is taken as if it had, and what it had
- * is seen by that. What comes meanwhile is pending until all have their own. */
-static uint64_t record_each(void) {
-    const struct sigaction by_default = {.sa_handler = SIG_DFL};
-    uint64_t ignored = 0;
-    sigset_t all, before;
-    signals_but_faults(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (int signum = 1; signum < SIGREC_NSIG; signum++) {
-        struct sigaction found;
-        if (!can_be_recorded(signum))
-            continue;
-        if (signum == SIGCHLD || signum == SIGBUS) { /* which children become zombies; sigbus.h */
-            install_record(signum, false);
-            passive_sigaction(signum, NULL, &found);
-        } else if (passive_record(signum, false, &by_default, &found) != 0) {
-            continue;
-        } else if (found.sa_handler != SIG_DFL) {
-            passive_sigaction(signum, &found, NULL);
-        }
-        if (found.sa_handler == SIG_IGN)
-            ignored |= signal_bit(signum);
-        if (found.sa_handler != SIG_DFL)
-            install_note_start(signum, true);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return ignored;
-}
-
-static void record_from_start(bool alone) {
-    sigbus_take();
-    if (alone)
-        process_inherited(record_each());
-    else
-        record_all(true);
-}
-
 int begin(char *const argv[]) {
     static _Atomic bool called;
     /* Written first: a page that is read first is touched twice. */
@@ -160,7 +111,10 @@ int begin(char *const argv[]) {
         prevent_sigbus();
         if (children)
             record_children(options.file != NULL);
-        record_from_start(alone);
+        if (alone)
+            process_inherited(all_record_at_start());
+        else
+            all_record(true);
         atomic_store(&all_recorded, true);
     }
     errno = saved_errno;
@@ -188,16 +142,14 @@ int begin_attached(const struct begin_request *request) {
     if (!interpose_install())
         return ENOSYS;
     process_attached(true);
-    record_all(false);
+    all_record(false);
     interpose_again();
     atomic_store(&all_recorded, true);
     return 0;
 }
 
 int end_attached(void) {
-    for (int signum = 1; signum < SIGREC_NSIG; signum++)
-        if (can_be_recorded(signum))
-            passive_stop(signum);
+    all_stop();
     process_attached(false);
     atomic_store(&all_recorded, false);
     sigbus_give_back(); /* at last: who writes takes it */
