@@ -267,9 +267,8 @@ static enum tracee_event await_tracee(struct tracee *tracee, uint64_t until, int
         uint64_t now = monotonic_ns();
         if (now >= until)
             return TRACEE_LATE;
-        uint64_t rest = until - now;
-        struct timespec time = {(time_t)(rest / 1000000000), (long)(rest % 1000000000)};
-        sigtimedwait(&child, NULL, &time);
+        struct timespec rest = clock_timespec(until - now);
+        sigtimedwait(&child, NULL, &rest);
     }
 }
 

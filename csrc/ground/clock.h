@@ -16,6 +16,10 @@ static inline uint64_t clock_ns(clockid_t clock) {
     return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
+static inline struct timespec clock_timespec(uint64_t ns) {
+    return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+}
+
 static inline uint64_t monotonic_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 /* After EAGAIN, where a flood of another process of this user keeps the queue full (getrlimit(2),

@@ -153,7 +153,7 @@ static void futex_wake(_Atomic uint32_t *word) {
 }
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns) {
-    struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
+    struct timespec timeout = clock_timespec(timeout_ns);
     int saved_errno = errno;
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, &timeout, NULL, 0);
     errno = saved_errno;

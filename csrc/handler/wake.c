@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "handler/wake.h"
 
+#include "ground/clock.h"
 #include "ground/filter.h"
 #include "recording/process.h"
 
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 bool wake_possible(void) { return true; }
@@ -26,7 +26,7 @@ static void wake_one(_Atomic uint32_t *word) {
 
 /* EAGAIN: the word has changed since; EINTR: the caller looks again. */
 static void wait_while(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns) {
-    struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
+    struct timespec timeout = clock_timespec(timeout_ns);
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &timeout, NULL, 0);
 }
 

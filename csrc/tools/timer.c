@@ -46,11 +46,8 @@ int timer_make(struct timer *timer, int clock, int signum, pid_t tid, intptr_t v
 }
 
 int timer_start(struct timer *timer, uint64_t first_ns, uint64_t interval_ns) {
-    struct itimerspec when;
-    when.it_value.tv_sec = (time_t)(first_ns / 1000000000);
-    when.it_value.tv_nsec = (long)(first_ns % 1000000000);
-    when.it_interval.tv_sec = (time_t)(interval_ns / 1000000000);
-    when.it_interval.tv_nsec = (long)(interval_ns % 1000000000);
+    struct itimerspec when = {.it_value = clock_timespec(first_ns),
+                              .it_interval = clock_timespec(interval_ns)};
     if (timer->pid != getpid())
         return ECHILD;
     timer->first_ns = clock_ns((clockid_t)timer->clock) + first_ns;
