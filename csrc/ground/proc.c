@@ -47,6 +47,21 @@ const char *proc_field(const char *text, int n) {
     return field ? field + 1 : NULL;
 }
 
+const char *proc_after(const char *text, const char *key) {
+    const char *value = strstr(text, key);
+    if (!value)
+        return NULL;
+    value += strlen(key);
+    while (*value == ' ' || *value == '\t')
+        value++;
+    return value;
+}
+
+uint64_t proc_mask(const char *text, const char *key) {
+    const char *mask = proc_after(text, key);
+    return mask ? text_hexadecimal(mask) : 0;
+}
+
 /* "pid:[4026531836]": namespaces(7) */
 uint64_t proc_namespace(const char *name) {
     char path[64], text[64];

@@ -19,6 +19,14 @@ size_t proc_read(const char *path, char *text, size_t size);
 /* Any context. Field n, from 3 on, of a text as of proc_pid_stat(5); NULL: there is none. */
 const char *proc_field(const char *text, int n);
 
+/* Any context. What stands after the key, "\nPid:" say, in a text of a key and a value a line;
+ * NULL: the key is not there. */
+const char *proc_after(const char *text, const char *key);
+
+/* Any context. The mask with that key in a text as of proc_pid_status(5), bit n-1 for signal n; 0
+ * also where the key is not there. */
+uint64_t proc_mask(const char *text, const char *key);
+
 /* Signal context; readlink(2), where the program has not forbidden itself to read links and files.
  * The inode of this process's namespace of that name, "pid" say; 0: not known. (stat(2) would
  * follow the link, for twice the time.) */

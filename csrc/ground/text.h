@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * text: strings and decimal numbers without stdio, which is not async-signal-safe
+ * text: strings and numbers without stdio, which is not async-signal-safe
  * (signal-safety(7)). Any context.
  */
 #ifndef SIGREC_TEXT_H
@@ -31,6 +31,14 @@ static inline uint64_t text_number(const char *text) {
     uint64_t number = 0;
     for (; *text >= '0' && *text <= '9'; text++)
         number = 10 * number + (uint64_t)(*text - '0');
+    return number;
+}
+
+/* The hexadecimal number that the text begins with, in small letters; 0: none. */
+static inline uint64_t text_hexadecimal(const char *text) {
+    uint64_t number = 0;
+    for (; (*text >= '0' && *text <= '9') || (*text >= 'a' && *text <= 'f'); text++)
+        number = 16 * number + (uint64_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
     return number;
 }
 

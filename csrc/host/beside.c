@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,13 +26,11 @@ int beside_subreaper(int on) {
     return was;
 }
 
-/* SigCgt of proc_pid_status(5): bit n-1 for signal n. */
 static bool program_catches(pid_t pid, int signum) {
     char path[40], text[4096];
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     proc_read(path, text, sizeof text);
-    const char *line = strstr(text, "\nSigCgt:");
-    return line && (strtoull(line + 8, NULL, 16) >> (signum - 1) & 1);
+    return proc_mask(text, "\nSigCgt:") >> (signum - 1) & 1;
 }
 
 /* With its sender and its value: the kernel lets a process write these, as of a sigqueue(3). */
@@ -89,8 +86,7 @@ bool beside_as_init(pid_t program, uint64_t timeout_ns) {
         uint64_t now = monotonic_ns();
         if (now >= until)
             return false;
-        struct timespec rest = {(time_t)((until - now) / 1000000000),
-                                (long)((until - now) % 1000000000)};
+        struct timespec rest = clock_timespec(until - now);
         siginfo_t info;
         int signum = sigtimedwait(&all, &info, &rest);
         if (signum > 0 && signum != SIGCHLD && program_catches(program, signum))

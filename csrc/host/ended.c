@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -103,12 +102,11 @@ static bool is_reaped(int pidfd) {
 struct ended ended_look(int32_t pid, int pidfd, uint64_t start_ticks) {
     struct ended seen = {.time_ns = clock_ns(CLOCK_REALTIME), .monotonic_ns = monotonic_ns()};
     static char text[STATUS_SIZE]; /* of another process, perhaps, if this one is no zombie */
-    const char *line =
-        read_of_ended(pid, "status", text, sizeof text) ? strstr(text, "\nSigBlk:") : 0;
-    uint64_t blocked = line ? strtoull(line + strlen("\nSigBlk:"), NULL, 16) : 0;
+    bool known = read_of_ended(pid, "status", text, sizeof text) && proc_after(text, "\nSigBlk:");
+    uint64_t blocked = known ? proc_mask(text, "\nSigBlk:") : 0;
     if (code_of_zombie(pid, start_ticks, &seen.code)) {
         seen.seen_by = ENDED_PROC;
-        seen.blocks_known = line;
+        seen.blocks_known = known;
         seen.blocked = blocked;
         return seen;
     }

@@ -30,9 +30,7 @@ static bool member_runs(int32_t pid) {
     if (!proc_read(path, text, sizeof text))
         return false;
     const uint64_t killed = UINT64_C(1) << (SIGKILL - 1);
-    const char *own = strstr(text, "\nSigPnd:"), *shared = strstr(text, "\nShdPnd:");
-    return !(own && strtoull(own + 8, NULL, 16) & killed) &&
-           !(shared && strtoull(shared + 8, NULL, 16) & killed);
+    return !((proc_mask(text, "\nSigPnd:") | proc_mask(text, "\nShdPnd:")) & killed);
 }
 
 static void find_members(struct oom_look *look) {

@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,18 +48,6 @@ static void read_line(const char *path, char *buffer, size_t size) {
         *end = 0;
 }
 
-/* What stands after the key; NULL: it is not there. */
-static const char *after_key(const char *text, const char *key) {
-    const char *at = strstr(text, key);
-    return at ? at + strlen(key) : NULL;
-}
-
-/* The mask of that name: proc_pid_status(5). */
-static uint64_t mask_after_key(const char *text, const char *key) {
-    const char *at = after_key(text, key);
-    return at ? strtoull(at, NULL, 16) : 0;
-}
-
 static uint32_t copy_owner_argv(char to[OWNER_ARGV_SIZE], char *const argv[]) {
     size_t n = 0;
     for (; *argv && n < OWNER_ARGV_SIZE; argv++) {
@@ -80,8 +67,8 @@ static void describe_signals(struct owner_identity *identity, bool is_new_progra
         return;
     }
     read_text("/proc/self/status", text, TEXT_SIZE);
-    identity->blocked = mask_after_key(text, "\nSigBlk:");
-    identity->ignored = mask_after_key(text, "\nSigIgn:");
+    identity->blocked = proc_mask(text, "\nSigBlk:");
+    identity->ignored = proc_mask(text, "\nSigIgn:");
 }
 
 static void describe_identity(struct owner_identity *identity, char text[TEXT_SIZE]) {

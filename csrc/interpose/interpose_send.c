@@ -147,8 +147,8 @@ static pid_t pid_of(int pidfd) {
     char path[40], text[512];
     text_put_number(text_put(path, "/proc/self/fdinfo/"), (unsigned)pidfd);
     proc_read(path, text, sizeof text);
-    const char *line = strstr(text, "\nPid:\t");
-    return line ? (pid_t)text_number(line + 6) : 0; /* a reaped process has "-1", which gives 0 */
+    const char *pid = proc_after(text, "\nPid:");
+    return pid ? (pid_t)text_number(pid) : 0; /* a reaped process has "-1", which gives 0 */
 }
 
 static struct sent_call begin_sent_to_pidfd(int pidfd, int signum) {

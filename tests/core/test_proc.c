@@ -26,6 +26,9 @@ static void numbers_are_as_stdio_writes_them(void) {
     CHECK_EQ(text_number("77\n"), 77);
     CHECK_EQ(text_number("-1"), 0);
     CHECK_EQ(text_number(""), 0);
+    CHECK_EQ(text_hexadecimal("fffffffe7ffbfeff\n"), UINT64_C(0xfffffffe7ffbfeff));
+    CHECK_EQ(text_hexadecimal("0000000000004a02"), 0x4a02);
+    CHECK_EQ(text_hexadecimal("g"), 0);
 }
 
 static void a_file_is_a_string_of_what_fits(void) {
@@ -38,6 +41,20 @@ static void a_file_is_a_string_of_what_fits(void) {
     CHECK_EQ(proc_read(path, text, sizeof text), strlen("test_proc\n"));
     CHECK_EQ(proc_read("/proc/self/nothing", text, sizeof text), 0);
     CHECK_EQ(text[0], 0);
+}
+
+static void values_are_found_by_their_keys(void) {
+    char text[4096];
+    const char *status = "Name:\tSigBlk:\nState:\tS\nSigBlk:\t0000000000014002\nNSpid:\t7\t1\n";
+    CHECK_EQ(proc_mask(status, "\nSigBlk:"), 0x14002);
+    CHECK_EQ(proc_mask(status, "\nSigIgn:"), 0);
+    CHECK(!proc_after(status, "\nPid:"));
+    CHECK_EQ(text_number(proc_after(status, "\nNSpid:")), 7);
+    CHECK_EQ(strcmp(proc_after("\nPid:\t-1\n", "\nPid:"), "-1\n"), 0);
+    CHECK(signal(SIGUSR2, SIG_IGN) != SIG_ERR);
+    proc_read("/proc/self/status", text, sizeof text);
+    CHECK(proc_mask(text, "\nSigIgn:") >> (SIGUSR2 - 1) & 1);
+    CHECK(!(proc_mask(text, "\nSigIgn:") >> (SIGUSR1 - 1) & 1));
 }
 
 static void no_descriptor_is_left(void) {
@@ -82,6 +99,7 @@ static void when_a_process_began(void) {
 int main(void) {
     numbers_are_as_stdio_writes_them();
     a_file_is_a_string_of_what_fits();
+    values_are_found_by_their_keys();
     no_descriptor_is_left();
     nothing_is_read_where_a_sandbox_would_punish_it();
     when_a_process_began();
