@@ -71,6 +71,11 @@ def timeout(value: Any) -> float | None:
     return min(wanted, TIMEOUT_MAX)
 
 
+def is_path(text: str) -> bool:
+    """Whether the text can be a path: it is not empty, and has no NUL."""
+    return bool(text) and "\0" not in text
+
+
 def path(what: str, value: Any) -> str:
     """Checks a path: a str, or an os.PathLike of one. ``what``: as in :func:`bad`."""
     if not isinstance(value, (str, os.PathLike)):
@@ -79,6 +84,6 @@ def path(what: str, value: Any) -> str:
         text = os.fspath(value)
     except TypeError:  # its __fspath__() returns something else
         bad(what, value)
-    if not isinstance(text, str) or not text or "\0" in text:
+    if not isinstance(text, str) or not is_path(text):
         bad(what, value)
     return text

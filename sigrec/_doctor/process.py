@@ -13,6 +13,7 @@ from sigrec._proc.process import owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
 from sigrec._recorder import attach
+from sigrec._signals.names import VALID
 from sigrec._text import number, printable
 from sigrec._times import local_clock, rounded_duration
 from sigrec._why import masks
@@ -20,7 +21,7 @@ from sigrec._why.dispositions import lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.recording import Recording
@@ -65,7 +66,7 @@ def process(pid: int) -> Iterator[Finding]:
             "namespace", "note", f"in a PID namespace of its own, where it is PID {now.pids[-1]}",
             "the PIDs in its recording are of that namespace: docker exec CONTAINER sigrec stats",
         )  # fmt: skip
-    ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
+    ignored = now.ignored & VALID - {signal.SIGPIPE, signal.SIGXFSZ}
     if ignored:
         yield Finding(
             "ignored", "note", f"it ignores {names(ignored)}: the kernel throws these away, and nobody "
@@ -154,7 +155,7 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
         yield Finding(
             "handlers",
             "ok",
-            f"it catches {names(now.caught & signal.valid_signals()) or 'no signal'}",
+            f"it catches {names(now.caught & VALID) or 'no signal'}",
         )
         if _python(pid) is False:
             yield Finding(
@@ -215,8 +216,10 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
     said = lines(changes)
     known = {change.si_signo for change in changes} | {signal.SIGPIPE, signal.SIGXFSZ}
     at_first = recording._identity
-    before = [n for n in _valid(now.ignored) if n not in known and at_first.ignored >> (n - 1) & 1]
-    everywhere = _valid(blocked_everywhere(pid))
+    before = [
+        n for n in sorted(VALID & now.ignored) if n not in known and at_first.ignored >> (n - 1) & 1
+    ]
+    everywhere = sorted(VALID & blocked_everywhere(pid))
     blocks = masks.blocked(recording.masks(), at_first.blocked)
     blocked = {n: blocks[n] for n in everywhere if n in blocks}
     if before:
@@ -240,11 +243,6 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
         yield Finding(
             "dispositions", "note" if advice else "ok", "; ".join(said), "; ".join(advice) or None
         )
-
-
-def _valid(signums: Iterable[int]) -> list[int]:
-    """The signals without those that the C library keeps for itself."""
-    return sorted(signal.valid_signals().intersection(signums))
 
 
 def _handling(pid: int, recording: Recording) -> Iterator[Finding]:

@@ -37,6 +37,12 @@ def _is_ending(fields: list[bytes] | None) -> bool:
     return fields is None or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & PF_EXITING)
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether the process is stopped, by a signal or by a tracer."""
+    fields = stat_fields(pid)
+    return fields is not None and fields[0] in (b"T", b"t")
+
+
 def owner(pid: int) -> int | None:
     """The effective uid of the process: proc(5). None: the process is gone."""
     try:

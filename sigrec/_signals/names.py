@@ -14,7 +14,7 @@ else:
 UNCATCHABLE = frozenset({_signal.SIGKILL, _signal.SIGSTOP})
 # People and service managers send these to end a process (csrc/recording/process.c has the same).
 ASK_TO_END = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
-VALID = frozenset(_signal.valid_signals())
+VALID: frozenset[int] = frozenset(_signal.valid_signals())
 
 
 def name(signum: int, sigrtmin: int | None = None) -> str:

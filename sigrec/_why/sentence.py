@@ -10,7 +10,7 @@ import os
 import signal
 
 from sigrec._proc.host import boot_id, booted_ns
-from sigrec._proc.process import start_ticks, stat_fields
+from sigrec._proc.process import is_stopped, start_ticks
 from sigrec._reader import places
 from sigrec._signals.codes import CLD_EXITED, SI_KERNEL, SI_TKILL, SI_USER
 from sigrec._signals.names import name
@@ -115,8 +115,7 @@ class _Why:
     # --- the cases -------------------------------------------------------------------------
 
     def _alive(self, found: Cause) -> str:
-        fields = stat_fields(self.recording._pid_here() or 0)
-        stopped = bool(fields) and fields[0] in (b"T", b"t")  # type: ignore[index]
+        stopped = is_stopped(self.recording._pid_here() or 0)
         doing = "stopped, and not ended" if stopped else "still running"
         pending = pending_words(self.recording)
         waits = f"; {pending}" if pending else ""

@@ -25,7 +25,7 @@ def pid(text: str) -> int:
 
 
 def path(text: str) -> str:
-    if not text or "\0" in text:
+    if not _check.is_path(text):
         raise argparse.ArgumentTypeError(f"not a path: {text!r}")
     return text
 
