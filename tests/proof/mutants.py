@@ -131,7 +131,7 @@ MUTANTS = [
            "atomic_fetch_add_explicit(&ordinals[row], 1, memory_order_relaxed)",
            "(atomic_store(&ordinals[row], atomic_load(&ordinals[row]) + 1),"
            " atomic_load(&ordinals[row]) - 1)",
-           "of two changes at once one is lost", "stepper blocks nested 2"),
+           "of two changes at once one is lost", "stepper blocks nested 1"),
     Mutant("asker-whole-early", "csrc/events/asker.c",
            "atomic_store_explicit(&asker->sequence, 2 * n + 1, memory_order_relaxed);",
            "atomic_store_explicit(&asker->sequence, 2 * n + 2, memory_order_relaxed);",
