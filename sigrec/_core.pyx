@@ -1341,18 +1341,42 @@ def start_timeouts(take_signal) -> None:
 
 
 def on_alarm(signum, frame):
-    """The handler of the timeouts' signal: raises for the timeout that ended first."""
+    """The handler of the timeouts' signal: raises for the timeout that ended first, and once more
+    for one whose exception Python has swallowed."""
     cdef Timeout timeout, first = None
+    cdef uint64_t now = monotonic_ns()
     for timeout in timeouts:
-        if not timeout.over and (first is None or timeout.ends_ns < first.ends_ns):
+        if timeout.raised is not None and timeout.next_ns <= now:
+            if is_swallowed(timeout.raised, frame):
+                timeout.raised = None
+            else:
+                timeout.next_ns = now + (now - timeout.raised_ns)  # less and less often
+        if timeout.raised is None and (first is None or timeout.next_ns < first.next_ns):
             first = timeout
-    if first is None or first.ends_ns > monotonic_ns():
+    if first is None or first.next_ns > now:
+        set_alarm()
         return  # the signal is of a timeout whose block has ended since
     first.over = True
+    first.raised = error = TimeoutReached(f"after {first.seconds:g} s")
+    first.raised_ns = now
+    first.next_ns = now + ALARM_AGAIN_NS
     set_alarm()
-    error = TimeoutReached(f"after {first.seconds:g} s")
     error.timeout = first
     raise error
+
+
+cdef bint is_swallowed(error, running):
+    """Whether the exception has left Python's code for a place in C that only prints it, as after
+    __del__, or drops it. Where an ``except`` or ``finally`` has it, or had it, it is not: the frame
+    that it came to last runs still, or went on after the call that raised."""
+    came_to = error.__traceback__
+    if came_to is None or came_to.tb_frame.f_lasti != came_to.tb_lasti:
+        return False
+    while running is not None:
+        if running is came_to.tb_frame:
+            return False
+        running = running.f_back
+    return True
 
 
 cdef int set_alarm() noexcept:
@@ -1361,8 +1385,8 @@ cdef int set_alarm() noexcept:
     cdef Timeout timeout
     cdef uint64_t next_ns = 0, now
     for timeout in timeouts:
-        if not timeout.over and (next_ns == 0 or timeout.ends_ns < next_ns):
-            next_ns = timeout.ends_ns
+        if next_ns == 0 or timeout.next_ns < next_ns:
+            next_ns = timeout.next_ns
     if next_ns:
         now = monotonic_ns()
         next_ns = next_ns - now if next_ns > now else 1
@@ -1381,7 +1405,9 @@ cdef class Timeout:
     # __enter__ and __exit__ are compiled, so that no handler can run, and raise, between the last
     # instruction of the block and the moment from which on its time does not count.
     cdef readonly double seconds
-    cdef uint64_t ends_ns  # by CLOCK_MONOTONIC
+    cdef uint64_t next_ns  # when on_alarm() has something to do for it, by CLOCK_MONOTONIC
+    cdef uint64_t raised_ns  # when it last raised
+    cdef object raised  # the exception; None: there is none, or Python has swallowed it
     cdef bint over, entered
 
     def __init__(self, double seconds):
@@ -1402,7 +1428,7 @@ cdef class Timeout:
         if not is_main_thread():
             from sigrec._errors import WrongThreadError
             raise WrongThreadError("a timeout ends a block of the main thread: enter it there")
-        self.ends_ns = monotonic_ns() + <uint64_t>(self.seconds * 1e9)
+        self.next_ns = monotonic_ns() + <uint64_t>(self.seconds * 1e9)
         if alarm_signum:
             handler = <Handler>handlers[alarm_signum]
         if handler is None or handler.function is not on_alarm:
@@ -1432,6 +1458,7 @@ cdef class Timeout:
             timeouts.remove(self)
             if alarm_timer.pid == getpid():
                 set_alarm()
+        self.raised = None
         if isinstance(error, TimeoutReached) and error.timeout is self:
             raise TimeoutError(f"timed out after {self.seconds:g} s") from error
 

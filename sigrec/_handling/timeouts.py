@@ -32,7 +32,8 @@ def timeout(seconds: float) -> Timeout:
     timeouts together use one POSIX timer (timer_create(2)).
 
     Inside the block the exception is none that ``except Exception`` or ``except OSError`` would
-    catch by mistake; code that catches it there nevertheless is not interrupted a second time. In a
+    catch by mistake; code that catches it there nevertheless is not interrupted a second time. Where
+    Python only prints an exception, as in ``__del__`` and weakref callbacks, it is raised again. In a
     coroutine use asyncio.timeout(), which can end an await. In a forked child the parent's blocks
     go on without their timeouts.
 

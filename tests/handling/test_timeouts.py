@@ -1,8 +1,10 @@
 """timeout(): the block ends in time, by its own exception, and leaves nothing behind."""
 
 import random
+import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -70,6 +72,62 @@ def test_two_that_are_over_in_the_same_call_into_c_both_end_their_blocks():
             next(filter(until.__lt__, iter(time.monotonic, None)))  # this has no bytecode
             time.sleep(60)
         time.sleep(60)
+
+
+def _del(wait):
+    type("Slow", (), {"__del__": lambda _: wait()})()
+
+
+def _callback(wait):
+    target = type("Target", (), {})()
+    kept = weakref.ref(target, lambda _: wait())
+    del target
+    return kept
+
+
+def _closed(wait):
+    def generator():
+        try:
+            yield
+        finally:
+            wait()
+
+    begun = generator()
+    next(begun)
+    del begun
+
+
+@pytest.mark.parametrize("swallows", [_del, _callback, _closed])
+def test_an_exception_that_python_only_prints_comes_again(swallows, monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: printed.append(unraisable.exc_value))
+    with pytest.raises(TimeoutError), sigrec.timeout(0.01):
+        swallows(lambda: time.sleep(60))
+        time.sleep(60)
+    assert "after 0.01 s" in str(printed[0])
+
+
+def test_what_catches_it_or_cleans_up_is_not_interrupted_again():
+    """Not in the same call as before, which is the hardest to tell, either."""
+    done = []
+
+    def sleep(seconds):
+        try:
+            time.sleep(seconds)
+        except BaseException:
+            done.append("caught")
+            time.sleep(0.03)
+
+    with sigrec.timeout(0.01):
+        for seconds in (60, 0.03):
+            sleep(seconds)
+    with pytest.raises(TimeoutError), sigrec.timeout(0.01):
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(0.05)
+            done.append("cleaned up")
+    assert done == ["caught", "cleaned up"]
 
 
 def test_blocks_that_end_in_another_order():
