@@ -97,7 +97,11 @@ cdef extern from "recording/process.h" nogil:
     const char *process_path "core->process_path"()
 
 cdef extern from "handler/trip.h" nogil:
-    void trip_set "core->trip_set"(void (*function)(int, bint) noexcept nogil)
+    ctypedef enum trip_from "enum trip_from":
+        TRIP_FROM_MAIN
+        TRIP_FROM_THREAD
+        TRIP_FROM_INTAKE
+    void trip_set "core->trip_set"(void (*function)(int, trip_from) noexcept nogil)
     void trip "core->trip"(int signum, uint64_t now_ns, uint32_t tid)
     void trip_again "core->trip_again"(int signum, uint64_t now_ns, uint32_t tid)
     ctypedef enum trip_call "enum trip_call":
@@ -240,6 +244,7 @@ cdef extern from "handler/intake.h" nogil:
     void intake_before_change "core->intake_before_change"(uint64_t signals)
     void intake_begin "core->intake_begin"()
     void intake_end "core->intake_end"()
+    void intake_pass_on "core->intake_pass_on"()
     void intake_count "core->intake_count"(int signum, intake_counts *counts)
 
 cdef extern from "interpose/interpose.h" nogil:
@@ -247,7 +252,7 @@ cdef extern from "interpose/interpose.h" nogil:
 
 cdef extern from "handler/kick.h" nogil:
     void kick_start "core->kick_start"(void (*arrived)(bint over) noexcept nogil)
-    void kick_main "core->kick_main"(int32_t pid)
+    bint kick_main "core->kick_main"(int32_t pid)
     bint kick_misses "core->kick_misses"(int32_t pid, int32_t tid)
     void kick_prepare "core->kick_prepare"()
     bint kick_again "core->kick_again"()

@@ -53,10 +53,20 @@ cdef extern from "Python.h":
     static _Atomic uint8_t interrupts[65];
     static _Atomic uint32_t interrupting[65];
 
+    /* By signal: is to be done in the main thread, as the intake thread asks for it. That has none
+     * of the program's file descriptors, and CPython may write to the wakeup fd. */
+    static _Atomic uint64_t asked;
+    static uint64_t asked_for(int signum) {
+        return atomic_load(&asked) & UINT64_C(1) << (signum - 1);
+    }
+    static void ask(int signum) { atomic_fetch_or(&asked, UINT64_C(1) << (signum - 1)); }
+
     /* Signal context, any thread. What PyErr_SetInterruptEx does, but that this looks first
      * whether the handler in Python is SIG_DFL or SIG_IGN, and so compares objects, which kills
      * a thread that has no state: without the GIL, since 3.12. */
     static void interrupt(int signum) {
+        if (asked_for(signum)) /* this is the call of CPython's that was asked for: see trip.h */
+            atomic_fetch_and(&asked, ~asked_for(signum));
         atomic_fetch_add(&interrupting[signum], 1); /* before the look: see stop_interrupting */
         if (atomic_load(&interrupts[signum])) {
             void (*handler)(int) = atomic_load(&interpreter);
@@ -67,6 +77,12 @@ cdef extern from "Python.h":
         }
         atomic_fetch_sub(&interrupting[signum], 1);
     }
+    static void interrupt_as_asked(void) {
+        uint64_t rest = atomic_load(&asked);
+        for (int signum = 1; rest; signum++, rest >>= 1)
+            if (rest & 1 && asked_for(signum)) /* a handler may have done it meanwhile */
+                interrupt(signum);
+    }
     static void note_interpreter(void (*handler)(int)) { atomic_store(&interpreter, handler); }
     static int set_interrupts(int signum, int may) {
         return atomic_exchange(&interrupts[signum], may);
@@ -74,6 +90,8 @@ cdef extern from "Python.h":
     static int may_interrupt(int signum) { return atomic_load(&interrupts[signum]); }
     static int is_interrupting(int signum) { return atomic_load(&interrupting[signum]) != 0; }
     static void nobody_interrupts(void) {
+        if (atomic_load(&asked))
+            atomic_store(&asked, 0);
         for (int signum = 0; signum < 65; signum++)
             if (atomic_load(&interrupting[signum]))
                 atomic_store(&interrupting[signum], 0);
@@ -117,6 +135,9 @@ cdef extern from "Python.h":
     void interrupt(int signum) noexcept nogil
     void note_interpreter(c_handler handler) noexcept nogil
     bint set_interrupts(int signum, bint may) noexcept nogil
+    void ask(int signum) noexcept nogil
+    uint64_t asked_for(int signum) noexcept nogil
+    void interrupt_as_asked() noexcept nogil
     bint may_interrupt(int signum) noexcept nogil
     bint is_interrupting(int signum) noexcept nogil
     void nobody_interrupts() noexcept nogil
@@ -279,13 +300,17 @@ def adopt_now(double seconds) -> None:
         Waiter().wait(monotonic_ns() + 1_000_000)
 
 
-cdef void on_trip(int signum, bint in_main) noexcept nogil:
+cdef void on_trip(int signum, trip_from where) noexcept nogil:
     if to_thread[signum]:
         if not wake_reader():
             wake_post()
+    elif where == TRIP_FROM_INTAKE:
+        ask(signum)
+        if not kick_main(process_pid()):
+            interrupt_as_asked()
     else:
         interrupt(signum)
-        if not in_main:
+        if where != TRIP_FROM_MAIN:
             kick_main(process_pid())
 
 
@@ -403,7 +428,9 @@ cdef void on_kick(bint over) noexcept nogil:
             for signum in range(1, SIGREC_NSIG):
                 if rest & signal_bit(signum):
                     trip(signum, now, <uint32_t>PyThread_get_thread_native_id())
+    interrupt_as_asked()
     look_for_trips()
+    intake_pass_on()  # last: it may call handlers of the program's, which may never return
 
 
 cdef bint is_resting() noexcept:
@@ -442,7 +469,7 @@ cdef bint is_simulated(int signum, uint64_t *since) except -1:
     owed[signum] += again
     if owed[signum]:
         # This is asked first, whether each trip has been made; then CPython looks, and those come.
-        settled = trip_settled(signum)
+        settled = trip_settled(signum) and not asked_for(signum)
         try:
             PyErr_CheckSignals()
         except:

@@ -25,6 +25,12 @@ void filter_undo(uint32_t denied_before) { atomic_store(&filter_denied, denied_b
 #else
 #define MACHINE AUDIT_ARCH_AARCH64
 #endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
 #ifndef SECCOMP_RET_KILL_PROCESS
 #define SECCOMP_RET_KILL_PROCESS 0x80000000U
 #endif
@@ -65,6 +71,8 @@ static const struct {
     {FILTERED_PRCTL, SYS_prctl, {PR_GET_CHILD_SUBREAPER}},
     {FILTERED_PRCTL, SYS_prctl, {PR_GET_PDEATHSIG}},
     {FILTERED_PRCTL, SYS_getppid, {0}},
+    {FILTERED_CLOSE_RANGE, SYS_close_range, {0, ~0U, CLOSE_RANGE_UNSHARE}},
+    {FILTERED_SIGNALFD, SYS_signalfd4, {0}},
 };
 
 static uint32_t arithmetic(uint16_t operation, uint32_t a, uint32_t b) {

@@ -40,6 +40,8 @@ enum filtered {
     FILTERED_CREATE, /* openat */
     FILTERED_RENAME, /* renameat2 */
     FILTERED_PRCTL,  /* whether it is a subreaper; and getppid: its parent's end */
+    FILTERED_CLOSE_RANGE,
+    FILTERED_SIGNALFD,
     FILTERED_COUNT,
 };
 

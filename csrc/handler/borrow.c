@@ -38,6 +38,7 @@ _Atomic uint64_t borrow_signals;
 #define WINDOW_NS UINT64_C(2000000)
 #define MANY 16
 
+#define KICK_SIGNALS (signal_bit(SIGURG) | signal_bit(SIGWINCH)) /* by one of these: kick.h */
 #define CALM_NS UINT64_C(5000000) /* after a fork or exec nothing is borrowed for so long */
 #define PATIENCE 100              /* times a millisecond: the intake thread may not get to run */
 
@@ -287,8 +288,8 @@ static bool would_run(void) {
 
 static bool may_begin(uint64_t bit, uint64_t now) {
     if (atomic_load(&borrow->holds) || now < atomic_load(&borrow->calm_until) ||
-        (atomic_load(&borrow->blocked) & bit) || atomic_load(&filter_denied))
-        return false;
+        (atomic_load(&borrow->blocked) & (bit | KICK_SIGNALS)) || atomic_load(&filter_denied))
+        return false; /* what is lent goes back by a kick, and what is taken is told by one */
     if (atomic_load(&borrow->intake_tid) && would_run())
         return true;
     atomic_fetch_or(&borrow->wanted, bit); /* the dispatcher starts one */
@@ -428,6 +429,17 @@ static struct lender *other_lender(const struct lender *than, int32_t tid) {
     return one == than ? next_lender(one + 1, tid) : one;
 }
 
+/* By the main thread, which calls this: a kick may be pending, and nothing could be given back. */
+static void kicks_are_blocked(void) {
+    borrow_release(~UINT64_C(0));
+    take_back(~UINT64_C(0));
+    for (uint64_t rest = atomic_load(&borrow_signals); rest; rest &= rest - 1) {
+        int signum = signal_lowest(rest);
+        if (trip_is_out(signum) || queue_length(&registry[signum].queue))
+            trip_again(signum, monotonic_ns(), (uint32_t)process_pid());
+    }
+}
+
 /* From here on this thread's own handlers leave its mask, and what is noted of it, as they are.
  * NULL: there is no room, and so nothing is noted. At any instruction of this a handler may free
  * the entry that was found, or make one beside the one that is made here, which then goes. */
@@ -494,16 +506,12 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
     memcpy(&seen, was, sizeof seen);
     seen &= ~ours;
     if (set && tid == process_pid()) {
-        /* If the main thread blocks the kick, nothing can be given back to it later. */
-        uint64_t kick = signal_bit(SIGURG) | signal_bit(SIGWINCH);
         if (how == SIG_BLOCK)
             note_wish(wanted, 0);
         else
             note_wish(how == SIG_SETMASK ? wanted : 0, how == SIG_SETMASK ? ~wanted : wanted);
-        if (how != SIG_UNBLOCK && (wanted & kick) && lent_by(tid)) {
-            borrow_release(lent_by(tid));
-            take_back(~UINT64_C(0));
-        }
+        if (how != SIG_UNBLOCK && (wanted & KICK_SIGNALS))
+            kicks_are_blocked();
     }
     if (old)
         memcpy(old, &seen, sizeof seen); /* as much as the kernel writes */

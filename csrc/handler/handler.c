@@ -316,12 +316,16 @@ static void pass_on(int signum, siginfo_t *info, void *context, struct passage p
     }
 }
 
-/* Counts a signal that came to our handler and will not be handled, and passes it on. */
-static void abandon(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
-                    int place) {
+/* A signal came to our handler, or to the intake thread, and will not be handled. */
+static void count_abandoned(int signum) {
     struct ledger_entry *ledger = &process_recording()->ledger[signum];
     ledger_add(&ledger->undetailed, 1);
     ledger_add(&ledger->abandoned, 1);
+}
+
+static void abandon(int signum, siginfo_t *info, void *context, uint32_t tid, uint64_t ordinal,
+                    int place) {
+    count_abandoned(signum);
     struct passage passage = {PASSAGE_MARK, tid, ordinal};
     pass_on(signum, info, context, passage, place);
 }
@@ -537,20 +541,27 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
 }
 
 #ifdef __linux__
-void handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
+bool handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid, uint64_t *ordinal) {
     struct event event = {.monotonic_ns = now, .tid = tid};
     struct taken taken = take(signum, info, &event, BY_INTAKE);
     anchor(now);
     /* The sender is not looked at here: a handler did that for the first signals of the flood. It
      * needs a file descriptor, whose number the program's own threads might expect to get
      * meanwhile. */
-    if (taken.mode == MODE_REGISTERED)
-        return;
-    /* The signal was unregistered just now. Nothing was interrupted here; but a handler of the
-     * program's may read its third argument, or change the mask in it. */
+    *ordinal = event.ordinal;
+    bool registered = taken.mode == MODE_REGISTERED;
+    if (!registered)
+        count_abandoned(signum);
+    return registered;
+}
+
+void handler_pass_on(int signum, siginfo_t *info, uint32_t tid, uint64_t ordinal) {
+    struct passage passage = {PASSAGE_MARK, tid, ordinal};
+    /* Nothing was interrupted here; but a handler of the program's may read its third argument, or
+     * change the mask in it. */
     ucontext_t nowhere;
     memset(&nowhere, 0, sizeof nowhere);
-    abandon(signum, info, &nowhere, tid, event.ordinal, WHERE_WE_ARE);
+    pass_on(signum, info, &nowhere, passage, WHERE_WE_ARE);
 }
 #endif
 

@@ -22,7 +22,15 @@
 
 #ifdef __linux__
 
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
+
+#ifndef SYS_close_range /* Linux 5.9 */
+#define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1)
+#endif
 
 #define LOOK_NS UINT64_C(1000000)     /* between two looks at which signals it still owns */
 #define SETTLE_NS UINT64_C(100000)    /* for handlers of the signal that still run */
@@ -37,6 +45,7 @@
 #define BURST 8                       /* batches before a nap */
 #define END_LOOKS 1000                /* of 100 us each */
 #define LEFT_NS UINT64_C(100000000)   /* to take what the thread has left pending */
+#define LEFT 128                      /* signals for the main thread to pass on */
 #define STACK (256 * 1024)
 
 static _Atomic uint64_t moderation[SIGREC_NSIG]; /* ns */
@@ -46,6 +55,14 @@ static struct shared {
     _Atomic uint64_t naps, kicks;
     _Atomic uint32_t beginning, ending;
     _Atomic uint64_t failed_ns;
+    /* To be passed on in the main thread: in the intake thread, which has none of the program's
+     * file descriptors, no handler of the program's may run. */
+    _Atomic uint32_t left_first, left_end;
+    struct left {
+        siginfo_t info;
+        uint64_t ordinal;
+        uint32_t tid;
+    } left[LEFT];
 } *shared;
 
 /* --- the thread -------------------------------------------------------------------------- */
@@ -59,6 +76,10 @@ struct turn {
     bool lent;            /* some thread has not got its bits back yet */
     double tokens;        /* of moderation */
     uint64_t refilled_ns; /* when tokens were added last */
+    bool may_read;        /* it has a table of file descriptors of its own */
+    int fd;               /* in there, of a signalfd; -1: not yet */
+    uint64_t fd_set;      /* which signals that has */
+    struct signalfd_siginfo read[TURN - 1];
 };
 
 static int next_of(uint64_t set, siginfo_t *info, uint64_t timeout_ns) {
@@ -66,11 +87,90 @@ static int next_of(uint64_t set, siginfo_t *info, uint64_t timeout_ns) {
     return (int)syscall(SYS_rt_sigtimedwait, &set, info, &timeout, sizeof set);
 }
 
-static void take_one(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
+/* True: it is to be passed on. */
+static bool take_one(int signum, siginfo_t *info, uint64_t now, uint32_t tid, uint64_t *ordinal) {
     if (kick_sent(signum, info))
-        return;
-    handler_take(signum, info, now, tid);
+        return false;
     atomic_fetch_add_explicit(&shared->taken[signum], 1, memory_order_relaxed);
+    return !handler_take(signum, info, now, tid, ordinal);
+}
+
+static void leave_to_main(const siginfo_t *info, uint32_t tid, uint64_t ordinal) {
+    uint32_t end = atomic_load(&shared->left_end);
+    shared->left[end % LEFT] = (struct left){*info, ordinal, tid};
+    atomic_store(&shared->left_end, end + 1);
+    if (!kick_main(process_pid()))
+        intake_pass_on();
+}
+
+/* For each of a turn. */
+static bool can_leave(void) {
+    return atomic_load(&shared->left_end) - atomic_load(&shared->left_first) <= LEFT - TURN;
+}
+
+static void take_or_leave(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
+    uint64_t ordinal;
+    if (take_one(signum, info, now, tid, &ordinal))
+        leave_to_main(info, tid, ordinal);
+}
+
+/* From here on this thread has an empty table of file descriptors. The program's is left as it is:
+ * close_range(2). */
+static bool has_own_table(void) {
+    return filter_allows(FILTERED_CLOSE_RANGE) &&
+           syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;
+}
+
+static bool has_signalfd(struct turn *turn, uint64_t set) {
+    if (turn->fd_set == set)
+        return true;
+    if (!filter_allows(FILTERED_SIGNALFD) || !filter_allows(FILTERED_READ))
+        return false;
+    long fd = syscall(SYS_signalfd4, turn->fd, &set, sizeof set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        return false;
+    turn->fd = (int)fd;
+    turn->fd_set = set;
+    return true;
+}
+
+/* As rt_sigtimedwait(2) would have told it: which members there are is told by si_code, for the
+ * kernel, too (siginfo_layout() in kernel/signal.c, for a real-time signal). */
+static void as_siginfo(const struct signalfd_siginfo *from, siginfo_t *info) {
+    memset(info, 0, sizeof *info);
+    info->si_signo = (int)from->ssi_signo;
+    info->si_errno = from->ssi_errno;
+    info->si_code = from->ssi_code;
+    if (from->ssi_code == SI_SIGIO || (from->ssi_code > 0 && from->ssi_code <= POLL_HUP)) {
+        info->si_band = (long)from->ssi_band;
+        info->si_fd = from->ssi_fd;
+    } else if (from->ssi_code == SI_TIMER) {
+        info->si_timerid = (int)from->ssi_tid;
+        info->si_overrun = (int)from->ssi_overrun;
+        info->si_value.sival_ptr = (void *)(uintptr_t)from->ssi_ptr;
+    } else {
+        info->si_pid = (pid_t)from->ssi_pid;
+        info->si_uid = from->ssi_uid;
+        if (from->ssi_code < 0 && from->ssi_code != SI_TKILL)
+            info->si_value.sival_ptr = (void *)(uintptr_t)from->ssi_ptr;
+    }
+}
+
+/* What else there is of that real-time signal, of which one has just come: in a flood of it most
+ * of the time goes into system calls, and here many are one. Returns how many it took. */
+static int take_more(struct turn *turn, int signum, uint64_t *when) {
+    if (signum < SIGRTMIN || !turn->may_read || !has_signalfd(turn, signal_bit(signum)))
+        return 0;
+    ssize_t bytes = syscall(SYS_read, turn->fd, turn->read, sizeof turn->read);
+    int count = bytes > 0 ? (int)((size_t)bytes / sizeof *turn->read) : 0;
+    if (count)
+        *when = monotonic_ns();
+    for (int i = 0; i < count; i++) {
+        siginfo_t info;
+        as_siginfo(&turn->read[i], &info);
+        take_or_leave(signum, &info, *when, turn->tid);
+    }
+    return count;
 }
 
 static bool kick(int32_t tid) {
@@ -78,12 +178,12 @@ static bool kick(int32_t tid) {
     return kick_thread(process_pid(), tid);
 }
 
-static void trip_all(uint64_t set, struct turn *turn, uint64_t now) {
+static void trip_all(uint64_t set, uint64_t now) {
     for (; set; set &= set - 1) {
         int signum = signal_lowest(set);
         if (!trip_is_out(signum))
             atomic_fetch_add_explicit(&shared->kicks, 1, memory_order_relaxed);
-        trip(signum, now, turn->tid);
+        trip(signum, now, 0);
     }
 }
 
@@ -101,20 +201,24 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
     siginfo_t info;
     uint64_t took = 0, resting = 0;
     int in_turn = 0, signum = next_of(turn->set, &info, LOOK_NS);
-    for (int n = 0; signum > 0; n++) {
-        uint64_t now = *when = monotonic_ns(), bit = signal_bit(signum);
-        take_one(signum, &info, now, turn->tid);
+    for (int n = 0; signum > 0;) {
+        uint64_t bit = signal_bit(signum);
+        *when = monotonic_ns();
+        take_or_leave(signum, &info, *when, turn->tid);
+        int count = 1 + take_more(turn, signum, when);
         took |= bit;
-        turn->last[signum] = now;
-        if (n % TRIP == TRIP - 1)
-            trip_all(took, turn, now);
+        turn->last[signum] = *when;
+        if (n / TRIP != (n + count) / TRIP)
+            trip_all(took, *when);
+        n += count;
         /* Each number has its turn, since the kernel gives the lowest one first: see dequeue in
          * handler.c. */
-        if (++in_turn >= TURN) {
+        in_turn += count;
+        if (in_turn >= TURN) {
             in_turn = 0;
             resting |= bit;
         }
-        if (n >= BATCH || (borrow_owned() & turn->set) != turn->set)
+        if (n >= BATCH || (borrow_owned() & turn->set) != turn->set || !can_leave())
             break;
         signum = turn->set & ~resting ? next_of(turn->set & ~resting, &info, 0) : -1;
         if (signum <= 0 && resting) {
@@ -174,6 +278,11 @@ static void look_around(struct turn *turn) {
 
 static void take_turn(struct turn *turn) {
     uint64_t now = monotonic_ns();
+    if (!can_leave()) {
+        kick(process_pid());
+        borrow_intake_sleep(LOOK_NS);
+        return;
+    }
     turn->set = borrow_owned();
     uint64_t fresh = turn->set & ~turn->before;
     for (uint64_t rest = fresh; rest; rest &= rest - 1)
@@ -191,8 +300,8 @@ static void take_turn(struct turn *turn) {
     leave_what_is_not_ours(turn);
     turn->set = borrow_take_up() & turn->before;
     uint64_t when = now, took = turn->set ? take_batch(turn, &when) : 0;
+    trip_all(took, when); /* before that: see kicks_are_blocked in borrow.c */
     borrow_put_down();
-    trip_all(took, turn, when);
     uint64_t nap = nap_after(turn, took, when);
     if (nap) {
         atomic_fetch_add_explicit(&shared->naps, 1, memory_order_relaxed);
@@ -206,6 +315,8 @@ static void *run(void *priority) {
     turn.tid = (uint32_t)syscall(SYS_gettid);
     turn.tokens = BURST;
     turn.refilled_ns = monotonic_ns();
+    turn.may_read = has_own_table();
+    turn.fd = -1;
     borrow_intake_runs((int32_t)turn.tid, (int)(intptr_t)priority);
     atomic_store(&shared->beginning, 0);
     turn.lent = true; /* perhaps to the intake thread before this one */
@@ -228,11 +339,27 @@ static void take_what_is_left(int signum) {
     uint64_t lent = signal_bit(signum), before, now = monotonic_ns(), until = now + LEFT_NS;
     syscall(SYS_rt_sigprocmask, SIG_BLOCK, &lent, &before, sizeof lent);
     while (now < until && next_of(lent, &info, 0) == signum) {
+        uint64_t ordinal;
         now = monotonic_ns();
-        take_one(signum, &info, now, tid);
+        if (take_one(signum, &info, now, tid, &ordinal))
+            handler_pass_on(signum, &info, tid, ordinal);
     }
     trip(signum, now, tid);
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof lent);
+}
+
+void intake_pass_on(void) {
+    if (!shared)
+        return;
+    uint32_t first = atomic_load(&shared->left_first);
+    while (first != atomic_load(&shared->left_end)) {
+        struct left left = shared->left[first % LEFT];
+        /* Another one within a handler of the program's goes on here. */
+        if (atomic_compare_exchange_strong(&shared->left_first, &first, first + 1)) {
+            handler_pass_on(left.info.si_signo, &left.info, left.tid, left.ordinal);
+            first = atomic_load(&shared->left_first);
+        }
+    }
 }
 
 void intake_before_change(uint64_t signals) {

@@ -8,6 +8,10 @@
  * It waits for nothing but signals and a futex, has all signals blocked but the faults, and
  * runs none of the program's code. The thread is started at the first flood; a fork ends it, in
  * the parent and for the child, until the next flood.
+ *
+ * It has a table of file descriptors of its own, with a signalfd(2) in it, of which it reads many
+ * real-time signals by one system call. In the program's table, the program might close that, and
+ * open something else by the same number.
  */
 #ifndef SIGREC_INTAKE_H
 #define SIGREC_INTAKE_H
@@ -23,6 +27,10 @@ void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit);
 
 /* Interpreter context, in any thread: starts the intake thread, if there was a flood without it. */
 void intake_begin(void);
+
+/* Signal context, in the main thread, when a kick arrives. The intake thread may have taken signals
+ * that were unregistered meanwhile: passes them on. */
+void intake_pass_on(void);
 
 /* Any context. The dispositions of these signals are about to change; until borrow_go_on nothing is
  * borrowed. What the thread has left in the kernel for a while is taken first, as what came to the

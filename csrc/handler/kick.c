@@ -101,15 +101,22 @@ static long send_kick_to(int32_t pid, int32_t tid, int signum) {
     return syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)tid, signum, &info);
 }
 
-bool kick_thread(int32_t pid, int32_t tid) {
+enum kicked { KICKED, KICK_MISSED, NOT_KICKED };
+
+static enum kicked kick_it(int32_t pid, int32_t tid) {
     atomic_fetch_add(&process_self->kick_senders, 1); /* before the look: see kick_pause */
     int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
-    bool there = !signum || send_kick_to(pid, tid, signum) == 0 || errno != ESRCH;
+    enum kicked done = !signum                               ? NOT_KICKED
+                       : send_kick_to(pid, tid, signum) == 0 ? KICKED
+                       : errno == ESRCH                      ? KICK_MISSED
+                                                             : NOT_KICKED;
     /* If a handler has forked meanwhile, this is the child, which began with none. */
     if (process_pid() == pid)
         atomic_fetch_sub(&process_self->kick_senders, 1);
-    return there;
+    return done;
 }
+
+bool kick_thread(int32_t pid, int32_t tid) { return kick_it(pid, tid) != KICK_MISSED; }
 
 bool kick_misses(int32_t pid, int32_t tid) {
     int saved_errno = errno;
@@ -118,12 +125,11 @@ bool kick_misses(int32_t pid, int32_t tid) {
     return misses;
 }
 
-void kick_main(int32_t pid) {
-    if (!pid)
-        return;
+bool kick_main(int32_t pid) {
     int saved_errno = errno;
-    kick_thread(pid, pid);
+    bool kicked = pid && kick_it(pid, pid) == KICKED;
     errno = saved_errno;
+    return kicked;
 }
 
 static bool is_asleep(int32_t pid) {

@@ -32,9 +32,9 @@
  * thread; over: that none comes any more, in any thread. It is async-signal-safe. */
 void kick_start(void (*arrived)(int over));
 
-/* Signal context, in another thread than the main one. Does nothing where both signals have
- * another use. System calls: rt_sigaction, rt_tgsigqueueinfo. */
-void kick_main(int32_t pid);
+/* Signal context, in another thread than the main one. False: no kick was sent, as where both
+ * signals have another use. System calls: rt_sigaction, rt_tgsigqueueinfo. */
+bool kick_main(int32_t pid);
 
 /* Any context: the thread, whose handler then gives back what it has lent (borrow.h). False:
  * there is no such thread. */

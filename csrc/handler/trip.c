@@ -4,17 +4,20 @@
 
 #include "recording/process.h"
 
-static _Atomic(void (*)(int, int)) trip_function;
+static _Atomic(void (*)(int, enum trip_from)) trip_function;
 
-void trip_set(void (*function)(int signum, int in_main)) {
+void trip_set(void (*function)(int signum, enum trip_from from)) {
     /* Relaxed: it points to code. */
     atomic_store_explicit(&trip_function, function, memory_order_relaxed);
 }
 
 static void call_trip(int signum, uint32_t tid) {
-    void (*function)(int, int) = atomic_load_explicit(&trip_function, memory_order_relaxed);
+    void (*function)(int, enum trip_from) =
+        atomic_load_explicit(&trip_function, memory_order_relaxed);
     if (function)
-        function(signum, tid == (uint32_t)process_pid());
+        function(signum, !tid                             ? TRIP_FROM_INTAKE
+                         : tid == (uint32_t)process_pid() ? TRIP_FROM_MAIN
+                                                          : TRIP_FROM_THREAD);
 }
 
 /* One is outstanding, since `then`. Counted before the flag changes, and when the

@@ -23,11 +23,17 @@
 
 #define TRIP_AGAIN_NS UINT64_C(10000000)
 
-/* Sets what a trip calls, in the main thread or in another one. The function must be
- * async-signal-safe, as PyErr_SetInterruptEx is. */
-void trip_set(void (*function)(int signum, int in_main));
+enum trip_from {
+    TRIP_FROM_MAIN,
+    TRIP_FROM_THREAD,
+    TRIP_FROM_INTAKE, /* which has none of the program's file descriptors: intake.h */
+};
 
-/* Signal context, after the work was made visible. */
+/* Sets what a trip calls, in the thread that makes it. The function must be
+ * async-signal-safe, as PyErr_SetInterruptEx is. */
+void trip_set(void (*function)(int signum, enum trip_from from));
+
+/* Signal context, after the work was made visible. tid: of this thread; 0: the intake thread. */
 void trip(int signum, uint64_t now_ns, uint32_t tid);
 
 /* Any context: trips again, though a trip is outstanding, which may be lost. */

@@ -80,6 +80,7 @@
     F(intake_begin)                                                                                \
     F(intake_count)                                                                                \
     F(intake_end)                                                                                  \
+    F(intake_pass_on)                                                                              \
     F(intake_set)                                                                                  \
     F(intake_start)                                                                                \
     F(interpose_install)                                                                           \

@@ -67,6 +67,7 @@ void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit) {
 }
 void intake_begin(void) {}
 void intake_end(void) {}
+void intake_pass_on(void) {}
 void intake_count(int signum, struct intake_counts *counts) {
     (void)signum, memset(counts, 0, sizeof *counts);
 }
@@ -138,7 +139,7 @@ void course_goes_on(uint64_t now_ns) { (void)now_ns; }
 
 /* --- kick.h */
 
-void kick_main(int32_t pid) { (void)pid; }
+bool kick_main(int32_t pid) { return (void)pid, false; }
 bool kick_misses(int32_t pid, int32_t tid) { return (void)pid, (void)tid, false; }
 void kick_prepare(void) {}
 bool kick_again(void) { return false; }

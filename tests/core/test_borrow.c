@@ -155,7 +155,7 @@ static void nothing_borrowed_is_shown(const struct way *way) {
     CHECK(waitpid(child, NULL, 0) == child);
 }
 
-static void no_trip(int signum, int in_main) { (void)signum, (void)in_main; }
+static void no_trip(int signum, enum trip_from from) { (void)signum, (void)from; }
 
 int main(void) {
     asked = mmap(NULL, sizeof *asked, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

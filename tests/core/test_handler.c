@@ -47,8 +47,8 @@ long syscall(long number, ...) {
 }
 
 static _Atomic int trips;
-static void count_trip(int signum, int in_main) {
-    (void)in_main;
+static void count_trip(int signum, enum trip_from from) {
+    (void)from;
     (void)signum;
     trips++;
 }
@@ -562,8 +562,11 @@ static void taken_when_it_was_given_back(void) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
     info.si_signo = signum;
-    handler_take(signum, &info, monotonic_ns(), (uint32_t)getpid());
+    uint64_t ordinal;
+    CHECK(!handler_take(signum, &info, monotonic_ns(), (uint32_t)getpid(), &ordinal));
     CHECK_EQ(ledger(signum)->abandoned - abandoned, 1);
+    CHECK_EQ(read_context, 0);
+    handler_pass_on(signum, &info, (uint32_t)getpid(), ordinal);
     CHECK_EQ(read_context, 1);
     CHECK(signal(signum, SIG_DFL) != SIG_ERR);
 }

@@ -14,7 +14,11 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -26,8 +30,8 @@
 #define S (SIGRTMIN + 3)
 
 static _Atomic int trips;
-static void count_trip(int signum, int in_main) {
-    (void)signum, (void)in_main;
+static void count_trip(int signum, enum trip_from from) {
+    (void)signum, (void)from;
     trips++;
 }
 
@@ -305,6 +309,122 @@ static void a_mask_of_then_does_not_stay(void) {
     UNTIL(ledger()->handled > before);
     CHECK(!is_blocked());
     give_back();
+}
+
+/* As the intake thread's own table has it: one signalfd, which reads this signal. */
+static bool reads_many(void) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/self/task/%d/fdinfo/0", (int)borrow_intake_tid());
+    int fd = open(path, O_RDONLY);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *mask = strstr(text, "sigmask:");
+    return mask && strtoull(mask + 8, NULL, 16) == signal_bit(S);
+}
+
+#define FORGED (-77)
+
+/* Whoever reads many at once is told the same of each as rt_sigtimedwait(2) tells. */
+static void each_kind_of_siginfo_is_whole(void) {
+    uint64_t value = UINT64_C(0xfedcba9876543210), seen[4] = {0};
+    uint64_t taken_before = taken();
+    next_value = value;
+    int ends[2], timerid = -1, signum = S;
+    timer_t timer;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = S};
+    event.sigev_value.sival_ptr = &timer;
+    struct itimerspec soon = {.it_value = {0, 1}};
+    siginfo_t forged = {.si_code = FORGED};
+    forged.si_pid = 4711;
+    forged.si_uid = 815;
+    forged.si_value.sival_ptr = &forged;
+    CHECK(pipe(ends) == 0);
+    CHECK(fcntl(ends[0], F_SETOWN, getpid()) == 0 && fcntl(ends[0], F_SETSIG, S) == 0);
+    CHECK(fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK) == 0);
+    take();
+    WITH_ROOM(timer_create(CLOCK_MONOTONIC, &event, &timer));
+    for (bool enough = false; !enough || !reads_many();) {
+        struct event e;
+        enum queue_item item;
+        for (int i = 0; i < 3; i++) {
+            WITH_ROOM(sigqueue(getpid(), S, (union sigval){.sival_ptr = (void *)value++}));
+            WITH_ROOM(kill(getpid(), S));
+            WITH_ROOM(syscall(SYS_rt_sigqueueinfo, getpid(), S, &forged));
+        }
+        CHECK(timer_settime(timer, 0, &soon, NULL) == 0);
+        CHECK(write(ends[1], "", 1) == 1 && read(ends[0], &e, 1) == 1);
+        intake_begin();
+        trip_clear(&signum, 1);
+        while ((item = queue_next(registry_queue(S), &e)) != QUEUE_NONE) {
+            queue_take(registry_queue(S), item);
+            process_handled(S, 1);
+            if (item != QUEUE_EVENT)
+                continue;
+            if (e.code == SI_QUEUE) {
+                CHECK(e.pid == getpid() && e.uid == getuid() && e.datum == next_value++);
+                seen[0]++;
+            } else if (e.code == SI_USER) {
+                CHECK(e.pid == getpid() && e.uid == getuid() && e.datum == 0);
+            } else if (e.code == FORGED) {
+                CHECK(e.pid == 4711 && e.uid == 815 && e.datum == (uintptr_t)&forged);
+                seen[1]++;
+            } else if (e.code == SI_TIMER) {
+                timerid = timerid < 0 ? e.timerid : timerid;
+                CHECK(e.timerid == timerid && e.datum == (uintptr_t)&timer && e.pid == 0);
+                seen[2]++;
+            } else if (e.code == POLL_IN) {
+                CHECK(e.detail == ends[0] && (e.datum & POLLIN));
+                seen[3]++;
+            } else {
+                CHECK_EQ(e.code, SI_KERNEL); /* of O_ASYNC, where there was no room for more */
+            }
+        }
+        enough = taken() - taken_before > 1000;
+        for (int i = 0; i < 4; i++)
+            enough = enough && seen[i] > 100;
+    }
+    CHECK(timer_delete(timer) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+    UNTIL(!is_blocked());
+    give_back();
+}
+
+static int to_write = -1;
+static _Atomic int passed_on;
+static void writes(int signum) {
+    (void)signum;
+    CHECK_EQ(syscall(SYS_gettid), getpid());
+    CHECK_EQ(write(to_write, "", 1), 1);
+    passed_on++;
+}
+
+static void on_kick(int over) {
+    (void)over;
+    intake_pass_on();
+}
+
+/* Where a registration ended while the intake thread did not get to run, which has no pipe. */
+static void the_main_thread_passes_on_what_came_too_late(void) {
+    int ends[2];
+    CHECK(pipe(ends) == 0);
+    to_write = ends[1];
+    kick_start(on_kick);
+    CHECK(signal(S, writes) != SIG_ERR);
+    take();
+    flood_begins(UINT64_MAX);
+    mid_flood();
+    uint64_t before = ledger()->abandoned;
+    registry_release(S);
+    UNTIL(passed_on);
+    flood_ends();
+    UNTIL(!is_blocked());
+    give_back();
+    UNTIL((uint64_t)passed_on == ledger()->abandoned - before);
+    close(ends[0]);
+    close(ends[1]);
+    CHECK(signal(S, SIG_DFL) != SIG_ERR);
+    kick_start(NULL);
 }
 
 /* --- without the thread: what that does is done here, step by step ------------------------- */
@@ -627,6 +747,8 @@ int main(int argc, char **argv) {
     raised_it_comes_at_once();
     what_has_not_gone_back_yet_is_not_shown_either();
     a_mask_of_then_does_not_stay();
+    each_kind_of_siginfo_is_whole();
+    the_main_thread_passes_on_what_came_too_late();
     what_is_lent_while_it_ends_late_goes_back();
     intake_end();
     CHECK_EQ(borrow_intake_tid(), 0);

@@ -8,12 +8,13 @@
 
 #include <signal.h>
 
-static int trips, in_main_thread;
+static int trips;
+static enum trip_from from_where;
 static uint32_t again;
-static void count(int signum, int in_main) {
+static void count(int signum, enum trip_from from) {
     (void)signum;
     trips++;
-    in_main_thread = in_main;
+    from_where = from;
 }
 
 static void once_until_it_is_taken_back(void) {
@@ -35,9 +36,9 @@ static void once_until_it_is_taken_back(void) {
 }
 
 static bool settled_in_between;
-static void look(int signum, int in_main) {
+static void look(int signum, enum trip_from from) {
     settled_in_between = trip_settled(signum);
-    count(signum, in_main);
+    count(signum, from);
 }
 
 /* Of two trips it is not known whether one call or two come. */
@@ -80,16 +81,16 @@ static void cleared_it_is_not_out(void) {
     CHECK(!trip_is_out(SIGUSR2));
 }
 
-/* Elsewhere the main thread is to be kicked. */
-static void in_the_main_thread_or_elsewhere(void) {
+/* Elsewhere the main thread is to be kicked; by the intake thread it is only kicked. */
+static void from_the_main_thread_or_elsewhere(void) {
     uint64_t since;
     trip(SIGUSR1, 100, (uint32_t)process_pid());
-    CHECK(in_main_thread);
+    CHECK_EQ(from_where, TRIP_FROM_MAIN);
     trip_again(SIGUSR1, 200, (uint32_t)process_pid() + 1);
-    CHECK(!in_main_thread);
+    CHECK_EQ(from_where, TRIP_FROM_THREAD);
     trip_take(SIGUSR1, &since, &again);
     trip(SIGUSR1, 300, 0);
-    CHECK(!in_main_thread);
+    CHECK_EQ(from_where, TRIP_FROM_INTAKE);
     trip_take(SIGUSR1, &since, &again);
 }
 
@@ -99,6 +100,6 @@ int main(void) {
     once_until_it_is_taken_back();
     made_again_it_may_lead_to_two_calls();
     cleared_it_is_not_out();
-    in_the_main_thread_or_elsewhere();
+    from_the_main_thread_or_elsewhere();
     return 0;
 }

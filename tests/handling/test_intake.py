@@ -50,6 +50,16 @@ def test_what_the_main_thread_blocks_nobody_takes(child):
     assert receiver.line() == "[] False True"
 
 
+def test_it_has_no_descriptor_of_the_program(child):
+    receiver = child(HERE / "keeps_its_descriptors.py", RT)
+    assert receiver.line() == "[] True True True"
+
+
+def test_where_the_main_thread_blocks_kicks_handlers_take_all(child):
+    receiver = child(HERE / "blocks_the_kick.py", RT)
+    assert receiver.line() == "True True"
+
+
 READERS = """
 import asyncio
 

@@ -100,7 +100,9 @@ def _closed(wait):
 @pytest.mark.parametrize("swallows", [_del, _callback, _closed])
 def test_an_exception_that_python_only_prints_comes_again(swallows, monkeypatch):
     printed = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: printed.append(unraisable.exc_value))
+    monkeypatch.setattr(
+        sys, "unraisablehook", lambda unraisable: printed.append(unraisable.exc_value)
+    )
     with pytest.raises(TimeoutError), sigrec.timeout(0.01):
         swallows(lambda: time.sleep(60))
         time.sleep(60)

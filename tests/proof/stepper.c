@@ -115,9 +115,9 @@ int clock_gettime(clockid_t clock, struct timespec *ts) {
 /* Unique, so that an event that is made of two shows. */
 static _Atomic uint64_t next_datum = 1;
 
-static void note_trip(int n, int in_main) {
+static void note_trip(int n, enum trip_from from) {
     (void)n;
-    (void)in_main;
+    (void)from;
     shared->tripped = 1;
     wake_post();
 }
@@ -235,10 +235,11 @@ static void take_what_is_owned(void) {
     uint64_t set = borrow_take_up() & signal_bit(signum);
     static const struct timespec zero;
     siginfo_t info;
+    uint64_t ordinal;
     /* It would wait for a handler that is just putting, and here that does not get on. */
     while (set && !registry_queue(signum)->state->backlog.putting &&
            syscall(SYS_rt_sigtimedwait, &set, &info, &zero, sizeof set) == signum)
-        handler_take(signum, &info, shared->clock_ns++, tid);
+        handler_take(signum, &info, shared->clock_ns++, tid, &ordinal);
     borrow_put_down();
     if (set)
         trip(signum, shared->clock_ns, tid);

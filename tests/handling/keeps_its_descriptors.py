@@ -1,0 +1,36 @@
+"""A flood that the intake thread takes, in a program with a wakeup fd: that thread has none of the
+program's descriptors, and so CPython must be told of signals in the main thread."""
+
+import os
+import signal
+import socket
+import sys
+
+import sigrec
+from tests.handling.floods import S, end, mid_flood, sender
+from tests.prelude import ledger, settle
+
+read, write = socket.socketpair()
+read.setblocking(False)
+write.setblocking(False)
+signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+unraisable = []
+sys.unraisablehook = lambda what: unraisable.append(repr(what.exc_value))
+pid, go = sender()
+calls = []
+sigrec.register(S, lambda signum, frame: calls.append(signum), intake="thread")
+before = os.listdir("/proc/self/fd")
+go()
+mid_flood()
+woken = 0
+for _ in range(20):
+    mid_flood()
+    try:
+        woken += S in read.recv(65536)
+    except BlockingIOError:
+        pass
+end(pid)
+settle(S)
+delivered, recorded, handled, pending = ledger(S)
+same = set(os.listdir("/proc/self/fd")) <= set(before) | {str(read.fileno()), str(write.fileno())}
+print(unraisable, woken > 0, same, len(calls) == handled == delivered)
