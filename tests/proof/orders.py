@@ -81,8 +81,8 @@ def as_cxx(file: str, weakened: Place | None) -> str:
     text = text.replace("_Alignas(64) ", "")
     text = re.sub(r"_Atomic (uint64_t|uint32_t)", r"rl::atomic<\1>", text)
     # Of trip.c: set once, before anything runs.
-    text = text.replace("static _Atomic(void (*)(int, int)) trip_function",
-                        "static void (*trip_function)(int, int)")  # fmt: skip
+    text = text.replace("static _Atomic(void (*)(int, enum trip_from)) trip_function",
+                        "static void (*trip_function)(int, enum trip_from)")  # fmt: skip
     text = re.sub(r"atomic_load_explicit\(&trip_function, \w+\)", "trip_function", text)
     text = re.sub(r"atomic_store_explicit\(&trip_function, function, \w+\)", "(void)0", text)
     # Of queue.c: how it is made, and the clock.

@@ -12,7 +12,7 @@ struct trip_model : rl::test_suite<trip_model, 3> {
     bool takes, may_come_twice;
 
     static trip_model *current;
-    static void on_trip(int, int) { current->tripped.store(1, rl::mo_seq_cst, $); }
+    static void on_trip(int, trip_from) { current->tripped.store(1, rl::mo_seq_cst, $); }
 
     void before() {
         for (auto &t : self.trip_ns)
