@@ -147,6 +147,7 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
     void PyErr_SetObject(object kind, object error) noexcept
     void PyErr_WriteUnraisable(object where) noexcept
+    Py_ssize_t Py_REFCNT(object one) noexcept
     int Py_AddPendingCall(int (*call)(void *) except -1, void *about)
     void *PyMem_RawMalloc(size_t size) noexcept
     void PyMem_RawFree(void *memory) noexcept
@@ -1352,7 +1353,10 @@ cdef enum:
     # The signal is sent again and again until on_alarm() runs: one that comes between the last
     # bytecode and the system call of time.sleep() does not interrupt that, but the next one does.
     ALARM_AGAIN_NS = 10_000_000
+    SWALLOWED_NS = 1_000_000_000
 
+cdef uint64_t NEVER_NS = <uint64_t>-1
+cdef int reraise_opcode = -1
 cdef timer_struct alarm_timer  # one for all timeouts, set to the end that comes next
 cdef bint alarm_made = False
 cdef int alarm_signum = 0  # 0: none is taken
@@ -1363,8 +1367,11 @@ cdef list timeouts = []  # those in whose blocks the main thread is, in the orde
 def start_timeouts(take_signal) -> None:
     """take_signal() must register on_alarm() for a signal that is not used, and return its
     number."""
-    global take_alarm_signal
+    global take_alarm_signal, reraise_opcode
+    from opcode import opmap
+
     take_alarm_signal = take_signal
+    reraise_opcode = opmap.get("RERAISE", -1)
 
 
 def on_alarm(signum, frame):
@@ -1374,10 +1381,7 @@ def on_alarm(signum, frame):
     cdef uint64_t now = monotonic_ns()
     for timeout in timeouts:
         if timeout.raised is not None and timeout.next_ns <= now:
-            if is_swallowed(timeout.raised, frame):
-                timeout.raised = None
-            else:
-                timeout.next_ns = now + (now - timeout.raised_ns)  # less and less often
+            timeout.look_after(frame, now)
         if timeout.raised is None and (first is None or timeout.next_ns < first.next_ns):
             first = timeout
     if first is None or first.next_ns > now:
@@ -1386,24 +1390,25 @@ def on_alarm(signum, frame):
     first.over = True
     first.raised = error = TimeoutReached(f"after {first.seconds:g} s")
     first.raised_ns = now
-    first.next_ns = now + ALARM_AGAIN_NS
+    first.wait_ns = max(<uint64_t>ALARM_AGAIN_NS, 2 * first.wait_ns)
+    first.next_ns = now + first.wait_ns
     set_alarm()
     error.timeout = first
     raise error
 
 
-cdef bint is_swallowed(error, running):
-    """Whether the exception has left Python's code for a place in C that only prints it, as after
-    __del__, or drops it. Where an ``except`` or ``finally`` has it, or had it, it is not: the frame
-    that it came to last runs still, or went on after the call that raised."""
-    came_to = error.__traceback__
-    if came_to is None or came_to.tb_frame.f_lasti != came_to.tb_lasti:
-        return False
-    while running is not None:
-        if running is came_to.tb_frame:
-            return False
+cdef bint has_left(came_to):
+    """Whether the exception left that frame of a traceback, which does not run any more: it ended
+    at the instruction that raised, or at the one that ends an ``except`` or ``finally``."""
+    frame = came_to.tb_frame
+    return (frame.f_lasti == came_to.tb_lasti
+            or frame.f_code.co_code[frame.f_lasti] == reraise_opcode)
+
+
+cdef bint is_running(frame, running):
+    while running is not None and running is not frame:
         running = running.f_back
-    return True
+    return running is not None
 
 
 cdef int set_alarm() noexcept:
@@ -1412,7 +1417,7 @@ cdef int set_alarm() noexcept:
     cdef Timeout timeout
     cdef uint64_t next_ns = 0, now
     for timeout in timeouts:
-        if next_ns == 0 or timeout.next_ns < next_ns:
+        if timeout.next_ns != NEVER_NS and (next_ns == 0 or timeout.next_ns < next_ns):
             next_ns = timeout.next_ns
     if next_ns:
         now = monotonic_ns()
@@ -1433,8 +1438,8 @@ cdef class Timeout:
     # instruction of the block and the moment from which on its time does not count.
     cdef readonly double seconds
     cdef uint64_t next_ns  # when on_alarm() has something to do for it, by CLOCK_MONOTONIC
-    cdef uint64_t raised_ns  # when it last raised
-    cdef object raised  # the exception; None: there is none, or Python has swallowed it
+    cdef uint64_t raised_ns, wait_ns  # when it last raised, and how long to wait for the next look
+    cdef object raised  # the exception; None: there is none, or it is known what became of it
     cdef bint over, entered
 
     def __init__(self, double seconds):
@@ -1479,6 +1484,24 @@ cdef class Timeout:
             check(error)
         self.entered = True
         return self
+
+    cdef void look_after(self, running, uint64_t now):
+        """What has become of the exception. Either a frame has it (in ``except`` or ``finally``),
+        or had it and went on: that is the program's will. Or it has left the last frame that it
+        came to, for a place in C, which may still pass it on. But if nobody else has it any more, C
+        has printed it, as after __del__, and it is due once more. An unraisablehook may keep it; so
+        after a second that is taken for granted."""
+        came_to = self.raised.__traceback__
+        if came_to is None or not is_running(came_to.tb_frame, running):
+            if came_to is not None and not has_left(came_to):
+                self.raised = None
+                self.next_ns = NEVER_NS
+                return
+            if Py_REFCNT(self.raised) == 1 or now - self.raised_ns >= SWALLOWED_NS:
+                self.raised = None
+                return
+        self.wait_ns *= 2
+        self.next_ns = now + self.wait_ns
 
     def __exit__(self, kind, error, traceback):
         if self in timeouts:

@@ -97,16 +97,57 @@ def _closed(wait):
     del begun
 
 
-@pytest.mark.parametrize("swallows", [_del, _callback, _closed])
+def _del_that_cleans_up(wait):
+    def ends(_):
+        try:
+            wait()
+        except Exception:
+            pass
+
+    type("Slow", (), {"__del__": ends})()
+
+
+@pytest.mark.parametrize("swallows", [_del, _del_that_cleans_up, _callback, _closed])
 def test_an_exception_that_python_only_prints_comes_again(swallows, monkeypatch):
     printed = []
-    monkeypatch.setattr(
-        sys, "unraisablehook", lambda unraisable: printed.append(unraisable.exc_value)
-    )
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: printed.append(repr(it.exc_value)))
     with pytest.raises(TimeoutError), sigrec.timeout(0.01):
         swallows(lambda: time.sleep(60))
         time.sleep(60)
-    assert "after 0.01 s" in str(printed[0])
+    assert "after 0.01 s" in printed[0]
+
+
+def test_also_where_it_is_kept(monkeypatch):
+    """As pytest's own hook keeps it."""
+    kept = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: kept.append(it.exc_value))
+    with pytest.raises(TimeoutError), sigrec.timeout(0.01):
+        _del(lambda: time.sleep(60))
+        time.sleep(60)
+    assert "after 0.01 s" in str(kept[0])
+
+
+def test_what_c_holds_while_others_clean_up_is_not_swallowed():
+    """list() frees the generator with the exception in its hands, which then passes on."""
+    done = []
+
+    def work(_):
+        time.sleep(60)
+
+    def rows():
+        try:
+            yield from range(3)
+        finally:
+            time.sleep(0.05)
+            done.append("rolled back")
+
+    with pytest.raises(TimeoutError), sigrec.timeout(0.01):
+        try:
+            list(map(work, rows()))
+        finally:
+            time.sleep(0.05)
+            done.append("released")
+    assert done == ["rolled back", "released"]
 
 
 def test_what_catches_it_or_cleans_up_is_not_interrupted_again():
