@@ -59,15 +59,16 @@ cdef extern from "Python.h":
     static uint64_t asked_for(int signum) {
         return atomic_load(&asked) & UINT64_C(1) << (signum - 1);
     }
+    static int any_asked(void) { return atomic_load(&asked) != 0; }
     static void ask(int signum) { atomic_fetch_or(&asked, UINT64_C(1) << (signum - 1)); }
 
     /* Signal context, any thread. What PyErr_SetInterruptEx does, but that this looks first
      * whether the handler in Python is SIG_DFL or SIG_IGN, and so compares objects, which kills
      * a thread that has no state: without the GIL, since 3.12. */
     static void interrupt(int signum) {
+        atomic_fetch_add(&interrupting[signum], 1); /* before the look: see stop_interrupting */
         if (asked_for(signum)) /* this is the call of CPython's that was asked for: see trip.h */
             atomic_fetch_and(&asked, ~asked_for(signum));
-        atomic_fetch_add(&interrupting[signum], 1); /* before the look: see stop_interrupting */
         if (atomic_load(&interrupts[signum])) {
             void (*handler)(int) = atomic_load(&interpreter);
             if (handler)
@@ -135,6 +136,7 @@ cdef extern from "Python.h":
     void interrupt(int signum) noexcept nogil
     void note_interpreter(c_handler handler) noexcept nogil
     bint set_interrupts(int signum, bint may) noexcept nogil
+    bint any_asked() noexcept nogil
     void ask(int signum) noexcept nogil
     uint64_t asked_for(int signum) noexcept nogil
     void interrupt_as_asked() noexcept nogil
@@ -429,7 +431,10 @@ cdef void on_kick(bint over) noexcept nogil:
             for signum in range(1, SIGREC_NSIG):
                 if rest & signal_bit(signum):
                     trip(signum, now, <uint32_t>PyThread_get_thread_native_id())
-    interrupt_as_asked()
+    # In another thread, which may be kicked, too, nobody would get the main thread out of its call.
+    if any_asked() and (PyThread_get_thread_native_id() == <unsigned long>process_pid()
+                        or not kick_main(process_pid())):
+        interrupt_as_asked()
     look_for_trips()
     intake_pass_on()  # last: it may call handlers of the program's, which may never return
 
@@ -470,7 +475,8 @@ cdef bint is_simulated(int signum, uint64_t *since) except -1:
     owed[signum] += again
     if owed[signum]:
         # This is asked first, whether each trip has been made; then CPython looks, and those come.
-        settled = trip_settled(signum) and not asked_for(signum)
+        settled = (trip_settled(signum) and not asked_for(signum)
+                   and not is_interrupting(signum))
         try:
             PyErr_CheckSignals()
         except:

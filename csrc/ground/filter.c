@@ -3,6 +3,7 @@
 #include "ground/filter.h"
 
 _Atomic uint32_t filter_denied;
+_Atomic bool filter_added;
 
 void filter_undo(uint32_t denied_before) { atomic_store(&filter_denied, denied_before); }
 
@@ -24,12 +25,6 @@ void filter_undo(uint32_t denied_before) { atomic_store(&filter_denied, denied_b
 #define MACHINE AUDIT_ARCH_X86_64
 #else
 #define MACHINE AUDIT_ARCH_AARCH64
-#endif
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
-#ifndef CLOSE_RANGE_UNSHARE
-#define CLOSE_RANGE_UNSHARE (1U << 1)
 #endif
 #ifndef SECCOMP_RET_KILL_PROCESS
 #define SECCOMP_RET_KILL_PROCESS 0x80000000U
@@ -71,8 +66,6 @@ static const struct {
     {FILTERED_PRCTL, SYS_prctl, {PR_GET_CHILD_SUBREAPER}},
     {FILTERED_PRCTL, SYS_prctl, {PR_GET_PDEATHSIG}},
     {FILTERED_PRCTL, SYS_getppid, {0}},
-    {FILTERED_CLOSE_RANGE, SYS_close_range, {0, ~0U, CLOSE_RANGE_UNSHARE}},
-    {FILTERED_SIGNALFD, SYS_signalfd4, {0}},
 };
 
 static uint32_t arithmetic(uint16_t operation, uint32_t a, uint32_t b) {
@@ -150,6 +143,7 @@ static bool punishes(uint32_t answer) {
 
 uint32_t filter_add(const void *program) {
     uint32_t denied = 0;
+    atomic_store(&filter_added, true);
     for (size_t n = 0; n < sizeof calls / sizeof *calls; n++) {
         struct seccomp_data data;
         memset(&data, 0, sizeof data);

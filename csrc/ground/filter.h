@@ -40,8 +40,6 @@ enum filtered {
     FILTERED_CREATE, /* openat */
     FILTERED_RENAME, /* renameat2 */
     FILTERED_PRCTL,  /* whether it is a subreaper; and getppid: its parent's end */
-    FILTERED_CLOSE_RANGE,
-    FILTERED_SIGNALFD,
     FILTERED_COUNT,
 };
 
@@ -53,6 +51,9 @@ static inline bool filter_allows(enum filtered call) {
     /* Relaxed: the thread that installs a filter notes it before. */
     return !(atomic_load_explicit(&filter_denied, memory_order_relaxed) >> call & 1);
 }
+
+/* Whether the program has installed any. */
+extern _Atomic bool filter_added;
 
 /* Any context. The program is about to install this filter (struct sock_fprog), or,
  * NULL, to allow itself read, write and exit alone. What was denied before. */

@@ -305,8 +305,9 @@ static bool may_lend(int signum, uint64_t now) {
 /* The signal came to a handler, so it is not blocked here, whatever is noted. */
 static void handler_was_let_in(int signum, uint64_t mask, uint64_t now, uint32_t tid) {
     uint64_t bit = signal_bit(signum);
-    if ((atomic_load(&borrow->blocked) & bit) && !(mask & bit) && (int32_t)tid == process_pid())
-        atomic_fetch_and(&borrow->blocked, ~bit); /* a siglongjmp, say */
+    uint64_t let_in = atomic_load(&borrow->blocked) & (bit | KICK_SIGNALS) & ~mask;
+    if (let_in && (int32_t)tid == process_pid())
+        atomic_fetch_and(&borrow->blocked, ~let_in); /* a siglongjmp, say */
     if (atomic_fetch_and(&borrow->withheld, ~bit) & bit)
         trip_again(signum, now, tid);
 }
@@ -317,7 +318,7 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     uint64_t bit = signal_bit(signum), mask = interrupted_mask(context);
     if ((atomic_load_explicit(&borrow->blocked, memory_order_relaxed) |
          atomic_load_explicit(&borrow->withheld, memory_order_relaxed)) &
-        bit)
+        (bit | KICK_SIGNALS))
         handler_was_let_in(signum, mask, now, tid);
     bool owned = atomic_load(&borrow->owned) & bit;
     if (!owned && !is_flood(signum, now))
@@ -334,7 +335,7 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     bool begins = !(atomic_fetch_or(&borrow->owned, bit) & bit);
     /* A thread that has just forbidden it has seen that it is owned, or is seen here. The same
      * holds for the intake thread, if that has just ended. */
-    if (atomic_load(&borrow->holds) || (atomic_load(&borrow->blocked) & bit) ||
+    if (atomic_load(&borrow->holds) || (atomic_load(&borrow->blocked) & (bit | KICK_SIGNALS)) ||
         !borrow_may(signum) || !atomic_load(&borrow->intake_tid)) {
         atomic_fetch_and(&lender->lent, ~bit);
         set_interrupted_mask(context, mask);

@@ -6,6 +6,8 @@
 #include "ground/filter.h"
 #include "ground/glibc.h"
 #include "ground/memory.h"
+#include "ground/proc.h"
+#include "ground/text.h"
 #include "handler/borrow.h"
 #include "handler/handler.h"
 #include "handler/kick.h"
@@ -114,24 +116,45 @@ static void take_or_leave(int signum, siginfo_t *info, uint64_t now, uint32_t ti
         leave_to_main(info, tid, ordinal);
 }
 
-/* From here on this thread has an empty table of file descriptors. The program's is left as it is:
- * close_range(2). */
-static bool has_own_table(void) {
-    return filter_allows(FILTERED_CLOSE_RANGE) &&
-           syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;
+/* A filter from before the process, which may be of a time when there was no close_range(2), and
+ * end the process for it. */
+static bool is_filtered(uint32_t tid) {
+    char path[64], text[4096], *at = path;
+    at = text_put(at, proc_root);
+    at = text_put(at, "/self/task/");
+    at = text_put_number(at, tid);
+    text_put(at, "/status");
+    const char *seccomp = proc_read(path, text, sizeof text) ? proc_after(text, "Seccomp:") : NULL;
+    return !seccomp || seccomp[strspn(seccomp, "\t ")] != '0';
+}
+
+#define COPIED 64 /* NR_OPEN_DEFAULT */
+
+/* From here on this thread has an empty table of file descriptors, and the program's is left as it
+ * is: close_range(2). The kernel copies the first descriptors all the same, and closes them. That
+ * does what a child does that closes them; but for a message queue it ends mq_notify(3), which is
+ * the process's. mq_getsetattr(2) fails for any other file. */
+static bool has_own_table(uint32_t tid) {
+    if (atomic_load(&filter_added) || is_filtered(tid))
+        return false;
+    for (int fd = 0; fd < COPIED; fd++)
+        if (syscall(SYS_mq_getsetattr, fd, NULL, NULL) == 0)
+            return false;
+    return syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;
 }
 
 static bool has_signalfd(struct turn *turn, uint64_t set) {
     if (turn->fd_set == set)
         return true;
-    if (!filter_allows(FILTERED_SIGNALFD) || !filter_allows(FILTERED_READ))
-        return false;
-    long fd = syscall(SYS_signalfd4, turn->fd, &set, sizeof set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (fd < 0)
-        return false;
-    turn->fd = (int)fd;
-    turn->fd_set = set;
-    return true;
+    long fd = atomic_load(&filter_added)
+                  ? -1
+                  : syscall(SYS_signalfd4, turn->fd, &set, sizeof set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd >= 0) {
+        turn->fd = (int)fd;
+        turn->fd_set = set;
+    }
+    turn->may_read = fd >= 0;
+    return fd >= 0;
 }
 
 /* As rt_sigtimedwait(2) would have told it: which members there are is told by si_code, for the
@@ -278,11 +301,6 @@ static void look_around(struct turn *turn) {
 
 static void take_turn(struct turn *turn) {
     uint64_t now = monotonic_ns();
-    if (!can_leave()) {
-        kick(process_pid());
-        borrow_intake_sleep(LOOK_NS);
-        return;
-    }
     turn->set = borrow_owned();
     uint64_t fresh = turn->set & ~turn->before;
     for (uint64_t rest = fresh; rest; rest &= rest - 1)
@@ -291,6 +309,11 @@ static void take_turn(struct turn *turn) {
     if (!turn->before) {
         borrow_intake_sleep(turn->lent ? KICK_NS : PARK_NS);
         look_around(turn);
+        return;
+    }
+    if (!can_leave()) {
+        kick(process_pid());
+        borrow_intake_sleep(LOOK_NS);
         return;
     }
     if (fresh) { /* so that each handler has queued its signal, and blocked it: order holds */
@@ -315,7 +338,7 @@ static void *run(void *priority) {
     turn.tid = (uint32_t)syscall(SYS_gettid);
     turn.tokens = BURST;
     turn.refilled_ns = monotonic_ns();
-    turn.may_read = has_own_table();
+    turn.may_read = has_own_table(turn.tid);
     turn.fd = -1;
     borrow_intake_runs((int32_t)turn.tid, (int)(intptr_t)priority);
     atomic_store(&shared->beginning, 0);
@@ -422,7 +445,10 @@ static int make_thread(int policy, int priority) {
         pthread_attr_setschedpolicy(&attributes, policy);
         pthread_attr_setschedparam(&attributes, &parameters);
     }
-    signals_but_faults(&all);
+    /* A fault that is sent, as by abort(3) elsewhere, is not for this thread, in which a handler of
+     * the program's has no descriptors. SIGBUS: sigbus.h. */
+    sigfillset(&all);
+    sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&thread, &attributes, run, (void *)(intptr_t)priority);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

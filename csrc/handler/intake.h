@@ -5,7 +5,7 @@
  * ledger, history and queue (handler.h). Which threads have lent a signal, and when they get it
  * back, is the subject of borrow.h.
  *
- * It waits for nothing but signals and a futex, has all signals blocked but the faults, and
+ * It waits for nothing but signals and a futex, has all signals blocked but SIGBUS, and
  * runs none of the program's code. The thread is started at the first flood; a fork ends it, in
  * the parent and for the child, until the next flood.
  *
@@ -37,7 +37,8 @@ void intake_pass_on(void);
  * handler that was there then. A tenth of a second at most for each. */
 void intake_before_change(uint64_t signals);
 
-/* Any context but signal context. Gives all signals back, and ends the thread. */
+/* Any context. Gives all signals back, and ends the thread, for which it waits a tenth of a second
+ * at most. */
 void intake_end(void);
 
 struct intake_counts {

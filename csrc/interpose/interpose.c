@@ -73,6 +73,8 @@ static struct change begin_change(int signum) {
     bool borrows = borrow_may(signum);
     if ((!borrows && !kick_may_use(signum)) || process_is_vfork_child())
         return begun;
+    if (kick_may_use(signum)) /* what is lent goes back by kicks: while there are any */
+        intake_end();
     begun.kicks = kick_pause(signum);
     begun.borrows = borrows;
     if (borrows)

@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -390,6 +391,27 @@ static void each_kind_of_siginfo_is_whole(void) {
     give_back();
 }
 
+/* Which ends as the process closes the queue, in whichever table of descriptors. */
+static void a_message_queue_still_notifies(void) {
+    struct sigevent none = {.sigev_notify = SIGEV_NONE};
+    char name[64];
+    snprintf(name, sizeof name, "/sigrec-test-%d", (int)getpid());
+    mqd_t queue = mq_open(name, O_CREAT | O_RDWR, 0600, NULL);
+    if (queue == (mqd_t)-1)
+        return; /* not in this kernel */
+    CHECK(mq_unlink(name) == 0 && mq_notify(queue, &none) == 0);
+    intake_end();
+    take();
+    flood_begins(UINT64_MAX);
+    mid_flood();
+    flood_ends();
+    UNTIL(!is_blocked());
+    give_back();
+    CHECK(mq_notify(queue, &none) == -1 && errno == EBUSY);
+    CHECK(mq_close(queue) == 0);
+    intake_end();
+}
+
 static int to_write = -1;
 static _Atomic int passed_on;
 static void writes(int signum) {
@@ -747,6 +769,7 @@ int main(int argc, char **argv) {
     raised_it_comes_at_once();
     what_has_not_gone_back_yet_is_not_shown_either();
     a_mask_of_then_does_not_stay();
+    a_message_queue_still_notifies();
     each_kind_of_siginfo_is_whole();
     the_main_thread_passes_on_what_came_too_late();
     what_is_lent_while_it_ends_late_goes_back();

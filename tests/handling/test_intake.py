@@ -52,7 +52,7 @@ def test_what_the_main_thread_blocks_nobody_takes(child):
 
 def test_it_has_no_descriptor_of_the_program(child):
     receiver = child(HERE / "keeps_its_descriptors.py", RT)
-    assert receiver.line() == "[] True True True"
+    assert receiver.line() == "[] True True True True"
 
 
 def test_where_the_main_thread_blocks_kicks_handlers_take_all(child):
