@@ -149,7 +149,7 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
     void PyErr_SetObject(object kind, object error) noexcept
     void PyErr_WriteUnraisable(object where) noexcept
-    Py_ssize_t Py_REFCNT(object one) noexcept
+    Py_ssize_t Py_REFCNT(PyObject *one) noexcept
     int Py_AddPendingCall(int (*call)(void *) except -1, void *about)
     void *PyMem_RawMalloc(size_t size) noexcept
     void PyMem_RawFree(void *memory) noexcept
@@ -1362,7 +1362,7 @@ cdef enum:
     SWALLOWED_NS = 1_000_000_000
 
 cdef uint64_t NEVER_NS = <uint64_t>-1
-cdef int reraise_opcode = -1
+cdef bytes raising_opcodes = b""  # of `raise`, and of the end of `except` and `finally`
 cdef timer_struct alarm_timer  # one for all timeouts, set to the end that comes next
 cdef bint alarm_made = False
 cdef int alarm_signum = 0  # 0: none is taken
@@ -1373,11 +1373,13 @@ cdef list timeouts = []  # those in whose blocks the main thread is, in the orde
 def start_timeouts(take_signal) -> None:
     """take_signal() must register on_alarm() for a signal that is not used, and return its
     number."""
-    global take_alarm_signal, reraise_opcode
-    from opcode import opmap
-
+    global take_alarm_signal, raising_opcodes
     take_alarm_signal = take_signal
-    reraise_opcode = opmap.get("RERAISE", -1)
+    try:
+        from opcode import opmap
+    except ImportError:  # a program that is frozen without it
+        return
+    raising_opcodes = bytes(opmap[name] for name in ("RERAISE", "RAISE_VARARGS") if name in opmap)
 
 
 def on_alarm(signum, frame):
@@ -1396,7 +1398,7 @@ def on_alarm(signum, frame):
     first.over = True
     first.raised = error = TimeoutReached(f"after {first.seconds:g} s")
     first.raised_ns = now
-    first.wait_ns = max(<uint64_t>ALARM_AGAIN_NS, 2 * first.wait_ns)
+    first.wait_ns = ALARM_AGAIN_NS
     first.next_ns = now + first.wait_ns
     set_alarm()
     error.timeout = first
@@ -1408,7 +1410,7 @@ cdef bint has_left(came_to):
     at the instruction that raised, or at the one that ends an ``except`` or ``finally``."""
     frame = came_to.tb_frame
     return (frame.f_lasti == came_to.tb_lasti
-            or frame.f_code.co_code[frame.f_lasti] == reraise_opcode)
+            or frame.f_code.co_code[frame.f_lasti] in raising_opcodes)
 
 
 cdef bint is_running(frame, running):
@@ -1503,10 +1505,10 @@ cdef class Timeout:
                 self.raised = None
                 self.next_ns = NEVER_NS
                 return
-            if Py_REFCNT(self.raised) == 1 or now - self.raised_ns >= SWALLOWED_NS:
+            if Py_REFCNT(<PyObject *>self.raised) == 1 or now - self.raised_ns >= SWALLOWED_NS:
                 self.raised = None
                 return
-        self.wait_ns *= 2
+        self.wait_ns = min(2 * self.wait_ns, <uint64_t>SWALLOWED_NS)
         self.next_ns = now + self.wait_ns
 
     def __exit__(self, kind, error, traceback):

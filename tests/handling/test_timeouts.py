@@ -107,7 +107,20 @@ def _del_that_cleans_up(wait):
     type("Slow", (), {"__del__": ends})()
 
 
-@pytest.mark.parametrize("swallows", [_del, _del_that_cleans_up, _callback, _closed])
+def _del_that_raises_it_again(wait):
+    def ends(_):
+        try:
+            wait()
+        except BaseException:
+            time.sleep(0)
+            raise
+
+    type("Slow", (), {"__del__": ends})()
+
+
+@pytest.mark.parametrize(
+    "swallows", [_del, _del_that_cleans_up, _del_that_raises_it_again, _callback, _closed]
+)
 def test_an_exception_that_python_only_prints_comes_again(swallows, monkeypatch):
     printed = []
     monkeypatch.setattr(sys, "unraisablehook", lambda it: printed.append(repr(it.exc_value)))
@@ -115,6 +128,17 @@ def test_an_exception_that_python_only_prints_comes_again(swallows, monkeypatch)
         swallows(lambda: time.sleep(60))
         time.sleep(60)
     assert "after 0.01 s" in printed[0]
+
+
+def test_a_block_that_is_full_of_finalizers(monkeypatch):
+    """Each takes as long as until the next look, and not a second."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: None)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError), sigrec.timeout(0.01):
+        for _ in range(30):
+            _del(lambda: time.sleep(60))
+        time.sleep(60)
+    assert time.monotonic() - began < 20
 
 
 def test_also_where_it_is_kept(monkeypatch):
