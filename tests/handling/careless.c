@@ -40,6 +40,7 @@ static void twice(int signum, siginfo_t *info, void *context) {
 void take(int signum, const char *how) {
     struct sigaction three = {.sa_flags = SA_SIGINFO};
     sigaction(signum, NULL, &action);
+    found = action.sa_handler; /* before it can be called */
     if (!strcmp(how, "one argument"))
         found = signal(signum, one_argument);
     else if (!strcmp(how, "NULL"))
@@ -49,6 +50,5 @@ void take(int signum, const char *how) {
     else {
         three.sa_sigaction = strcmp(how, "twice") ? a_copy : twice;
         sigaction(signum, &three, NULL);
-        found = action.sa_handler;
     }
 }
