@@ -311,14 +311,14 @@ static void take_turn(struct turn *turn) {
         look_around(turn);
         return;
     }
+    if (fresh) { /* so that each handler has queued its signal, and blocked it: order holds */
+        struct timespec settle = {0, SETTLE_NS};
+        nanosleep(&settle, NULL);
+    }
     if (!can_leave()) {
         kick(process_pid());
         borrow_intake_sleep(LOOK_NS);
         return;
-    }
-    if (fresh) { /* so that each handler has queued its signal, and blocked it: order holds */
-        struct timespec settle = {0, SETTLE_NS};
-        nanosleep(&settle, NULL);
     }
     leave_what_is_not_ours(turn);
     turn->set = borrow_take_up() & turn->before;
@@ -485,6 +485,7 @@ void intake_begin(void) {
 
 void intake_end(void) {
     struct timespec pause = {0, 100000};
+    int saved_errno = errno;
     if (!shared)
         return;
     for (int i = 0; i < END_LOOKS && (borrow_intake_tid() || atomic_load(&shared->beginning));
@@ -494,9 +495,11 @@ void intake_end(void) {
         borrow_wake_intake();
         nanosleep(&pause, NULL);
     }
+    borrow_give_back(~UINT64_C(0)); /* what was lent since */
     /* The intake thread has ended, and nobody else kicks the threads that still lend. */
     for (int i = 0; i < END_LOOKS / 100 && borrow_kick(kick); i++)
         nanosleep(&pause, NULL);
+    errno = saved_errno;
 }
 
 void intake_count(int signum, struct intake_counts *counts) {

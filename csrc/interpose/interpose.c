@@ -63,18 +63,22 @@ static void note_change(int signum, enum disposition_how how, const struct sigac
 
 struct change {
     bool borrows, kicks; /* whether the intake thread, and kicks, have to do with the signal */
+    bool holds;          /* nothing is borrowed meanwhile */
 };
 
 /* The program is about to set a disposition. */
 static struct change begin_change(int signum) {
-    struct change begun = {false, false};
+    struct change begun = {false, false, false};
     if (signum < 1 || signum >= SIGREC_NSIG)
         return begun;
     bool borrows = borrow_may(signum);
     if ((!borrows && !kick_may_use(signum)) || process_is_vfork_child())
         return begun;
-    if (kick_may_use(signum)) /* what is lent goes back by kicks: while there are any */
+    begun.holds = kick_may_use(signum);
+    if (begun.holds) { /* what is lent goes back by kicks: while there are any */
+        borrow_hold();
         intake_end();
+    }
     begun.kicks = kick_pause(signum);
     begun.borrows = borrows;
     if (borrows)
@@ -87,6 +91,8 @@ static void end_change(struct change begun) {
         borrow_go_on();
     if (begun.kicks)
         kick_go_on();
+    if (begun.holds)
+        borrow_go_on();
 }
 
 static int our_sigaction(int signum, const struct sigaction *next, struct sigaction *previous) {
@@ -97,7 +103,7 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
         set = *next; /* a copy: previous may point to the same struct */
     memset(&before, 0, sizeof before);
     bool changed;
-    struct change begun = {false, false};
+    struct change begun = {false, false, false};
     if (next)
         begun = begin_change(signum);
     bool replaced = next && install_is_replaced(signum, next, __builtin_return_address(0)) &&
@@ -188,7 +194,7 @@ static function sigset_recorded(int signum, function handler, const void *caller
 }
 
 static function our_sigset(int signum, function handler) {
-    struct change begun = {false, false};
+    struct change begun = {false, false, false};
     if (handler != SIG_HOLD)
         begun = begin_change(signum);
     function before = passive_records(signum)

@@ -35,6 +35,18 @@ def mid_flood(since=None):
         assert time.monotonic() < deadline, "nobody borrows"
 
 
+def calls_until_nobody_takes(calls):
+    """In mid-flood: whether handlers alone take 2,000 signals, however late the thread gets to run."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        then, more = taken(), len(calls) + 2000
+        while len(calls) < more:
+            time.sleep(0.001)
+        if taken() == then:
+            return True
+    return False
+
+
 def end(pid):
     os.kill(pid, 9)
     while os.waitpid(pid, os.WNOHANG) == (0, 0):

@@ -5,10 +5,9 @@ import os
 import signal
 import socket
 import sys
-import time
 
 import sigrec
-from tests.handling.floods import S, end, mid_flood, sender, taken
+from tests.handling.floods import S, calls_until_nobody_takes, end, mid_flood, sender
 from tests.prelude import ledger, settle
 
 read, write = socket.socketpair()
@@ -34,10 +33,7 @@ for _ in range(20):
 signal.signal(signal.SIGURG, lambda *_: None)
 mid_flood()
 signal.signal(signal.SIGWINCH, lambda *_: None)
-then, more = taken(), len(calls) + 2000
-while len(calls) < more:
-    time.sleep(0.001)
-by_handlers = taken() == then
+by_handlers = calls_until_nobody_takes(calls)
 end(pid)
 settle(S)
 delivered, recorded, handled, pending = ledger(S)
