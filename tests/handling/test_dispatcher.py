@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import sigrec
-from tests.conftest import RT, sigqueue, wait_until
+from tests.conftest import RT, sigqueue, wait_until, with_room
 
 HERE = Path(__file__).resolve().parent
 
@@ -168,6 +168,8 @@ def test_cancel_waits_for_what_was_delivered():
 
 @pytest.mark.parametrize("deliver", ["main", "thread"])
 def test_what_came_before_a_cancel_is_not_for_the_handler_beneath(deliver):
+    """It is sent to this thread: another one could have been given a signal, and not have entered
+    its handler yet."""
     beneath, calls = [], []
 
     def slow(signum, frame):
@@ -178,7 +180,7 @@ def test_what_came_before_a_cancel_is_not_for_the_handler_beneath(deliver):
         with sigrec.register(RT, slow, deliver=deliver):
             signal.pthread_sigmask(signal.SIG_BLOCK, [RT])
             for _ in range(20):
-                sigqueue(ME, RT)
+                with_room(signal.pthread_kill, threading.get_ident(), RT)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [RT])
         assert (len(calls), beneath) == (20, [])
 
