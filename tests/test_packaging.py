@@ -16,10 +16,10 @@ from tests.distributions import ROOT, sources
 
 # Tests of a wheel run beside nothing but the tests.
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="no source tree here")
-# Bytes of a wheel: 266,000 are the Python files, of which a good part is what help() shows; 121,000 the
+# Bytes of a wheel: 267,000 are the Python files, of which a good part is what help() shows; 122,000 the
 # binding; 80,000 each the core, alone and for LD_PRELOAD; and 7,000 what `sigrec run --report` leaves
 # beside a program.
-LARGEST = 600_000
+LARGEST = 605_000
 
 
 def test_every_package_and_folder_is_listed():
