@@ -79,10 +79,10 @@ def cause(
     if found.ordinal is not None or found.kind not in ("signal", "unknown"):
         return found
     # The process could not record the signal; others may know of it.
-    until_ns = heard.info.monotonic_ns if heard else seen.monotonic_ns if seen else None
+    ended_ns = heard.info.monotonic_ns if heard else seen.monotonic_ns if seen else None
     signum = found.signal or signal.SIGKILL
     if found.signal is not None or recording.state == "ended":
-        sent_by = witnesses.senders.sent_by(recording, signum, until_ns)
+        sent_by = witnesses.senders.sent_by(recording, signum, ended_ns)
         if sent_by is not None:
             return found._replace(kind="signal", signal=signum, sent_by=sent_by)
     if signum != signal.SIGKILL or recording.state == "unknown":

@@ -89,9 +89,9 @@ def _is_too_late_for(last: Heard, earlier: Recording) -> bool:
     return is_late and not can_be_parent(last.parent, earlier)
 
 
-def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | None:
+def sent_to(pid: int, start_ticks: int, signum: int, ended_ns: int) -> SentBy | None:
     """The first recorded process that sent the signal to that very process, and was not refused.
-    until_ns: when that process had ended, by CLOCK_MONOTONIC."""
+    ended_ns: when that process had ended, by CLOCK_MONOTONIC."""
     began_ns = time.monotonic_ns() - (
         time.clock_gettime_ns(time.CLOCK_BOOTTIME) - start_ticks * 10**9 // os.sysconf("SC_CLK_TCK")
     )
@@ -100,7 +100,7 @@ def sent_to(pid: int, start_ticks: int, signum: int, until_ns: int) -> SentBy | 
         for sender in _recordings()
         for sent in endings(sender)
         if (sent.target, sent.si_signo, sent.error) == (pid, signum, 0)
-        and began_ns <= sent.monotonic_ns <= until_ns
+        and began_ns <= sent.monotonic_ns <= ended_ns
         and sent.target_start_ticks in (None, start_ticks)
     )
     return min(found, key=lambda by: by.sent.monotonic_ns, default=None)
@@ -112,16 +112,16 @@ def _recordings() -> list[Recording]:
     return [recording for recording in index.opened(dict.fromkeys(paths)) if recording._here]
 
 
-def among(recordings: Iterable[Recording], pid: int, since_ns: int = 0) -> Heard | None:
-    """The answer from these recordings, whose PIDs mean the same processes. since_ns: what was before
-    that is left out, as CLOCK_MONOTONIC."""
+def among(recordings: Iterable[Recording], pid: int, began_ns: int = 0) -> Heard | None:
+    """The answer from these recordings, whose PIDs mean the same processes. began_ns: when
+    one with that PID began, as CLOCK_MONOTONIC: an end before that was of an earlier process."""
     recordings = list(recordings)
     ends = sorted(
         (
             (told.monotonic_ns, n, told)
             for n, parent in enumerate(recordings)
             for told in told_of_children(parent).get(pid, ())
-            if told.code in CHILD_ENDED and told.monotonic_ns >= since_ns
+            if told.code in CHILD_ENDED and told.monotonic_ns >= began_ns
         ),
         key=lambda end: end[:2],
     )
@@ -129,18 +129,18 @@ def among(recordings: Iterable[Recording], pid: int, since_ns: int = 0) -> Heard
         SentBy(sender, sent)
         for sender in recordings
         for sent in endings(sender)
-        if sent.target == pid and sent.error == 0 and sent.monotonic_ns >= since_ns
+        if sent.target == pid and sent.error == 0 and sent.monotonic_ns >= began_ns
     ]
     if not ends:
         # No process can refuse SIGKILL; whether another signal ended it is not known.
         kills = [by for by in sent_by if by.sent.si_signo == signal.SIGKILL]
         last = max(kills, key=lambda by: by.sent.monotonic_ns, default=None)
         return None if last is None else Heard(pid, None, None, last)
-    until_ns, at, end = ends[-1]
+    ended_ns, at, end = ends[-1]
     parent = recordings[at]
     signum = None if end.code == CLD_EXITED else end.status
     deadly = [
-        by for by in sent_by if by.sent.si_signo == signum and by.sent.monotonic_ns <= until_ns
+        by for by in sent_by if by.sent.si_signo == signum and by.sent.monotonic_ns <= ended_ns
     ]
     before = ends[:-1]
     first = _first_since(before, deadly)
@@ -152,8 +152,8 @@ def among(recordings: Iterable[Recording], pid: int, since_ns: int = 0) -> Heard
 
 def _first_since(before: list[tuple[int, int, ChildTold]], deadly: list[SentBy]) -> SentBy | None:
     """The first of these deadly signals that was not sent to an earlier process with the same PID."""
-    since_ns = before[-1][0] if before else 0
-    later = (by for by in deadly if by.sent.monotonic_ns >= since_ns)
+    earlier_ended_ns = before[-1][0] if before else 0
+    later = (by for by in deadly if by.sent.monotonic_ns >= earlier_ended_ns)
     return min(later, key=lambda by: by.sent.monotonic_ns, default=None)
 
 

@@ -30,8 +30,8 @@ def is_same(one: Recording, other: Recording) -> bool:
 
 class Life:
     """When a PID was this process's, as CLOCK_MONOTONIC, which no clock that is set can move and
-    which is not shown to people. until_ns: another process had the PID then; None: that is not
-    known.
+    which is not shown to people. pid_reused_ns: another process had the PID then; None: that is
+    not known.
     """
 
     def __init__(self, victim: Recording, began_ns: int, others: Iterable[Recording]) -> None:
@@ -42,11 +42,11 @@ class Life:
             if other.pid == victim.pid and may_speak_of(other, victim)
             if (other_ns := other._began_ns()) is not None and other_ns > began_ns
         ]
-        self.until_ns = min(later, default=None)
+        self.pid_reused_ns = min(later, default=None)
 
     def has(self, monotonic_ns: int) -> bool:
         return self.began_ns <= monotonic_ns and (
-            self.until_ns is None or monotonic_ns <= self.until_ns
+            self.pid_reused_ns is None or monotonic_ns <= self.pid_reused_ns
         )
 
 

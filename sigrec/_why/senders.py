@@ -31,15 +31,15 @@ class Senders:
         # By the id of the list that Recordings keeps of a directory.
         self._of: dict[int, list[tuple[Recording, list[SentSignal]]]] = {}
 
-    def sent_by(self, victim: Recording, signum: int, until_ns: int | None = None) -> SentBy | None:
+    def sent_by(self, victim: Recording, signum: int, ended_ns: int | None = None) -> SentBy | None:
         """The first process that sent the signal to that one while it lived, and was not refused;
         None: no recording that can be read here says so.
 
-        until_ns: when the victim had ended, by CLOCK_MONOTONIC; None: that is not known.
+        ended_ns: when the victim had ended, by CLOCK_MONOTONIC; None: that is not known.
         """
         if victim.pid == 1:
             return None  # to a PID 1 the kernel gives no such signal of its own namespace
-        found = [by for by in self._to(victim, until_ns) if by.sent.si_signo == signum]
+        found = [by for by in self._to(victim, ended_ns) if by.sent.si_signo == signum]
         stats = victim.signals.get(signum) if found else None
         if stats is None or stats.last is None:
             return min(found, key=_when_sent, default=None)
@@ -58,7 +58,7 @@ class Senders:
         found = (by for by in self._to(victim, None) if by.sent.si_signo in signums)
         return max(found, key=_when_sent, default=None)
 
-    def _to(self, victim: Recording, until_ns: int | None) -> Iterator[SentBy]:
+    def _to(self, victim: Recording, ended_ns: int | None) -> Iterator[SentBy]:
         if not victim.path:
             return
         lived = life(victim, self._recordings.of_pid(victim.path, victim.pid))
@@ -67,7 +67,7 @@ class Senders:
         for sender, endings in self._who_sent(victim.path):
             if may_speak_of(sender, victim):
                 for sent in endings:
-                    after = until_ns is not None and sent.monotonic_ns > until_ns
+                    after = ended_ns is not None and sent.monotonic_ns > ended_ns
                     # A process can be killed before it records.
                     start = sent.target_start_ticks
                     same = start is not None and start == victim._header.start_ticks

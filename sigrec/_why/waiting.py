@@ -83,10 +83,10 @@ def _answer(
 
 
 def _sent_to(pid: int, began: int | None, seen: Seen) -> SentBy | None:
-    signum, until_ns = seen.ended.signal, seen.ended.monotonic_ns
-    if signum is None or until_ns is None or began is None:
+    signum, ended_ns = seen.ended.signal, seen.ended.monotonic_ns
+    if signum is None or ended_ns is None or began is None:
         return None
-    return sent_to(pid, began, signum, until_ns)
+    return sent_to(pid, began, signum, ended_ns)
 
 
 def _recording_of(pid: int, began: int | None, file: str | None = None) -> Recording | None:
