@@ -28,9 +28,9 @@ class Change(Timed):
         """Where the call stands that made it, in short: ``"app.py:12"``, ``"libfoo.so.1"``; None:
         not known."""
         if self.file is not None:
-            folder, name = os.path.split(self.file)
+            package, name = os.path.split(self.file)
             if name == "__init__.py":  # of some package
-                name = os.path.join(os.path.basename(folder), name)
+                name = os.path.join(os.path.basename(package), name)
             return f"{name}:{self.line}"
         return None if self.library is None else os.path.basename(self.library)
 
