@@ -26,7 +26,7 @@ CAP_SYS_PTRACE = 19  # <linux/capability.h>
 (
     DONE, UNSUPPORTED, REFUSED, ENDED, NO_MOMENT, NOT_STOPPED, HALTED, NO_LIBRARY, LOCKED,
     NOT_LOADED, OTHER_BUILD, FAULT, NOT_BEGUN, NO_TRACER, SLOW,
-) = range(15)  # fmt: skip
+) = range(15)  # how attaching ended  # fmt: skip
 
 # Why a program cannot load a library, by the numbers in csrc/host/target.h.
 _TARGETS = {
