@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from sigrec import SigrecError
 from sigrec._text import number
 from sigrec.cli import _arguments
-from sigrec.export import FORMATS, Source, writer
+from sigrec.export import Source, writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ if TYPE_CHECKING:
 
 STEPS = 100  # how often the progress bar moves
 PARQUET = "parquet"
+FORMATS = {
+    "jsonl": "one JSON object a line, as of sigrec tail --json",
+    "csv": "a table with a header, for spreadsheets and data frames",
+    "chrome": "Trace Event Format, for ui.perfetto.dev and chrome://tracing",
+    "html": "a page to look at: timeline, counters, senders, the newest events",
+    PARQUET: "a directory of tables",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         required=True,
-        choices=[*FORMATS, PARQUET],
+        choices=[*FORMATS],
         metavar="FORMAT",
-        help="; ".join(
-            f"{name}: {text}"
-            for name, text in {**FORMATS, PARQUET: "a directory of tables"}.items()
-        ),
+        help="; ".join(f"{name}: {text}" for name, text in FORMATS.items()),
     )
     parser.add_argument(
         "-o",

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-FORMATS = {
-    "jsonl": "one JSON object a line, as of sigrec tail --json",
-    "csv": "a table with a header, for spreadsheets and data frames",
-    "chrome": "Trace Event Format, for ui.perfetto.dev and chrome://tracing",
-    "html": "a page to look at: timeline, counters, senders, the newest events",
-}
-
 
 def writer(form: str) -> Callable[[Source, TextIO], None]:
     """The format's ``write``."""
