@@ -8,22 +8,20 @@ import signal
 import stat
 import sys
 import zipfile
-from collections import namedtuple
 
 from sigrec import _core
 from sigrec._errors import SigrecError
 from sigrec._proc.status import status
 from sigrec._recorder import retention
+from sigrec._tuples import NamedTuple
 
 LIBRARY = os.path.join(os.path.dirname(os.path.dirname(__file__)), "libsigrec-preload.so")
 _SEPARATORS = " :"  # of LD_PRELOAD
 
 
-class Program(namedtuple("Program", "kind path")):
+class Program(NamedTuple):
     """kind: "python", run by this interpreter; "script", a Python program that names its own in its
     first line, or a Python of this version; "other". path: what is exec'ed; of "python": None."""
-
-    __slots__ = ()
 
     kind: str
     path: str | None
