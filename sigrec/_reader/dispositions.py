@@ -6,7 +6,7 @@ from __future__ import annotations
 from sigrec._reader.format import LEDGER_COUNT
 from sigrec._reader.infos import Infos
 from sigrec._reader.notes import Sites, notes
-from sigrec._signals.disposition import ACTIONS, HOW, Disposition
+from sigrec._signals.disposition import Disposition
 from sigrec._signals.names import name
 
 TYPE_CHECKING = False
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from sigrec._reader.format import Header
     from sigrec._reader.identity import Identity
     from sigrec._reader.source import Source
+
+# Disposition.action and Disposition.how, by the numbers in the recording.
+ACTIONS = {0: "default", 1: "ignore", 2: "handler", 3: "sigrec"}
+HOW = {
+    0: "before", 1: "inherited", 2: "forked", 3: "sigaction", 4: "signal", 5: "register", 6: "reset",
+}  # fmt: skip
 
 
 def dispositions(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sigrec._signals.mask import MaskChange
 
 ROWS = 2 * LEDGER_COUNT  # by signal number: the main thread's, then those of all others
+# MaskChange.how, by the numbers in the recording.
+HOW = {2: "forked", 3: "pthread_sigmask", 4: "sigprocmask", 5: "sighold"}
 
 
 def masks(source: Source, header: Header, identity: Identity, here: bool) -> list[MaskChange]:
@@ -24,7 +26,7 @@ def masks(source: Source, header: Header, identity: Identity, here: bool) -> lis
     changes = notes(source, header.masks, ROWS)
     if not changes:
         return []
-    from sigrec._signals.mask import HOW, MaskChange
+    from sigrec._signals.mask import MaskChange
 
     infos, sites = Infos(source, here), Sites(source, header.sites, identity.executable)
     found = []

@@ -10,7 +10,7 @@ from sigrec._reader.format import CHILDREN, ENDINGS, SENT, SENT_HEADS_AT, SLOT, 
 from sigrec._reader.infos import Infos
 from sigrec._reader.source import Source
 from sigrec._signals.names import name
-from sigrec._signals.sent import HOW, ChildTold, SentSignal
+from sigrec._signals.sent import ChildTold, SentSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     _Event = tuple[int, ...]
 
+# SentSignal.how, by the number in the recording.
+HOW = {
+    1: "kill", 2: "killpg", 3: "pthread_kill", 4: "raise", 5: "sigqueue", 6: "pidfd_send_signal",
+}  # fmt: skip
 _UNKNOWN = (1 << 31) - 1
 _HEADS = struct.Struct("=QQQ")
 

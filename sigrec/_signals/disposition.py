@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from sigrec._signals.change import Change
 
-# By the numbers in the recording: csrc/program/disposition.h.
-ACTIONS = {0: "default", 1: "ignore", 2: "handler", 3: "sigrec"}
-HOW = {
-    0: "before", 1: "inherited", 2: "forked", 3: "sigaction", 4: "signal", 5: "register", 6: "reset",
-}  # fmt: skip
-
 
 class Disposition(Change):
     """One change of a signal's disposition in a recorded process, or the disposition at first."""

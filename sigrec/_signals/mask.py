@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from sigrec._signals.change import Change
 
-# By the numbers in the recording: csrc/program/mask.h.
-HOW = {2: "forked", 3: "pthread_sigmask", 4: "sigprocmask", 5: "sighold"}
-
 
 class MaskChange(Change):
     """One change of what a thread of a recorded process has blocked."""

@@ -7,11 +7,6 @@ import errno
 from sigrec._signals.value import Timed
 from sigrec._tuples import NamedTuple
 
-# By the number in the recording: csrc/recording/sent.h.
-HOW = {
-    1: "kill", 2: "killpg", 3: "pthread_kill", 4: "raise", 5: "sigqueue", 6: "pidfd_send_signal",
-}  # fmt: skip
-
 
 class ChildTold(NamedTuple):
     """What wait(2) told a process about its child. code: CLD_EXITED and the like. status: the exit
