@@ -28,8 +28,9 @@ CAP_SYS_PTRACE = 19  # <linux/capability.h>
     NOT_LOADED, OTHER_BUILD, FAULT, NOT_BEGUN, NO_TRACER, SLOW,
 ) = range(15)  # how attaching ended  # fmt: skip
 
-# Why a program cannot load a library, by the numbers in csrc/host/target.h.
-_TARGETS = {
+# Why a program that runs cannot load a library, by the numbers in csrc/host/target.h. (Why it cannot
+# be started with one: target_reason() there.)
+_CANNOT_LOAD = {
     3: "is of another machine, or of 32 bits",
     4: "is statically linked: it has no dynamic linker that could load a library",
     5: "uses another C library than sigrec was built for",
@@ -197,8 +198,8 @@ _CAPABILITY = "Give it that: docker run --cap-add SYS_PTRACE"
 
 def _reason_of_program(pid: int, now: Status, any_filter: bool) -> tuple[str, str] | None:
     target = _core.target(f"/proc/{pid}/exe".encode())
-    if target in _TARGETS:
-        return _TARGETS[target], ""
+    if target in _CANNOT_LOAD:
+        return _CANNOT_LOAD[target], ""
     threads = [thread for tid in _threads(pid) if (thread := status(pid, tid)) is not None]
     if not any_filter and any(thread.filtered for thread in [now, *threads]):
         return (
