@@ -20,7 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sigrec._proc.ended import Ended
     from sigrec._signals.siginfo import SignalInfo
 
 
@@ -97,11 +96,3 @@ def carried(info: SignalInfo) -> Iterator[str]:
         yield f"band {info.si_band:#x}"
     if info.si_errno:
         yield f"errno {info.si_errno}"
-
-
-def ended_words(seen: Ended) -> str:
-    """How a process ended, as a bystander saw it: ``was killed by SIGKILL``."""
-    if seen.signal is not None:
-        core = ", and dumped core," if seen.core else ""
-        return f"was killed{core} by {name(seen.signal)}"
-    return "ended" if seen.status is None else f"exited with status {seen.status}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from sigrec._proc.status import blocked_everywhere, status
+from sigrec._signals.names import name
 from sigrec._text import printable
 from sigrec._why.cause import Cause, records_all
 from sigrec._why.masks import pending_since_before
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
 
 
@@ -47,6 +49,14 @@ def state_words(recording: Recording, found: Cause) -> str:
         return "cannot be told from here"
     other = "SIGKILL, most often" if records_all(recording) else "killed, crashed, or os._exit"
     return f"ended without recording a cause ({other})"
+
+
+def ended_words(seen: Ended) -> str:
+    """How a process ended, as a bystander saw it: ``was killed by SIGKILL``."""
+    if seen.signal is not None:
+        core = ", and dumped core," if seen.core else ""
+        return f"was killed{core} by {name(seen.signal)}"
+    return "ended" if seen.status is None else f"exited with status {seen.status}"
 
 
 def pending_words(recording: Recording) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sigrec._signals.sender import vouched
-from sigrec._signals.words import ended_words
 from sigrec._text import printable
 from sigrec._times import rfc3339, utc_clock
 from sigrec._tuples import NamedTuple
+from sigrec._why.brief import ended_words
 from sigrec._why.dispositions import explaining
 from sigrec._why.parents import how_child_ended
 

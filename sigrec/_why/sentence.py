@@ -23,11 +23,10 @@ from sigrec._signals.words import (
     HARMLESS,
     KEYS,
     MEANS,
-    ended_words,
 )
 from sigrec._text import printable, shortened, without_folder
 from sigrec._times import local_clock, rounded_duration, utc_clock
-from sigrec._why.brief import pending_words
+from sigrec._why.brief import ended_words, pending_words
 from sigrec._why.cause import (
     Cause,
     before_a_keyboard_interrupt,

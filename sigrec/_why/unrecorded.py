@@ -6,10 +6,10 @@ import os
 
 from sigrec._signals.names import name
 from sigrec._signals.sender import Sender
-from sigrec._signals.words import ended_words
 from sigrec._times import local_clock
 from sigrec._why import oom as oom_killer
 from sigrec._why.answer import document, from_its_recording, without_parent
+from sigrec._why.brief import ended_words
 from sigrec._why.evidence import by_bystander, by_cgroup, by_sender
 from sigrec._why.heard import sent_words
 from sigrec._why.sentence import named
