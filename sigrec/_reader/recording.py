@@ -245,7 +245,7 @@ class Recording:
         since = self.handling_monotonic_ns
         return None if since is None else since + Infos(self._source, self._here).offset_at(since)
 
-    # --- the ledger ------------------------------------------------------------------
+    # --- what the ledger says --------------------------------------------------------
 
     @property
     def signals(self) -> dict[int, SignalStats]:
@@ -262,7 +262,7 @@ class Recording:
         """Whether one of these signals was ever delivered; much quicker than ``signals``."""
         return self._ledger.any_delivered(signums)
 
-    # --- the history -------------------------------------------------------------------
+    # --- what the history has ----------------------------------------------------------
 
     def events(
         self,

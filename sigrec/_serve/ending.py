@@ -54,8 +54,8 @@ class _Held(Recordings):
 
 
 def is_over(watched: Watched) -> bool:
-    """Whether its process has ended, or become another program, as far as that is seen without
-    waiting."""
+    """Whether the process of a watched recording has ended, or become another program, as far as
+    that is seen without waiting."""
     recording = watched.recording()
     if watched.bystander is not None:
         # While a process ends, it looks as if it had become another program; the pidfd tells its

@@ -92,9 +92,9 @@ class Endings:
         return end
 
     def _who_knows(self) -> tuple[dict[int, list[Watched]], list[Watched]]:
-        """By PID, those that may have been told of an end, with those that inherit orphans under 0;
-        and those that may have sent signals that end others. One look serves all that end
-        together."""
+        """By PID, the watched recordings whose processes may have been told of an end, with those
+        that inherit orphans under 0; and those whose processes may have sent signals that end
+        others. One look serves all that end together."""
         if self._known is None:
             parents: dict[int, list[Watched]] = {}
             senders = []

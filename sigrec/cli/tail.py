@@ -193,7 +193,7 @@ class _Output:
             elif self._json:
                 self._object(self._senders.fields(event))
             else:
-                print(self._line(event))
+                print(self._as_printed(event))
         sys.stdout.flush()
 
     def end(self, state: str, seen: Ended | None) -> None:
@@ -226,7 +226,7 @@ class _Output:
                 each = ", ".join(f"{name(signum)} × {number(n)}" for signum, n in counts.items())
                 print(f"… {_events_were(sum(counts.values()))} {what}: {each}")
 
-    def _line(self, info: SignalInfo) -> str:
+    def _as_printed(self, info: SignalInfo) -> str:
         parts = [
             local_time(info.time_ns, "%H:%M:%S.%f"),
             f"{info.signal_name:<10} #{info.ordinal}".ljust(16),

@@ -201,7 +201,7 @@ def look(recording):
     safe_text(why(recording))
     lines = tail._Output(recording, json=False)
     for info in recording.events():
-        safe_text(lines._line(info))
+        safe_text(lines._as_printed(info))
         repr(info), hash(info), info.time
     recording.ring()[:1].release()
     for form in ("jsonl", "csv", "chrome", "html"):
