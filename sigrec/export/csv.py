@@ -27,27 +27,27 @@ COLUMNS = (
 
 
 def write(source: Source, out: TextIO) -> None:
-    rows = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    rows.writeheader()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
     senders = Senders()
     for event in source.everything():
         if isinstance(event, SentSignal):
             fields = told.sent_fields(event)["sent"]
             del fields["number"]
-            rows.writerow({"event": "sent", **fields})
+            writer.writerow({"event": "sent", **fields})
             continue
         if isinstance(event, ChildTold):
             fields = told.child_fields(event)["child"]
-            rows.writerow({"event": "child", "child": fields.pop("pid"), **fields})
+            writer.writerow({"event": "child", "child": fields.pop("pid"), **fields})
             continue
-        row = {"event": "received", **senders.fields(event)}
-        sender = row.pop("sender")
+        cells = {"event": "received", **senders.fields(event)}
+        sender = cells.pop("sender")
         for name in SENDER:
-            row[f"sender_{name}"] = sender[name]
+            cells[f"sender_{name}"] = sender[name]
         # This is the only text that other processes could choose.
-        if row["sender_comm"] is not None:
-            row["sender_comm"] = _cell(row["sender_comm"])
-        rows.writerow(row)
+        if cells["sender_comm"] is not None:
+            cells["sender_comm"] = _cell(cells["sender_comm"])
+        writer.writerow(cells)
 
 
 def _cell(text: str) -> str:
