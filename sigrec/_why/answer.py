@@ -43,7 +43,6 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """The JSON of ``sigrec why --json``."""
         recording, found = self.recording, self.cause
-        signum = found.signal if found.kind == "signal" else None
         return document(
             pid=recording.pid,
             host=recording._identity.host_name,
@@ -52,7 +51,7 @@ class Answer:
             sentence=self.sentence,
             time_ns=self.time_ns,
             kind=found.kind,
-            signal_name=None if signum is None else recording.signal_name(signum),
+            signal_name=None if found.signal is None else recording.signal_name(found.signal),
             status=found.status,
             exception=self._exception(),
             oom=found.oom is not None and found.oom.probably,

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Cause(NamedTuple):
     """kind: ``"alive"``, ``"signal"``, ``"exit"``, ``"exception"``, ``"exec"``, ``"unknown"``.
 
-    signal, ordinal: the signal that ended the process. status: the exit status, if that is known.
+    signal, ordinal: the signal that ended the process; signal is None exactly where the kind is
+    another. status: the exit status, if that is known.
     reason: the exception, or the program that the process has become. at_once: the process called
     os._exit(). told: who says this, if the process itself did not record it. sent_by: the recorded
     sender of the signal, if the process could not record who sent it. asked_by: if it is not known

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 def end_fields(recording: Recording, seen: Ended | None = None) -> dict[str, Any]:
     """The fields of that JSON. seen: how a bystander saw it end, if one did."""
     found = cause(recording, seen=seen)
-    signum = found.signal if found.kind == "signal" else None
     return {
         "pid": recording.pid,
         "state": recording.state,
-        "signal": None if signum is None else recording.signal_name(signum),
+        "signal": None if found.signal is None else recording.signal_name(found.signal),
         "status": found.status,
         "sentence": json_text(why(recording, found=found)),
     }
