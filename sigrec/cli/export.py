@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
     from sigrec.cli._progress import Progress
 
-STEPS = 100  # how often the progress bar moves
+BAR_STEPS = 100  # how often the progress bar moves
 PARQUET = "parquet"
 FORMATS = {
     "jsonl": "one JSON object a line, as of sigrec tail --json",
@@ -129,8 +129,8 @@ def run(args: argparse.Namespace) -> int:
                 raise SigrecError(f"{output} is the recording itself: give another FILE")
         # The bar and our output must not mix on one terminal.
         shown = output is not None or not sys.stdout.isatty()
-        with Progress(STEPS, shown) as progress:
-            source = _Watched(recording, args.signal, args.since, progress)
+        with Progress(BAR_STEPS, shown) as progress:
+            source = _WithBar(recording, args.signal, args.since, progress)
             if output is None:
                 write(source, sys.stdout)
             else:
@@ -193,7 +193,7 @@ def _to_parquet(args: argparse.Namespace) -> int:
     return 0
 
 
-class _Watched(Source):
+class _WithBar(Source):
     """A source that moves the bar as its events are read."""
 
     def __init__(
@@ -209,7 +209,7 @@ class _Watched(Source):
     def __iter__(self) -> Iterator[SignalInfo]:
         ledger = self.recording.signals.values()
         kept = sum(max(0, s.recorded - s.overwritten) for s in ledger if self.wants(s.signum))
-        each = max(1, min(kept, self.recording.capacity) // STEPS)
+        each = max(1, min(kept, self.recording.capacity) // BAR_STEPS)
         done = 0
         for done, info in enumerate(super().__iter__(), 1):
             if done % each == 0:
