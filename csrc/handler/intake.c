@@ -34,20 +34,20 @@
 #define CLOSE_RANGE_UNSHARE (1U << 1)
 #endif
 
-#define LOOK_NS UINT64_C(1000000)     /* between two looks at which signals it still owns */
-#define SETTLE_NS UINT64_C(100000)    /* for handlers of the signal that still run */
-#define QUIET_NS UINT64_C(20000000)   /* without the signal, before it is given back */
-#define KICK_NS UINT64_C(10000000)    /* between two kicks of a thread that still lends */
-#define PARK_NS UINT64_C(500000000)   /* between two looks, while it owns nothing */
-#define LONG_NS UINT64_C(250000000)   /* it owns a signal no longer: one sent to a thread waits */
-#define RETRY_NS UINT64_C(1000000000) /* after the thread could not be made */
-#define BATCH 4096                    /* signals in one turn, at most */
-#define TURN 64                       /* of one signal, before another has its turn */
-#define TRIP 256                      /* signals between two trips of the interpreter */
-#define BURST 8                       /* batches before a nap */
-#define END_LOOKS 1000                /* of 100 us each */
-#define LEFT_NS UINT64_C(100000000)   /* to take what the thread has left pending */
-#define LEFT 128                      /* signals for the main thread to pass on */
+#define LOOK_NS UINT64_C(1000000)      /* between two looks at which signals it still owns */
+#define SETTLE_NS UINT64_C(100000)     /* for handlers of the signal that still run */
+#define QUIET_NS UINT64_C(20000000)    /* without the signal, before it is given back */
+#define KICK_NS UINT64_C(10000000)     /* between two kicks of a thread that still lends */
+#define PARK_NS UINT64_C(500000000)    /* between two looks, while it owns nothing */
+#define LONG_NS UINT64_C(250000000)    /* it owns a signal no longer: one sent to a thread waits */
+#define RETRY_NS UINT64_C(1000000000)  /* after the thread could not be made */
+#define BATCH 4096                     /* signals in one turn, at most */
+#define TURN 64                        /* of one signal, before another has its turn */
+#define TRIP 256                       /* signals between two trips of the interpreter */
+#define BURST 8                        /* batches before a nap */
+#define END_LOOKS 1000                 /* of 100 us each */
+#define PENDING_NS UINT64_C(100000000) /* to take what is pending, in the intake thread's place */
+#define FOR_MAIN 128                   /* signals for the main thread to pass on */
 #define STACK (256 * 1024)
 
 static _Atomic uint64_t moderation[SIGREC_NSIG]; /* ns */
@@ -59,12 +59,12 @@ static struct shared {
     _Atomic uint64_t failed_ns;
     /* To be passed on in the main thread: in the intake thread, which has none of the program's
      * file descriptors, no handler of the program's may run. */
-    _Atomic uint32_t left_first, left_end;
-    struct left {
+    _Atomic uint32_t for_main_first, for_main_end;
+    struct for_main {
         siginfo_t info;
         uint64_t ordinal;
         uint32_t tid;
-    } left[LEFT];
+    } for_main[FOR_MAIN];
 } *shared;
 
 /* --- the thread -------------------------------------------------------------------------- */
@@ -98,16 +98,17 @@ static bool take_one(int signum, siginfo_t *info, uint64_t now, uint32_t tid, ui
 }
 
 static void leave_to_main(const siginfo_t *info, uint32_t tid, uint64_t ordinal) {
-    uint32_t end = atomic_load(&shared->left_end);
-    shared->left[end % LEFT] = (struct left){*info, ordinal, tid};
-    atomic_store(&shared->left_end, end + 1);
+    uint32_t end = atomic_load(&shared->for_main_end);
+    shared->for_main[end % FOR_MAIN] = (struct for_main){*info, ordinal, tid};
+    atomic_store(&shared->for_main_end, end + 1);
     if (!kick_main(process_pid()))
         intake_pass_on();
 }
 
 /* For each of a turn. */
-static bool can_leave(void) {
-    return atomic_load(&shared->left_end) - atomic_load(&shared->left_first) <= LEFT - TURN;
+static bool main_has_room(void) {
+    return atomic_load(&shared->for_main_end) - atomic_load(&shared->for_main_first) <=
+           FOR_MAIN - TURN;
 }
 
 static void take_or_leave(int signum, siginfo_t *info, uint64_t now, uint32_t tid) {
@@ -241,7 +242,7 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
             in_turn = 0;
             resting |= bit;
         }
-        if (n >= BATCH || (borrow_owned() & turn->set) != turn->set || !can_leave())
+        if (n >= BATCH || (borrow_owned() & turn->set) != turn->set || !main_has_room())
             break;
         signum = turn->set & ~resting ? next_of(turn->set & ~resting, &info, 0) : -1;
         if (signum <= 0 && resting) {
@@ -315,7 +316,7 @@ static void take_turn(struct turn *turn) {
         struct timespec settle = {0, SETTLE_NS};
         nanosleep(&settle, NULL);
     }
-    if (!can_leave()) {
+    if (!main_has_room()) {
         kick(process_pid());
         borrow_intake_sleep(LOOK_NS);
         return;
@@ -356,10 +357,10 @@ static void *run(void *priority) {
 
 /* Takes what is pending of the signal, in this thread: another thread, which lends the signal, may
  * not get to run before the disposition has changed. */
-static void take_what_is_left(int signum) {
+static void take_what_is_pending(int signum) {
     siginfo_t info;
     uint32_t tid = (uint32_t)syscall(SYS_gettid);
-    uint64_t lent = signal_bit(signum), before, now = monotonic_ns(), until = now + LEFT_NS;
+    uint64_t lent = signal_bit(signum), before, now = monotonic_ns(), until = now + PENDING_NS;
     syscall(SYS_rt_sigprocmask, SIG_BLOCK, &lent, &before, sizeof lent);
     while (now < until && next_of(lent, &info, 0) == signum) {
         uint64_t ordinal;
@@ -374,13 +375,13 @@ static void take_what_is_left(int signum) {
 void intake_pass_on(void) {
     if (!shared)
         return;
-    uint32_t first = atomic_load(&shared->left_first);
-    while (first != atomic_load(&shared->left_end)) {
-        struct left left = shared->left[first % LEFT];
+    uint32_t first = atomic_load(&shared->for_main_first);
+    while (first != atomic_load(&shared->for_main_end)) {
+        struct for_main next = shared->for_main[first % FOR_MAIN];
         /* Another one within a handler of the program's goes on here. */
-        if (atomic_compare_exchange_strong(&shared->left_first, &first, first + 1)) {
-            handler_pass_on(left.info.si_signo, &left.info, left.tid, left.ordinal);
-            first = atomic_load(&shared->left_first);
+        if (atomic_compare_exchange_strong(&shared->for_main_first, &first, first + 1)) {
+            handler_pass_on(next.info.si_signo, &next.info, next.tid, next.ordinal);
+            first = atomic_load(&shared->for_main_first);
         }
     }
 }
@@ -391,7 +392,7 @@ void intake_before_change(uint64_t signals) {
     for (uint64_t rest = borrow_lent_by_others() & signals; rest; rest &= rest - 1) {
         int signum = signal_lowest(rest);
         if (registry_in_place(signum))
-            take_what_is_left(signum);
+            take_what_is_pending(signum);
     }
     errno = saved_errno;
 }

@@ -258,7 +258,7 @@ MUTANTS = [
            "    if (borrow_is_suspect(pending))", "    if (0)",
            "a mask that was put back blocks a signal for ever", "test_intake"),
     Mutant("left-to-the-next-disposition", "csrc/handler/intake.c",
-           "        if (registry_in_place(signum))\n            take_what_is_left(signum);\n", "        ;\n",
+           "        if (registry_in_place(signum))\n            take_what_is_pending(signum);\n", "        ;\n",
            "what was sent to the handler ends the process, by default", "test_intake"),
     Mutant("in-the-programs-table", "csrc/handler/intake.c",
            "syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;",
