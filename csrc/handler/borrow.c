@@ -479,9 +479,9 @@ static void end_mask(struct lender *lender, int32_t tid) {
     }
 }
 
-int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old) {
+int borrow_mask(borrow_mask_function set_mask, int how, const sigset_t *set, sigset_t *old) {
     if (!borrow || (!atomic_load(&borrow_signals) && !lent_by_all()))
-        return original(how, set, old);
+        return set_mask(how, set, old);
     int32_t tid = this_tid();
     struct lender *lender = begin_mask(tid);
     uint64_t ours = lender ? atomic_load(&lender->lent) : 0, wanted = 0, theirs = 0, seen;
@@ -497,7 +497,7 @@ int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sig
         sigemptyset(&passed);
         memcpy(&passed, &given, sizeof given);
     }
-    int result = original(how, set ? &passed : NULL, was);
+    int result = set_mask(how, set ? &passed : NULL, was);
     if (result == 0 && theirs)
         atomic_fetch_and(&lender->lent, ~theirs);
     end_mask(lender, tid);

@@ -77,10 +77,10 @@ bool borrow_keep_mask(void);
 void borrow_let_mask_go(void);
 void borrow_begin_thread(uint64_t inherited);
 
-/* Any context. pthread_sigmask(3) or sigprocmask(2), which `original` is, as if nothing were
+/* Any context. pthread_sigmask(3) or sigprocmask(2), which `set_mask` is, as if nothing were
  * borrowed. */
 typedef int (*borrow_mask_function)(int how, const sigset_t *set, sigset_t *old);
-int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old);
+int borrow_mask(borrow_mask_function set_mask, int how, const sigset_t *set, sigset_t *old);
 
 /* Interpreter context. Whether the handler in Python is to wait, as the program blocks the signal.
  */

@@ -53,8 +53,8 @@ void borrow_kicked(void *context) { (void)context; }
 bool borrow_withholds(int signum) { return (void)signum, false; }
 void borrow_note_mask(void) {}
 void borrow_hold(void) {}
-int borrow_mask(borrow_mask_function original, int how, const sigset_t *set, sigset_t *old) {
-    return original(how, set, old);
+int borrow_mask(borrow_mask_function set_mask, int how, const sigset_t *set, sigset_t *old) {
+    return set_mask(how, set, old);
 }
 void borrow_go_on(void) {}
 

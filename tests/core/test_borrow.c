@@ -86,7 +86,7 @@ static int raised(int how, const sigset_t *set, sigset_t *old) {
 
 static const struct way {
     void (*prepare)(void);
-    borrow_mask_function original;
+    borrow_mask_function set_mask;
     bool is_kicked;  /* else S comes */
     int every, last; /* instruction */
 } ways[] = {
@@ -106,7 +106,7 @@ __attribute__((noreturn)) static void target(const struct way *way) {
         another_lends();
         way->prepare();
         syscall(SYS_tgkill, (long)getpid(), (long)getpid(), SIGSTOP); /* from here on by steps */
-        CHECK(borrow_mask(way->original, SIG_BLOCK, NULL, &mask) == 0);
+        CHECK(borrow_mask(way->set_mask, SIG_BLOCK, NULL, &mask) == 0);
         *asked = 1;
         CHECK(!sigismember(&mask, S) && !sigismember(&mask, T));
         nothing_is_lent();
