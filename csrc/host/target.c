@@ -37,11 +37,11 @@ const char *target_reason(enum target target) {
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define HEAD 1024          /* bytes of a file that are looked at first */
-#define SEGMENTS 32        /* program headers */
-#define ENTRIES 64         /* of the dynamic section */
-#define AT_ONCE 8          /* of these */
-#define NEEDED 32          /* libraries */
+#define HEAD 1024          /* bytes of a program file that are looked at first */
+#define SEGMENTS 32        /* program headers of an ELF file */
+#define ENTRIES 64         /* of a program file's dynamic section */
+#define AT_ONCE 8          /* of these entries */
+#define NEEDED 32          /* libraries that a program file needs */
 #define FLAG_NOEXEC 0x0008 /* ST_NOEXEC: statfs(2) */
 
 #define NOT_INLINE __attribute__((noinline)) /* so that their stack frames do not add up */
