@@ -47,20 +47,10 @@ static void in_child(void) {
     install_after_fork();
 }
 
-/* Where this process has its own recording, unless that is where the user named it. */
-static bool own_directory(char directory[PLACES_SIZE]) {
-    const char *path = process_path(), *slash = strrchr(path, '/');
-    if (!slash || (size_t)(slash - path) >= PLACES_SIZE)
-        return false;
-    memcpy(directory, path, (size_t)(slash - path));
-    directory[slash - path] = 0;
-    return true;
-}
-
 static void record_children(bool named) {
     char directory[PLACES_SIZE];
-    bool found = named ? places_first(directory, "") : own_directory(directory);
-    if (found && process_keep_spares(directory, false, history) == 0)
+    bool for_children = named ? places_first(directory, "") : process_directory(directory);
+    if (for_children && process_keep_spares(directory, false, history) == 0)
         at_fork(NULL, NULL, in_child);
 }
 
@@ -72,7 +62,7 @@ static bool is_on(const char *name) {
 /* A file stays of each that was ended by a signal; who has started it may do that all day. */
 static void clean(void) {
     char directory[PLACES_SIZE];
-    if (getpid() % CLEAN_EACH == 0 && own_directory(directory))
+    if (getpid() % CLEAN_EACH == 0 && process_directory(directory))
         retention_clean(directory, RETENTION_MOST, RETENTION_KEEP, NULL, 0);
 }
 

@@ -436,6 +436,15 @@ const char *process_path(void) {
     return own && own->published && file.path ? file.path : "";
 }
 
+bool process_directory(char directory[PLACES_SIZE]) {
+    const char *path = process_path(), *slash = strrchr(path, '/');
+    if (!slash || (size_t)(slash - path) >= PLACES_SIZE)
+        return false;
+    memcpy(directory, path, (size_t)(slash - path));
+    directory[slash - path] = 0;
+    return true;
+}
+
 /* People and service managers send these to end a process. */
 static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 

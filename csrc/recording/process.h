@@ -14,6 +14,7 @@
 #ifndef SIGREC_PROCESS_H
 #define SIGREC_PROCESS_H
 
+#include "host/places.h"
 #include "recording/recording.h"
 
 #include <errno.h>
@@ -225,5 +226,8 @@ void process_attached(bool recording);
 
 /* Returns the path of the published file, or an empty string. */
 const char *process_path(void);
+
+/* The directory of that file. False: there is none. */
+bool process_directory(char directory[PLACES_SIZE]);
 
 #endif

@@ -109,11 +109,13 @@ static void test_passed_over(void) {
 /* The umask(2) does not keep its owner from a recording. */
 static void test_umask(void) {
     struct stat st;
+    char directory[PLACES_SIZE];
     setenv("SIGREC_DIR", under("masked"), 1);
     umask(0777);
     CHECK_EQ(publish(&usual, notes, sizeof notes), 0);
     CHECK(stat(under("masked"), &st) == 0 && (st.st_mode & 07777) == 0700);
     CHECK(stat(process_path(), &st) == 0 && (st.st_mode & 07777) == 0600);
+    CHECK(process_directory(directory) && strcmp(directory, under("masked")) == 0);
     CHECK(strstr(process_path(), "/masked/") && unlink(process_path()) == 0);
     CHECK(rmdir(under("masked")) == 0);
 }
@@ -121,7 +123,9 @@ static void test_umask(void) {
 static void test_private(void) {
     setenv("SIGREC_DIR", "", 1);
     CHECK_EQ(publish(&usual, notes, sizeof notes), 0);
+    char directory[PLACES_SIZE];
     CHECK(process_adopted() && !*process_path() && !*notes);
+    CHECK(!process_directory(directory));
 }
 
 static const char *own(uint64_t n, const char *suffix) {
