@@ -13,7 +13,7 @@ static struct newest {
     _Atomic uint64_t flags, monotonic_ns;
     _Atomic uintptr_t handler;
 } newest[SIGREC_NSIG] SELDOM;
-static _Atomic bool any; /* one of these is known */
+static _Atomic bool any_disposition; /* one of these is known */
 
 static bool is_known_disposition(const struct newest *last, const struct disposition *change) {
     /* Relaxed, here and below: who reads it while another thread changes the disposition
@@ -25,8 +25,8 @@ static bool is_known_disposition(const struct newest *last, const struct disposi
                (uintptr_t)change->action->sa_handler;
 }
 
-static void keep_disposition(const struct notes *to, const struct event *event) {
-    notes_keep(to, event->signo, event);
+static void keep_disposition(const struct notes *to, const struct event *noted) {
+    notes_keep(to, noted->signo, noted);
 }
 
 void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
@@ -35,7 +35,7 @@ void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
     bool began = change->how == DISPOSITION_BEFORE || change->how == DISPOSITION_INHERITED;
     if (is_known_disposition(last, change))
         return;
-    struct event event = {
+    struct event noted = {
         .monotonic_ns = monotonic_ns(),
         .signo = (uint32_t)change->signum,
         .code = (int32_t)change->how,
@@ -45,16 +45,16 @@ void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
     };
     atomic_store_explicit(&last->site, change->site, memory_order_relaxed);
     atomic_store_explicit(&last->kind, change->kind, memory_order_relaxed);
-    atomic_store_explicit(&last->flags, event.datum, memory_order_relaxed);
-    atomic_store_explicit(&last->monotonic_ns, event.monotonic_ns, memory_order_relaxed);
+    atomic_store_explicit(&last->flags, noted.datum, memory_order_relaxed);
+    atomic_store_explicit(&last->monotonic_ns, noted.monotonic_ns, memory_order_relaxed);
     atomic_store_explicit(&last->handler, (uintptr_t)change->action->sa_handler,
                           memory_order_relaxed);
     atomic_store_explicit(&last->known, 1, memory_order_relaxed);
-    atomic_store_explicit(&any, true, memory_order_relaxed);
+    atomic_store_explicit(&any_disposition, true, memory_order_relaxed);
     if (began && change->kind == DISPOSITION_DEFAULT)
         return; /* as most signals are: there is nothing to say */
-    event.ordinal = atomic_fetch_add_explicit(&ordinals[change->signum], 1, memory_order_relaxed);
-    keep_disposition(to, &event);
+    noted.ordinal = atomic_fetch_add_explicit(&ordinals[change->signum], 1, memory_order_relaxed);
+    keep_disposition(to, &noted);
 }
 
 void disposition_forget(int signum) {
@@ -62,7 +62,8 @@ void disposition_forget(int signum) {
 }
 
 void disposition_inherit(const struct notes *to, _Atomic uint64_t *ordinals) {
-    for (int signum = 1; signum < SIGREC_NSIG && atomic_load_explicit(&any, memory_order_relaxed);
+    for (int signum = 1;
+         signum < SIGREC_NSIG && atomic_load_explicit(&any_disposition, memory_order_relaxed);
          signum++) {
         const struct newest *last = &newest[signum];
         uint32_t kind = atomic_load_explicit(&last->kind, memory_order_relaxed);

@@ -16,7 +16,7 @@ static struct newest {
     _Atomic uint32_t site;
     _Atomic uint64_t monotonic_ns, mask; /* 0: it does not block the signal */
 } newest[MASK_ROWS] SELDOM;
-static _Atomic bool any; /* a row of these is there */
+static _Atomic bool any_mask; /* a row of these is there */
 
 static int row_of(int signum, bool is_main) { return is_main ? signum : SIGREC_NSIG + signum; }
 
@@ -35,14 +35,14 @@ uint64_t mask_difference(uint64_t before, uint64_t after) {
     return (before ^ after) & can_be;
 }
 
-static void keep_mask(const struct notes *to, int row, const struct event *event) {
-    notes_keep(to, (uint64_t)row, event);
+static void keep_mask(const struct notes *to, int row, const struct event *noted) {
+    notes_keep(to, (uint64_t)row, noted);
 }
 
 static void note_mask(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct mask_change *change, int signum, bool blocked, uint64_t now) {
     int row = row_of(signum, change->is_main);
-    atomic_store_explicit(&any, true, memory_order_relaxed);
+    atomic_store_explicit(&any_mask, true, memory_order_relaxed);
     struct newest *last = &newest[row], *as_another = &newest[row_of(signum, !change->is_main)];
     if (is_this_threads(as_another)) /* before the fork that made it the main one */
         atomic_store_explicit(&as_another->thread, 0, memory_order_relaxed);
@@ -87,7 +87,7 @@ static bool has_blocked(int signum) {
 }
 
 void mask_inherit(const struct notes *to, _Atomic uint64_t *ordinals, uint32_t tid) {
-    for (int from = 0; from < MASK_ROWS && atomic_load_explicit(&any, memory_order_relaxed);
+    for (int from = 0; from < MASK_ROWS && atomic_load_explicit(&any_mask, memory_order_relaxed);
          from++) {
         const struct newest *last = &newest[from];
         int signum = from % SIGREC_NSIG, to_row = row_of(signum, true);

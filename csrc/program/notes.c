@@ -4,13 +4,13 @@
 
 #include "events/keep.h"
 
-static void keep_note_at(const struct notes *to, uint64_t slot, const struct event *event) {
-    site_copy(event->uid, to->sites);
-    keep_event(&to->slots[slot], 2 * event->ordinal, event);
+static void keep_note_at(const struct notes *to, uint64_t slot, const struct event *change) {
+    site_copy(change->uid, to->sites);
+    keep_event(&to->changes[slot], 2 * change->ordinal, change);
 }
 
-void notes_keep(const struct notes *to, uint64_t row, const struct event *event) {
-    keep_note_at(to, notes_slot(to, row, event->ordinal), event);
+void notes_keep(const struct notes *to, uint64_t row, const struct event *change) {
+    keep_note_at(to, notes_slot(to, row, change->ordinal), change);
 }
 
 bool notes_is_first(_Atomic uint64_t *ordinals) {
@@ -21,8 +21,8 @@ bool notes_is_first(_Atomic uint64_t *ordinals) {
 
 void notes_fold(const struct notes *from, const struct notes *to) {
     for (uint64_t slot = 0; slot < to->rows * to->each; slot++) {
-        struct event event;
-        if (keep_read(&from->slots[slot], &event))
-            keep_note_at(to, slot, &event);
+        struct event change;
+        if (keep_read(&from->changes[slot], &change))
+            keep_note_at(to, slot, &change);
     }
 }

@@ -15,7 +15,7 @@
 struct notes {
     /* The first slot of each row, then the second of each, and so on: most rows have one change
      * or none, and what a forked child has from its parent is on a page or two. */
-    struct slot *slots;
+    struct slot *changes;
     struct site *sites;  /* SITE_ENTRIES */
     uint64_t rows, each; /* and slots in a row */
 };
@@ -25,7 +25,7 @@ static inline uint64_t notes_slot(const struct notes *notes, uint64_t row, uint6
 }
 
 /* Any context. */
-void notes_keep(const struct notes *to, uint64_t row, const struct event *event);
+void notes_keep(const struct notes *to, uint64_t row, const struct event *change);
 
 /* Interpreter context, in a forked child, for what its parent knew: whether this is the first
  * change that is written with these ordinals; it has ordinal 0 then. False: the child has made

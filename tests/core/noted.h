@@ -21,7 +21,7 @@ static void begin(void) {
 /* The note with that ordinal, in that row. */
 static struct event noted(const struct notes *notes, uint64_t row, uint64_t ordinal) {
     struct event event;
-    const struct slot *slot = &notes->slots[notes_slot(notes, row, ordinal)];
+    const struct slot *slot = &notes->changes[notes_slot(notes, row, ordinal)];
     CHECK(keep_read(slot, &event));
     CHECK_EQ(slot->sequence, 2 * ordinal + 2);
     CHECK_EQ(event.ordinal, ordinal);

@@ -96,8 +96,8 @@ static void inherits(void) {
     CHECK_EQ(event.pid, DISPOSITION_IGNORE);
     CHECK_EQ(own.dispositions.sites[event.uid - 1].line, 13);
     CHECK_EQ(changes[SIGTERM], 1);
-    CHECK(!keep_read(&own.dispositions.slots[SIGHUP], &event));
-    CHECK(!keep_read(&own.dispositions.slots[SIGUSR1], &event)); /* default */
+    CHECK(!keep_read(&own.dispositions.changes[SIGHUP], &event));
+    CHECK(!keep_read(&own.dispositions.changes[SIGUSR1], &event)); /* default */
 }
 
 static void a_child_has_what_its_parent_had(void) { in_a_child(inherits); }

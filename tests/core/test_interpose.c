@@ -40,7 +40,7 @@ static void was_set(int signum, enum disposition_how how, enum disposition_kind 
     const struct notes *in = &process_recording()->dispositions;
     uint64_t ordinal = process_self->changes[signum] - 1;
     struct event event;
-    CHECK(keep_read(&in->slots[notes_slot(in, (uint64_t)signum, ordinal)], &event));
+    CHECK(keep_read(&in->changes[notes_slot(in, (uint64_t)signum, ordinal)], &event));
     CHECK_EQ(event.ordinal, ordinal);
     CHECK_EQ(event.code, how);
     CHECK_EQ(event.pid, kind);

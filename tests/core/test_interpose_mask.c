@@ -37,7 +37,7 @@ static struct event newest(int row) {
     struct event event;
     uint64_t ordinal = changes(row) - 1;
     const struct notes *in = &process_recording()->masks;
-    CHECK(keep_read(&in->slots[notes_slot(in, (uint64_t)row, ordinal)], &event));
+    CHECK(keep_read(&in->changes[notes_slot(in, (uint64_t)row, ordinal)], &event));
     CHECK_EQ(event.ordinal, ordinal);
     return event;
 }

@@ -86,9 +86,9 @@ static void inherits(void) {
     CHECK_EQ(event.pid, 1);
     CHECK_EQ(event.tid, 99);
     CHECK_EQ(own.masks.sites[event.uid - 1].line, 12);
-    CHECK(!keep_read(&own.masks.slots[SIGHUP], &event));
-    CHECK(!keep_read(&own.masks.slots[SIGUSR1], &event)); /* it has that no more */
-    CHECK(!keep_read(&own.masks.slots[SIGUSR2], &event)); /* another thread has it */
+    CHECK(!keep_read(&own.masks.changes[SIGHUP], &event));
+    CHECK(!keep_read(&own.masks.changes[SIGUSR1], &event)); /* it has that no more */
+    CHECK(!keep_read(&own.masks.changes[SIGUSR2], &event)); /* another thread has it */
     /* And what it blocks itself its own child has of it, once. */
     mask_note(&own.masks, changes,
               &(struct mask_change){MASK_THREAD, signal_bit(SIGALRM), 0, 99, true, 0});
@@ -96,7 +96,7 @@ static void inherits(void) {
     struct recording childs;
     CHECK_EQ(recording_private(&childs, 16, &owner), 0);
     mask_inherit(&childs.masks, its_childs, 100);
-    CHECK(!keep_read(&childs.masks.slots[SIGALRM], &event));
+    CHECK(!keep_read(&childs.masks.changes[SIGALRM], &event));
 }
 
 static void *by_another(void *ignored) {

@@ -110,10 +110,10 @@ MUTANTS = [
     Mutant("recent-in-one-slot", "csrc/events/recent.h", "event->ordinal % RECENT_SLOTS", "0",
            "only the newest event of a signal is kept", "test_recent"),
     Mutant("site-of-nothing-yet", "csrc/program/notes.c",
-           "    site_copy(event->uid, to->sites);\n"
-           "    keep_event(&to->slots[slot], 2 * event->ordinal, event);",
-           "    keep_event(&to->slots[slot], 2 * event->ordinal, event);\n"
-           "    site_copy(event->uid, to->sites);",
+           "    site_copy(change->uid, to->sites);\n"
+           "    keep_event(&to->changes[slot], 2 * change->ordinal, change);",
+           "    keep_event(&to->changes[slot], 2 * change->ordinal, change);\n"
+           "    site_copy(change->uid, to->sites);",
            "a process that is killed in between has a change from nowhere", "stepper sets kill 3"),
     Mutant("site-whole-early", "csrc/program/site.c",
            "    const struct site *from = &sites[number - 1];\n"

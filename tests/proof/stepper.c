@@ -363,7 +363,7 @@ static void row_is_there(const struct notes *notes, uint64_t row, uint64_t full,
     bool masks = notes->rows == MASK_ROWS;
     full = full < notes->each ? full : notes->each;
     for (uint64_t i = 0; i < notes->each; i++) {
-        const struct slot *slot = &notes->slots[notes_slot(notes, row, i)];
+        const struct slot *slot = &notes->changes[notes_slot(notes, row, i)];
         struct event event;
         if (!keep_read(slot, &event))
             continue;
