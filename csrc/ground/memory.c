@@ -27,7 +27,7 @@ static struct region {
     size_t size; /* written while it is claimed, and not in use yet */
 } regions[MOST] SELDOM;
 
-static char claimed; /* the start of one that is not whole yet */
+static char claimed_pages; /* the start of one that is not whole yet */
 
 /* The masks of threads that are forking. (Thread-local storage would be the dynamic linker's, and
  * is allocated when it is touched first.) */
@@ -68,9 +68,9 @@ static void let_pages_in(void) {
 
 static void in_child(void) {
     for (int i = 0; i < MOST; i++) {
-        void *start = atomic_load(&regions[i].start);
-        if (start && start != &claimed)
-            memset(start, 0, regions[i].size);
+        void *pages = atomic_load(&regions[i].start);
+        if (pages && pages != &claimed_pages)
+            memset(pages, 0, regions[i].size);
     }
     let_pages_in();
     for (int i = 0; i < FORKING; i++) /* of threads that are not here */
@@ -93,7 +93,7 @@ static int note_wiped(void *start, size_t size) {
     int error = hook_fork();
     for (int i = 0; i < MOST && !error; i++) {
         void *nobody = NULL;
-        if (!atomic_compare_exchange_strong(&regions[i].start, &nobody, (void *)&claimed))
+        if (!atomic_compare_exchange_strong(&regions[i].start, &nobody, (void *)&claimed_pages))
             continue;
         regions[i].size = size;
         atomic_store(&regions[i].start, start);

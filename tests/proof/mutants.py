@@ -466,7 +466,7 @@ MUTANTS = [
     Mutant("keep-the-parents-recording", "csrc/ground/memory.c",
            "madvise(p, size, MADV_WIPEONFORK)", "madvise(p, size, MADV_NORMAL)",
            "a child counts where its parent counts", "test_handler"),
-    Mutant("not-wiped-by-hand", "csrc/ground/memory.c", "memset(start, 0, regions[i].size);", ";",
+    Mutant("not-wiped-by-hand", "csrc/ground/memory.c", "memset(pages, 0, regions[i].size);", ";",
            "where the kernel cannot wipe, a child counts where its parent counts", "test_memory"),
     Mutant("signals-let-in-while-it-forks", "csrc/ground/memory.c",
            "        pthread_sigmask(SIG_BLOCK, &all, &own->mask);",
