@@ -35,18 +35,18 @@ static bool program_catches(pid_t pid, int signum) {
 
 /* With its sender and its value: the kernel lets a process write these, as of a sigqueue(3). */
 static void pass_on_signal(pid_t program, int signum, const siginfo_t *info) {
-    siginfo_t same;
-    memset(&same, 0, sizeof same);
-    same.si_signo = signum;
-    same.si_code = SI_QUEUE;
+    siginfo_t passed_on;
+    memset(&passed_on, 0, sizeof passed_on);
+    passed_on.si_signo = signum;
+    passed_on.si_code = SI_QUEUE;
     if (info->si_code <= 0) {
-        same.si_pid = info->si_pid;
-        same.si_uid = info->si_uid;
+        passed_on.si_pid = info->si_pid;
+        passed_on.si_uid = info->si_uid;
     }
     if (info->si_code == SI_QUEUE)
-        same.si_value = info->si_value;
+        passed_on.si_value = info->si_value;
     int tries = 0;
-    while (syscall(SYS_rt_sigqueueinfo, program, signum, &same) != 0)
+    while (syscall(SYS_rt_sigqueueinfo, program, signum, &passed_on) != 0)
         if (errno != EAGAIN || !clock_wait_for_room(&tries)) {
             kill(program, signum); /* without its value */
             return;
