@@ -32,7 +32,7 @@ uint64_t publish_capacity(const char *text) {
     return capacity;
 }
 
-static void note(char *notes, size_t size, const char *path, const char *reason) {
+static void tell_why_not(char *notes, size_t size, const char *path, const char *reason) {
     size_t n = strlen(notes);
     if (n < size)
         snprintf(notes + n, size - n, "%s%s: %s", n ? "; " : "", path, reason);
@@ -154,7 +154,7 @@ int publish(const struct publish_options *options, char *notes, size_t size) {
         int error = publish_named(options);
         if (!error)
             return 0;
-        note(notes, size, options->file, strerror(error));
+        tell_why_not(notes, size, options->file, strerror(error));
     }
     int n = 0;
     for (; candidate(options, n, directory); n++) {
@@ -162,7 +162,7 @@ int publish(const struct publish_options *options, char *notes, size_t size) {
         int error = why ? 0 : publish_in(directory, options);
         if (!why && !error)
             return 0;
-        note(notes, size, directory, why ? why : strerror(error));
+        tell_why_not(notes, size, directory, why ? why : strerror(error));
     }
     return process_go_private(options->capacity);
 }
