@@ -45,7 +45,7 @@ static bool file_stays FORKED; /* it outlives a clean exit */
 static char file_path[4096] SELDOM;
 
 /* Describes this process, if process_self->described says so; else an ancestor. */
-static struct owner owner;
+static struct owner described_owner;
 
 static int32_t short_lived;     /* the pid of the process that called process_is_short_lived() */
 static char *const *just_begun; /* its command line, until process_owner() has described it */
@@ -169,22 +169,22 @@ static void adopt(struct recording *recording) {
 
 const struct owner *process_owner(void) {
     if (!process_self->described)
-        owner_describe(&owner, just_begun);
+        owner_describe(&described_owner, just_begun);
     process_self->described = true;
     just_begun = NULL;
-    return &owner;
+    return &described_owner;
 }
 
 void process_inherited(uint64_t ignored) {
     struct owner_identity *identity = process_recording()->identity;
-    owner.identity.ignored = ignored;
+    described_owner.identity.ignored = ignored;
     about_to_write();
     identity->ignored = ignored;
 }
 
 void process_blocked(uint64_t blocked) {
     struct owner_identity *identity = process_recording()->identity;
-    owner.identity.blocked = blocked;
+    described_owner.identity.blocked = blocked;
     about_to_write();
     identity->blocked = blocked;
 }
@@ -197,7 +197,7 @@ int process_publish(const char *directory, const char *name, bool any_directory,
     if (strlen(directory) + 1 + strlen(name) >= sizeof file_path)
         return ENAMETOOLONG;
     int error = recording_publish(&adopted, directory, name, any_directory, short_lived != 0,
-                                  capacity, &owner);
+                                  capacity, &described_owner);
     if (error)
         return error;
     text_put(text_put(text_put(file_path, directory), "/"), name);
@@ -217,7 +217,7 @@ int process_go_private(uint64_t capacity) {
     if (process_adopted())
         return 0;
     process_owner();
-    int error = recording_private(&adopted, capacity, &owner);
+    int error = recording_private(&adopted, capacity, &described_owner);
     if (error)
         return error;
     file.path = NULL;
@@ -228,12 +228,12 @@ int process_go_private(uint64_t capacity) {
 int process_keep_spares(const char *directory, bool keep, uint64_t capacity) {
     spares_outlive = keep;
     process_owner();
-    return spare_keep(directory, capacity, &owner);
+    return spare_keep(directory, capacity, &described_owner);
 }
 
 static void describe_spare(void) {
     process_owner();
-    recording_set_owner(&spare, &owner);
+    recording_set_owner(&spare, &described_owner);
 }
 
 int process_adopt_spare(uint64_t ignored, uint64_t known) {
