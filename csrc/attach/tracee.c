@@ -4,6 +4,7 @@
 
 #ifdef TRACEE_SUPPORTED
 
+#include "events/signals.h"
 #include "ground/clock.h"
 #include "ground/proc.h"
 
@@ -328,14 +329,11 @@ enum tracee_event tracee_stop(struct tracee *tracee, uint64_t limit_ns) {
 
 void tracee_leave(struct tracee *tracee) { ptrace(PTRACE_DETACH, tracee->tid, 0, 0); }
 
-#define FAULTS                                                                                     \
-    (UINT64_C(1) << (SIGTRAP - 1) | UINT64_C(1) << (SIGSEGV - 1) | UINT64_C(1) << (SIGBUS - 1) |   \
-     UINT64_C(1) << (SIGILL - 1) | UINT64_C(1) << (SIGFPE - 1))
-
 /* A fault that is blocked would set its disposition back: force_sig_fault(). */
 int tracee_take(struct tracee *tracee) {
-    uint64_t all = ~FAULTS;
-    if (!get_vectors(tracee) || ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &all) != 0)
+    uint64_t blocked = ~(signal_bit(SIGTRAP) | signal_bit(SIGSEGV) | signal_bit(SIGBUS) |
+                         signal_bit(SIGILL) | signal_bit(SIGFPE));
+    if (!get_vectors(tracee) || ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &blocked) != 0)
         return errno ? errno : EIO;
     return 0;
 }
@@ -444,10 +442,10 @@ enum tracee_event tracee_call(struct tracee *tracee, uint64_t function, const ui
 }
 
 void tracee_send_again(struct tracee *tracee, uint64_t room) {
-    uint64_t all = ~UINT64_C(0);
+    uint64_t all_blocked = ~UINT64_C(0);
     uint64_t none[6] = {0};
     int64_t pid, tid; /* in its own PID namespace */
-    if (!tracee->kept_count || ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &all) != 0)
+    if (!tracee->kept_count || ptrace(PTRACE_SETSIGMASK, tracee->tid, (void *)8, &all_blocked) != 0)
         return;
     tracee->all_held = true;
     if (tracee_system(tracee, SYS_getpid, none, &pid) != TRACEE_RETURNED ||
