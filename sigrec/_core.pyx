@@ -2,9 +2,9 @@
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """The binding to the C core, and the dispatch loop.
 
-Everything here runs in interpreter context: under the GIL, never in a signal
-handler. Policy (argument checks, where a recording goes, what to restore) is in
-the Python modules.
+It runs in interpreter context: under the GIL, never in a signal handler. Only on_trip() and
+on_kick(), with what they call, as interrupt(), are called by the core in signal context.
+Policy (argument checks, where a recording goes, what to restore) is in the Python modules.
 """
 cimport cython
 from cpython.object cimport PyObject
@@ -49,28 +49,30 @@ cdef extern from "Python.h":
 
     /* CPython's own C handler, once it was seen; and by signal: may it be called for a trip,
      * and is that being done. */
-    static _Atomic(void (*)(int)) interpreter;
+    static _Atomic(void (*)(int)) cpython_handler;
     static _Atomic uint8_t interrupts[65];
     static _Atomic uint32_t interrupting[65];
 
     /* By signal: is to be done in the main thread, as the intake thread asks for it. That has none
      * of the program's file descriptors, and CPython may write to the wakeup fd. */
-    static _Atomic uint64_t asked;
-    static uint64_t asked_for(int signum) {
-        return atomic_load(&asked) & UINT64_C(1) << (signum - 1);
+    static _Atomic uint64_t cpython_asked;
+    static uint64_t asked_of_cpython(int signum) {
+        return atomic_load(&cpython_asked) & UINT64_C(1) << (signum - 1);
     }
-    static int any_asked(void) { return atomic_load(&asked) != 0; }
-    static void ask(int signum) { atomic_fetch_or(&asked, UINT64_C(1) << (signum - 1)); }
+    static int any_asked_of_cpython(void) { return atomic_load(&cpython_asked) != 0; }
+    static void ask_cpython(int signum) {
+        atomic_fetch_or(&cpython_asked, UINT64_C(1) << (signum - 1));
+    }
 
     /* Signal context, any thread. What PyErr_SetInterruptEx does, but that this looks first
      * whether the handler in Python is SIG_DFL or SIG_IGN, and so compares objects, which kills
      * a thread that has no state: without the GIL, since 3.12. */
     static void interrupt(int signum) {
         atomic_fetch_add(&interrupting[signum], 1); /* before the look: see stop_interrupting */
-        if (asked_for(signum)) /* this is the call of CPython's that was asked for: see trip.h */
-            atomic_fetch_and(&asked, ~asked_for(signum));
+        if (asked_of_cpython(signum)) /* this is the call that was asked for: see trip.h */
+            atomic_fetch_and(&cpython_asked, ~asked_of_cpython(signum));
         if (atomic_load(&interrupts[signum])) {
-            void (*handler)(int) = atomic_load(&interpreter);
+            void (*handler)(int) = atomic_load(&cpython_handler);
             if (handler)
                 handler(signum);
             else
@@ -79,20 +81,22 @@ cdef extern from "Python.h":
         atomic_fetch_sub(&interrupting[signum], 1);
     }
     static void interrupt_as_asked(void) {
-        uint64_t rest = atomic_load(&asked);
+        uint64_t rest = atomic_load(&cpython_asked);
         for (int signum = 1; rest; signum++, rest >>= 1)
-            if (rest & 1 && asked_for(signum)) /* a handler may have done it meanwhile */
+            if (rest & 1 && asked_of_cpython(signum)) /* a handler may have done it meanwhile */
                 interrupt(signum);
     }
-    static void note_interpreter(void (*handler)(int)) { atomic_store(&interpreter, handler); }
+    static void note_cpython_handler(void (*handler)(int)) {
+        atomic_store(&cpython_handler, handler);
+    }
     static int set_interrupts(int signum, int may) {
         return atomic_exchange(&interrupts[signum], may);
     }
     static int may_interrupt(int signum) { return atomic_load(&interrupts[signum]); }
     static int is_interrupting(int signum) { return atomic_load(&interrupting[signum]) != 0; }
     static void nobody_interrupts(void) {
-        if (atomic_load(&asked))
-            atomic_store(&asked, 0);
+        if (atomic_load(&cpython_asked))
+            atomic_store(&cpython_asked, 0);
         for (int signum = 0; signum < 65; signum++)
             if (atomic_load(&interrupting[signum]))
                 atomic_store(&interrupting[signum], 0);
@@ -134,11 +138,11 @@ cdef extern from "Python.h":
     void note_interpreter_of_signals()
     void look_for_trips() noexcept nogil
     void interrupt(int signum) noexcept nogil
-    void note_interpreter(c_handler handler) noexcept nogil
+    void note_cpython_handler(c_handler handler) noexcept nogil
     bint set_interrupts(int signum, bint may) noexcept nogil
-    bint any_asked() noexcept nogil
-    void ask(int signum) noexcept nogil
-    uint64_t asked_for(int signum) noexcept nogil
+    bint any_asked_of_cpython() noexcept nogil
+    void ask_cpython(int signum) noexcept nogil
+    uint64_t asked_of_cpython(int signum) noexcept nogil
     void interrupt_as_asked() noexcept nogil
     bint may_interrupt(int signum) noexcept nogil
     bint is_interrupting(int signum) noexcept nogil
@@ -308,7 +312,7 @@ cdef void on_trip(int signum, trip_from where) noexcept nogil:
         if not wake_reader():
             wake_post()
     elif where == TRIP_FROM_INTAKE:
-        ask(signum)
+        ask_cpython(signum)
         if not kick_main(process_pid()):
             interrupt_as_asked()
     else:
@@ -432,8 +436,9 @@ cdef void on_kick(bint over) noexcept nogil:
                 if rest & signal_bit(signum):
                     trip(signum, now, <uint32_t>PyThread_get_thread_native_id())
     # In another thread, which may be kicked, too, nobody would get the main thread out of its call.
-    if any_asked() and (PyThread_get_thread_native_id() == <unsigned long>process_pid()
-                        or not kick_main(process_pid())):
+    if any_asked_of_cpython() and (
+            PyThread_get_thread_native_id() == <unsigned long>process_pid()
+            or not kick_main(process_pid())):
         interrupt_as_asked()
     look_for_trips()
     intake_pass_on()  # last: it may call handlers of the program's, which may never return
@@ -475,7 +480,7 @@ cdef bint is_simulated(int signum, uint64_t *since) except -1:
     owed[signum] += again
     if owed[signum]:
         # This is asked first, whether each trip has been made; then CPython looks, and those come.
-        settled = (trip_settled(signum) and not asked_for(signum)
+        settled = (trip_settled(signum) and not asked_of_cpython(signum)
                    and not is_interrupting(signum))
         try:
             PyErr_CheckSignals()

@@ -125,7 +125,7 @@ cdef object take_over(int signum, uint64_t queue_capacity, list errors):
         install_on_behalf(signum)
         try:
             found = set_python_handler(signum, dispatch)
-            note_interpreter(install_note_interpreter(signum))
+            note_cpython_handler(install_note_interpreter(signum))
         finally:
             install_on_behalf(0)
             install_keep(0)
