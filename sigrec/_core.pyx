@@ -417,21 +417,21 @@ cdef void after_replace(int signum) noexcept:
 
 
 # Signals of the main thread that a batch of slow calls has left for later, until the next kick.
-cdef uint64_t left = 0
-cdef uint64_t left_since = 0
+cdef uint64_t resting = 0
+cdef uint64_t resting_since = 0
 
 
 cdef void on_kick(bint over) noexcept nogil:
     """Called in signal context, in the main thread, when a kick arrives. over: none comes any more;
     in any thread."""
-    global left
+    global resting
     cdef uint64_t now, rest
     cdef int signum
-    if left:
+    if resting:
         now = monotonic_ns()
-        if over or now - left_since >= REST_NS:
-            rest = left
-            left = 0
+        if over or now - resting_since >= REST_NS:
+            rest = resting
+            resting = 0
             for signum in range(1, SIGREC_NSIG):
                 if rest & signal_bit(signum):
                     trip(signum, now, <uint32_t>PyThread_get_thread_native_id())
@@ -445,10 +445,10 @@ cdef void on_kick(bint over) noexcept nogil:
 
 
 cdef bint is_resting() noexcept:
-    global left
-    if left and monotonic_ns() - left_since >= REST_MAX_NS:
-        left = 0
-    return left != 0
+    global resting
+    if resting and monotonic_ns() - resting_since >= REST_MAX_NS:
+        resting = 0
+    return resting != 0
 
 
 cdef void make_trip(int signum) noexcept:
@@ -600,7 +600,7 @@ cdef object gather(int signum, const event *first, uint64_t *handled):
 
 cdef void arm(const roster *mine, bint at_once=True) noexcept:
     """Makes sure that dispatch() is called again for all that waits now."""
-    global left, left_since
+    global resting, resting_since
     cdef int i, signum
     if mine == &in_thread:
         if not is_idle(mine):
@@ -614,8 +614,8 @@ cdef void arm(const roster *mine, bint at_once=True) noexcept:
                 call_later()
                 continue
             if not at_once and kick_again():
-                left |= signal_bit(signum)
-                left_since = monotonic_ns()
+                resting |= signal_bit(signum)
+                resting_since = monotonic_ns()
                 continue
             make_trip(signum)
             if mine == &in_main and <int32_t>PyThread_get_thread_native_id() == process_pid():
@@ -855,7 +855,7 @@ cdef int call_beneath(int signum, frame) except -1:
 
 def dispatch(signum, frame, /):
     """The Python-level handler of every registered signal (signal.signal)."""
-    global left
+    global resting
     cdef int number = signum
     cdef uint64_t handled = 0, since = 0
     cdef bint by_others
@@ -871,8 +871,8 @@ def dispatch(signum, frame, /):
         put_back(number)
         if to_thread[number]:
             wake_post()
-    if left and is_resting():
-        left |= signal_bit(number)
+    if resting and is_resting():
+        resting |= signal_bit(number)
         return
     drain(&in_main, number, frame, &handled, since)
     if handled or by_others or handlers[number] is None or depth_of(number):
@@ -898,7 +898,7 @@ cdef int32_t forked = 0  # the pid of the child in which after_fork_in_child() h
 cdef int forget_what_is_the_parents() except -1:
     """In a forked child: resets the state that belongs to the parent. It writes only what it has to
     change, since the kernel copies each page that is written."""
-    global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends, left
+    global adopting, handling, handling_since, changing, dispatcher, dispatcher_ends, resting
     global finishing, called_later
     cdef unsigned long me = PyThread_get_thread_ident()
     nobody_interrupts()
@@ -914,8 +914,8 @@ cdef int forget_what_is_the_parents() except -1:
         finishing = []
     clear(simulated, 65)
     clear(owed, 65)
-    if left:
-        left = 0
+    if resting:
+        resting = 0
     if called_later:
         called_later = False
     # Handlers that ran in other threads do not run here.
