@@ -39,7 +39,7 @@ def queue_limit(now: Status, pid: int | None = None) -> Finding:
 
 
 def _who_has_some(sharing: dict[int, Status]) -> str:
-    """The processes that use some of it. The kernel does not tell how many signals each has
+    """The processes that use some of that limit. The kernel does not tell how many signals each has
     queued."""
     having = []
     for pid, status in sharing.items():

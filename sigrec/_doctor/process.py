@@ -31,7 +31,7 @@ LOOK_S = 1.0  # the time between two looks at what a handler is doing
 
 
 def process(pid: int) -> Iterator[Finding]:
-    """Checks that process."""
+    """Finds what is in the way of signals in that process."""
     now = status(pid)
     if now is None:
         raise SigrecError(
@@ -88,7 +88,8 @@ def process(pid: int) -> Iterator[Finding]:
 
 
 def _attachable(pid: int) -> Finding:
-    """Whether it can be recorded from now on, as far as that is seen from outside."""
+    """Whether `sigrec attach` can have the process recorded from now on, as far as that is seen
+    from outside."""
     in_the_way = attach.reason(pid)
     if in_the_way is None:
         return Finding("attach", "ok", f"sigrec attach {pid} can record it from now on")
@@ -138,7 +139,7 @@ def _settled_mask(pid: int, state: str) -> frozenset[int]:
 
 
 def _python(pid: int) -> bool | None:
-    """Whether it runs Python; None: this user may not see that."""
+    """Whether the process runs Python; None: this user may not see that."""
     try:
         if os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith("python"):
             return True

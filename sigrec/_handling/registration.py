@@ -251,8 +251,9 @@ def prepared(
 
 
 def put_in_force(registrations: list[Registration], instead_of: Registration | None = None) -> None:
-    """Puts all of them in force, or none: one for the main thread, or any number for the dispatcher
-    thread. instead_of: a registration of the same signal, which ends at the same moment."""
+    """Puts these registrations in force, all of them or none: one for the main thread, or any
+    number for the dispatcher thread. instead_of: a registration of the same signal, which ends at
+    the same moment."""
     ours = tuple(registration._core_handler for registration in registrations)
     if ours[0].thread:
         from sigrec._handling import dispatcher

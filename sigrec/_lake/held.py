@@ -35,9 +35,9 @@ class Held:
         return self.watched.key
 
     def take(self, all_there_is: bool = False) -> Any:
-        """The new events, as an array of EVENT; None: there are none. all_there_is: also events
-        that have been written for long, and those that are only among the newest of their signal
-        any more."""
+        """The recording's new events, as an array of EVENT; None: there are none. all_there_is:
+        also events that have been written for long, and those that are only among the newest of
+        their signal any more."""
         head = self._slots.head()
         if head == self._head and not all_there_is:
             return None
@@ -73,5 +73,6 @@ class Held:
         return [self.watched.path, {n: taken.bounds for n, taken in self.taken.items()}]
 
     def restore(self, taken: dict[str, list[int]]) -> None:
-        """Takes what to_list() made. Raises ValueError or TypeError for anything else."""
+        """Takes the ordinals that to_list() made in an earlier run. Raises ValueError or TypeError
+        for anything else."""
         self.taken = {int(n): Intervals(list(map(int, bounds))) for n, bounds in taken.items()}

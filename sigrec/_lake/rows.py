@@ -70,7 +70,7 @@ def whose(held: Held) -> Row:
 
 
 class Process:
-    """A process as its recording is now: what several datasets say about it."""
+    """The columns that several datasets have about a process, by its recording as it is now."""
 
     def __init__(self, held: Held, how: str) -> None:
         self.held = held

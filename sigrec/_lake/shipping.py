@@ -99,7 +99,7 @@ class Shipping:
     # --- once --------------------------------------------------------------------------------
 
     def once(self) -> None:
-        """Ships what there is now."""
+        """Ships to the lake what the recordings hold now."""
         self._find()
         for held in list(self._held.values()):
             over = self._is_over(held)

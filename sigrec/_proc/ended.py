@@ -39,8 +39,8 @@ def zombie(pid: int, start_ticks: int) -> Ended | None:
 
 
 def zombie_code(pid: int, start_ticks: int | None) -> int | None:
-    """Its exit code, as wait(2) returns it; None as above. To a process that may not know, proc(5)
-    shows 0, so it is asked as well whether this one may."""
+    """The zombie's exit code, as wait(2) returns it; None as above. To a process that may not know,
+    proc(5) shows 0, so it is asked as well whether this one may."""
     fields = stat_fields(pid)
     if fields is None or fields[0] not in (b"Z", b"X") or int(fields[19]) != start_ticks:
         return None

@@ -58,8 +58,9 @@ class Bystander:
         return self.ended
 
     def _look(self, patience: float) -> Ended:
-        """The kernel keeps the status in two places. While the process is a zombie, those who may
-        trace it can read it in /proc; after that, the pidfd tells it to everybody."""
+        """How the process ended, from the status that the kernel keeps in two places. While the
+        process is a zombie, those who may trace it can read it in /proc; after that, the pidfd
+        tells it to everybody."""
         now = time.time_ns(), time.monotonic_ns()
         blocked = blocked_by(self.pid)
         code, seen_by = zombie_code(self.pid, self.start_ticks), "proc"

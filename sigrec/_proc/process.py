@@ -52,13 +52,14 @@ def owner(pid: int) -> int | None:
 
 
 def parent(pid: int) -> int | None:
-    """Its parent (field 4). None: the process is gone, or its parent cannot be seen from here."""
+    """The PID of the process's parent (field 4). None: the process is gone, or its parent cannot be
+    seen from here."""
     fields = stat_fields(pid)
     return (int(fields[1]) or None) if fields else None
 
 
 def comm(pid: int) -> str | None:
-    """Its short name, as it is now. None: the process is gone."""
+    """The process's short name, as it is now. None: the process is gone."""
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             return file.read().rstrip(b"\n").decode(errors="replace")
@@ -67,8 +68,8 @@ def comm(pid: int) -> str | None:
 
 
 def command_line(pid: int) -> list[str] | None:
-    """Its command line, as it is now. None: the process is gone. An empty list: it is a kernel
-    thread, or a zombie."""
+    """The process's command line, as it is now. None: the process is gone. An empty list: it is a
+    kernel thread, or a zombie."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             raw = file.read()

@@ -46,7 +46,7 @@ class Counts(NamedTuple):
 
     @property
     def pending(self) -> int:
-        """How many were delivered and are not handled yet."""
+        """How many of the signal were delivered and are not handled yet."""
         # A signal that is being delivered may be seen as handled before it is seen as queued.
         return max(0, self.queued + self.undetailed - self.handled - self.abandoned)
 

@@ -31,7 +31,7 @@ class History:
         return self._source.word(HEAD_AT)
 
     def lacks(self, keys: Set[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Those of these pairs (signal number, ordinal) that have no event here."""
+        """Of these pairs (signal number, ordinal), those that have no event in the history."""
         left = set(keys)
         ordinals = {ordinal for _, ordinal in keys}
         for index in range(0, self._capacity, PIECE):
@@ -60,8 +60,8 @@ class History:
             ticket += count
 
     def _left_over(self, begin: int) -> list[int]:
-        """Tickets before begin whose event is still there, since no later one was written to its
-        slot."""
+        """The tickets before begin whose event is still there, since no later one was written to
+        its slot."""
         found: list[int] = []
         if begin == 0:
             return found

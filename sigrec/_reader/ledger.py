@@ -185,8 +185,8 @@ class Ledger:
                 yield number, kind, pid, count, last_ns, uid, code, comm, since_ns, named_ns
 
     def names(self) -> Names:
-        """The names of the senders, as the handler read them. It reads a name for one of a sender's
-        signals only, and that name holds for the others of that time."""
+        """The names of the senders that the ledger has, as the handler read them. It reads a name
+        for one of a sender's signals only, and that name holds for the others of that time."""
         return self._names_in(self._entries())
 
     def _names_in(self, entries: Iterable[_Entry]) -> Names:

@@ -67,8 +67,8 @@ def _newest(
 
 
 def _is_of(recording: Recording, within: int, pid: int) -> bool:
-    """Whether it is of the process that has that PID in that namespace. After another boot the
-    namespaces are others, and only the file's name says whose it is."""
+    """Whether the recording is of the process that has that PID in that namespace. After another
+    boot the namespaces are others, and only the file's name says whose it is."""
     if recording.boot_id == host.boot_id() and recording._header.namespace != within:
         return False
     return recording.pid == pid

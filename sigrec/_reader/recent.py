@@ -19,7 +19,7 @@ _OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
 
 
 class Recent:
-    """Those events; none in a recording of version 2."""
+    """The newest events of each signal; none in a recording of version 2."""
 
     def __init__(self, source: Source, header: Header) -> None:
         self._source = source

@@ -148,7 +148,7 @@ class Recording:
             self._over = "exited" if found == "exited" else "ended"
 
     def _is_of_this_machine(self) -> bool | None:
-        """Whether it was made on this machine; None: that is not known."""
+        """Whether the recording was made on this machine; None: that is not known."""
         return state.is_of_this_machine(self._source, self._header)
 
     def _pid_here(self) -> int | None:
@@ -209,12 +209,13 @@ class Recording:
 
     @property
     def _attached(self) -> int:
-        """1: `sigrec attach` has begun it in a running process; 2: `--detach` has ended it, too."""
+        """1: `sigrec attach` has begun the recording in a running process; 2: `--detach` has ended
+        it, too."""
         return int.from_bytes(self._source.bytes(ATTACHED_AT, 4), sys.byteorder)
 
     @property
     def _detached_ns(self) -> int | None:
-        """When `--detach` ended it, in ns since 1970."""
+        """When `--detach` ended the recording, in ns since 1970."""
         return self._source.word(DETACHED_NS_AT) if self._attached == 2 else None
 
     @property
@@ -409,8 +410,8 @@ class Recording:
         return [change for change in found if not wanted or change.si_signo in (0, *wanted)]
 
     def _asker(self, info: SignalInfo) -> Asker | None:
-        """Who sent that signal, as the handler found out; None: it did not look, or that is not
-        kept."""
+        """The asker of that signal: what the handler found out about its sender; None: it did not
+        look, or that is not kept."""
         from sigrec._reader.askers import asker
 
         return asker(self._source, self._header, info.si_signo, info.ordinal)

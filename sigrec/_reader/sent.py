@@ -27,7 +27,8 @@ _HEADS = struct.Struct("=QQQ")
 
 
 class Sent:
-    """What is in those rings; nothing in a recording that an older sigrec made."""
+    """What is in the rings of a recording for what was sent and told; nothing in a recording that
+    an older sigrec made."""
 
     def __init__(self, source: Source, header: Header, here: bool) -> None:
         self._source = source

@@ -30,7 +30,8 @@ _OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
 
 
 class Slots:
-    """Each method returns an array of EVENT, of the events that are whole."""
+    """The slots of one recording. Each method returns an array of EVENT, of the events that are
+    whole."""
 
     def __init__(self, source: Source, header: Header) -> None:
         self._source = source

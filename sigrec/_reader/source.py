@@ -20,7 +20,7 @@ BYTE_ORDER = sys.byteorder  # a recording of the other order is refused
 
 
 class Source:
-    """Reads bytes at an offset, until it is closed.
+    """Reads a recording's bytes at an offset, until it is closed.
 
     path: of the file; None: the recording is in memory. fd: the file's descriptor, which this
     object closes; -1: the recording is in memory, or closed. status: what fstat(2) says about the
@@ -39,7 +39,7 @@ class Source:
         self._descriptor = None if fd < 0 else _Descriptor(fd)
 
     def start(self, size: int) -> bytes:
-        """Its first `size` bytes, or all of them if it has fewer."""
+        """The recording's first `size` bytes, or all of them if it has fewer."""
         return self._read(0, size)
 
     def bytes(self, offset: int, size: int) -> bytes:

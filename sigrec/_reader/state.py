@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def is_here(source: Source, header: Header) -> bool:
-    """Whether its pids mean processes of this machine, boot and PID namespace."""
+    """Whether a recording's pids mean processes of this machine, boot and PID namespace."""
     return source.status is None or (
         header.boot_id == host.boot_id() and header.namespace == host.pid_namespace()
     )
@@ -71,9 +71,9 @@ def is_of_this_machine(source: Source, header: Header) -> bool | None:
 
 
 def _is_of_an_earlier_boot(source: Source, header: Header) -> bool:
-    """Whether it is of an earlier boot of this machine, and so of a process that is gone. A boot id
-    alone does not tell: the file may be a copy from another machine, where the process lives. But a
-    process of this machine publishes in these directories."""
+    """Whether the recording is of an earlier boot of this machine, and so of a process that is
+    gone. A boot id alone does not tell: the file may be a copy from another machine, where the
+    process lives. But a process of this machine publishes in these directories."""
     if header.boot_id == host.boot_id() or header.started_ns >= host.booted_ns():
         return False
     is_ours = is_of_this_machine(source, header)
@@ -83,7 +83,7 @@ def _is_of_an_earlier_boot(source: Source, header: Header) -> bool:
 
 
 def _is_copy(source: Source, pid: int) -> bool:
-    """Whether this is a copy of a file that the process still writes."""
+    """Whether the recording is a copy of a file that the process still writes."""
     mine = source.bytes(0, STATE_AT)
     for _, inode, mapped in shared_maps(pid) or ():
         path = path_of(os.fsdecode(mapped), inode)

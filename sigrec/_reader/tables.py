@@ -25,7 +25,7 @@ def _missing(error: ImportError) -> SigrecError:
 
 
 def frame(of: Any) -> Any:
-    """A pandas.DataFrame of that table."""
+    """A recording's events as a pandas.DataFrame."""
     try:
         import pandas
     except ImportError as error:

@@ -113,7 +113,7 @@ def _head(path: str) -> bytes:
 
 
 def preloaded(environment: dict[str, str], library: str, children: bool) -> dict[str, str]:
-    """The environment in which that library records a program from its start."""
+    """The environment in which that library, preloaded, records a program from its start."""
     others = environment.get("LD_PRELOAD")
     return {
         **environment,

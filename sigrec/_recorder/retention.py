@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def in_the_way(path: str) -> str | None:
-    """Why no recording may be written to that file, as a text to show. None: there is no file, or
-    an empty one (as mktemp makes them), or one that make_way() keeps."""
+    """Why no recording of this process may be written to that file, as a text to show. None: there
+    is no file, or an empty one (as mktemp makes them), or one that make_way() keeps."""
     from sigrec._errors import RecordingError
     from sigrec._reader.opening import open_recording
 

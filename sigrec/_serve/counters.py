@@ -52,8 +52,8 @@ class Counters:
     # --- names, whose number is limited ----------------------------------------------------
 
     def program(self, name: str, asked_for: bool = True) -> str:
-        """That name, or ``"other"`` if there is no place. A program keeps its place, also when its
-        last process is gone."""
+        """The program's name as a label, or ``"other"`` if there is no place. A program keeps its
+        place, also when its last process is gone."""
         most = PROGRAMS if asked_for else PROGRAMS - RESERVED
         return _placed(self.programs, name, most)
 
@@ -63,7 +63,7 @@ class Counters:
     # --- counting -------------------------------------------------------------------------
 
     def create(self, family: str, labels: Labels, now: float) -> Series:
-        """That counter, which is made if it is not there yet."""
+        """The counter of these labels, which is made if it is not there yet."""
         found = self.families[family]
         series = found.get(labels)
         if series is None:
@@ -109,7 +109,8 @@ class Counters:
         }
 
     def restore(self, kept: dict[str, Any]) -> None:
-        """Takes what to_dict() made. Raises ValueError, TypeError or KeyError for anything else."""
+        """Takes the counters that to_dict() made in an earlier run. Raises ValueError, TypeError or
+        KeyError for anything else."""
         self.programs = dict.fromkeys(map(str, kept["programs"]))
         self.senders = dict.fromkeys(map(str, kept["senders"]))
         for name, labels in FAMILIES.items():

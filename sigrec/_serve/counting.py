@@ -60,7 +60,7 @@ class Counting:
         self._count(watched, is_past)
 
     def look(self, held: Iterable[Watched]) -> list[Watched]:
-        """Counts what is new in all of them; returns those that are damaged."""
+        """Counts what is new in all of these recordings; returns those that are damaged."""
         pending: Counter[Labels] = Counter()
         running: dict[Labels, float] = {}
         damaged = []
@@ -83,7 +83,8 @@ class Counting:
         return damaged
 
     def end(self, watched: Watched, cause: str, sender: str) -> str:
-        """Counts what is new in it, and its end; returns the label of its program."""
+        """Counts what is new in the recording, and its process's end; returns the label of its
+        program."""
         program, _ = self._count(watched)
         if sender:
             sender = self.counters.sender(sender)

@@ -135,7 +135,7 @@ class Directories:
 
 
 def listed(directory: str) -> Iterator[tuple[str, str]]:
-    """Name and path of each file there that has a recording's name."""
+    """Name and path of each file in the directory that has a recording's name."""
     try:
         names = os.listdir(directory)
     except OSError:

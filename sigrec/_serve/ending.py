@@ -74,9 +74,9 @@ def end_of(
     senders: Callable[[], list[Recording]],
     oom: Oom | None = None,
 ) -> End:
-    """seen: how it ended, as a pidfd tells. oom: what the OOM killer did in its cgroup. parents:
-    those that may have been told of it. senders: returns those that may have sent the signal that
-    ended it; only called if the process itself does not say."""
+    """The end of a recording's process. seen: how it ended, as a pidfd tells. oom: what the OOM
+    killer did in its cgroup. parents: those that may have been told of it. senders: returns those
+    that may have sent the signal that ended it; only called if the process itself does not say."""
     found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen, oom)
     if found.own is not None and found.own.kind == "exec":
         found = found.own  # what it has become is another program, with an end of its own

@@ -46,7 +46,7 @@ class Endings:
         return self._deadlines.keys()
 
     def begin(self, watched: Watched) -> None:
-        """Begins to wait for the end of its process, if that can be seen."""
+        """Begins to wait for the end of a recording's process, if that can be seen."""
         self._known = None
         if watched.bystander is not None:
             self.oom.begins(watched.bystander.pid)
@@ -54,7 +54,7 @@ class Endings:
             self._epoll.register(watched.bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
 
     def cancel(self, watched: Watched) -> None:
-        """Waits no more."""
+        """Waits no more for that end."""
         self._deadlines.pop(watched, None)
         if watched.bystander is not None:
             self.oom.ends(watched.bystander.pid)
@@ -122,7 +122,7 @@ class Endings:
 
 
 def _readable(held: Iterable[Watched]) -> list[Recording]:
-    """Their recordings, without damaged ones, which the next look finds."""
+    """The recordings of these that are held, without damaged ones, which the next look finds."""
     readable = []
     for watched in held:
         with suppress(*BAD):

@@ -375,7 +375,8 @@ class Fleet:
     # --- what is shown ------------------------------------------------------------------------
 
     def _scan(self) -> None:
-        """Reads every ledger, since `handled` can change while nothing else does."""
+        """Reads the ledger of every recording, since `handled` can change while nothing else
+        does."""
         began = time.perf_counter()
         for damaged in self._counting.look(list(self._by_key.values())):
             self._is_damaged(damaged)

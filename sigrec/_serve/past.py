@@ -84,7 +84,8 @@ class Past:
         return {"lost": self.lost, "gone": list(self.gone), "recordings": {**ended, **self._kept}}
 
     def restore(self, kept: dict[str, Any]) -> None:
-        """Takes what to_dict() made. Raises ValueError, TypeError or KeyError for anything else."""
+        """Takes what to_dict() made in an earlier run. Raises ValueError, TypeError or KeyError for
+        anything else."""
         self.lost = int(kept["lost"])
         self.gone.extend(map(str, kept["gone"]))
         self._kept = {str(key): [str(of[0]), list(of[1])] for key, of in kept["recordings"].items()}
@@ -99,8 +100,8 @@ def inode(path: str) -> int | None:
 
 
 def _is_gone(path: str) -> bool:
-    """Whether the file was removed. That is not so if its whole directory is missing, or may not be
-    entered."""
+    """Whether a counted recording's file was removed. That is not so if its whole directory is
+    missing, or may not be entered."""
     try:
         os.lstat(path)
     except FileNotFoundError:

@@ -120,7 +120,7 @@ class Watched:
 
     @property
     def is_seen(self) -> bool:
-        """Whether its process can be seen from here, by a pidfd."""
+        """Whether the recording's process can be seen from here, by a pidfd."""
         return self.bystander is not None
 
     def is_written(self) -> bool | None:
@@ -168,7 +168,7 @@ class Watched:
         )
 
     def take_senders(self, ledger: dict[int, Counts]) -> list[tuple[int, str, int]]:
-        """Signal, sender and how many are new, for the signals of ASKED_WHO."""
+        """Signal, sender and how many are new to the counters, for the signals of ASKED_WHO."""
         told: dict[Whose, tuple[int, str]] = {}
         for number, pid, kind, sender, count in self.recording()._ledger.senders():
             if number not in ASKED_WHO:
@@ -214,7 +214,8 @@ class Watched:
         return [int(self.over), counted, senders]
 
     def restore(self, kept: list[Any]) -> None:
-        """Takes what to_list() made. Raises ValueError or TypeError for anything else."""
+        """Takes what to_list() made in an earlier run. Raises ValueError or TypeError for anything
+        else."""
         over, counted, senders = kept
         self.over = bool(over)
         self.counted = {
@@ -225,8 +226,8 @@ class Watched:
         }
 
     def close(self) -> None:
-        """Closes the pidfd of its process. The recording stays open for those that still read
-        it."""
+        """Closes the pidfd of the recording's process. The recording stays open for those that
+        still read it."""
         if self.bystander is not None:
             self.bystander.close()
 

@@ -23,7 +23,7 @@ class Senders:
         return self._look(info)[0]
 
     def fields(self, info: SignalInfo) -> dict[str, Any]:
-        """The same as ``info.to_dict()``."""
+        """An event's fields: the same as ``info.to_dict()``."""
         return info._to_dict(self._look(info)[1])
 
     def _look(self, info: SignalInfo) -> tuple[Sender, dict[str, Any]]:

@@ -82,7 +82,7 @@ class SignalInfo:
         home: tuple[str, int] | None,
         kept: tuple[int, dict[tuple[int, int], tuple[str, int]]] | None,
     ) -> SignalInfo:
-        """Makes one from a pickle, which may come from another machine."""
+        """Makes a SignalInfo from a pickle, which may come from another machine."""
         made = (cls if home == _home() else SignalInfoFromElsewhere)._make(*event)
         if kept is not None:
             _set_names(made, Names(*kept))

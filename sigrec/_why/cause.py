@@ -58,8 +58,8 @@ def cause(
     seen: Ended | None = None,
     oom: Oom | None = None,
 ) -> Cause:
-    """The cause of its end. seen, oom: from a bystander that has waited for the end; None: what an
-    earlier one wrote into the recording is used."""
+    """The cause of a process's end. seen, oom: from a bystander that has waited for the end; None:
+    what an earlier one wrote into the recording is used."""
     own = _recorded(recording)
     if own.kind == "alive":
         return own
@@ -156,7 +156,7 @@ def _outside(recording: Recording, own: Cause, heard: Told | None, seen: Ended |
 
 
 def find(recording: Recording, signum: int, ordinal: int) -> SignalInfo | None:
-    """That event; None: it is not kept."""
+    """The event of that signal with that ordinal; None: it is not kept."""
     stats = recording.signals.get(signum)
     if stats and stats.last and stats.last.ordinal == ordinal:
         return stats.last
@@ -194,7 +194,7 @@ def event_of(recording: Recording, found: Cause) -> SignalInfo | None:
 
 
 def records_all(recording: Recording) -> bool:
-    """Whether it records every signal that the process does not ignore, as `sigrec run` does. (A
-    signal that is ignored at that time has no mode.)"""
+    """Whether the process records every signal that the process does not ignore, as `sigrec run`
+    does. (A signal that is ignored at that time has no mode.)"""
     modes = [stats.mode for stats in recording.signals.values()]
     return modes.count("recorded") + modes.count("registered") > 32

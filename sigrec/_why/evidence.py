@@ -92,7 +92,7 @@ def by_parent(parent: Recording, end: ChildTold) -> Evidence:
 
 
 def by_sender(by: SentBy) -> Evidence:
-    """Also of a process that has no recording."""
+    """What a sender says, also about a process without a recording."""
     sender, sent = by
     result = "" if sent.error == 0 else ", and did not come back from that call"
     says = f"PID {sender.pid} sent it {sent.signal_name} by {sent.how}{result}"

@@ -158,9 +158,9 @@ def _first_since(before: list[tuple[int, int, ChildTold]], deadly: list[SentBy])
 
 
 class Heard:
-    """Such an answer; it has what an Answer has. end: what the parent was told; None: no parent
-    recorded it, but `by` sent SIGKILL to the process. ends: how it and others with that PID ended,
-    whether each exited, and its status or signal."""
+    """An answer about the end of a process that recorded nothing; it has what an Answer has. end:
+    what the parent was told; None: no parent recorded it, but `by` sent SIGKILL to the process.
+    ends: how it and others with that PID ended, whether each exited, and its status or signal."""
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ class Life:
 
 
 def life(victim: Recording, others: Iterable[Recording]) -> Life | None:
-    """When it lived; None: its recording does not say when it began, or on which boot."""
+    """When the victim lived; None: its recording does not say when it began, or on which boot."""
     began_ns = victim._began_ns()
     if not victim.path or not victim.boot_id or began_ns is None:
         return None

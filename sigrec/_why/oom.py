@@ -40,7 +40,7 @@ def since_it_began(recording: Recording) -> Oom | None:
 
 
 def words(oom: Oom, clock: str) -> str:
-    """What this adds to a sentence. clock: since_ns as text."""
+    """What the OOM killer adds to the sentence of `why`. clock: since_ns as text."""
     if oom.probably:
         return (
             ", probably by the kernel's OOM killer, which ended a process of its memory cgroup "

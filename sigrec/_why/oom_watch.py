@@ -35,7 +35,7 @@ class _Look(NamedTuple):
 
 
 def _look_at(within: Cgroup, members: Callable[[], frozenset[int]]) -> _Look | None:
-    """None: that cgroup does not count."""
+    """A look at the cgroup of a process that may be killed. None: that cgroup does not count."""
     # The members are read first: a process that ends after that is still among them.
     time_ns, monotonic_ns, of_it = time.time_ns(), time.monotonic_ns(), members()
     kills = within.oom_kills()
@@ -122,7 +122,7 @@ class OomWatches:
         self._of[pid] = within
 
     def ends(self, pid: int) -> None:
-        """That process need not be watched any more."""
+        """The cgroup need not be watched for that process any more."""
         self._of.pop(pid, None)
 
     def due(self) -> float:

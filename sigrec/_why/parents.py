@@ -77,7 +77,7 @@ class Parents:
 
 
 def told_of_children(parent: Recording) -> _OfPid:
-    """By PID, what it was told about its children, in the order of time."""
+    """By the child's PID, what a parent was told about its children, in the order of time."""
     told = parent._sent.children()
     if parent._ledger.any_delivered((signal.SIGCHLD,)):  # otherwise its history need not be read
         told += [
@@ -93,14 +93,15 @@ def told_of_children(parent: Recording) -> _OfPid:
 
 
 def how_child_ended(parent: Recording, end: ChildTold) -> str:
-    """``was killed by SIGKILL``, ``exited with status 1``"""
+    """How the child ended, in words: ``was killed by SIGKILL``, ``exited with status 1``"""
     what = str(end.status) if end.code == CLD_EXITED else parent.signal_name(end.status)
     return f"{CHILD_ENDED[end.code]} {what}"
 
 
 def can_be_parent(parent: Recording, child: Recording) -> bool:
-    """Whether it was the child's parent when that began, or is PID 1 or a subreaper (prctl(2)),
-    which inherit orphans. Any other process was told about an earlier process with this PID."""
+    """Whether that process was the child's parent when the child began, or is PID 1 or a subreaper
+    (prctl(2)), which inherit orphans. Any other process was told about an earlier process with this
+    PID."""
     ppid = child._identity.ppid
     inherits = parent.pid == 1 or parent._identity.subreaper
     return not is_same(parent, child) and (ppid in (0, parent.pid) or bool(inherits))

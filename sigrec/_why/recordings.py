@@ -40,7 +40,7 @@ class Recordings:
         return self._in[directory]
 
     def of_pid(self, path: str, pid: int) -> list[Recording]:
-        """Those of beside() whose process had that PID."""
+        """Of the recordings that beside() returns, those whose process had that PID."""
         directory = os.path.dirname(os.path.abspath(path))
         if directory not in self._of_pid:
             by_pid: dict[int, list[Recording]] = {}

@@ -124,7 +124,7 @@ class _Why:
         )
 
     def _explained(self, found: Cause, info: SignalInfo | None = None) -> str:
-        """What its dispositions and its mask explain."""
+        """What the process's dispositions and its mask explain."""
         said = explaining(self.recording, found, info, self._clock)
         return "".join(f"; {text}" for text in said)
 
@@ -237,7 +237,7 @@ class _Why:
         return f"it was sent {by.sent.signal_name}{sent}; "
 
     def _as_was_seen(self, seen: Ended, found: Cause) -> str:
-        """By a bystander, and not by the process itself."""
+        """The sentence about an end that was seen by a bystander, and not by the process itself."""
         at = ", as /proc says: its parent has not waited for it yet"
         if seen.time_ns is not None:
             at = f", as was seen at {self._clock(seen.time_ns)}"
@@ -252,7 +252,7 @@ class _Why:
         )
 
     def _agrees(self, found: Cause) -> bool:
-        """Whether it is what the process itself recorded."""
+        """Whether the cause is what the process itself recorded."""
         recording = self.recording
         wrote = recording.exit_kind or recording.fatal_signal or recording.state == "exited"
         return bool(wrote) and found.own is None
@@ -316,8 +316,8 @@ class _Why:
         )
 
     def _sent_by(self, by: SentBy, parent: Recording | None = None) -> str:
-        """Who sent it, as the sender wrote down, and which signal the sender had received
-        before."""
+        """Who sent the signal that ended it, as the sender wrote down, and which signal the sender
+        had received before."""
         sender, sent = by
         if is_same(sender, self.recording):
             return f", sent by itself at {self._clock(sent.time_ns)}"

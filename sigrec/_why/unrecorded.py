@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 class Unrecorded:
-    """As an Answer. by: who recorded that it sent the signal; None: nobody did."""
+    """The answer about the end of a process without a recording; it has what an Answer has. by: who
+    recorded that it sent the signal; None: nobody did."""
 
     def __init__(
         self,

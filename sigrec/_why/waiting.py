@@ -36,7 +36,7 @@ class Seen(NamedTuple):
 
 
 def wait(bystander: Bystander, look: Callable[[], None] = lambda: None) -> Seen:
-    """Until the process has ended. look: is called now and then until it has."""
+    """Waits until the process has ended. look: is called now and then until it has."""
     watch = OomWatch(bystander.pid)
     while (ended := bystander.wait(_LOOK_S)) is None:
         watch.look()
@@ -45,7 +45,8 @@ def wait(bystander: Bystander, look: Callable[[], None] = lambda: None) -> Seen:
 
 
 def answer_after(pid: int) -> Answer | Unrecorded:
-    """Of a process, once it has ended; NoRecordingError: there is none, and no recording."""
+    """The answer about a process, once it has ended; NoRecordingError: there is none, and no
+    recording."""
     try:
         bystander = Bystander(pid)
     except ProcessLookupError:
@@ -62,8 +63,8 @@ def answer_after(pid: int) -> Answer | Unrecorded:
 def answer_about(
     pid: int, began: int | None, seen: Seen, argv: list[str], file: str | None = None
 ) -> Answer | Unrecorded:
-    """Of a process whose end was seen. began: its start time, in clock ticks since boot. file: where
-    it recorded, if that has a name of its own."""
+    """The answer about a process whose end was seen. began: its start time, in clock ticks since
+    boot. file: where it recorded, if that has a name of its own."""
     recording = _recording_of(pid, began, file) if file else None
     recording = recording or _recording_of(pid, began)
     return _answer(pid, began, recording, seen, argv, None)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class Witnesses:
-    """Each recording is read once, for the answers about many processes.
+    """The recordings of parents and senders, as witnesses of an end. Each is read once, for the
+    answers about many processes.
 
     opened: those that are open already. recordings: those to look into; default: these, those beside
     them, and all that this user can find.

@@ -93,7 +93,7 @@ def _seen(raw: bytes) -> Seen:
 
 
 def _open(file: str) -> int:
-    """A pipe without a reader is an error, and nothing to wait for."""
+    """Opens the file of --report. A pipe without a reader is an error, and nothing to wait for."""
     return os.open(
         file,
         os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC,
@@ -102,7 +102,7 @@ def _open(file: str) -> int:
 
 
 def _write_to_stderr(line: bytes) -> None:
-    """Where there is room for it, since nobody can be made to read."""
+    """Writes to stderr what there is room for, since nobody can be made to read."""
     poll = select.poll()
     poll.register(2, select.POLLOUT)
     if poll.poll(_ROOM_S * 1000):

@@ -142,7 +142,7 @@ def _unrecorded(recording: Recording, signums: list[int]) -> str | None:
 
 
 def _stdout() -> int:
-    """Its descriptor; -1: it is no file, as in a test."""
+    """The descriptor of stdout; -1: stdout is no file, as in a test."""
     try:
         return sys.stdout.fileno()
     except OSError:

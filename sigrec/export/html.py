@@ -307,7 +307,7 @@ def _sent(source: Source) -> Iterator[str]:
 def _table(
     caption: str, titles: tuple[tuple[str, str], ...], rows: list[list[str]]
 ) -> Iterator[str]:
-    """The first cell of a row heads it."""
+    """A table in HTML. The first cell of a row heads it."""
     if not rows:
         yield f"<p>{caption}: none.</p>"
         return
