@@ -20,7 +20,7 @@ import pyarrow.parquet as parquet
 
 from sigrec._errors import SigrecError
 from sigrec._lake.schema import DATASETS, TIME
-from sigrec._lake.spool import directory, said, sync, write
+from sigrec._lake.spool import as_sigrec_error, make_directory, sync_directory, write_parquet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def compact(lake: str, spool: str, date: str) -> dict[str, int]:
     if date >= time.strftime("%Y-%m-%d", time.gmtime()):
         raise SigrecError(f"{date} is not over in UTC: files of that day are still written")
     found = {}
-    with said(lake):
-        directory(spool)
+    with as_sigrec_error(lake):
+        make_directory(spool)
         fd = os.open(
             os.path.join(spool, "compact.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
@@ -68,17 +68,17 @@ def _day(path: str, dataset: str, date: str, spool: str) -> int:
     schema = pyarrow.unify_schemas(schemas)
     new = os.path.join(spool, f"compact-{dataset}")
     _remove(new)
-    directory(new)
+    make_directory(new)
     name = f"compact-{date}-{time.time_ns():x}.parquet"
-    write(os.path.join(new, name), _sorted(paths, schema, TIME[dataset]), schema)
-    sync(new)
+    write_parquet(os.path.join(new, name), _sorted(paths, schema, TIME[dataset]), schema)
+    sync_directory(new)
     manifest = f"{new}.json"
     with open(f"{manifest}.part", "w", encoding="utf-8") as file:
         json.dump({"path": os.path.abspath(path), "name": name, "of": names}, file)
         file.flush()
         os.fsync(file.fileno())
     os.rename(f"{manifest}.part", manifest)
-    sync(spool)
+    sync_directory(spool)
     _finish(manifest)
     return len(names)
 
@@ -112,11 +112,11 @@ def _finish(manifest: str) -> None:
     path, new = told["path"], manifest.removesuffix(".json")
     if os.path.exists(os.path.join(new, told["name"])):
         _exchange(new, path)
-        sync(os.path.dirname(path))
+        sync_directory(os.path.dirname(path))
     # From here on `new` is the old directory.
     for name in sorted(set(os.listdir(new)) - set(told["of"])):
         os.rename(os.path.join(new, name), os.path.join(path, name))
-    sync(path)
+    sync_directory(path)
     _remove(new)
     os.unlink(manifest)
 

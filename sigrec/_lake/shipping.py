@@ -36,8 +36,8 @@ RESCAN_S = 5.0  # how often to look for recordings that no event announced
 KEEP_S = 0.5  # after this time, what was read is in the spool
 PUBLISH_SIZE = 64 << 20
 MOST_EVENTS = 1 << 20  # so many are in memory at most
-_GONE = inotify.DELETE | inotify.MOVED_FROM
-GONE = 10_000  # so many removed recordings are remembered, since a copy may come back
+_FILE_GONE = inotify.DELETE | inotify.MOVED_FROM
+MOST_GONE = 10_000  # so many removed recordings are remembered, since a copy may come back
 
 
 class Shipping:
@@ -61,7 +61,7 @@ class Shipping:
         self._over: dict[str, str] = {}  # by key: the path
         self._inodes: dict[str, int] = {}  # of each known path
         self._unread: set[str] = set()  # files that could not be read when they appeared
-        self._gone: deque[str] = deque(maxlen=GONE)
+        self._gone: deque[str] = deque(maxlen=MOST_GONE)
         self._batch = Batch()
         self._rows: dict[str, list[Any]] = {}
         self._since: float | None = None  # when the first of these was read
@@ -100,12 +100,12 @@ class Shipping:
 
     def once(self) -> None:
         """Ships to the lake what the recordings hold now."""
-        self._find()
+        self._rescan()
         for held in list(self._held.values()):
             over = self._is_over(held)
-            self._take(held, True)
+            self._take_events(held, True)
             if over and held.key in self._held:
-                self._end(held, last=True)
+                self._ship_end(held, last=True)
         self._snapshots()
         self._keep()
         self._publish()
@@ -126,36 +126,36 @@ class Shipping:
         """
         self._following = True
         for held in list(self._held.values()):
-            self._take(held, True)
-        self._find()
+            self._take_events(held, True)
+        self._rescan()
         rescan_at = time.monotonic() + RESCAN_S
         while not self._stop and (self._where is not None or self._held):
             ready = dict(self._epoll.poll(endings.LOOK_S if self._endings.open else LOOK_S))
             ended = self._endings.look(ready)
-            self._events(ready)
+            self._read_inotify(ready)
             for watched in ended:
                 self._has_ended(watched)
             if time.monotonic() >= self._endings.oom.due():
                 self._endings.oom.look()
             if time.monotonic() >= rescan_at:
-                self._find()
+                self._rescan()
                 for held in list(self._held.values()):
                     if self._is_over(held):
                         self._has_ended(held.watched)
                 rescan_at = time.monotonic() + RESCAN_S
             if self._batch.events < MOST_EVENTS:
                 for held in list(self._held.values()):
-                    self._take(held)
+                    self._take_events(held)
             for watched in list(self._endings.open):
-                self._end(self._held[watched.key])
-            self._write(time.monotonic(), every)
+                self._ship_end(self._held[watched.key])
+            self._keep_in_time(time.monotonic(), every)
         for held in list(self._held.values()):
-            self._take(held, True)
+            self._take_events(held, True)
         self._keep()
         self._publish()
         self._spool.close()
 
-    def _write(self, now: float, every: float) -> None:
+    def _keep_in_time(self, now: float, every: float) -> None:
         """Writes what there is, when it is time. If the disk is full, this says so, and is tried
         again."""
         full = sum(size for *_, size in self._spool.segments) >= PUBLISH_SIZE
@@ -173,7 +173,7 @@ class Shipping:
 
     # --- what appears ------------------------------------------------------------------------
 
-    def _events(self, ready: dict[int, int]) -> None:
+    def _read_inotify(self, ready: dict[int, int]) -> None:
         if self._wake in ready:
             with suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
@@ -184,10 +184,10 @@ class Shipping:
         for event in where.inotify.read():
             if event.mask & inotify.OVERFLOW or where.may_have_changed(event):
                 again = True
-            elif event.watch in where.watches and not event.mask & _GONE:
+            elif event.watch in where.watches and not event.mask & _FILE_GONE:
                 self._appeared(where.watches[event.watch], event.name, event.mask)
         if again:
-            self._find()
+            self._rescan()
 
     def _appeared(self, directory: str, name: str, mask: int) -> None:
         path = directories.recording_at(directory, name)
@@ -197,7 +197,7 @@ class Shipping:
             owner = None if name.endswith(".named") else os.stat(directory).st_uid
             self.hold(path, owner)
 
-    def _find(self) -> None:
+    def _rescan(self) -> None:
         """Looks for what no event has told: what is there, and what is not there any more."""
         if self._where is None:
             return
@@ -251,7 +251,7 @@ class Shipping:
         self._held[held.key] = held
         self._endings.begin(held.watched)
         if self._following:  # it may be gone soon, or its events be overwritten
-            self._take(held, True)
+            self._take_events(held, True)
 
     def _release(self, held: Held) -> None:
         """Ends the watch of that recording."""
@@ -261,7 +261,7 @@ class Shipping:
 
     # --- what is taken ----------------------------------------------------------------------------
 
-    def _take(self, held: Held, all_there_is: bool = False) -> None:
+    def _take_events(self, held: Held, all_there_is: bool = False) -> None:
         try:
             raw = held.take(all_there_is)
         except BAD:
@@ -287,9 +287,9 @@ class Shipping:
     def _has_ended(self, watched: Watched) -> None:
         held = self._held.get(watched.key)
         if held is not None and held.watched is watched and watched not in self._endings.open:
-            self._end(held)
+            self._ship_end(held)
 
-    def _end(self, held: Held, last: bool = False) -> None:
+    def _ship_end(self, held: Held, last: bool = False) -> None:
         """Ships the end of a process, if it is known by now how it ended. last: that is not waited
         for."""
         try:
@@ -298,12 +298,12 @@ class Shipping:
                 return
             held.recording._has_ended()
             if self._following:
-                self._take(held, True)
+                self._take_events(held, True)
             process = Process(held, self._argv)
             row = process.end(end)
-            self._add("processes", [row])
-            self._add("counts", process.counts(row["ended_ns"]))
-            self._add("gaps", process.gaps(row["ended_ns"]))
+            self._add_rows("processes", [row])
+            self._add_rows("counts", process.counts(row["ended_ns"]))
+            self._add_rows("gaps", process.gaps(row["ended_ns"]))
         except BAD:
             self._is_damaged(held)
             return
@@ -311,7 +311,7 @@ class Shipping:
         self._over[held.key] = held.watched.path
         self.ends += 1
 
-    def _add(self, dataset: str, rows: list[Any]) -> None:
+    def _add_rows(self, dataset: str, rows: list[Any]) -> None:
         self._rows.setdefault(dataset, []).extend(rows)
         self._since = self._since or time.monotonic()
 
@@ -323,7 +323,7 @@ class Shipping:
             with suppress(*BAD):
                 rows.append(Process(held, self._argv).snapshot())
         if rows:
-            self._add("snapshots", rows)
+            self._add_rows("snapshots", rows)
 
     def _keep(self) -> None:
         tables = {dataset: table(dataset, rows) for dataset, rows in self._rows.items() if rows}

@@ -35,7 +35,7 @@ _NO_DATE = "1970-01-01"
 _WRITER = "".join(c if c.isalnum() or c in "-_" else "_" for c in os.uname().nodename)
 
 
-def write(path: str, tables: Iterable[Any], of: Any) -> int:
+def write_parquet(path: str, tables: Iterable[Any], of: Any) -> int:
     """Writes a Parquet file of that name and schema to the disk, which only its user can read;
     returns its size."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -48,15 +48,15 @@ def write(path: str, tables: Iterable[Any], of: Any) -> int:
         return file.tell()
 
 
-def directory(path: str) -> None:
+def make_directory(path: str) -> None:
     """Makes a directory, and those above it that are missing, for this user only."""
     if not os.path.isdir(path):
-        directory(os.path.dirname(path))
+        make_directory(os.path.dirname(path))
         with suppress(FileExistsError):
             os.mkdir(path, 0o700)
 
 
-def sync(path: str) -> None:
+def sync_directory(path: str) -> None:
     """Makes sure that what was renamed there is still there after a power cut."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -66,7 +66,7 @@ def sync(path: str) -> None:
 
 
 @contextmanager
-def said(path: str) -> Iterator[None]:
+def as_sigrec_error(path: str) -> Iterator[None]:
     """A context manager that turns an OSError into a SigrecError."""
     try:
         yield
@@ -85,9 +85,9 @@ class Spool:
             raise SigrecError(
                 f"{self.path}: is in the lake, where readers would find what is not whole"
             )
-        with said(self.path):
-            directory(self.lake)
-            directory(self.path)
+        with as_sigrec_error(self.path):
+            make_directory(self.lake)
+            make_directory(self.path)
             if os.stat(self.lake).st_dev != os.stat(self.path).st_dev:
                 raise SigrecError(
                     f"{self.path}: is on another file system than {self.lake}: give --spool DIR on that one"
@@ -102,13 +102,13 @@ class Spool:
 
     def begin(self) -> tuple[dict[str, Any], str | None]:
         """What earlier runs have taken, and what people should know about that."""
-        with said(self.path):
+        with as_sigrec_error(self.path):
             try:
                 kept = self._state.load()
             except DamagedError as error:
-                return self._found(), f"{error}; what was taken is read from the lake"
+                return self._taken_by_the_lake(), f"{error}; what was taken is read from the lake"
             if kept is None:
-                return self._found(), None
+                return self._taken_by_the_lake(), None
             try:
                 self._writer, self._number = str(kept["writer"]), int(kept["number"])
                 self.segments = [
@@ -118,21 +118,21 @@ class Spool:
                 taken = dict(kept["taken"])
             except (KeyError, TypeError, ValueError):
                 raise SigrecError(f"{self._state.path}: makes no sense") from None
-            self._publish()
-            self._clear()
+            self._rename_into_lake()
+            self._remove_unnamed()
         return taken, None
 
-    def _found(self) -> dict[str, Any]:
+    def _taken_by_the_lake(self) -> dict[str, Any]:
         """What was taken, as the lake's files of this host, and compacted ones, say: for the case
         that the state is lost, and the lake is not."""
         taken: dict[str, dict[int, Intervals]] = {}
         columns = ["uid", "recording", "si_signo", "ordinal"]
-        for table in self._own("events", columns):
+        for table in self._tables_of_this_host("events", columns):
             for (key, signo), ordinals in _by_recording(table).items():
                 taken.setdefault(key, {}).setdefault(signo, Intervals()).add(ordinals)
         ended = [
             f"{uid}:{recording}"
-            for table in self._own("processes", columns[:2])
+            for table in self._tables_of_this_host("processes", columns[:2])
             for uid, recording in zip(
                 *(table[name].to_pylist() for name in columns[:2]), strict=True
             )
@@ -146,18 +146,18 @@ class Spool:
             },
         }
 
-    def _own(self, dataset: str, columns: list[str]) -> Iterator[Any]:
+    def _tables_of_this_host(self, dataset: str, columns: list[str]) -> Iterator[Any]:
         for path in glob.iglob(f"{glob.escape(self.lake)}/{dataset}/date=*/*.parquet"):
             if os.path.basename(path).startswith((f"{_WRITER}-", "compact-")):
-                yield _read(path, columns)
+                yield _read_parquet(path, columns)
 
-    def _clear(self) -> None:
+    def _remove_unnamed(self) -> None:
         known = {name for _, _, name, _ in self.segments}
         for name in os.listdir(self.path):
             if name.endswith(".part") and name not in known:
                 os.unlink(os.path.join(self.path, name))
 
-    def _name(self) -> str:
+    def _next_name(self) -> str:
         self._number += 1
         return f"{self._number:08}-{self._writer}"
 
@@ -168,10 +168,10 @@ class Spool:
         try:
             for dataset, table in tables.items():
                 for date, rows in by_date(table, TIME[dataset]):
-                    new.append(path := os.path.join(self.path, f"{self._name()}.part"))
-                    size = write(path, [rows], rows.schema)
+                    new.append(path := os.path.join(self.path, f"{self._next_name()}.part"))
+                    size = write_parquet(path, [rows], rows.schema)
                     self.segments = [*self.segments, (dataset, date, os.path.basename(path), size)]
-            self._save(taken)
+            self._save_state(taken)
         except OSError:
             self.segments = before
             for path in new:
@@ -183,7 +183,7 @@ class Spool:
         """Moves what is in the spool to the lake, a file for each dataset and date. Raises OSError:
         then all is where it was."""
         if self._publishing:  # the lake could not be written last time
-            self._publish()
+            self._rename_into_lake()
         if not self.segments:
             return
         groups: dict[tuple[str, str], list[str]] = {}
@@ -198,33 +198,35 @@ class Spool:
             if len(paths) == 1:
                 name = os.path.basename(paths[0])
             else:
-                name = f"{self._name()}.part"
-                write(os.path.join(self.path, name), map(_read, paths), schema(dataset))
+                name = f"{self._next_name()}.part"
+                write_parquet(
+                    os.path.join(self.path, name), map(_read_parquet, paths), schema(dataset)
+                )
             to = f"{dataset}/date={date}/{_WRITER}-{name.removesuffix('.part')}.parquet"
             publishing.append((name, to))
         before, self.segments, self._publishing = self.segments, [], publishing
         try:
-            self._save(taken)
+            self._save_state(taken)
         except OSError:
             self.segments, self._publishing = before, []
             raise
-        self._publish()
+        self._rename_into_lake()
         for _, _, name, _ in before:
             with suppress(OSError):  # otherwise the next run removes it
                 os.unlink(os.path.join(self.path, name))
 
-    def _publish(self) -> None:
+    def _rename_into_lake(self) -> None:
         for name, to in self._publishing:
             path = os.path.join(self.lake, to)
-            directory(os.path.dirname(path))
+            make_directory(os.path.dirname(path))
             with suppress(FileNotFoundError):  # an earlier run has done this just before its end
                 os.rename(os.path.join(self.path, name), path)
         for path in {os.path.dirname(os.path.join(self.lake, to)) for _, to in self._publishing}:
-            sync(path)
+            sync_directory(path)
         self._publishing = []
 
-    def _save(self, taken: dict[str, Any]) -> None:
-        sync(self.path)
+    def _save_state(self, taken: dict[str, Any]) -> None:
+        sync_directory(self.path)
         self._state.save({
             "writer": self._writer, "number": self._number, "segments": self.segments,
             "publishing": self._publishing, "taken": taken,
@@ -234,7 +236,7 @@ class Spool:
         self._state.close()
 
 
-def _read(path: str, columns: list[str] | None = None) -> Any:
+def _read_parquet(path: str, columns: list[str] | None = None) -> Any:
     with open(path, "rb") as file:  # by its name it would be taken for a dataset
         return parquet.read_table(file, columns=columns)
 

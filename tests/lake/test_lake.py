@@ -207,7 +207,7 @@ def test_a_write_that_fails_changes_nothing_and_is_made_up_for(
 
     with monkeypatch.context() as patch:
         if at == "write":
-            patch.setattr(spool, "write", no)
+            patch.setattr(spool, "write_parquet", no)
         elif at == "save":
             patch.setattr(broken._spool._state, "save", no)
         elif at == "kept":  # the rows are in the spool, and not in the lake
@@ -238,7 +238,7 @@ def test_a_compaction_that_ends_anywhere_loses_and_doubles_nothing(
     def killed(*args):
         raise KeyboardInterrupt
 
-    for what in ("_exchange", "_finish", "_remove", "sync"):
+    for what in ("_exchange", "_finish", "_remove", "sync_directory"):
         with monkeypatch.context() as patch:
             patch.setattr(compact, what, killed)
             with pytest.raises(KeyboardInterrupt):
