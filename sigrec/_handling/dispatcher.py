@@ -36,13 +36,13 @@ def start() -> None:
     if not _hooked:
         import atexit
 
-        atexit.register(_end)
+        atexit.register(_end_thread)
         os.register_at_fork(after_in_child=_after_fork)
         _hooked = True
-    _core.start_dispatcher(_run)
+    _core.start_dispatcher(_run_thread)
 
 
-def _begin() -> None:
+def _begin_thread() -> None:
     """Does what threading does at the start of a thread; to it, other code has started this."""
     try:
         threading.current_thread().name = "sigrec-dispatcher"
@@ -54,11 +54,11 @@ def _begin() -> None:
             sys.setprofile(profile)
 
 
-def _run(first: bool, pid: int) -> None:
+def _run_thread(first: bool, pid: int) -> None:
     """The thread, of that process. If an exception leaves this (of a trace function, or of an
     excepthook), the core reports it, and calls this again."""
     if first:
-        _begin()
+        _begin_thread()
     more: dict[int, int] = {}  # by signal, how many exceptions followed the first of a backlog
     goes_on = True
     while True:
@@ -72,7 +72,7 @@ def _run(first: bool, pid: int) -> None:
                 more[signum] += 1
             else:
                 more[signum] = 0
-                _report(error)
+                _report_exception(error)
             if not _core.is_thread_idle():
                 continue
         if more:
@@ -97,7 +97,7 @@ def _end_child(error: BaseException | None) -> NoReturn:
             else:
                 print(error.code, file=sys.stderr)
         elif error is not None:
-            _report(error)
+            _report_exception(error)
         else:
             status = 0
         for thread in threading.enumerate():
@@ -108,12 +108,12 @@ def _end_child(error: BaseException | None) -> NoReturn:
                 stream.flush()
     except BaseException as its_own:
         status = status or 1
-        _report(its_own)
+        _report_exception(its_own)
     finally:
         os._exit(status)
 
 
-def _report(error: BaseException) -> None:
+def _report_exception(error: BaseException) -> None:
     """Reports an exception as threading does for a thread that ends by it; but this thread goes
     on."""
     arguments = threading.ExceptHookArgs(
@@ -125,7 +125,7 @@ def _report(error: BaseException) -> None:
         sys.excepthook(type(its_own), its_own, its_own.__traceback__)
 
 
-def _end() -> None:
+def _end_thread() -> None:
     """At exit: handles what was delivered, and ends the thread before the interpreter ends."""
     _core.end_dispatcher(END_S)
 
@@ -134,4 +134,4 @@ def _after_fork() -> None:
     """Starts the thread in the child, too; but the child makes a recording only when a signal
     comes."""
     if _core.has_thread_handlers():
-        _core.start_dispatcher(_run)
+        _core.start_dispatcher(_run_thread)

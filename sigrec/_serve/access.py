@@ -31,7 +31,7 @@ def token_from(path: str | None) -> str:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        return _read(path)
+        return _read_token(path)
     except OSError as error:
         raise SigrecError(f"{path}: cannot be made: {error.strerror}") from None
     token = secrets.token_urlsafe(24)
@@ -40,7 +40,7 @@ def token_from(path: str | None) -> str:
     return token
 
 
-def _read(path: str) -> str:
+def _read_token(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             status = os.fstat(file.fileno())

@@ -57,7 +57,7 @@ class Counting:
             if sender:
                 sender = self.counters.sender(sender)
             self.counters.create("sigrec_process_endings", (program, cause, sender), now)
-        self._count(watched, is_past)
+        self._add_up(watched, is_past)
 
     def look(self, held: Iterable[Watched]) -> list[Watched]:
         """Counts what is new in all of these recordings; returns those that are damaged."""
@@ -66,7 +66,7 @@ class Counting:
         damaged = []
         for watched in held:
             try:
-                program, ledger = self._count(watched)
+                program, ledger = self._add_up(watched)
                 for number, counts in ledger.items():
                     if watched.is_registered(number):
                         pending[program, watched.signal_name(number)] += counts.pending
@@ -85,18 +85,18 @@ class Counting:
     def end(self, watched: Watched, cause: str, sender: str) -> str:
         """Counts what is new in the recording, and its process's end; returns the label of its
         program."""
-        program, _ = self._count(watched)
+        program, _ = self._add_up(watched)
         if sender:
             sender = self.counters.sender(sender)
         self.counters.add("sigrec_process_endings", (program, cause, sender), 1, time.time())
         return program
 
-    def _count(self, watched: Watched, is_past: bool = False) -> tuple[str, dict[int, Counts]]:
+    def _add_up(self, watched: Watched, is_past: bool = False) -> tuple[str, dict[int, Counts]]:
         now, program = time.time(), self.program(watched)
         modes = watched.modes
         ledger = watched.now()
         if watched.modes is not modes:
-            self._create(watched, program, now)
+            self._create_counters(watched, program, now)
         for number, counts in ledger.items():
             new = watched.take(number, counts)
             if new is not None and not is_past:
@@ -111,7 +111,7 @@ class Counting:
                 self.counters.add("sigrec_signals_from", from_whom, count, now)
         return program, ledger
 
-    def _create(self, watched: Watched, program: str, now: float) -> None:
+    def _create_counters(self, watched: Watched, program: str, now: float) -> None:
         """Makes counters, at 0, of the signals that the process records, as soon as it does."""
         recorded = watched.recorded()
         everything = len(recorded) > _MANY  # most of these signals never come

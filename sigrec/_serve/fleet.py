@@ -50,10 +50,10 @@ RESCAN_S = 60.0  # how often to look for recordings that no event announced
 RESCAN_WITHOUT_EVENTS_S = 1.0
 SAVE_S = 1.0  # an end is saved within this time, so that little is lost if this process is killed
 
-NEWEST = 100  # endings that the page shows, and whose recordings are kept open
+NEWEST_ENDS = 100  # endings that the page shows, and whose recordings are kept open
 
 
-class Ended(NamedTuple):
+class CountedEnd(NamedTuple):
     """time_ns: when its end was seen."""
 
     number: int
@@ -103,13 +103,13 @@ class Fleet:
         self._baseline = False
         self._dirty_since: float | None = None
         self._write_errors = self._missed = 0
-        self._scanned_at = -FRESH_S
-        self._scan_seconds = 0.0
+        self._counted_at = -FRESH_S
+        self._counting_took_s = 0.0
         self._persisted: dict[str, dict[Labels, int]] = {name: {} for name in FAMILIES}
         self._epoll = select.epoll()
         self._endings = Endings(self._epoll, self._by_key.values)
-        self._newest: deque[Ended] = deque(maxlen=NEWEST)
-        self._count = 0  # of all endings
+        self._newest_ends: deque[CountedEnd] = deque(maxlen=NEWEST_ENDS)
+        self._ends_counted = 0  # each end has the number that this then is
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
         if where.inotify is not None:
@@ -156,14 +156,14 @@ class Fleet:
             self._tell("inotify", "no inotify(7) is left: a look each second instead")
         rescan_at = time.monotonic() + rescan_s
         while not self._stop:
-            ready = dict(self._epoll.poll(self._timeout(rescan_at)))
+            ready = dict(self._epoll.poll(self._sleep_s(rescan_at)))
             with self._lock:
                 ended = self._endings.look(ready)
-            self._events(ready)
+            self._read_inotify(ready)
             with self._lock:
                 for watched in ended:
                     self._has_ended(watched)
-                self._look_again()
+                self._ask_for_open_ends()
             if time.monotonic() >= self._endings.oom.due():
                 with self._lock:
                     self._endings.oom.look()
@@ -172,13 +172,13 @@ class Fleet:
                     self._rescan()
                 rescan_at = time.monotonic() + rescan_s
             if self._dirty_since is not None and time.monotonic() - self._dirty_since >= SAVE_S:
-                self._save()
+                self._save_and_show()
         with self._lock:
-            self._scan()
-        self._save()
+            self._count_all()
+        self._save_and_show()
         self._state.close()
 
-    def _timeout(self, rescan_at: float) -> float:
+    def _sleep_s(self, rescan_at: float) -> float:
         now = time.monotonic()
         at = [rescan_at, self._endings.oom.due()]
         if self._endings.open:
@@ -189,7 +189,7 @@ class Fleet:
 
     # --- what appears ------------------------------------------------------------------------
 
-    def _events(self, ready: dict[int, int]) -> None:
+    def _read_inotify(self, ready: dict[int, int]) -> None:
         """Opens what has appeared, before anything else and without waiting for scrapes, since a
         process may soon be gone."""
         where = self._where
@@ -208,16 +208,16 @@ class Fleet:
                     if (
                         watched is not None
                         and event.mask & inotify.CLOSE_WRITE
-                        and self._ended(watched)
+                        and self._is_over(watched)
                     ):
                         self._has_ended(watched)
             elif event.watch in where.watches:
-                self._in_directory(where.watches[event.watch], event)
+                self._appeared_or_went(where.watches[event.watch], event)
         if again:
             with self._lock:
                 self._rescan()
 
-    def _in_directory(self, directory: str, event: inotify.Event) -> None:
+    def _appeared_or_went(self, directory: str, event: inotify.Event) -> None:
         path = directories.recording_at(directory, event.name)
         if path is None:
             return
@@ -226,7 +226,7 @@ class Fleet:
                 self._unreadable.pop(path, None)
                 self._past.forget(path)
         elif not event.mask & inotify.CLOSE_WRITE or path in self._unreadable:
-            self._open(path, None if event.name.endswith(".named") else directory)
+            self._open_recording(path, None if event.name.endswith(".named") else directory)
 
     def _rescan(self) -> None:
         """Looks for what no event has told: all that is there, and what is not there any more."""
@@ -241,7 +241,7 @@ class Fleet:
         known |= self._past.inodes()
         for path, directory in there.items():
             if known.get(path) is None or known[path] != inode(path):
-                self._open(path, directory or None)
+                self._open_recording(path, directory or None)
         lost = self._past.look_again()
         if lost:
             self._tell(
@@ -250,7 +250,7 @@ class Fleet:
                 "their processes ended, is not known",
             )
         for watched in list(self._by_key.values()):
-            if not watched.is_seen and self._ended(watched):
+            if not watched.is_seen and self._is_over(watched):
                 self._has_ended(watched)
         self._refused = dict(Counter(["directory"] * len(self._where.refused)))
         for directory, reason in self._where.refused.items():
@@ -258,7 +258,7 @@ class Fleet:
         for directory in self._where.missing:
             self._tell(directory, f"{directory} is not there; its recordings count once it is")
 
-    def _open(self, path: str, directory: str | None) -> None:
+    def _open_recording(self, path: str, directory: str | None) -> None:
         """directory: its owner has to be the file's owner; None: the user has named the
         recording."""
         try:
@@ -293,7 +293,7 @@ class Fleet:
             watched.counted, watched.from_whom = known.counted, known.from_whom
             self._release(known)
         elif not self._past.restore_one(watched) and (
-            key in self._past.gone or (self._baseline and self._ended(watched))
+            key in self._past.gone or (self._baseline and self._is_over(watched))
         ):
             watched.over = True
         if watched.over:
@@ -307,7 +307,7 @@ class Fleet:
         except BAD:
             self._is_damaged(watched)
             return
-        if self._ended(watched):
+        if self._is_over(watched):
             self._has_ended(watched)
 
     def _watch(self, watched: Watched) -> None:
@@ -332,7 +332,7 @@ class Fleet:
         self._endings.cancel(watched)
         watched.close()
 
-    def _ended(self, watched: Watched) -> bool:
+    def _is_over(self, watched: Watched) -> bool:
         try:
             return is_over(watched)
         except BAD:
@@ -351,7 +351,7 @@ class Fleet:
         if is_held and watched not in self._endings.open:
             self._count_end(watched)
 
-    def _look_again(self) -> None:
+    def _ask_for_open_ends(self) -> None:
         for watched in list(self._endings.open):
             self._count_end(watched)
 
@@ -368,29 +368,29 @@ class Fleet:
         watched.over = True
         self._release(watched)
         self._past.add(watched)
-        self._count += 1
-        self._newest.append(Ended(self._count, end, program, time.time_ns()))
+        self._ends_counted += 1
+        self._newest_ends.append(CountedEnd(self._ends_counted, end, program, time.time_ns()))
         self._dirty_since = self._dirty_since or time.monotonic()
 
     # --- what is shown ------------------------------------------------------------------------
 
-    def _scan(self) -> None:
+    def _count_all(self) -> None:
         """Reads the ledger of every recording, since `handled` can change while nothing else
         does."""
         began = time.perf_counter()
         for damaged in self._counting.look(list(self._by_key.values())):
             self._is_damaged(damaged)
-        self._scan_seconds = time.perf_counter() - began
-        self._scanned_at = time.monotonic()
+        self._counting_took_s = time.perf_counter() - began
+        self._counted_at = time.monotonic()
 
     def shown(self) -> Shown:
         """What all processes count now, as it was saved."""
         with self._lock:
-            fresh = time.monotonic() - self._scanned_at < FRESH_S
+            fresh = time.monotonic() - self._counted_at < FRESH_S
             if not fresh:
-                self._scan()
+                self._count_all()
         if not fresh:
-            self._save()
+            self._save_and_show()
         with self._lock:
             programs = self._counting.counters.programs
             processes: Counter[Labels] = Counter({(name, "alive"): 0 for name in programs})
@@ -401,7 +401,7 @@ class Fleet:
             unreadable.update(self._refused)
             return Shown(
                 self._persisted, self._counting.pending, processes, self._counting.running,
-                dict(unreadable), self._scan_seconds, self._write_errors, self._missed,
+                dict(unreadable), self._counting_took_s, self._write_errors, self._missed,
                 self._past.lost,
             )  # fmt: skip
 
@@ -417,16 +417,16 @@ class Fleet:
                     found.append((watched.key, watched.name, watched.recording()))
             return found
 
-    def ended(self) -> list[Ended]:
+    def ended(self) -> list[CountedEnd]:
         """The newest endings, the newest last."""
         with self._lock:
-            return list(self._newest)
+            return list(self._newest_ends)
 
     def recording(self, key: str) -> Recording | None:
         """The recording of a key from processes(), or of ``e`` and the number of an ending. None:
         there is none any more."""
         with self._lock:
-            for ended in self._newest:
+            for ended in self._newest_ends:
                 if key == f"e{ended.number}":
                     return ended.end.recording
             watched = self._by_key.get(key)
@@ -434,7 +434,7 @@ class Fleet:
                 return None if watched is None else watched.recording()
         return None
 
-    def _save(self) -> None:
+    def _save_and_show(self) -> None:
         """Writes the numbers to the state file, and only then shows them."""
         with self._saving:
             with self._lock:

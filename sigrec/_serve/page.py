@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sigrec._reader.recording import Recording
-    from sigrec._serve.fleet import Ended, Fleet
+    from sigrec._serve.fleet import CountedEnd, Fleet
 
 PROCESSES = 200  # rows at most, since there may be thousands
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
@@ -38,31 +38,31 @@ class Pages:
 
     def __call__(self, path: str) -> tuple[bytes, str] | None:
         if path == "/":
-            return self._page().encode(), _HTML
+            return self._whole_page().encode(), _HTML
         if path == "/live":
-            return "".join(self._live()).encode(), _HTML
+            return "".join(self._live_part()).encode(), _HTML
         if path in ("/page.css", "/page.js"):
             raw = get_data("sigrec._serve", path[1:])
             assert raw is not None
             return raw, _TYPES[path.rpartition(".")[2]]
         if is_report(path):
             recording = self._fleet.recording(path.removeprefix("/report/"))
-            return None if recording is None else (_report(recording).encode(), _HTML)
+            return None if recording is None else (_report_page(recording).encode(), _HTML)
         return None
 
-    def _page(self) -> str:
+    def _whole_page(self) -> str:
         raw = get_data("sigrec._serve", "page.html")
         assert raw is not None
         return Template(raw.decode()).substitute(
             host=_safe(os.uname().nodename),
             time=utc(time.time_ns()).partition(".")[0],
-            live="".join(self._live()),
+            live="".join(self._live_part()),
             version=__version__,
         )
 
     # --- what changes ---------------------------------------------------------------------------
 
-    def _live(self) -> Iterator[str]:
+    def _live_part(self) -> Iterator[str]:
         living, ended = self._fleet.processes(), self._fleet.ended()
         yield '<section aria-labelledby="living"><h2 id="living">Running</h2>\n'
         if not living:
@@ -89,13 +89,13 @@ class Pages:
         else:
             yield "<ol>\n"
             for end in reversed(ended):
-                yield self._end(end)
+                yield self._end_row(end)
             yield "</ol>\n"
         yield "</section>\n"
         for number_ in self._sentences.keys() - {end.number for end in ended}:
             del self._sentences[number_]
 
-    def _end(self, ended: Ended) -> str:
+    def _end_row(self, ended: CountedEnd) -> str:
         if ended.number not in self._sentences:
             try:
                 text = why(ended.end.recording, in_utc=True, found=ended.end.found)
@@ -137,7 +137,7 @@ def _row(key: str, program: str, recording: Recording) -> Iterator[str]:
     )
 
 
-def _report(recording: Recording) -> str:
+def _report_page(recording: Recording) -> str:
     out = io.StringIO()
     html.write(Source(recording), out)
     return out.getvalue()

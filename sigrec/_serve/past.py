@@ -71,7 +71,7 @@ class Past:
         knew are gone, and had not been counted to their end."""
         for path in self.inodes():
             self.forget(path)
-        gone = [key for key, (path, _) in self._kept.items() if _is_gone(path)]
+        gone = [key for key, (path, _) in self._kept.items() if _is_removed(path)]
         lost = sum(not self._kept[key][1][0] for key in gone)
         for key in gone:
             del self._kept[key]
@@ -99,7 +99,7 @@ def inode(path: str) -> int | None:
         return None
 
 
-def _is_gone(path: str) -> bool:
+def _is_removed(path: str) -> bool:
     """Whether a counted recording's file was removed. That is not so if its whole directory is
     missing, or may not be entered."""
     try:

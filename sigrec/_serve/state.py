@@ -134,9 +134,9 @@ class StateFile:
             with suppress(OSError):
                 os.unlink(part)
             raise
-        self._directory()
+        self._sync_directory()
 
-    def _directory(self) -> None:
+    def _sync_directory(self) -> None:
         """Makes sure that the new name is still there after a power cut."""
         with suppress(OSError):
             fd = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_CLOEXEC)
