@@ -15,23 +15,24 @@
 
 #ifdef __linux__
 
-static sigset_t programs;        /* the mask of the program */
-static _Atomic uintptr_t thread; /* the dispatcher thread, while it blocks all signals; or 0 */
+static sigset_t programs_mask;
+static _Atomic uintptr_t blocking_thread; /* the dispatcher thread, while it blocks all; or 0 */
 
 static bool is_due(void) {
-    return atomic_load_explicit(&thread, memory_order_relaxed) == (uintptr_t)pthread_self();
+    return atomic_load_explicit(&blocking_thread, memory_order_relaxed) ==
+           (uintptr_t)pthread_self();
 }
 
 void inherit_over(void) {
-    if (atomic_load(&thread)) /* in a forked child, the first write to a page copies it */
-        atomic_store(&thread, 0);
+    if (atomic_load(&blocking_thread)) /* in a forked child, the first write to a page copies it */
+        atomic_store(&blocking_thread, 0);
 }
 
 void inherit_note(void) {
     static bool hooked;
     if (!hooked)
         hooked = at_fork(inherit_begin, NULL, inherit_over) == 0;
-    borrow_mask(pthread_sigmask, SIG_BLOCK, NULL, &programs);
+    borrow_mask(pthread_sigmask, SIG_BLOCK, NULL, &programs_mask);
 }
 
 void inherit_wait(void) {
@@ -40,7 +41,7 @@ void inherit_wait(void) {
         return;
     signals_but_faults(&all);
     borrow_mask(pthread_sigmask, SIG_BLOCK, &all, NULL);
-    atomic_store(&thread, (uintptr_t)pthread_self());
+    atomic_store(&blocking_thread, (uintptr_t)pthread_self());
 }
 
 void inherit_begin(void) {
@@ -49,7 +50,7 @@ void inherit_begin(void) {
     int saved_errno = errno;
     if (!process_is_vfork_child()) /* a vfork child changes only its own mask */
         inherit_over();
-    borrow_mask(pthread_sigmask, SIG_SETMASK, &programs, NULL);
+    borrow_mask(pthread_sigmask, SIG_SETMASK, &programs_mask, NULL);
     errno = saved_errno;
 }
 

@@ -21,13 +21,14 @@
 #endif
 #endif
 
-static _Atomic int kept, on_behalf; /* a signal, or 0 */
+static _Atomic int kept_signal, signal_on_behalf; /* a signal, or 0 */
 
 static struct {
     void (*before)(int signum), (*after)(int signum);
-} replace;
+} on_replace;
 
-static void (*interpreter)(int); /* its C handler, the same for all signals; NULL: not seen yet */
+/* Its C handler, the same for all signals. NULL: not seen yet. */
+static void (*interpreter_handler)(int);
 
 /* The disposition as it is without our helpers (kick.h, sigbus.h), which stand in
  * nobody's way. */
@@ -44,7 +45,7 @@ static bool ends_there(const struct sigaction *action) {
     if (action->sa_flags & SA_SIGINFO)
         return false;
     return action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN ||
-           (interpreter && action->sa_handler == interpreter);
+           (interpreter_handler && action->sa_handler == interpreter_handler);
 }
 
 static void set_apart(struct registered *entry, int place, bool apart) {
@@ -122,14 +123,14 @@ int install_handler(int signum, bool restart) {
     return 0;
 }
 
-void install_keep(int signum) { atomic_store(&kept, signum); }
+void install_keep(int signum) { atomic_store(&kept_signal, signum); }
 
 bool install_keeps(int signum, const struct sigaction *next) {
-    if (atomic_load(&kept) != signum)
+    if (atomic_load(&kept_signal) != signum)
         return false;
     if (next && !(next->sa_flags & SA_SIGINFO) && next->sa_handler != SIG_DFL &&
         next->sa_handler != SIG_IGN)
-        interpreter = next->sa_handler;
+        interpreter_handler = next->sa_handler;
     return true;
 }
 
@@ -162,15 +163,15 @@ void (*install_note_interpreter(int signum))(int) {
     struct sigaction now;
     if (!install_keeps(signum, NULL) && passive_sigaction(signum, NULL, &now) == 0 &&
         !(now.sa_flags & SA_SIGINFO))
-        interpreter = now.sa_handler;
-    return interpreter;
+        interpreter_handler = now.sa_handler;
+    return interpreter_handler;
 }
 
 bool install_again(int signum, bool restart) {
     struct sigaction now;
     return !registry_in_place(signum) && passive_sigaction(signum, NULL, &now) == 0 &&
-           !(now.sa_flags & SA_SIGINFO) && interpreter && now.sa_handler == interpreter &&
-           install_handler(signum, restart) == 0;
+           !(now.sa_flags & SA_SIGINFO) && interpreter_handler &&
+           now.sa_handler == interpreter_handler && install_handler(signum, restart) == 0;
 }
 
 void install_refresh_modes(void) {
@@ -231,13 +232,13 @@ static void notice_replaced(int signum) {
 }
 
 void install_notice(void) {
-    static atomic_flag busy = ATOMIC_FLAG_INIT;
+    static atomic_flag noticing = ATOMIC_FLAG_INIT;
     if (!passive_any() || process_is_vfork_child() || !filter_allows(FILTERED_SIGACTION) ||
-        atomic_flag_test_and_set(&busy))
+        atomic_flag_test_and_set(&noticing))
         return; /* or another thread is at it */
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
         notice_replaced(signum);
-    atomic_flag_clear(&busy);
+    atomic_flag_clear(&noticing);
 }
 
 void install_note_start(int signum, bool inherited) {
@@ -253,29 +254,29 @@ void install_note_start(int signum, bool inherited) {
                  &program, called && !registry_is_ours(&program) ? caller_library(code) : 0);
 }
 
-void install_on_behalf(int signum) { atomic_store(&on_behalf, signum); }
+void install_on_behalf(int signum) { atomic_store(&signal_on_behalf, signum); }
 
-bool install_is_on_behalf(int signum) { return atomic_load(&on_behalf) == signum; }
+bool install_is_on_behalf(int signum) { return atomic_load(&signal_on_behalf) == signum; }
 
 void install_on_replace(void (*before)(int signum), void (*after)(int signum)) {
-    replace.before = before;
-    replace.after = after;
+    on_replace.before = before;
+    on_replace.after = after;
 }
 
 bool install_is_replaced(int signum, const struct sigaction *next, const void *caller) {
     const void *code;
-    memcpy(&code, &interpreter, sizeof code);
+    memcpy(&code, &interpreter_handler, sizeof code);
     /* What faulthandler sets is of no concern here: the handler in Python stays. */
-    return replace.before && registry_has(signum) && !install_is_on_behalf(signum) &&
+    return on_replace.before && registry_has(signum) && !install_is_on_behalf(signum) &&
            ends_there(next) && caller_is_beside(caller, code) && !process_is_vfork_child() &&
            registry_in_place(signum);
 }
 
-void install_before_replace(int signum) { replace.before(signum); }
+void install_before_replace(int signum) { on_replace.before(signum); }
 
 void install_after_replace(int signum) {
     int saved_errno = errno;
-    replace.after(signum);
+    on_replace.after(signum);
     errno = saved_errno;
 }
 

@@ -20,14 +20,14 @@
 #include <sys/syscall.h>
 #endif
 
-#define AGAIN_NS 1000000
+#define KICK_AGAIN_NS 1000000
 #define PAUSE_LOOKS 50
 
-static _Atomic(void (*)(int)) on_arrival;
+static _Atomic(void (*)(int)) on_kick_arrival;
 
-void kick_start(void (*arrived)(int over)) { atomic_store(&on_arrival, arrived); }
+void kick_start(void (*arrived)(int over)) { atomic_store(&on_kick_arrival, arrived); }
 
-static _Atomic uint32_t arrivals; /* in the main thread */
+static _Atomic uint32_t kick_arrivals; /* in the main thread */
 
 static bool is_main(int32_t pid) {
 #ifdef __linux__
@@ -39,8 +39,8 @@ static bool is_main(int32_t pid) {
 
 void kick_arrived(void) {
     if (is_main(process_pid()))
-        atomic_fetch_add(&arrivals, 1);
-    void (*function)(int) = atomic_load(&on_arrival);
+        atomic_fetch_add(&kick_arrivals, 1);
+    void (*function)(int) = atomic_load(&on_kick_arrival);
     if (function)
         function(false);
 }
@@ -141,12 +141,12 @@ static bool is_asleep(int32_t pid) {
 
 bool kick_settle(int32_t pid, uint64_t most_ns) {
     struct timespec pause = {0, 20000};
-    uint32_t before = atomic_load(&arrivals);
+    uint32_t before = atomic_load(&kick_arrivals);
     uint64_t until = monotonic_ns() + most_ns;
     if (!filter_allows(FILTERED_GETTID) || is_main(pid) || !kick_possible() || is_asleep(pid))
         return true;
     kick_main(pid);
-    while (atomic_load(&arrivals) == before && !is_asleep(pid)) {
+    while (atomic_load(&kick_arrivals) == before && !is_asleep(pid)) {
         if (monotonic_ns() >= until)
             return false;
         nanosleep(&pause, NULL);
@@ -166,56 +166,58 @@ static struct {
     _Atomic bool running; /* by the timer, or by a thread: */
     _Atomic int32_t want; /* the pid that is to be kicked by a thread, or 0 */
     _Atomic int32_t has;  /* the pid whose thread runs */
-} again;
+} repeated_kick;
 
 bool kick_is_sent(int signum, const siginfo_t *info) {
     return kick_may_use(signum) &&
            (info->si_code == KICK_CODE ||
-            (info->si_code == SI_TIMER && info->si_value.sival_ptr == &again));
+            (info->si_code == SI_TIMER && info->si_value.sival_ptr == &repeated_kick));
 }
 
 static bool set_kick_timer_again(long every_ns) {
     struct itimerspec when = {{0, every_ns}, {0, every_ns}};
-    return filter_allows(FILTERED_TIMER_SETTIME) && timer_settime(again.timer, 0, &when, NULL) == 0;
+    return filter_allows(FILTERED_TIMER_SETTIME) &&
+           timer_settime(repeated_kick.timer, 0, &when, NULL) == 0;
 }
 
 static bool make_kick_timer(int32_t pid, int signum) {
-    if (again.pid == pid && again.signum == signum)
+    if (repeated_kick.pid == pid && repeated_kick.signum == signum)
         return true;
-    if (again.pid == pid)
-        timer_delete(again.timer);
-    again.pid = 0;
+    if (repeated_kick.pid == pid)
+        timer_delete(repeated_kick.timer);
+    repeated_kick.pid = 0;
     struct sigevent event;
     memset(&event, 0, sizeof event);
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = signum;
-    event.sigev_value.sival_ptr = &again; /* kick_sent */
-    event.sigev_notify_thread_id = pid;   /* the main thread */
-    if (timer_create(CLOCK_MONOTONIC, &event, &again.timer) != 0)
+    event.sigev_value.sival_ptr = &repeated_kick; /* kick_sent */
+    event.sigev_notify_thread_id = pid;           /* the main thread */
+    if (timer_create(CLOCK_MONOTONIC, &event, &repeated_kick.timer) != 0)
         return false;
-    again.pid = pid;
-    again.signum = signum;
+    repeated_kick.pid = pid;
+    repeated_kick.signum = signum;
     return true;
 }
 
 static void *kick_as_a_timer(void *argument) {
     int32_t pid = (int32_t)(intptr_t)argument;
-    struct timespec pause = {0, AGAIN_NS};
+    struct timespec pause = {0, KICK_AGAIN_NS};
     do {
-        while (atomic_load(&again.want) == pid) {
+        while (atomic_load(&repeated_kick.want) == pid) {
             nanosleep(&pause, NULL);
-            if (atomic_load(&again.want) == pid)
+            if (atomic_load(&repeated_kick.want) == pid)
                 kick_main(pid);
         }
-        atomic_store(&again.has, 0);
+        atomic_store(&repeated_kick.has, 0);
         /* Wanted again just now, by one who saw us here? */
-    } while (atomic_load(&again.want) == pid && atomic_exchange(&again.has, pid) != pid);
+    } while (atomic_load(&repeated_kick.want) == pid &&
+             atomic_exchange(&repeated_kick.has, pid) != pid);
     return NULL;
 }
 
 static bool run_kick_thread(int32_t pid) {
-    atomic_store(&again.want, pid);
-    if (atomic_exchange(&again.has, pid) == pid)
+    atomic_store(&repeated_kick.want, pid);
+    if (atomic_exchange(&repeated_kick.has, pid) == pid)
         return true; /* it goes on */
     sigset_t all, old;
     signals_but_faults(&all); /* signals are for threads that can run Python */
@@ -224,7 +226,7 @@ static bool run_kick_thread(int32_t pid) {
     int error = pthread_create(&thread, NULL, kick_as_a_timer, (void *)(intptr_t)pid);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (error) {
-        atomic_store(&again.has, 0);
+        atomic_store(&repeated_kick.has, 0);
         return false;
     }
     pthread_detach(thread);
@@ -247,23 +249,23 @@ bool kick_again(void) {
     int signum = usable_kick_signal();
     if (!signum || is_kick_blocked(signum))
         return false;
-    bool same = again.pid == pid && again.signum == signum;
-    if (same && again.running)
+    bool same = repeated_kick.pid == pid && repeated_kick.signum == signum;
+    if (same && repeated_kick.running)
         return true;
-    again.running =
-        make_kick_timer(pid, signum) ? set_kick_timer_again(AGAIN_NS) : run_kick_thread(pid);
-    return again.running;
+    repeated_kick.running =
+        make_kick_timer(pid, signum) ? set_kick_timer_again(KICK_AGAIN_NS) : run_kick_thread(pid);
+    return repeated_kick.running;
 }
 
 static void stop_kicks(void) {
-    again.running = false;
-    if (again.pid == (int32_t)getpid())
+    repeated_kick.running = false;
+    if (repeated_kick.pid == (int32_t)getpid())
         set_kick_timer_again(0);
-    atomic_store(&again.want, 0);
+    atomic_store(&repeated_kick.want, 0);
 }
 
 void kick_rest(void) {
-    if (again.running)
+    if (repeated_kick.running)
         stop_kicks();
 }
 
@@ -273,7 +275,7 @@ bool kick_pause(int signum) {
     int saved_errno = errno;
     struct timespec pause = {0, 20000};
     atomic_store(&process_self->kick_paused, signum);
-    if (again.running)
+    if (repeated_kick.running)
         stop_kicks();
     /* One of them may be what this handler has interrupted. */
     for (int looks = 0; atomic_load(&process_self->kick_senders) && looks < PAUSE_LOOKS; looks++)
@@ -284,7 +286,7 @@ bool kick_pause(int signum) {
 
 void kick_go_on(void) {
     atomic_store(&process_self->kick_paused, 0);
-    void (*function)(int) = atomic_load(&on_arrival);
+    void (*function)(int) = atomic_load(&on_kick_arrival);
     if (function)
         function(true);
 }

@@ -10,7 +10,7 @@ struct registered registry[SIGREC_NSIG];
 struct sigaction registry_found[SIGREC_NSIG][REGISTRY_PLACES] SELDOM;
 
 /* Bit n-1 for signal n. */
-static _Atomic uint64_t signals;
+static _Atomic uint64_t registered_signals;
 
 /* Set once, before the first handler is installed. */
 static _Atomic(registry_handler) on_registered[REGISTRY_PLACES], on_recorded;
@@ -66,8 +66,8 @@ void registry_beneath(int signum, int place, struct sigaction *action) {
         action->sa_handler = SIG_DFL;
 }
 
-uint64_t registry_signals(void) { return atomic_load(&signals); }
-void registry_add(int signum) { atomic_fetch_or(&signals, signal_bit(signum)); }
+uint64_t registry_signals(void) { return atomic_load(&registered_signals); }
+void registry_add(int signum) { atomic_fetch_or(&registered_signals, signal_bit(signum)); }
 
 bool registry_has(int signum) {
     /* Acquire: pairs with install_handler; the queue is ready. proof: registered-look */
@@ -80,7 +80,7 @@ bool registry_in_place(int signum) {
 }
 
 void registry_release(int signum) {
-    atomic_fetch_and(&signals, ~signal_bit(signum));
+    atomic_fetch_and(&registered_signals, ~signal_bit(signum));
     /* Release: pass_on reads what was there before. proof: registry-release */
     atomic_store_explicit(&registry[signum].mode, MODE_UNREGISTERED, memory_order_release);
 }

@@ -14,9 +14,9 @@
 #ifdef __linux__
 #include <sys/syscall.h>
 
-static struct sigaction before; /* written while SIGBUS has another handler than on_bus */
+static struct sigaction bus_before; /* written while SIGBUS has another handler than on_bus */
 
-static _Atomic bool taken; /* and not given back; the program may have replaced us since */
+static _Atomic bool bus_taken; /* and not given back; the program may have replaced us since */
 
 /* A fault comes again by itself; one that was sent, or that the kernel found on
  * its own (BUS_MCEERR_AO: sigaction(2)), is sent again, as it was. */
@@ -29,7 +29,7 @@ static void on_bus(int signum, siginfo_t *info, void *context) {
     if (sigbus_repair(signum, info))
         return;
     int saved_errno = errno;
-    sigaction(SIGBUS, &before, NULL);
+    sigaction(SIGBUS, &bus_before, NULL);
     if (!truncation_comes_again(info))
         syscall(SYS_rt_tgsigqueueinfo, (long)getpid(), syscall(SYS_gettid), SIGBUS, info);
     errno = saved_errno;
@@ -57,35 +57,36 @@ void sigbus_take(void) {
     if (registry_has(SIGBUS) || passive_records(SIGBUS)) {
         /* By the handler of all signals, which repairs as well. A forked child, which has it so
          * from its parent, has a page copied for whatever it writes. */
-        if (taken)
-            taken = false;
-    } else if (!taken && process_path()[0] && kernel_has(&now) && !registry_is_ours(&now)) {
+        if (bus_taken)
+            bus_taken = false;
+    } else if (!bus_taken && process_path()[0] && kernel_has(&now) && !registry_is_ours(&now)) {
         if (!is_on_bus(&now)) {
-            before = now;
+            bus_before = now;
             put_on_bus();
         }
-        taken = true;
+        bus_taken = true;
     }
 }
 
 void sigbus_give_back(void) {
     struct sigaction now;
-    if (!taken || registry_signals() || passive_any() || !kernel_has(&now))
+    if (!bus_taken || registry_signals() || passive_any() || !kernel_has(&now))
         return;
-    taken = false;
+    bus_taken = false;
     if (is_on_bus(&now))
-        sigaction(SIGBUS, &before, NULL);
+        sigaction(SIGBUS, &bus_before, NULL);
 }
 
 void sigbus_before_exec(void) {
     struct sigaction now;
-    if (taken && before.sa_handler == SIG_IGN && kernel_has(&now) && is_on_bus(&now))
-        sigaction(SIGBUS, &before, NULL);
+    if (bus_taken && bus_before.sa_handler == SIG_IGN && kernel_has(&now) && is_on_bus(&now))
+        sigaction(SIGBUS, &bus_before, NULL);
 }
 
 void sigbus_exec_failed(void) {
     struct sigaction now;
-    if (taken && before.sa_handler == SIG_IGN && kernel_has(&now) && now.sa_handler == SIG_IGN)
+    if (bus_taken && bus_before.sa_handler == SIG_IGN && kernel_has(&now) &&
+        now.sa_handler == SIG_IGN)
         put_on_bus();
 }
 
@@ -133,7 +134,7 @@ void sigbus_prevent(void) {
 
 void sigbus_underlying(struct sigaction *action) {
     if (is_on_bus(action))
-        *action = before;
+        *action = bus_before;
 }
 
 #endif

@@ -50,12 +50,12 @@ static struct owner described_owner;
 static int32_t short_lived;     /* the pid of the process that called process_is_short_lived() */
 static char *const *just_begun; /* its command line, until process_owner() has described it */
 
-static _Atomic(void (*)(void)) guard;
+static _Atomic(void (*)(void)) write_guard;
 
-void process_guard(void (*before_a_write)(void)) { atomic_store(&guard, before_a_write); }
+void process_guard(void (*before_a_write)(void)) { atomic_store(&write_guard, before_a_write); }
 
 static void about_to_write(void) {
-    void (*function)(void) = atomic_load_explicit(&guard, memory_order_relaxed);
+    void (*function)(void) = atomic_load_explicit(&write_guard, memory_order_relaxed);
     if (function)
         function();
 }
@@ -80,7 +80,7 @@ static void after_fork_in_child(void) {
  * the program's own start. */
 static bool ended_before;
 
-static void leave(int status) {
+static void leave_by_exit(int status) {
     process_leaving(EXIT_KIND_EXIT, status, NULL);
     if (ended_before)
         process_say_goodbye();
@@ -89,10 +89,10 @@ static void leave(int status) {
 #ifdef __GLIBC__
 static void note_exit(int status, void *ignored) {
     (void)ignored;
-    leave(status & 0xff);
+    leave_by_exit(status & 0xff);
 }
 #else
-static void note_exit(void) { leave(-1); }
+static void note_exit(void) { leave_by_exit(-1); }
 #endif
 
 int process_start(void) {

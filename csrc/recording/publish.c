@@ -136,7 +136,8 @@ static __attribute__((noinline)) int publish_named(const struct publish_options 
     return error;
 }
 
-static bool candidate(const struct publish_options *options, int n, char directory[PLACES_SIZE]) {
+static bool publish_candidate(const struct publish_options *options, int n,
+                              char directory[PLACES_SIZE]) {
     if (!options->directories)
         return places_candidate(n, directory);
     const char *path = options->directories[n];
@@ -157,7 +158,7 @@ int publish(const struct publish_options *options, char *notes, size_t size) {
         tell_why_not(notes, size, options->file, strerror(error));
     }
     int n = 0;
-    for (; candidate(options, n, directory); n++) {
+    for (; publish_candidate(options, n, directory); n++) {
         const char *why = places_prepare(directory, reason);
         int error = why ? 0 : publish_in(directory, options);
         if (!why && !error)

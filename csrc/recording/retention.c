@@ -23,7 +23,7 @@
 
 #include <sys/syscall.h>
 
-#define MOST 2048 /* files that one call looks at; the rest is left to later calls */
+#define FILES_MOST 2048 /* files that one call looks at; the rest is left to later calls */
 #define HOUR 3600
 #define DIGITS "0123456789"
 
@@ -53,7 +53,7 @@ struct work { /* mapped while it is needed: without malloc, and a short program 
     char boot[40];
     _Alignas(8) char buffer[16384]; /* for getdents(2), since opendir(3) allocates */
     struct recording_header header;
-    struct found found[MOST];
+    struct found found[FILES_MOST];
 };
 
 static void leave_to_others(struct work *work, const char *name) {
@@ -69,7 +69,7 @@ static void leave_to_others(struct work *work, const char *name) {
 
 /* Returns what comes after the numbers in "4242.sigrec" or "4242@4026532345+2.named". NULL: it is
  * no name of sigrec's own making. */
-static const char *parse(const char *name, uint64_t *pid, uint64_t *namespace) {
+static const char *parse_name(const char *name, uint64_t *pid, uint64_t *namespace) {
     char again[160];
     const char *at = name + strspn(name, DIGITS);
     uint64_t number = 1;
@@ -114,7 +114,7 @@ static bool is_left_half_made(const struct work *work, const char *name, const s
         return false;
     memcpy(stem, name + 1, (size_t)(dot - name - 1));
     text_put(stem + (dot - name - 1), ".sigrec");
-    if (!parse(stem, &pid, &namespace))
+    if (!parse_name(stem, &pid, &namespace))
         return false;
     time_t age = time(NULL) - st->st_mtime;
     bool lives = is_pid(pid);
@@ -132,7 +132,7 @@ static bool is_left_half_made(const struct work *work, const char *name, const s
 static void collect_one(struct work *work, const char *name) {
     struct stat st;
     uint64_t pid = 0, namespace = 0;
-    const char *suffix = *name == '.' ? ".hidden" : parse(name, &pid, &namespace);
+    const char *suffix = *name == '.' ? ".hidden" : parse_name(name, &pid, &namespace);
     bool link = suffix && strcmp(suffix, ".named") == 0;
     bool recording = suffix && strcmp(suffix, ".sigrec") == 0;
     if (fstatat(work->directory, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -161,9 +161,9 @@ static void collect_one(struct work *work, const char *name) {
 
 static void collect(struct work *work) {
     long got = 1;
-    while (got > 0 && work->count < MOST) {
+    while (got > 0 && work->count < FILES_MOST) {
         got = syscall(SYS_getdents64, work->directory, work->buffer, sizeof work->buffer);
-        for (long at = 0; at < got && work->count < MOST;) {
+        for (long at = 0; at < got && work->count < FILES_MOST;) {
             const struct entry *entry = (const void *)(work->buffer + at);
             collect_one(work, entry->name);
             at += entry->size;

@@ -27,7 +27,7 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #endif
-#define MANY 256            /* forks */
+#define CLEAN_EVERY 256     /* forks: then old recordings of children go */
 #define LEFT_BY_CHILDREN 16 /* recordings of each kind stay, after so many forks */
 #define RETIRED (-1)        /* the pid in a spare that is never to be taken */
 #define NAMES 64            /* how many are tried: 4242.sigrec, 4242+2.sigrec, and so on */
@@ -56,8 +56,8 @@ static struct {
     _Atomic uint64_t ns; /* CLOCK_MONOTONIC of the newest */
     _Atomic unsigned newest;
 } child_owners SELDOM;
-#define AGAIN_NS UINT64_C(500000000)  /* the children's owner is described anew after this time */
-#define FRESH_NS UINT64_C(1000000000) /* and a child may use it until this time */
+#define DESCRIBE_NS UINT64_C(500000000)  /* after this the children's owner is described anew */
+#define FRESH_NS UINT64_C(1000000000)    /* and a child may use it until this time */
 #define CLOCK_TICK_NS UINT64_C(10000000) /* of field 22 in proc_pid_stat(5): USER_HZ is 100 */
 #define SAME_CLOCK_NS UINT64_C(10000000) /* child_time_namespace(): a fork takes less, usually */
 /* The process that forked last: for its child, the parent. */
@@ -72,10 +72,10 @@ static struct {
     unsigned described;
     struct recording_header *shared; /* children would have it mapped, too; NULL: they would not */
     size_t size;
-} taken FORKED;
-static _Atomic bool caring FORKED; /* a thread is in spare_forked() */
-static _Atomic uint64_t serial;
-static _Atomic unsigned turn; /* which spare the child that is forked next tries first */
+} taken_spare FORKED;
+static _Atomic bool in_spare_forked FORKED; /* a thread is in spare_forked() */
+static _Atomic uint64_t next_serial;
+static _Atomic unsigned next_spare; /* which spare the child that is forked next tries first */
 
 /* --- names -------------------------------------------------------------------------- */
 
@@ -89,8 +89,8 @@ static void spare_name(char *at, const struct spare *spare) {
 
 static uint64_t ticks_now(void) { return clock_ns(CLOCK_BOOTTIME) / CLOCK_TICK_NS; }
 
-static unsigned newest(void) {
-    /* Acquire: pairs with the release in describe(). proof: description-look */
+static unsigned newest_description(void) {
+    /* Acquire: pairs with the release in describe_child_owner(). proof: description-look */
     return atomic_load_explicit(&child_owners.newest, memory_order_acquire);
 }
 
@@ -98,14 +98,14 @@ static const struct owner *child_owner(unsigned which) {
     return which ? &child_owners.owner[which & 1] : first_owner;
 }
 
-static uint64_t age_ns(void) {
+static uint64_t description_age_ns(void) {
     return monotonic_ns() - atomic_load_explicit(&child_owners.ns, memory_order_relaxed);
 }
 
 /* To be called by one thread at a time. Describes the owner of a child's recording anew. Where
  * nothing has changed the spares stay right that were made with the newest. */
-static void describe(void) {
-    unsigned now = newest(), next = now + 1;
+static void describe_child_owner(void) {
+    unsigned now = newest_description(), next = now + 1;
     struct owner *owner = &child_owners.owner[next & 1];
     uint64_t ns = monotonic_ns();
     owner_describe(owner, NULL);
@@ -116,9 +116,11 @@ static void describe(void) {
     atomic_store_explicit(&child_owners.ns, ns, memory_order_relaxed);
 }
 
-static bool is_fresh(unsigned which) { return which == newest() && age_ns() < FRESH_NS; }
+static bool is_fresh_description(unsigned which) {
+    return which == newest_description() && description_age_ns() < FRESH_NS;
+}
 
-static void drop(struct spare *spare) {
+static void drop_spare(struct spare *spare) {
     if (!atomic_load_explicit(&spare->there, memory_order_relaxed))
         return;
     /* This comes first, so that a child that another thread forks just now finds no spare that is
@@ -127,14 +129,14 @@ static void drop(struct spare *spare) {
     recording_unmap(&spare->recording);
 }
 
-static void make(struct spare *spare) {
+static void make_spare(struct spare *spare) {
     char name[NAME_SIZE];
-    drop(spare);
+    drop_spare(spare);
     spare->maker = forking.pid;
-    spare->serial = atomic_fetch_add_explicit(&serial, 1, memory_order_relaxed);
+    spare->serial = atomic_fetch_add_explicit(&next_serial, 1, memory_order_relaxed);
     char *at = places_put_process(text_put(name, "."), forking.pid, forking.namespace);
     text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
-    spare->described = newest();
+    spare->described = newest_description();
     if (recording_spare(&spare->recording, &spare->file, directory_path, name, capacity_wanted,
                         child_owner(spare->described)) != 0)
         return; /* there may be no room; it is tried again at the next fork */
@@ -153,16 +155,16 @@ static void make(struct spare *spare) {
     atomic_store(&spare->there, true);
 }
 
-static bool is_free(const struct spare *spare) {
+static bool is_free_spare(const struct spare *spare) {
     return atomic_load_explicit(&spare->there, memory_order_relaxed) &&
            atomic_load_explicit(&spare->recording.header->pid, memory_order_relaxed) == 0;
 }
 
-static bool hold(struct spare *spare) { return !atomic_exchange(&spare->held, true); }
+static bool hold_spare(struct spare *spare) { return !atomic_exchange(&spare->held, true); }
 
-static void let_go(struct spare *spare) { atomic_store(&spare->held, false); }
+static void let_go_of_spare(struct spare *spare) { atomic_store(&spare->held, false); }
 
-static void undisturbed(void (*act)(struct spare *), struct spare *spare) {
+static void with_signals_blocked(void (*act)(struct spare *), struct spare *spare) {
     int saved_errno = errno;
     sigset_t all, before;
     signals_but_faults(&all);
@@ -177,16 +179,16 @@ static void undisturbed(void (*act)(struct spare *), struct spare *spare) {
  * Each that is mapped costs a fork some microseconds; so where a child takes its own at once, as in
  * Python, the next one has one again, and no eight. Children that two threads fork at the same time
  * would try the same one first: then all are made. */
-static void look_after(struct spare *spare, bool wanted) {
-    if (!hold(spare))
+static void look_after_spare(struct spare *spare, bool wanted) {
+    if (!hold_spare(spare))
         return;
-    if (!is_free(spare)) {
+    if (!is_free_spare(spare)) {
         if (wanted)
-            undisturbed(make, spare);
+            with_signals_blocked(make_spare, spare);
         else if (atomic_load_explicit(&spare->there, memory_order_relaxed))
-            undisturbed(drop, spare);
+            with_signals_blocked(drop_spare, spare);
     }
-    let_go(spare);
+    let_go_of_spare(spare);
 }
 
 /* Async-signal-safe, as fork(2) may be called in a handler. */
@@ -203,23 +205,23 @@ static void before_fork(void) {
     forking.sid = getsid(0);
     forking.ticks = ticks_now();
     forking.ns = monotonic_ns();
-    if (taken.shared)
-        recording_not_for_children(taken.shared, taken.size);
-    taken.shared = NULL;
-    unsigned first = atomic_fetch_add_explicit(&turn, 1, memory_order_relaxed) + 1;
+    if (taken_spare.shared)
+        recording_not_for_children(taken_spare.shared, taken_spare.size);
+    taken_spare.shared = NULL;
+    unsigned first = atomic_fetch_add_explicit(&next_spare, 1, memory_order_relaxed) + 1;
     bool all = !is_single_threaded();
     for (unsigned n = 0; n < SPARES; n++)
-        look_after(&spares[n], all || n == first % SPARES);
+        look_after_spare(&spares[n], all || n == first % SPARES);
 }
 
 /* The child has none of the threads that could hold a spare or be in spare_forked(). It writes only
  * where that is needed, since the kernel copies each page that is written. */
 static void in_child(void) {
-    if (atomic_load_explicit(&caring, memory_order_relaxed))
-        atomic_store(&caring, false);
+    if (atomic_load_explicit(&in_spare_forked, memory_order_relaxed))
+        atomic_store(&in_spare_forked, false);
     for (int n = 0; n < SPARES; n++)
         if (atomic_load_explicit(&spares[n].held, memory_order_relaxed))
-            let_go(&spares[n]);
+            let_go_of_spare(&spares[n]);
 }
 
 int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner) {
@@ -248,13 +250,13 @@ void spare_in_group(int32_t pgid, int32_t sid) {
 void spare_forked(void) {
     static unsigned calls;
     if (!spare_kept() || atomic_load_explicit(&filter_denied, memory_order_relaxed) ||
-        atomic_exchange(&caring, true))
+        atomic_exchange(&in_spare_forked, true))
         return;
-    if (!newest() || age_ns() >= AGAIN_NS)
-        describe();
-    if (++calls % MANY == 0)
+    if (!newest_description() || description_age_ns() >= DESCRIBE_NS)
+        describe_child_owner();
+    if (++calls % CLEAN_EVERY == 0)
         retention_clean(directory_path, LEFT_BY_CHILDREN, LEFT_BY_CHILDREN, NULL, 0);
-    atomic_store(&caring, false);
+    atomic_store(&in_spare_forked, false);
 }
 
 bool spare_kept(void) { return directory_path[0] != 0; }
@@ -263,7 +265,7 @@ bool spare_kept(void) { return directory_path[0] != 0; }
 
 /* Gives the spare the first name of a recording that is free, and never takes another file's place.
  * Returns the path; NULL: it could not be done. */
-static const char *give_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
+static const char *give_spare_name(const struct spare *spare, int32_t pid, uint64_t namespace) {
     char *from = paths;
     spare_name(text_put(text_put(from, directory_path), "/"), spare);
     /* Behind the first, and so mostly on the same page: the kernel copies each that is written. */
@@ -310,18 +312,18 @@ bool spare_take(struct recording *recording, int32_t forked) {
     int saved_errno = errno;
     int32_t pid = (int32_t)syscall(SYS_getpid);
     struct spare *spare = NULL;
-    unsigned first = atomic_load_explicit(&turn, memory_order_relaxed);
+    unsigned first = atomic_load_explicit(&next_spare, memory_order_relaxed);
     for (unsigned n = 0; n < SPARES && !spare && pid > 0; n++) {
         struct spare *next = &spares[(first + n) % SPARES];
         int32_t nobody = 0;
-        if (!hold(next))
+        if (!hold_spare(next))
             continue;
         /* The process that wins here owns all of the file. */
         if (atomic_load(&next->there) &&
             atomic_compare_exchange_strong(&next->recording.header->pid, &nobody, pid))
             spare = next;
         else
-            let_go(next);
+            let_go_of_spare(next);
     }
     if (!spare) {
         errno = saved_errno;
@@ -341,14 +343,14 @@ bool spare_take(struct recording *recording, int32_t forked) {
                               ? forking.ticks
                               : proc_start_ticks(0, text, sizeof text);
     recording_begins(recording, began_ns(recording, known));
-    const char *path = give_name(spare, pid, namespace);
-    taken.file = spare->file;
-    taken.file.path = path;
+    const char *path = give_spare_name(spare, pid, namespace);
+    taken_spare.file = spare->file;
+    taken_spare.file.path = path;
     if (path) {
         header->pid_namespace = namespace;
-        taken.described = spare->described;
-        taken.shared = header;
-        taken.size = recording->size;
+        taken_spare.described = spare->described;
+        taken_spare.shared = header;
+        taken_spare.size = recording->size;
         /* From here on it is a recording, and no spare any more: neither we nor our children may
          * replace it. */
         atomic_store_explicit(&spare->there, false, memory_order_relaxed);
@@ -357,16 +359,16 @@ bool spare_take(struct recording *recording, int32_t forked) {
          * it. */
         atomic_store_explicit(&header->pid, RETIRED, memory_order_relaxed);
     }
-    let_go(spare);
+    let_go_of_spare(spare);
     errno = saved_errno;
     return path;
 }
 
 bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known) {
     int32_t pid = atomic_load_explicit(&recording->header->pid, memory_order_relaxed);
-    if (!taken.file.path || pid != forked || !is_fresh(taken.described))
+    if (!taken_spare.file.path || pid != forked || !is_fresh_description(taken_spare.described))
         return false;
-    const struct owner *owner = child_owner(taken.described);
+    const struct owner *owner = child_owner(taken_spare.described);
     uint64_t time = owner->identity.time_namespace;
     if (owner->pid_namespace != recording->header->pid_namespace ||
         child_time_namespace(time) != time)
@@ -382,20 +384,20 @@ bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored,
     return true;
 }
 
-const struct file *spare_file(void) { return &taken.file; }
+const struct file *spare_file(void) { return &taken_spare.file; }
 
 /* --- at the end ---------------------------------------------------------------------- */
 
 void spare_discard(void) {
     if (!spare_kept() || !filter_allows(FILTERED_UNLINK) || !filter_allows(FILTERED_GETPID))
         return;
-    if (!atomic_load_explicit(&serial, memory_order_relaxed))
+    if (!atomic_load_explicit(&next_serial, memory_order_relaxed))
         return; /* none was ever made: a short program would pay for the page that they are on */
     int32_t pid = getpid();
     for (int n = 0; n < SPARES; n++) {
         int32_t nobody = 0;
         struct spare *spare = &spares[n];
-        if (!hold(spare))
+        if (!hold_spare(spare))
             continue;
         /* A child that was faster keeps its spare, and has renamed what we would remove. */
         if (atomic_load(&spare->there) && spare->maker == pid &&
@@ -404,7 +406,7 @@ void spare_discard(void) {
             spare_name(text_put(text_put(name, directory_path), "/"), spare);
             unlink(name);
         }
-        let_go(spare);
+        let_go_of_spare(spare);
     }
 }
 
