@@ -8,8 +8,8 @@
 
 const struct core *core;
 
-static char own[4096];
-static const char *other;
+static char own_library[4096];
+static const char *other_library;
 
 typedef __typeof__(sigrec_core) *give_core;
 
@@ -29,9 +29,9 @@ static const char *library_of(const void *address) {
 static const char *name_own_library(void) {
     const char *binding = library_of(&core);
     const char *slash = strrchr(binding, '/');
-    int n = snprintf(own, sizeof own, "%.*slibsigrec.so", slash ? (int)(slash + 1 - binding) : 0,
-                     binding);
-    return n > 0 && (size_t)n < sizeof own ? NULL : "the name of its directory is too long";
+    int n = snprintf(own_library, sizeof own_library, "%.*slibsigrec.so",
+                     slash ? (int)(slash + 1 - binding) : 0, binding);
+    return n > 0 && (size_t)n < sizeof own_library ? NULL : "the name of its directory is too long";
 }
 
 const char *found_core(void) {
@@ -42,9 +42,9 @@ const char *found_core(void) {
     if (there && (core = there(SIGREC_ABI)))
         return NULL;
     if (there)
-        other = library_of((const void *)(uintptr_t)there);
+        other_library = library_of((const void *)(uintptr_t)there);
     /* Beside another, where nobody finds it; else where who comes next does. */
-    void *handle = dlopen(own, RTLD_NOW | (there ? RTLD_LOCAL : RTLD_GLOBAL));
+    void *handle = dlopen(own_library, RTLD_NOW | (there ? RTLD_LOCAL : RTLD_GLOBAL));
     if (!handle)
         return dlerror();
     there = look_up_core(handle);
@@ -53,5 +53,5 @@ const char *found_core(void) {
     return NULL;
 }
 
-const char *found_other(void) { return other; }
-const char *found_own(void) { return own; }
+const char *found_other(void) { return other_library; }
+const char *found_own(void) { return own_library; }

@@ -322,7 +322,7 @@ static enum tracee_event open_library(struct tracer *tracer, uint64_t *handle, u
     return event;
 }
 
-static enum attach_end load(struct tracer *tracer, uint64_t *handle) {
+static enum attach_end load_library(struct tracer *tracer, uint64_t *handle) {
     int64_t fd = -1, ignored;
     if (!put_memory(tracer, ROOM_TEXT, tracer->library, strlen(tracer->library) + 1))
         return ATTACH_ENDED;
@@ -374,7 +374,7 @@ static enum attach_end load_and_call(struct tracer *tracer, uint64_t until) {
         end = try_locks(tracer, until);
         tracer->tried = end == ATTACH_DONE;
         if (end == ATTACH_DONE)
-            end = load(tracer, &tracer->handle);
+            end = load_library(tracer, &tracer->handle);
         if (end == ATTACH_DONE && !rest_ns(until))
             end = ATTACH_SLOW;
     }

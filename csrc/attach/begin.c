@@ -60,7 +60,7 @@ static bool is_on(const char *name) {
 }
 
 /* A file stays of each that was ended by a signal; who has started it may do that all day. */
-static void clean(void) {
+static void clean_recordings(void) {
     char directory[PLACES_SIZE];
     if (getpid() % CLEAN_EACH == 0 && process_directory(directory))
         retention_clean(directory, RETENTION_MOST, RETENTION_KEEP, NULL, 0);
@@ -95,7 +95,7 @@ int begin(char *const argv[]) {
         process_owner(); /* here, and not deeper: a page of the stack less is touched */
         error = publish(&options, notes, sizeof notes);
         if (!error && !options.file)
-            clean();
+            clean_recordings();
     }
     if (!error && interpose_install()) {
         prevent_sigbus();

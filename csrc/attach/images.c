@@ -111,24 +111,26 @@ uint64_t images_symbol(const struct images *images, uint64_t base, const char *n
 
 /* --- maps ----------------------------------------------------------------------------- */
 
-static bool begins(const char *name, const char *with) {
+static bool begins_with(const char *name, const char *with) {
     return strncmp(name, with, strlen(with)) == 0;
 }
 
-static const char *file_name(const char *path) {
+static const char *mapped_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
-static bool is_libc(const char *name) { return begins(name, "libc.so") || begins(name, "libc-"); }
-
-static bool is_of_the_c_library(const char *name) {
-    return is_libc(name) || begins(name, "libdl.so") || begins(name, "libdl-") ||
-           begins(name, "ld-") || begins(name, "ld.so") || begins(name, "libpthread") ||
-           strcmp(name, "[vdso]") == 0;
+static bool is_libc(const char *name) {
+    return begins_with(name, "libc.so") || begins_with(name, "libc-");
 }
 
-static bool allocates(struct images *images, uint64_t base, uint64_t file) {
+static bool is_of_the_c_library(const char *name) {
+    return is_libc(name) || begins_with(name, "libdl.so") || begins_with(name, "libdl-") ||
+           begins_with(name, "ld-") || begins_with(name, "ld.so") ||
+           begins_with(name, "libpthread") || strcmp(name, "[vdso]") == 0;
+}
+
+static bool image_allocates(struct images *images, uint64_t base, uint64_t file) {
     for (uint32_t i = 0; i < images->objects; i++)
         if (images->object[i].base == base && images->object[i].file == file)
             return images->object[i].allocates;
@@ -145,7 +147,7 @@ struct line {
 };
 
 /* address perms offset dev inode pathname: proc_pid_maps(5) */
-static bool parse(char *text, struct line *line) {
+static bool parse_map(char *text, struct line *line) {
     char *at;
     line->from = strtoull(text, &at, 16);
     if (*at++ != '-')
@@ -163,7 +165,7 @@ static bool parse(char *text, struct line *line) {
     return true;
 }
 
-/* What take() knows of the lines before. */
+/* What take_map() knows of the lines before. */
 struct before {
     uint64_t base, of; /* of the newest object, and its file */
     uint64_t end;      /* of its variables so far */
@@ -180,8 +182,8 @@ static void take_data(struct images *images, const struct line *line, struct bef
     images->variables[images->data++] = (struct images_data){line->from, line->to};
 }
 
-static void take(struct images *images, const struct line *line, struct before *before) {
-    const char *name = file_name(line->path);
+static void take_map(struct images *images, const struct line *line, struct before *before) {
+    const char *name = mapped_name(line->path);
     bool c_library = is_of_the_c_library(name);
     uint64_t *base = &before->base, *of = &before->of;
     if (line->offset == 0 && line->file)
@@ -191,7 +193,7 @@ static void take(struct images *images, const struct line *line, struct before *
         *of = line->file;
         if (is_libc(name))
             images->libc = line->from;
-        else if (begins(name, "libdl"))
+        else if (begins_with(name, "libdl"))
             images->libdl = line->from;
     }
     take_data(images, line, before);
@@ -202,9 +204,9 @@ static void take(struct images *images, const struct line *line, struct before *
         return;
     }
     bool known = line->file && line->file == *of;
-    bool allocator =
-        !c_library && (strstr(name, "alloc") || (known && allocates(images, *base, line->file)));
-    if (allocator && known && !images->allocator && allocates(images, *base, line->file))
+    bool allocator = !c_library && (strstr(name, "alloc") ||
+                                    (known && image_allocates(images, *base, line->file)));
+    if (allocator && known && !images->allocator && image_allocates(images, *base, line->file))
         images->allocator = *base;
     if (is_libc(name)) {
         images->libc_code[0] = line->from;
@@ -239,8 +241,8 @@ int images_read(struct images *images, int32_t pid, int32_t tid) {
         char *end = at + strcspn(at, "\n"), *next = *end ? end + 1 : end;
         *end = 0;
         struct line line;
-        if (parse(at, &line))
-            take(images, &line, &before);
+        if (parse_map(at, &line))
+            take_map(images, &line, &before);
         at = next;
     }
     return size ? 0 : ESRCH;

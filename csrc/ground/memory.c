@@ -19,13 +19,13 @@
 
 /* --- where the kernel does not wipe ------------------------------------------ */
 
-#define MOST 128 /* a queue for each signal, and a few recordings */
+#define REGIONS_MOST 128 /* a queue for each signal, and a few recordings */
 
 /* free: start is NULL. */
 static struct region {
     _Atomic(void *) start;
     size_t size; /* written while it is claimed, and not in use yet */
-} regions[MOST] SELDOM;
+} regions[REGIONS_MOST] SELDOM;
 
 static char claimed_pages; /* the start of one that is not whole yet */
 
@@ -67,7 +67,7 @@ static void let_pages_in(void) {
 }
 
 static void in_child(void) {
-    for (int i = 0; i < MOST; i++) {
+    for (int i = 0; i < REGIONS_MOST; i++) {
         void *pages = atomic_load(&regions[i].start);
         if (pages && pages != &claimed_pages)
             memset(pages, 0, regions[i].size);
@@ -91,7 +91,7 @@ static int hook_fork(void) {
 
 static int note_wiped(void *start, size_t size) {
     int error = hook_fork();
-    for (int i = 0; i < MOST && !error; i++) {
+    for (int i = 0; i < REGIONS_MOST && !error; i++) {
         void *nobody = NULL;
         if (!atomic_compare_exchange_strong(&regions[i].start, &nobody, (void *)&claimed_pages))
             continue;
@@ -121,7 +121,7 @@ static bool kernel_wipes(void *p, size_t size) {
  * lives shortly some microseconds. It is given out once: what goes back goes to the kernel. */
 #define POOL (832U << 10)
 #define PAGE_MOST (64U << 10) /* of any machine */
-static char none;             /* where the kernel does not wipe */
+static char no_pool;          /* where the kernel does not wipe */
 static _Atomic(char *) pool;  /* NULL: not there yet */
 static atomic_size_t given_out;
 
@@ -136,13 +136,13 @@ static void *from_pool(size_t size) {
             munmap(made, POOL);
             made = NULL;
         }
-        char *mine = made ? made : &none;
+        char *mine = made ? made : &no_pool;
         if (atomic_compare_exchange_strong(&pool, &there, mine))
             there = mine;
         else if (made)
             munmap(made, POOL); /* another thread was faster */
     }
-    if (there == &none || atomic_load(&given_out) > POOL - whole)
+    if (there == &no_pool || atomic_load(&given_out) > POOL - whole)
         return NULL;
     size_t at = atomic_fetch_add(&given_out, whole);
     return at <= POOL - whole ? there + at : NULL;
@@ -164,7 +164,7 @@ void *memory_wiped(size_t size) {
 }
 
 void memory_leave(const void *start) {
-    for (int i = 0; i < MOST; i++)
+    for (int i = 0; i < REGIONS_MOST; i++)
         if (atomic_load(&regions[i].start) == start)
             atomic_store(&regions[i].start, NULL);
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const char *const ours[] = {"SIGREC_CHILDREN", "SIGREC_RECORDING", "SIGREC_KEEP"};
+static const char *const our_variables[] = {"SIGREC_CHILDREN", "SIGREC_RECORDING", "SIGREC_KEEP"};
 
 /* What stands behind "NAME=", or NULL. */
 static const char *variable_value(const char *entry, const char *name) {
@@ -15,8 +15,8 @@ static const char *variable_value(const char *entry, const char *name) {
 }
 
 static bool is_our_variable(const char *entry) {
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (variable_value(entry, ours[i]))
+    for (size_t i = 0; i < sizeof our_variables / sizeof *our_variables; i++)
+        if (variable_value(entry, our_variables[i]))
             return true;
     return false;
 }

@@ -14,7 +14,7 @@
 
 /* Without "//", "." and "..": what readers show and compare is so, too; and lstat(2) follows a link
  * whose name has a "/" behind it. */
-static void tidy(char *path) {
+static void tidy_path(char *path) {
     char *out = path;
     const char *in = path;
     while (*in) {
@@ -49,7 +49,7 @@ static bool put(char to[PLACES_SIZE], const char *base, const char *rest) {
     if (here + strlen(base) + strlen(rest) + 2 > PLACES_SIZE)
         return false;
     text_put(text_put(relative ? text_put(to + here, "/") : to, base), rest);
-    tidy(to);
+    tidy_path(to);
     return true;
 }
 

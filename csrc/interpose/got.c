@@ -32,16 +32,16 @@ struct interposition {
 };
 
 static struct interposition interpositions[GOT_MOST + 1]; /* to one that has no name */
-static int count;
+static int interposition_count;
 /* dlsym(3) and dlopen(3), which nobody gets from dlsym(3). */
-static struct interposition loader[2];
-static void (*after_new)(void);
+static struct interposition loader_interposition[2];
+static void (*after_new_objects)(void);
 static _Atomic uint64_t objects_seen; /* dlpi_adds when every object was patched last */
 
-static const struct interposition *find(const char *name) {
+static const struct interposition *find_interposition(const char *name) {
     for (int i = 0; i < 2; i++)
-        if (strcmp(name, loader[i].name) == 0)
-            return &loader[i];
+        if (strcmp(name, loader_interposition[i].name) == 0)
+            return &loader_interposition[i];
     for (const struct interposition *r = interpositions; r->name; r++)
         if (*name == *r->name && strcmp(name, r->name) == 0)
             return r;
@@ -87,7 +87,7 @@ static void patch_relocations(const struct object *object, const ElfW(Rela) *rel
         const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(rela->r_info)];
         if (symbol->st_shndx != SHN_UNDEF) /* its own function of that name */
             continue;
-        const struct interposition *r = find(object->strings + symbol->st_name);
+        const struct interposition *r = find_interposition(object->strings + symbol->st_name);
         if (!r)
             continue;
         uintptr_t *where = (uintptr_t *)(object->base + rela->r_offset);
@@ -171,7 +171,7 @@ static void patch_new_objects(void) {
         return;
     dl_iterate_phdr(patch_object, &adds);
     atomic_store_explicit(&objects_seen, adds, memory_order_relaxed);
-    after_new();
+    after_new_objects();
 }
 
 /* The real dlsym and dlopen look at their return address: dlsym for what RTLD_NEXT means. So the
@@ -232,8 +232,9 @@ static bool depends_on_caller(const char *file, const void *caller) {
     return opening.depends;
 }
 
-/* Constructors of what it loads call the C library directly: after them, after_new() may look.
- * Where we cannot call it ourselves, that is done when something is opened or looked up next. */
+/* Constructors of what it loads call the C library directly: after them, after_new_objects() may
+ * look. Where we cannot call it ourselves, that is done when something is opened or looked up next.
+ */
 ENDS_BY_JUMP static void *new_dlopen(const char *file, int mode) {
     if (!depends_on_caller(file, __builtin_return_address(0))) {
         void *handle = dlopen(file, mode);
@@ -245,15 +246,16 @@ ENDS_BY_JUMP static void *new_dlopen(const char *file, int mode) {
 }
 
 void got_add(const char *name, void (*original)(void), void (*replacement)(void)) {
-    if (original && count < GOT_MOST)
-        interpositions[count++] = (struct interposition){name, original, replacement};
+    if (original && interposition_count < GOT_MOST)
+        interpositions[interposition_count++] = (struct interposition){name, original, replacement};
 }
 
 bool got_patch(void (*after)(void)) {
-    loader[0] = (struct interposition){"dlsym", (void (*)(void))dlsym, (void (*)(void))new_dlsym};
-    loader[1] =
+    loader_interposition[0] =
+        (struct interposition){"dlsym", (void (*)(void))dlsym, (void (*)(void))new_dlsym};
+    loader_interposition[1] =
         (struct interposition){"dlopen", (void (*)(void))dlopen, (void (*)(void))new_dlopen};
-    after_new = after;
+    after_new_objects = after;
     atomic_store(&objects_seen, 0);
     patch_new_objects();
     return true;

@@ -28,7 +28,7 @@
 
 #ifdef __linux__
 
-#define ROOM (128 * 1024) /* bytes of the stack that a changed environment may take */
+#define ENVIRONMENT_ROOM (128 * 1024) /* bytes of the stack that a changed environment may take */
 
 /* --- with which environment ---------------------------------------------------------- */
 
@@ -37,31 +37,31 @@ struct change {
     size_t room;
 };
 
-static enum target look(const char *file, int fd, const char *library, size_t size) {
+static enum target target_for(const char *file, int fd, const char *library, size_t size) {
     return file ? target_of(file, library, size) : target_of_fd(fd, library, size);
 }
 
 /* The target is `file`, or fd where that is NULL. in_place: it replaces this process, which may be
  * one that is recorded while its children are not. */
-static struct change change_for(const char *file, int fd, char *const environment[],
-                                bool in_place) {
+static struct change exec_change_for(const char *file, int fd, char *const environment[],
+                                     bool in_place) {
     struct change change = {AS_IT_IS, 0};
     size_t size;
     const char *library = environment_library(environment, &size);
     if (library) {
         /* A file that is not in ELF format may be a script, for which the C library or a shell
          * starts sh(1). */
-        enum target target = look(file, fd, library, size);
+        enum target target = target_for(file, fd, library, size);
         if (target != TARGET_FINE && target != TARGET_NO_ELF)
             change = (struct change){WITHOUT_OURS, environment_room(environment)};
     } else if (in_place && (library = environment_noted()) && process_is_first()) {
-        if (look(file, fd, library, strlen(library)) == TARGET_FINE)
+        if (target_for(file, fd, library, strlen(library)) == TARGET_FINE)
             change = (struct change){WITH_OURS, environment_room_with(environment)};
     }
-    return change.room <= ROOM ? change : (struct change){AS_IT_IS, 0};
+    return change.room <= ENVIRONMENT_ROOM ? change : (struct change){AS_IT_IS, 0};
 }
 
-static char *const *changed(char *const environment[], struct change change, void *space) {
+static char *const *exec_environment(char *const environment[], struct change change, void *space) {
     switch (change.kind) {
     case WITHOUT_OURS: return environment_without(environment, space);
     case WITH_OURS: return environment_with(environment, space);
@@ -70,13 +70,14 @@ static char *const *changed(char *const environment[], struct change change, voi
 }
 
 /* For a file that is searched for in PATH. */
-static struct change change_by_search(const char *file, char *const environment[], bool in_place) {
+static struct change exec_change_by_search(const char *file, char *const environment[],
+                                           bool in_place) {
     /* On a stack that may be small, and so no larger than it has to be. */
     const char *list = getenv("PATH");
     size_t room = (list ? strlen(list) : 0) + (file ? strlen(file) : 0) + 32;
     char path[room < PATH_MAX ? room : PATH_MAX];
     const char *found = file ? target_search(file, path, sizeof path) : NULL;
-    return found ? change_for(found, -1, environment, in_place) : (struct change){AS_IT_IS, 0};
+    return found ? exec_change_for(found, -1, environment, in_place) : (struct change){AS_IT_IS, 0};
 }
 
 /* --- exec ------------------------------------------------------------------------------ */
@@ -106,9 +107,9 @@ static int exec_failed(int result) {
 }
 
 static int our_execve(const char *path, char *const argv[], char *const environment[]) {
-    struct change change = change_for(path, -1, environment, true);
+    struct change change = exec_change_for(path, -1, environment, true);
     char *space[change.room / sizeof(char *) + 1];
-    char *const *passed = changed(environment, change, space);
+    char *const *passed = exec_environment(environment, change, space);
     before_exec(path);
     return exec_failed(execve(path, argv, passed));
 }
@@ -118,9 +119,9 @@ static int our_execv(const char *path, char *const argv[]) {
 }
 
 static int our_execvpe(const char *file, char *const argv[], char *const environment[]) {
-    struct change change = change_by_search(file, environment, true);
+    struct change change = exec_change_by_search(file, environment, true);
     char *space[change.room / sizeof(char *) + 1];
-    char *const *passed = changed(environment, change, space);
+    char *const *passed = exec_environment(environment, change, space);
     before_exec(file);
     return exec_failed(execvpe(file, argv, passed));
 }
@@ -130,23 +131,23 @@ static int our_execvp(const char *file, char *const argv[]) {
 }
 
 static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
-    struct change change = change_for(NULL, fd, environment, true);
+    struct change change = exec_change_for(NULL, fd, environment, true);
     char *space[change.room / sizeof(char *) + 1];
-    char *const *passed = changed(environment, change, space);
+    char *const *passed = exec_environment(environment, change, space);
     before_exec(argv && argv[0] ? argv[0] : "");
     return exec_failed(fexecve(fd, argv, passed));
 }
 
 /* The functions that take a list of arguments. */
 
-static size_t count(va_list *rest) {
+static size_t count_arguments(va_list *rest) {
     size_t n = 1;
     while (va_arg(*rest, char *))
         n++;
     return n;
 }
 
-static void collect(char **argv, const char *first, va_list *rest) {
+static void collect_arguments(char **argv, const char *first, va_list *rest) {
     *argv = (char *)(uintptr_t)first;
     while (*argv)
         *++argv = va_arg(*rest, char *);
@@ -155,10 +156,10 @@ static void collect(char **argv, const char *first, va_list *rest) {
 #define LIST(argv, first)                                                                          \
     va_list list;                                                                                  \
     va_start(list, first);                                                                         \
-    char *argv[(first) ? count(&list) + 1 : 1];                                                    \
+    char *argv[(first) ? count_arguments(&list) + 1 : 1];                                          \
     va_end(list);                                                                                  \
     va_start(list, first);                                                                         \
-    collect(argv, first, &list)
+    collect_arguments(argv, first, &list)
 
 static int our_execl(const char *path, const char *first, ...) {
     LIST(argv, first);
@@ -184,12 +185,12 @@ static int our_execle(const char *path, const char *first, ...) {
 static int our_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                            const posix_spawnattr_t *attributes, char *const argv[],
                            char *const environment[]) {
-    struct change change = change_for(path, -1, environment, false);
+    struct change change = exec_change_for(path, -1, environment, false);
     char *space[change.room / sizeof(char *) + 1];
     inherit_begin();
     borrow_hold();
-    int error =
-        posix_spawn(pid, path, actions, attributes, argv, changed(environment, change, space));
+    int error = posix_spawn(pid, path, actions, attributes, argv,
+                            exec_environment(environment, change, space));
     borrow_go_on();
     return error;
 }
@@ -197,12 +198,12 @@ static int our_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_
 static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                             const posix_spawnattr_t *attributes, char *const argv[],
                             char *const environment[]) {
-    struct change change = change_by_search(file, environment, false);
+    struct change change = exec_change_by_search(file, environment, false);
     char *space[change.room / sizeof(char *) + 1];
     inherit_begin();
     borrow_hold();
-    int error =
-        posix_spawnp(pid, file, actions, attributes, argv, changed(environment, change, space));
+    int error = posix_spawnp(pid, file, actions, attributes, argv,
+                             exec_environment(environment, change, space));
     borrow_go_on();
     return error;
 }

@@ -8,16 +8,17 @@
 #include <string.h>
 
 /* An action is written to a slot that nobody reads, and then made the current
- * one by one compare-and-swap. The version makes each `current` unique. A fork
- * leaves busy for ever, in the child, what other threads were writing. */
+ * one by one compare-and-swap. The version makes each `current_action` unique. A
+ * fork leaves busy for ever, in the child, what other threads were writing. */
 #define SLOTS 64
 #define WORDS 3 /* handler, flags, mask */
 
-static _Atomic uint64_t current[SIGREC_NSIG]; /* version << 8 | slot */
-static _Atomic uint64_t busy[SIGREC_NSIG]; /* slots being written; the current one is not there */
+static _Atomic uint64_t current_action[SIGREC_NSIG]; /* version << 8 | slot */
+/* Slots that are being written. The current one is not there. */
+static _Atomic uint64_t busy_slots[SIGREC_NSIG];
 /* By slot first: of nearly all signals only two are ever used, and a page that is never touched
  * costs a short program nothing. */
-static _Alignas(4096) _Atomic uint64_t words[SLOTS][SIGREC_NSIG][WORDS] SELDOM;
+static _Alignas(4096) _Atomic uint64_t action_words[SLOTS][SIGREC_NSIG][WORDS] SELDOM;
 
 static void store_action(int signum, int slot, const struct sigaction *action) {
     uint64_t word[WORDS];
@@ -25,11 +26,11 @@ static void store_action(int signum, int slot, const struct sigaction *action) {
     word[1] = (uint32_t)action->sa_flags;
     memcpy(&word[2], &action->sa_mask, sizeof word[2]); /* the kernel's 64 signals */
     for (int i = 0; i < WORDS; i++)
-        atomic_store_explicit(&words[slot][signum][i], word[i], memory_order_relaxed);
+        atomic_store_explicit(&action_words[slot][signum][i], word[i], memory_order_relaxed);
 }
 
 static void load_action(int signum, int slot, struct action *action) {
-    const _Atomic uint64_t *word = words[slot][signum];
+    const _Atomic uint64_t *word = action_words[slot][signum];
     action->handler = (void (*)(int, siginfo_t *, void *))(uintptr_t)atomic_load_explicit(
         &word[0], memory_order_relaxed);
     action->flags = (int)atomic_load_explicit(&word[1], memory_order_relaxed);
@@ -38,19 +39,19 @@ static void load_action(int signum, int slot, struct action *action) {
 
 uint64_t action_version(int signum) {
     /* Relaxed: it is compared, after the system call that may be out of date. */
-    return atomic_load_explicit(&current[signum], memory_order_relaxed);
+    return atomic_load_explicit(&current_action[signum], memory_order_relaxed);
 }
 
 uint64_t action_read(int signum, struct action *action) {
     for (;;) {
         /* proof: action-look */
-        uint64_t now = atomic_load_explicit(&current[signum], memory_order_acquire);
+        uint64_t now = atomic_load_explicit(&current_action[signum], memory_order_acquire);
         load_action(signum, (int)(now & 0xff), action);
         /* Pairs with the release fence in claim_action_slot(): if any word was of a later
-         * use of the slot, the load below sees that `current` moved on.
+         * use of the slot, the load below sees that `current_action` moved on.
          * proof: action-fence */
         atomic_thread_fence(memory_order_acquire);
-        if (atomic_load_explicit(&current[signum], memory_order_relaxed) == now)
+        if (atomic_load_explicit(&current_action[signum], memory_order_relaxed) == now)
             return now; /* else another thread has made progress: again */
     }
 }
@@ -73,11 +74,11 @@ bool action_is_default(int signum) {
 
 /* A slot to write to, or -1. */
 static int claim_action_slot(int signum) {
-    uint64_t taken = atomic_load_explicit(&busy[signum], memory_order_relaxed);
+    uint64_t taken = atomic_load_explicit(&busy_slots[signum], memory_order_relaxed);
     for (;;) {
-        /* The current slot is not in `busy`: never take it. It cannot become
-         * the current one behind our back either, once it is ours in `busy`. */
-        uint64_t now = atomic_load_explicit(&current[signum], memory_order_relaxed);
+        /* The current slot is not in `busy_slots`: never take it. It cannot become
+         * the current one behind our back either, once it is ours in `busy_slots`. */
+        uint64_t now = atomic_load_explicit(&current_action[signum], memory_order_relaxed);
         uint64_t usable = ~taken & ~(UINT64_C(1) << (now & 0xff));
         if (!usable)
             return -1;
@@ -85,19 +86,19 @@ static int claim_action_slot(int signum) {
         /* Acquire: pairs with the release in let_go_of_action_slot(): what its last writer
          * stored comes before what we store, and we see what it made current.
          * proof: action-claim */
-        if (!atomic_compare_exchange_weak_explicit(&busy[signum], &taken,
+        if (!atomic_compare_exchange_weak_explicit(&busy_slots[signum], &taken,
                                                    taken | UINT64_C(1) << slot,
                                                    memory_order_acquire, memory_order_relaxed))
             continue;
-        if ((atomic_load_explicit(&current[signum], memory_order_relaxed) & 0xff) ==
+        if ((atomic_load_explicit(&current_action[signum], memory_order_relaxed) & 0xff) ==
             (uint64_t)slot) {
             /* Its writer made it current and let go of it between our two looks. */
-            taken = atomic_fetch_and_explicit(&busy[signum], ~(UINT64_C(1) << slot),
+            taken = atomic_fetch_and_explicit(&busy_slots[signum], ~(UINT64_C(1) << slot),
                                               memory_order_relaxed) &
                     ~(UINT64_C(1) << slot);
             continue;
         }
-        /* Orders the change of `current` away from this slot before what we write to it.
+        /* Orders the change of `current_action` away from this slot before what we write to it.
          * proof: action-claim-fence */
         atomic_thread_fence(memory_order_release);
         return slot;
@@ -106,7 +107,7 @@ static int claim_action_slot(int signum) {
 
 static void let_go_of_action_slot(int signum, int slot) {
     /* proof: action-let-go */
-    atomic_fetch_and_explicit(&busy[signum], ~(UINT64_C(1) << slot), memory_order_release);
+    atomic_fetch_and_explicit(&busy_slots[signum], ~(UINT64_C(1) << slot), memory_order_release);
 }
 
 bool action_exchange(int signum, const struct sigaction *next, struct sigaction *previous) {
@@ -118,7 +119,7 @@ bool action_exchange(int signum, const struct sigaction *next, struct sigaction 
     do {
         now = action_get(signum, previous);
         /* Release: whoever sees it current sees its words. proof: action-current */
-    } while (!atomic_compare_exchange_weak_explicit(&current[signum], &now,
+    } while (!atomic_compare_exchange_weak_explicit(&current_action[signum], &now,
                                                     ((now >> 8) + 1) << 8 | (uint64_t)slot,
                                                     memory_order_release, memory_order_relaxed));
     let_go_of_action_slot(signum, slot);
@@ -131,7 +132,7 @@ bool action_replace(int signum, uint64_t version, const struct sigaction *next) 
         return false;
     store_action(signum, slot, next);
     /* proof: action-replace */
-    bool done = atomic_compare_exchange_strong_explicit(&current[signum], &version,
+    bool done = atomic_compare_exchange_strong_explicit(&current_action[signum], &version,
                                                         ((version >> 8) + 1) << 8 | (uint64_t)slot,
                                                         memory_order_release, memory_order_relaxed);
     let_go_of_action_slot(signum, slot);

@@ -16,13 +16,13 @@ static struct object {
     _Atomic uintptr_t from, to;
     _Atomic uint32_t site;
 } objects[OBJECTS] SELDOM;
-static _Atomic uint32_t claimed;
+static _Atomic uint32_t objects_claimed;
 
 static _Atomic(caller_python) python;
 static _Atomic uintptr_t interpreter_from, interpreter_to;
 
 static const struct object *object_of(uintptr_t address) {
-    uint32_t n = atomic_load_explicit(&claimed, memory_order_relaxed);
+    uint32_t n = atomic_load_explicit(&objects_claimed, memory_order_relaxed);
     for (n = n < OBJECTS ? n : OBJECTS; n-- > 0;) {
         /* Acquire: pairs with the release in caller_object(); `to` is written last.
          * proof: object-look */
@@ -38,9 +38,9 @@ void caller_object(uintptr_t from, uintptr_t to, const char *name) {
     const struct object *known = object_of(from);
     if (known && atomic_load(&known->from) == from && atomic_load(&known->site) == site)
         return; /* it was there when the table was made last */
-    if (atomic_load(&claimed) >= OBJECTS)
+    if (atomic_load(&objects_claimed) >= OBJECTS)
         return;
-    uint32_t n = atomic_fetch_add(&claimed, 1);
+    uint32_t n = atomic_fetch_add(&objects_claimed, 1);
     if (n >= OBJECTS)
         return;
     atomic_store_explicit(&objects[n].from, from, memory_order_relaxed);

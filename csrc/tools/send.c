@@ -32,7 +32,7 @@ int send_to_process(pid_t pid, int signum, intptr_t value) {
 #ifdef __linux__
 
 /* As sigqueue(3) fills it in; the kernel refuses to be told that it was kill(2). */
-static siginfo_t queued(int signum, intptr_t value) {
+static siginfo_t queued_info(int signum, intptr_t value) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
     info.si_signo = signum;
@@ -44,7 +44,7 @@ static siginfo_t queued(int signum, intptr_t value) {
 }
 
 int send_to_thread(pid_t pid, pid_t tid, int signum, intptr_t value) {
-    siginfo_t info = queued(signum, value);
+    siginfo_t info = queued_info(signum, value);
     return interpose_send_by_number(SYS_rt_tgsigqueueinfo, pid, tid, signum, (long)&info, 0, 0) == 0
                ? 0
                : errno;
@@ -55,7 +55,7 @@ int send_to_thread(pid_t pid, pid_t tid, int signum, intptr_t value) {
 #endif
 
 int send_to_pidfd(int pidfd, int signum, intptr_t value) {
-    siginfo_t info = queued(signum, value);
+    siginfo_t info = queued_info(signum, value);
     return interpose_send_by_number(SYS_pidfd_send_signal, pidfd, signum, (long)&info, 0, 0, 0) == 0
                ? 0
                : errno;
