@@ -31,20 +31,20 @@ uint64_t all_record_at_start(void) {
     signals_but_faults(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
-        struct sigaction found;
+        struct sigaction at_start;
         if (!can_be_recorded(signum))
             continue;
         if (signum == SIGCHLD || signum == SIGBUS) { /* which children become zombies; sigbus.h */
             install_record(signum, false);
-            passive_sigaction(signum, NULL, &found);
-        } else if (passive_record(signum, false, &by_default, &found) != 0) {
+            passive_sigaction(signum, NULL, &at_start);
+        } else if (passive_record(signum, false, &by_default, &at_start) != 0) {
             continue;
-        } else if (found.sa_handler != SIG_DFL) {
-            passive_sigaction(signum, &found, NULL);
+        } else if (at_start.sa_handler != SIG_DFL) {
+            passive_sigaction(signum, &at_start, NULL);
         }
-        if (found.sa_handler == SIG_IGN)
+        if (at_start.sa_handler == SIG_IGN)
             ignored |= signal_bit(signum);
-        if (found.sa_handler != SIG_DFL)
+        if (at_start.sa_handler != SIG_DFL)
             install_note_start(signum, true);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);

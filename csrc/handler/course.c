@@ -52,13 +52,13 @@ bool course_by_default(int signum, enum signal_default what) {
 }
 
 /* Changes this thread's mask until the handler returns. */
-static bool change_mask(int how, int signum) {
+static bool change_mask_until_return(int how, int signum) {
     uint64_t set = signal_bit(signum);
     return filter_allows(FILTERED_SIGPROCMASK) &&
            syscall(SYS_rt_sigprocmask, how, &set, NULL, sizeof set) == 0;
 }
 
-static bool set_default(int signum) {
+static bool set_default_action(int signum) {
     struct sigaction by_default;
     memset(&by_default, 0, sizeof by_default);
     by_default.sa_handler = SIG_DFL;
@@ -107,7 +107,7 @@ void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop) {
     uint64_t pending = 0;
     bool may = pid && filter_allows(FILTERED_TGKILL) && filter_allows(FILTERED_SIGTIMEDWAIT) &&
                /* The signal is blocked already, unless another handler has called ours. */
-               change_mask(SIG_BLOCK, signum);
+               change_mask_until_return(SIG_BLOCK, signum);
     if (filter_allows(FILTERED_SIGPENDING))
         syscall(SYS_rt_sigpending, &pending, sizeof pending);
     /* Nothing may come in between: a SIGCONT that came here would leave no trace. */
@@ -116,7 +116,7 @@ void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop) {
     stop->continued = pending & signal_bit(SIGCONT);
 }
 
-static void nap(void) {
+static void nap_for_sigcont(void) {
     static const struct timespec soon = {0, 1000000};
     uint64_t none = 0;
     if (filter_allows(FILTERED_SIGTIMEDWAIT))
@@ -145,11 +145,11 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
          * pending until we look; else another thread may take it, and so the stop has begun. */
         if (!is_single_threaded())
             course_stop_begins(signum, tid, stop);
-        nap();
+        nap_for_sigcont();
         course_stop_begins(signum, tid, stop);
     }
     bool stays = action == SIGNAL_STOPS && stop->continued;
-    bool by_default = !stays && set_default(signum);
+    bool by_default = !stays && set_default_action(signum);
     /* The instruction raises the signal again, and so the core dump has its registers. */
     if (fault_comes_again(signum, info)) {
         if (!by_default) { /* a fault that is blocked kills all the same: sigprocmask(2) */
@@ -166,14 +166,14 @@ static void take_default_action(int signum, const siginfo_t *info, void *context
         bool sent = stop->pending || send_again(signum, info, tid) ||
                     (action == SIGNAL_ENDS && send_by_timer(signum));
         stop->pending = false;
-        if (!change_mask(SIG_UNBLOCK, signum) && sent)
+        if (!change_mask_until_return(SIG_UNBLOCK, signum) && sent)
             return; /* the signal comes when our handler returns, and the default action stays set
                      */
         if (action == SIGNAL_ENDS && !sent)
             syscall(SYS_exit_group, 128 + signum); /* the status that a shell would show */
         /* The process ends here, or has stopped and been continued. Or nothing happened to it: as
          * PID 1 of a namespace, by a stop signal in an orphaned process group, under a debugger. */
-        change_mask(SIG_BLOCK, signum);
+        change_mask_until_return(SIG_BLOCK, signum);
     } else if (action == SIGNAL_ENDS) {
         syscall(SYS_exit_group, 128 + signum);
     }
@@ -290,7 +290,7 @@ bool course_take(int signum, siginfo_t *info, void *context, uint32_t tid, uint6
     if ((program.flags & SA_SIGINFO) && registry_place_of(program.handler) >= 0)
         return false;
     if (program.mask & signal_bit(SIGBUS))
-        change_mask(SIG_BLOCK, SIGBUS);
+        change_mask_until_return(SIG_BLOCK, SIGBUS);
     if (registry_queue(signum) ||
         adopted_any(signum)) { /* only then the program may know our handler, and call it */
         struct passage passage = {PASSAGE_MARK, tid, ordinal};

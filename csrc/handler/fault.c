@@ -31,9 +31,9 @@ static uint64_t interrupted_at(const void *context) {
 /* Whether this is called from within the handler that was called for the fault. That handler
  * may have been left by siglongjmp(3), which we do not see; then the stack is shorter again. */
 static bool within_handler(void) {
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t our_frame = (uintptr_t)__builtin_frame_address(0);
     uintptr_t frame = atomic_load_explicit(&process_self->fault_frame, memory_order_relaxed);
-    return here < frame && frame - here < DEEP;
+    return our_frame < frame && frame - our_frame < DEEP;
 }
 
 void fault_begins(int signum, const siginfo_t *info, const void *context, uint32_t tid,

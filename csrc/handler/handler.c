@@ -459,7 +459,7 @@ static void in_vfork_child(int signum) {
 }
 #endif
 
-static __attribute__((noinline)) void anchor_again(uint64_t now) {
+static __attribute__((noinline)) void have_clocks_anchored_now(uint64_t now) {
     struct process *self = process_self;
     /* Acquire and release: one thread after another writes anchors, and each sees what the last
      * one wrote. proof: anchoring-begins */
@@ -472,9 +472,9 @@ static __attribute__((noinline)) void anchor_again(uint64_t now) {
     atomic_store_explicit(&self->anchoring, 0, memory_order_release);
 }
 
-static inline void anchor(uint64_t now) {
+static inline void have_clocks_anchored(uint64_t now) {
     if (now - atomic_load_explicit(&process_self->anchored_ns, memory_order_relaxed) >= 1000000000)
-        anchor_again(now);
+        have_clocks_anchored_now(now);
 }
 
 static inline __attribute__((always_inline)) void
@@ -525,7 +525,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
     }
 #endif
     atomic_store_explicit(&self->last_ns, now, memory_order_relaxed);
-    anchor(now);
+    have_clocks_anchored(now);
     bool ends = !dispatched && course_ends(signum);
     if (taken.sender && (ends || asks_to_end(signum) || name_is_old(taken.sender, now)) &&
         from_another_process(&event))
@@ -544,7 +544,7 @@ on_signal(int signum, siginfo_t *info, void *context, bool dispatched, int place
 bool handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid, uint64_t *ordinal) {
     struct event event = {.monotonic_ns = now, .tid = tid};
     struct taken taken = take(signum, info, &event, BY_INTAKE);
-    anchor(now);
+    have_clocks_anchored(now);
     /* The sender is not looked at here: a handler did that for the first signals of the flood. It
      * needs a file descriptor, whose number the program's own threads might expect to get
      * meanwhile. */

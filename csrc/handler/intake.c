@@ -48,11 +48,11 @@
 #define END_LOOKS 1000                 /* of 100 us each */
 #define PENDING_NS UINT64_C(100000000) /* to take what is pending, in the intake thread's place */
 #define FOR_MAIN 128                   /* signals for the main thread to pass on */
-#define STACK (256 * 1024)
+#define INTAKE_STACK (256 * 1024)
 
 static _Atomic uint64_t moderation[SIGREC_NSIG]; /* ns */
 
-static struct shared {
+static struct intake {
     _Atomic uint64_t taken[SIGREC_NSIG];
     _Atomic uint64_t naps, kicks;
     _Atomic uint32_t beginning, ending;
@@ -65,7 +65,7 @@ static struct shared {
         uint64_t ordinal;
         uint32_t tid;
     } for_main[FOR_MAIN];
-} *shared;
+} *intake;
 
 /* --- the thread -------------------------------------------------------------------------- */
 
@@ -93,21 +93,21 @@ static int next_of(uint64_t set, siginfo_t *info, uint64_t timeout_ns) {
 static bool take_one(int signum, siginfo_t *info, uint64_t now, uint32_t tid, uint64_t *ordinal) {
     if (kick_sent(signum, info))
         return false;
-    atomic_fetch_add_explicit(&shared->taken[signum], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&intake->taken[signum], 1, memory_order_relaxed);
     return !handler_take(signum, info, now, tid, ordinal);
 }
 
 static void leave_to_main(const siginfo_t *info, uint32_t tid, uint64_t ordinal) {
-    uint32_t end = atomic_load(&shared->for_main_end);
-    shared->for_main[end % FOR_MAIN] = (struct for_main){*info, ordinal, tid};
-    atomic_store(&shared->for_main_end, end + 1);
+    uint32_t end = atomic_load(&intake->for_main_end);
+    intake->for_main[end % FOR_MAIN] = (struct for_main){*info, ordinal, tid};
+    atomic_store(&intake->for_main_end, end + 1);
     if (!kick_main(process_pid()))
         intake_pass_on();
 }
 
 /* For each of a turn. */
 static bool main_has_room(void) {
-    return atomic_load(&shared->for_main_end) - atomic_load(&shared->for_main_first) <=
+    return atomic_load(&intake->for_main_end) - atomic_load(&intake->for_main_first) <=
            FOR_MAIN - TURN;
 }
 
@@ -197,8 +197,8 @@ static int take_more(struct turn *turn, int signum, uint64_t *when) {
     return count;
 }
 
-static bool kick(int32_t tid) {
-    atomic_fetch_add_explicit(&shared->kicks, 1, memory_order_relaxed);
+static bool kick_lender(int32_t tid) {
+    atomic_fetch_add_explicit(&intake->kicks, 1, memory_order_relaxed);
     return kick_thread(process_pid(), tid);
 }
 
@@ -206,7 +206,7 @@ static void trip_all(uint64_t set, uint64_t now) {
     for (; set; set &= set - 1) {
         int signum = signal_lowest(set);
         if (!trip_is_out(signum))
-            atomic_fetch_add_explicit(&shared->kicks, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&intake->kicks, 1, memory_order_relaxed);
         trip(signum, now, 0);
     }
 }
@@ -285,7 +285,7 @@ static void give_back(struct turn *turn, uint64_t now) {
     uint64_t owned = borrow_owned();
     if (taken_away || owned != turn->before || (turn->lent && now - turn->kicked_ns > KICK_NS)) {
         turn->kicked_ns = now;
-        turn->lent = borrow_kick(kick) > 0;
+        turn->lent = borrow_kick(kick_lender) > 0;
     }
     turn->before = owned;
 }
@@ -297,7 +297,7 @@ static void look_around(struct turn *turn) {
     turn->looked_ns = now;
     syscall(SYS_rt_sigpending, &pending, sizeof pending);
     if (borrow_is_suspect(pending))
-        kick(process_pid());
+        kick_lender(process_pid());
 }
 
 static void take_turn(struct turn *turn) {
@@ -317,7 +317,7 @@ static void take_turn(struct turn *turn) {
         nanosleep(&settle, NULL);
     }
     if (!main_has_room()) {
-        kick(process_pid());
+        kick_lender(process_pid());
         borrow_intake_sleep(LOOK_NS);
         return;
     }
@@ -328,12 +328,12 @@ static void take_turn(struct turn *turn) {
     borrow_put_down();
     uint64_t nap = nap_after(turn, took, when);
     if (nap) {
-        atomic_fetch_add_explicit(&shared->naps, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&intake->naps, 1, memory_order_relaxed);
         borrow_intake_sleep(nap);
     }
 }
 
-static void *run(void *priority) {
+static void *run_intake(void *priority) {
     struct turn turn;
     memset(&turn, 0, sizeof turn);
     turn.tid = (uint32_t)syscall(SYS_gettid);
@@ -342,14 +342,14 @@ static void *run(void *priority) {
     turn.may_read = has_own_table(turn.tid);
     turn.fd = -1;
     borrow_intake_runs((int32_t)turn.tid, (int)(intptr_t)priority);
-    atomic_store(&shared->beginning, 0);
+    atomic_store(&intake->beginning, 0);
     turn.lent = true; /* perhaps to the intake thread before this one */
-    while (!atomic_load(&shared->ending))
+    while (!atomic_load(&intake->ending))
         take_turn(&turn);
     borrow_intake_runs(0, 0);
     /* intake_end may have stopped waiting long ago, and threads may have lent since. */
     borrow_give_back(~UINT64_C(0));
-    borrow_kick(kick);
+    borrow_kick(kick_lender);
     return NULL;
 }
 
@@ -373,15 +373,15 @@ static void take_what_is_pending(int signum) {
 }
 
 void intake_pass_on(void) {
-    if (!shared)
+    if (!intake)
         return;
-    uint32_t first = atomic_load(&shared->for_main_first);
-    while (first != atomic_load(&shared->for_main_end)) {
-        struct for_main next = shared->for_main[first % FOR_MAIN];
+    uint32_t first = atomic_load(&intake->for_main_first);
+    while (first != atomic_load(&intake->for_main_end)) {
+        struct for_main next = intake->for_main[first % FOR_MAIN];
         /* Another one within a handler of the program's goes on here. */
-        if (atomic_compare_exchange_strong(&shared->for_main_first, &first, first + 1)) {
+        if (atomic_compare_exchange_strong(&intake->for_main_first, &first, first + 1)) {
             handler_pass_on(next.info.si_signo, &next.info, next.tid, next.ordinal);
-            first = atomic_load(&shared->for_main_first);
+            first = atomic_load(&intake->for_main_first);
         }
     }
 }
@@ -407,11 +407,11 @@ static void before_fork(void) {
 int intake_start(void) {
     static bool hooked;
     int error = borrow_start();
-    if (!error && !shared) {
-        struct shared *made = memory_wiped(sizeof *made);
+    if (!error && !intake) {
+        struct intake *made = memory_wiped(sizeof *made);
         if (!made)
             return errno;
-        shared = made;
+        intake = made;
     }
     if (!error && !hooked) {
         error = at_fork(before_fork, borrow_go_on, NULL);
@@ -421,7 +421,7 @@ int intake_start(void) {
 }
 
 void intake_set(int signum, bool may, uint64_t moderation_ns, uint64_t limit) {
-    if (!shared)
+    if (!intake)
         return;
     if (!may)
         borrow_allow(signum, false); /* first: what was just taken still needs the room */
@@ -440,7 +440,7 @@ static int make_thread(int policy, int priority) {
         return error;
     struct sched_param parameters = {.sched_priority = priority};
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, STACK);
+    pthread_attr_setstacksize(&attributes, INTAKE_STACK);
     if (priority) { /* above the main thread's: else that would compute, and this never run */
         pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
         pthread_attr_setschedpolicy(&attributes, policy);
@@ -451,22 +451,22 @@ static int make_thread(int policy, int priority) {
     sigfillset(&all);
     sigdelset(&all, SIGBUS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, run, (void *)(intptr_t)priority);
+    error = pthread_create(&thread, &attributes, run_intake, (void *)(intptr_t)priority);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return error;
 }
 
 void intake_begin(void) {
-    if (!shared || !borrow_is_wanted() || !kick_possible() || atomic_load(&filter_denied))
+    if (!intake || !borrow_is_wanted() || !kick_possible() || atomic_load(&filter_denied))
         return;
-    uint64_t now = monotonic_ns(), failed = atomic_load(&shared->failed_ns);
-    if ((failed && now - failed < RETRY_NS) || atomic_exchange(&shared->beginning, 1))
+    uint64_t now = monotonic_ns(), failed = atomic_load(&intake->failed_ns);
+    if ((failed && now - failed < RETRY_NS) || atomic_exchange(&intake->beginning, 1))
         return;
     if (borrow_intake_tid()) { /* it runs, but the main thread's priority has changed */
-        atomic_store(&shared->beginning, 0);
+        atomic_store(&intake->beginning, 0);
         intake_end();
-        if (borrow_intake_tid() || atomic_exchange(&shared->beginning, 1))
+        if (borrow_intake_tid() || atomic_exchange(&intake->beginning, 1))
             return;
     }
     struct sched_param own = {0};
@@ -475,30 +475,30 @@ void intake_begin(void) {
     int error = real_time && sched_getparam(process_pid(), &own) != 0 ? errno : 0;
     if (real_time && own.sched_priority >= sched_get_priority_max(policy))
         error = EPERM;
-    atomic_store(&shared->ending, 0);
+    atomic_store(&intake->ending, 0);
     if (!error)
         error = make_thread(policy, real_time ? own.sched_priority + 1 : 0);
     if (error) {
-        atomic_store(&shared->failed_ns, now);
-        atomic_store(&shared->beginning, 0);
+        atomic_store(&intake->failed_ns, now);
+        atomic_store(&intake->beginning, 0);
     }
 }
 
 void intake_end(void) {
     struct timespec pause = {0, 100000};
     int saved_errno = errno;
-    if (!shared)
+    if (!intake)
         return;
-    for (int i = 0; i < END_LOOKS && (borrow_intake_tid() || atomic_load(&shared->beginning));
+    for (int i = 0; i < END_LOOKS && (borrow_intake_tid() || atomic_load(&intake->beginning));
          i++) {
-        atomic_store(&shared->ending, 1);
+        atomic_store(&intake->ending, 1);
         borrow_give_back(~UINT64_C(0));
         borrow_wake_intake();
         nanosleep(&pause, NULL);
     }
     borrow_give_back(~UINT64_C(0)); /* what was lent since */
     /* The intake thread has ended, and nobody else kicks the threads that still lend. */
-    for (int i = 0; i < END_LOOKS / 100 && borrow_kick(kick); i++)
+    for (int i = 0; i < END_LOOKS / 100 && borrow_kick(kick_lender); i++)
         nanosleep(&pause, NULL);
     errno = saved_errno;
 }
@@ -506,13 +506,13 @@ void intake_end(void) {
 void intake_count(int signum, struct intake_counts *counts) {
     memset(counts, 0, sizeof *counts);
     const struct queue *queue = registry_queue(signum);
-    if (!shared || !queue)
+    if (!intake || !queue)
         return;
-    counts->taken = atomic_load(&shared->taken[signum]);
+    counts->taken = atomic_load(&intake->taken[signum]);
     counts->switches = borrow_switches(signum);
     counts->bytes = backlog_bytes(&queue->state->backlog);
-    counts->naps = atomic_load(&shared->naps);
-    counts->kicks = atomic_load(&shared->kicks);
+    counts->naps = atomic_load(&intake->naps);
+    counts->kicks = atomic_load(&intake->kicks);
 }
 
 #endif

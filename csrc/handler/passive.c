@@ -14,8 +14,9 @@
 
 #ifdef __linux__
 /* Bit n-1 for signal n. */
-static _Atomic uint64_t watched;
-static _Atomic uint64_t watched_ignored; /* those of them that are recorded even while ignored */
+static _Atomic uint64_t passive_signals;
+static _Atomic uint64_t
+    passive_even_ignored; /* those of them that are recorded even while ignored */
 
 /* What sigaction(2) shows of any action that was set through a C library here. */
 #ifdef __x86_64__
@@ -29,12 +30,12 @@ static bool is_ignored(int signum, const struct sigaction *action) {
            (action->sa_handler == SIG_DFL && signal_default(signum) == SIGNAL_STAYS);
 }
 
-bool passive_any(void) { return atomic_load_explicit(&watched, memory_order_relaxed) != 0; }
+bool passive_any(void) { return atomic_load_explicit(&passive_signals, memory_order_relaxed) != 0; }
 
 bool passive_records(int signum) {
     /* proof: watched-look */
     return signum > 0 && signum < SIGREC_NSIG &&
-           (atomic_load_explicit(&watched, memory_order_acquire) & signal_bit(signum));
+           (atomic_load_explicit(&passive_signals, memory_order_acquire) & signal_bit(signum));
 }
 
 /* --- what the kernel has ----------------------------------------------------------- */
@@ -59,7 +60,8 @@ static void recording_form(int signum, const struct sigaction *program, struct s
 }
 
 static bool is_left_to_kernel(int signum, const struct sigaction *program) {
-    return is_ignored(signum, program) && !(atomic_load(&watched_ignored) & signal_bit(signum));
+    return is_ignored(signum, program) &&
+           !(atomic_load(&passive_even_ignored) & signal_bit(signum));
 }
 
 static enum ledger_mode mode_of(int signum, const struct sigaction *program) {
@@ -114,7 +116,7 @@ void passive_apply(int signum) { apply_disposition(signum, NULL); }
 
 uint64_t passive_ignored(uint64_t *known) {
     uint64_t set = 0;
-    *known = atomic_load_explicit(&watched, memory_order_relaxed);
+    *known = atomic_load_explicit(&passive_signals, memory_order_relaxed);
     for (uint64_t rest = *known; rest; rest &= rest - 1) {
         int signum = signal_lowest(rest);
         if (passive_ignores(signum))
@@ -192,7 +194,7 @@ void passive_note(int signum, enum disposition_how how, const struct sigaction *
 /* Returns the signals that are recorded although the program ignores them. */
 static uint64_t named_and_ignored(void) {
     uint64_t set = 0;
-    uint64_t rest = atomic_load(&watched) & atomic_load(&watched_ignored);
+    uint64_t rest = atomic_load(&passive_signals) & atomic_load(&passive_even_ignored);
     for (; rest; rest &= rest - 1) {
         int signum = signal_lowest(rest);
         if (passive_ignores(signum))
@@ -246,16 +248,16 @@ int passive_record(int signum, bool even_ignored, const struct sigaction *progra
     if (signum < 1 || signum >= SIGREC_NSIG || signum == SIGKILL || signum == SIGSTOP)
         return EINVAL;
     if (even_ignored)
-        atomic_fetch_or(&watched_ignored, signal_bit(signum));
+        atomic_fetch_or(&passive_even_ignored, signal_bit(signum));
     else
-        atomic_fetch_and(&watched_ignored, ~signal_bit(signum));
+        atomic_fetch_and(&passive_even_ignored, ~signal_bit(signum));
     *found = *program;
     if (!passive_records(signum)) {
         struct sigaction before;
         if (!action_exchange(signum, program, &before))
             return EAGAIN;
         /* Release: a thread that sees the bit sees the action, too. proof: watched-set */
-        atomic_fetch_or_explicit(&watched, signal_bit(signum), memory_order_release);
+        atomic_fetch_or_explicit(&passive_signals, signal_bit(signum), memory_order_release);
         apply_disposition(signum, found);
     } else {
         apply_disposition(signum, NULL);
@@ -268,13 +270,13 @@ void passive_stop(int signum) {
         return;
     struct sigaction program;
     uint64_t version;
-    atomic_fetch_and(&watched_ignored, ~signal_bit(signum));
+    atomic_fetch_and(&passive_even_ignored, ~signal_bit(signum));
     /* As long as the bit is set, a signal that our handler gets still takes its course. */
     do {
         version = action_get(signum, &program);
         sigaction(signum, &program, NULL);
     } while (action_version(signum) != version);
-    atomic_fetch_and(&watched, ~signal_bit(signum));
+    atomic_fetch_and(&passive_signals, ~signal_bit(signum));
     disposition_forget(signum);
     if (action_version(signum) != version) {
         action_get(signum, &program);

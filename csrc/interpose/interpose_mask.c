@@ -88,9 +88,11 @@ int interpose_mask_change(int how, const sigset_t *set, sigset_t *old, const voi
 
 #ifdef SIG_HOLD
 static int change_mask_of_one(int how, int signum, const void *caller) {
-    sigset_t one;
-    sigemptyset(&one);
-    return sigaddset(&one, signum) == 0 ? interpose_mask_change(how, &one, NULL, caller) : -1;
+    sigset_t mask_of_one;
+    sigemptyset(&mask_of_one);
+    return sigaddset(&mask_of_one, signum) == 0
+               ? interpose_mask_change(how, &mask_of_one, NULL, caller)
+               : -1;
 }
 
 static int our_sighold(int signum) {

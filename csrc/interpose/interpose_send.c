@@ -52,23 +52,23 @@ static __attribute__((noinline)) struct sent_call note_sent(enum sent_how how, i
         borrow_send_to_thread(signum);
     if (!is_sending_recorded(signum))
         return call;
-    struct event event;
-    memset(&event, 0, sizeof event);
-    if (process_writes_nothing(&event.tid))
+    struct event sent;
+    memset(&sent, 0, sizeof sent);
+    if (process_writes_nothing(&sent.tid))
         return call;
-    event.signo = (uint32_t)signum;
-    event.code = (int32_t)how;
-    event.pid = pid;
-    event.uid = (uint32_t)tid;
-    event.datum = value;
+    sent.signo = (uint32_t)signum;
+    sent.code = (int32_t)how;
+    sent.pid = pid;
+    sent.uid = (uint32_t)tid;
+    sent.datum = value;
     if (signum == SIGKILL) {
         char text[400];
         int saved_errno = errno;
         bool another = pid > 0 && pid != process_pid();
-        event.datum = another ? proc_start_ticks(pid, text, sizeof text) : 0;
+        sent.datum = another ? proc_start_ticks(pid, text, sizeof text) : 0;
         errno = saved_errno;
     }
-    return sent_begin(process_recording(), &event);
+    return sent_begin(process_recording(), &sent);
 }
 
 static inline __attribute__((always_inline)) struct sent_call
