@@ -37,7 +37,7 @@
 #define LOCKED_TRIALS 3                  /* so many moments may find a lock held, then it is over */
 #define LOAD_NS UINT64_C(10000000000)    /* a call that takes longer hangs for good */
 #define STOPS 4                          /* of one thread, one after another */
-#define STACK (UINT64_C(256) << 10)      /* dlopen and begin_attached() touch 17 KiB */
+#define CALL_STACK (UINT64_C(256) << 10) /* dlopen and begin_attached() touch 17 KiB */
 #define HANDLER_WORDS ((256U << 10) / 8) /* of the thread's own stack that are searched */
 
 struct tracer {
@@ -226,8 +226,8 @@ static bool put_memory(const struct tracer *tracer, uint64_t at, const void *fro
 static enum tracee_event call(struct tracer *tracer, uint64_t function, uint64_t a, uint64_t b,
                               uint64_t c, uint64_t limit_ns, uint64_t *result) {
     uint64_t argument[3] = {a, b, c};
-    return tracee_call(&tracer->tracee, function, argument, tracer->base + ROOM + STACK, limit_ns,
-                       result);
+    return tracee_call(&tracer->tracee, function, argument, tracer->base + ROOM + CALL_STACK,
+                       limit_ns, result);
 }
 
 static enum tracee_event make_room(struct tracer *tracer) {
@@ -235,7 +235,7 @@ static enum tracee_event make_room(struct tracer *tracer) {
     if (tracer->base)
         return TRACEE_RETURNED;
     uint64_t argument[6] = {
-        0, ROOM + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
+        0, ROOM + CALL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0};
     enum tracee_event event = tracee_system(&tracer->tracee, SYS_mmap, argument, &at);
     if (event == TRACEE_RETURNED && at < 0 && at > -4096)
         return errno = (int)-at, TRACEE_REFUSED;
@@ -245,7 +245,7 @@ static enum tracee_event make_room(struct tracer *tracer) {
 
 static void remove_room(struct tracer *tracer) {
     int64_t result;
-    uint64_t argument[6] = {tracer->base, ROOM + STACK};
+    uint64_t argument[6] = {tracer->base, ROOM + CALL_STACK};
     tracee_system(&tracer->tracee, SYS_munmap, argument, &result);
     tracer->base = 0;
 }

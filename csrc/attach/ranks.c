@@ -145,7 +145,7 @@ static enum rank rank_of(const struct images *images, pid_t pid, pid_t tid) {
     return ranks_of_call(images, pid, tid, number, value[0], value[1], value[7]);
 }
 
-struct entry { /* linux_dirent64: getdents(2) */
+struct task_entry { /* linux_dirent64: getdents(2) */
     uint64_t inode;
     int64_t next;
     uint16_t size;
@@ -155,18 +155,19 @@ struct entry { /* linux_dirent64: getdents(2) */
 
 void ranks_look(struct ranks *ranks, const struct images *images, pid_t pid) {
     char path[64];
-    _Alignas(8) char room[4096];
+    _Alignas(8) char task_entries[4096];
     ranks->threads = 0;
     ranks->breaks = true;
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return;
-    for (long n; (n = syscall(SYS_getdents64, fd, room, sizeof room)) > 0;)
+    for (long n; (n = syscall(SYS_getdents64, fd, task_entries, sizeof task_entries)) > 0;)
         for (long at = 0; at < n;) {
-            const struct entry *entry = (const struct entry *)(const void *)(room + at);
-            at += entry->size;
-            pid_t tid = (pid_t)atol(entry->name);
+            const struct task_entry *task_entry =
+                (const struct task_entry *)(const void *)(task_entries + at);
+            at += task_entry->size;
+            pid_t tid = (pid_t)atol(task_entry->name);
             if (tid <= 0 || ranks->threads == RANKS_THREADS)
                 continue;
             enum rank rank = rank_of(images, pid, tid);

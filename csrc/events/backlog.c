@@ -47,7 +47,7 @@ static struct backlog_chunk *new_chunk(void) {
     return chunk;
 }
 
-static bool goes_on(const struct backlog_run *run, uint32_t count, const struct event *event) {
+static bool run_goes_on(const struct backlog_run *run, uint32_t count, const struct event *event) {
     const struct event *first = &run->event;
     return event->ordinal == first->ordinal + count && event->code == first->code &&
            event->pid == first->pid && event->uid == first->uid && event->tid == first->tid &&
@@ -87,12 +87,12 @@ static bool begin_run(struct backlog *backlog, const struct event *event) {
     return true;
 }
 
-static bool put(struct backlog *backlog, const struct event *event, uint64_t limit) {
+static bool put_entry(struct backlog *backlog, const struct event *event, uint64_t limit) {
     if (backlog_length(backlog) >= limit)
         return false;
     struct backlog_run *run = backlog->open;
     uint32_t count = run ? atomic_load_explicit(&run->count, memory_order_relaxed) : 0;
-    if (run && goes_on(run, count, event) &&
+    if (run && run_goes_on(run, count, event) &&
         backlog->last->used + sizeof *run->entries <= BACKLOG_CHUNK) {
         run->entries[count] = (struct backlog_entry){event->monotonic_ns, event->datum};
         backlog->last->used += sizeof *run->entries;
@@ -109,8 +109,9 @@ static bool put(struct backlog *backlog, const struct event *event, uint64_t lim
 }
 
 /* Only after `putting` was taken by whoever calls this. */
-static bool put_and_leave(struct backlog *backlog, const struct event *event, uint64_t limit) {
-    bool done = put(backlog, event, limit);
+static bool put_entry_and_leave(struct backlog *backlog, const struct event *event,
+                                uint64_t limit) {
+    bool done = put_entry(backlog, event, limit);
     /* Release: whoever puts next sees what this one has changed. proof: backlog-left */
     atomic_store_explicit(&backlog->putting, 0, memory_order_release);
     return done;
@@ -119,14 +120,14 @@ static bool put_and_leave(struct backlog *backlog, const struct event *event, ui
 bool backlog_try_put(struct backlog *backlog, const struct event *event, uint64_t limit) {
     if (atomic_exchange(&backlog->putting, 1))
         return false;
-    return put_and_leave(backlog, event, limit);
+    return put_entry_and_leave(backlog, event, limit);
 }
 
 bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t limit) {
     struct timespec soon = {0, 20000}; /* it may need our processor to get on */
     while (atomic_exchange(&backlog->putting, 1))
         nanosleep(&soon, NULL);
-    return put_and_leave(backlog, event, limit);
+    return put_entry_and_leave(backlog, event, limit);
 }
 
 /* To the next run, if all of this one is taken. False: there is none. */

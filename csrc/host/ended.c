@@ -100,27 +100,27 @@ static bool is_reaped(int pidfd) {
 }
 
 struct ended ended_look(int32_t pid, int pidfd, uint64_t start_ticks) {
-    struct ended seen = {.time_ns = clock_ns(CLOCK_REALTIME), .monotonic_ns = monotonic_ns()};
+    struct ended ended = {.time_ns = clock_ns(CLOCK_REALTIME), .monotonic_ns = monotonic_ns()};
     static char text[STATUS_SIZE]; /* of another process, perhaps, if this one is no zombie */
     bool known = read_of_ended(pid, "status", text, sizeof text) && proc_after(text, "\nSigBlk:");
     uint64_t blocked = known ? proc_mask(text, "\nSigBlk:") : 0;
-    if (code_of_zombie(pid, start_ticks, &seen.code)) {
-        seen.seen_by = ENDED_PROC;
-        seen.blocks_known = known;
-        seen.blocked = blocked;
-        return seen;
+    if (code_of_zombie(pid, start_ticks, &ended.code)) {
+        ended.seen_by = ENDED_PROC;
+        ended.blocks_known = known;
+        ended.blocked = blocked;
+        return ended;
     }
-    while (!code_of_pidfd(pidfd, &seen.code)) {
+    while (!code_of_pidfd(pidfd, &ended.code)) {
         if (is_reaped(pidfd)) {
-            seen.seen_by = code_of_pidfd(pidfd, &seen.code) ? ENDED_PIDFD : ENDED_UNKNOWN;
-            return seen;
+            ended.seen_by = code_of_pidfd(pidfd, &ended.code) ? ENDED_PIDFD : ENDED_UNKNOWN;
+            return ended;
         }
-        if (monotonic_ns() - seen.monotonic_ns > REAPED_NS)
-            return seen;
+        if (monotonic_ns() - ended.monotonic_ns > REAPED_NS)
+            return ended;
         poll(NULL, 0, 10);
     }
-    seen.seen_by = ENDED_PIDFD;
-    return seen;
+    ended.seen_by = ENDED_PIDFD;
+    return ended;
 }
 
 #endif

@@ -95,12 +95,12 @@ static void describe_identity(struct owner_identity *identity, char text[TEXT_SI
 void owner_at_end(struct owner_identity *identity) {
 #ifdef __linux__
     static char text[2048] SELDOM; /* not on the stack: it may be a small one, sigaltstack(2) */
-    static _Atomic bool busy;
+    static _Atomic bool owner_text_busy;
     int saved_errno = errno;
-    if (identity && !atomic_exchange(&busy, true)) {
+    if (identity && !atomic_exchange(&owner_text_busy, true)) {
         if (proc_read("/proc/self/cgroup", text, sizeof text))
             cgroup_find(text, identity->cgroup_at_end, sizeof identity->cgroup_at_end);
-        atomic_store(&busy, false);
+        atomic_store(&owner_text_busy, false);
     }
     errno = saved_errno;
 #else
@@ -150,11 +150,11 @@ static __attribute__((noinline)) void describe_on_the_stack(struct owner *owner,
  * on an alternate stack. */
 void owner_describe(struct owner *owner, char *const argv[]) {
     static char text[TEXT_SIZE] SELDOM;
-    static _Atomic bool busy; /* another thread has it, or had, before a fork */
-    if (atomic_exchange(&busy, true)) {
+    static _Atomic bool owner_text_busy; /* another thread has it, or had, before a fork */
+    if (atomic_exchange(&owner_text_busy, true)) {
         describe_on_the_stack(owner, argv);
         return;
     }
     describe_with(owner, argv, text);
-    atomic_store(&busy, false);
+    atomic_store(&owner_text_busy, false);
 }

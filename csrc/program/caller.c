@@ -18,7 +18,7 @@ static struct object {
 } objects[OBJECTS] SELDOM;
 static _Atomic uint32_t objects_claimed;
 
-static _Atomic(caller_python) python;
+static _Atomic(caller_python) python_line;
 static _Atomic uintptr_t interpreter_from, interpreter_to;
 
 static const struct object *object_of(uintptr_t address) {
@@ -55,7 +55,7 @@ void caller_set_python(caller_python ask, const void *interpreter) {
         return;
     atomic_store(&interpreter_from, atomic_load(&object->from));
     atomic_store(&interpreter_to, atomic_load(&object->to));
-    atomic_store(&python, ask);
+    atomic_store(&python_line, ask);
 }
 
 bool caller_is_interpreter(const void *address) {
@@ -70,7 +70,7 @@ bool caller_is_beside(const void *address, const void *other) {
 }
 
 bool caller_is_ours(const void *address) {
-    caller_python ask = atomic_load_explicit(&python, memory_order_relaxed);
+    caller_python ask = atomic_load_explicit(&python_line, memory_order_relaxed);
     return ask && caller_is_beside(address, (const void *)(uintptr_t)ask);
 }
 
@@ -85,7 +85,7 @@ uint32_t caller_library(const void *address) {
 uint32_t caller_line(void) {
     char file[SITE_TEXT];
     uint32_t line = 0;
-    caller_python ask = atomic_load_explicit(&python, memory_order_relaxed);
+    caller_python ask = atomic_load_explicit(&python_line, memory_order_relaxed);
     size_t length = ask ? ask(file, sizeof file, &line) : 0;
     if (length == CALLER_NO_PYTHON)
         return CALLER_NO_PYTHON;

@@ -153,19 +153,19 @@ int recording_private(struct recording *recording, uint64_t capacity, const stru
 #ifdef __linux__
 /* Private memory that was never written, for the one recording that a process adopts. Its forked
  * child finds it wiped, and uses it for its own recording. */
-static _Atomic(void *) ready;
-static size_t ready_size;
+static _Atomic(void *) private_memory;
+static size_t private_size;
 #endif
 
 /* Reserves private memory for a recording, and writes nothing there yet: a short program would pay
  * for the pages. */
 static void have_private(struct recording *recording, const struct owner *owner) {
 #ifdef __linux__
-    if (!atomic_load(&ready) || ready_size != recording->size) {
-        ready_size = recording->size;
-        atomic_store(&ready, memory_wiped(recording->size));
+    if (!atomic_load(&private_memory) || private_size != recording->size) {
+        private_size = recording->size;
+        atomic_store(&private_memory, memory_wiped(recording->size));
     }
-    recording->spare = ready;
+    recording->spare = private_memory;
     recording->owner = owner;
 #else
     (void)recording;
@@ -282,7 +282,7 @@ bool recording_repair(struct recording *recording, const void *address,
         return false;
     if (spare == &taken)
         return true; /* another thread is doing it */
-    atomic_store(&ready, NULL);
+    atomic_store(&private_memory, NULL);
     struct recording private;
     make_recording_at(&private, spare, recording->history.capacity, false, recording->owner);
     recount(private.ledger);
@@ -340,7 +340,7 @@ void recording_set_mode(const struct recording *recording, int signum, enum ledg
 void recording_unmap(struct recording *recording) {
 #ifdef __linux__
     if (recording->spare) {
-        atomic_store(&ready, NULL);
+        atomic_store(&private_memory, NULL);
         memory_free(recording->spare, recording->size);
     }
 #endif

@@ -298,11 +298,11 @@ static uint64_t child_time_namespace(uint64_t parents) {
  * its PID before was done to another process; and a SIGKILL may be sent to it before it gets here.
  */
 static uint64_t began_ns(const struct recording *recording, bool known) {
-    uint64_t time = recording->identity->time_namespace;
-    uint64_t ticks = recording->header->start_ticks, now_ns = monotonic_ns();
-    if (known && child_time_namespace(time) == time)
+    uint64_t spares_time = recording->identity->time_namespace;
+    uint64_t child_ticks = recording->header->start_ticks, now_ns = monotonic_ns();
+    if (known && child_time_namespace(spares_time) == spares_time)
         return forking.ns;
-    return ticks ? now_ns - (clock_ns(CLOCK_BOOTTIME) - ticks * CLOCK_TICK_NS) : now_ns;
+    return child_ticks ? now_ns - (clock_ns(CLOCK_BOOTTIME) - child_ticks * CLOCK_TICK_NS) : now_ns;
 }
 
 bool spare_take(struct recording *recording, int32_t forked) {
@@ -369,9 +369,9 @@ bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored,
     if (!taken_spare.file.path || pid != forked || !is_fresh_description(taken_spare.described))
         return false;
     const struct owner *owner = child_owner(taken_spare.described);
-    uint64_t time = owner->identity.time_namespace;
+    uint64_t spares_time = owner->identity.time_namespace;
     if (owner->pid_namespace != recording->header->pid_namespace ||
-        child_time_namespace(time) != time)
+        child_time_namespace(spares_time) != spares_time)
         return false;
     struct owner_identity *identity = recording->identity;
     sigset_t blocked;
