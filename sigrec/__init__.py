@@ -169,6 +169,15 @@ def _in_main_interpreter() -> bool:
     is_main = getattr(_thread, "_is_main_interpreter", None)  # Python 3.12
     if is_main is not None:
         return bool(is_main())
+    # 3.11: that would be an extension module to load, a tenth of what register() costs to import.
+    # CPython looks first at who calls: it refuses the descriptor only to the main thread of the
+    # main interpreter. Nobody can have one of that number.
+    try:
+        __import__("_signal").set_wakeup_fd(0x7FFFFFFF)
+    except OSError:
+        return True
+    except ValueError:  # another thread, or another interpreter
+        pass
     interpreters = __import__("_xxsubinterpreters")
     return bool(interpreters.get_current() == interpreters.get_main())
 
