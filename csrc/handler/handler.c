@@ -546,8 +546,8 @@ bool handler_take(int signum, siginfo_t *info, uint64_t now, uint32_t tid, uint6
     struct taken taken = take(signum, info, &event, BY_INTAKE);
     have_clocks_anchored(now);
     /* The sender is not looked at here: a handler did that for the first signals of the flood. It
-     * needs a file descriptor, whose number the program's own threads might expect to get
-     * meanwhile. */
+     * needs a file descriptor; where this thread shares the program's table (intake.c), that could
+     * be the number that a thread of the program's expects to get. */
     *ordinal = event.ordinal;
     bool registered = taken.mode == MODE_REGISTERED;
     if (!registered)

@@ -125,8 +125,9 @@ static bool is_filtered(uint32_t tid) {
     at = text_put(at, "/self/task/");
     at = text_put_number(at, tid);
     text_put(at, "/status");
-    const char *seccomp = proc_read(path, text, sizeof text) ? proc_after(text, "Seccomp:") : NULL;
-    return !seccomp || seccomp[strspn(seccomp, "\t ")] != '0';
+    const char *seccomp =
+        proc_read(path, text, sizeof text) ? proc_after(text, "\nSeccomp:") : NULL;
+    return !seccomp || *seccomp != '0';
 }
 
 #define COPIED 64 /* NR_OPEN_DEFAULT */

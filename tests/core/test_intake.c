@@ -317,8 +317,8 @@ static void a_mask_of_then_does_not_stay(void) {
 static bool may_read_many(void) {
     char text[4096];
     const char *seccomp =
-        proc_read("/proc/self/status", text, sizeof text) ? proc_after(text, "Seccomp:") : NULL;
-    return seccomp && seccomp[strspn(seccomp, "\t ")] == '0';
+        proc_read("/proc/self/status", text, sizeof text) ? proc_after(text, "\nSeccomp:") : NULL;
+    return seccomp && *seccomp == '0';
 }
 
 /* As the intake thread's own table has it: one signalfd, which reads this signal. */
