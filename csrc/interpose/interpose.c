@@ -71,11 +71,11 @@ static struct change begin_change(int signum) {
     struct change begun = {false, false, false};
     if (signum < 1 || signum >= SIGREC_NSIG)
         return begun;
-    bool borrows = borrow_may(signum);
-    if ((!borrows && !kick_may_use(signum)) || process_is_vfork_child())
+    bool borrows = borrow_may(signum), may_kick = kick_may_use(signum);
+    if ((!borrows && !may_kick) || process_is_vfork_child())
         return begun;
-    begun.holds = kick_may_use(signum);
-    if (begun.holds) { /* what is lent goes back by kicks: while there are any */
+    begun.holds = may_kick;
+    if (may_kick) { /* what is lent goes back by kicks: while there are any */
         borrow_hold();
         intake_end();
     }
@@ -220,9 +220,9 @@ static int our_siginterrupt(int signum, int flag) {
     if (result != 0)
         return result;
     if (flag)
-        atomic_fetch_or(&siginterrupted, UINT64_C(1) << (signum - 1));
+        atomic_fetch_or(&siginterrupted, signal_bit(signum));
     else
-        atomic_fetch_and(&siginterrupted, ~(UINT64_C(1) << (signum - 1)));
+        atomic_fetch_and(&siginterrupted, ~signal_bit(signum));
     if (!passive_records(signum) || passive_sigaction(signum, NULL, &action) != 0)
         return result;
     action.sa_flags = flag ? action.sa_flags & ~SA_RESTART : action.sa_flags | SA_RESTART;
