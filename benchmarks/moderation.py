@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 
 from benchmarks._common import Measured, answer, median, pin, table
-from benchmarks.progress import BUCKETS, SIGNUM, each_second, flood, work
+from benchmarks.progress import BUCKETS, SIGNUM, around, each_second, flood, work
 
 NAME = "moderation"
 
@@ -49,7 +49,7 @@ def measure(moderation: float | None, rate: int, seconds: float) -> None:
         moderation=moderation or 0.0,
     )
     print("ready", flush=True)
-    start, loops, spent = work(seconds + 0.5)
+    start, loops, spent = work(around(seconds))
     begin, end = map(float, sys.stdin.readline().split())
     during = slice(int((begin - start) * BUCKETS) + 1, int((end - start) * BUCKETS))
     late = [
