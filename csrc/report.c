@@ -33,12 +33,12 @@
 
 enum { PID, PIDFD, BEGAN, IS_INIT, PYTHON, CODE, FIELDS };
 
-static const char *field[FIELDS];
-static int32_t pid;
-static int pidfd;
+static const char *report_field[FIELDS];
+static int32_t reported_pid;
+static int reported_pidfd;
 static bool is_init;
 
-static bool read_task(void) {
+static bool read_report_task(void) {
     struct stat st;
     if (fstat(0, &st) != 0)
         return false;
@@ -51,11 +51,11 @@ static bool read_task(void) {
     for (int n = 0; n < FIELDS; n++, at += strlen(at) + 1) {
         if (at >= task + size)
             return false;
-        field[n] = at;
+        report_field[n] = at;
     }
-    pid = atoi(field[PID]);
-    pidfd = atoi(field[PIDFD]);
-    is_init = *field[IS_INIT] == '1';
+    reported_pid = atoi(report_field[PID]);
+    reported_pidfd = atoi(report_field[PIDFD]);
+    is_init = *report_field[IS_INIT] == '1';
     return true;
 }
 
@@ -65,9 +65,9 @@ static void close_others(void) {
     dup2(null, 1);
     if (fcntl(2, F_GETFD) < 0)
         dup2(null, 2);
-    int kept = pidfd > 2 ? dup2(pidfd, 3) : -1; /* where it is known to be */
+    int kept = reported_pidfd > 2 ? dup2(reported_pidfd, 3) : -1; /* where it is known to be */
     long most = sysconf(_SC_OPEN_MAX);
-    pidfd = kept;
+    reported_pidfd = kept;
 #ifdef SYS_close_range
     if (syscall(SYS_close_range, 4, ~0U, 0) == 0)
         return;
@@ -84,19 +84,20 @@ static void let_go_of_stderr(const struct stat *own) {
     if (!S_ISFIFO(own->st_mode) && !S_ISSOCK(own->st_mode))
         return;
     for (int fd = 2; fd > 0; fd--) {
-        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)reported_pid, fd);
         if (stat(path, &st) == 0 && st.st_dev == own->st_dev && st.st_ino == own->st_ino)
             return;
     }
-    if (!ended_is_near(pid)) /* it closes them before it has ended */
+    if (!ended_is_near(reported_pid)) /* it closes them before it has ended */
         dup2(1, 2);
 }
 
 static bool has_ended(void) {
-    return is_init ? beside_as_init(pid, LOOK_MS * UINT64_C(1000000)) : ended_wait(pidfd, LOOK_MS);
+    return is_init ? beside_as_init(reported_pid, LOOK_MS * UINT64_C(1000000))
+                   : ended_wait(reported_pidfd, LOOK_MS);
 }
 
-static void add(const struct ended *seen, const struct oom *oom, const char *cgroup) {
+static void add_to_report(const struct ended *seen, const struct oom *oom, const char *cgroup) {
     char blocked[32] = "", *line = NULL;
     static const char *const seen_by[] = {"", "proc", "pidfd"};
     if (seen->blocks_known)
@@ -114,36 +115,39 @@ static void add(const struct ended *seen, const struct oom *oom, const char *cgr
 /* The exit status of PID 1, whom nobody in its namespace ends by a signal. */
 static int status_of(bool *known) {
     int status;
-    *known = waitpid(pid, &status, 0) == pid;
+    *known = waitpid(reported_pid, &status, 0) == reported_pid;
     return !*known ? 1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int main(void) {
     struct oom_watch watch;
     struct stat own;
-    if (!read_task())
+    if (!read_report_task())
         return 2;
     close_others();
     if (fstat(2, &own) != 0)
         own.st_mode = 0;
-    oom_begin(&watch, pid);
+    oom_begin(&watch, reported_pid);
     while (!has_ended()) {
         oom_look(&watch);
         let_go_of_stderr(&own);
     }
-    struct ended seen = ended_look(pid, pidfd, (uint64_t)strtoull(field[BEGAN], NULL, 10));
+    struct ended seen =
+        ended_look(reported_pid, reported_pidfd, (uint64_t)strtoull(report_field[BEGAN], NULL, 10));
     bool killed = seen.seen_by && (seen.code & 0x7f) == SIGKILL, waited;
     struct oom oom = killed ? oom_after(&watch) : (struct oom){0};
-    add(&seen, &oom, watch.last.cgroup);
+    add_to_report(&seen, &oom, watch.last.cgroup);
     char status[16];
     snprintf(status, sizeof status, "%d", is_init ? status_of(&waited) : 0);
-    execl(field[PYTHON], field[PYTHON], "-I", "-S", "-c", field[CODE], status, (char *)NULL);
+    execl(report_field[PYTHON], report_field[PYTHON], "-I", "-S", "-c", report_field[CODE], status,
+          (char *)NULL);
     if (seen.seen_by && (seen.code & 0x7f))
-        dprintf(2, "sigrec: PID %d was ended by signal %d", (int)pid, seen.code & 0x7f);
+        dprintf(2, "sigrec: PID %d was ended by signal %d", (int)reported_pid, seen.code & 0x7f);
     else if (seen.seen_by)
-        dprintf(2, "sigrec: PID %d exited with status %d", (int)pid, seen.code >> 8 & 0xff);
+        dprintf(2, "sigrec: PID %d exited with status %d", (int)reported_pid,
+                seen.code >> 8 & 0xff);
     else
-        dprintf(2, "sigrec: PID %d has ended", (int)pid);
-    dprintf(2, "; more cannot be said: %s: %s\n", field[PYTHON], strerror(errno));
+        dprintf(2, "sigrec: PID %d has ended", (int)reported_pid);
+    dprintf(2, "; more cannot be said: %s: %s\n", report_field[PYTHON], strerror(errno));
     return atoi(status);
 }

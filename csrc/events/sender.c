@@ -49,8 +49,8 @@ sender_at(struct sender_entry *table, uint64_t key, uint64_t probe) {
 }
 
 /* The key's entry, made if it is missing; NULL: no place. */
-static __attribute__((noinline)) struct sender_entry *find(struct sender_entry *table,
-                                                           uint64_t key) {
+static __attribute__((noinline)) struct sender_entry *find_sender(struct sender_entry *table,
+                                                                  uint64_t key) {
     for (uint64_t probe = 0; probe < PROBES; probe++) {
         struct sender_entry *entry = sender_at(table, key, probe);
         uint64_t seen = atomic_load_explicit(&entry->key, memory_order_relaxed);
@@ -69,7 +69,7 @@ struct sender_entry *sender_count(struct sender_entry *table, const struct event
     uint64_t key = sender_key_of(event);
     struct sender_entry *entry = sender_at(table, key, 0); /* where it mostly is */
     if (atomic_load_explicit(&entry->key, memory_order_relaxed) != key &&
-        !(entry = find(table, key)))
+        !(entry = find_sender(table, key)))
         return NULL;
     /* Relaxed, all: each is true of some recent signal, and none orders another. */
     atomic_store_explicit(&entry->last_ns, event->monotonic_ns, memory_order_relaxed);
@@ -107,7 +107,7 @@ void sender_fold(struct sender_entry *from, struct sender_entry *to) {
     for (int i = 0; i < SENDER_ENTRIES; i++) {
         uint64_t key = atomic_load_explicit(&from[i].key, memory_order_relaxed);
         uint64_t n = key ? atomic_exchange_explicit(&from[i].count, 0, memory_order_relaxed) : 0;
-        struct sender_entry *entry = n ? find(to, key) : NULL;
+        struct sender_entry *entry = n ? find_sender(to, key) : NULL;
         if (!entry)
             continue;
         atomic_fetch_add_explicit(&entry->count, n, memory_order_relaxed);

@@ -38,7 +38,7 @@ static const struct {
     enum filtered call;
     int number;
     uint64_t arguments[3];
-} calls[] = {
+} filtered_calls[] = {
     {FILTERED_GETTID, SYS_gettid, {0}},
     {FILTERED_GETPID, SYS_getpid, {0}},
     {FILTERED_SIGACTION, SYS_rt_sigaction, {SIGTERM}},
@@ -68,7 +68,7 @@ static const struct {
     {FILTERED_PRCTL, SYS_getppid, {0}},
 };
 
-static uint32_t arithmetic(uint16_t operation, uint32_t a, uint32_t b) {
+static uint32_t bpf_arithmetic(uint16_t operation, uint32_t a, uint32_t b) {
     switch (operation) {
     case BPF_ADD: return a + b;
     case BPF_SUB: return a - b;
@@ -83,7 +83,7 @@ static uint32_t arithmetic(uint16_t operation, uint32_t a, uint32_t b) {
     }
 }
 
-static bool holds(uint16_t operation, uint32_t a, uint32_t b) {
+static bool bpf_holds(uint16_t operation, uint32_t a, uint32_t b) {
     switch (operation) {
     case BPF_JEQ: return a == b;
     case BPF_JGT: return a > b;
@@ -94,7 +94,7 @@ static bool holds(uint16_t operation, uint32_t a, uint32_t b) {
 
 /* What the filter answers: the classic BPF that seccomp(2) takes, which only jumps forward. An
  * instruction that is not known here is answered as the kernel would: not allowed. */
-static uint32_t verdict(const struct sock_fprog *program, const struct seccomp_data *data) {
+static uint32_t filter_verdict(const struct sock_fprog *program, const struct seccomp_data *data) {
     uint32_t a = 0, x = 0, memory[BPF_MEMWORDS] = {0};
     for (uint64_t at = 0; at < program->len; at++) {
         const struct sock_filter *i = &program->filter[at];
@@ -117,11 +117,11 @@ static uint32_t verdict(const struct sock_fprog *program, const struct seccomp_d
         }
         case BPF_ST: memory[i->k % BPF_MEMWORDS] = a; break;
         case BPF_STX: memory[i->k % BPF_MEMWORDS] = x; break;
-        case BPF_ALU: a = arithmetic(BPF_OP(i->code), a, source); break;
+        case BPF_ALU: a = bpf_arithmetic(BPF_OP(i->code), a, source); break;
         case BPF_JMP:
-            at += BPF_OP(i->code) == BPF_JA           ? i->k
-                  : holds(BPF_OP(i->code), a, source) ? i->jt
-                                                      : i->jf;
+            at += BPF_OP(i->code) == BPF_JA               ? i->k
+                  : bpf_holds(BPF_OP(i->code), a, source) ? i->jt
+                                                          : i->jf;
             break;
         case BPF_RET: return BPF_RVAL(i->code) == BPF_A ? a : i->k;
         case BPF_MISC:
@@ -135,7 +135,7 @@ static uint32_t verdict(const struct sock_fprog *program, const struct seccomp_d
     return SECCOMP_RET_KILL_PROCESS;
 }
 
-static bool punishes(uint32_t answer) {
+static bool filter_punishes(uint32_t answer) {
     uint32_t action = answer & SECCOMP_RET_ACTION_FULL;
     return action == SECCOMP_RET_KILL_PROCESS || action == SECCOMP_RET_KILL ||
            action == SECCOMP_RET_TRAP;
@@ -144,15 +144,15 @@ static bool punishes(uint32_t answer) {
 uint32_t filter_add(const void *program) {
     uint32_t denied = 0;
     atomic_store(&filter_added, true);
-    for (size_t n = 0; n < sizeof calls / sizeof *calls; n++) {
+    for (size_t n = 0; n < sizeof filtered_calls / sizeof *filtered_calls; n++) {
         struct seccomp_data data;
         memset(&data, 0, sizeof data);
-        data.nr = calls[n].number;
+        data.nr = filtered_calls[n].number;
         data.arch = MACHINE;
-        memcpy(data.args, calls[n].arguments, sizeof calls[n].arguments);
-        bool allowed =
-            program ? !punishes(verdict(program, &data)) : calls[n].call == FILTERED_READ;
-        denied |= (uint32_t)!allowed << calls[n].call;
+        memcpy(data.args, filtered_calls[n].arguments, sizeof filtered_calls[n].arguments);
+        bool allowed = program ? !filter_punishes(filter_verdict(program, &data))
+                               : filtered_calls[n].call == FILTERED_READ;
+        denied |= (uint32_t)!allowed << filtered_calls[n].call;
     }
     return atomic_fetch_or(&filter_denied, denied);
 }

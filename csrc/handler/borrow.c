@@ -30,7 +30,7 @@ _Atomic uint64_t borrow_signals;
 #include <ucontext.h>
 #include <unistd.h>
 
-#define THREADS 64
+#define LENDERS 64
 
 /* A flood: so many signals, each so soon after the one before; or so many in such a time. */
 #define CLOSE_NS UINT64_C(100000)
@@ -67,7 +67,7 @@ static struct borrow {
         _Atomic uint64_t who;  /* the tid; 0: the entry is free. KICKS(1) or more is added while the
                                 * thread changes its mask, which its handlers then leave alone */
         _Atomic uint64_t lent; /* the bits of its mask that it has lent; of a free entry 0 */
-    } lenders[THREADS];
+    } lenders[LENDERS];
 } *borrow;
 
 int borrow_start(void) {
@@ -94,7 +94,7 @@ static bool is_alive(int32_t tid) {
 
 /* Finds the thread's entry, from `one` on. It has one at most; but see begin_mask. */
 static struct lender *next_lender(struct lender *one, int32_t tid) {
-    for (; one < borrow->lenders + THREADS; one++)
+    for (; one < borrow->lenders + LENDERS; one++)
         if (tid_of(atomic_load_explicit(&one->who, memory_order_relaxed)) == tid)
             return one;
     return NULL;
@@ -104,7 +104,7 @@ static struct lender *find_lender(int32_t tid) { return next_lender(borrow->lend
 
 /* NULL: there is no room. */
 static struct lender *make_lender(uint64_t who) {
-    for (struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++) {
+    for (struct lender *one = borrow->lenders; one < borrow->lenders + LENDERS; one++) {
         uint64_t nobody = 0;
         if (!atomic_load_explicit(&one->who, memory_order_relaxed) &&
             atomic_compare_exchange_strong(&one->who, &nobody, who))
@@ -124,7 +124,7 @@ static uint64_t lent_by(int32_t tid) {
  * them until the next kick. */
 static uint64_t lent_by_all(void) {
     uint64_t lent = 0;
-    for (const struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++)
+    for (const struct lender *one = borrow->lenders; one < borrow->lenders + LENDERS; one++)
         if (atomic_load_explicit(&one->who, memory_order_relaxed))
             lent |= atomic_load(&one->lent);
     return lent;
@@ -617,7 +617,7 @@ void borrow_begin_thread(uint64_t inherited) {
 
 int borrow_kick(bool (*kick)(int32_t tid)) {
     int count = 0;
-    for (struct lender *one = borrow->lenders; one < borrow->lenders + THREADS; one++) {
+    for (struct lender *one = borrow->lenders; one < borrow->lenders + LENDERS; one++) {
         uint64_t who = atomic_load(&one->who), bits = atomic_load(&one->lent);
         int32_t tid = tid_of(who);
         if (!tid || (bits && !(bits & ~atomic_load(&borrow->owned))))

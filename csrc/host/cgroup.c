@@ -9,7 +9,7 @@
 
 const char *cgroup_mount = "/sys/fs/cgroup";
 
-/* Whether the word is in a list, separated by commas. */
+/* Whether the controller is in a list, separated by commas. */
 static bool has_controller(const char *list, const char *end, const char *word) {
     size_t size = strlen(word);
     for (const char *at = list; at < end; at++) {
@@ -52,7 +52,7 @@ static bool is_cgroup_outside(const char *cgroup) {
     return cgroup[0] != '/';
 }
 
-/* The nth that the file can have. */
+/* The nth path that the file can have. */
 static bool put_path(const char *cgroup, bool version_1, int n, const char *name,
                      char path[CGROUP_PATH]) {
     /* systemd's hybrid layout has version 2 beside the controllers of version 1. */
@@ -66,7 +66,7 @@ static bool put_path(const char *cgroup, bool version_1, int n, const char *name
     return true;
 }
 
-/* By which n what is counted there is found, and that; -1: nothing is. */
+/* By which n the file that counts OOM kills is found, and its count; -1: there is none. */
 static int look_at_cgroup(const char *cgroup, bool version_1, int64_t *kills, char *text,
                           size_t size) {
     char path[CGROUP_PATH];

@@ -19,8 +19,8 @@
 #define NEAR_NS UINT64_C(1000000000) /* from the last look before the end, to the look after it */
 #define KILL_MS 20
 
-/* Those that run: not one that is on its way out, or has a SIGKILL pending, since freeing its
- * memory takes a while. */
+/* Members of the cgroup that run: not one that is on its way out, or has a SIGKILL pending, since
+ * freeing its memory takes a while. */
 static bool member_runs(int32_t pid) {
     static char text[4096];
     char path[64];
@@ -44,7 +44,7 @@ static void find_members(struct oom_look *look) {
         if (look->count % 64 == 0) {
             int32_t *more = realloc(look->members, (look->count + 64) * sizeof *more);
             if (!more) {
-                look->count = 0; /* who is not known to be one is not convicted */
+                look->count = 0; /* who is not known to be a member is not convicted */
                 break;
             }
             look->members = more;
@@ -124,8 +124,8 @@ struct oom oom_after(struct oom_watch *watch) {
         return (struct oom){0};
     uint64_t ended = watch->ending_ns ? watch->ending_ns : monotonic_ns();
     bool near = ended - last->monotonic_ns <= NEAR_NS, moved = has_moved(watch);
-    /* The members last: the kernel counts before it kills, and all that is counted here ends by
-     * now. */
+    /* The members last: the kernel counts OOM kills before it kills, and all that is counted here
+     * ends by now. */
     poll(NULL, 0, KILL_MS);
     struct oom_look now = {.version_1 = last->version_1};
     memcpy(now.cgroup, last->cgroup, sizeof now.cgroup);

@@ -14,59 +14,60 @@ _Atomic uint64_t adopted_signals;
 #define LOOKS 100 /* at what another thread is changing */
 
 /* The newest last. Who would change it while another does is told that there is none. */
-static struct stack {
+static struct adopted {
     atomic_uint version, count; /* version: odd while it is being changed */
     struct sigaction before[LEVELS];
-} stacks[SIGREC_NSIG] SELDOM;
+} adopted_stacks[SIGREC_NSIG] SELDOM;
 
-static bool begin_stack_change(struct stack *stack) {
-    unsigned version = atomic_load(&stack->version);
-    return !(version & 1) && atomic_compare_exchange_strong(&stack->version, &version, version + 1);
+static bool begin_adopted_change(struct adopted *adopted) {
+    unsigned version = atomic_load(&adopted->version);
+    return !(version & 1) &&
+           atomic_compare_exchange_strong(&adopted->version, &version, version + 1);
 }
 
-static void end_stack_change(struct stack *stack) { atomic_fetch_add(&stack->version, 1); }
+static void end_adopted_change(struct adopted *adopted) { atomic_fetch_add(&adopted->version, 1); }
 
 void adopted_push(int signum, const struct sigaction *before) {
-    struct stack *stack = &stacks[signum];
-    if (!begin_stack_change(stack))
+    struct adopted *adopted = &adopted_stacks[signum];
+    if (!begin_adopted_change(adopted))
         return;
-    unsigned count = atomic_load_explicit(&stack->count, memory_order_relaxed);
+    unsigned count = atomic_load_explicit(&adopted->count, memory_order_relaxed);
     if (count == LEVELS) { /* the oldest is forgotten */
-        memmove(&stack->before[0], &stack->before[1], (LEVELS - 1) * sizeof *before);
+        memmove(&adopted->before[0], &adopted->before[1], (LEVELS - 1) * sizeof *before);
         count--;
     }
-    stack->before[count] = *before;
-    atomic_store_explicit(&stack->count, count + 1, memory_order_relaxed);
-    end_stack_change(stack);
+    adopted->before[count] = *before;
+    atomic_store_explicit(&adopted->count, count + 1, memory_order_relaxed);
+    end_adopted_change(adopted);
     atomic_fetch_or(&adopted_signals, signal_bit(signum));
 }
 
 bool adopted_pop(int signum, struct sigaction *before) {
-    struct stack *stack = &stacks[signum];
-    if (!adopted_any(signum) || !begin_stack_change(stack))
+    struct adopted *adopted = &adopted_stacks[signum];
+    if (!adopted_any(signum) || !begin_adopted_change(adopted))
         return false;
-    unsigned count = atomic_load_explicit(&stack->count, memory_order_relaxed);
+    unsigned count = atomic_load_explicit(&adopted->count, memory_order_relaxed);
     if (count) {
-        *before = stack->before[count - 1];
-        atomic_store_explicit(&stack->count, count - 1, memory_order_relaxed);
+        *before = adopted->before[count - 1];
+        atomic_store_explicit(&adopted->count, count - 1, memory_order_relaxed);
     }
-    end_stack_change(stack);
+    end_adopted_change(adopted);
     return count > 0;
 }
 
 /* Whoever looks never fails for who changes it: a handler would be passed over. If that is the code
  * that this handler has interrupted, what it has not changed yet is read, and is whole. */
 bool adopted_beneath(int signum, unsigned level, struct sigaction *before) {
-    const struct stack *stack = &stacks[signum];
+    const struct adopted *adopted = &adopted_stacks[signum];
     bool found = false;
     if (!adopted_any(signum))
         return false;
     for (int looks = 0; looks < LOOKS; looks++) {
-        unsigned version = atomic_load(&stack->version), count = atomic_load(&stack->count);
+        unsigned version = atomic_load(&adopted->version), count = atomic_load(&adopted->count);
         found = level < count;
         if (found)
-            *before = stack->before[count - 1 - level];
-        if (!(version & 1) && atomic_load(&stack->version) == version)
+            *before = adopted->before[count - 1 - level];
+        if (!(version & 1) && atomic_load(&adopted->version) == version)
             break;
     }
     return found;

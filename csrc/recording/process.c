@@ -30,8 +30,8 @@
 struct process *process_self;
 
 static struct recording nursery;
-static struct recording
-    adopted; /* valid if process_self->recording says so; a child puts its own here */
+/* Valid if process_self->recording says so. A child puts its own here. */
+static struct recording adopted_recording;
 
 /* The spare that this process has taken, if process_self->spare says so; else an ancestor's. */
 static struct recording spare FORKED;
@@ -40,7 +40,7 @@ enum spare_state { SPARE_NONE = 0, SPARE_WANTED = 1, SPARE_TAKEN = 2, SPARE_MISS
 
 /* The file of the recording that this process, or an ancestor, adopted last. Valid for
  * this process only while process_adopted() is not NULL. */
-static struct file file FORKED;
+static struct file recording_file FORKED;
 static bool file_stays FORKED; /* it outlives a clean exit */
 static char file_path[4096] SELDOM;
 
@@ -196,20 +196,20 @@ int process_publish(const char *directory, const char *name, bool any_directory,
     process_owner();
     if (strlen(directory) + 1 + strlen(name) >= sizeof file_path)
         return ENAMETOOLONG;
-    int error = recording_publish(&adopted, directory, name, any_directory, short_lived != 0,
-                                  capacity, &described_owner);
+    int error = recording_publish(&adopted_recording, directory, name, any_directory,
+                                  short_lived != 0, capacity, &described_owner);
     if (error)
         return error;
     text_put(text_put(text_put(file_path, directory), "/"), name);
     struct stat st;
     if (stat(file_path, &st) != 0) {
         error = errno;
-        recording_unmap(&adopted);
+        recording_unmap(&adopted_recording);
         return error;
     }
-    file = (struct file){file_path, st.st_dev, st.st_ino};
+    recording_file = (struct file){file_path, st.st_dev, st.st_ino};
     file_stays = keep;
-    adopt(&adopted);
+    adopt(&adopted_recording);
     return 0;
 }
 
@@ -217,11 +217,11 @@ int process_go_private(uint64_t capacity) {
     if (process_adopted())
         return 0;
     process_owner();
-    int error = recording_private(&adopted, capacity, &described_owner);
+    int error = recording_private(&adopted_recording, capacity, &described_owner);
     if (error)
         return error;
-    file.path = NULL;
-    adopt(&adopted);
+    recording_file.path = NULL;
+    adopt(&adopted_recording);
     return 0;
 }
 
@@ -244,7 +244,7 @@ int process_adopt_spare(uint64_t ignored, uint64_t known) {
         return ENOENT;
     if (!spare_settle(&spare, process_pid(), ignored, known))
         describe_spare();
-    file = *spare_file();
+    recording_file = *spare_file();
     file_stays = spares_outlive;
     adopt(&spare);
     return 0;
@@ -433,7 +433,7 @@ void process_attached(bool recording) {
 
 const char *process_path(void) {
     const struct recording *own = process_adopted();
-    return own && own->published && file.path ? file.path : "";
+    return own && own->published && recording_file.path ? recording_file.path : "";
 }
 
 bool process_directory(char directory[PLACES_SIZE]) {
@@ -465,17 +465,17 @@ static bool is_of_interest(const struct recording *recording) {
     return false;
 }
 
-static bool is_file(void) {
+static bool is_our_file(void) {
     struct stat st;
-    return filter_allows(FILTERED_STAT) && lstat(file.path, &st) == 0 && st.st_dev == file.device &&
-           st.st_ino == file.inode;
+    return filter_allows(FILTERED_STAT) && lstat(recording_file.path, &st) == 0 &&
+           st.st_dev == recording_file.device && st.st_ino == recording_file.inode;
 }
 
 static void remove_file(const struct recording *own) {
     if (file_stays || is_of_interest(own))
         owner_at_end(own->identity);
-    else if (filter_allows(FILTERED_UNLINK) && is_file())
-        unlink(file.path);
+    else if (filter_allows(FILTERED_UNLINK) && is_our_file())
+        unlink(recording_file.path);
 }
 
 /* A child that has adopted nothing has no recording to say goodbye to. */
@@ -484,7 +484,7 @@ void process_say_goodbye(void) {
     if (process_self && process_recording() == &spare)
         process_adopt_spare(0, 0);
     const struct recording *own = process_adopted();
-    if (!own || !file.path)
+    if (!own || !recording_file.path)
         return;
     about_to_write();
     atomic_store_explicit(&own->header->state, RECORDING_EXITED, memory_order_relaxed);
@@ -512,7 +512,7 @@ void process_exit_at_once(int status) {
     if (!short_lived || !own || process_is_vfork_child())
         return;
     spare_discard();
-    if (file.path && !(status & 0xff))
+    if (recording_file.path && !(status & 0xff))
         remove_file(own);
 }
 

@@ -35,8 +35,8 @@ uint64_t timer_expired(const struct timer *timer);
 int timer_end(const struct timer *timer, int signum, uint64_t *taken);
 
 /* Interpreter context. Throws away what the timer of that signal sent and no thread has taken,
- * also in threads that block it: the signal is ignored for a moment, and an ignored signal
- * does not stay pending (POSIX, 2.4.3). */
+ * also in threads that block it: the timer's signal is ignored for a moment, and an ignored
+ * signal does not stay pending (POSIX, 2.4.3). */
 int timer_discard(int signum);
 
 #endif

@@ -416,17 +416,17 @@ MUTANTS = [
            "adopted_any(signum) && course_called_by_adopted(", "0 && course_called_by_adopted(",
            "what a library passes on that set its handler without us counts twice", "stepper adopts nested 97"),
     Mutant("looked-at-under-a-lock", "csrc/program/adopted.c",
-           "        unsigned version = atomic_load(&stack->version), count = atomic_load(&stack->count);\n"
+           "        unsigned version = atomic_load(&adopted->version), count = atomic_load(&adopted->count);\n"
            "        found = level < count;\n        if (found)\n"
-           "            *before = stack->before[count - 1 - level];\n"
-           "        if (!(version & 1) && atomic_load(&stack->version) == version)\n",
+           "            *before = adopted->before[count - 1 - level];\n"
+           "        if (!(version & 1) && atomic_load(&adopted->version) == version)\n",
            "        if (!begin_stack_change(&stacks[signum]))\n            return false;\n"
-           "        found = level < stack->count;\n        if (found)\n"
-           "            *before = stack->before[stack->count - 1 - level];\n"
+           "        found = level < adopted->count;\n        if (found)\n"
+           "            *before = adopted->before[adopted->count - 1 - level];\n"
            "        end_stack_change(&stacks[signum]);\n        if (true)\n",
            "a handler that interrupts another's look passes the program's over", "stepper adopts nested 7"),
     Mutant("looked-at-while-it-changes", "csrc/program/adopted.c",
-           "if (!(version & 1) && atomic_load(&stack->version) == version)", "if (true)",
+           "if (!(version & 1) && atomic_load(&adopted->version) == version)", "if (true)",
            "a handler is called with what belongs to another", "test_interpose"),
     Mutant("one-place-for-all", "csrc/handler/handler.c",
            "        on_registered(signum, info, context, place); ", "        on_registered(signum, info, context, 0); ",
