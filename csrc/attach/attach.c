@@ -106,7 +106,7 @@ static bool find_functions(struct tracer *tracer) {
     return found;
 }
 
-/* Whether the thread, which is stopped, may be used now. */
+/* Whether the thread, which the tracer has stopped, may be used now. */
 static bool is_good_moment(struct tracer *tracer) {
     struct tracee *tracee = &tracer->tracee;
     struct images *images = &tracer->images;
@@ -179,7 +179,7 @@ static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *si
     return ATTACH_NO_MOMENT;
 }
 
-/* Tries the threads in turn, those that wait first. */
+/* Tries to stop the threads in turn, those that wait first. */
 static enum attach_end find_moment(struct tracer *tracer, uint64_t until, uint64_t *since) {
     const struct ranks *ranks = &tracer->ranks;
     uint64_t began = monotonic_ns();

@@ -31,7 +31,7 @@ static _Atomic bool all_recorded;
 
 bool begun(void) { return atomic_load(&all_recorded); }
 
-/* The thread may have inherited that SIGBUS is blocked. */
+/* The process may have inherited that SIGBUS is blocked. */
 static void prevent_sigbus(void) {
     const struct owner_identity *identity = process_recording()->identity;
     if (identity && identity->blocked & signal_bit(SIGBUS))
@@ -59,7 +59,7 @@ static bool is_on(const char *name) {
     return value && strcmp(value, "1") == 0;
 }
 
-/* A file stays of each that was ended by a signal; who has started it may do that all day. */
+/* Of each recorded program that a signal ends a file stays; who starts it may do so all day. */
 static void clean_recordings(void) {
     char directory[PLACES_SIZE];
     if (getpid() % CLEAN_EACH == 0 && process_directory(directory))

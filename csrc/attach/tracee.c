@@ -43,7 +43,7 @@ const size_t tracee_system_call_size = 2, tracee_trap_size = 1, tracee_step = 1;
 uint64_t tracee_pc(const struct tracee *tracee) { return tracee->before.rip; }
 uint64_t tracee_sp(const struct tracee *tracee) { return tracee->before.rsp; }
 
-/* Whether it was stopped in a system call that it goes on with. */
+/* Whether the tracee was stopped in a system call that it goes on with. */
 static bool waits(const struct tracee *tracee, const tracee_registers *registers) {
     (void)tracee;
     return (long)registers->orig_rax >= 0 && IS_RESTART((long)registers->rax);
@@ -301,7 +301,7 @@ static enum tracee_event interrupt_tracee(struct tracee *tracee, uint64_t limit_
             tracee->can_go = true;
             return WSTOPSIG(status) == SIGTRAP ? TRACEE_STOPPED : TRACEE_HALTED;
         }
-        /* It was about to get a signal: that is its own, with its siginfo. */
+        /* The tracee was about to get a signal: that is its own, with its siginfo. */
         bool of_signal = status >> 16 == 0 && WSTOPSIG(status) != SYSTEM_STOP;
         if (!resume_tracee(tracee, PTRACE_CONT, of_signal ? WSTOPSIG(status) : 0))
             return TRACEE_ENDED;
@@ -487,7 +487,7 @@ bool tracee_give_back(struct tracee *tracee) {
 
 #define GET_RSEQ_CONFIGURATION 0x420f /* Linux 5.13; glibc has it since 2.33 */
 
-/* Before 5.13 nobody can tell, and few programs have any. */
+/* Before Linux 5.13 no tracer can tell, and few programs have any. */
 bool tracee_in_sequence(const struct tracee *tracee) {
     struct {
         uint64_t area;

@@ -59,7 +59,7 @@ struct tracee {
 extern const uint8_t tracee_system_call[], tracee_trap[], tracee_mask[], tracee_trap_mask[];
 extern const size_t tracee_system_call_size, tracee_trap_size, tracee_step;
 
-/* Of any thread, as in proc_pid_stat(5); X: there is none. */
+/* The state of any thread, as in proc_pid_stat(5); X: there is none. */
 char tracee_state(pid_t tid);
 
 /* Stops the thread, and reads its registers and mask. TRACEE_LATE: it did not stop within

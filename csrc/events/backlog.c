@@ -101,7 +101,7 @@ static bool put_entry(struct backlog *backlog, const struct event *event, uint64
     } else if (!begin_run(backlog, event)) {
         return false;
     }
-    /* Only one at a time puts. */
+    /* Only one thread at a time puts into the backlog. */
     atomic_store_explicit(&backlog->put,
                           atomic_load_explicit(&backlog->put, memory_order_relaxed) + 1,
                           memory_order_relaxed);

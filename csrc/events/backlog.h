@@ -25,14 +25,14 @@ struct backlog_chunk;
 struct backlog_run;
 
 struct backlog {
-    /* Who puts. */
+    /* For who puts into the backlog. */
     struct backlog_chunk *last;
     struct backlog_run *open;
     _Atomic uint32_t putting; /* somebody is at it */
     _Atomic(struct backlog_chunk *) first;
     _Atomic uint64_t put;
     _Atomic uint64_t chunks;
-    /* Who takes. */
+    /* For who takes from the backlog. */
     _Alignas(64) struct backlog_chunk *chunk;
     struct backlog_run *run;
     uint64_t at; /* in the run */

@@ -74,7 +74,7 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
     bool any = peek_backlog(state, &put);
     switch (ring_peek(&queue->ring, event)) {
     case RING_READY:
-        /* Looked at again: what came before this one is there by now. */
+        /* The backlog is looked at again: what came before this event is there by now. */
         any = any || peek_backlog(state, &put);
         state->is_put = any && (int64_t)(put.ordinal - event->ordinal) < 0;
         break;
@@ -115,7 +115,7 @@ bool queue_waits(const struct queue *queue) {
 
 struct queue_position queue_now(const struct queue *queue) {
     const struct queue_state *state = queue->state;
-    /* Relaxed: it means what the caller knows of already. */
+    /* Relaxed: the position in the queue means what the caller knows of already. */
     struct queue_position position = {
         atomic_load_explicit(&state->head, memory_order_relaxed),
         atomic_load_explicit(&state->undetailed, memory_order_relaxed),
@@ -128,7 +128,7 @@ bool queue_passed(const struct queue *queue, struct queue_position position) {
     const struct queue_state *state = queue->state;
     uint64_t tail = atomic_load_explicit(&state->tail, memory_order_relaxed);
     uint64_t taken = atomic_load_explicit(&state->backlog.taken, memory_order_relaxed);
-    /* Signed: all go on, and the numbers may one day begin anew. */
+    /* Signed: tickets go on, and may one day begin anew. */
     return (int64_t)(tail - position.head) >= 0 && (int64_t)(taken - position.put) >= 0 &&
            (int64_t)(state->undetailed_taken - position.undetailed) >= 0;
 }

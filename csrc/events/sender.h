@@ -37,7 +37,7 @@ struct sender_entry *sender_count(struct sender_entry *table, const struct event
  * another thread's close_range(2) could close: for the few events that matter. */
 void sender_name(struct sender_entry *entry, uint64_t now_ns);
 
-/* Interpreter context. Moves the counts, as ledger_fold does. */
+/* Interpreter context. Moves the senders' counts, as ledger_fold does. */
 void sender_fold(struct sender_entry *from, struct sender_entry *to);
 
 #endif

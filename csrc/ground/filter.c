@@ -33,7 +33,7 @@ void filter_undo(uint32_t denied_before) { atomic_store(&filter_denied, denied_b
 #define SECCOMP_RET_ACTION_FULL 0xffff0000U
 #endif
 
-/* Each call with our arguments, as far as they never change. */
+/* Each system call that a filter may forbid, with our arguments, as far as they never change. */
 static const struct {
     enum filtered call;
     int number;

@@ -43,7 +43,7 @@ enum filtered {
     FILTERED_COUNT,
 };
 
-/* A bit for each that must not be made. */
+/* A bit for each system call that must not be made. */
 extern _Atomic uint32_t filter_denied;
 
 /* Any context. */
@@ -52,14 +52,14 @@ static inline bool filter_allows(enum filtered call) {
     return !(atomic_load_explicit(&filter_denied, memory_order_relaxed) >> call & 1);
 }
 
-/* Whether the program has installed any. */
+/* Whether the program has installed any filter. */
 extern _Atomic bool filter_added;
 
 /* Any context. The program is about to install this filter (struct sock_fprog), or,
  * NULL, to allow itself read, write and exit alone. What was denied before. */
 uint32_t filter_add(const void *program);
 
-/* Any context. The program could not install it: the same is denied as before. */
+/* Any context. The program could not install its filter: the same is denied as before. */
 void filter_undo(uint32_t denied_before);
 
 #endif

@@ -21,7 +21,7 @@
 
 #define REGIONS_MOST 128 /* a queue for each signal, and a few recordings */
 
-/* free: start is NULL. */
+/* Of a region that is free start is NULL. */
 static struct region {
     _Atomic(void *) start;
     size_t size; /* written while it is claimed, and not in use yet */

@@ -16,7 +16,7 @@ const char *proc_root = "/proc";
 #ifdef __linux__
 #include <sys/syscall.h>
 
-/* A descriptor that could not be closed: no more of these. */
+/* A descriptor of /proc that could not be closed: no more of these. */
 static _Atomic bool cannot_close;
 
 static bool may_read(void) {

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Each writes at `at`, where there must be room, and returns the address of the final 0. */
+/* Each writes text at `at`, where there must be room, and returns where its final 0 is. */
 static inline char *text_put(char *at, const char *text) {
     size_t n = strlen(text);
     memcpy(at, text, n + 1);

@@ -102,7 +102,7 @@ static struct lender *next_lender(struct lender *one, int32_t tid) {
 
 static struct lender *find_lender(int32_t tid) { return next_lender(borrow->lenders, tid); }
 
-/* NULL: there is no room. */
+/* NULL: there is no room for another lender. */
 static struct lender *make_lender(uint64_t who) {
     for (struct lender *one = borrow->lenders; one < borrow->lenders + LENDERS; one++) {
         uint64_t nobody = 0;
@@ -393,7 +393,7 @@ void borrow_kicked(void *context) {
 
 /* --- what the program sees ---------------------------------------------------------------- */
 
-/* Gives this thread its bits back, at once. */
+/* Gives this thread the bits of its mask back, at once. */
 static void take_back(uint64_t signals) {
     int32_t tid = this_tid();
     for (struct lender *one = find_lender(tid); one; one = next_lender(one + 1, tid))
@@ -416,7 +416,7 @@ static void note_wish(uint64_t blocked, uint64_t no_more) {
     }
 }
 
-/* Frees the entry, if it lends nothing. The thread changes its mask, and so no handler lends. */
+/* Frees the entry of a lender that lends nothing. It changes its mask: no handler lends. */
 static bool drop_lender(struct lender *one, int32_t tid) {
     uint64_t who = atomic_load(&one->who);
     while (tid_of(who) == tid && kicks_of(who) && !atomic_load(&one->lent))

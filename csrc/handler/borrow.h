@@ -112,10 +112,10 @@ uint64_t borrow_take_up(void);
 bool borrow_was_taken_away(void);
 void borrow_put_down(void);
 
-/* The signals that the thread owns now. */
+/* The signals that the intake thread owns now. */
 uint64_t borrow_owned(void);
 
-/* The thread does not own them any more, since they have stopped coming. */
+/* The intake thread does not own them any more, since they have stopped coming. */
 void borrow_give_back(uint64_t signals);
 
 /* Called now and then, while the thread owns nothing. pending: signals that no thread has taken.

@@ -123,7 +123,7 @@ static void nap_for_sigcont(void) {
         syscall(SYS_rt_sigtimedwait, &none, NULL, &soon, sizeof none);
 }
 
-/* What is pending and did not come after all is taken back. */
+/* A stop signal that is pending and did not come after all is taken back. */
 void course_stop_ends(int signum, struct course_stop *stop) {
     static const struct timespec zero;
     uint64_t set = signal_bit(signum);

@@ -27,7 +27,7 @@ static struct {
     void (*before)(int signum), (*after)(int signum);
 } on_replace;
 
-/* Its C handler, the same for all signals. NULL: not seen yet. */
+/* The interpreter's C handler, the same for all signals. NULL: not seen yet. */
 static void (*interpreter_handler)(int);
 
 /* The disposition as it is without our helpers (kick.h, sigbus.h), which stand in

@@ -80,7 +80,7 @@ static bool kick_signal_is_free(int signum) {
         return false;
     if (now.sa_handler == SIG_DFL || kick_is(&now))
         return true;
-    /* Between our look and this, another thread began to have a use for it. */
+    /* Between our look and this, another thread began to have a use for the signal. */
     sigaction(signum, &now, NULL);
     return false;
 }
@@ -158,7 +158,7 @@ bool kick_settle(int32_t pid, uint64_t most_ns) {
 #define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
 #endif
 
-/* The main thread's own. A forked child inherits no timers, and no threads: fork(2). */
+/* Kicks of the main thread. A forked child inherits no timers, and no threads: fork(2). */
 static struct {
     timer_t timer;
     int32_t pid;          /* whose timer it is */
@@ -277,7 +277,7 @@ bool kick_pause(int signum) {
     atomic_store(&process_self->kick_paused, signum);
     if (repeated_kick.running)
         stop_kicks();
-    /* One of them may be what this handler has interrupted. */
+    /* One who sends a kick may be what this handler has interrupted. */
     for (int looks = 0; atomic_load(&process_self->kick_senders) && looks < PAUSE_LOOKS; looks++)
         nanosleep(&pause, NULL);
     errno = saved_errno;

@@ -25,7 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The si_code of it: no kernel's, and no C library's. */
+/* The si_code of a kick: no kernel's, and no C library's. */
 #define KICK_CODE (-1936286310)
 
 /* Interpreter context, once. What a kick does where it arrives, in the main
@@ -43,7 +43,7 @@ bool kick_thread(int32_t pid, int32_t tid);
 /* Any context. Whether there is no such thread, as far as may be asked. Nothing is sent. */
 bool kick_misses(int32_t pid, int32_t tid);
 
-/* Any context. Whether there is a signal for it. */
+/* Any context. Whether there is a signal for kicks. */
 bool kick_possible(void);
 
 /* Interpreter context, in the main thread. Makes the timer of kick_again: in a flood

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #ifdef __linux__
-/* Bit n-1 for signal n. */
+/* The signals that are recorded: bit n-1 for signal n. */
 static _Atomic uint64_t passive_signals;
 static _Atomic uint64_t
     passive_even_ignored; /* those of them that are recorded even while ignored */

@@ -9,7 +9,7 @@
 struct registered registry[SIGREC_NSIG];
 struct sigaction registry_found[SIGREC_NSIG][REGISTRY_PLACES] SELDOM;
 
-/* Bit n-1 for signal n. */
+/* Bit n-1 for signal n that is registered. */
 static _Atomic uint64_t registered_signals;
 
 /* Set once, before the first handler is installed. */

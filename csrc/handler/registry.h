@@ -85,7 +85,7 @@ bool registry_in_place(int signum);
  * and passes on. */
 void registry_release(int signum);
 
-/* NULL where the signal was never prepared. */
+/* The signal's queue; NULL where the signal was never prepared. */
 struct queue *registry_queue(int signum);
 
 #endif

@@ -36,7 +36,7 @@ void sigbus_take(void);
  * (A thread that is still in the handler of the last one then writes unprotected.) */
 void sigbus_give_back(void);
 
-/* Any context. execve(2) keeps what is ignored, and resets what has a handler. */
+/* Any context. Of SIGBUS, too, execve(2) keeps what is ignored, and resets what has a handler. */
 void sigbus_before_exec(void);
 void sigbus_exec_failed(void);
 
@@ -48,7 +48,7 @@ bool sigbus_repair(int signum, const siginfo_t *info);
  * once: madvise, mremap. */
 void sigbus_prevent(void);
 
-/* Any context. Where `action` is our handler: it becomes what was there before. */
+/* Any context. Where `action` is our handler of SIGBUS, it becomes what was there before. */
 void sigbus_underlying(struct sigaction *action);
 
 #endif

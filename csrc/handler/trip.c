@@ -7,7 +7,7 @@
 static _Atomic(void (*)(int, enum trip_from)) trip_function;
 
 void trip_set(void (*function)(int signum, enum trip_from from)) {
-    /* Relaxed: it points to code. */
+    /* Relaxed: what a trip calls is code. */
     atomic_store_explicit(&trip_function, function, memory_order_relaxed);
 }
 

@@ -51,7 +51,7 @@ enum trip_call {
  * how many other calls may come for it. */
 enum trip_call trip_take(int signum, uint64_t *since, uint32_t *again);
 
-/* Interpreter context. Is one outstanding? */
+/* Interpreter context. Is a trip outstanding? */
 bool trip_is_out(int signum);
 
 /* Interpreter context. Is no thread just making a trip of this signal again? */

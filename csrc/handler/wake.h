@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether there is such a thing on this platform: futex(2). */
+/* Whether a thread can be woken so on this platform: futex(2). */
 bool wake_possible(void);
 
 /* Any context, signal context too. Wakes the thread in wake_wait, or makes its
@@ -23,7 +23,7 @@ bool wake_wait(uint64_t timeout_ns);
 /* In place of the dispatcher thread, one thread may be woken that waits for what it can take from
  * the queues itself: one switch of threads instead of two. */
 
-/* Any context, signal context too. False: no thread waits so. */
+/* Any context, signal context too. False: no reader waits. */
 bool wake_reader(void);
 
 /* From here on the calling thread waits so; false: another one does. Then it calls

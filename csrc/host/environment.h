@@ -43,7 +43,7 @@ char **environment_with(char *const environment[], void *room);
  * environment, in place, since main() has been given that array. */
 void environment_forget(char **environment);
 
-/* The same, for one variable. */
+/* The same, for one variable of the environment. */
 void environment_forget_one(char **environment, const char *name);
 
 #endif

@@ -36,10 +36,10 @@ struct oom {
     bool probably; /* this process was among them */
 };
 
-/* None of these in a handler: they allocate. */
+/* None of these looks is for a handler: they allocate. */
 void oom_begin(struct oom_watch *watch, int32_t pid);
 
-/* While it runs, several times a second. */
+/* While the process runs, several times a second. */
 void oom_look(struct oom_watch *watch);
 
 /* At once after its end, by SIGKILL. "Probably" only where nothing speaks for a plain SIGKILL:

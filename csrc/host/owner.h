@@ -48,7 +48,7 @@ struct owner {
  * else: /proc knows. */
 void owner_describe(struct owner *owner, char *const argv[]);
 
-/* Any context. Whether both say the same; the random id is not compared. */
+/* Any context. Whether both owners are the same; the random id is not compared. */
 bool owner_is_same(const struct owner *a, const struct owner *b);
 
 /* Any context. The process is about to end: in which cgroup. Calls proc_read. */

@@ -38,7 +38,7 @@ static void tidy_path(char *path) {
     *out = 0;
 }
 
-/* As an absolute path. False: it is empty, or too long. */
+/* Puts a directory as an absolute path. False: it is empty, or too long. */
 static bool put(char to[PLACES_SIZE], const char *base, const char *rest) {
     if (!base || !*base)
         return false;

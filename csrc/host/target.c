@@ -88,7 +88,7 @@ static bool read_segment(const struct program *program, int n, ElfW(Phdr) *segme
                         program->header->e_phoff + (uint64_t)n * sizeof *segment);
 }
 
-/* Where it stands in the file. */
+/* Where the address stands in the program file. */
 static uint64_t target_offset_of(const struct program *program, uint64_t address) {
     ElfW(Phdr) segment;
     for (int i = 0; read_segment(program, i, &segment); i++)
@@ -194,7 +194,7 @@ static NOT_INLINE enum target target_of_library(const char *library, size_t size
     return is_library_usable(path) ? TARGET_FINE : TARGET_LIBRARY;
 }
 
-/* The first bytes of a regular file, and a final 0. -1: it is none. */
+/* The first bytes of a program file, and a final 0. -1: it is no regular file. */
 static NOT_INLINE long read_head(int fd, char head[HEAD], mode_t *mode) {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))

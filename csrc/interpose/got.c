@@ -73,7 +73,7 @@ static void write_word(const struct object *object, uintptr_t *where, uintptr_t 
     bool protected = is_protected(object, (uintptr_t)start, page);
     if (protected && mprotect(start, page, PROT_READ | PROT_WRITE) != 0)
         return;
-    /* Other threads may be calling through it. */
+    /* Other threads may be calling through this entry of the table. */
     __atomic_store_n(where, value, __ATOMIC_RELEASE);
     if (protected)
         mprotect(start, page, PROT_READ);

@@ -69,7 +69,7 @@ static char *const *exec_environment(char *const environment[], struct change ch
     }
 }
 
-/* For a file that is searched for in PATH. */
+/* For a program that is searched for in PATH. */
 static struct change exec_change_by_search(const char *file, char *const environment[],
                                            bool in_place) {
     /* On a stack that may be small, and so no larger than it has to be. */

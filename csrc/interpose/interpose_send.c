@@ -193,7 +193,7 @@ long interpose_send_by_number(long number, long a, long b, long c, long d, long 
 
 /* --- what waiting tells -------------------------------------------------------------- */
 
-/* pid 0: it is not known. */
+/* pid 0: which child it was is not known. */
 static void write_down_child(pid_t pid, const int *status) {
     if (!passive_any())
         return;

@@ -159,7 +159,7 @@ struct core {
 #undef CORE_MEMBER
 };
 
-/* Any context. NULL: this one has another ABI. */
+/* Any context. NULL: this core has another ABI. */
 const struct core *sigrec_core(uint32_t abi);
 
 #endif

@@ -38,7 +38,7 @@ static void load_action(int signum, int slot, struct action *action) {
 }
 
 uint64_t action_version(int signum) {
-    /* Relaxed: it is compared, after the system call that may be out of date. */
+    /* Relaxed: the action's version is compared, after a system call that may be out of date. */
     return atomic_load_explicit(&current_action[signum], memory_order_relaxed);
 }
 
@@ -72,7 +72,7 @@ bool action_is_default(int signum) {
     return !action.handler;
 }
 
-/* A slot to write to, or -1. */
+/* A slot to write an action to, or -1. */
 static int claim_action_slot(int signum) {
     uint64_t taken = atomic_load_explicit(&busy_slots[signum], memory_order_relaxed);
     for (;;) {

@@ -40,7 +40,7 @@ uint64_t action_version(int signum);
  * with nothing changed: 64 threads are setting this signal's just now. */
 bool action_exchange(int signum, const struct sigaction *next, struct sigaction *previous);
 
-/* Any context. Sets it only if its version is still that one. */
+/* Any context. Sets the action only if its version is still that one. */
 bool action_replace(int signum, uint64_t version, const struct sigaction *next);
 
 #endif

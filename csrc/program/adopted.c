@@ -13,7 +13,7 @@ _Atomic uint64_t adopted_signals;
 
 #define LOOKS 100 /* at what another thread is changing */
 
-/* The newest last. Who would change it while another does is told that there is none. */
+/* The newest adopted last. Who would change these while another does is told there is none. */
 static struct adopted {
     atomic_uint version, count; /* version: odd while it is being changed */
     struct sigaction before[LEVELS];

@@ -21,7 +21,7 @@ typedef size_t (*caller_python)(char *file, size_t size, uint32_t *line);
  * is empty. */
 void caller_object(uintptr_t from, uintptr_t to, const char *name);
 
-/* Interpreter context, once: how to ask for the line; an address in the interpreter. */
+/* Interpreter context, once: how to ask Python for its line; an address in the interpreter. */
 void caller_set_python(caller_python ask, const void *interpreter);
 
 /* Any context. Whether the address is in the interpreter's code. */

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* The newest of each signal, here so that a forked child knows it. */
+/* The newest disposition of each signal, here so that a forked child knows it. */
 static struct newest {
     _Atomic uint32_t known, kind, site;
     _Atomic uint64_t flags, monotonic_ns;

@@ -52,7 +52,7 @@ struct disposition {
 void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct disposition *change);
 
-/* Any context. The signal is not recorded any more. */
+/* Any context. Forgets the disposition of a signal that is not recorded any more. */
 void disposition_forget(int signum);
 
 /* Interpreter context, in a forked child that has a recording now: writes down the

@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
-/* The newest of each row, here so that a forked child knows them. */
+/* The newest mask of each row, here so that a forked child knows them. */
 static struct newest {
     _Atomic uintptr_t thread; /* which pthread_self() is in the child as well; 0: none */
     _Atomic uint32_t site;

@@ -41,7 +41,7 @@ struct mask_change {
     uint32_t site;
 };
 
-/* Any context. Which signals that changes, of those that can be blocked. */
+/* Any context. Which signals are blocked in one of the masks only, of those that can be. */
 uint64_t mask_difference(uint64_t before, uint64_t after);
 
 /* Any context, but not in a vfork child. ordinals: MASK_ROWS, how many changes this process has

@@ -29,7 +29,7 @@ static inline void *passage_room(siginfo_t *info) {
     return (char *)info + sizeof *info - sizeof(struct passage);
 }
 
-/* False: it has not been counted. */
+/* False: the signal has not been counted. */
 static inline bool passage_get(siginfo_t *info, struct passage *passage) {
     uint32_t mark;
     memcpy(&mark, passage_room(info), sizeof mark);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* In the order in which they were met: most programs have but a few, and so on one page. */
+/* Call sites, in the order in which they were met: most programs have few, and on one page. */
 static struct site sites[SITE_ENTRIES] SELDOM;
 
 /* FNV-1a. Two sites with one key would be taken for the same: of 256, never. */
@@ -52,7 +52,7 @@ void site_copy(uint32_t number, struct site *table) {
     struct site *to = &table[number - 1];
     if (atomic_load_explicit(&to->whole, memory_order_relaxed))
         return;
-    /* Whoever else is at it writes the same. */
+    /* Another thread that copies this call site writes the same. */
     for (size_t i = 0; i < SITE_TEXT / 8; i++)
         atomic_store_explicit(&to->text[i],
                               atomic_load_explicit(&from->text[i], memory_order_relaxed),

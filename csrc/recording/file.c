@@ -99,7 +99,7 @@ int file_give_name(int directory, int fd, const char *temporary, bool named, con
     char self[64];
     text_put_number(text_put(self, "/proc/self/fd/"), (uint64_t)fd); /* open(2), O_TMPFILE */
 #ifdef AT_EMPTY_PATH
-    /* This way needs no /proc, but works only as root, or since Linux 6.10. */
+    /* To name the file so needs no /proc, but works only as root, or since Linux 6.10. */
     if (!named && linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0)
         return 0;
 #endif

@@ -19,7 +19,7 @@ struct file {
 
 /* Interpreter context, all of these; each returns 0 or an errno. */
 
-/* any: whoever owns it, and may write there. */
+/* any: whoever owns the directory, and may write there. */
 int file_open_directory(const char *path, bool any, int *fd);
 
 /* Opens a new file that has no name yet, or the temporary name where the file system knows no

@@ -306,7 +306,7 @@ bool recording_fill(struct recording *recording) {
         return true;
     int saved_errno = errno;
     size_t size = recording->size < FILL_MOST ? recording->size : FILL_MOST;
-    /* EFAULT: to write there would raise SIGBUS. A kernel before 5.14 cannot tell. */
+    /* EFAULT: to write to the recording would raise SIGBUS. A kernel before 5.14 cannot tell. */
     bool there = madvise(recording->header, size, MADV_POPULATE_WRITE) == 0 || errno != EFAULT;
     errno = saved_errno;
     return there;

@@ -120,7 +120,7 @@ static bool is_left_half_made(const struct cleaning *cleaning, const char *name,
         return false;
     time_t age = time(NULL) - st->st_mtime;
     bool lives = is_pid(pid);
-    /* Not at once: a process of another PID namespace may be making it just now. */
+    /* Not at once: a process of another PID namespace may be making that recording just now. */
     if (strcmp(suffix, ".tmp") == 0)
         return namespace == PLACES_FIRST && !lives && age > HOUR;
     if (strcmp(suffix, ".spare") != 0 || strspn(dot + 1, DIGITS) != (size_t)(suffix - dot - 1))

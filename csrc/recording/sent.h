@@ -44,7 +44,7 @@ struct sent_call {
  * never come back. */
 struct sent_call sent_begin(const struct recording *recording, struct event *event);
 
-/* Any context. Writes down how the call went. A slot that has been used again is left alone. */
+/* Any context. Writes down how the sending went. A slot that was used again is left alone. */
 void sent_end(const struct sent_call *call, int error);
 
 /* Any context. Writes down what became of a child, as wait(2) told. */

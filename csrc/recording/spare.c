@@ -168,7 +168,7 @@ static void with_signals_blocked(void (*act)(struct spare *), struct spare *spar
     int saved_errno = errno;
     sigset_t all, before;
     signals_but_faults(&all);
-    /* A handler may call fork(2): it must not run in the middle of this. */
+    /* A handler may call fork(2): it must not run while a spare is made or dropped. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     act(spare);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -318,7 +318,7 @@ bool spare_take(struct recording *recording, int32_t forked) {
         int32_t nobody = 0;
         if (!hold_spare(next))
             continue;
-        /* The process that wins here owns all of the file. */
+        /* The process that wins here owns all of the spare's file. */
         if (atomic_load(&next->there) &&
             atomic_compare_exchange_strong(&next->recording.header->pid, &nobody, pid))
             spare = next;

@@ -31,7 +31,7 @@ int send_to_process(pid_t pid, int signum, intptr_t value) {
 
 #ifdef __linux__
 
-/* As sigqueue(3) fills it in; the kernel refuses to be told that it was kill(2). */
+/* As sigqueue(3) fills the siginfo in; the kernel refuses to be told that it was kill(2). */
 static siginfo_t queued_info(int signum, intptr_t value) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
