@@ -44,7 +44,7 @@ uint64_t tracee_pc(const struct tracee *tracee) { return tracee->before.rip; }
 uint64_t tracee_sp(const struct tracee *tracee) { return tracee->before.rsp; }
 
 /* Whether the tracee was stopped in a system call that it goes on with. */
-static bool waits(const struct tracee *tracee, const tracee_registers *registers) {
+static bool waits_in_kernel(const struct tracee *tracee, const tracee_registers *registers) {
     (void)tracee;
     return (long)registers->orig_rax >= 0 && IS_RESTART((long)registers->rax);
 }
@@ -52,7 +52,7 @@ static bool waits(const struct tracee *tracee, const tracee_registers *registers
 static bool read_system_call(struct tracee *tracee) {
     tracee->number = (long)tracee->before.orig_rax;
     tracee->result = (long)tracee->before.rax;
-    tracee->goes_on = waits(tracee, &tracee->before);
+    tracee->goes_on = waits_in_kernel(tracee, &tracee->before);
     return tracee->before.cs == 0x33; /* 64 bits */
 }
 
@@ -140,14 +140,14 @@ uint64_t tracee_sp(const struct tracee *tracee) { return tracee->before.sp; }
  * its first argument, and forgotten its number: do_signal() in arch/arm64/kernel/signal.c. So a
  * thread that stands before an svc is in that call, or was just about to make it, which is the
  * same; one for which it returned something else stands behind it. */
-static bool waits(const struct tracee *tracee, const tracee_registers *registers) {
+static bool waits_in_kernel(const struct tracee *tracee, const tracee_registers *registers) {
     uint32_t code = 0;
     return pread(tracee->memory, &code, sizeof code, (off_t)registers->pc) == 4 &&
            code == 0xd4000001;
 }
 
 static bool read_system_call(struct tracee *tracee) {
-    tracee->goes_on = waits(tracee, &tracee->before);
+    tracee->goes_on = waits_in_kernel(tracee, &tracee->before);
     tracee->number = tracee->goes_on ? (long)tracee->before.regs[8] : -1;
     tracee->result = (long)tracee->before.regs[0];
     return true;
@@ -340,7 +340,7 @@ int tracee_take(struct tracee *tracee) {
 
 /* A signal is about to reach the function that was called in the thread. True: it is a fault
  * of that function. */
-static bool is_fault(struct tracee *tracee, int signum, int *pass) {
+static bool is_fault_of_call(struct tracee *tracee, int signum, int *pass) {
     siginfo_t info;
     *pass = 0;
     if (signum == SIGSTOP) { /* cannot wait */
@@ -377,7 +377,7 @@ static enum tracee_event run_tracee(struct tracee *tracee, int how, uint64_t at,
             return event;
         pass = 0;
         if (late && is_event_stop(status)) {
-            if (get_registers(tracee, &now) && waits(tracee, &now)) {
+            if (get_registers(tracee, &now) && waits_in_kernel(tracee, &now)) {
                 tracee->can_go = true;
                 return TRACEE_LATE;
             }
@@ -391,7 +391,7 @@ static enum tracee_event run_tracee(struct tracee *tracee, int how, uint64_t at,
         int signum = WSTOPSIG(status);
         if (signum == SYSTEM_STOP)
             return TRACEE_STOPPED;
-        if (is_fault(tracee, signum, &pass)) {
+        if (is_fault_of_call(tracee, signum, &pass)) {
             tracee->can_go = true;
             return signum == SIGTRAP && get_registers(tracee, &now) && pc_of(&now) == at
                        ? TRACEE_RETURNED

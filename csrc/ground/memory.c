@@ -79,13 +79,13 @@ static void in_child(void) {
 
 /* Hooks of a child run in the order that they were set in: that of process.c finds it wiped. */
 static int hook_fork(void) {
-    static _Atomic int hooked;
+    static _Atomic int wipe_hooked;
     int before = 0;
-    if (!atomic_compare_exchange_strong(&hooked, &before, 1))
+    if (!atomic_compare_exchange_strong(&wipe_hooked, &before, 1))
         return 0;
     int error = at_fork(before_fork, let_pages_in, in_child);
     if (error)
-        atomic_store(&hooked, 0);
+        atomic_store(&wipe_hooked, 0);
     return error;
 }
 

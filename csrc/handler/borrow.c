@@ -34,9 +34,9 @@ _Atomic uint64_t borrow_signals;
 
 /* A flood: so many signals, each so soon after the one before; or so many in such a time. */
 #define CLOSE_NS UINT64_C(100000)
-#define CLOSE 8
+#define CLOSE_SIGNALS 8
 #define WINDOW_NS UINT64_C(2000000)
-#define MANY 16
+#define MANY_SIGNALS 16
 
 #define KICK_SIGNALS (signal_bit(SIGURG) | signal_bit(SIGWINCH)) /* by one of these: kick.h */
 #define CALM_NS UINT64_C(5000000) /* after a fork or exec nothing is borrowed for so long */
@@ -80,7 +80,7 @@ int borrow_start(void) {
     return 0;
 }
 
-#define GONE UINT64_C(0xffffffff) /* an entry's tid, while another thread frees it */
+#define LENDER_GONE UINT64_C(0xffffffff) /* an entry's tid, while another thread frees it */
 #define KICKS(n) ((uint64_t)(n) << 32)
 static uint32_t kicks_of(uint64_t who) { return (uint32_t)(who >> 32); }
 static int32_t tid_of(uint64_t who) { return (int32_t)(uint32_t)who; }
@@ -270,7 +270,7 @@ static bool is_flood(int signum, uint64_t now) {
         atomic_store_explicit(&rate->began, now, memory_order_relaxed);
         many = 0;
     }
-    bool flood = close >= CLOSE || many >= MANY;
+    bool flood = close >= CLOSE_SIGNALS || many >= MANY_SIGNALS;
     atomic_store_explicit(&rate->close, flood ? 0 : close, memory_order_relaxed);
     atomic_store_explicit(&rate->many, flood ? 0 : many, memory_order_relaxed);
     return flood;
@@ -624,7 +624,7 @@ int borrow_kick(bool (*kick)(int32_t tid)) {
             continue;
         if (bits ? kick(tid) : is_alive(tid))
             count += bits != 0;
-        else if (atomic_compare_exchange_strong(&one->who, &who, GONE)) {
+        else if (atomic_compare_exchange_strong(&one->who, &who, LENDER_GONE)) {
             atomic_store(&one->lent, 0);
             atomic_store(&one->who, 0);
         }

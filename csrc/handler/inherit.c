@@ -29,9 +29,9 @@ void inherit_over(void) {
 }
 
 void inherit_note(void) {
-    static bool hooked;
-    if (!hooked)
-        hooked = at_fork(inherit_begin, NULL, inherit_over) == 0;
+    static bool inherit_hooked;
+    if (!inherit_hooked)
+        inherit_hooked = at_fork(inherit_begin, NULL, inherit_over) == 0;
     borrow_mask(pthread_sigmask, SIG_BLOCK, NULL, &programs_mask);
 }
 

@@ -406,7 +406,7 @@ static void before_fork(void) {
 }
 
 int intake_start(void) {
-    static bool hooked;
+    static bool intake_hooked;
     int error = borrow_start();
     if (!error && !intake) {
         struct intake *made = memory_wiped(sizeof *made);
@@ -414,9 +414,9 @@ int intake_start(void) {
             return errno;
         intake = made;
     }
-    if (!error && !hooked) {
+    if (!error && !intake_hooked) {
         error = at_fork(before_fork, borrow_go_on, NULL);
-        hooked = !error;
+        intake_hooked = !error;
     }
     return error;
 }

@@ -78,11 +78,11 @@ static void after_fork_in_child(void) {
 
 /* Whether at_end() has run before the exit status was known, as in a library that was loaded before
  * the program's own start. */
-static bool ended_before;
+static bool at_end_has_run;
 
 static void leave_by_exit(int status) {
     process_leaving(EXIT_KIND_EXIT, status, NULL);
-    if (ended_before)
+    if (at_end_has_run)
         process_say_goodbye();
 }
 
@@ -96,7 +96,7 @@ static void note_exit(void) { leave_by_exit(-1); }
 #endif
 
 int process_start(void) {
-    static bool hooked;
+    static bool process_hooked;
     if (!process_self) {
         struct process *self = memory_wiped(sizeof *self);
         if (!self)
@@ -106,7 +106,7 @@ int process_start(void) {
             return error;
         process_self = self;
     }
-    if (!hooked) {
+    if (!process_hooked) {
         int error = at_fork(NULL, NULL, after_fork_in_child);
         if (error)
             return error;
@@ -115,7 +115,7 @@ int process_start(void) {
 #else
         atexit(note_exit);
 #endif
-        hooked = true;
+        process_hooked = true;
     }
     atomic_store_explicit(&process_self->pid, getpid(), memory_order_relaxed);
     return 0;
@@ -498,7 +498,7 @@ __attribute__((destructor)) static void at_end(void) {
     const struct recording *own = process_adopted();
     if (own &&
         atomic_load_explicit(&own->header->exit_kind, memory_order_relaxed) == EXIT_KIND_NONE) {
-        ended_before = true;
+        at_end_has_run = true;
         return;
     }
     process_say_goodbye();

@@ -225,18 +225,18 @@ static void in_child(void) {
 }
 
 int spare_keep(const char *directory, uint64_t capacity, const struct owner *owner) {
-    static bool hooked;
+    static bool spare_hooked;
     if (capacity_wanted)
         return 0;
     if (strlen(directory) >= sizeof directory_path)
         return ENAMETOOLONG;
     first_owner = owner;
     capacity_wanted = capacity;
-    if (!hooked) {
+    if (!spare_hooked) {
         int error = at_fork(before_fork, NULL, in_child);
         if (error)
             return error;
-        hooked = true;
+        spare_hooked = true;
     }
     text_put(directory_path, directory);
     return 0;
