@@ -105,7 +105,7 @@ def _none_of(pid: int) -> str:
         return (
             f"there is no process {pid}, and no recording of one{whose}: nothing is kept of one that "
             "exited with status 0 and got no SIGTERM, SIGINT, SIGHUP or SIGQUIT, unless `sigrec run` "
-            f"recorded it or its recording had a name; of others the newest {places.KEEP} are kept{hint}"
+            f"recorded it or its recording had a name; of others only the newest are kept{hint}"
             f"{places.refused()}"
         )
     if os.geteuid() not in (0, owner):

@@ -17,8 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KEEP = 16  # how many recordings of ended processes stay: so many of clean ends, and so many others
-
 
 def publishing_off() -> bool:
     """Whether ``SIGREC_DIR=`` (empty) has turned publishing off."""

@@ -7,7 +7,6 @@ import sys
 
 from sigrec import _check, _core
 from sigrec._errors import SigrecError
-from sigrec._reader import places
 from sigrec._recorder import retention
 
 HISTORY = 16384  # events: 1 MiB of tmpfs
@@ -160,6 +159,8 @@ def _adopt() -> None:
         _leave_cleanly()
         _warn(notes, f"recording to {path}")
         return
+    from sigrec._reader import places
+
     _settings.private = os.getpid()
     if notes or not places.publishing_off():
         _warn(notes or ["no directory to publish in"], "recording in private memory")

@@ -8,13 +8,13 @@ import os
 import stat
 
 from sigrec import _core
-from sigrec._proc.host import boot_id, booted_ns
-from sigrec._reader.places import KEEP
 from sigrec._signals.names import ASK_TO_END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
+
+KEEP = 16  # how many recordings of ended processes stay: so many of clean ends, and so many others
 
 
 def in_the_way(path: str) -> str | None:
@@ -116,6 +116,8 @@ def _clean(paths: list[str], keep: int, own: str | None) -> None:
 def _kind(recording: Recording) -> str:
     """The recording's kind. The newest few of each kind are kept, so that many short programs do
     not push out the others."""
+    from sigrec._proc.host import boot_id, booted_ns
+
     state = recording.state
     if state == "alive":
         return "unknown"

@@ -293,6 +293,21 @@ def test_import_starts_nothing(child):
     assert {m for m in modules.split() if "cython" not in m} == {"sigrec"}
 
 
+def test_who_registers_does_not_load_what_reads(child):
+    """Neither the import of register() nor a first call of it, where the recording has its place."""
+    p = child(
+        """
+        import signal, sys
+        from sigrec import register
+        register(signal.SIGUSR1, print)
+        rooms = {m.split(".")[1] for m in sys.modules if m.startswith("sigrec.")}
+        print(rooms & {"_reader", "_proc", "_why"}, "_xxsubinterpreters" in sys.modules)
+        """,
+        prelude="",
+    )
+    assert p.end()[0] == ["set() False"]
+
+
 @pytest.mark.parametrize("what", ["unregister", "register", "raise"])
 def test_a_handler_that_runs_while_its_registration_ends(child, what):
     """signal.signal() calls handlers that are due before it sets one: cancel() is left half done."""
