@@ -305,7 +305,7 @@ def test_who_registers_does_not_load_what_reads(child):
         """,
         prelude="",
     )
-    assert p.end()[0] == ["set() False"]
+    assert p.end()[0] == "set() False\n"
 
 
 @pytest.mark.parametrize("what", ["unregister", "register", "raise"])
