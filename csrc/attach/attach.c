@@ -36,7 +36,7 @@
 #define EASY_NS UINT64_C(10000000)       /* of a stop in which no step waits for a processor */
 #define LOCKED_TRIALS 3                  /* so many moments may find a lock held, then it is over */
 #define LOAD_NS UINT64_C(10000000000)    /* a call that takes longer hangs for good */
-#define STOPS 4                          /* of one thread, one after another */
+#define STOPS 4                          /* stops of one thread, one after another */
 #define CALL_STACK (UINT64_C(256) << 10) /* dlopen and begin_attached() touch 17 KiB */
 #define HANDLER_WORDS ((256U << 10) / 8) /* of the thread's own stack that are searched */
 
@@ -49,7 +49,7 @@ struct tracer {
     uint64_t words[HANDLER_WORDS];
     struct ranks ranks;
     uint64_t base;   /* of the memory that is mapped in the process for us */
-    bool tried;      /* its locks, and they were free; the calls after that take some of them */
+    bool tried;      /* the process's locks, which were free; the calls after that take some */
     uint64_t handle; /* of our library, once it is loaded */
     bool done;
     bool same_file; /* the process has our library at the same path */

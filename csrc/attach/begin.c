@@ -24,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CLEAN_EACH 16 /* one of so many looks at all the others */
+#define CLEAN_EACH 16 /* one program of so many looks at all recordings */
 
 static uint64_t history = BEGIN_HISTORY;
 static _Atomic bool all_recorded;

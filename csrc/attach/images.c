@@ -168,7 +168,7 @@ static bool parse_map(char *text, struct line *line) {
 /* What take_map() knows of the lines before. */
 struct before {
     uint64_t base, of; /* of the newest object, and its file */
-    uint64_t end;      /* of its variables so far */
+    uint64_t end;      /* of that object's variables so far */
     bool unsafe;
 };
 

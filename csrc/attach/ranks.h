@@ -29,7 +29,7 @@ struct ranks_thread {
 
 struct ranks {
     struct ranks_thread thread[RANKS_THREADS];
-    int threads; /* 0: it has ended */
+    int threads; /* 0: the process has ended */
     bool breaks; /* every thread of it is in a call that a stop breaks off */
 };
 

@@ -28,7 +28,7 @@ struct backlog {
     /* For who puts into the backlog. */
     struct backlog_chunk *last;
     struct backlog_run *open;
-    _Atomic uint32_t putting; /* somebody is at it */
+    _Atomic uint32_t putting; /* a thread puts just now */
     _Atomic(struct backlog_chunk *) first;
     _Atomic uint64_t put;
     _Atomic uint64_t chunks;

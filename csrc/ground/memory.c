@@ -24,7 +24,7 @@
 /* Of a region that is free start is NULL. */
 static struct region {
     _Atomic(void *) start;
-    size_t size; /* written while it is claimed, and not in use yet */
+    size_t size; /* written while the region is claimed, and not in use yet */
 } regions[REGIONS_MOST] SELDOM;
 
 static char claimed_pages; /* the start of one that is not whole yet */
@@ -73,7 +73,7 @@ static void in_child(void) {
             memset(pages, 0, regions[i].size);
     }
     let_pages_in();
-    for (int i = 0; i < FORKING; i++) /* of threads that are not here */
+    for (int i = 0; i < FORKING; i++) /* masks of threads that are not in the child */
         atomic_store(&forking[i].state, FREE);
 }
 
@@ -122,7 +122,7 @@ static bool kernel_wipes(void *p, size_t size) {
 #define POOL (832U << 10)
 #define PAGE_MOST (64U << 10) /* of any machine */
 static char no_pool;          /* where the kernel does not wipe */
-static _Atomic(char *) pool;  /* NULL: not there yet */
+static _Atomic(char *) pool;  /* NULL: no pages are there yet */
 static atomic_size_t given_out;
 
 static void *from_pool(size_t size) {

@@ -48,10 +48,10 @@ static struct borrow {
     _Atomic uint32_t orphans;   /* since its last look a signal was taken away from it: the threads
                                  * that lent that are to be kicked, even if it had taken none */
     _Atomic uint32_t put_down;  /* futex: how often it has put down what it took */
-    _Atomic uint32_t waiting;   /* threads that wait for that */
+    _Atomic uint32_t waiting;   /* threads that wait until it has put that down */
     _Atomic uint32_t rung;      /* futex: the intake thread is to look */
     _Atomic int32_t intake_tid; /* its tid; 0: it does not run */
-    _Atomic int priority;       /* its own, if that is a real-time one */
+    _Atomic int priority;       /* the intake thread's, if that is a real-time one */
     _Atomic uint32_t holds;
     _Atomic uint64_t calm_until;
     _Atomic uint64_t wanted;   /* signals that came fast while no intake thread ran */
@@ -80,7 +80,7 @@ int borrow_start(void) {
     return 0;
 }
 
-#define LENDER_GONE UINT64_C(0xffffffff) /* an entry's tid, while another thread frees it */
+#define LENDER_GONE UINT64_C(0xffffffff) /* a lender's tid, while another thread frees it */
 #define KICKS(n) ((uint64_t)(n) << 32)
 static uint32_t kicks_of(uint64_t who) { return (uint32_t)(who >> 32); }
 static int32_t tid_of(uint64_t who) { return (int32_t)(uint32_t)who; }

@@ -30,7 +30,7 @@ static inline bool course_stops(int signum) {
  * the stop signal is pending once more in this thread, and the kernel discards it. */
 struct course_stop {
     bool begun;
-    bool pending;   /* it was sent once more */
+    bool pending;   /* the stop signal was sent once more */
     bool continued; /* a SIGCONT had come before that */
 };
 void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop);

@@ -40,12 +40,12 @@
 #define KICK_NS UINT64_C(10000000)     /* between two kicks of a thread that still lends */
 #define PARK_NS UINT64_C(500000000)    /* between two looks, while it owns nothing */
 #define LONG_NS UINT64_C(250000000)    /* it owns a signal no longer: one sent to a thread waits */
-#define RETRY_NS UINT64_C(1000000000)  /* after the thread could not be made */
-#define BATCH 4096                     /* signals in one turn, at most */
+#define RETRY_NS UINT64_C(1000000000)  /* after the intake thread could not be made */
+#define BATCH 4096                     /* signals in one turn of the thread, at most */
 #define TURN 64                        /* of one signal, before another has its turn */
 #define TRIP 256                       /* signals between two trips of the interpreter */
 #define BURST 8                        /* batches before a nap */
-#define END_LOOKS 1000                 /* of 100 us each */
+#define END_LOOKS 1000                 /* at whether it has ended, of 100 us each */
 #define PENDING_NS UINT64_C(100000000) /* to take what is pending, in the intake thread's place */
 #define FOR_MAIN 128                   /* signals for the main thread to pass on */
 #define INTAKE_STACK (256 * 1024)
@@ -71,7 +71,7 @@ static struct intake {
 
 struct turn {
     uint32_t tid;
-    uint64_t set, before;        /* what it owns, and what it owned in the last turn */
+    uint64_t set, before;        /* signals that the thread owns, and owned in the last turn */
     uint64_t last[SIGREC_NSIG];  /* when each came last, or began to be owned */
     uint64_t since[SIGREC_NSIG]; /* when it began to be owned */
     uint64_t kicked_ns, looked_ns;
@@ -130,7 +130,7 @@ static bool is_filtered(uint32_t tid) {
     return !seccomp || *seccomp != '0';
 }
 
-#define COPIED 64 /* NR_OPEN_DEFAULT */
+#define COPIED 64 /* descriptors: NR_OPEN_DEFAULT */
 
 /* From here on this thread has an empty table of file descriptors, and the program's is left as it
  * is: close_range(2). The kernel copies the first descriptors all the same, and closes them. That

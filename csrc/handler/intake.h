@@ -42,10 +42,10 @@ void intake_before_change(uint64_t signals);
 void intake_end(void);
 
 struct intake_counts {
-    uint64_t taken;    /* by the thread, of this signal */
-    uint64_t switches; /* how often the thread began to take this signal */
+    uint64_t taken;    /* by the intake thread, of this signal */
+    uint64_t switches; /* how often the intake thread began to take this signal */
     uint64_t bytes;    /* of its backlog now */
-    uint64_t naps;     /* of the thread, for all signals together */
+    uint64_t naps;     /* of the intake thread, for all signals together */
     uint64_t kicks;    /* of the main thread or of lending threads, for all signals together */
 };
 void intake_count(int signum, struct intake_counts *counts);

@@ -162,10 +162,10 @@ bool kick_settle(int32_t pid, uint64_t most_ns) {
 static struct {
     timer_t timer;
     int32_t pid;          /* whose timer it is */
-    int signum;           /* that it sends */
-    _Atomic bool running; /* by the timer, or by a thread: */
+    int signum;           /* that the timer sends */
+    _Atomic bool running; /* kicks come, by the timer, or by a thread: */
     _Atomic int32_t want; /* the pid that is to be kicked by a thread, or 0 */
-    _Atomic int32_t has;  /* the pid whose thread runs */
+    _Atomic int32_t has;  /* the pid whose thread that kicks runs */
 } repeated_kick;
 
 bool kick_is_sent(int signum, const siginfo_t *info) {
@@ -218,7 +218,7 @@ static void *kick_as_a_timer(void *argument) {
 static bool run_kick_thread(int32_t pid) {
     atomic_store(&repeated_kick.want, pid);
     if (atomic_exchange(&repeated_kick.has, pid) == pid)
-        return true; /* it goes on */
+        return true; /* the thread that kicks goes on */
     sigset_t all, old;
     signals_but_faults(&all); /* signals are for threads that can run Python */
     pthread_sigmask(SIG_BLOCK, &all, &old);

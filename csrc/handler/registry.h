@@ -35,7 +35,7 @@
 /* Indexed by signal number; static, never freed. */
 extern struct registered {
     struct queue queue;
-    _Atomic int places;       /* that are used */
+    _Atomic int places;       /* places that are used */
     _Atomic int place;        /* where our handler is, or was last */
     _Atomic bool spent;       /* the lowest, with SA_RESETHAND, was called */
     uint32_t twice;           /* bits of places: what was found calls ours */

@@ -17,7 +17,7 @@ struct oom_look {
     uint64_t monotonic_ns;
     char cgroup[OOM_CGROUP];
     bool version_1;
-    int64_t kills; /* -1: nothing is counted */
+    int64_t kills; /* OOM kills; -1: nothing is counted */
     int32_t *members;
     size_t count;
 };
@@ -27,7 +27,7 @@ struct oom_watch {
     struct oom_look last;
     int64_t first_kills; /* as it began, or has come to that cgroup */
     uint64_t since_ns;   /* that moment, by the clock */
-    uint64_t ending_ns;  /* since when it was seen to end; 0: not yet */
+    uint64_t ending_ns;  /* since when the process was seen to end; 0: not yet */
 };
 
 struct oom {

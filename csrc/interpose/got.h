@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-#define GOT_MOST 64 /* functions */
+#define GOT_MOST 64 /* interpositions */
 
 /* Interpreter context, before got_patch(). The name must outlive the process; an original that is
  * NULL is one that this C library does not have. (They are added one by one, and are no

@@ -37,7 +37,7 @@ void caller_object(uintptr_t from, uintptr_t to, const char *name) {
     uint32_t site = site_number(name, strlen(name), 0);
     const struct object *known = object_of(from);
     if (known && atomic_load(&known->from) == from && atomic_load(&known->site) == site)
-        return; /* it was there when the table was made last */
+        return; /* the object was known when the tables were patched last */
     if (atomic_load(&objects_claimed) >= OBJECTS)
         return;
     uint32_t n = atomic_fetch_add(&objects_claimed, 1);

@@ -16,7 +16,7 @@ static struct newest {
     _Atomic uint32_t site;
     _Atomic uint64_t monotonic_ns, mask; /* 0: it does not block the signal */
 } newest[MASK_ROWS] SELDOM;
-static _Atomic bool any_mask; /* a row of these is there */
+static _Atomic bool any_mask; /* a thread has changed its mask */
 
 static int row_of(int signum, bool is_main) { return is_main ? signum : SIGREC_NSIG + signum; }
 

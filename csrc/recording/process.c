@@ -41,7 +41,7 @@ enum spare_state { SPARE_NONE = 0, SPARE_WANTED = 1, SPARE_TAKEN = 2, SPARE_MISS
 /* The file of the recording that this process, or an ancestor, adopted last. Valid for
  * this process only while process_adopted() is not NULL. */
 static struct file recording_file FORKED;
-static bool file_stays FORKED; /* it outlives a clean exit */
+static bool file_stays FORKED; /* the file outlives a clean exit */
 static char file_path[4096] SELDOM;
 
 /* Describes this process, if process_self->described says so; else an ancestor. */

@@ -171,7 +171,7 @@ struct recording {
     struct recent recent;
     struct notes dispositions, masks;
     size_t size;
-    _Atomic bool published;    /* it is a file that others can read */
+    _Atomic bool published;    /* the recording is a file that others can read */
     _Atomic bool as_written;   /* of which not all pages may be there yet */
     _Atomic(void *) spare;     /* private memory to take the file's place; NULL: none */
     const struct owner *owner; /* whose recording that would be */

@@ -57,14 +57,14 @@ static struct {
     _Atomic unsigned newest;
 } child_owners SELDOM;
 #define DESCRIBE_NS UINT64_C(500000000)  /* after this the children's owner is described anew */
-#define FRESH_NS UINT64_C(1000000000)    /* and a child may use it until this time */
+#define FRESH_NS UINT64_C(1000000000)    /* and a child may use the description until this time */
 #define CLOCK_TICK_NS UINT64_C(10000000) /* of field 22 in proc_pid_stat(5): USER_HZ is 100 */
 #define SAME_CLOCK_NS UINT64_C(10000000) /* child_time_namespace(): a fork takes less, usually */
 /* The process that forked last: for its child, the parent. */
 static struct {
     int32_t pid, pgid, sid;
     uint64_t namespace;
-    uint64_t ticks, ns; /* when it began to fork */
+    uint64_t ticks, ns; /* when the parent began to fork */
 } forking FORKED;
 /* The spare that this process has taken, or an ancestor. */
 static struct {
@@ -139,7 +139,7 @@ static void make_spare(struct spare *spare) {
     spare->described = newest_description();
     if (recording_spare(&spare->recording, &spare->file, directory_path, name, capacity_wanted,
                         child_owner(spare->described)) != 0)
-        return; /* there may be no room; it is tried again at the next fork */
+        return; /* there may be no room; a spare is made at the next fork */
     struct recording_header *header = spare->recording.header;
     struct owner_identity *identity = spare->recording.identity;
     identity->ignored = identity->blocked = 0;
