@@ -30,7 +30,7 @@ void asker_note(struct asker askers[ASKERS], _Atomic uint64_t *head, uint32_t si
     asker->size = (uint16_t)proc_read(path, asker->argv, sizeof asker->argv);
     path_of_asker(path, pid, "/stat");
     proc_read(path, text, sizeof text);
-    /* proc_pid_stat(5): field 4; field 2, the name, may hold anything. */
+    /* The asker's parent is field 4 of proc_pid_stat(5); field 2, the name, may hold anything. */
     const char *field = strrchr(text, ')');
     if (field && strlen(field) > 4)
         asker->parent = (int32_t)text_number(field + 4);

@@ -46,12 +46,12 @@ bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t li
 /* Signal context; mmap(2) and madvise(2). False: as above, or somebody is at it. */
 bool backlog_try_put(struct backlog *backlog, const struct event *event, uint64_t limit);
 
-/* Who takes. False: nothing was ever put, as where no intake thread runs. */
+/* For who takes. False: the backlog was never used, as where no intake thread runs. */
 static inline bool backlog_is_used(const struct backlog *backlog) {
     return atomic_load(&backlog->first) != NULL;
 }
 
-/* Who takes. False: it is empty. */
+/* For who takes. False: the backlog is empty. */
 bool backlog_peek(struct backlog *backlog, struct event *event);
 void backlog_take(struct backlog *backlog); /* what was seen last */
 

@@ -11,13 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The bit of a signal in a 64-bit set, as in the kernel's sigset_t. */
+/* The bit of a signal in a set of signals, of 64 bits as the kernel's sigset_t. */
 static inline uint64_t signal_bit(int signum) { return UINT64_C(1) << (signum - 1); }
 
 /* The lowest signal number in a set that is not empty. */
 static inline int signal_lowest(uint64_t set) { return __builtin_ctzll(set) + 1; }
 
-/* A signal that a thread brings upon itself. Blocked, it kills at once, even where
+/* A fault: a signal that a thread brings upon itself. Blocked, it kills at once, even where
  * someone would repair the fault: sigprocmask(2). */
 static inline bool signal_is_fault(int signum) {
     return signum == SIGSEGV || signum == SIGBUS || signum == SIGFPE || signum == SIGILL ||

@@ -19,8 +19,7 @@
  * a microsecond or two, of a program that lives for some hundred. */
 #ifdef __ELF__
 #define SELDOM __attribute__((section(".bss.seldom")))
-/* Of one that a forked child writes as it takes a recording: these together, for the same reason.
- */
+/* Of a variable that a forked child writes as it begins: these together, for the same reason. */
 #define FORKED __attribute__((section(".bss.forked")))
 #else
 #define SELDOM

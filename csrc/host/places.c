@@ -60,7 +60,7 @@ bool places_candidate(int n, char directory[PLACES_SIZE]) {
         return false;
     char own[32];
     text_put_number(text_put(own, "/sigrec-"), geteuid());
-    /* In memory first: on a disk, page write-back stalls the writer. */
+    /* Directories in memory first: on a disk, page write-back stalls the writer. */
     for (int i = 0; i < 4; i++) {
         bool there = i == 0   ? put(directory, set, "")
                      : i == 1 ? put(directory, "/dev/shm", own)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Any context: between fork or vfork and exec only async-signal-safe functions may be called,
- * and the wrappers of these are cancellation points.
+ * Any context: a program file is looked at between fork or vfork and exec, where only
+ * async-signal-safe functions may be called, and the wrappers of these are cancellation points.
  */
 #define _GNU_SOURCE
 #include "host/target.h"

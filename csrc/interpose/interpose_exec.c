@@ -72,7 +72,7 @@ static char *const *exec_environment(char *const environment[], struct change ch
 /* For a program that is searched for in PATH. */
 static struct change exec_change_by_search(const char *file, char *const environment[],
                                            bool in_place) {
-    /* On a stack that may be small, and so no larger than it has to be. */
+    /* The path is on a stack that may be small, and so no larger than it has to be. */
     const char *list = getenv("PATH");
     size_t room = (list ? strlen(list) : 0) + (file ? strlen(file) : 0) + 32;
     char path[room < PATH_MAX ? room : PATH_MAX];

@@ -31,7 +31,7 @@ static uint64_t round_up(uint64_t n) { return (n + PAGE - 1) & ~(uint64_t)(PAGE 
 
 static struct layout layout_for(uint64_t capacity) {
     struct layout at;
-    /* What is always written stands together at the beginning: a short program pays for each page
+    /* What is always written stands at a recording's beginning: a short program pays for each page
      * that it touches. */
     at.identity = PAGE;
     at.argv = at.identity + sizeof(struct owner_identity);
