@@ -27,7 +27,7 @@ HOST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, <linux/proc_ns.h>
 def machine() -> Iterator[Finding]:
     """Checks a process that was started here: this one."""
     at_start = status("self")  # before the checks change anything
-    yield _versions()
+    yield _check_versions()
     if not sys.platform.startswith("linux"):
         yield Finding(
             "platform", "note", f"{sys.platform}: each signal is counted when it is delivered, and "
@@ -52,16 +52,16 @@ def machine() -> Iterator[Finding]:
             "mount it: mount -t proc proc /proc",
         )  # fmt: skip
     else:
-        yield from _inherited(at_start)
-        yield from _surroundings(at_start)
+        yield from _check_inherited(at_start)
+        yield from _check_surroundings(at_start)
         yield queue_limit(at_start)
-    yield from _kernel()
+    yield from _check_kernel()
     yield from place()
     yield trial()
-    yield _extras()
+    yield _check_extras()
 
 
-def _versions() -> Finding:
+def _check_versions() -> Finding:
     gil = getattr(sys, "_is_gil_enabled", None)
     threads = "" if gil is None else ", GIL on" if gil() else ", GIL off"
     libc = " ".join(platform.libc_ver()).strip() or "a C library that does not say its name"
@@ -72,7 +72,7 @@ def _versions() -> Finding:
     )  # fmt: skip
 
 
-def _inherited(now: Status) -> Iterator[Finding]:
+def _check_inherited(now: Status) -> Iterator[Finding]:
     # Python itself ignores these two. A program that posix_spawn(3) starts ignores those that glibc
     # keeps for itself, too, which no program can change (spawni.c).
     ignored = now.ignored & signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}
@@ -93,7 +93,7 @@ def _inherited(now: Status) -> Iterator[Finding]:
         )  # fmt: skip
     if not ignored and not now.blocked:
         yield Finding("inherited", "ok", "no signal is ignored or blocked before a program begins")
-    python, foreign = _handlers(now)
+    python, foreign = _handlers_at_start(now)
     if python:
         yield Finding(
             "handlers", "note", f"Python code that runs at start has set handlers: {'; '.join(python)}",
@@ -102,7 +102,7 @@ def _inherited(now: Status) -> Iterator[Finding]:
     if foreign:
         yield Finding(
             "handlers", "note", f"C code has set handlers: {names(foreign)}"
-            + (" (faulthandler is on)" if _faulthandler() else ""),
+            + (" (faulthandler is on)" if _is_faulthandler_on() else ""),
             "register() takes their place and gives it back; `sigrec run` records beside them",
         )  # fmt: skip
     if not python and not foreign:
@@ -116,7 +116,7 @@ def _inherited(now: Status) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _handlers(now: Status) -> tuple[list[str], set[int]]:
+def _handlers_at_start(now: Status) -> tuple[list[str], set[int]]:
     """Handlers that Python itself has not set: descriptions of those in Python, signal numbers of
     those in C."""
     python, foreign = [], set()
@@ -129,7 +129,7 @@ def _handlers(now: Status) -> tuple[list[str], set[int]]:
     return python, foreign
 
 
-def _faulthandler() -> bool:
+def _is_faulthandler_on() -> bool:
     import faulthandler
 
     return faulthandler.is_enabled()
@@ -142,7 +142,7 @@ def _wakeup_fd() -> int:
     return fd
 
 
-def _surroundings(now: Status) -> Iterator[Finding]:
+def _check_surroundings(now: Status) -> Iterator[Finding]:
     if now.tracer:
         yield Finding(
             "debugger", "note", f"PID {now.tracer} traces this process, and gets each signal before it",
@@ -170,10 +170,10 @@ def _surroundings(now: Status) -> Iterator[Finding]:
         )
 
 
-def _kernel() -> Iterator[Finding]:
+def _check_kernel() -> Iterator[Finding]:
     if not hasattr(signal, "sigtimedwait"):
         return
-    problem = _sigtimedwait()
+    problem = _problem_of_sigtimedwait()
     if problem is None:
         yield Finding("rt_sigtimedwait", "ok", "a handler can take what else is pending, in place")
     else:
@@ -200,7 +200,7 @@ def _kernel() -> Iterator[Finding]:
                 "ok",
                 "a forked child counts for itself from its first instruction",
             )
-    yield _pidfd(pidfd.tells_of_the_reaped())
+    yield _check_pidfd(pidfd.tells_of_the_reaped())
     if sys.platform == "linux" and (reason := beside.problem()):
         yield Finding(
             "report", "note", f"`sigrec run --report` does not work here: {reason}",
@@ -208,7 +208,7 @@ def _kernel() -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _pidfd(tells: bool | None) -> Finding:
+def _check_pidfd(tells: bool | None) -> Finding:
     """tells: the result of tells_of_the_reaped()."""
     if tells:
         return Finding("pidfd", "ok", "any user who waits for a process is told how it ended")
@@ -226,7 +226,7 @@ def _pidfd(tells: bool | None) -> Finding:
     )  # fmt: skip
 
 
-def _sigtimedwait() -> str | None:
+def _problem_of_sigtimedwait() -> str | None:
     # A standard signal can be pending even if none can be queued (RLIMIT_SIGPENDING).
     signum = signal.SIGUSR2
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signum})
@@ -245,7 +245,7 @@ def _sigtimedwait() -> str | None:
     return problem
 
 
-def _extras() -> Finding:
+def _check_extras() -> Finding:
     from importlib.util import find_spec
 
     missing = [module for module in ("rich", "shtab") if find_spec(module) is None]

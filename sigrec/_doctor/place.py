@@ -80,7 +80,7 @@ def place() -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding("recording", "ok", f"in {printable(where)}")
-    yield _readable(os.getpid())
+    yield _check_reading(os.getpid())
 
 
 def _filesystem(directory: str) -> str | None:
@@ -97,7 +97,7 @@ def _filesystem(directory: str) -> str | None:
     return None
 
 
-def _readable(pid: int) -> Finding:
+def _check_reading(pid: int) -> Finding:
     try:
         with open_recording(pid) as recording:
             state = recording.state

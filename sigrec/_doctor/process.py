@@ -73,7 +73,7 @@ def process(pid: int) -> Iterator[Finding]:
             "can count them",
             "if that is not meant: it was inherited (nohup), or it calls signal.signal(..., SIG_IGN)",
         )  # fmt: skip
-    yield _blocked(pid, now)
+    yield _check_mask(pid, now)
     waiting = now.pending - blocked_everywhere(pid)
     if waiting and now.state != "T":
         yield Finding(
@@ -82,12 +82,12 @@ def process(pid: int) -> Iterator[Finding]:
             "run: look again",
         )  # fmt: skip
     yield queue_limit(now, pid)
-    yield from _recorded(pid, now)
+    yield from _check_recording(pid, now)
     if attach.recorded(pid) is None:
-        yield _attachable(pid)
+        yield _check_attach(pid)
 
 
-def _attachable(pid: int) -> Finding:
+def _check_attach(pid: int) -> Finding:
     """Whether `sigrec attach` can have the process recorded from now on, as far as that is seen
     from outside."""
     in_the_way = attach.reason(pid)
@@ -97,7 +97,7 @@ def _attachable(pid: int) -> Finding:
     return Finding("attach", "note", f"it cannot be attached to: it {what}", advice or None)
 
 
-def _blocked(pid: int, now: Status) -> Finding:
+def _check_mask(pid: int, now: Status) -> Finding:
     everywhere = _settled_mask(pid, now.state)
     advice = "signal.pthread_sigmask(signal.SIG_UNBLOCK, ...) in the thread that is to handle them"
     if len(everywhere) >= IN_A_HANDLER:
@@ -138,7 +138,7 @@ def _settled_mask(pid: int, state: str) -> frozenset[int]:
     return everywhere
 
 
-def _python(pid: int) -> bool | None:
+def _runs_python(pid: int) -> bool | None:
     """Whether the process runs Python; None: this user may not see that."""
     try:
         if os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith("python"):
@@ -149,7 +149,7 @@ def _python(pid: int) -> bool | None:
         return None
 
 
-def _recorded(pid: int, now: Status) -> Iterator[Finding]:
+def _check_recording(pid: int, now: Status) -> Iterator[Finding]:
     try:
         recording = open_recording(pid)
     except NoRecordingError as error:
@@ -158,7 +158,7 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             "ok",
             f"it catches {names(now.caught & VALID) or 'no signal'}",
         )
-        if _python(pid) is False:
+        if _runs_python(pid) is False:
             yield Finding(
                 "recording", "note", "the process has none, and is not a Python program",
                 f"of other programs strace shows the signals: strace -f -e trace=none -p {pid}",
@@ -189,7 +189,7 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
             "recording", "ok", f"{printable(recording.path or '')}: registered: "
             f"{names(registered) or 'none'}; recorded: {len(passive) or 'none'}",
         )  # fmt: skip
-        yield from _dispositions(pid, recording, now)
+        yield from _check_dispositions(pid, recording, now)
         lost = [
             s.signum
             for s in signals
@@ -208,10 +208,10 @@ def _recorded(pid: int, now: Status) -> Iterator[Finding]:
                 "ask in the process: sigrec.stats(), whose `replaced` is True for the second",
             )  # fmt: skip
         if now.state != "T":
-            yield from _handling(pid, recording)
+            yield from _check_handling(pid, recording)
 
 
-def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Finding]:
+def _check_dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Finding]:
     """Says who set the dispositions."""
     changes = recording.dispositions()
     said = lines(changes)
@@ -246,7 +246,7 @@ def _dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Findi
         )
 
 
-def _handling(pid: int, recording: Recording) -> Iterator[Finding]:
+def _check_handling(pid: int, recording: Recording) -> Iterator[Finding]:
     """Says whether its handlers are called, and return, by two looks."""
     busy = recording.handling
     before = recording.signals

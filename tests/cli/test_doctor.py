@@ -13,7 +13,7 @@ import pytest
 
 import sigrec
 from sigrec._doctor import limit
-from sigrec._doctor.machine import _pidfd, machine
+from sigrec._doctor.machine import _check_pidfd, machine
 from sigrec._proc import status as proc_status
 from sigrec._proc.process import stat_fields
 from sigrec._recorder import beside
@@ -461,7 +461,7 @@ def test_who_waits_beside_a_program_must_be_executable(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("tells", [True, False, None])
 def test_what_an_older_kernel_does_not_tell_of_an_end(tells):
-    finding = _pidfd(tells)
+    finding = _check_pidfd(tells)
     assert finding.verdict == ("ok" if tells else "note")
     without = {command for command in ("why --wait", "run --report") if command in finding.found}
     assert without == (set() if tells else {"why --wait", "run --report"})
