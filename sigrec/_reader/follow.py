@@ -75,7 +75,7 @@ def new_events(
     )
     events: Iterable[SignalInfo]
     if first and newest is not None:
-        events = recording._newest(newest, frozenset(position.signums or ()), head)
+        events = recording._newest_events(newest, frozenset(position.signums or ()), head)
     else:
         events = recording._events(recording._history.head(), from_ticket=from_ticket)
     for info in events:
@@ -106,10 +106,12 @@ def new_events(
         position.again |= bool(mark.holes)
         if lost:
             missed[signum] = lost
-    return _explained(recording, position, missed) if missed else {}, new
+    return _overwritten_and_dropped(recording, position, missed) if missed else {}, new
 
 
-def _explained(recording: Recording, position: Position, missed: dict[int, int]) -> Missed:
+def _overwritten_and_dropped(
+    recording: Recording, position: Position, missed: dict[int, int]
+) -> Missed:
     """How many of the missing ordinals were recorded once, and how many never."""
     ledger = recording.signals
     counts = {}

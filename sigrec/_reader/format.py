@@ -172,7 +172,7 @@ class Header:
             raise source.bad(f"is corrupt: file size {file_size}")
         if source.status is not None and file_size > source.status.st_size:
             raise source.bad(f"is cut short: {source.status.st_size} bytes of {file_size}")
-        self._check(source, sections, file_size)
+        self._check_sections(source, sections, file_size)
         self.argv = sections.get(ARGV, Section(HEADER_SIZE, 1, 0))
         self.senders = sections.get(SENDERS, Section(HEADER_SIZE, SENDER_ENTRY, 0))
         self.ledger = sections[LEDGER]
@@ -190,7 +190,7 @@ class Header:
         self.boot_id = boot_id.split(b"\0")[0].decode("ascii", "replace")
 
     @staticmethod
-    def _check(source: Source, sections: dict[int, Section], file_size: int) -> None:
+    def _check_sections(source: Source, sections: dict[int, Section], file_size: int) -> None:
         """Checks the sections before anything is read with their help: a sparse file costs nothing
         to make, and would cost us memory."""
         for kind in (LEDGER, HISTORY):

@@ -26,21 +26,21 @@ def open_recording(pid_or_path: int | str | os.PathLike[str]) -> Recording:
     if not isinstance(pid_or_path, int):
         path = _check.path(by, pid_or_path)
         try:
-            return _opened(path, 0)
+            return _open_at(path, 0)
         except NoRecordingError:
-            found = _newest(places.of_name(path))
+            found = _newest_recording(places.of_name(path))
             if found is None:
                 raise
             return found
     pid = _check.integer(by, pid_or_path, 1, _check.INT_MAX)
     meant = namespace.inside(pid) or (host.pid_namespace(), pid)
-    found = _newest(places.find(pid), lambda recording: _is_of(recording, *meant))
+    found = _newest_recording(places.find(pid), lambda recording: _is_of_process(recording, *meant))
     if found is None:
-        raise NoRecordingError(_none_of(pid))
+        raise NoRecordingError(_no_recording_of(pid))
     return found
 
 
-def _newest(
+def _newest_recording(
     paths: list[str], wanted: Callable[[Recording], bool] | None = None
 ) -> Recording | None:
     """The recording of a living process, or else the one that was begun last."""
@@ -48,7 +48,7 @@ def _newest(
     bad: RecordingError | None = None
     for path in paths:
         try:
-            recording = _opened(path, os.O_NOFOLLOW)
+            recording = _open_at(path, os.O_NOFOLLOW)
         except NoRecordingError:
             continue  # it was removed meanwhile
         except RecordingError as error:
@@ -66,7 +66,7 @@ def _newest(
     return opened[-1] if opened else None
 
 
-def _is_of(recording: Recording, within: int, pid: int) -> bool:
+def _is_of_process(recording: Recording, within: int, pid: int) -> bool:
     """Whether the recording is of the process that has that PID in that namespace. After another
     boot the namespaces are others, and only the file's name says whose it is."""
     if recording.boot_id == host.boot_id() and recording._header.namespace != within:
@@ -74,7 +74,7 @@ def _is_of(recording: Recording, within: int, pid: int) -> bool:
     return recording.pid == pid
 
 
-def _opened(path: str, flags: int) -> Recording:
+def _open_at(path: str, flags: int) -> Recording:
     source = open_file(path, flags)
     try:
         return Recording(source)
@@ -83,7 +83,7 @@ def _opened(path: str, flags: int) -> Recording:
         raise
 
 
-def _none_of(pid: int) -> str:
+def _no_recording_of(pid: int) -> str:
     owner = process.owner(pid)
     others = places.elsewhere()
     same = [path for there, path in others if there == pid]

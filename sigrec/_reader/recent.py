@@ -27,17 +27,17 @@ class Recent:
 
     def events(self) -> dict[tuple[int, int], _Event]:
         """By signal number and ordinal, the payload of each event that is completely written."""
-        return {(event[2], event[1]): event for event in self._events()}
+        return {(event[2], event[1]): event for event in self._whole_events()}
 
     def newest(self) -> dict[int, _Event]:
         """By signal number, the payload of the newest event."""
         found: dict[int, _Event] = {}
-        for event in self._events():
+        for event in self._whole_events():
             if event[2] not in found or found[event[2]][1] < event[1]:
                 found[event[2]] = event
         return found
 
-    def _events(self) -> Iterator[_Event]:
+    def _whole_events(self) -> Iterator[_Event]:
         section = self._section
         if section is None or not section.entries:
             return

@@ -354,7 +354,7 @@ class Recording:
 
         return tables.frame(self.to_arrow(*signums, since=since, until=until))
 
-    def _newest(
+    def _newest_events(
         self, count: int, wanted: frozenset[int] = frozenset(), head: int | None = None
     ) -> list[SignalInfo]:
         """The last `count` events of what events() yields. The others are read only if needed."""

@@ -39,17 +39,17 @@ class Sent:
         """The signals that are kept, in order, each once: the newest of all, and the newest of
         those that end or stop others."""
         infos = Infos(self._source, self._here)
-        found = {(event[2], event[1]): event for event in self._events(ENDINGS)}
+        found = {(event[2], event[1]): event for event in self._ring_events(ENDINGS)}
         if not endings_only:
-            found.update({(event[2], event[1]): event for event in self._events(SENT)})
-        return [self._signal(event, infos) for event in sorted(found.values())]
+            found.update({(event[2], event[1]): event for event in self._ring_events(SENT)})
+        return [self._sent_signal(event, infos) for event in sorted(found.values())]
 
     def children(self) -> list[ChildTold]:
         """What the process was told about its children, as far as it is kept, in order."""
         infos = Infos(self._source, self._here)
         return [
             ChildTold(pid, code, status, at, at + infos.offset_at(at))
-            for at, _, _, code, pid, _, _, _, _, status, _ in self._events(CHILDREN)
+            for at, _, _, code, pid, _, _, _, _, status, _ in self._ring_events(CHILDREN)
         ]
 
     def heads(self) -> tuple[int, ...]:
@@ -58,7 +58,7 @@ class Sent:
             return ()
         return _HEADS.unpack(self._source.bytes(SENT_HEADS_AT, _HEADS.size))
 
-    def _signal(self, event: _Event, infos: Infos) -> SentSignal:
+    def _sent_signal(self, event: _Event, infos: Infos) -> SentSignal:
         at, ordinal, signum, how, target, thread, value, tid, _, result, _ = event
         sent = SentSignal()
         sent.si_signo, sent.signal_name = signum, name(signum, self._header.sigrtmin)
@@ -71,7 +71,7 @@ class Sent:
         sent.monotonic_ns, sent.time_ns = at, at + infos.offset_at(at)
         return sent
 
-    def _events(self, kind: int) -> list[_Event]:
+    def _ring_events(self, kind: int) -> list[_Event]:
         section = self._header.rings.get(kind)
         if section is None or not section.entries:
             return []

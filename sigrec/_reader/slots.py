@@ -43,14 +43,16 @@ class Slots:
 
     def all(self, head: int) -> Any:
         """The history as it is when its head is there."""
-        return self._run(0, min(head, self._header.capacity))
+        return self._in_place(0, min(head, self._header.capacity))
 
     def between(self, begin: int, head: int) -> Any:
         """What was put into the history while its head moved from `begin` to `head`, where that is
         less than all of it."""
         at = begin % self._header.capacity
         count = min(head - begin, self._header.capacity - at)
-        return numpy.concatenate([self._run(at, count), self._run(0, head - begin - count)])
+        return numpy.concatenate(
+            [self._in_place(at, count), self._in_place(0, head - begin - count)]
+        )
 
     def newest(self) -> Any:
         """The newest events of each signal, which are kept beside the history."""
@@ -62,22 +64,22 @@ class Slots:
         for block, signum in enumerate(owners[: section.entries // RECENT_SLOTS]):
             if 1 <= signum <= 64:
                 at = section.at + block * RECENT_SLOTS * SLOT_SIZE
-                slots, whole = self._copy(at, RECENT_SLOTS)
+                slots, whole = self._copied_slots(at, RECENT_SLOTS)
                 mine = slots["sequence"] == 2 * slots["ordinal"] + 2
                 of_signal = slots[whole & mine & (slots["si_signo"] == signum)]
                 found.append(of_signal[_NAMES].astype(EVENT))
         return numpy.concatenate(found)
 
-    def _run(self, at: int, count: int) -> Any:
+    def _in_place(self, at: int, count: int) -> Any:
         """Of so many slots of the history: the events that are in the slot of their ticket."""
         if not count:
             return numpy.zeros(0, EVENT)
-        slots, whole = self._copy(self._header.ring_at + at * SLOT_SIZE, count)
+        slots, whole = self._copied_slots(self._header.ring_at + at * SLOT_SIZE, count)
         ticket = slots["sequence"] // 2 - 1
         here = numpy.arange(at, at + count, dtype="u8")
         return slots[whole & (ticket % self._header.capacity == here)][_NAMES].astype(EVENT)
 
-    def _copy(self, at: int, count: int) -> tuple[Any, Any]:
+    def _copied_slots(self, at: int, count: int) -> tuple[Any, Any]:
         """Copies slots. An event is whole if three copies agree on its sequence: history.py."""
         raw = [self._source.bytes(at, count * SLOT_SIZE) for _ in range(3)]
         before, slots, after = (numpy.frombuffer(copy, _SLOT) for copy in raw)

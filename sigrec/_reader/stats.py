@@ -63,9 +63,9 @@ class ProcessStats(Value):
             "argv": None if self.argv is None else [json_text(part) for part in self.argv],
             "started": None if self.started_ns is None else rfc3339(self.started_ns),
             "recording": None if self.path is None else json_text(self.path),
-            "signals": [_signal(stats) for stats in self.signals.values()],
-            "dispositions": [_disposition(change) for change in self.dispositions],
-            "masks": [_mask(change) for change in self.masks],
+            "signals": [_signal_fields(stats) for stats in self.signals.values()],
+            "dispositions": [_disposition_fields(change) for change in self.dispositions],
+            "masks": [_mask_fields(change) for change in self.masks],
         }
 
 
@@ -83,23 +83,23 @@ class Stats(Value):
     def __init__(self, recordings: Iterable[Recording | None]) -> None:
         self.processes = [ProcessStats(recording) for recording in recordings]
 
-    def _only(self) -> ProcessStats:
+    def _only_process(self) -> ProcessStats:
         if len(self.processes) != 1:
             raise LookupError(f"these are the stats of {len(self.processes)} processes")
         return self.processes[0]
 
     def __getitem__(self, signum: int) -> SignalStats:
         number = _check.signal(signum)
-        return self._only().signals[number]
+        return self._only_process().signals[number]
 
     def __contains__(self, signum: object) -> bool:
-        return _check.is_int(signum) and signum in self._only().signals
+        return _check.is_int(signum) and signum in self._only_process().signals
 
     def __iter__(self) -> Iterator[SignalStats]:
-        return iter(self._only().signals.values())
+        return iter(self._only_process().signals.values())
 
     def __len__(self) -> int:
-        return len(self._only().signals)
+        return len(self._only_process().signals)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of ``sigrec stats --json``, as a dict."""
@@ -118,7 +118,7 @@ def worth_showing(process: ProcessStats) -> list[SignalStats]:
     return [s for s in process.signals.values() if s.delivered or s.mode != "recorded"]
 
 
-def _signal(stats: SignalStats) -> dict[str, Any]:
+def _signal_fields(stats: SignalStats) -> dict[str, Any]:
     return {
         "signal": stats.signal_name,
         "number": stats.signum,
@@ -134,22 +134,22 @@ def _signal(stats: SignalStats) -> dict[str, Any]:
         "abandoned": stats.abandoned,
         "overruns": stats.overruns,
         "sent": stats.sent,
-        "first": _when(stats.first),
-        "last": _when(stats.last),
+        "first": _time_of(stats.first),
+        "last": _time_of(stats.last),
         "senders": [{**s.to_dict(), "count": count} for s, count in stats.senders],
     }
 
 
-def _disposition(change: Disposition) -> dict[str, Any]:
-    return {**_change(change), "action": change.action, "flags": change.flags}
+def _disposition_fields(change: Disposition) -> dict[str, Any]:
+    return {**_change_fields(change), "action": change.action, "flags": change.flags}
 
 
-def _mask(change: MaskChange) -> dict[str, Any]:
-    return {**_change(change), "blocked": change.blocked, "main_thread": change.main_thread, "tid": change.tid,
+def _mask_fields(change: MaskChange) -> dict[str, Any]:
+    return {**_change_fields(change), "blocked": change.blocked, "main_thread": change.main_thread, "tid": change.tid,
             "mask": sorted(change.mask)}  # fmt: skip
 
 
-def _change(change: Disposition | MaskChange) -> dict[str, Any]:
+def _change_fields(change: Disposition | MaskChange) -> dict[str, Any]:
     return {
         "signal": change.signal_name,
         "number": change.si_signo,
@@ -164,7 +164,7 @@ def _change(change: Disposition | MaskChange) -> dict[str, Any]:
     }
 
 
-def _when(info: SignalInfo | None) -> str | None:
+def _time_of(info: SignalInfo | None) -> str | None:
     return None if info is None else rfc3339(info.time_ns)
 
 

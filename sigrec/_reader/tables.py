@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EVENT = [(name, "i8" if kind == "u4" else kind) for name, kind in EVENT_FIELDS]
 
 
-def _missing(error: ImportError) -> SigrecError:
+def _not_installed(error: ImportError) -> SigrecError:
     return SigrecError(
         f"this needs {error.name}, which is not installed: pip install 'sigrec[arrow]' pandas"
     )
@@ -29,7 +29,7 @@ def frame(of: Any) -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise _missing(error) from None
+        raise _not_installed(error) from None
     nullable = {f"int{bits}": getattr(pandas, f"Int{bits}Dtype")() for bits in (32, 64)}
     return of.to_pandas(types_mapper=lambda kind: nullable.get(str(kind)))
 
@@ -40,7 +40,7 @@ def table(events: Iterable[tuple[int, ...]], offsets: list[tuple[int, int]], nam
         import numpy
         import pyarrow
     except ImportError as error:
-        raise _missing(error) from None
+        raise _not_installed(error) from None
     raw = numpy.fromiter(events, numpy.dtype(EVENT))
     return pyarrow.table(columns([(raw, offsets, names)]))
 
@@ -59,7 +59,7 @@ def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, 
     part_of = numpy.repeat(numpy.arange(len(parts)), [len(part) for part, _, _ in parts])
     signo, code, pid, detail = raw["si_signo"], raw["si_code"], raw["si_pid"], raw["detail"]
     signed = raw["datum"].astype("i8", casting="unsafe")
-    times = [_times(part["monotonic_ns"], offsets) for part, offsets, _ in parts]
+    times = [_wall_times(part["monotonic_ns"], offsets) for part, offsets, _ in parts]
     time_ns = numpy.concatenate(times)
     # SignalInfo knows which fields si_code defines: one event of each kind is asked.
     kinds, kind_at = numpy.unique(code << 8 | signo, return_inverse=True)
@@ -128,7 +128,7 @@ def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, 
     }
 
 
-def _times(monotonic_ns: Any, offsets: list[tuple[int, int]]) -> Any:
+def _wall_times(monotonic_ns: Any, offsets: list[tuple[int, int]]) -> Any:
     """The times by the wall clock as it was then. offsets: the newest first; the last one also
     holds for what is older than all."""
     found = monotonic_ns.astype("i8")

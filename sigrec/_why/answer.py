@@ -111,7 +111,7 @@ class Answer:
         from sigrec._signals.fields import Senders
 
         senders = Senders()
-        newest = self.recording._newest(BEFORE + 1)
+        newest = self.recording._newest_events(BEFORE + 1)
         events = [info for info in newest if info != self.event][-BEFORE:]
         return [{"version": EVENT_VERSION, **senders.fields(i)} for i in events]
 

@@ -105,14 +105,14 @@ def lines(
     same history share a line. The text is safe for a terminal."""
     same: dict[str, list[str]] = {}
     for signum, change in sorted(found.items()):
-        same.setdefault(_words(change, clock), []).append(name(signum, sigrtmin))
+        same.setdefault(_blocked_by(change, clock), []).append(name(signum, sigrtmin))
     return [
         f"{'nearly all signals' if len(names) >= _NEARLY_ALL else ', '.join(names)}: {text}"
         for text, names in same.items()
     ]
 
 
-def _words(change: MaskChange | str | None, clock: Clock) -> str:
+def _blocked_by(change: MaskChange | str | None, clock: Clock) -> str:
     if change is None:
         return "blocked since before its recording began"
     if isinstance(change, str):

@@ -35,7 +35,7 @@ class Recordings:
         if directory not in self._in:
             paths = dict.fromkeys([*self._ours, *places.beside(path), os.path.abspath(path)])
             self._in[directory] = [
-                recording for recording in map(self._at, paths) if recording is not None
+                recording for recording in map(self._recording_at, paths) if recording is not None
             ]
         return self._in[directory]
 
@@ -49,7 +49,7 @@ class Recordings:
             self._of_pid[directory] = by_pid
         return self._of_pid[directory].get(pid, [])
 
-    def _at(self, path: str) -> Recording | None:
+    def _recording_at(self, path: str) -> Recording | None:
         if path not in self._open:
             self._open[path] = next(index.opened([path]), None)
         return self._open[path]

@@ -208,7 +208,7 @@ class _Why:
         return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
 
     def _without_a_word(self, found: Cause) -> str:
-        last = self._last_signal("the last that it received was") if self._newest() else ""
+        last = self._last_signal("the last that it received was") if self._newest_of_each() else ""
         if self.recording.boot_id != boot_id():
             means = "which may be what ended it: this machine has been started anew since"
         else:
@@ -245,7 +245,7 @@ class _Why:
             at = self._sent_by(found.sent_by)
         elif found.kind == "signal":
             at += self._oom(found.oom, f"; who sent the signal is not recorded{_or_root()}")
-        last = self._last_signal("the last that it received was") if self._newest() else ""
+        last = self._last_signal("the last that it received was") if self._newest_of_each() else ""
         return (
             f"{self.who} {ended_words(seen)}{at}{self._own(found)}{self._handling()}{last}"
             f"{self._explained(found)}."
@@ -291,7 +291,7 @@ class _Why:
         if stop is not None:
             after = rounded_duration(max(0, info.monotonic_ns - stop.monotonic_ns))
             stopped = f", {after} after it was stopped by {parent.signal_name(stop.status)}"
-        last = self._last_signal("the last that it received was") if self._newest() else ""
+        last = self._last_signal("the last that it received was") if self._newest_of_each() else ""
         if by is not None:
             return (
                 f"{self.who} {ended}{self._sent_by(by, parent)}{stopped}"
@@ -309,7 +309,7 @@ class _Why:
         )
 
     def _as_its_sender_says(self, by: SentBy, found: Cause) -> str:
-        last = self._last_signal("the last that it received was") if self._newest() else ""
+        last = self._last_signal("the last that it received was") if self._newest_of_each() else ""
         return (
             f"{self.who} was killed by {by.sent.signal_name}{self._sent_by(by)}{self._handling()}"
             f"{last}{self._explained(found)}."
@@ -422,14 +422,14 @@ class _Why:
         monotonic_ns = self.recording.exit_monotonic_ns
         return "" if monotonic_ns is None else self._signals_before(monotonic_ns)
 
-    def _newest(self, but: SignalInfo | None = None) -> list[SignalInfo]:
+    def _newest_of_each(self, but: SignalInfo | None = None) -> list[SignalInfo]:
         """The newest event of each signal, the newest first."""
         found = [stats.last for stats in self.signals.values() if stats.last and stats.last != but]
         return sorted(found, key=lambda info: -info.monotonic_ns)
 
     def _signals_before(self, monotonic_ns: int, ending: SignalInfo | None = None) -> str:
         """``, 0.4 s after SIGHUP from PID 977 (user root, ...)``: the two that came last."""
-        earlier = [i for i in self._newest(ending) if i.monotonic_ns <= monotonic_ns]
+        earlier = [i for i in self._newest_of_each(ending) if i.monotonic_ns <= monotonic_ns]
         if ending is not None and ending.ordinal:
             again = find(self.recording, ending.si_signo, ending.ordinal - 1)
             if again is not None:
@@ -446,7 +446,7 @@ class _Why:
         return f", {' and '.join(parts)}" if parts else ""
 
     def _last_signal(self, words: str = "its last signal was") -> str:
-        newest = self._newest()
+        newest = self._newest_of_each()
         if not newest:
             return "; no signal is recorded"
         return f"; {words} {self._from(newest[0])}, at {self._clock(newest[0].time_ns)}"

@@ -499,7 +499,7 @@ def test_the_newest_are_the_last_of_all(large):
     with sigrec.open_recording(path) as recording:
         every = list(recording.events())
         for count in (0, 1, 1000, 5000, sys.maxsize):
-            assert recording._newest(count) == every[max(0, len(every) - count) :]
+            assert recording._newest_events(count) == every[max(0, len(every) - count) :]
 
 
 def test_following_begins_at_the_end(large):
