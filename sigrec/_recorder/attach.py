@@ -37,7 +37,7 @@ _CANNOT_LOAD = {
     6: "is setuid or setgid: it acts for somebody else than who started it",
     7: "is built with a sanitizer, which has handlers of its own",
 }
-_START = "start it with `sigrec run` instead"
+_START_WITH_RUN = "start it with `sigrec run` instead"
 
 
 class Attached:
@@ -87,7 +87,7 @@ def begin(pid: int, history: int = HISTORY, any_filter: bool = False) -> Attache
     path = recorded(pid)
     if path is not None:
         raise SigrecError(f"PID {pid} is recorded already: {path}")
-    return _do(pid, False, 1 << (history - 1).bit_length())
+    return _attach_or_detach(pid, False, 1 << (history - 1).bit_length())
 
 
 def end(pid: int, any_filter: bool = False) -> Attached:
@@ -96,7 +96,7 @@ def end(pid: int, any_filter: bool = False) -> Attached:
     if status(pid) is not None and not _attached(pid):
         raise SigrecError(f"sigrec is not attached to PID {pid}: there is nothing to detach")
     _refuse(pid, any_filter)
-    return _do(pid, True, HISTORY)
+    return _attach_or_detach(pid, True, HISTORY)
 
 
 def _attached(pid: int) -> bool:
@@ -145,7 +145,7 @@ def _reason_of_itself(pid: int, now: Status) -> tuple[str, str] | None:
         return "is this process itself", "Call sigrec.record() in it"
     if now.state in "ZX":
         if len(_threads(pid)) > 1:
-            return "goes on without its main thread, which has ended", _START
+            return "goes on without its main thread, which has ended", _START_WITH_RUN
         return "has ended, and is a zombie", f"`sigrec why {pid}` may know more"
     if is_kernel_thread(pid):
         return "is a thread of the kernel's", ""
@@ -183,7 +183,7 @@ def _reason_of_rights(pid: int, now: Status) -> tuple[str, str] | None:
     if scope >= 3:
         return (
             "may not be traced by anybody: kernel.yama.ptrace_scope is 3",
-            "That stays until the machine is started anew; " + _START,
+            "That stays until the machine is started anew; " + _START_WITH_RUN,
         )
     if scope >= 1 and not capable:
         return (
@@ -204,12 +204,15 @@ def _reason_of_program(pid: int, now: Status, any_filter: bool) -> tuple[str, st
     if not any_filter and any(thread.filtered for thread in [now, *threads]):
         return (
             "has a seccomp filter, which may end it for a system call of ours",
-            f"{_START[0].upper()}{_START[1:]}; or, at its risk, attach with --any",
+            f"{_START_WITH_RUN[0].upper()}{_START_WITH_RUN[1:]}; or, at its risk, attach with --any",
         )
     if any(thread.shadow_stack for thread in threads):
-        return "has a shadow stack, on which nothing can be called from outside", _START
+        return "has a shadow stack, on which nothing can be called from outside", _START_WITH_RUN
     if signal.SIGTRAP in now.ignored:
-        return "ignores SIGTRAP, by which a tracer learns that its call has returned", _START
+        return (
+            "ignores SIGTRAP, by which a tracer learns that its call has returned",
+            _START_WITH_RUN,
+        )
     return None
 
 
@@ -228,7 +231,7 @@ def _ptrace_scope() -> int:
         return 0
 
 
-def _do(pid: int, ends: bool, history: int) -> Attached:
+def _attach_or_detach(pid: int, ends: bool, history: int) -> Attached:
     uid = owner(pid)
     named = os.environ.get("SIGREC_DIR", "")
     directories = [f"/dev/shm/sigrec-{uid}", f"/tmp/sigrec-{uid}"]
@@ -238,11 +241,11 @@ def _do(pid: int, ends: bool, history: int) -> Attached:
         pid, ends, _core.library(), history, [os.fsencode(path) for path in directories]
     )
     if how != DONE:
-        raise SigrecError(_words(pid, how, error, text))
+        raise SigrecError(_why_not_attached(pid, how, error, text))
     return Attached(stops, stopped_ns)
 
 
-def _words(pid: int, how: int, error: int, text: bytes) -> str:
+def _why_not_attached(pid: int, how: int, error: int, text: bytes) -> str:
     says = os.strerror(error) if error else ""
     if how == REFUSED and error == 1:  # EPERM
         right = (

@@ -40,7 +40,7 @@ def leave(code: str, about: str) -> None:
 
     Raises OSError, with nothing left behind.
     """
-    _look()
+    _check_possible()
     beside = Bystander(os.getpid())  # while this process certainly has that PID
     waiting = signal.SIGCHLD in signal.sigpending()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_IT)
@@ -51,7 +51,7 @@ def leave(code: str, about: str) -> None:
             with suppress(OSError):
                 if os.fork() == 0:
                     os.setsid()
-                    _alone(beside, code, about)
+                    _wait_alone(beside, code, about)
             os._exit(0)
         with suppress(ChildProcessError):  # where SIGCHLD is ignored
             os.waitpid(between, 0)
@@ -69,7 +69,7 @@ def leave(code: str, about: str) -> None:
 def leave_below_init(code: str, about: str) -> None:
     """As leave(), for PID 1, which stays as an init. This returns in a child, which becomes the
     program."""
-    _look()
+    _check_possible()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     terminal = next((fd for fd in (0, 1, 2) if _is_in_front(fd)), None)
     program = os.fork()
@@ -80,7 +80,7 @@ def leave_below_init(code: str, about: str) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _alone(Bystander(program), code, about, init=True)
+    _wait_alone(Bystander(program), code, about, init=True)
 
 
 def problem() -> str | None:
@@ -90,7 +90,7 @@ def problem() -> str | None:
     return f"{PROGRAM} cannot be executed" if os.path.exists(PROGRAM) else f"{PROGRAM} is missing"
 
 
-def _look() -> None:
+def _check_possible() -> None:
     """Raises OSError, while nothing has been done yet."""
     if reason := problem():
         raise OSError(reason)
@@ -103,7 +103,7 @@ def _is_in_front(fd: int) -> bool:
         return False
 
 
-def _alone(beside: Bystander, code: str, about: str, init: bool = False) -> None:
+def _wait_alone(beside: Bystander, code: str, about: str, init: bool = False) -> None:
     """Runs in a process that is to have nothing in common with the program but descriptor 2. Never
     returns."""
     try:

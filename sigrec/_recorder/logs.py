@@ -39,28 +39,28 @@ class SignalLog(_core.Block):
             new_events(recording, self._position, newest=0)
         self._closed = False
         self._stop = Event()
-        self._thread = Thread(target=self._run, name="sigrec log", daemon=True)
+        self._thread = Thread(target=self._log_until_closed, name="sigrec log", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
+    def _log_until_closed(self) -> None:
         while not self._stop.wait(POLL_S):
-            self._look()
-        self._look(last=True)
+            self._log_new()
+        self._log_new(last=True)
 
-    def _look(self, last: bool = False) -> None:
+    def _log_new(self, last: bool = False) -> None:
         with own_recording() as recording:
             missed, events = new_events(recording, self._position, last)
         for signum, (overwritten, dropped) in missed.items():
             count = overwritten + dropped
-            self._log(
+            self._log_one(
                 "%s %s: came too fast to be logged one by one",
                 (number(count), name(signum)),
                 {"signal": name(signum), "missed": count},
             )
         for info in events:
-            self._log("%s from %s", (info.signal_name, info.sender), info.to_dict())
+            self._log_one("%s from %s", (info.signal_name, info.sender), info.to_dict())
 
-    def _log(self, text: str, arguments: tuple[object, ...], fields: dict[str, Any]) -> None:
+    def _log_one(self, text: str, arguments: tuple[object, ...], fields: dict[str, Any]) -> None:
         """Logs one signal. What the logger raises, as one of its filters may, is reported, and does
         not keep the next ones from being logged."""
         try:

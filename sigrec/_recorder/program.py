@@ -41,7 +41,7 @@ def give_back_what_python_ignores() -> None:
             signal.signal(signum, signal.SIG_DFL)
 
 
-def look(name: str, arguments: list[str]) -> Program:
+def find_program(name: str, arguments: list[str]) -> Program:
     """The Program of that name: a file, as for ``python NAME``, or else a program in PATH. Raises
     SigrecError if there is neither."""
     import shutil
@@ -55,9 +55,9 @@ def look(name: str, arguments: list[str]) -> Program:
     else:
         found = shutil.which(name)
         if found is None:
-            raise SigrecError(_nothing_there(name))
+            raise SigrecError(_no_such_program(name))
     assert found is not None
-    head = _head(found)
+    head = _first_bytes(found)
     if head.startswith(b"\x7fELF"):
         return Program("script" if _is_this_python(found, arguments) else "other", found)
     if head.startswith(b"#!") and os.access(found, os.X_OK):
@@ -91,7 +91,7 @@ def _is_this_python(path: str, arguments: list[str]) -> bool:
     return True
 
 
-def _nothing_there(name: str) -> str:
+def _no_such_program(name: str) -> str:
     import importlib.util
 
     text = f"{name or repr(name)}: there is no such file, and no program of that name in PATH"
@@ -102,7 +102,7 @@ def _nothing_there(name: str) -> str:
     return text + (f". It is a module: sigrec run -m {name}" if module else "")
 
 
-def _head(path: str) -> bytes:
+def _first_bytes(path: str) -> bytes:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._signals.siginfo import SignalInfo
 
-_prepared = False
+_interposed = False
 
 
 class Recorder(_core.Block):
@@ -35,7 +35,7 @@ class Recorder(_core.Block):
         self._stopped: tuple[Counter[int], list[SignalInfo]] | None = None
         self._delivered_before: dict[int, int] = {}
         if counted:  # else there is nothing to read, and _reader need not be imported
-            with self._open() as recording:
+            with self._own_recording() as recording:
                 self._delivered_before = {n: s.delivered for n, s in recording.signals.items()}
 
     @property
@@ -53,16 +53,16 @@ class Recorder(_core.Block):
         """
         if self._stopped is not None:
             return self._stopped[0].copy()
-        with self._open() as recording:
-            return self._count(recording)
+        with self._own_recording() as recording:
+            return self._counts_since(recording)
 
     @property
     def events(self) -> list[SignalInfo]:
         """The events since it began that are still in the history, in the order of recording."""
         if self._stopped is not None:
             return list(self._stopped[1])
-        with self._open() as recording:
-            return self._list(recording)
+        with self._own_recording() as recording:
+            return self._events_since(recording)
 
     def __iter__(self) -> Iterator[SignalInfo]:
         return iter(self.events)
@@ -71,8 +71,8 @@ class Recorder(_core.Block):
         """End the recording; a second call does nothing. The kernel has again what the program
         set."""
         if self._stopped is None:
-            with self._open() as recording:
-                stopped = self._count(recording), self._list(recording)
+            with self._own_recording() as recording:
+                stopped = self._counts_since(recording), self._events_since(recording)
             _core.record_stop(self._signums, self._named, self, stopped)
 
     _leave = stop
@@ -85,14 +85,14 @@ class Recorder(_core.Block):
 
     # --- of this process's recording, what came since --------------------------------
 
-    def _open(self) -> Recording:
+    def _own_recording(self) -> Recording:
         from sigrec._recorder.own import own_recording
 
         if self._pid != os.getpid():
             self._pid, self._delivered_before = os.getpid(), {}  # a forked child counts from zero
         return own_recording()
 
-    def _count(self, recording: Recording) -> Counter[int]:
+    def _counts_since(self, recording: Recording) -> Counter[int]:
         import signal
         from collections import Counter
 
@@ -106,7 +106,7 @@ class Recorder(_core.Block):
             }
         )
 
-    def _list(self, recording: Recording) -> list[SignalInfo]:
+    def _events_since(self, recording: Recording) -> list[SignalInfo]:
         before = self._delivered_before
         return [
             info
@@ -141,7 +141,7 @@ def begin(signums: tuple[int, ...], children: bool, from_start: bool = False) ->
     named = bool(numbers)
     if not named:
         numbers = tuple(sorted(VALID - UNCATCHABLE))
-    _prepare()
+    _interpose_once()
     counted = publishing.started()
     publishing.start()
     if children:
@@ -156,9 +156,9 @@ def begin(signums: tuple[int, ...], children: bool, from_start: bool = False) ->
     return recorder
 
 
-def _prepare() -> None:
-    global _prepared
-    if _prepared:
+def _interpose_once() -> None:
+    global _interposed
+    if _interposed:
         return
     package = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
     found = PathFinder.find_spec("signal")  # which to import makes each fork dearer: enum
@@ -167,7 +167,7 @@ def _prepare() -> None:
         raise SigrecError(
             f"record() needs Linux on x86-64 or aarch64, not {sys.platform}: register() works here"
         )
-    _prepared = True
+    _interposed = True
 
 
 for _public in (Recorder, record):

@@ -78,10 +78,10 @@ def clean(directory: str, keep: int = KEEP, own: str | None = None) -> None:
     # The core knows those of this boot and PID namespace by their headers.
     names = _core.clean(os.fsencode(directory), keep)
     if len(names) > keep:
-        _clean([os.path.join(directory, os.fsdecode(name)) for name in names], keep, own)
+        _clean_readable([os.path.join(directory, os.fsdecode(name)) for name in names], keep, own)
 
 
-def _clean(paths: list[str], keep: int, own: str | None) -> None:
+def _clean_readable(paths: list[str], keep: int, own: str | None) -> None:
     from sigrec._reader.opening import open_recording
 
     # By kind, for each recording: when it was last written, its inode, its path.
@@ -92,7 +92,7 @@ def _clean(paths: list[str], keep: int, own: str | None) -> None:
             with open_recording(path) as recording:
                 if path == own and recording.state == "alive":
                     continue
-                kind = _kind(recording)
+                kind = _kind_of_end(recording)
                 if kind == "unknown":
                     # The process may be alive, in another namespace that shares the directory. But
                     # a container that is started again and again must not fill the directory: of
@@ -110,10 +110,10 @@ def _clean(paths: list[str], keep: int, own: str | None) -> None:
             continue  # it is no recording, or it is gone: there is nothing for us to remove
     for kept in stale.values():
         for _, inode, path in sorted(kept, reverse=True)[keep:]:
-            _remove(path, inode)
+            _remove_recording(path, inode)
 
 
-def _kind(recording: Recording) -> str:
+def _kind_of_end(recording: Recording) -> str:
     """The recording's kind. The newest few of each kind are kept, so that many short programs do
     not push out the others."""
     from sigrec._proc.host import boot_id, booted_ns
@@ -134,7 +134,7 @@ def _kind(recording: Recording) -> str:
     return "clean" if state == "exited" and went_well and not asked else "of interest"
 
 
-def _remove(path: str, inode: int) -> None:
+def _remove_recording(path: str, inode: int) -> None:
     try:
         # A new process may have got the pid, and have published there since. (It still could
         # between this look and the next line: then its file loses its name, and the process goes

@@ -97,9 +97,9 @@ def run(args: argparse.Namespace) -> int:
         args.usage_error("which program? give a PROGRAM, a SCRIPT, -m MODULE or -c CODE")
     # If this cannot be imported, it says why; the program's own process would be silent.
     from sigrec import _core as _core
-    from sigrec._recorder.program import Program, give_back_what_python_ignores, look
+    from sigrec._recorder.program import Program, find_program, give_back_what_python_ignores
 
-    found = Program("python", None) if args.script == [] else look(program[0], program[1:])
+    found = Program("python", None) if args.script == [] else find_program(program[0], program[1:])
     output = _output(args.output)
     if found.kind == "python":
         path, command = sys.executable, [sys.executable, *_flags(), *program]

@@ -379,7 +379,7 @@ class Bytecodes:
     def trace(self, frame, event, argument):
         code = frame.f_code
         # (What lists the events changes nothing, and each attempt makes more of them than it tries.)
-        lists = code.co_qualname.startswith(("Recorder._list", "SignalInfo."))
+        lists = code.co_qualname.startswith(("Recorder._events_since", "SignalInfo."))
         if lists or "_reader" in code.co_filename or not code.co_filename.startswith(str(ROOT)):
             return None
         frame.f_trace_opcodes = True
