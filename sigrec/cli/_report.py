@@ -30,7 +30,7 @@ def leave(argv: list[str], output: str | None, file: str | None) -> bool:
 
     if file is not None:
         try:
-            os.close(_open(file))  # to say now what is wrong with it
+            os.close(_open_report(file))  # to say now what is wrong with it
         except OSError as error:
             raise SigrecError(f"{file}: cannot be written: {error.strerror}") from None
     about = json.dumps([argv, output, file])
@@ -51,7 +51,7 @@ def tell() -> None:
 
     with open(0, "rb") as task:
         pid, _, began, _, _, _, about, raw = task.read().split(b"\0", 7)
-    seen = _seen(raw)
+    seen = _how_it_ended(raw)
     argv, output, file = json.loads(about)
     answer = answer_about(int(pid), int(began) or None, seen, argv, output)
     if isinstance(answer, Answer):
@@ -62,13 +62,13 @@ def tell() -> None:
         if file is None:
             _write_to_stderr(b"sigrec: " + line)
         else:
-            fd = _open(file)
+            fd = _open_report(file)
             os.write(fd, line)
             os.close(fd)
     os._exit(int(sys.argv[1]))
 
 
-def _seen(raw: bytes) -> Seen:
+def _how_it_ended(raw: bytes) -> Seen:
     """How the program ended, as csrc/report.c writes it."""
     from sigrec._proc.ended import ended
     from sigrec._proc.status import numbers
@@ -92,7 +92,7 @@ def _seen(raw: bytes) -> Seen:
     )
 
 
-def _open(file: str) -> int:
+def _open_report(file: str) -> int:
     """Opens the file of --report. A pipe without a reader is an error, and nothing to wait for."""
     return os.open(
         file,

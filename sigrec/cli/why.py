@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.all:
         if args.what is not None or args.wait:
             args.usage_error("--all is of every process that ended, and not of one")
-        return _all(args.json)
+        return _print_all(args.json)
     if args.wait:
         pid = whole(args.what or "")
         if pid is None:
@@ -57,14 +57,14 @@ def run(args: argparse.Namespace) -> int:
         from sigrec._why.waiting import answer_after
 
         after = answer_after(_check.integer("a PID", pid, 1, _check.INT_MAX))
-        _json(after.to_dict()) if args.json else print(after.sentence)
+        _print_json(after.to_dict()) if args.json else print(after.sentence)
         return 0
-    answer = _answer(args.what)
-    _json(answer.to_dict()) if args.json else print(answer.sentence)
+    answer = _answer_about(args.what)
+    _print_json(answer.to_dict()) if args.json else print(answer.sentence)
     return 0
 
 
-def _answer(what: str | None) -> Answer | Heard:
+def _answer_about(what: str | None) -> Answer | Heard:
     if what is None:
         from sigrec._why.newest import newest
 
@@ -96,7 +96,7 @@ def _answer(what: str | None) -> Answer | Heard:
     return Answer(recording)
 
 
-def _all(as_json: bool) -> int:
+def _print_all(as_json: bool) -> int:
     import resource
 
     from sigrec._reader import index, places
@@ -113,7 +113,7 @@ def _all(as_json: bool) -> int:
     ended = [process for process in ranked if process.ended]
     answers = (Answer(process.recording, process.cause) for process in ended)
     if as_json:
-        _json({"version": VERSION, "processes": [answer.to_dict() for answer in answers]})
+        _print_json({"version": VERSION, "processes": [answer.to_dict() for answer in answers]})
     elif not ended:
         print(f"sigrec why: of {len(found)} recorded processes none has ended", file=sys.stderr)
     else:
@@ -122,7 +122,7 @@ def _all(as_json: bool) -> int:
     return 0
 
 
-def _json(document: dict[str, Any]) -> None:
+def _print_json(document: dict[str, Any]) -> None:
     import json
 
     json.dump(document, sys.stdout, indent=2)

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from sigrec.export.source import Source
     from sigrec.export.timeline import Lane
 
-NEWEST = 500  # the list has so many events; if there are no more, each has a mark in the timeline
-SENDERS = 200  # rows at most
+# The list has so many events; if there are no more, each has a mark in the timeline.
+NEWEST_EVENTS = 500
+MOST_SENDERS = 200  # rows at most
 LANE_HEIGHT = 50
 GAP_HEIGHT = 12  # at the top of a lane, where no bar hides it
 
@@ -42,19 +43,20 @@ GAP_HEIGHT = 12  # at the top of a lane, where no bar hides it
 def write(source: Source, out: TextIO) -> None:
     process = ProcessStats(source.recording)  # before the events, to miss none of them
     timeline = Timeline(source, process)
-    newest: deque[SignalInfo] = deque(maxlen=NEWEST)
+    newest: deque[SignalInfo] = deque(maxlen=NEWEST_EVENTS)
     for info in source:
         timeline.add(info)
         newest.append(info)
     timeline.finish()
     page = fill(
         title=f"Signals of PID {process.pid}",
-        header="".join(_header(source, process, timeline)),
-        timeline="".join(_timeline(timeline, newest)),
-        counts="".join(_counts(timeline)) + "".join(_dispositions(source, process)),
-        senders="".join(_senders(timeline)),
-        events="".join(_events(timeline, newest)),
-        sent="".join(_sent(source)),
+        header="".join(_page_header(source, process, timeline)),
+        timeline="".join(_timeline_figure(timeline, newest)),
+        counts="".join(_table_of_counts(timeline))
+        + "".join(_table_of_dispositions(source, process)),
+        senders="".join(_table_of_senders(timeline)),
+        events="".join(_table_of_events(timeline, newest)),
+        sent="".join(_table_of_sent(source)),
         data=json.dumps(timeline.data()).replace("<", "\\u003c"),
     )
     # All of it is ASCII, and so the same in any locale.
@@ -70,7 +72,7 @@ def _safe(text: str) -> str:
 # --- the timeline ----------------------------------------------------------------------------
 
 
-def _timeline(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
+def _timeline_figure(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
     if not timeline.lanes:
         yield "<p>No signals yet.</p>"
         return
@@ -197,24 +199,24 @@ def _gap_in_words(lane: Lane) -> str:
 # --- the tables ------------------------------------------------------------------------------
 
 
-def _header(source: Source, process: ProcessStats, timeline: Timeline) -> Iterator[str]:
+def _page_header(source: Source, process: ProcessStats, timeline: Timeline) -> Iterator[str]:
     argv = " ".join(map(_safe, process.argv or [])) or "not known"
     yield f"<dt>In short</dt><dd>{escape(why(source.recording, in_utc=True))}</dd>"
     yield f"<dt>Command line</dt><dd><code>{argv}</code></dd>"
     if process.started_ns is not None:
-        yield f"<dt>Recording since</dt><dd>{_when(process.started_ns)}</dd>"
+        yield f"<dt>Recording since</dt><dd>{_time_element(process.started_ns)}</dd>"
     if timeline.total:
-        yield f"<dt>First event shown</dt><dd>{_when(timeline.first_ns)}</dd>"
-        yield f"<dt>Last event shown</dt><dd>{_when(timeline.last_ns)}</dd>"
-    yield f"<dt>This page made</dt><dd>{_when(time.time_ns())}</dd>"
+        yield f"<dt>First event shown</dt><dd>{_time_element(timeline.first_ns)}</dd>"
+        yield f"<dt>Last event shown</dt><dd>{_time_element(timeline.last_ns)}</dd>"
+    yield f"<dt>This page made</dt><dd>{_time_element(time.time_ns())}</dd>"
     if source.signums is not None:
         names = ", ".join(escape(name(signum)) for signum in sorted(set(source.signums)))
         yield f"<dt>Only signals</dt><dd>{names}</dd>"
     if source.since is not None:
-        yield f"<dt>Only events since</dt><dd>{_when(source.since)}</dd>"
+        yield f"<dt>Only events since</dt><dd>{_time_element(source.since)}</dd>"
 
 
-def _counts(timeline: Timeline) -> Iterator[str]:
+def _table_of_counts(timeline: Timeline) -> Iterator[str]:
     titles = (
         ("Signal", ""), ("Delivered", "n"), ("Recorded", "n"), ("Overwritten", "n"),
         ("Dropped", "n"), ("Handled", "n"), ("Pending", "n"), ("Handler", ""),
@@ -235,7 +237,7 @@ def _counts(timeline: Timeline) -> Iterator[str]:
     yield from _table("Counts since the process began to record", titles, rows)
 
 
-def _dispositions(source: Source, process: ProcessStats) -> Iterator[str]:
+def _table_of_dispositions(source: Source, process: ProcessStats) -> Iterator[str]:
     """The table of dispositions; nothing if no change of one is known."""
     changes = {n: c for n, c in by_signal(process.dispositions).items() if source.wants(n)}
     rows = [
@@ -255,7 +257,7 @@ def _dispositions(source: Source, process: ProcessStats) -> Iterator[str]:
         yield from _table("What its main thread blocked", (("Signal", ""), ("Blocked", "")), rows)
 
 
-def _senders(timeline: Timeline) -> Iterator[str]:
+def _table_of_senders(timeline: Timeline) -> Iterator[str]:
     titles = (("Signal", ""), ("Sender", ""), ("Signals", "n"))
     rows = [
         [escape(lane.name), _safe(str(sender)), number(count)]
@@ -264,12 +266,12 @@ def _senders(timeline: Timeline) -> Iterator[str]:
         for sender, count in lane.stats.senders
     ]
     caption = "Who sent them"
-    if len(rows) > SENDERS:
-        caption += f": the first {number(SENDERS)} of {number(len(rows))}"
-    yield from _table(caption, titles, rows[:SENDERS])
+    if len(rows) > MOST_SENDERS:
+        caption += f": the first {number(MOST_SENDERS)} of {number(len(rows))}"
+    yield from _table(caption, titles, rows[:MOST_SENDERS])
 
 
-def _events(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
+def _table_of_events(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
     titles = (
         ("Time (UTC)", ""), ("Signal", ""), ("Ordinal", "n"), ("Sender", ""), ("Thread", "n"),
         ("What came with it", ""),
@@ -293,11 +295,11 @@ def _events(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:
     yield from _table(f"{caption}, the newest first", titles, rows)
 
 
-def _sent(source: Source) -> Iterator[str]:
+def _table_of_sent(source: Source) -> Iterator[str]:
     doings = source.doings()
     titles = (("Time (UTC)", ""), ("Signal, or child", ""), ("What", ""))
     rows = []
-    for doing in reversed(doings[-NEWEST:]):
+    for doing in reversed(doings[-NEWEST_EVENTS:]):
         time = f'<time datetime="{rfc3339(doing.time_ns)}">{utc(doing.time_ns)}</time>'
         rows.append([time, *map(escape, told.words(doing))])
     caption = "What the process sent, and what it was told of its children"
@@ -329,6 +331,6 @@ def _table(
 # --- times -----------------------------------------------------------------------------------
 
 
-def _when(time_ns: int) -> str:
+def _time_element(time_ns: int) -> str:
     text = rfc3339(time_ns)
     return f'<time datetime="{text}">{utc(time_ns)} UTC</time>'
