@@ -61,37 +61,37 @@ static void note_change(int signum, enum disposition_how how, const struct sigac
     errno = saved_errno;
 }
 
-struct change {
+struct interposed_change {
     bool borrows, kicks; /* whether the intake thread, and kicks, have to do with the signal */
     bool holds;          /* nothing is borrowed meanwhile */
 };
 
 /* The program is about to set a disposition. */
-static struct change begin_change(int signum) {
-    struct change begun = {false, false, false};
+static struct interposed_change begin_interposed_change(int signum) {
+    struct interposed_change interposed = {false, false, false};
     if (signum < 1 || signum >= SIGREC_NSIG)
-        return begun;
+        return interposed;
     bool borrows = borrow_may(signum), may_kick = kick_may_use(signum);
     if ((!borrows && !may_kick) || process_is_vfork_child())
-        return begun;
-    begun.holds = may_kick;
+        return interposed;
+    interposed.holds = may_kick;
     if (may_kick) { /* what is lent goes back by kicks: while there are any */
         borrow_hold();
         intake_end();
     }
-    begun.kicks = kick_pause(signum);
-    begun.borrows = borrows;
+    interposed.kicks = kick_pause(signum);
+    interposed.borrows = borrows;
     if (borrows)
         intake_before_change(signal_bit(signum));
-    return begun;
+    return interposed;
 }
 
-static void end_change(struct change begun) {
-    if (begun.borrows)
+static void end_interposed_change(struct interposed_change interposed) {
+    if (interposed.borrows)
         borrow_go_on();
-    if (begun.kicks)
+    if (interposed.kicks)
         kick_go_on();
-    if (begun.holds)
+    if (interposed.holds)
         borrow_go_on();
 }
 
@@ -103,9 +103,9 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
         set = *next; /* a copy: previous may point to the same struct */
     memset(&before, 0, sizeof before);
     bool changed;
-    struct change begun = {false, false, false};
+    struct interposed_change interposed = {false, false, false};
     if (next)
-        begun = begin_change(signum);
+        interposed = begin_interposed_change(signum);
     bool replaced = next && install_is_replaced(signum, next, __builtin_return_address(0)) &&
                     (!signal_is_fault(signum) || may_ask(signum, next->sa_flags));
     if (replaced)
@@ -116,7 +116,7 @@ static int our_sigaction(int signum, const struct sigaction *next, struct sigact
         passive_change(signum, next ? &set : NULL, previous ? previous : &before, &changed);
     if (replaced)
         install_after_replace(signum);
-    end_change(begun);
+    end_interposed_change(interposed);
     if (changed)
         note_change(signum, DISPOSITION_SIGACTION, &set, previous ? previous : &before,
                     __builtin_return_address(0));
@@ -149,7 +149,7 @@ static function set_handler(int signum, function handler, int flags, bool block_
 
 /* With the BSD semantics of signal(2). */
 static function our_signal(int signum, function handler) {
-    struct change begun = begin_change(signum);
+    struct interposed_change interposed = begin_interposed_change(signum);
     function before;
     if (passive_records(signum)) {
         bool interrupts = atomic_load(&siginterrupted) & signal_bit(signum);
@@ -158,19 +158,19 @@ static function our_signal(int signum, function handler) {
     } else {
         before = signal(signum, handler);
     }
-    end_change(begun);
+    end_interposed_change(interposed);
     return before;
 }
 
 #ifdef __GLIBC__
 /* With the System V semantics of signal(2). */
 static function our_sysv_signal(int signum, function handler) {
-    struct change begun = begin_change(signum);
+    struct interposed_change interposed = begin_interposed_change(signum);
     function before = passive_records(signum)
                           ? set_handler(signum, handler, SA_RESETHAND | SA_NODEFER, false,
                                         __builtin_return_address(0))
                           : sysv_signal(signum, handler);
-    end_change(begun);
+    end_interposed_change(interposed);
     return before;
 }
 #endif
@@ -194,22 +194,22 @@ static function sigset_recorded(int signum, function handler, const void *caller
 }
 
 static function our_sigset(int signum, function handler) {
-    struct change begun = {false, false, false};
+    struct interposed_change interposed = {false, false, false};
     if (handler != SIG_HOLD)
-        begun = begin_change(signum);
+        interposed = begin_interposed_change(signum);
     function before = passive_records(signum)
                           ? sigset_recorded(signum, handler, __builtin_return_address(0))
                           : sigset(signum, handler);
-    end_change(begun);
+    end_interposed_change(interposed);
     return before;
 }
 
 static int our_sigignore(int signum) {
-    struct change begun = begin_change(signum);
+    struct interposed_change interposed = begin_interposed_change(signum);
     bool done = passive_records(signum)
                     ? set_handler(signum, SIG_IGN, 0, false, __builtin_return_address(0)) != SIG_ERR
                     : sigignore(signum) == 0;
-    end_change(begun);
+    end_interposed_change(interposed);
     return done ? 0 : -1;
 }
 #endif

@@ -32,7 +32,7 @@
 
 /* --- with which environment ---------------------------------------------------------- */
 
-struct change {
+struct environment_change {
     enum { AS_IT_IS, WITHOUT_OURS, WITH_OURS } kind;
     size_t room;
 };
@@ -43,9 +43,9 @@ static enum target target_for(const char *file, int fd, const char *library, siz
 
 /* The target is `file`, or fd where that is NULL. in_place: it replaces this process, which may be
  * one that is recorded while its children are not. */
-static struct change exec_change_for(const char *file, int fd, char *const environment[],
-                                     bool in_place) {
-    struct change change = {AS_IT_IS, 0};
+static struct environment_change exec_change_for(const char *file, int fd,
+                                                 char *const environment[], bool in_place) {
+    struct environment_change change = {AS_IT_IS, 0};
     size_t size;
     const char *library = environment_library(environment, &size);
     if (library) {
@@ -53,15 +53,16 @@ static struct change exec_change_for(const char *file, int fd, char *const envir
          * starts sh(1). */
         enum target target = target_for(file, fd, library, size);
         if (target != TARGET_FINE && target != TARGET_NO_ELF)
-            change = (struct change){WITHOUT_OURS, environment_room(environment)};
+            change = (struct environment_change){WITHOUT_OURS, environment_room(environment)};
     } else if (in_place && (library = environment_noted()) && process_is_first()) {
         if (target_for(file, fd, library, strlen(library)) == TARGET_FINE)
-            change = (struct change){WITH_OURS, environment_room_with(environment)};
+            change = (struct environment_change){WITH_OURS, environment_room_with(environment)};
     }
-    return change.room <= ENVIRONMENT_ROOM ? change : (struct change){AS_IT_IS, 0};
+    return change.room <= ENVIRONMENT_ROOM ? change : (struct environment_change){AS_IT_IS, 0};
 }
 
-static char *const *exec_environment(char *const environment[], struct change change, void *space) {
+static char *const *exec_environment(char *const environment[], struct environment_change change,
+                                     void *space) {
     switch (change.kind) {
     case WITHOUT_OURS: return environment_without(environment, space);
     case WITH_OURS: return environment_with(environment, space);
@@ -70,14 +71,15 @@ static char *const *exec_environment(char *const environment[], struct change ch
 }
 
 /* For a program that is searched for in PATH. */
-static struct change exec_change_by_search(const char *file, char *const environment[],
-                                           bool in_place) {
+static struct environment_change exec_change_by_search(const char *file, char *const environment[],
+                                                       bool in_place) {
     /* The path is on a stack that may be small, and so no larger than it has to be. */
     const char *list = getenv("PATH");
     size_t room = (list ? strlen(list) : 0) + (file ? strlen(file) : 0) + 32;
     char path[room < PATH_MAX ? room : PATH_MAX];
     const char *found = file ? target_search(file, path, sizeof path) : NULL;
-    return found ? exec_change_for(found, -1, environment, in_place) : (struct change){AS_IT_IS, 0};
+    return found ? exec_change_for(found, -1, environment, in_place)
+                 : (struct environment_change){AS_IT_IS, 0};
 }
 
 /* --- exec ------------------------------------------------------------------------------ */
@@ -107,7 +109,7 @@ static int exec_failed(int result) {
 }
 
 static int our_execve(const char *path, char *const argv[], char *const environment[]) {
-    struct change change = exec_change_for(path, -1, environment, true);
+    struct environment_change change = exec_change_for(path, -1, environment, true);
     char *space[change.room / sizeof(char *) + 1];
     char *const *passed = exec_environment(environment, change, space);
     before_exec(path);
@@ -119,7 +121,7 @@ static int our_execv(const char *path, char *const argv[]) {
 }
 
 static int our_execvpe(const char *file, char *const argv[], char *const environment[]) {
-    struct change change = exec_change_by_search(file, environment, true);
+    struct environment_change change = exec_change_by_search(file, environment, true);
     char *space[change.room / sizeof(char *) + 1];
     char *const *passed = exec_environment(environment, change, space);
     before_exec(file);
@@ -131,7 +133,7 @@ static int our_execvp(const char *file, char *const argv[]) {
 }
 
 static int our_fexecve(int fd, char *const argv[], char *const environment[]) {
-    struct change change = exec_change_for(NULL, fd, environment, true);
+    struct environment_change change = exec_change_for(NULL, fd, environment, true);
     char *space[change.room / sizeof(char *) + 1];
     char *const *passed = exec_environment(environment, change, space);
     before_exec(argv && argv[0] ? argv[0] : "");
@@ -185,7 +187,7 @@ static int our_execle(const char *path, const char *first, ...) {
 static int our_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                            const posix_spawnattr_t *attributes, char *const argv[],
                            char *const environment[]) {
-    struct change change = exec_change_for(path, -1, environment, false);
+    struct environment_change change = exec_change_for(path, -1, environment, false);
     char *space[change.room / sizeof(char *) + 1];
     inherit_begin();
     borrow_hold();
@@ -198,7 +200,7 @@ static int our_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_
 static int our_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                             const posix_spawnattr_t *attributes, char *const argv[],
                             char *const environment[]) {
-    struct change change = exec_change_by_search(file, environment, false);
+    struct environment_change change = exec_change_by_search(file, environment, false);
     char *space[change.room / sizeof(char *) + 1];
     inherit_begin();
     borrow_hold();
