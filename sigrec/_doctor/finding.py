@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-VERSION = 1  # of findings in JSON
+FINDINGS_VERSION = 1  # of findings in JSON
 
 
 class Finding(NamedTuple):

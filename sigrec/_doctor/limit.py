@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 ENOUGH_PENDING = 1024  # if fewer signals may be queued, a burst of real-time ones is refused
-NAMED = 5  # so many of the processes that use some of it are named
+MOST_NAMED = 5  # so many of the processes that use some of it are named
 
 
 def queue_limit(now: Status, pid: int | None = None) -> Finding:
@@ -56,5 +56,5 @@ def _who_has_some(sharing: dict[int, Status]) -> str:
             )
     if not having:
         return ""
-    more = f" and {number(len(having) - NAMED)} more" if len(having) > NAMED else ""
-    return f". Of these {', '.join(words for *_, words in sorted(having)[:NAMED])}{more} have some of it"
+    more = f" and {number(len(having) - MOST_NAMED)} more" if len(having) > MOST_NAMED else ""
+    return f". Of these {', '.join(words for *_, words in sorted(having)[:MOST_NAMED])}{more} have some of it"

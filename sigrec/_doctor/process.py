@@ -83,7 +83,7 @@ def process(pid: int) -> Iterator[Finding]:
         )  # fmt: skip
     yield queue_limit(now, pid)
     yield from _check_recording(pid, now)
-    if attach.recorded(pid) is None:
+    if attach.path_if_recorded(pid) is None:
         yield _check_attach(pid)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # A second Ctrl-C must reach a program that is slow to shut down. A flood of any other signal must
 # not nest handlers until the stack is used up.
 REENTRANT = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP})
-DEPTH = 8
+REENTRANT_DEPTH = 8
 
 
 class Registration(_core.Block):
@@ -241,7 +241,7 @@ def prepared(
         called,
         siginfo,
         coalesce,
-        DEPTH if reentrant else 1,
+        REENTRANT_DEPTH if reentrant else 1,
         thread,
         batch,
         moderation_ns,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sigrec._signals.siginfo import SignalInfo
 
-BACKLOG = 16384
+STREAM_BACKLOG = 16384
 LARGEST_BACKLOG = 1 << 24
 LARGEST_BATCH = 1 << 16
 TURN = 64  # how many events an asyncio task takes before other tasks have their turn
@@ -141,7 +141,7 @@ def stream(
         raise ValueError("which signals? stream() needs at least one")
     moderation_ns, of_intake = intakes.asked(intake, moderation)
     if backlog is None:
-        backlog = of_intake or BACKLOG
+        backlog = of_intake or STREAM_BACKLOG
     backlog = _check.integer(
         f"backlog must be an int from 1 to {LARGEST_BACKLOG}, or None", backlog, 1, LARGEST_BACKLOG
     )

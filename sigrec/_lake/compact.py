@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _AT_FDCWD, _EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
-_AT_ONCE = 256 << 20  # bytes of files that are sorted together
+_SORTED_AT_ONCE = 256 << 20  # bytes of files that are sorted together
 
 
 def compact(lake: str, spool: str, date: str) -> dict[str, int]:
@@ -97,7 +97,7 @@ def _sorted(paths: list[str], schema: Any, of: str) -> Iterator[Any]:
             table = table.append_column(field, pyarrow.nulls(len(table), field.type))
         tables.append(table.select(schema.names))
         size += os.path.getsize(path)
-        if size >= _AT_ONCE:
+        if size >= _SORTED_AT_ONCE:
             yield pyarrow.concat_tables(tables).sort_by(order)
             tables, size = [], 0
     if tables:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_LARGEST = 1 << 53  # no process counts so far: a larger number means that the file is damaged
+_LARGEST_COUNT = 1 << 53  # no process counts so far: a larger number means that the file is damaged
 
 
 class Held:
@@ -48,7 +48,7 @@ class Held:
         return self._new(self._slots.between(begin, head))
 
     def _new(self, raw: Any) -> Any:
-        raw = raw[(raw["ordinal"] < _LARGEST) & (raw["monotonic_ns"] < _LARGEST << 9)]
+        raw = raw[(raw["ordinal"] < _LARGEST_COUNT) & (raw["monotonic_ns"] < _LARGEST_COUNT << 9)]
         wanted = []
         for number in numpy.unique(raw["si_signo"]).tolist():
             of_signal = raw[raw["si_signo"] == number]
@@ -65,7 +65,7 @@ class Held:
         """By signal number, what the ledger counts. Raises Unreadable if the recording is
         damaged."""
         _, found = counts(self.watched.source, self.header.ledger, self.header.version)
-        if 0 in found or any(max(of_signal) >= _LARGEST for of_signal in found.values()):
+        if 0 in found or any(max(of_signal) >= _LARGEST_COUNT for of_signal in found.values()):
             raise Unreadable("damaged")
         return found
 

@@ -13,9 +13,9 @@ from sigrec._proc.process import stat_fields
 
 # From <linux/pidfd.h>: PIDFD_GET_INFO, which Linux has since 6.13, and its exit code since 6.15.
 # _IOWR(0xFF, 11, struct pidfd_info), and the size of that struct, which grows: 6.13, 6.16.
-_SIZES = (72, 64)
-_EXIT = 1 << 3
-_ANSWER = struct.Struct("=Q52xi")
+_PIDFD_INFO_SIZES = (72, 64)
+_PIDFD_INFO_EXIT = 1 << 3
+_PIDFD_INFO = struct.Struct("=Q52xi")
 _AT_ONCE_S = 0.1  # while the parent is just asking, neither of the two places has the status
 _REAPED_S = 2.0  # how long to wait for the parent, which may never ask
 
@@ -116,15 +116,15 @@ def _of_pidfd(fd: int) -> int | None:
     tell it yet."""
     import fcntl
 
-    for size in _SIZES:
+    for size in _PIDFD_INFO_SIZES:
         info = bytearray(size)
-        struct.pack_into("=Q", info, 0, _EXIT)
+        struct.pack_into("=Q", info, 0, _PIDFD_INFO_EXIT)
         try:
             fcntl.ioctl(fd, 3 << 30 | size << 16 | 0xFF << 8 | 11, info)
         except OSError:
             continue
-        mask, code = _ANSWER.unpack_from(info)
-        return int(code) if mask & _EXIT else None
+        mask, code = _PIDFD_INFO.unpack_from(info)
+        return int(code) if mask & _PIDFD_INFO_EXIT else None
     return None
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from sigrec._reader.format import Header
     from sigrec._reader.source import Source
 
-AT, COUNT = 2048, 4  # csrc/events/asker.h
-_ENTRY = struct.Struct("=QQIiiHH16s464s")
+ASKERS_AT, ASKERS = 2048, 4  # csrc/events/asker.h
+_ASKER = struct.Struct("=QQIiiHH16s464s")
 
 
 class Asker(NamedTuple):
@@ -35,10 +35,10 @@ def asker(source: Source, header: Header, signum: int, ordinal: int) -> Asker | 
     place."""
     if header.version == 2:
         return None
-    before, raw, after = (source.bytes(AT, COUNT * _ENTRY.size) for _ in range(3))
-    for n, entry in enumerate(_ENTRY.iter_unpack(raw)):
+    before, raw, after = (source.bytes(ASKERS_AT, ASKERS * _ASKER.size) for _ in range(3))
+    for n, entry in enumerate(_ASKER.iter_unpack(raw)):
         sequence, of, number, pid, parent, size, at_its_end, comm, text = entry
-        at = n * _ENTRY.size
+        at = n * _ASKER.size
         whole = before[at : at + 8] == raw[at : at + 8] == after[at : at + 8]
         if not sequence or sequence & 1 or not whole or (number, of) != (signum, ordinal):
             continue

@@ -33,8 +33,8 @@ class Doings:
         self._signums = signums
         self._since = since
         self._heads: tuple[int, ...] | None = None
-        self._seen: set[object] = set()
-        self._waits: set[object] = set()
+        self._given: set[object] = set()
+        self._unreturned: set[object] = set()
 
     def all(self) -> list[Doing]:
         """All that is kept, in order."""
@@ -50,7 +50,7 @@ class Doings:
         returned yet is left for the next call, but only once. last: nothing more will come. This
         takes one system call if nothing is new."""
         heads = self._sent.heads()
-        if heads == self._heads and not self._waits:
+        if heads == self._heads and not self._unreturned:
             return []
         self._heads = heads
         found = {_key(doing): doing for doing in self.all()}
@@ -59,11 +59,11 @@ class Doings:
             for key, doing in found.items()
             if isinstance(doing, SentSignal)
             and doing.error is None
-            and key not in self._waits | self._seen
+            and key not in self._unreturned | self._given
         }
-        self._waits = set() if last else on_their_way
-        new = [key for key in found if key not in self._seen and key not in self._waits]
-        self._seen = (self._seen & found.keys()) | set(new)
+        self._unreturned = set() if last else on_their_way
+        new = [key for key in found if key not in self._given and key not in self._unreturned]
+        self._given = (self._given & found.keys()) | set(new)
         return [found[key] for key in new]
 
     def wants(self, signum: int) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _SLOT = numpy.dtype(list(SLOT_FIELDS))
 _NAMES = [name for name, _ in EVENT]
-_OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
+_RECENT_OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
 
 
 class Slots:
@@ -60,7 +60,7 @@ class Slots:
         found = [numpy.zeros(0, EVENT)]
         if section is None:
             return found[0]
-        owners = _OWNERS.unpack(self._source.bytes(RECENT_OWNERS_AT, _OWNERS.size))
+        owners = _RECENT_OWNERS.unpack(self._source.bytes(RECENT_OWNERS_AT, _RECENT_OWNERS.size))
         for block, signum in enumerate(owners[: section.entries // RECENT_SLOTS]):
             if 1 <= signum <= 64:
                 at = section.at + block * RECENT_SLOTS * SLOT_SIZE

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sigrec._signals.mask import MaskChange
     from sigrec._signals.siginfo import SignalInfo
 
-VERSION = 1
+STATS_VERSION = 1
 
 
 class ProcessStats(Value):
@@ -104,7 +104,7 @@ class Stats(Value):
     def to_dict(self) -> dict[str, Any]:
         """The JSON of ``sigrec stats --json``, as a dict."""
         return {
-            "version": VERSION,
+            "version": STATS_VERSION,
             "processes": [process.to_dict() for process in self.processes],
         }
 

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
 
-HISTORY = 1024  # events
+ATTACH_HISTORY = 1024  # events
 CAP_SYS_PTRACE = 19  # <linux/capability.h>
 
 # csrc/attach/attach.h
@@ -50,7 +50,7 @@ class Attached:
         self.stopped_ns = stopped_ns  # the longest of these times
 
 
-def attach(pid: int, *, history: int = HISTORY, any: bool = False) -> Recording:
+def attach(pid: int, *, history: int = ATTACH_HISTORY, any: bool = False) -> Recording:
     """Record a process that already runs, from now on. What came before is not known. The process's
     behaviour does not change.
 
@@ -66,7 +66,7 @@ def attach(pid: int, *, history: int = HISTORY, any: bool = False) -> Recording:
     process cannot be recorded: then the process is as it was, and the message says why, and what to
     do.
     """
-    begin(pid, history, any)
+    begin_attach(pid, history, any)
     return open_recording(pid)
 
 
@@ -76,27 +76,27 @@ def detach(pid: int, *, any: bool = False) -> None:
 
     Raises what :func:`attach` raises.
     """
-    end(pid, any)
+    end_attach(pid, any)
 
 
-def begin(pid: int, history: int = HISTORY, any_filter: bool = False) -> Attached:
+def begin_attach(pid: int, history: int = ATTACH_HISTORY, any_filter: bool = False) -> Attached:
     pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
     history = _check.integer(f"history must be an int from 16 to {LARGEST}", history, 16, LARGEST)
     _check.flag("any", any_filter)
     _refuse(pid, any_filter)
-    path = recorded(pid)
+    path = path_if_recorded(pid)
     if path is not None:
         raise SigrecError(f"PID {pid} is recorded already: {path}")
     return _attach_or_detach(pid, False, 1 << (history - 1).bit_length())
 
 
-def end(pid: int, any_filter: bool = False) -> Attached:
+def end_attach(pid: int, any_filter: bool = False) -> Attached:
     pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
     _check.flag("any", any_filter)
     if status(pid) is not None and not _attached(pid):
         raise SigrecError(f"sigrec is not attached to PID {pid}: there is nothing to detach")
     _refuse(pid, any_filter)
-    return _attach_or_detach(pid, True, HISTORY)
+    return _attach_or_detach(pid, True, ATTACH_HISTORY)
 
 
 def _attached(pid: int) -> bool:
@@ -107,7 +107,7 @@ def _attached(pid: int) -> bool:
         return False
 
 
-def recorded(pid: int) -> str | None:
+def path_if_recorded(pid: int) -> str | None:
     """The path of the process's recording, if it is recorded."""
     try:
         with open_recording(pid) as recording:

@@ -12,7 +12,7 @@ from sigrec._recorder import retention
 HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
 END_S = 5.0  # how long to handle signals at exit, and to wait for a thread that makes the recording
-BACKLOG = 1 << 20  # events of a signal with intake="thread"; 16 bytes each, as they come
+INTAKE_BACKLOG = 1 << 20  # events of a signal with intake="thread"; 16 bytes each, as they come
 LARGEST = 1 << 24  # events: 1 GiB
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # the folder of the whole package
 
@@ -20,7 +20,7 @@ _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # the folder of the
 class _Settings:
     history = HISTORY
     queue = QUEUE
-    backlog = BACKLOG
+    backlog = INTAKE_BACKLOG
     recording: str | None = None
     keep = False  # whether recordings stay after a clean exit
     pid = 0  # the process that named `recording`, which a forked child must not use

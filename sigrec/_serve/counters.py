@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     Labels = tuple[str, ...]
 
-PROGRAMS = 200
-RESERVED = 50  # so many of these places are for the programs that were asked for
-SENDERS = 20
-SERIES = 10_000
-FOR_OTHER = 400  # so many of these are for "other": 4 counters of 64 signals, and more
+MOST_PROGRAMS = 200
+RESERVED_PROGRAMS = 50  # so many of these places are for the programs that were asked for
+MOST_SENDERS = 20
+MOST_SERIES = 10_000
+SERIES_FOR_OTHER = 400  # so many of these are for "other": 4 counters of 64 signals, and more
 OTHER = "other"
 
 # The labels of each metric, by its name.
@@ -54,11 +54,11 @@ class Counters:
     def program(self, name: str, asked_for: bool = True) -> str:
         """The program's name as a label, or ``"other"`` if there is no place. A program keeps its
         place, also when its last process is gone."""
-        most = PROGRAMS if asked_for else PROGRAMS - RESERVED
+        most = MOST_PROGRAMS if asked_for else MOST_PROGRAMS - RESERVED_PROGRAMS
         return _placed(self.programs, name, most)
 
     def sender(self, name: str) -> str:
-        return _placed(self.senders, name, SENDERS)
+        return _placed(self.senders, name, MOST_SENDERS)
 
     # --- counting -------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ class Counters:
             self.create(family, labels, now).total += count
 
     def _with_room(self, found: dict[Labels, Series], labels: Labels) -> Labels:
-        if sum(map(len, self.families.values())) < SERIES - FOR_OTHER:
+        if sum(map(len, self.families.values())) < MOST_SERIES - SERIES_FOR_OTHER:
             return labels
         return (OTHER, labels[1], *(OTHER for _ in labels[2:]))
 

@@ -13,11 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_IN = (
+_EVENTS_IN = (
     inotify.CREATE | inotify.MOVED_TO | inotify.DELETE | inotify.MOVED_FROM | inotify.CLOSE_WRITE
     | inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.ONLYDIR
 )  # fmt: skip
-_ABOVE = inotify.CREATE | inotify.MOVED_TO | inotify.ONLYDIR
+_EVENTS_ABOVE = inotify.CREATE | inotify.MOVED_TO | inotify.ONLYDIR
 
 
 class Directories:
@@ -92,9 +92,9 @@ class Directories:
         # that was removed while a process still has a file in it. The same inode gets the same
         # number.
         for path in found:
-            self._add(self.watches, path, _IN)
+            self._add(self.watches, path, _EVENTS_IN)
         for path in self._parents() - set(self.watches.values()):
-            self._add(self._above, path, _ABOVE)
+            self._add(self._above, path, _EVENTS_ABOVE)
 
     def _add(self, to: dict[int, str], path: str, mask: int) -> None:
         assert self.inotify is not None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec._serve.fleet import CountedEnd, Fleet
 
-PROCESSES = 200  # rows at most, since there may be thousands
+MOST_PROCESSES = 200  # rows at most, since there may be thousands
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 _HTML = "text/html; charset=utf-8"
 
@@ -70,8 +70,8 @@ class Pages:
         else:
             yield '<div class="wide" role="region" aria-labelledby="living" tabindex="0" data-key="living"><table>'
             many = (
-                f", the first {number(PROCESSES)} of {number(len(living))}"
-                if len(living) > PROCESSES
+                f", the first {number(MOST_PROCESSES)} of {number(len(living))}"
+                if len(living) > MOST_PROCESSES
                 else ""
             )
             yield f"<caption>{number(len(living))} recorded{many}</caption><thead><tr>"
@@ -80,7 +80,7 @@ class Pages:
             ):  # fmt: skip
                 yield f'<th scope="col"{_class(kind)}>{title}</th>'
             yield "</tr></thead><tbody>\n"
-            for key, program, recording in living[:PROCESSES]:
+            for key, program, recording in living[:MOST_PROCESSES]:
                 yield from _row(key, program, recording)
             yield "</tbody></table></div>\n"
         yield '</section>\n<section aria-labelledby="ended"><h2 id="ended" tabindex="-1">Ended</h2>\n'

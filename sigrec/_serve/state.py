@@ -19,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-VERSION = 1
-_LARGEST = 1 << 28
+STATE_VERSION = 1
+_LARGEST_STATE = 1 << 28
 
 
 class DamagedError(SigrecError):
@@ -99,10 +99,13 @@ class StateFile:
         except FileNotFoundError:
             return None
         with open(fd, "rb") as file:
-            head, body = file.readline(200), file.read(_LARGEST)
+            head, body = file.readline(200), file.read(_LARGEST_STATE)
         try:
             found = json.loads(head)
-            if found["sigrec serve"] != VERSION or found["sha256"] != sha256(body).hexdigest():
+            if (
+                found["sigrec serve"] != STATE_VERSION
+                or found["sha256"] != sha256(body).hexdigest()
+            ):
                 raise ValueError
             kept = json.loads(body)
             if not isinstance(kept, dict):
@@ -119,7 +122,9 @@ class StateFile:
     def save(self, kept: dict[str, Any]) -> None:
         """Writes the state. Raises OSError if it could not: the file is as it was then."""
         body = json.dumps(kept, separators=(",", ":"), ensure_ascii=True).encode()
-        head = json.dumps({"sigrec serve": VERSION, "sha256": sha256(body).hexdigest()}).encode()
+        head = json.dumps(
+            {"sigrec serve": STATE_VERSION, "sha256": sha256(body).hexdigest()}
+        ).encode()
         part = f"{self.path}.part"
         fd = os.open(
             part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
     # How many of a signal were delivered, handled, overwritten and sent.
     Counted = tuple[int, int, int, int]
-    # A sender of a signal: the signal, and the sender's kind and PID.
+    # What a sender is counted by: the signal, and the sender's kind and PID.
     Whose = tuple[int, int, int]
 
 # The signals whose senders are counted: they are few, and people ask who sent them.
 ASKED_WHO = tuple(
     map(int, (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGTERM))
 )
-_NOTHING = (0, 0, 0, 0)
-_LARGEST = 1 << 53  # a metric holds numbers up to this exactly, and no process counts so far
+_NOTHING_COUNTED = (0, 0, 0, 0)
+_LARGEST_COUNT = 1 << 53  # a metric holds numbers up to this exactly, and no process counts so far
 _REGISTERED = next(n for n, mode in MODES.items() if mode == "registered")
-_shared: dict[bytes, bytes] = {}  # values that thousands of processes share
+_shared_modes: dict[bytes, bytes] = {}  # of thousands of processes, of which most have the same
 _KINDS = {kind: number for number, kind in SENDER_KINDS.items()}
 
 
@@ -133,7 +133,7 @@ class Watched:
         """By signal, what the ledger counts. Raises Unreadable if the recording is damaged."""
         modes, ledger = counts(self.source, self._ledger, self._version)
         if modes != self.modes:
-            self.modes = _shared.setdefault(modes, modes)
+            self.modes = _shared_modes.setdefault(modes, modes)
         return ledger
 
     def is_registered(self, number: int) -> bool:
@@ -150,10 +150,10 @@ class Watched:
     def take(self, number: int, ledger: Counts) -> Counted | None:
         """How much of its counts is new, which is counted from now on. None: nothing is new."""
         now = ledger.delivered, ledger.handled, ledger.overwritten, ledger.sent
-        before = self.counted.get(number, _NOTHING)
+        before = self.counted.get(number, _NOTHING_COUNTED)
         if now == before:
             return None
-        if max(now) >= _LARGEST or not number:
+        if max(now) >= _LARGEST_COUNT or not number:
             raise Unreadable("damaged")
         self.counted[number] = tuple(map(max, now, before))  # type: ignore[assignment]
         return tuple(max(0, new - then) for new, then in zip(now, before, strict=True))  # type: ignore[return-value]
@@ -164,7 +164,8 @@ class Watched:
         for (number, _, _), count in self.from_whom.items():
             told[number] = told.get(number, 0) + count
         return any(
-            self.counted.get(number, _NOTHING)[0] > told.get(number, 0) for number in ASKED_WHO
+            self.counted.get(number, _NOTHING_COUNTED)[0] > told.get(number, 0)
+            for number in ASKED_WHO
         )
 
     def take_senders(self, ledger: dict[int, Counts]) -> list[tuple[int, str, int]]:

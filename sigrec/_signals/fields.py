@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from sigrec._signals.sender import Sender
     from sigrec._signals.siginfo import SignalInfo
 
-VERSION = 1  # of the format of an event in JSON: one line of ``tail --json``, or of a .jsonl file
+# Of the format of an event in JSON: one line of ``tail --json``, or of a .jsonl file.
+EVENT_VERSION = 1
 
 
 class Senders:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.evidence import Evidence
 
-VERSION = 1
-BEFORE = 10  # how many events before the end are told
+WHY_VERSION = 1
+EVENTS_BEFORE = 10  # how many events before the end are told
 
 
 class Answer:
@@ -107,12 +107,11 @@ class Answer:
         return Sender("kernel" if oom is not None and oom.probably else "unknown")
 
     def _events_before(self) -> list[dict[str, Any]]:
-        from sigrec._signals.fields import VERSION as EVENT_VERSION
-        from sigrec._signals.fields import Senders
+        from sigrec._signals.fields import EVENT_VERSION, Senders
 
         senders = Senders()
-        newest = self.recording._newest_events(BEFORE + 1)
-        events = [info for info in newest if info != self.event][-BEFORE:]
+        newest = self.recording._newest_events(EVENTS_BEFORE + 1)
+        events = [info for info in newest if info != self.event][-EVENTS_BEFORE:]
         return [{"version": EVENT_VERSION, **senders.fields(i)} for i in events]
 
 
@@ -151,7 +150,7 @@ def document(
 ) -> dict[str, Any]:
     """The JSON of ``sigrec why --json``, also about a process that has no recording."""
     return {
-        "version": VERSION,
+        "version": WHY_VERSION,
         "pid": pid,
         "host": json_text(host) or None,
         "argv": [json_text(part) for part in argv],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NEAR_NS = 1_000_000_000  # the longest time from the last look before the end to the look after it
 KILL_S = 0.02
 LOOK_S = 5.0  # between two looks at the cgroups of many
-MOST = 64  # so many cgroups are looked at; about further ones nothing is known
+MOST_CGROUPS = 64  # so many cgroups are looked at; about further ones nothing is known
 
 
 class _Look(NamedTuple):
@@ -113,7 +113,7 @@ class OomWatches:
         if within is None or within in self._silent:
             return
         if within not in self._looks:
-            if len(self._looks) >= MOST:
+            if len(self._looks) >= MOST_CGROUPS:
                 return
             self._look(within)
             if within not in self._looks:

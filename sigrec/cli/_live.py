@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec.cli._screen import Line
 
-COLUMNS = 58  # how wide the table is without its bars
+WIDTH_WITHOUT_BARS = 58  # how wide the table is without its bars
 NOTHING = "No process of this user records now; one that begins to will appear here."
 
 
@@ -130,8 +130,8 @@ class _Rates:
 
 
 def _lines(processes: list[_Process], rates: _Rates, head: str, width: int) -> Iterator[Line]:
-    bars = max(0, min(20, width - COLUMNS - 1))
-    from_whom = width >= COLUMNS + 1 + bars + 28
+    bars = max(0, min(20, width - WIDTH_WITHOUT_BARS - 1))
+    from_whom = width >= WIDTH_WITHOUT_BARS + 1 + bars + 28
     yield [("sigrec stats --live", BOLD), (f"  {head}, q ends", "")]
     yield []
     if not processes:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 
 from sigrec._reader.opening import open_recording
-from sigrec._recorder.attach import HISTORY, begin, end
+from sigrec._recorder.attach import ATTACH_HISTORY, begin_attach, end_attach
 from sigrec._text import printable, shortened
 from sigrec.cli import _arguments
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history",
         type=_arguments.history,
-        default=HISTORY,
+        default=ATTACH_HISTORY,
         metavar="N",
         help="how many events are kept (1024)",
     )
@@ -41,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.detach:
-        end(args.pid, args.any)
+        end_attach(args.pid, args.any)
         print(f"PID {args.pid} is not recorded any more; its recording can still be read.")
         return 0
-    took = begin(args.pid, args.history, args.any)
+    took = begin_attach(args.pid, args.history, args.any)
     with open_recording(args.pid) as recording:
         command = shortened(" ".join(recording.argv), 60)
         print(

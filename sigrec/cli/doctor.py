@@ -18,7 +18,7 @@ import os
 import sys
 
 from sigrec import SigrecError
-from sigrec._doctor.finding import VERSION
+from sigrec._doctor.finding import FINDINGS_VERSION
 from sigrec._doctor.machine import machine
 from sigrec._doctor.process import process
 from sigrec._text import printable, wrapped
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     problems = sum(finding.verdict == "problem" for finding in findings)
     if args.json:
         found = [finding.to_dict() for finding in findings]
-        json.dump({"version": VERSION, "findings": found}, sys.stdout, indent=2)
+        json.dump({"version": FINDINGS_VERSION, "findings": found}, sys.stdout, indent=2)
         print()
     else:
         fine = "sigrec works here" if args.pid is None else "No problem is seen from outside"

@@ -187,7 +187,7 @@ def _flags() -> list[str]:
 _LONG = ("--check-hash-based-pycs",)  # the long options that take an argument
 
 
-_LEAST = 256 << 10  # bytes; no recording is smaller
+_LEAST_SIZE = 256 << 10  # bytes; no recording is smaller
 
 
 def _output(path: str | None) -> str | None:
@@ -210,7 +210,7 @@ def _output(path: str | None) -> str | None:
 
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
-            os.posix_fallocate(file.fileno(), 0, _LEAST)
+            os.posix_fallocate(file.fileno(), 0, _LEAST_SIZE)
     except OSError as error:
         raise SigrecError(f"{path}: cannot be written: {error.strerror}") from None
     return output

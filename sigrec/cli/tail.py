@@ -29,7 +29,7 @@ from sigrec._reader import index, places
 from sigrec._reader.doings import Doings, merged
 from sigrec._reader.follow import Position, follow, new_events
 from sigrec._signals import told
-from sigrec._signals.fields import VERSION, Senders
+from sigrec._signals.fields import EVENT_VERSION, Senders
 from sigrec._signals.names import name
 from sigrec._signals.sent import ChildTold, SentSignal
 from sigrec._signals.words import carried
@@ -208,7 +208,7 @@ class _Output:
     def _object(self, fields: dict[str, Any]) -> None:
         import json
 
-        print(json.dumps({"version": VERSION, **fields}))
+        print(json.dumps({"version": EVENT_VERSION, **fields}))
 
     def _missed(self, missed: dict[int, tuple[int, int]]) -> None:
         if self._json:

@@ -22,7 +22,7 @@ import sys
 from sigrec import _check
 from sigrec._errors import NoRecordingError
 from sigrec._text import whole
-from sigrec._why.answer import VERSION, Answer
+from sigrec._why.answer import WHY_VERSION, Answer
 from sigrec.cli import _arguments
 
 TYPE_CHECKING = False
@@ -113,7 +113,7 @@ def _print_all(as_json: bool) -> int:
     ended = [process for process in ranked if process.ended]
     answers = (Answer(process.recording, process.cause) for process in ended)
     if as_json:
-        _print_json({"version": VERSION, "processes": [answer.to_dict() for answer in answers]})
+        _print_json({"version": WHY_VERSION, "processes": [answer.to_dict() for answer in answers]})
     elif not ended:
         print(f"sigrec why: of {len(found)} recorded processes none has ended", file=sys.stderr)
     else:

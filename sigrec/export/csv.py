@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from sigrec.export.source import Source
 
-SENDER = ("kind", "pid", "uid", "user", "comm")
+SENDER_FIELDS = ("kind", "pid", "uid", "user", "comm")
 COLUMNS = (
     "signal", "time", "time_ns", "monotonic_ns", "ordinal", "tid",
-    *(f"sender_{name}" for name in SENDER),
+    *(f"sender_{name}" for name in SENDER_FIELDS),
     *FIELDS,
     # "received", "sent" or "child"; then the fields of a sent signal, and of a child's change:
     "event", "how", "target", "target_tid", "value", "result", "child", "change", "status",
@@ -42,7 +42,7 @@ def write(source: Source, out: TextIO) -> None:
             continue
         cells = {"event": "received", **senders.fields(event)}
         sender = cells.pop("sender")
-        for name in SENDER:
+        for name in SENDER_FIELDS:
             cells[f"sender_{name}"] = sender[name]
         # This is the only text that other processes could choose.
         if cells["sender_comm"] is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from sigrec._signals import told
-from sigrec._signals.fields import VERSION, Senders
+from sigrec._signals.fields import EVENT_VERSION, Senders
 from sigrec._signals.sent import ChildTold, SentSignal
 
 TYPE_CHECKING = False
@@ -23,6 +23,6 @@ def write(source: Source, out: TextIO) -> None:
         else:
             fields = senders.fields(event)
         # ASCII, and so safe on a terminal too.
-        out.write(json.dumps({"version": VERSION, **fields}) + "\n")
+        out.write(json.dumps({"version": EVENT_VERSION, **fields}) + "\n")
     if source.recording.state != "alive":
-        out.write(json.dumps({"version": VERSION, **source.end()}) + "\n")
+        out.write(json.dumps({"version": EVENT_VERSION, **source.end()}) + "\n")

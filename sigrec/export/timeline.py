@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from sigrec.export.source import Source
 
 
-COLUMNS = 250  # the timeline has so many at most
+MOST_COLUMNS = 250  # the timeline has so many at most
 
 
-HOLES = 256  # so many gaps of a signal are kept, since late events may still close them
+MOST_HOLES = 256  # so many gaps of a signal are kept, since late events may still close them
 
 
 class Lane:
@@ -68,7 +68,7 @@ class Timeline:
         at = info.monotonic_ns - self.origin
         if not self._low <= at <= self._high:
             self._low, self._high = min(self._low, at), max(self._high, at)
-            while self._high // self.width - self._low // self.width >= COLUMNS:
+            while self._high // self.width - self._low // self.width >= MOST_COLUMNS:
                 self._widen()
         column = at // self.width
         self.wall.setdefault(column, info.time_ns)
@@ -78,7 +78,7 @@ class Timeline:
         lane.seen += 1
         lane.cells.setdefault(column, [0, 0])[0] += 1
         lane.ordinals.take(info.ordinal, at)
-        if len(lane.ordinals.holes) > HOLES:
+        if len(lane.ordinals.holes) > MOST_HOLES:
             self._gap(lane)
 
     def _gap(self, lane: Lane) -> None:

@@ -149,7 +149,7 @@ hear()
 """
     )
     holds.line()
-    monkeypatch.setattr(limit, "NAMED", 1000)
+    monkeypatch.setattr(limit, "MOST_NAMED", 1000)
     now = proc_status.status("self")
     now.queued = (100, 100)
     found = limit.queue_limit(now).found

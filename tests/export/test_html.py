@@ -20,7 +20,7 @@ from sigrec._reader.source import Source as Bytes
 from sigrec._signals.siginfo import SignalInfo
 from sigrec._times import exact_duration
 from sigrec.export import Source, writer
-from sigrec.export.timeline import COLUMNS
+from sigrec.export.timeline import MOST_COLUMNS
 from tests.conftest import RT
 from tests.export.conftest import COUNTS
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
@@ -271,7 +271,7 @@ def test_the_columns_hold_every_event_at_any_scale():
         builder.slot(ticket, event((USR1, TERM)[ticket % 2], MONOTONIC + at, ticket // 2))
     found = data(built(builder))
     columns = len(found["labels"])
-    assert COLUMNS / 5 <= columns <= COLUMNS
+    assert MOST_COLUMNS / 5 <= columns <= MOST_COLUMNS
     count = 0
     for lane in found["lanes"]:
         assert all(0 <= int(n) < columns for n in lane["cells"])

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import sigrec
-from sigrec._recorder.attach import begin
+from sigrec._recorder.attach import begin_attach
 from tests.compiling import compiled
 
 from .build import ROOT
@@ -240,7 +240,7 @@ def attempt(target: Target, directory: str, n: int) -> tuple[str, float]:
             process.stdout.readline()
             time.sleep(0.05 + 0.003 * n)
         try:
-            took = begin(process.pid)
+            took = begin_attach(process.pid)
         except sigrec.SigrecError as error:
             process.poll()
             words = str(error).partition(": ")[2]
