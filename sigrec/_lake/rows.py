@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-HOW = ("none", "redacted", "full")  # how much of a command line may leave the host
 _LATEST_NS = 253402300799 * 10**9  # 9999-12-31
 _OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9-]*(?==)|--[a-z][a-z-]*$|-[A-Za-z]$")
 
