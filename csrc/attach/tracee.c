@@ -108,7 +108,10 @@ static bool is_sigreturn(const struct tracee *tracee, uint64_t at) {
     return memcmp(code, one, sizeof one) == 0 || memcmp(code, other, sizeof other) == 0;
 }
 
-static uint64_t link_register(const struct tracee *tracee) { return (void)tracee, 0; }
+static uint64_t link_register(const struct tracee *tracee) {
+    (void)tracee;
+    return 0;
+}
 
 /* tcbhead_t: its third word is its own address. */
 bool tracee_has_control_block(const struct tracee *tracee) {

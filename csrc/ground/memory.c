@@ -32,7 +32,7 @@ static char claimed_pages; /* the start of one that is not whole yet */
 /* The masks of threads that are forking. (Thread-local storage would be the dynamic linker's, and
  * is allocated when it is touched first.) */
 #define FORKING 64
-enum { FREE, CLAIMED, WHOLE };
+enum { NOT_FORKING, BEGINS_FORK, FORKS };
 static struct forking {
     _Atomic int state;
     pthread_t thread;
@@ -43,24 +43,24 @@ static void before_fork(void) {
     sigset_t all;
     sigfillset(&all);
     for (int i = 0; i < FORKING && filter_allows(FILTERED_SIGPROCMASK); i++) {
-        struct forking *own = &forking[i];
-        int state = FREE;
-        if (!atomic_compare_exchange_strong(&own->state, &state, CLAIMED))
+        struct forking *forks = &forking[i];
+        int state = NOT_FORKING;
+        if (!atomic_compare_exchange_strong(&forks->state, &state, BEGINS_FORK))
             continue;
-        own->thread = pthread_self();
-        pthread_sigmask(SIG_BLOCK, &all, &own->mask);
-        atomic_store(&own->state, WHOLE);
+        forks->thread = pthread_self();
+        pthread_sigmask(SIG_BLOCK, &all, &forks->mask);
+        atomic_store(&forks->state, FORKS);
         return;
     }
 }
 
 static void let_pages_in(void) {
     for (int i = 0; i < FORKING; i++) {
-        struct forking *own = &forking[i];
-        if (atomic_load(&own->state) != WHOLE || !pthread_equal(own->thread, pthread_self()))
+        struct forking *forks = &forking[i];
+        if (atomic_load(&forks->state) != FORKS || !pthread_equal(forks->thread, pthread_self()))
             continue;
-        sigset_t mask = own->mask;
-        atomic_store(&own->state, FREE);
+        sigset_t mask = forks->mask;
+        atomic_store(&forks->state, NOT_FORKING);
         pthread_sigmask(SIG_SETMASK, &mask, NULL);
         return;
     }
@@ -74,7 +74,7 @@ static void in_child(void) {
     }
     let_pages_in();
     for (int i = 0; i < FORKING; i++) /* masks of threads that are not in the child */
-        atomic_store(&forking[i].state, FREE);
+        atomic_store(&forking[i].state, NOT_FORKING);
 }
 
 /* Hooks of a child run in the order that they were set in: that of process.c finds it wiped. */
@@ -113,7 +113,8 @@ static bool kernel_wipes(void *p, size_t size) {
 #ifdef MADV_WIPEONFORK
     return madvise(p, size, MADV_WIPEONFORK) == 0;
 #else
-    return (void)p, (void)size, false;
+    (void)p, (void)size;
+    return false;
 #endif
 }
 

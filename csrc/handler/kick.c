@@ -33,7 +33,8 @@ static bool is_main(int32_t pid) {
 #ifdef __linux__
     return filter_allows(FILTERED_GETTID) && syscall(SYS_gettid) == pid;
 #else
-    return (void)pid, false;
+    (void)pid;
+    return false;
 #endif
 }
 

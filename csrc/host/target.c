@@ -272,13 +272,16 @@ const char *target_search(const char *file, char *path, size_t room) {
 #else
 
 enum target target_of(const char *path, const char *library, size_t size) {
-    return (void)path, (void)library, (void)size, TARGET_UNREADABLE;
+    (void)path, (void)library, (void)size;
+    return TARGET_UNREADABLE;
 }
 enum target target_of_fd(int fd, const char *library, size_t size) {
-    return (void)fd, (void)library, (void)size, TARGET_UNREADABLE;
+    (void)fd, (void)library, (void)size;
+    return TARGET_UNREADABLE;
 }
 const char *target_search(const char *file, char *path, size_t room) {
-    return (void)path, (void)room, file;
+    (void)path, (void)room;
+    return file;
 }
 
 #endif

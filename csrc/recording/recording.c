@@ -311,7 +311,8 @@ bool recording_fill(struct recording *recording) {
     errno = saved_errno;
     return there;
 #else
-    return (void)recording, true;
+    (void)recording;
+    return true;
 #endif
 }
 

@@ -303,7 +303,8 @@ size_t retention_clean(const char *path, size_t most, size_t keep, char *others,
 #else
 
 size_t retention_clean(const char *path, size_t most, size_t keep, char *others, size_t size) {
-    return (void)path, (void)most, (void)keep, (void)others, (void)size, (size_t)0;
+    (void)path, (void)most, (void)keep, (void)others, (void)size;
+    return 0;
 }
 
 #endif

@@ -424,7 +424,8 @@ bool spare_take(struct recording *recording, int32_t forked) {
     return false;
 }
 bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored, uint64_t known) {
-    return (void)forked, (void)recording, (void)ignored, (void)known, false;
+    (void)forked, (void)recording, (void)ignored, (void)known;
+    return false;
 }
 void spare_forked(void) {}
 const struct file *spare_file(void) { return NULL; }
