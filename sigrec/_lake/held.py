@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy
 
 from sigrec._lake.intervals import Intervals
-from sigrec._reader.counts import Counts, counts
+from sigrec._reader.counts import LARGEST_COUNT, Counts, counts
 from sigrec._reader.slots import Slots
 from sigrec._serve.watched import Unreadable, Watched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-_LARGEST_COUNT = 1 << 53  # no process counts so far: a larger number means that the file is damaged
 
 
 class Held:
@@ -48,7 +46,7 @@ class Held:
         return self._new(self._slots.between(begin, head))
 
     def _new(self, raw: Any) -> Any:
-        raw = raw[(raw["ordinal"] < _LARGEST_COUNT) & (raw["monotonic_ns"] < _LARGEST_COUNT << 9)]
+        raw = raw[(raw["ordinal"] < LARGEST_COUNT) & (raw["monotonic_ns"] < LARGEST_COUNT << 9)]
         wanted = []
         for number in numpy.unique(raw["si_signo"]).tolist():
             of_signal = raw[raw["si_signo"] == number]
@@ -65,7 +63,7 @@ class Held:
         """By signal number, what the ledger counts. Raises Unreadable if the recording is
         damaged."""
         _, found = counts(self.watched.source, self.header.ledger, self.header.version)
-        if 0 in found or any(max(of_signal) >= _LARGEST_COUNT for of_signal in found.values()):
+        if 0 in found or any(max(of_signal) >= LARGEST_COUNT for of_signal in found.values()):
             raise Unreadable("damaged")
         return found
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _HANDLING = struct.Struct(f"=I{HANDLING_NS_AT - HANDLING_AT - 4}xQ")
 _of_entry: dict[int, struct.Struct] = {}
 
+# No process counts so far: a larger number means that the file is damaged. And a metric holds
+# numbers up to this exactly.
+LARGEST_COUNT = 1 << 53
+
 
 class Counts(NamedTuple):
     """What a ledger counts of one signal: the members of struct ledger_entry (csrc/events/ledger.h),

@@ -10,7 +10,7 @@ import struct
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._proc import lease
 from sigrec._proc.pidfd import bystander
-from sigrec._reader.counts import Counts, counts, running_handler
+from sigrec._reader.counts import LARGEST_COUNT, Counts, counts, running_handler
 from sigrec._reader.format import CHILDREN, ENDINGS, MODES, RECORDED, SENDER_KINDS
 from sigrec._reader.identity import recording_id
 from sigrec._reader.recording import Recording
@@ -37,7 +37,6 @@ ASKED_WHO = tuple(
     map(int, (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGTERM))
 )
 _NOTHING_COUNTED = (0, 0, 0, 0)
-_LARGEST_COUNT = 1 << 53  # a metric holds numbers up to this exactly, and no process counts so far
 _REGISTERED = next(n for n, mode in MODES.items() if mode == "registered")
 _shared_modes: dict[bytes, bytes] = {}  # of thousands of processes, of which most have the same
 _KINDS = {kind: number for number, kind in SENDER_KINDS.items()}
@@ -153,7 +152,7 @@ class Watched:
         before = self.counted.get(number, _NOTHING_COUNTED)
         if now == before:
             return None
-        if max(now) >= _LARGEST_COUNT or not number:
+        if max(now) >= LARGEST_COUNT or not number:
             raise Unreadable("damaged")
         self.counted[number] = tuple(map(max, now, before))  # type: ignore[assignment]
         return tuple(max(0, new - then) for new, then in zip(now, before, strict=True))  # type: ignore[return-value]
