@@ -9,7 +9,8 @@ import time
 from sigrec._doctor.finding import Finding, names
 from sigrec._doctor.limit import queue_limit
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
-from sigrec._proc.process import owner
+from sigrec._proc.maps import maps_library
+from sigrec._proc.process import executable, owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
 from sigrec._recorder import attach
@@ -140,13 +141,10 @@ def _settled_mask(pid: int, state: str) -> frozenset[int]:
 
 def _runs_python(pid: int) -> bool | None:
     """Whether the process runs Python; None: this user may not see that."""
-    try:
-        if os.path.basename(os.readlink(f"/proc/{pid}/exe")).startswith("python"):
-            return True
-        with open(f"/proc/{pid}/maps", "rb") as maps:
-            return b"libpython" in maps.read()
-    except OSError:
+    program = executable(pid)
+    if program is None:
         return None
+    return os.path.basename(program).startswith("python") or maps_library(pid, b"libpython")
 
 
 def _check_recording(pid: int, now: Status) -> Iterator[Finding]:

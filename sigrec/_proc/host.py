@@ -1,4 +1,5 @@
-"""Which machine and boot this is, and which namespaces this process is in."""
+"""Which machine and boot this is, whom it lets trace others, and which namespaces this process is
+in."""
 
 from __future__ import annotations
 
@@ -50,3 +51,14 @@ def machine_id() -> str:
             return file.readline().strip()
     except OSError:
         return ""
+
+
+def ptrace_scope() -> int:
+    """Which processes may trace others, by the sysctl kernel.yama.ptrace_scope: 0, which is also for
+    a kernel without Yama, adds nothing to the rules of ptrace(2); 1: only those above them; 2: only
+    with CAP_SYS_PTRACE; 3: none."""
+    try:
+        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0

@@ -43,6 +43,16 @@ def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | N
     )
 
 
+def maps_library(pid: int, name: bytes) -> bool | None:
+    """Whether the process maps a file in whose path this name is; None: this user may not see that,
+    or the process is gone."""
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            return name in file.read()
+    except OSError:
+        return None
+
+
 def path_of(mapped: str, inode: int) -> str:
     """The path of a mapped file. For one that was made without a name, /proc/PID/maps shows none:
     open(2), O_TMPFILE."""

@@ -1,5 +1,5 @@
 """What /proc says about a process now. Of a process that is gone every function says None or
-False."""
+False, or that it has no threads."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ def stat_fields(pid: int | str) -> list[bytes] | None:
     return text[text.rfind(b")") + 2 :].split()
 
 
+def threads(pid: int) -> list[int]:
+    """The numbers of the process's threads; that of the main thread is the PID."""
+    try:
+        return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
+    except OSError:
+        return []
+
+
 def is_ending(pid: int) -> bool:
     """Whether the process is about to end, or has ended: that is so when all of its threads are,
     since the first one may end before the others."""
     if not _is_ending(stat_fields(pid)):
         return False
-    try:
-        others = [tid for tid in os.listdir(f"/proc/{pid}/task") if tid != str(pid)]
-    except OSError:
-        return True
+    others = [tid for tid in threads(pid) if tid != pid]
     return all(_is_ending(stat_fields(f"{pid}/task/{tid}")) for tid in others)
 
 
@@ -63,6 +68,15 @@ def comm(pid: int) -> str | None:
     try:
         with open(f"/proc/{pid}/comm", "rb") as file:
             return file.read().rstrip(b"\n").decode(errors="replace")
+    except OSError:
+        return None
+
+
+def executable(pid: int) -> str | None:
+    """The path of the program file that the process runs. None: the process is gone, it is a kernel
+    thread, or this user may not see that."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
     except OSError:
         return None
 

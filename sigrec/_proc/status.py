@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from sigrec._proc.process import stat_fields
+from sigrec._proc.process import stat_fields, threads
 
 PF_KTHREAD = 0x00200000  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
@@ -86,11 +86,7 @@ def is_kernel_thread(pid: int) -> bool:
 
 def blocked_everywhere(pid: int) -> frozenset[int]:
     """The signals that every thread of the process blocks, so that they reach none."""
-    try:
-        threads = [status(pid, int(tid)) for tid in os.listdir(f"/proc/{pid}/task")]
-    except OSError:
-        threads = []
-    masks = [thread.blocked for thread in threads if thread is not None]
+    masks = [thread.blocked for tid in threads(pid) if (thread := status(pid, tid)) is not None]
     return frozenset.intersection(*masks) if masks else frozenset()
 
 

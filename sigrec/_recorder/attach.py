@@ -10,7 +10,8 @@ import signal
 
 from sigrec import _check, _core
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
-from sigrec._proc.process import comm, owner
+from sigrec._proc.host import ptrace_scope
+from sigrec._proc.process import comm, owner, threads
 from sigrec._proc.status import Status, capabilities, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
 from sigrec._recorder.publishing import LARGEST
@@ -144,7 +145,7 @@ def _reason_of_itself(pid: int, now: Status) -> tuple[str, str] | None:
     if pid == os.getpid():
         return "is this process itself", "Call sigrec.record() in it"
     if now.state in "ZX":
-        if len(_threads(pid)) > 1:
+        if len(threads(pid)) > 1:
             return "goes on without its main thread, which has ended", _START_WITH_RUN
         return "has ended, and is a zombie", f"`sigrec why {pid}` may know more"
     if is_kernel_thread(pid):
@@ -164,7 +165,7 @@ def _reason_of_itself(pid: int, now: Status) -> tuple[str, str] | None:
         )
     if now.state == "T":
         return "is stopped", f"Let it go on: kill -CONT {pid}"
-    if now.state == "D" and len(_threads(pid)) == 1:
+    if now.state == "D" and len(threads(pid)) == 1:
         return (
             "cannot be stopped now: it waits for a device, a file system or a child of vfork()",
             "Try again when that is over",
@@ -179,7 +180,7 @@ def _reason_of_rights(pid: int, now: Status) -> tuple[str, str] | None:
     capable = capabilities() >> CAP_SYS_PTRACE & 1
     if os.geteuid() == 0 and not capable and uid != 0:
         return f"belongs to uid {uid}, and root has no CAP_SYS_PTRACE here", _CAPABILITY
-    scope = _ptrace_scope()
+    scope = ptrace_scope()
     if scope >= 3:
         return (
             "may not be traced by anybody: kernel.yama.ptrace_scope is 3",
@@ -200,13 +201,13 @@ def _reason_of_program(pid: int, now: Status, any_filter: bool) -> tuple[str, st
     target = _core.target(f"/proc/{pid}/exe".encode())
     if target in _CANNOT_LOAD:
         return _CANNOT_LOAD[target], ""
-    threads = [thread for tid in _threads(pid) if (thread := status(pid, tid)) is not None]
-    if not any_filter and any(thread.filtered for thread in [now, *threads]):
+    of_threads = [thread for tid in threads(pid) if (thread := status(pid, tid)) is not None]
+    if not any_filter and any(thread.filtered for thread in [now, *of_threads]):
         return (
             "has a seccomp filter, which may end it for a system call of ours",
             f"{_START_WITH_RUN[0].upper()}{_START_WITH_RUN[1:]}; or, at its risk, attach with --any",
         )
-    if any(thread.shadow_stack for thread in threads):
+    if any(thread.shadow_stack for thread in of_threads):
         return "has a shadow stack, on which nothing can be called from outside", _START_WITH_RUN
     if signal.SIGTRAP in now.ignored:
         return (
@@ -214,21 +215,6 @@ def _reason_of_program(pid: int, now: Status, any_filter: bool) -> tuple[str, st
             _START_WITH_RUN,
         )
     return None
-
-
-def _threads(pid: int) -> list[int]:
-    try:
-        return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
-    except OSError:
-        return []
-
-
-def _ptrace_scope() -> int:
-    try:
-        with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return 0
 
 
 def _attach_or_detach(pid: int, ends: bool, history: int) -> Attached:

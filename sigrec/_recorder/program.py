@@ -11,6 +11,7 @@ import zipfile
 
 from sigrec import _core
 from sigrec._errors import SigrecError
+from sigrec._proc.process import executable
 from sigrec._proc.status import status
 from sigrec._recorder import retention
 from sigrec._tuples import NamedTuple
@@ -31,11 +32,8 @@ def give_back_what_python_ignores() -> None:
     """Python ignores SIGPIPE and SIGXFSZ from its start, and what was before cannot be seen any
     more. Ignored they stay where our parent ignores them; but a Python that starts a program gives
     them back (subprocess, restore_signals)."""
-    try:
-        executable = os.path.basename(os.readlink(f"/proc/{os.getppid()}/exe"))
-    except OSError:
-        executable = ""
-    parent = None if executable.startswith("python") else status(os.getppid())
+    program = os.path.basename(executable(os.getppid()) or "")
+    parent = None if program.startswith("python") else status(os.getppid())
     for signum in (signal.SIGPIPE, signal.SIGXFSZ):
         if parent is None or signum not in parent.ignored:
             signal.signal(signum, signal.SIG_DFL)
