@@ -55,8 +55,8 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:
     if not callable(handler) or handler is _core.dispatch or not _can_register(signalnum):
         previous = _previous(signalnum)
         if handler is _core.dispatch and previous is not None and _core.is_main_thread():
-            # It stood here before our registration, and what it stands for is in force again without
-            # that: sigrec.register().
+            # The handler stood here before our registration, and what it stands for is in force
+            # again without that: sigrec.register().
             _cancel(signalnum)
             return previous
         # This comes before the old registration ends. Otherwise the signal would have, for a
@@ -74,7 +74,7 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:
         **_options,
     )
     old = _in_force(number)
-    # It is listed before it is in force, since an exception may come in between.
+    # The registration is listed before it is in force, since an exception may come in between.
     _registrations[number] = [registration] if old is None else [old, registration]
     put_in_force([registration], instead_of=old)
     _standard.siginterrupt(number, True)  # as signal.signal() does: siginterrupt(3)

@@ -76,8 +76,8 @@ def _send(signum: int, queued: bool) -> int:
     if not sender:
         sent, until = 0, time.monotonic() + PATIENCE_S
         try:
-            # It sends in rounds: if the queue stays full, or has no room at all, to wait longer
-            # would only keep a processor busy.
+            # The flood is sent in rounds: if the queue stays full, or has no room at all, to wait
+            # longer would only keep a processor busy.
             while sent < FLOOD and time.monotonic() < until:
                 more, _, _ = _core.flood(receiver, signum, FLOOD - sent, queued, int(STUCK_S * 1e9))
                 if not more:

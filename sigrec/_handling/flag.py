@@ -26,8 +26,8 @@ class Flag(threading.Event, _core.Block):
         numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
         if not numbers:
             raise ValueError("which signals? Flag() needs at least one")
-        # As long as these are not in force they do no harm, if a handler raises before the rest of
-        # this.
+        # As long as these registrations are not in force they do no harm, if a handler raises
+        # before the rest of this.
         self._registrations = [
             prepared(number, self._bell, siginfo=True, deliver="thread") for number in numbers
         ]
@@ -40,8 +40,8 @@ class Flag(threading.Event, _core.Block):
         no siginfo."""
         return self._bell.info
 
-    # These do not call threading.Event's methods, which hold a lock. A handler that interrupts code
-    # which holds it, and calls one of these or waits for the dispatcher thread, would wait for
+    # A flag's methods do not call threading.Event's, which hold a lock. A handler that interrupts
+    # code which holds it, and calls one of these or waits for the dispatcher thread, would wait for
     # ever.
     def is_set(self) -> bool:
         """Whether a signal came, or set() was called, since the flag was made or cleared."""

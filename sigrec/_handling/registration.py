@@ -296,7 +296,7 @@ def unregister(signum: int) -> bool:
 def _propagating(exception: type[BaseException], handler: Handler) -> Handler:
     def call(*arguments: Any) -> Any:
         ours = (_core.thread_ident(), _core.dispatcher_ident())
-        # These are all threads, also those that threading does not know.
+        # Of all threads, also those that threading does not know.
         for ident in sys._current_frames():
             if ident not in ours:
                 _core.raise_in_thread(ident, exception)

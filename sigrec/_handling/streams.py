@@ -39,8 +39,8 @@ class Stream(_core.Mailbox):
 
     _turns = 0
 
-    # These are compiled: a handler's exception comes before or after one of them, never in the
-    # middle.
+    # get() and close() are compiled: a handler's exception comes before or after one of them, never
+    # in the middle.
     get = _core.Mailbox.get
     close = _core.Mailbox.close
 

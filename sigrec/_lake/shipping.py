@@ -57,9 +57,9 @@ class Shipping:
         self._tell_people = tell
         self._told: set[str] = set()
         self._held: dict[str, Held] = {}
-        self._kept: dict[str, list[Any]] = {}  # by key: the state of those not seen yet
-        self._over: dict[str, str] = {}  # by key: the path
-        self._inodes: dict[str, int] = {}  # of each known path
+        self._kept: dict[str, list[Any]] = {}  # by key: the state of recordings not seen yet
+        self._over: dict[str, str] = {}  # by key: the path of a recording that is done
+        self._inodes: dict[str, int] = {}  # of the recording at each known path
         self._unread: set[str] = set()  # files that could not be read when they appeared
         self._gone: deque[str] = deque(maxlen=MOST_GONE)
         self._batch = Batch()

@@ -33,7 +33,7 @@ class Status:
         self.uid = int(fields.get("Uid", "-1").split()[0])  # the real one, whose SigQ that is
         self.tracer = int(fields.get("TracerPid", "0"))
         self.tgid = int(fields.get("Tgid", "0")) or None  # the process that this thread is of
-        # Its PID in each of its PID namespaces, ours first.
+        # The process's PID in each of its PID namespaces, ours first.
         self.pids = [int(text) for text in fields.get("NSpid", "").split()]
         self.shadow_stack = "shstk" in fields.get("x86_Thread_features", "")
         self.filtered = fields.get("Seccomp", "0").strip() != "0"  # by seccomp(2)

@@ -88,8 +88,8 @@ class Directories:
         too."""
         if self.inotify is None:
             return
-        # Each is watched again: a watch is of an inode, and no event tells that a directory is gone
-        # that was removed while a process still has a file in it. The same inode gets the same
+        # Each directory is watched again: a watch is of an inode, and no event tells that one is
+        # gone that was removed while a process still has a file in it. The same inode gets the same
         # number.
         for path in found:
             self._add(self.watches, path, _EVENTS_IN)

@@ -34,8 +34,8 @@ class Endings:
         self._epoll = epoll
         self._held = held
         self._by_pidfd: dict[int, Watched] = {}
-        self._deadlines: dict[Watched, float] = {}  # of those that are asked for again
-        # Those that have just ended, and may know of others' ends, with the time.
+        self._deadlines: dict[Watched, float] = {}  # of the open ends, which are asked for again
+        # Recordings of processes that have just ended, and may know of others' ends, with the time.
         self._witnesses: deque[tuple[float, Watched]] = deque(maxlen=MOST_WITNESSES)
         self._known: tuple[dict[int, list[Watched]], list[Watched]] | None = None
         self.oom = OomWatches()

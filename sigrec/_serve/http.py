@@ -197,7 +197,7 @@ def server(app: App, listening: socket.socket) -> BaseWSGIServer:
         asyncore_use_poll=True,
         log_socket_errors=False,
     )
-    # It is no fault that requests wait for a thread, and need not be logged.
+    # waitress logs that requests wait for a thread, which is no fault.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     kind = _Unix if listening.family == socket.AF_UNIX else _Tcp
     sockinfo = listening.family, listening.type, listening.proto, listening.getsockname()

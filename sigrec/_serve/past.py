@@ -27,7 +27,7 @@ class Past:
         self.files: dict[str, dict[str, int]] = {}
         self.gone: deque[str] = deque(maxlen=_MOST_GONE)
         self.lost = 0
-        # What the state says about those not seen yet: a path, and the result of Watched.to_list().
+        # What the state says about recordings not seen yet: path, and result of Watched.to_list().
         self._kept: dict[str, list[Any]] = {}
 
     def has(self, watched: Watched) -> bool:

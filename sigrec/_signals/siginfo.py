@@ -54,7 +54,7 @@ class SignalInfo:
 
     _names: Names  # only an event from a recording has this
 
-    # Whether its pids mean processes of this machine, boot and PID namespace.
+    # Whether the signal's pids mean processes of this machine, boot and PID namespace.
     _here = True
 
     def __init__(self) -> None:

@@ -70,7 +70,7 @@ class OomWatch:
         """To be called several times a second while the process runs."""
         last = self._look(cgroup.of_process(self._pid))
         if is_ending(self._pid):
-            # It is in no cgroup of version 1 any more, and to free its memory may take long.
+            # An ending process is in no cgroup of version 1, and to free its memory may take long.
             self._ending_ns = self._ending_ns or time.monotonic_ns()
             return
         if last is None or self._last is None or last.cgroup != self._last.cgroup:

@@ -43,8 +43,8 @@ class Senders:
         stats = victim.signals.get(signum) if found else None
         if stats is None or stats.last is None:
             return min(found, key=_when_sent, default=None)
-        # What was sent before it had taken this one did not end it; but its handler may have ended
-        # it by the same signal, as such handlers do.
+        # What was sent before the victim had taken its last signal did not end it; but its handler
+        # may have ended it by the same signal, as such handlers do.
         last = stats.last
         later = [by for by in found if _when_sent(by) > last.monotonic_ns]
         if later or victim.handling != signum:

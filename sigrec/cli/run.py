@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         path, command = sys.executable, [sys.executable, *_flags(), *program]
     else:
         path, command = str(found.path), program
-    # That runs in this process: nothing of ours is in between.
+    # The program runs in this process: nothing of ours is in between.
     environment = _environment(found.kind, path, output, args)
     init = args.report is not None and _leave_report(command, output, args.report)
     sys.stdout.flush()

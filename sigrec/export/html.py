@@ -313,7 +313,7 @@ def _table(
     if not rows:
         yield f"<p>{caption}: none.</p>"
         return
-    # It scrolls where the window is narrow, and what scrolls must be reached by keys.
+    # The table scrolls where the window is narrow, and what scrolls must be reached by keys.
     yield f'<div class="wide" role="region" aria-label="{caption}" tabindex="0"><table>'
     yield f"<caption>{caption}</caption><thead><tr>"
     classes = [f' class="{kind}"' if kind else "" for _, kind in titles]
