@@ -27,12 +27,12 @@
 #define CLEAN_EACH 16 /* one program of so many looks at all recordings */
 
 static uint64_t history = BEGIN_HISTORY;
-static _Atomic bool all_recorded;
+static _Atomic bool has_begun;
 
-bool begun(void) { return atomic_load(&all_recorded); }
+bool begun(void) { return atomic_load(&has_begun); }
 
 /* The process may have inherited that SIGBUS is blocked. */
-static void prevent_sigbus(void) {
+static void begin_without_sigbus(void) {
     const struct owner_identity *identity = process_recording()->identity;
     if (identity && identity->blocked & signal_bit(SIGBUS))
         sigbus_prevent();
@@ -43,7 +43,7 @@ static void prevent_sigbus(void) {
 static void in_child(void) {
     uint64_t known, ignored = passive_ignored(&known);
     process_adopt_spare(ignored, known);
-    prevent_sigbus();
+    begin_without_sigbus();
     install_after_fork();
 }
 
@@ -60,7 +60,7 @@ static bool is_on(const char *name) {
 }
 
 /* Of each recorded program that a signal ends a file stays; who starts it may do so all day. */
-static void clean_recordings(void) {
+static void begin_by_cleaning(void) {
     char directory[PLACES_SIZE];
     if (getpid() % CLEAN_EACH == 0 && process_directory(directory))
         retention_clean(directory, RETENTION_MOST, RETENTION_KEEP, NULL, 0);
@@ -95,17 +95,17 @@ int begin(char *const argv[]) {
         process_owner(); /* here, and not deeper: a page of the stack less is touched */
         error = publish(&options, notes, sizeof notes);
         if (!error && !options.file)
-            clean_recordings();
+            begin_by_cleaning();
     }
     if (!error && interpose_install()) {
-        prevent_sigbus();
+        begin_without_sigbus();
         if (children)
             record_children(options.file != NULL);
         if (alone)
             process_inherited(all_record_at_start());
         else
             all_record(true);
-        atomic_store(&all_recorded, true);
+        atomic_store(&has_begun, true);
     }
     errno = saved_errno;
     return error;
@@ -134,14 +134,14 @@ int begin_attached(const struct begin_request *request) {
     process_attached(true);
     all_record(false);
     interpose_again();
-    atomic_store(&all_recorded, true);
+    atomic_store(&has_begun, true);
     return 0;
 }
 
 int end_attached(void) {
     all_stop();
     process_attached(false);
-    atomic_store(&all_recorded, false);
+    atomic_store(&has_begun, false);
     sigbus_give_back(); /* at last: who writes takes it */
     return 0;
 }

@@ -147,16 +147,16 @@ static void unblock(uint64_t signals) {
 
 /* --- futexes --------------------------------------------------------------------------- */
 
-static void futex_wake(_Atomic uint32_t *word) {
+static void futex_wake(_Atomic uint32_t *futex_word) {
     int saved_errno = errno;
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+    syscall(SYS_futex, futex_word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
     errno = saved_errno;
 }
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_ns) {
+static void futex_wait(_Atomic uint32_t *futex_word, uint32_t seen, uint64_t timeout_ns) {
     struct timespec timeout = clock_timespec(timeout_ns);
     int saved_errno = errno;
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, &timeout, NULL, 0);
+    syscall(SYS_futex, futex_word, FUTEX_WAIT_PRIVATE, seen, &timeout, NULL, 0);
     errno = saved_errno;
 }
 

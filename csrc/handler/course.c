@@ -80,14 +80,14 @@ static bool send_again(int signum, const siginfo_t *info, uint32_t tid) {
 /* Has the kernel send the signal, where the process may send nothing itself: by a timer that
  * expires at once. The signal comes a little later, and there is nothing to do until then. */
 static bool send_by_timer(int signum) {
-    struct sigevent event;
-    memset(&event, 0, sizeof event);
-    event.sigev_notify = SIGEV_SIGNAL;
-    event.sigev_signo = signum;
+    struct sigevent course_event;
+    memset(&course_event, 0, sizeof course_event);
+    course_event.sigev_notify = SIGEV_SIGNAL;
+    course_event.sigev_signo = signum;
     struct itimerspec soon = {{0, 0}, {0, 1}};
     int timer;
     if (!filter_allows(FILTERED_TIMER_CREATE) || !filter_allows(FILTERED_TIMER_SETTIME) ||
-        syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0 ||
+        syscall(SYS_timer_create, CLOCK_MONOTONIC, &course_event, &timer) != 0 ||
         syscall(SYS_timer_settime, timer, 0, &soon, NULL) != 0)
         return false;
     for (uint64_t until = monotonic_ns() + UINT64_C(5000000); monotonic_ns() < until;)

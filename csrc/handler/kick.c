@@ -176,9 +176,9 @@ bool kick_is_sent(int signum, const siginfo_t *info) {
 }
 
 static bool set_kick_timer_again(long every_ns) {
-    struct itimerspec when = {{0, every_ns}, {0, every_ns}};
+    struct itimerspec kick_when = {{0, every_ns}, {0, every_ns}};
     return filter_allows(FILTERED_TIMER_SETTIME) &&
-           timer_settime(repeated_kick.timer, 0, &when, NULL) == 0;
+           timer_settime(repeated_kick.timer, 0, &kick_when, NULL) == 0;
 }
 
 static bool make_kick_timer(int32_t pid, int signum) {
@@ -187,13 +187,13 @@ static bool make_kick_timer(int32_t pid, int signum) {
     if (repeated_kick.pid == pid)
         timer_delete(repeated_kick.timer);
     repeated_kick.pid = 0;
-    struct sigevent event;
-    memset(&event, 0, sizeof event);
-    event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = signum;
-    event.sigev_value.sival_ptr = &repeated_kick; /* kick_sent */
-    event.sigev_notify_thread_id = pid;           /* the main thread */
-    if (timer_create(CLOCK_MONOTONIC, &event, &repeated_kick.timer) != 0)
+    struct sigevent kick_event;
+    memset(&kick_event, 0, sizeof kick_event);
+    kick_event.sigev_notify = SIGEV_THREAD_ID;
+    kick_event.sigev_signo = signum;
+    kick_event.sigev_value.sival_ptr = &repeated_kick; /* kick_sent */
+    kick_event.sigev_notify_thread_id = pid;           /* the main thread */
+    if (timer_create(CLOCK_MONOTONIC, &kick_event, &repeated_kick.timer) != 0)
         return false;
     repeated_kick.pid = pid;
     repeated_kick.signum = signum;

@@ -32,25 +32,25 @@ static void make_trip_again(int signum, uint64_t then, uint64_t now_ns, uint32_t
 }
 
 void trip(int signum, uint64_t now_ns, uint32_t tid) {
-    _Atomic uint64_t *flag = &process_self->trip_ns[signum];
-    uint64_t then = atomic_load_explicit(flag, memory_order_relaxed);
+    _Atomic uint64_t *trip_flag = &process_self->trip_ns[signum];
+    uint64_t then = atomic_load_explicit(trip_flag, memory_order_relaxed);
     /* Release: whoever takes this trip back sees our work. Whoever took the trip before it back
      * need not: this trip is made after that. proof: trip-made */
     if (then == 0 && atomic_compare_exchange_strong_explicit(
-                         flag, &then, now_ns, memory_order_release, memory_order_relaxed)) {
+                         trip_flag, &then, now_ns, memory_order_release, memory_order_relaxed)) {
         call_trip(signum, tid);
         return;
     }
     /* Store-load, both ways, with trip_take and trip_clear: either we see the flag
      * cleared here, or the dispatcher sees our work there. */
     atomic_thread_fence(memory_order_seq_cst);
-    then = atomic_load_explicit(flag, memory_order_relaxed);
+    then = atomic_load_explicit(trip_flag, memory_order_relaxed);
     if (then != 0) {
         if ((int64_t)(now_ns - then) >= (int64_t)TRIP_AGAIN_NS)
             make_trip_again(signum, then, now_ns, tid);
         return;
     }
-    if (atomic_compare_exchange_strong_explicit(flag, &then, now_ns, memory_order_relaxed,
+    if (atomic_compare_exchange_strong_explicit(trip_flag, &then, now_ns, memory_order_relaxed,
                                                 memory_order_relaxed))
         call_trip(signum, tid); /* else another thread is doing it */
 }

@@ -77,9 +77,9 @@ static struct environment_change exec_change_by_search(const char *file, char *c
     const char *list = getenv("PATH");
     size_t room = (list ? strlen(list) : 0) + (file ? strlen(file) : 0) + 32;
     char path[room < PATH_MAX ? room : PATH_MAX];
-    const char *found = file ? target_search(file, path, sizeof path) : NULL;
-    return found ? exec_change_for(found, -1, environment, in_place)
-                 : (struct environment_change){AS_IT_IS, 0};
+    const char *exec_path = file ? target_search(file, path, sizeof path) : NULL;
+    return exec_path ? exec_change_for(exec_path, -1, environment, in_place)
+                     : (struct environment_change){AS_IT_IS, 0};
 }
 
 /* --- exec ------------------------------------------------------------------------------ */

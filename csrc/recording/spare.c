@@ -209,9 +209,9 @@ static void before_fork(void) {
         recording_not_for_children(taken_spare.shared, taken_spare.size);
     taken_spare.shared = NULL;
     unsigned first = atomic_fetch_add_explicit(&next_spare, 1, memory_order_relaxed) + 1;
-    bool all = !is_single_threaded();
+    bool all_spares = !is_single_threaded();
     for (unsigned n = 0; n < SPARES; n++)
-        look_after_spare(&spares[n], all || n == first % SPARES);
+        look_after_spare(&spares[n], all_spares || n == first % SPARES);
 }
 
 /* The child has none of the threads that could hold a spare or be in spare_forked(). It writes only

@@ -94,9 +94,9 @@ def as_cxx(file: str, weakened: Place | None) -> str:
     # Of wake.c: what is not Linux, and the system call, which Relacy has;
     # without its timeout, so that a lost wake-up is a deadlock.
     text = re.sub(r"#ifdef __linux__(.*?)#else.*?#endif", r"\1", text, flags=re.S)
-    text = re.sub(r"syscall\(SYS_futex, word, FUTEX_(WAKE|WAIT)_PRIVATE, (\w+)[^;]*;",
-                  r"futex(word, FUTEX_\1, \2, NULL, NULL, 0);", text)  # fmt: skip
-    text = text.replace("rl::atomic<uint32_t> *word", "rl::atomic<int> *word")
+    text = re.sub(r"syscall\(SYS_futex, futex_word, FUTEX_(WAKE|WAIT)_PRIVATE, (\w+)[^;]*;",
+                  r"futex(futex_word, FUTEX_\1, \2, NULL, NULL, 0);", text)  # fmt: skip
+    text = text.replace("rl::atomic<uint32_t> *futex_word", "rl::atomic<int> *futex_word")
     text = text.replace("uint32_t seen", "int seen")
     return f'#line 1 "{file}"\n{text}\n'
 
