@@ -420,10 +420,10 @@ MUTANTS = [
            "        found = level < count;\n        if (found)\n"
            "            *before = adopted->before[count - 1 - level];\n"
            "        if (!(version & 1) && atomic_load(&adopted->version) == version)\n",
-           "        if (!begin_stack_change(&stacks[signum]))\n            return false;\n"
+           "        if (!begin_adopted_change(&adopted_stacks[signum]))\n            return false;\n"
            "        found = level < adopted->count;\n        if (found)\n"
            "            *before = adopted->before[adopted->count - 1 - level];\n"
-           "        end_stack_change(&stacks[signum]);\n        if (true)\n",
+           "        end_adopted_change(&adopted_stacks[signum]);\n        if (true)\n",
            "a handler that interrupts another's look passes the program's over", "stepper adopts nested 7"),
     Mutant("looked-at-while-it-changes", "csrc/program/adopted.c",
            "if (!(version & 1) && atomic_load(&adopted->version) == version)", "if (true)",
