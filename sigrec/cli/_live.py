@@ -52,7 +52,7 @@ def live(what: str | None, interval: float) -> int:
 # --- what is watched -----------------------------------------------------------------------
 
 
-class _Process(ProcessStats):
+class _LiveProcess(ProcessStats):
     """A ProcessStats that also has, in words, what became of the process."""
 
     def __init__(self, recording: Recording, beside: Bystander | None) -> None:
@@ -69,8 +69,8 @@ class _One:
         alive = recording.state == "alive"
         self._beside = bystander(recording._pid_here()) if alive else None
 
-    def read(self) -> list[_Process]:
-        return [_Process(self._recording, self._beside)]
+    def read(self) -> list[_LiveProcess]:
+        return [_LiveProcess(self._recording, self._beside)]
 
     def close(self) -> None:
         self._recording.close()
@@ -83,7 +83,7 @@ class _All:
     def __init__(self) -> None:
         self._seen: dict[tuple[int, int], Bystander | None] = {}
 
-    def read(self) -> list[_Process]:
+    def read(self) -> list[_LiveProcess]:
         found = []
         for recording in index.opened():
             with recording, suppress(RecordingError):  # it may have been truncated just now
@@ -91,7 +91,7 @@ class _All:
                 if key not in self._seen and recording.state == "alive":
                     self._seen[key] = bystander(recording._pid_here())
                 if key in self._seen:
-                    found.append(_Process(recording, self._seen[key]))
+                    found.append(_LiveProcess(recording, self._seen[key]))
         return sorted(found, key=lambda process: (process.state != "alive", process.pid))
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class _Rates:
 # --- the table -------------------------------------------------------------------------------
 
 
-def _lines(processes: list[_Process], rates: _Rates, head: str, width: int) -> Iterator[Line]:
+def _lines(processes: list[_LiveProcess], rates: _Rates, head: str, width: int) -> Iterator[Line]:
     bars = max(0, min(20, width - WIDTH_WITHOUT_BARS - 1))
     from_whom = width >= WIDTH_WITHOUT_BARS + 1 + bars + 28
     yield [("sigrec stats --live", BOLD), (f"  {head}, q ends", "")]
