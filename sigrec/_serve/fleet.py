@@ -426,9 +426,9 @@ class Fleet:
         """The recording of a key from processes(), or of ``e`` and the number of an ending. None:
         there is none any more."""
         with self._lock:
-            for ended in self._newest_ends:
-                if key == f"e{ended.number}":
-                    return ended.end.recording
+            for counted_end in self._newest_ends:
+                if key == f"e{counted_end.number}":
+                    return counted_end.end.recording
             watched = self._by_key.get(key)
             with suppress(*BAD):
                 return None if watched is None else watched.recording()

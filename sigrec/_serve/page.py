@@ -95,18 +95,18 @@ class Pages:
         for number_ in self._sentences.keys() - {end.number for end in ended}:
             del self._sentences[number_]
 
-    def _end_row(self, ended: CountedEnd) -> str:
-        if ended.number not in self._sentences:
+    def _end_row(self, counted_end: CountedEnd) -> str:
+        if counted_end.number not in self._sentences:
             try:
-                text = why(ended.end.recording, in_utc=True, found=ended.end.found)
+                text = why(counted_end.end.recording, in_utc=True, found=counted_end.end.found)
             except Exception:  # the file was truncated meanwhile, or is damaged
-                text = f"{ended.program}: its recording cannot be read any more."
-            self._sentences[ended.number] = text
-        when = rfc3339(ended.time_ns)
+                text = f"{counted_end.program}: its recording cannot be read any more."
+            self._sentences[counted_end.number] = text
+        when = rfc3339(counted_end.time_ns)
         return (
-            f'<li><time datetime="{when}">{utc(ended.time_ns).partition(".")[0]}</time>'
-            f"{escape(self._sentences[ended.number])} "
-            f'<a href="report/e{ended.number}" data-key="e{ended.number}">Report</a></li>\n'
+            f'<li><time datetime="{when}">{utc(counted_end.time_ns).partition(".")[0]}</time>'
+            f"{escape(self._sentences[counted_end.number])} "
+            f'<a href="report/e{counted_end.number}" data-key="e{counted_end.number}">Report</a></li>\n'
         )
 
 
