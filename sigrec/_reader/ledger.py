@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from sigrec._reader.source import Source
     from sigrec._signals.siginfo import SignalInfo
 
+    # An entry of the table of senders: as senders() returns it, and as the file has it.
+    SenderEntry = tuple[int, int, str, Sender, int]
     _Entry = tuple[int, str, int, int, int, int, int, str | None, int, int]
 
 
@@ -155,7 +157,7 @@ class Ledger:
             found[number] = stats
         return found
 
-    def senders(self) -> Iterator[tuple[int, int, str, Sender, int]]:
+    def senders(self) -> Iterator[SenderEntry]:
         """Each entry of the table of senders: signal, PID, a key of SENDER_KINDS' values, the
         sender, how many it sent. A sender that says itself who it is has an entry of its own beside
         that of the kernel's word."""
@@ -234,9 +236,7 @@ def _senders(
     }
 
 
-def _each_sender(
-    entries: Iterable[_Entry], infos: Infos, names: Names
-) -> Iterator[tuple[int, int, str, Sender, int]]:
+def _each_sender(entries: Iterable[_Entry], infos: Infos, names: Names) -> Iterator[SenderEntry]:
     for number, kind, pid, count, last_ns, uid, code, comm, *_ in entries:
         if not count:
             continue

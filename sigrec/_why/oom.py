@@ -48,6 +48,6 @@ def words(oom: Oom, clock: str) -> str:
         )
     times = "once" if oom.kills == 1 else f"{oom.kills} times"
     return (
-        f"; the OOM killer was active in its cgroup {times} since {clock}, and whether it ended "
-        "this process is not known"
+        f"; the OOM killer was active in its cgroup {times} since {clock}, "
+        "and whether it ended this process is not known"
     )
