@@ -41,7 +41,7 @@ class Directories:
 
     def usable(self) -> dict[str, int]:
         """The directories that are there now and can be trusted, with the uid of their owner."""
-        found: dict[str, int] = {}
+        trusted: dict[str, int] = {}
         self.refused = {}
         self.missing = [path for path in self._named if not os.path.lexists(path)]
         for path in self._candidates():
@@ -53,11 +53,11 @@ class Directories:
             owner = status.st_uid if os.geteuid() == 0 or self._named else os.geteuid()
             reason = places.unusable(path, owner)
             if reason is None:
-                found[path] = owner
+                trusted[path] = owner
             elif path in self._named or stat.S_ISDIR(status.st_mode):
                 self.refused[path] = reason
-        self._watch(found)
-        return found
+        self._watch(trusted)
+        return trusted
 
     def _candidates(self) -> Iterator[str]:
         if self._named:
@@ -83,7 +83,7 @@ class Directories:
 
     # --- watching ------------------------------------------------------------------------------
 
-    def _watch(self, found: dict[str, int]) -> None:
+    def _watch(self, trusted: dict[str, int]) -> None:
         """Watches these directories. An OSError is ignored, since callers look again every minute,
         too."""
         if self.inotify is None:
@@ -91,7 +91,7 @@ class Directories:
         # Each directory is watched again: a watch is of an inode, and no event tells that one is
         # gone that was removed while a process still has a file in it. The same inode gets the same
         # number.
-        for path in found:
+        for path in trusted:
             self._add(self.watches, path, _EVENTS_IN)
         for path in self._parents() - set(self.watches.values()):
             self._add(self._above, path, _EVENTS_ABOVE)
