@@ -30,10 +30,11 @@ class History:
         """The next event's ticket, and so how many were given out."""
         return self._source.word(HEAD_AT)
 
-    def lacks(self, keys: Set[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Of these pairs (signal number, ordinal), those that have no event in the history."""
-        left = set(keys)
-        ordinals = {ordinal for _, ordinal in keys}
+    def not_in_ring(self, numbered: Set[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Of these pairs, each a signal's number and an ordinal, those whose event is not in the
+        history."""
+        left = set(numbered)
+        ordinals = {ordinal for _, ordinal in numbered}
         for index in range(0, self._capacity, PIECE):
             size = min(PIECE, self._capacity - index) * SLOT_SIZE
             words = memoryview(self._source.bytes(self._ring_at + index * SLOT_SIZE, size)).cast(

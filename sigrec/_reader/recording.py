@@ -371,7 +371,8 @@ class Recording:
         """The history, and among it, by their times, the newest events of each signal that are no
         more in it."""
         kept = self._recent.events() if all_there_is else {}
-        missing = sorted(kept[key] for key in self._history.lacks(kept.keys())) if kept else []
+        gone = self._history.not_in_ring(kept.keys()) if kept else ()
+        missing = sorted(kept[key] for key in gone)
         missing.reverse()
         for event in self._history.slots(begin, head, all_there_is):
             while missing and missing[-1] < event:

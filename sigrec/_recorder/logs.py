@@ -51,11 +51,11 @@ class SignalLog(_core.Block):
         with own_recording() as recording:
             missed, events = new_events(recording, self._position, last)
         for signum, (overwritten, dropped) in missed.items():
-            count = overwritten + dropped
+            unlogged = overwritten + dropped
             self._log_one(
                 "%s %s: came too fast to be logged one by one",
-                (number(count), name(signum)),
-                {"signal": name(signum), "missed": count},
+                (number(unlogged), name(signum)),
+                {"signal": name(signum), "missed": unlogged},
             )
         for info in events:
             self._log_one("%s from %s", (info.signal_name, info.sender), info.to_dict())

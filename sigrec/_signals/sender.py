@@ -90,7 +90,7 @@ class Sender:
     @property
     def argv(self) -> list[str] | None:
         """Its command line, if the process still lives; else None. It need not be true, since a
-        process can change its own."""
+        sender can change its own."""
         return self._parts[4]
 
     @property

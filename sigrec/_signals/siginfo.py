@@ -305,8 +305,8 @@ FIELDS = (
 )  # fmt: skip
 
 
-def _signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
+def _signed(si_word: int) -> int:
+    return si_word - (1 << 64) if si_word >> 63 else si_word
 
 
 # The slots' own setters, since __setattr__ refuses, and object.__setattr__ is slower.
