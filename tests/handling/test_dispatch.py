@@ -698,27 +698,7 @@ def test_the_first_exception_is_reported_and_the_others_are_counted(child, hook,
 
 
 def test_the_hook_is_the_programs_again_when_the_exception_was_caught(child):
-    p = child(
-        """
-        calls = 0
-        def handler(signum, frame):
-            global calls
-            calls += 1
-            if calls == 1: raise RuntimeError(calls)
-        hook = sys.excepthook
-        sigrec.register(RT, handler)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
-        for value in range(5): sigqueue(os.getpid(), RT, value)
-        caught = []
-        for _ in range(3):
-            try:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
-                for _ in range(1000): pass
-            except RuntimeError as error:
-                caught.append(str(error))
-        say(*caught, calls, sys.excepthook is hook, *ledger(RT))
-        """
-    )
+    p = child(HERE / "catches_the_first_exception.py")
     assert p.line() == "1 5 True 5 5 5 0"
     assert p.process.communicate(timeout=60)[1] == b""
 

@@ -291,28 +291,7 @@ def test_a_handler_that_forks(child):
 
 def test_a_child_ends_when_it_leaves_the_handler_that_forked_it(child):
     """It has no main thread, but a dispatcher thread of its own, which would keep it for ever."""
-    p = child(
-        """
-        import warnings
-        warnings.simplefilter("ignore", DeprecationWarning)
-        def handler(s, info, f):
-            if pid := os.fork():
-                say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-            elif info.si_value == 0:
-                write = lambda: time.sleep(0.01) or os.write(1, b"its thread\\n")
-                threading.Thread(target=write, daemon=False).start()
-                sys.stdout = open(1, "w", buffering=100, closefd=False)
-                sys.stdout.write("child\\n")
-            elif info.si_value < 4:
-                sys.exit([None, 3, "words"][info.si_value - 1])
-            else:
-                raise ValueError("no")
-        sigrec.register(RT, handler, deliver="thread", siginfo=True)
-        for value in range(5):
-            sigqueue(os.getpid(), RT, value)
-            hear()
-        """
-    )
+    p = child(HERE / "leaves_its_handler_in_a_child.py")
     assert [p.line(), p.line()] == ["its thread", "child"]
     for status in 0, 0, 3, 1, 1:
         assert p.line() == str(status)
@@ -376,45 +355,7 @@ def test_nothing_ends_the_thread_unnoticed(child, what):
 def test_what_a_handler_starts_inherits_the_mask_of_the_program(child):
     """The dispatcher thread blocks all signals. A process that it started would do so as well, and
     SIGTERM could not end it."""
-    p = child(
-        """
-        import subprocess, warnings
-        from multiprocessing.util import spawnv_passfds
-        warnings.simplefilter("ignore", DeprecationWarning)
-        asks = ["/bin/sh", "-c", "exec grep SigBlk /proc/self/status"]
-        def blocked():
-            with open("/proc/thread-self/status") as file:
-                return next(line.split()[1] for line in file if line.startswith("SigBlk"))
-        def starts_a_thread(signum, frame):  # alone, since what comes first decides
-            thread = threading.Thread(target=lambda: say(blocked()))
-            thread.start()
-            thread.join()
-        def spawns(signum, frame):  # as multiprocessing does, and its fork server
-            pid = spawnv_passfds(asks[0].encode(), asks, ())
-            os.waitpid(pid, 0)
-        def handler(signum, frame):
-            say(blocked())
-            say(subprocess.run(asks, stdout=subprocess.PIPE).stdout.split()[1].decode())
-            pid = os.posix_spawn(asks[0], asks, os.environ)
-            os.waitpid(pid, 0)
-            if not os.fork():
-                say(blocked())
-                os._exit(0)
-            os.wait()
-            thread = threading.Thread(target=lambda: say(blocked()))
-            thread.start()
-            thread.join()
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
-        for alone in starts_a_thread, spawns:
-            with sigrec.register(signal.SIGHUP, alone, deliver="thread"):
-                os.kill(os.getpid(), signal.SIGHUP)
-        sigrec.register(signal.SIGHUP, handler, deliver="thread")
-        os.kill(os.getpid(), signal.SIGHUP)
-        hear()
-        os.kill(os.getpid(), signal.SIGHUP)
-        hear()
-        """
-    )
+    p = child(HERE / "inherits_the_programs_mask.py")
     inherited = f"{1 << signal.SIGUSR2 - 1:016x}"
     assert [p.line().split()[-1] for _ in range(2)] == [inherited] * 2
     for _ in range(2):  # its own mask, that of a process, of a spawned one, a fork, and a thread

@@ -112,28 +112,7 @@ def test_sixteen_threads(child):
 
 
 def test_what_the_program_blocks_or_waits_for_is_left_to_it(child):
-    receiver = child(
-        """
-        RT2, RT3 = signal.SIGRTMIN + 3, signal.SIGRTMIN + 4
-        for signum in (RT, RT2, RT3):
-            sigrec.register(signum, lambda signum, frame: None)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {RT2, RT3})
-        taken = []
-        def wait():
-            while len(taken) < 1000:
-                taken.append(signal.sigwaitinfo({RT3}).si_signo)
-        thread = threading.Thread(target=wait)
-        thread.start()
-        say("ready")
-        while sys.stdin not in __import__("select").select([sys.stdin], [], [], 0)[0]:
-            pass
-        thread.join()
-        blocked = sigrec.stats()[RT2].delivered
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT2})
-        settle(RT, RT2)
-        say(len(taken), sigrec.stats()[RT3].delivered, blocked, *ledger(RT2), *ledger(RT))
-        """
-    )
+    receiver = child(HERE / "blocks_one_and_waits_for_another.py")
     receiver.line()
     others = [
         child("_core.flood(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), True, 0)",

@@ -60,63 +60,13 @@ def test_where_the_main_thread_blocks_kicks_handlers_take_all(child):
     assert receiver.line() == "True True"
 
 
-READERS = """
-import asyncio
-
-found = []
-
-def wants_more():
-    return len(found) < COUNT or not taken()
-
-def by_for(stream):
-    while wants_more():
-        found.append(next(stream))
-
-async def some(stream):
-    while wants_more():
-        found.append(await anext(stream))
-
-def by_asyncio(stream):
-    asyncio.run(some(stream))
-
-def by_uvloop(stream):
-    import uvloop
-    uvloop.run(some(stream))
-
-def by_trio(stream):
-    import trio
-    trio.run(some, stream)
-
-def by_batches(stream):
-    batches = stream.batches(max=1000)
-    while wants_more():
-        batch = next(batches)
-        found.extend([batch] if isinstance(batch, sigrec.Missed) else batch)
-"""
-
-
 @pytest.mark.parametrize("reader", ["by_for", "by_asyncio", "by_uvloop", "by_trio", "by_batches"])
 def test_a_stream_gets_all_of_a_flood(child, reader):
     """Without intake="thread" not so many fit what waits for a reader."""
     if reader in ("by_uvloop", "by_trio"):
         pytest.importorskip(reader.removeprefix("by_"))
     receiver = child(
-        FLOOD
-        + READERS
-        + """
-COUNT = 40_000
-pid, go = sender(every_ns=5_000)
-stream = sigrec.stream(S, intake="thread")
-go()
-globals()[sys.argv[2]](stream)
-end(pid)
-value = lambda e: int(e["si_value"]) if hasattr(e, "dtype") else e.si_value
-stream.close()
-found += stream.unread
-calm()
-print([value(one) for one in found] == list(range(len(found))))
-print(sigrec.stats()[S].delivered - len(found), sigrec.stats()[S].undetailed)
-""",
+        HERE / "reads_a_flood_in_full.py",
         RT,
         reader,
         env={"OPENBLAS_NUM_THREADS": "1"},  # NumPy's threads would take some: out of order

@@ -630,27 +630,7 @@ def test_an_open_stream_does_not_keep_the_interpreter(child):
 
 
 def test_opening_and_closing_leaves_nothing(child):
-    p = child(
-        """
-        import asyncio, gc
-        async def anext_of(stream):
-            return await stream.__anext__()
-        def once(n):
-            with sigrec.stream(RT, signal.SIGUSR1) as stream:
-                if n % 10 == 0:
-                    sigqueue(os.getpid(), RT, n)
-                    assert asyncio.run(anext_of(stream)).si_value == n
-        def state():
-            gc.collect()
-            return len(os.listdir("/proc/self/fd")), threading.active_count(), signal.getsignal(RT)
-        def resident():
-            return int(open("/proc/self/statm").read().split()[1])
-        for n in range(100): once(n)
-        before, pages = state(), resident()
-        for n in range(1000): once(n)
-        say(before == state(), resident() - pages < 256)
-        """
-    )
+    p = child(HERE / "opens_and_closes_streams.py")
     assert p.line(120) == "True True"
     p.end()
 
@@ -663,36 +643,7 @@ def test_the_loops_are_not_imported():
 
 def test_an_event_is_not_lost_where_a_handler_raises_as_it_comes(child):
     """Both come while the main thread waits, and it has to take neither before it has the GIL."""
-    p = child(
-        """
-        sys.setswitchinterval(60)
-        class Raised(Exception):
-            pass
-        def raises(signum, frame):
-            raise Raised
-        def sends():
-            for _ in range(9):
-                turn.acquire()
-                while not stream._waiters:
-                    time.sleep(0.001)
-                sigqueue(os.getpid(), RT)
-                os.kill(os.getpid(), signal.SIGUSR1)
-        signal.signal(signal.SIGUSR1, raises)
-        turn = threading.Semaphore(0)
-        taken = 0
-        with sigrec.stream(RT) as stream:
-            batches = stream.batches()
-            threading.Thread(target=sends).start()
-            for read in (stream.get, lambda: next(stream), lambda: next(batches)) * 3:
-                turn.release()
-                try:
-                    read()
-                    taken += 1
-                except Raised:
-                    taken += stream.get(30) is not None  # once it is handed out
-        say(taken)
-        """
-    )
+    p = child(HERE / "raises_while_a_stream_is_read.py")
     assert p.line() == "9"
     p.end()
 
@@ -700,36 +651,7 @@ def test_an_event_is_not_lost_where_a_handler_raises_as_it_comes(child):
 @pytest.mark.parametrize("error", ["RuntimeError", "KeyboardInterrupt"])
 def test_an_audit_hook_that_raises_leaves_nothing_half_changed(child, error):
     """Where the signal is pending and blocked, closing looks into /proc."""
-    p = child(
-        """
-        def audit(event, args):
-            if refuses and event == "open":
-                raise refuses
-        refuses = None
-        sys.addaudithook(audit)
-        def end(call):
-            global refuses
-            sigqueue(os.getpid(), RT)
-            refuses = getattr(__builtins__, sys.argv[1])
-            try:
-                call()
-            except BaseException as error:
-                say(type(error).__name__)
-            else:
-                say("ended")
-            refuses = None
-        stream = sigrec.stream(RT)
-        signal.pthread_sigmask(signal.SIG_BLOCK, [RT])
-        end(stream.close)
-        say(stream.closed, _core.subscribed(RT), _core.in_place(RT))
-        registration = sigrec.register(RT, print, deliver="thread")
-        end(registration.cancel)
-        say(registration.active == _core.in_place(RT))
-        registration.cancel()
-        say(_core.in_place(RT))
-        """,
-        error,
-    )
+    p = child(HERE / "ends_where_an_audit_hook_raises.py", error)
     ends = "ended" if error == "RuntimeError" else error
     assert [p.line(), p.line()] == [ends, "True False False"]
     assert [p.line(), p.line(), p.line()] == [ends, "True", "False"]

@@ -5,11 +5,14 @@ import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 
 import sigrec
 from tests.prelude import have_alarm
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -244,27 +247,7 @@ def test_the_alarm_is_the_program_s(child):
 
 
 def test_a_forked_child_has_no_end_of_its_parent_s_blocks(child):
-    p = child(
-        """
-        have_alarm()
-        try:
-            with sigrec.timeout(0.2):
-                pid = os.fork()
-                if pid == 0:
-                    time.sleep(0.4)
-                    say("child goes on")
-                    have_alarm()
-                    try:
-                        with sigrec.timeout(0.01):
-                            time.sleep(60)
-                    except TimeoutError:
-                        say("child's own")
-                    os._exit(0)
-                time.sleep(60)
-        except TimeoutError:
-            say(os.waitpid(pid, 0)[1])
-        """
-    )
+    p = child(HERE / "forks_in_a_timeout.py")
     assert [p.line() for _ in range(3)] == ["child goes on", "child's own", "0"]
     p.end()
 
@@ -308,28 +291,7 @@ def test_once_unregistered_the_next_one_takes_a_signal_again(child):
 
 
 def test_an_entry_that_fails_leaves_nothing_behind(child):
-    p = child(
-        """
-        import ctypes
-        outer = sigrec.timeout(60)
-        with_room(outer.__enter__)
-        for timer in range(64):  # the program's own mistake
-            ctypes.CDLL(None).timer_delete(ctypes.c_void_p(timer))
-        block = sigrec.timeout(0)
-        try:
-            block.__enter__()
-        except OSError as error:
-            say(error.strerror, block)
-        outer.__exit__(None, None, None)
-        for again in block, sigrec.timeout(0.01):
-            try:
-                with_room(again.__enter__)
-                time.sleep(60)
-            except BaseException as error:
-                say(type(error).__name__)
-                again.__exit__(None, None, None)
-        """
-    )
+    p = child(HERE / "enters_a_timeout_without_its_timer.py")
     assert p.line() == "Invalid argument <Timeout of 0 s: not running>"
     assert [p.line(), p.line()] == ["TimeoutReached"] * 2
     p.end()

@@ -288,32 +288,7 @@ def test_cancelled_while_its_signal_is_pending(child):
 
 def test_what_an_audit_hook_raises_leaves_no_signal_taken(child):
     """What is pending is more than the timer's own, and so cancel() looks which thread takes it."""
-    p = child(
-        """
-        class Stop(BaseException):
-            pass
-
-        def hook(event, arguments):
-            if event == "open" and "/task/" in str(arguments[0]):
-                raise Stop
-
-        signal.pthread_sigmask(signal.SIG_BLOCK, {RT, RT + 1})
-        timer = with_room(sigrec.timer, 60, signum=RT)
-        registration = sigrec.register(RT + 1, print)
-        os.kill(os.getpid(), RT + 1)
-        for _ in range(1100):
-            with_room(os.kill, os.getpid(), RT)
-        sys.addaudithook(hook)
-        for one in timer, registration:
-            try:
-                one.cancel()
-            except Stop:
-                say("stopped", len(_core.registered(one.signum)))
-        say(RT in signal.sigpending())
-        with with_room(sigrec.timer, 60, signum=RT):
-            say("again")
-        """
-    )
+    p = child(HERE / "cancels_where_an_audit_hook_raises.py")
     assert p.line() == p.line() == "stopped 0"
     assert p.line() == "False"
     assert p.line() == "again"
