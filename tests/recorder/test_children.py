@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,28 +13,16 @@ from sigrec._recorder import retention
 from tests.conftest import file_name
 from tests.reader.test_places import NOBODY
 
-PARENT = """
-import os, signal, sys, threading, time
-import sigrec
-here = os.environ["SIGREC_DIR"]
-sigrec.record(children=True)
-def sleeper():
-    pid = os.fork()
-    if pid == 0:
-        while True:
-            time.sleep(60)
-    return pid
-def end(pid, signum=signal.SIGTERM):
-    os.kill(pid, signum)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signum
-    return pid
-"""
+HERE = Path(__file__).parent
+PARENT = (HERE / "has_forks.py").read_text()  # which programs begin with that are text
 
 
-def run(code, *arguments):
+def run(program, *arguments):
+    program = [program] if isinstance(program, Path) else ["-c", PARENT + program]
     # Python's warning of a fork beside threads, since 3.12
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PARENT + code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", *program, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0 and not done.stderr, done.stderr
     return [int(word) for word in done.stdout.split()]
 
@@ -79,29 +68,7 @@ for _ in range(3):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs memory that fork wipes")
 def test_children_that_threads_and_children_fork(run_directory):
-    pids = run(
-        """
-def several():
-    for _ in range(3):
-        out.append(end(sleeper()))
-out = []
-threads = [threading.Thread(target=several) for _ in range(2)]
-for t in threads: t.start()
-for t in threads: t.join()
-def forks(signum, frame):
-    out.append(sleeper())
-signal.signal(signal.SIGUSR1, forks)
-signal.raise_signal(signal.SIGUSR1)
-end(out[-1])
-r, w = os.pipe()
-if os.fork() == 0:
-    several()
-    os.write(w, b" ".join(b"%d" % pid for pid in out[-3:]))
-    os._exit(0)
-os.wait()
-print(*out, os.read(r, 100).decode())
-"""
-    )
+    pids = run(HERE / "threads_and_children_fork.py")
     assert len(set(pids)) == 10
     for pid in pids:
         told(run_directory, pid)

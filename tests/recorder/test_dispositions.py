@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,26 +59,7 @@ def test_what_it_inherited(tmp_path, run_directory):
         assert said[0].endswith("later by app.py:2")
 
 
-LATE = """
-import faulthandler, os, signal, subprocess, sys
-import sigrec
-def handler(*_):
-    pass
-signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # nobody saw
-sigrec.register(signal.SIGALRM, handler)  # alone
-assert sigrec.open_recording(os.getpid()).dispositions() == []
-sigrec.record()
-one = sigrec.register(signal.SIGUSR2, handler)  # registered
-one.cancel()  # cancelled
-two = sigrec.register(signal.SIGURG, handler, deliver="thread")  # thread
-for _ in range(20):
-    signal.signal(signal.SIGTERM, handler)  # again and again
-# faulthandler itself sets SIGWINCH twice while it handles it: no line of Python does that.
-faulthandler.register(signal.SIGWINCH, file=open(os.devnull, "w"), chain=True)
-os.kill(os.getpid(), signal.SIGWINCH)
-subprocess.run([sys.executable, "-c", ""], check=True)  # its signals are its own
-os._exit(0)
-"""
+LATE = (Path(__file__).parent / "records_late.py").read_text()
 
 
 def test_of_a_recording_that_began_late(tmp_path, run_directory):

@@ -24,37 +24,7 @@ def test_parent_and_child_count_apart(child, run_directory):
 @pytest.mark.parametrize("times", [20, pytest.param(200, marks=pytest.mark.long)])
 def test_forks_under_a_flood(child, times):
     """What the parent is sent is the parent's, and counted once; children count only their own."""
-    p = child(
-        """
-        sigrec.register(RT, count_call)
-        own = signal.SIGRTMIN + 5
-        sigrec.register(own, count_call)
-        say("ready")
-        wrong = 0
-        for n in range(int(sys.argv[1])):
-            pid = os.fork()
-            if pid == 0:
-                calls = 0
-                for _ in range(7):
-                    sigqueue(os.getpid(), own)
-                found = (calls, ledger(own), sigrec.stats()[RT].delivered)
-                if found != (7, (7, 7, 7, 0), 0):
-                    say(found)
-                os._exit(0)
-            while True:
-                try:
-                    _, status = os.waitpid(pid, 0)
-                    break
-                except InterruptedError:
-                    pass
-            wrong += status != 0
-        say("forked", wrong)
-        hear()
-        settle(RT)
-        say(calls, *ledger(RT))
-        """,
-        times,
-    )
+    p = child(HERE / "forks_again_and_again.py", times)
     p.line()
     sender = child(
         "say(_core.flood(int(sys.argv[1]), RT, 5000 * int(sys.argv[2]), True, 0)[0])", p.pid, times

@@ -3,29 +3,11 @@
 import json
 from pathlib import Path
 
+HERE = Path(__file__).parent
+
 
 def test_each_signal_is_a_record(child):
-    one = child("""
-        import json, logging
-        got = []
-        signal.signal(RT, lambda *a: got.append(a[0]))
-        class Lines(logging.Handler):
-            def emit(self, record):
-                say(record.levelname, json.dumps({"says": record.getMessage(), **record.signal}))
-        logger = logging.getLogger("app")
-        logger.propagate = False
-        logger.addHandler(Lines())
-        with_room(signal.raise_signal, RT)  # before it is logged
-        with sigrec.log_signals(logger, RT, level=logging.WARNING) as log:
-            for value in range(3):
-                sigqueue(os.getpid(), RT, value)
-            hear()
-            with_room(signal.raise_signal, RT)
-            signal.raise_signal(signal.SIGCONT)  # is not asked for
-        log.close()
-        with_room(signal.raise_signal, RT)  # after it
-        say("got", len(got))
-    """)
+    one = child(HERE / "logs_each_signal.py")
     lines = [one.line().partition(" ") for _ in range(3)]
     one.tell()
     lines.append(one.line().partition(" "))
@@ -62,34 +44,14 @@ def test_too_many_to_be_logged_one_by_one(child):
 
 
 def test_a_logger_that_raises_loses_no_other_signal(child):
-    one = child("""
-        import logging, threading
-        threading.excepthook = lambda args: say("raised", args.exc_value)
-        signal.signal(RT, lambda *a: None)
-        class Lines(logging.Handler):
-            def emit(self, record):
-                say("logged", record.signal["si_value"])
-        def refuses(record):
-            if record.signal["si_value"] == 0:
-                raise RuntimeError("no")
-            return True
-        logger = logging.getLogger("app")
-        logger.propagate = False
-        logger.setLevel(logging.INFO)
-        logger.addHandler(Lines())
-        logger.addFilter(refuses)
-        with sigrec.log_signals(logger, RT):
-            for value in range(3):
-                sigqueue(os.getpid(), RT, value)
-        say("closed")
-    """)
+    one = child(HERE / "logs_with_a_filter_that_raises.py")
     assert [one.line() for _ in range(4)] == ["raised no", "logged 1", "logged 2", "closed"]
     one.end()
 
 
 def test_closed_in_a_handler_that_interrupted_a_logger(child):
     """It holds the lock that the thread which logs waits for."""
-    one = child(Path(__file__).parent / "closes_a_log.py")
+    one = child(HERE / "closes_a_log.py")
     assert one.line() == "what was delivered before is not logged yet"
     assert one.line() == "SIGUSR1"
     one.end()
