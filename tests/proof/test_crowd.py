@@ -21,47 +21,15 @@ for _ in range(3):
     sigrec.timer(60).cancel()
 """
 
-FULL = """
-import os, signal, subprocess, sys, time, sigrec
-from sigrec import _core
-from sigrec._doctor.limit import queue_limit
-from sigrec._proc.status import status
-RT = signal.SIGRTMIN + 3
-FILLS = "from tests.proof import crowd; import signal, sys; signal.pthread_sigmask(0, {crowd.FLOOD});" \
-        "crowd.fill(); print(flush=True); sys.stdin.read()"
-filler = subprocess.Popen([sys.executable, "-c", FILLS], stdin=-1, stdout=-1)
-filler.stdout.readline()
-calls = []
-with sigrec.register(RT, lambda signum, frame: calls.append(1), intake="thread"):
-    pid = os.fork()
-    if not pid:
-        _core.flood(os.getppid(), RT, 1 << 40, False, 30 * 10**9, 0)
-        os._exit(0)
-    deadline = time.monotonic() + 20
-    while _core.count_intake(RT)[0] < 20 and time.monotonic() < deadline:
-        pass
-    os.kill(pid, 9)
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        pass
-    while "SigBlk:\t" + 16 * "0" not in open("/proc/self/status").read():
-        assert time.monotonic() < deadline + 20, "it is not given back"
-    found = queue_limit(status("self"))
-filler.communicate(b"")
-stats = sigrec.stats()[RT]
-((unknown, count),) = stats.senders
-assert len(calls) == stats.handled == stats.delivered == count, (len(calls), stats)
-assert _core.count_intake(RT)[0] >= 20 and str(unknown) == "an unknown sender", unknown
-assert found.verdict == "problem" and "500 signals may be queued" in found.found, found
-"""
-
 
 @pytest.mark.skipif(sys.platform != "linux", reason="user namespaces")
 def test_another_process_of_the_user_has_filled_the_queue(capfd):
     """The flood is taken, the masks are given back, and it is said, although nothing can be queued."""
+    program = [sys.executable, "-m", "tests.proof.takes_where_the_queue_is_full"]
 
     def run() -> int:
         resource.setrlimit(resource.RLIMIT_SIGPENDING, (500, 500))
-        return subprocess.run([sys.executable, "-c", FULL], cwd=crowd.ROOT).returncode
+        return subprocess.run(program, cwd=crowd.ROOT).returncode
 
     status = crowd.in_namespace(run)
     said = capfd.readouterr().err
