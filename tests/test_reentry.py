@@ -143,55 +143,11 @@ def test_the_program_waits_for_a_slow_handler_as_long_as_it_takes(child, where):
     p.end()
 
 
-GREEN = {
-    "gevent": "from gevent import monkey; monkey.patch_all()",
-    "eventlet": "import eventlet; eventlet.monkey_patch()",
-    # Where neither is installed: nobody is the main thread, and no thread that is started runs.
-    "threading": """
-import _thread, threading
-_thread.start_new_thread = threading._start_new_thread = lambda *arguments: 7
-green = threading.Thread()
-threading.current_thread = lambda: green
-""",
-}
-
-
 @pytest.mark.parametrize("order", ["before", "after"])
-@pytest.mark.parametrize("library", GREEN)
+@pytest.mark.parametrize("library", ["gevent", "eventlet", "threading"])
 def test_green_threads(child, library, order):
     """(tests/proof/green.py has more of them.)"""
     pytest.importorskip(library)
-    p = child(
-        (GREEN[library] if order == "before" else "")
-        + """
-import os, signal, sigrec
-from sigrec import _core
-import sigrec._handling.streams, sigrec.compat
-"""
-        + (GREEN[library] if order == "after" else "")
-        + """
-RT = signal.SIGRTMIN + 2
-calls = []
-def handler(s, f): calls.append(s)
-def send(value=0):
-    while True:  # until there is room: conftest.with_room
-        try: return sigrec.sigqueue(os.getpid(), RT, value)
-        except BlockingIOError: pass
-with sigrec.register(RT, handler): send()
-with sigrec.register(RT, handler, deliver="thread"): send()
-sigrec.compat.signal(RT, handler)
-send()
-sigrec.compat.signal(RT, signal.SIG_DFL)
-with sigrec.stream(RT) as stream:
-    send(7)
-    assert next(stream).si_value == 7
-with sigrec.Flag(RT) as flag:
-    send()
-    assert flag.wait(60)
-assert sigrec.wait(RT, timeout=0.001) is None
-print(len(calls), _core.is_main_thread(), flush=True)
-""",
-        prelude="",
-    )
+    p = child(HERE / "has_green_threads.py", library, order)
     assert p.line() == "3 True"
     p.end()
