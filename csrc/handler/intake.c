@@ -354,7 +354,7 @@ static void *run_intake(void *priority) {
     return NULL;
 }
 
-/* --- in its place ------------------------------------------------------------------------ */
+/* --- in place of the intake thread ------------------------------------------------------- */
 
 /* Takes what is pending of the signal, in this thread: another thread, which lends the signal, may
  * not get to run before the disposition has changed. */

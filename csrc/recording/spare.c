@@ -30,7 +30,7 @@
 #define CLEAN_EVERY 256     /* forks: then old recordings of children go */
 #define LEFT_BY_CHILDREN 16 /* recordings of each kind stay, after so many forks */
 #define RETIRED (-1)        /* the pid in a spare that is never to be taken */
-#define NAMES 64            /* how many are tried: 4242.sigrec, 4242+2.sigrec, and so on */
+#define RECORDING_NAMES 64  /* how many are tried: 4242.sigrec, 4242+2.sigrec, and so on */
 #define NAME_SIZE 96        /* the longest has so many bytes, with a slash before it */
 #define PATH_SIZE (sizeof directory_path + NAME_SIZE)
 
@@ -271,7 +271,7 @@ static const char *give_spare_name(const struct spare *spare, int32_t pid, uint6
     /* Behind the first, and so mostly on the same page: the kernel copies each that is written. */
     char *path = from + strlen(from) + 1;
     char *stem = places_put_process(text_put(text_put(path, directory_path), "/"), pid, namespace);
-    for (uint64_t number = 1; number <= NAMES; number++) {
+    for (uint64_t number = 1; number <= RECORDING_NAMES; number++) {
         text_put(number > 1 ? text_put_number(text_put(stem, "+"), number) : stem, ".sigrec");
         if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
             return path;

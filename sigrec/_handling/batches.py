@@ -40,6 +40,6 @@ def _array_maker() -> Callable[[bytes], Any] | None:
         at += int(kind[1:])
     names, formats, offsets = zip(*fields, strict=True)
     dtype = numpy.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": at})
-    # This is compiled: no handler runs after the events are taken and before the array is made.
+    # partial() is compiled: no handler runs after the events are taken and before the array is made.
     array: Callable[[bytes], Any] = partial(numpy.frombuffer, dtype=dtype)
     return array
