@@ -64,20 +64,20 @@ class Counters:
 
     def create(self, family: str, labels: Labels, now: float) -> Series:
         """The counter of these labels, which is made if it is not there yet."""
-        found = self.families[family]
-        series = found.get(labels)
+        of_family = self.families[family]
+        series = of_family.get(labels)
         if series is None:
-            labels = self._with_room(found, labels)
-            series = found.get(labels)
+            labels = self._with_room(labels)
+            series = of_family.get(labels)
             if series is None:
-                series = found[labels] = Series(0, now)
+                series = of_family[labels] = Series(0, now)
         return series
 
     def add(self, family: str, labels: Labels, count: int, now: float) -> None:
         if count > 0:
             self.create(family, labels, now).total += count
 
-    def _with_room(self, found: dict[Labels, Series], labels: Labels) -> Labels:
+    def _with_room(self, labels: Labels) -> Labels:
         if sum(map(len, self.families.values())) < MOST_SERIES - SERIES_FOR_OTHER:
             return labels
         return (OTHER, labels[1], *(OTHER for _ in labels[2:]))
@@ -92,7 +92,9 @@ class Counters:
                 if series.born and now >= series.born + self.settle:
                     series.born = 0
         return {
-            name: {labels: 0 if one.born else one.total for labels, one in of_family.items()}
+            name: {
+                labels: 0 if series.born else series.total for labels, series in of_family.items()
+            }
             for name, of_family in self.families.items()
         }
 
@@ -103,7 +105,7 @@ class Counters:
             "programs": list(self.programs),
             "senders": list(self.senders),
             "series": {
-                name: [[*labels, one.total, one.born] for labels, one in of_family.items()]
+                name: [[*labels, series.total, series.born] for labels, series in of_family.items()]
                 for name, of_family in self.families.items()
             },
         }
