@@ -36,7 +36,7 @@ def compact(lake: str, spool: str, date: str) -> dict[str, int]:
     day is not over, or if it cannot."""
     if date >= time.strftime("%Y-%m-%d", time.gmtime()):
         raise SigrecError(f"{date} is not over in UTC: files of that day are still written")
-    found = {}
+    compacted = {}
     with as_sigrec_error(lake):
         make_directory(spool)
         fd = os.open(
@@ -51,10 +51,10 @@ def compact(lake: str, spool: str, date: str) -> dict[str, int]:
             for dataset in DATASETS:
                 path = os.path.join(lake, dataset, f"date={date}")
                 if os.path.isdir(path) and (count := _day(path, dataset, date, spool)):
-                    found[dataset] = count
+                    compacted[dataset] = count
         finally:
             os.close(fd)
-    return found
+    return compacted
 
 
 def _day(path: str, dataset: str, date: str, spool: str) -> int:

@@ -62,10 +62,10 @@ class Held:
     def ledger(self) -> dict[int, Counts]:
         """By signal number, what the ledger counts. Raises Unreadable if the recording is
         damaged."""
-        _, found = counts(self.watched.source, self.header.ledger, self.header.version)
-        if 0 in found or any(max(of_signal) >= LARGEST_COUNT for of_signal in found.values()):
+        _, ledger = counts(self.watched.source, self.header.ledger, self.header.version)
+        if 0 in ledger or any(max(of_signal) >= LARGEST_COUNT for of_signal in ledger.values()):
             raise Unreadable("damaged")
-        return found
+        return ledger
 
     def to_list(self) -> list[Any]:
         return [self.watched.path, {n: taken.bounds for n, taken in self.taken.items()}]

@@ -106,25 +106,25 @@ class Process:
 
     def end(self, end: End) -> Row:
         """The row of processes/."""
-        found, row = end.found, self._common()
-        at = when(self.recording, found, event_of(self.recording, found))
+        cause_found, row = end.cause_found, self._common()
+        at = when(self.recording, cause_found, event_of(self.recording, cause_found))
         row |= _time("ended", at)
         asked, ended = row["first_sigterm_ns"], row["ended_ns"]
         if asked is not None and ended is not None:
             row["sigterm_to_end_ns"] = max(0, ended - asked)
-        source, certainty = _known(found)
+        source, certainty = _known(cause_found)
         commands = self.how == "full"
         return {
             **row,
             "cause": end.cause,
             "sender": end.sender or None,
-            "status": found.status,
-            "exception": printable(found.reason)
-            if found.kind == "exception" and found.reason
+            "status": cause_found.status,
+            "exception": printable(cause_found.reason)
+            if cause_found.kind == "exception" and cause_found.reason
             else None,
             "source": source,
             "certainty": certainty,
-            "sentence": why(self.recording, in_utc=True, found=found, commands=commands),
+            "sentence": why(self.recording, in_utc=True, found=cause_found, commands=commands),
         }
 
     def counts(self, at: int | None) -> list[Row]:
@@ -140,16 +140,16 @@ class Process:
 
     def gaps(self, at: int | None) -> list[Row]:
         """The rows of gaps/: what was delivered, and is in no event that was taken."""
-        found = []
+        rows = []
         for number, counts in self.ledger.items():
             taken = self.held.taken.get(number)
             for begin, end in taken.missing(counts.delivered) if taken else [(0, counts.delivered)]:
                 if begin < end:
-                    found.append({
+                    rows.append({
                         **self._signal(number), "first_ordinal": begin, "last_ordinal": end - 1,
                         "count": end - begin, **_time("time", at),
                     })  # fmt: skip
-        return found
+        return rows
 
     def _signal(self, number: int) -> Row:
         name = self.held.watched.signal_name(number)
@@ -165,20 +165,22 @@ def _time(name: str, ns: int | None) -> Row:
     return {name: None if ns is None else ns // 1000, f"{name}_ns": ns}
 
 
-def _known(found: Cause) -> tuple[str, str]:
+def _known(cause_found: Cause) -> tuple[str, str]:
     """The source that says how it ended, and how sure that is, in the words of `why --json`."""
-    if found.kind == "unknown":
+    if cause_found.kind == "unknown":
         return "recording", "unknown"
-    if found.oom is not None and found.oom.probably:
+    if cause_found.oom is not None and cause_found.oom.probably:
         return "cgroup", "inferred"
-    if found.told is not None:
+    if cause_found.told is not None:
         return "parent", "told"
-    if found.own is None and (found.ordinal is not None or found.kind != "signal"):
-        if found.seen is None or found.seen.seen_by is None:
+    if cause_found.own is None and (
+        cause_found.ordinal is not None or cause_found.kind != "signal"
+    ):
+        if cause_found.seen is None or cause_found.seen.seen_by is None:
             return "recording", "seen"
-    if found.seen is not None and found.seen.seen_by is not None:
-        return found.seen.seen_by, "seen"
-    if found.sent_by is not None:
+    if cause_found.seen is not None and cause_found.seen.seen_by is not None:
+        return cause_found.seen.seen_by, "seen"
+    if cause_found.sent_by is not None:
         return "sender", "told"
     return "recording", "seen"
 
@@ -207,23 +209,23 @@ class Batch:
             anchors = Anchors(held.watched.source)
             parts.append((raw, anchors.offsets, held.recording._ledger.names()))
             owners.append(whose(held))
-        found = columns(parts)
+        by_column = columns(parts)
         at = pyarrow.array(numpy.repeat(numpy.arange(len(parts)), [len(p) for p, _, _ in parts]))
         wanted = schema("events")
         for name in owners[0]:
             words = pyarrow.array([owner[name] for owner in owners], wanted.field(name).type)
-            found[name] = words.take(at)
-        found["sender"] = _sender(found)
-        return pyarrow.table(found).select(wanted.names).cast(wanted)
+            by_column[name] = words.take(at)
+        by_column["sender"] = _sender(by_column)
+        return pyarrow.table(by_column).select(wanted.names).cast(wanted)
 
 
-def _sender(found: dict[str, Any]) -> Any:
+def _sender(by_column: dict[str, Any]) -> Any:
     """The senders' names, as in the metrics: _serve/ending.py."""
     compute: Any = pyarrow.compute  # whose functions are made as it is imported
-    kind, comm = found["sender_kind"], found["sender_comm"]
+    kind, comm = by_column["sender_kind"], by_column["sender_comm"]
     is_process = compute.equal(kind, "process")
     itself = compute.and_(
-        is_process, compute.fill_null(compute.equal(found["si_pid"], found["pid"]), False)
+        is_process, compute.fill_null(compute.equal(by_column["si_pid"], by_column["pid"]), False)
     )
     of_process = compute.if_else(itself, "itself", compute.fill_null(comm, "unknown"))
     return compute.if_else(is_process, of_process, kind)

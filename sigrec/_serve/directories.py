@@ -76,10 +76,10 @@ class Directories:
         if only is not None:
             yield only
             return
-        found = places.directories()
+        candidates = places.directories()
         if os.geteuid() == 0:
-            found += places.directories_of_others()
-        yield from dict.fromkeys(found)
+            candidates += places.directories_of_others()
+        yield from dict.fromkeys(candidates)
 
     # --- watching ------------------------------------------------------------------------------
 
@@ -111,17 +111,17 @@ class Directories:
         """Directories in which one of those may appear: the nearest existing ones above them."""
         if self._named:
             asked = self._named
-            found = set(asked)
+            parents = set(asked)
         else:
             only = places.named_directory()
             asked = places.directories() if only is None else [only]
-            found = {"/run/user", "/dev/shm"} if os.geteuid() == 0 and only is None else set()
+            parents = {"/run/user", "/dev/shm"} if os.geteuid() == 0 and only is None else set()
         for path in asked:
             above = os.path.dirname(path)
             while above != "/" and not os.path.isdir(above):
                 above = os.path.dirname(above)
-            found.add(above)
-        return {path for path in found if os.path.isdir(path)}
+            parents.add(above)
+        return {path for path in parents if os.path.isdir(path)}
 
     def may_have_changed(self, event: inotify.Event) -> bool:
         """Whether usable() may return something else after that event."""
@@ -140,17 +140,17 @@ def listed(directory: str) -> Iterator[tuple[str, str]]:
         names = os.listdir(directory)
     except OSError:
         return
-    for text in names:
-        path = recording_at(directory, text)
+    for name in names:
+        path = recording_at(directory, name)
         if path is not None:
-            yield text, path
+            yield name, path
 
 
-def recording_at(directory: str, text: str) -> str | None:
+def recording_at(directory: str, name: str) -> str | None:
     """The path of the recording of that name; None: that is no recording's name."""
-    path = os.path.join(directory, text)
-    if text.endswith(".sigrec") and not text.startswith("."):
+    path = os.path.join(directory, name)
+    if name.endswith(".sigrec") and not name.startswith("."):
         return path
-    if text.endswith(".named") and places.name(text) is not None:
+    if name.endswith(".named") and places.name(name) is not None:
         return places.points_to(path)
     return None

@@ -34,7 +34,7 @@ class End(NamedTuple):
 
     cause: str
     sender: str
-    found: Cause
+    cause_found: Cause
     recording: Recording
 
 
@@ -77,33 +77,38 @@ def end_of(
     """The end of a recording's process. seen: how it ended, as a pidfd tells. oom: what the OOM
     killer did in its cgroup. parents: those that may have been told of it. senders: returns those
     that may have sent the signal that ended it; only called if the process itself does not say."""
-    found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen, oom)
-    if found.own is not None and found.own.kind == "exec":
-        found = found.own  # what it has become is another program, with an end of its own
-    if found.kind in ("signal", "unknown") and found.ordinal is None and found.sent_by is None:
+    cause_found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen, oom)
+    if cause_found.own is not None and cause_found.own.kind == "exec":
+        # What it has become is another program, with an end of its own.
+        cause_found = cause_found.own
+    if (
+        cause_found.kind in ("signal", "unknown")
+        and cause_found.ordinal is None
+        and cause_found.sent_by is None
+    ):
         # Who sent SIGKILL, only the sender's own recording tells.
         held = {id(known): known for known in [recording, *parents, *senders()]}
-        found = cause(recording, Witnesses(recordings=_Held(list(held.values()))), seen, oom)
-    return End(*_labels(recording, found), found, recording)
+        cause_found = cause(recording, Witnesses(recordings=_Held(list(held.values()))), seen, oom)
+    return End(*_labels(recording, cause_found), cause_found, recording)
 
 
-def _labels(recording: Recording, found: Cause) -> tuple[str, str]:
-    if found.kind == "signal":
-        if found.oom is not None and found.oom.probably:
+def _labels(recording: Recording, cause_found: Cause) -> tuple[str, str]:
+    if cause_found.kind == "signal":
+        if cause_found.oom is not None and cause_found.oom.probably:
             return "oom", "kernel"
-        return recording.signal_name(found.signal or 0), _sender(recording, found)
-    if found.kind == "exit":
-        return ("exit" if not found.status else "error"), ""
-    return (found.kind if found.kind in ("exception", "exec") else "unknown"), ""
+        return recording.signal_name(cause_found.signal or 0), _sender(recording, cause_found)
+    if cause_found.kind == "exit":
+        return ("exit" if not cause_found.status else "error"), ""
+    return (cause_found.kind if cause_found.kind in ("exception", "exec") else "unknown"), ""
 
 
-def _sender(recording: Recording, found: Cause) -> str:
-    if found.sent_by is not None:
-        other = found.sent_by.sender
+def _sender(recording: Recording, cause_found: Cause) -> str:
+    if cause_found.sent_by is not None:
+        other = cause_found.sent_by.sender
         if is_same(other, recording):
             return "itself"
         return program(other.argv, other._identity.executable)
-    event = event_of(recording, found)
+    event = event_of(recording, cause_found)
     if event is None:
         return "unknown"
     sender = event.sender

@@ -112,8 +112,10 @@ class Endings:
         orphans."""
         parents, _ = self._who_knows()
         pids = {0, 1, recording._identity.ppid} - {recording.pid}
-        found = {id(watched): watched for pid in pids for watched in parents.get(pid, ())}
-        return _readable(watched for watched in found.values() if watched.pid != recording.pid)
+        may_be_told = {id(watched): watched for pid in pids for watched in parents.get(pid, ())}
+        return _readable(
+            watched for watched in may_be_told.values() if watched.pid != recording.pid
+        )
 
     def _senders(self) -> list[Recording]:
         """The held recordings of those that sent signals that end others, also if they have just ended

@@ -135,8 +135,8 @@ class Fleet:
             self._rescan()
             self._baseline = False
             if kept is None:
-                found = len(self._by_key) + len(self._past.files)
-                self._tell("state", f"counting begins now, with {found} recordings that are there")
+                there = len(self._by_key) + len(self._past.files)
+                self._tell("state", f"counting begins now, with {there} recordings that are there")
         self.shown()
 
     def _restore(self, kept: dict[str, Any]) -> None:
@@ -233,11 +233,11 @@ class Fleet:
         usable = self._where.usable()
         there: dict[str, str] = {}
         for directory in usable:
-            for text, path in directories.listed(directory):
-                there[path] = "" if text.endswith(".named") else directory
+            for name, path in directories.listed(directory):
+                there[path] = "" if name.endswith(".named") else directory
         for path in set(self._unreadable) - there.keys():
             del self._unreadable[path]
-        known = {path: one.inode for path, one in self._by_path.items()}
+        known = {path: watched.inode for path, watched in self._by_path.items()}
         known |= self._past.inodes()
         for path, directory in there.items():
             if known.get(path) is None or known[path] != inode(path):
@@ -411,11 +411,11 @@ class Fleet:
         """The processes that live, the newest first: a key for recording(), the program, the
         recording."""
         with self._lock:
-            found = []
+            living = []
             for watched in reversed(self._by_key.values()):
                 with suppress(*BAD):
-                    found.append((watched.key, watched.name, watched.recording()))
-            return found
+                    living.append((watched.key, watched.name, watched.recording()))
+            return living
 
     def ended(self) -> list[CountedEnd]:
         """The newest endings, the newest last."""
@@ -445,8 +445,8 @@ class Fleet:
                     "missed": self._missed,
                     **self._past.to_dict(),
                 }
-                for key, one in self._by_key.items():
-                    kept["recordings"][key] = [one.path, one.to_list()]
+                for key, watched in self._by_key.items():
+                    kept["recordings"][key] = [watched.path, watched.to_list()]
             try:
                 self._state.save(kept)
             except OSError as error:

@@ -94,10 +94,10 @@ class App:
                 "The page needs the token: open the address that sigrec serve printed, or /?token= followed "
                 "by the content of its --token-file.",
             )
-        found = self._pages(path) if self._pages is not None else None
-        if found is None:
+        page = self._pages(path) if self._pages is not None else None
+        if page is None:
             return _plain("404 Not Found", "There is no such page.")
-        body, kind = found
+        body, kind = page
         policy = [] if self._own_policy(path) else [("Content-Security-Policy", POLICY)]
         return "200 OK", [("Content-Type", kind), ("X-Frame-Options", "DENY"), *policy], body
 

@@ -38,13 +38,13 @@ class _Collector(Collector):
             for values, total in shown.counters[name].items():
                 counter.add_metric(values, total)
             yield counter
-        for name, text, labels, found in (
+        for name, help_text, labels, numbers in (
             ("sigrec_signals_pending", "Signals that wait for their handler", ("program", "signal"), shown.pending),
             ("sigrec_processes", "Recorded processes", ("program", "state"), shown.processes),
             ("sigrec_handler_running_seconds", "For how many seconds the handler that has run longest has run", ("program", "signal"), shown.running),
         ):  # fmt: skip
-            gauge = GaugeMetricFamily(name, text, labels=labels)
-            for values, value in found.items():
+            gauge = GaugeMetricFamily(name, help_text, labels=labels)
+            for values, value in numbers.items():
                 gauge.add_metric(values, value)
             yield gauge
         unreadable = GaugeMetricFamily(
@@ -58,12 +58,12 @@ class _Collector(Collector):
         yield GaugeMetricFamily(
             "sigrec_scan_seconds", "How long the last look at all of them took", shown.scan_seconds
         )
-        for name, text, total in (
+        for name, help_text, total in (
             ("sigrec_state_write_errors", "How often the state could not be written", shown.write_errors),
             ("sigrec_recordings_missed", "Recordings that were gone before they could be opened", shown.missed),
             ("sigrec_recordings_lost", "Recordings that an earlier sigrec serve knew, and that went while none ran", shown.lost),
         ):  # fmt: skip
-            yield CounterMetricFamily(name, text, total)
+            yield CounterMetricFamily(name, help_text, total)
 
 
 def registry(shown: Callable[[], Shown]) -> CollectorRegistry:

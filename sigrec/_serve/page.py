@@ -98,10 +98,12 @@ class Pages:
     def _end_row(self, counted_end: CountedEnd) -> str:
         if counted_end.number not in self._sentences:
             try:
-                text = why(counted_end.end.recording, in_utc=True, found=counted_end.end.found)
+                sentence = why(
+                    counted_end.end.recording, in_utc=True, found=counted_end.end.cause_found
+                )
             except Exception:  # the file was truncated meanwhile, or is damaged
-                text = f"{counted_end.program}: its recording cannot be read any more."
-            self._sentences[counted_end.number] = text
+                sentence = f"{counted_end.program}: its recording cannot be read any more."
+            self._sentences[counted_end.number] = sentence
         when = rfc3339(counted_end.time_ns)
         return (
             f'<li><time datetime="{when}">{utc(counted_end.time_ns).partition(".")[0]}</time>'

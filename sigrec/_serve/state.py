@@ -99,13 +99,10 @@ class StateFile:
         except FileNotFoundError:
             return None
         with open(fd, "rb") as file:
-            head, body = file.readline(200), file.read(_LARGEST_STATE)
+            head_line, body = file.readline(200), file.read(_LARGEST_STATE)
         try:
-            found = json.loads(head)
-            if (
-                found["sigrec serve"] != STATE_VERSION
-                or found["sha256"] != sha256(body).hexdigest()
-            ):
+            head = json.loads(head_line)
+            if head["sigrec serve"] != STATE_VERSION or head["sha256"] != sha256(body).hexdigest():
                 raise ValueError
             kept = json.loads(body)
             if not isinstance(kept, dict):

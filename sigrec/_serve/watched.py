@@ -181,13 +181,13 @@ class Watched:
         for number in ASKED_WHO:
             if number in ledger and ledger[number].unattributed:
                 told[number, -1, 0] = ledger[number].unattributed, OTHER
-        found = []
+        new = []
         for whose, (count, who) in told.items():
             before = self.from_whom.get(whose, 0)
             if count > before:
                 self.from_whom[whose] = count
-                found.append((whose[0], who, count - before))
-        return found
+                new.append((whose[0], who, count - before))
+        return new
 
     def has_ended_others(self) -> bool:
         """Whether the process sent a signal that ends or stops others. It writes that down before
