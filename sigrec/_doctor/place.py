@@ -9,7 +9,6 @@ import warnings
 from sigrec import _core
 from sigrec._doctor.finding import Finding
 from sigrec._errors import SigrecError
-from sigrec._reader import places
 from sigrec._reader.opening import open_recording
 from sigrec._recorder import publishing
 from sigrec._text import number, printable
@@ -34,7 +33,7 @@ def place() -> Iterator[Finding]:
     path = os.fsdecode(_core.path())
     passed_over = printable(publishing.passed_over())
     if not path:
-        if places.publishing_off():
+        if publishing.publishing_off():
             yield Finding(
                 "recording", "note", "SIGREC_DIR is set and empty: nothing is published, and only the "
                 "process itself can read its counters",

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def publishing_off() -> bool:
-    """Whether ``SIGREC_DIR=`` (empty) has turned publishing off."""
-    return os.environ.get("SIGREC_DIR") == ""
-
-
 def directories() -> list[str]:
     """All directories that may have recordings, in the order in which a writer tries them. A
     service and a shell have different environments, so a reader looks in all of them."""

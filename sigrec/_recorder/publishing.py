@@ -159,11 +159,14 @@ def _adopt() -> None:
         _leave_cleanly()
         _warn(notes, f"recording to {path}")
         return
-    from sigrec._reader import places
-
     _settings.private = os.getpid()
-    if notes or not places.publishing_off():
+    if notes or not publishing_off():
         _warn(notes or ["no directory to publish in"], "recording in private memory")
+
+
+def publishing_off() -> bool:
+    """Whether ``SIGREC_DIR=`` (empty) has turned publishing off."""
+    return os.environ.get("SIGREC_DIR") == ""
 
 
 def _make_way(path: str) -> str | None:

@@ -293,8 +293,9 @@ def test_import_starts_nothing(child):
     assert {m for m in modules.split() if "cython" not in m} == {"sigrec"}
 
 
-def test_who_registers_does_not_load_what_reads(child):
-    """Neither the import of register() nor a first call of it, where the recording has its place."""
+@pytest.mark.parametrize("environment", [{}, {"SIGREC_DIR": ""}], ids=["file", "no place"])
+def test_who_registers_does_not_load_what_reads(child, environment):
+    """Neither importing register() nor its first call does."""
     p = child(
         """
         import signal, sys
@@ -304,6 +305,7 @@ def test_who_registers_does_not_load_what_reads(child):
         print(rooms & {"_reader", "_proc", "_why"}, "_xxsubinterpreters" in sys.modules)
         """,
         prelude="",
+        env=environment,
     )
     assert p.end()[0] == "set() False\n"
 

@@ -12,7 +12,7 @@ import sigrec
 from sigrec import _core
 from sigrec._proc import host, process
 from sigrec._reader import places
-from sigrec._recorder import retention
+from sigrec._recorder import publishing, retention
 from sigrec._why.newest import newest
 from sigrec._why.sentence import why
 from tests.conftest import file_name
@@ -43,12 +43,12 @@ def test_without_an_environment(monkeypatch):
     for variable in ("SIGREC_DIR", "XDG_RUNTIME_DIR", "TMPDIR"):
         monkeypatch.delenv(variable, raising=False)
     assert places.directories() == [f"/dev/shm/sigrec-{UID}", f"/tmp/sigrec-{UID}"]
-    assert not places.publishing_off()
+    assert not publishing.publishing_off()
 
 
 def test_empty_turns_publishing_off_and_not_reading(monkeypatch):
     monkeypatch.setenv("SIGREC_DIR", "")
-    assert places.publishing_off()
+    assert publishing.publishing_off()
     assert _core.usable_directory() is None
     assert f"/dev/shm/sigrec-{UID}" in places.directories()
 
