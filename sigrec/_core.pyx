@@ -2,8 +2,8 @@
 # cython: auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """The binding to the C core, and the dispatch loop.
 
-It runs in interpreter context: under the GIL, never in a signal handler. Only on_trip() and
-on_kick(), with what they call, as interrupt(), are called by the core in signal context.
+It runs in interpreter context, under the GIL; but on_trip() and on_kick(), and what these call
+(interrupt(), say), run in signal context.
 Policy (argument checks, where a recording goes, what to restore) is in the Python modules.
 """
 cimport cython

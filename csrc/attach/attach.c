@@ -179,7 +179,7 @@ static enum attach_end try_thread(struct tracer *tracer, pid_t tid, uint64_t *si
     return ATTACH_NO_MOMENT;
 }
 
-/* Tries to stop the threads in turn, those that wait first. */
+/* Stops one thread after another, those that wait first, until the moment is good. */
 static enum attach_end find_moment(struct tracer *tracer, uint64_t until, uint64_t *since) {
     const struct ranks *ranks = &tracer->ranks;
     uint64_t began = monotonic_ns();

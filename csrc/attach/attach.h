@@ -61,7 +61,7 @@ extern const struct attach_entry {
     size_t begin, end; /* where its table has begin_attached() and end_attached() */
 } attach_entry;
 
-/* Interpreter context. Attaches within some seconds at most. 0 or an errno. */
+/* Interpreter context. Attaching takes some seconds at most. 0 or an errno. */
 int attach(const struct attach_request *request, struct attach_result *result);
 
 #endif

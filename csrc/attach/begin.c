@@ -24,15 +24,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CLEAN_EACH 16 /* one program of so many looks at all recordings */
+#define CLEAN_EVERY 16 /* programs: one of so many removes old recordings */
 
 static uint64_t history = BEGIN_HISTORY;
 static _Atomic bool has_begun;
 
 bool begun(void) { return atomic_load(&has_begun); }
 
-/* The process may have inherited that SIGBUS is blocked. */
-static void begin_without_sigbus(void) {
+/* The main thread may have inherited that SIGBUS is blocked. */
+static void prevent_blocked_sigbus(void) {
     const struct owner_identity *identity = process_recording()->identity;
     if (identity && identity->blocked & signal_bit(SIGBUS))
         sigbus_prevent();
@@ -43,14 +43,14 @@ static void begin_without_sigbus(void) {
 static void in_child(void) {
     uint64_t known, ignored = passive_ignored(&known);
     process_adopt_spare(ignored, known);
-    begin_without_sigbus();
+    prevent_blocked_sigbus();
     install_after_fork();
 }
 
 static void record_children(bool named) {
     char directory[PLACES_SIZE];
-    bool for_children = named ? places_first(directory, "") : process_directory(directory);
-    if (for_children && process_keep_spares(directory, false, history) == 0)
+    bool has_directory = named ? places_first(directory, "") : process_directory(directory);
+    if (has_directory && process_keep_spares(directory, false, history) == 0)
         at_fork(NULL, NULL, in_child);
 }
 
@@ -59,10 +59,11 @@ static bool is_on(const char *name) {
     return value && strcmp(value, "1") == 0;
 }
 
-/* Of each recorded program that a signal ends a file stays; who starts it may do so all day. */
-static void begin_by_cleaning(void) {
+/* A recorded program that a signal ends leaves a file, and somebody may start such programs all
+ * day. */
+static void clean_now_and_then(void) {
     char directory[PLACES_SIZE];
-    if (getpid() % CLEAN_EACH == 0 && process_directory(directory))
+    if (getpid() % CLEAN_EVERY == 0 && process_directory(directory))
         retention_clean(directory, RETENTION_MOST, RETENTION_KEEP, NULL, 0);
 }
 
@@ -95,10 +96,10 @@ int begin(char *const argv[]) {
         process_owner(); /* here, and not deeper: a page of the stack less is touched */
         error = publish(&options, notes, sizeof notes);
         if (!error && !options.file)
-            begin_by_cleaning();
+            clean_now_and_then();
     }
     if (!error && interpose_install()) {
-        begin_without_sigbus();
+        prevent_blocked_sigbus();
         if (children)
             record_children(options.file != NULL);
         if (alone)

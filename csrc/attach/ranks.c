@@ -66,7 +66,7 @@ static bool has_time_limit(pid_t pid, uint64_t fd, int option) {
     return limited;
 }
 
-/* Of a thread that waits to read from that file, or to write to it. */
+/* The rank of a thread that waits to read from a file, or to write to it. */
 static enum rank rank_of_transfer(pid_t pid, pid_t tid, uint64_t fd, int option) {
     enum rank rank = rank_of_file(tid, fd);
     return rank == RANK_WAITS && has_time_limit(pid, fd, option) ? RANK_BREAKS : rank;

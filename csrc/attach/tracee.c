@@ -490,7 +490,8 @@ bool tracee_give_back(struct tracee *tracee) {
 
 #define GET_RSEQ_CONFIGURATION 0x420f /* Linux 5.13; glibc has it since 2.33 */
 
-/* Before Linux 5.13 no tracer can tell, and few programs have any. */
+/* Before Linux 5.13 no tracer can tell whether a thread is in one, and few programs have such
+ * sequences. */
 bool tracee_in_sequence(const struct tracee *tracee) {
     struct {
         uint64_t area;

@@ -23,7 +23,7 @@ struct backlog_run {
 
 struct backlog_chunk {
     _Atomic(struct backlog_chunk *) next;
-    uint64_t used; /* bytes, by who puts */
+    uint64_t used; /* bytes; written by whoever puts */
     char runs[];
 };
 

@@ -25,14 +25,14 @@ struct backlog_chunk;
 struct backlog_run;
 
 struct backlog {
-    /* For who puts into the backlog. */
+    /* For whoever puts into the backlog. */
     struct backlog_chunk *last;
     struct backlog_run *open;
     _Atomic uint32_t putting; /* a thread puts just now */
     _Atomic(struct backlog_chunk *) first;
     _Atomic uint64_t put;
     _Atomic uint64_t chunks;
-    /* For who takes from the backlog. */
+    /* For whoever takes from the backlog. */
     _Alignas(64) struct backlog_chunk *chunk;
     struct backlog_run *run;
     uint64_t at; /* in the run */
@@ -46,12 +46,12 @@ bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t li
 /* Signal context; mmap(2) and madvise(2). False: as above, or somebody is at it. */
 bool backlog_try_put(struct backlog *backlog, const struct event *event, uint64_t limit);
 
-/* For who takes. False: the backlog was never used, as where no intake thread runs. */
+/* For whoever takes. False: the backlog was never used, as where no intake thread runs. */
 static inline bool backlog_is_used(const struct backlog *backlog) {
     return atomic_load(&backlog->first) != NULL;
 }
 
-/* For who takes. False: the backlog is empty. */
+/* For whoever takes. False: the backlog is empty. */
 bool backlog_peek(struct backlog *backlog, struct event *event);
 void backlog_take(struct backlog *backlog); /* what was seen last */
 

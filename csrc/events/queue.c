@@ -128,7 +128,7 @@ bool queue_passed(const struct queue *queue, struct queue_position position) {
     const struct queue_state *state = queue->state;
     uint64_t tail = atomic_load_explicit(&state->tail, memory_order_relaxed);
     uint64_t taken = atomic_load_explicit(&state->backlog.taken, memory_order_relaxed);
-    /* Signed: tickets go on, and may one day begin anew. */
+    /* Signed: all three only rise, and may one day begin anew. */
     return (int64_t)(tail - position.head) >= 0 && (int64_t)(taken - position.put) >= 0 &&
            (int64_t)(state->undetailed_taken - position.undetailed) >= 0;
 }

@@ -51,7 +51,7 @@ bool queue_grow(const struct queue *queue, const struct event *event, uint64_t l
 /* The intake thread: to the backlog. */
 bool queue_put(const struct queue *queue, const struct event *event, uint64_t limit);
 
-/* Signal context. How many events wait, or nearly, while others add and take. */
+/* Signal context. How many signals wait, or nearly, while others add and take. */
 uint64_t queue_length(const struct queue *queue);
 
 /* Any context. How much was queued until now; and, below, whether the consumer has taken all

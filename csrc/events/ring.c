@@ -15,7 +15,7 @@
 #define WRITING(t) (2 * (t) + 1)
 #define PUBLISHED(t) (2 * (t) + 2)
 
-/* Each failed try to push means that another producer made progress. */
+/* Each failed try, of either kind, means that another producer made progress. */
 #define PUSH_TRIES 4
 #define OFFER_TRIES 64
 

@@ -21,13 +21,13 @@
 
 #define REGIONS_MOST 128 /* a queue for each signal, and a few recordings */
 
-/* Of a region that is free start is NULL. */
+/* start is NULL while the region is free. */
 static struct region {
     _Atomic(void *) start;
     size_t size; /* written while the region is claimed, and not in use yet */
 } regions[REGIONS_MOST] SELDOM;
 
-static char claimed_pages; /* the start of one that is not whole yet */
+static char claimed_pages; /* the start of a region that is claimed, and not in use yet */
 
 /* The masks of threads that are forking. (Thread-local storage would be the dynamic linker's, and
  * is allocated when it is touched first.) */

@@ -416,7 +416,8 @@ static void note_wish(uint64_t blocked, uint64_t no_more) {
     }
 }
 
-/* Frees the entry of a lender that lends nothing. It changes its mask: no handler lends. */
+/* Frees the entry of a lender that lends nothing: this thread, whose handlers do not lend while it
+ * changes its mask. */
 static bool drop_lender(struct lender *one, int32_t tid) {
     uint64_t who = atomic_load(&one->who);
     while (tid_of(who) == tid && kicks_of(who) && !atomic_load(&one->lent))

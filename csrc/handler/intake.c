@@ -198,7 +198,7 @@ static int take_more(struct turn *turn, int signum, uint64_t *when) {
     return count;
 }
 
-static bool kick_lender(int32_t tid) {
+static bool kick_and_count(int32_t tid) {
     atomic_fetch_add_explicit(&intake->kicks, 1, memory_order_relaxed);
     return kick_thread(process_pid(), tid);
 }
@@ -286,7 +286,7 @@ static void give_back(struct turn *turn, uint64_t now) {
     uint64_t owned = borrow_owned();
     if (taken_away || owned != turn->before || (turn->lent && now - turn->kicked_ns > KICK_NS)) {
         turn->kicked_ns = now;
-        turn->lent = borrow_kick(kick_lender) > 0;
+        turn->lent = borrow_kick(kick_and_count) > 0;
     }
     turn->before = owned;
 }
@@ -298,7 +298,7 @@ static void look_around(struct turn *turn) {
     turn->looked_ns = now;
     syscall(SYS_rt_sigpending, &pending, sizeof pending);
     if (borrow_is_suspect(pending))
-        kick_lender(process_pid());
+        kick_and_count(process_pid());
 }
 
 static void take_turn(struct turn *turn) {
@@ -318,7 +318,7 @@ static void take_turn(struct turn *turn) {
         nanosleep(&settle, NULL);
     }
     if (!main_has_room()) {
-        kick_lender(process_pid());
+        kick_and_count(process_pid());
         borrow_intake_sleep(LOOK_NS);
         return;
     }
@@ -350,7 +350,7 @@ static void *run_intake(void *priority) {
     borrow_intake_runs(0, 0);
     /* intake_end may have stopped waiting long ago, and threads may have lent since. */
     borrow_give_back(~UINT64_C(0));
-    borrow_kick(kick_lender);
+    borrow_kick(kick_and_count);
     return NULL;
 }
 
@@ -499,7 +499,7 @@ void intake_end(void) {
     }
     borrow_give_back(~UINT64_C(0)); /* what was lent since */
     /* The intake thread has ended, and nobody else kicks the threads that still lend. */
-    for (int i = 0; i < END_LOOKS / 100 && borrow_kick(kick_lender); i++)
+    for (int i = 0; i < END_LOOKS / 100 && borrow_kick(kick_and_count); i++)
         nanosleep(&pause, NULL);
     errno = saved_errno;
 }

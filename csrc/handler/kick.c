@@ -278,7 +278,7 @@ bool kick_pause(int signum) {
     atomic_store(&process_self->kick_paused, signum);
     if (repeated_kick.running)
         stop_kicks();
-    /* One who sends a kick may be what this handler has interrupted. */
+    /* A thread that sends a kick may be the one that this handler has interrupted. */
     for (int looks = 0; atomic_load(&process_self->kick_senders) && looks < PAUSE_LOOKS; looks++)
         nanosleep(&pause, NULL);
     errno = saved_errno;

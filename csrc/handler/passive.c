@@ -15,8 +15,8 @@
 #ifdef __linux__
 /* The signals that are recorded: bit n-1 for signal n. */
 static _Atomic uint64_t passive_signals;
-static _Atomic uint64_t
-    passive_even_ignored; /* those of them that are recorded even while ignored */
+/* Those of them that are recorded even while ignored. */
+static _Atomic uint64_t passive_even_ignored;
 
 /* What sigaction(2) shows of any action that was set through a C library here. */
 #ifdef __x86_64__

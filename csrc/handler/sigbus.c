@@ -99,7 +99,7 @@ static uint64_t signals_in_hand(const struct registered *entry, uint64_t taken) 
     return taken - state->base - state->consumed - queue_length(&entry->queue);
 }
 
-/* Counts into a new ledger what the handlers' private memory still tells. */
+/* Counts into a new ledger what the registry and the queues, which are private memory, tell. */
 static void recount(struct ledger_entry *ledger) {
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
         const struct registered *entry = &registry[signum];

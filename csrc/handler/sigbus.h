@@ -36,7 +36,8 @@ void sigbus_take(void);
  * (A thread that is still in the handler of the last one then writes unprotected.) */
 void sigbus_give_back(void);
 
-/* Any context. Of SIGBUS, too, execve(2) keeps what is ignored, and resets what has a handler. */
+/* Any context. An ignored SIGBUS stays ignored through execve(2), which would reset our handler to
+ * the default. */
 void sigbus_before_exec(void);
 void sigbus_exec_failed(void);
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CGROUP_PATH 1024 /* of the path of a file of one */
+#define CGROUP_PATH 1024 /* bytes of the path of a file in a cgroup */
 
 /* "/sys/fs/cgroup"; a test has another. */
 extern const char *cgroup_mount;

@@ -106,7 +106,7 @@ void oom_look(struct oom_watch *watch) {
         return;
     }
     if (now.kills < 0 || watch->last.kills < 0 || strcmp(now.cgroup, watch->last.cgroup) != 0)
-        begin_oom_watch(watch, &now); /* the process has moved to another cgroup */
+        begin_oom_watch(watch, &now); /* in another cgroup, or counted only since now */
     free(watch->last.members);
     watch->last = now;
 }

@@ -36,7 +36,7 @@ struct oom {
     bool probably; /* this process was among them */
 };
 
-/* None of these looks is for a handler: they allocate. */
+/* None of these functions is for a handler: they allocate. */
 void oom_begin(struct oom_watch *watch, int32_t pid);
 
 /* While the process runs, several times a second. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Any context: a program file is looked at between fork or vfork and exec, where only
- * async-signal-safe functions may be called, and the wrappers of these are cancellation points.
+ * async-signal-safe functions may be called. Raw system calls, since the C library's wrappers are
+ * cancellation points.
  */
 #define _GNU_SOURCE
 #include "host/target.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * core: all that others may call of libsigrec.so, as one table, which its one symbol
- * sigrec_core() returns. In its own process the binding calls that, which looks for a
- * core that is there already (found.h), or preload.c does; in a process that is attached
- * to, the tracer has a thread call it (attach.c).
+ * core: all that others may call of libsigrec.so, as one table. Its one symbol, sigrec_core(),
+ * returns the table: to the binding, which looks for a core that is there already (found.h); to
+ * preload.c; and in a process that is attached to, to the tracer, which has a thread call it
+ * (attach.c).
  */
 #ifndef SIGREC_CORE_H
 #define SIGREC_CORE_H

@@ -13,7 +13,8 @@ _Atomic uint64_t adopted_signals;
 
 #define LOOKS 100 /* at what another thread is changing */
 
-/* The newest adopted last. Who would change these while another does is told there is none. */
+/* What the program had before each adopted handler, the newest last. Who would change this while
+ * another thread does leaves it as it is. */
 static struct adopted {
     atomic_uint version, count; /* version: odd while it is being changed */
     struct sigaction before[LEVELS];

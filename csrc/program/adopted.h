@@ -28,7 +28,7 @@ static inline bool adopted_any(int signum) {
  * adopted now was set. */
 void adopted_push(int signum, const struct sigaction *before);
 
-/* Any context. The newest that was adopted, which is forgotten. False: there is none. */
+/* Any context. The newest of these actions, which is forgotten. False: there is none. */
 bool adopted_pop(int signum, struct sigaction *before);
 
 /* Signal context. The newest of these, at level 0, or one that is below it. False: there is none.

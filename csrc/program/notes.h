@@ -32,7 +32,7 @@ void notes_keep(const struct notes *to, uint64_t row, const struct event *change
  * one of its own. */
 bool notes_is_first(_Atomic uint64_t *ordinals);
 
-/* Interpreter context. Copies the changes that are kept there, but for those there already. */
+/* Interpreter context. Copies the changes that `from` has, but for those that `to` has already. */
 void notes_fold(const struct notes *from, const struct notes *to);
 
 #endif

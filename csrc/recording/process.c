@@ -78,11 +78,11 @@ static void after_fork_in_child(void) {
 
 /* Whether at_end() has run before the exit status was known, as in a library that was loaded before
  * the program's own start. */
-static bool at_end_has_run;
+static bool at_end_came_first;
 
 static void leave_by_exit(int status) {
     process_leaving(EXIT_KIND_EXIT, status, NULL);
-    if (at_end_has_run)
+    if (at_end_came_first)
         process_say_goodbye();
 }
 
@@ -498,7 +498,7 @@ __attribute__((destructor)) static void at_end(void) {
     const struct recording *own = process_adopted();
     if (own &&
         atomic_load_explicit(&own->header->exit_kind, memory_order_relaxed) == EXIT_KIND_NONE) {
-        at_end_has_run = true;
+        at_end_came_first = true;
         return;
     }
     process_say_goodbye();

@@ -149,7 +149,8 @@ static void collect_one(struct cleaning *cleaning, const char *name) {
     if (!link && !(recording && S_ISREG(st.st_mode)))
         return;
     bool there = is_pid(pid), lives = there && namespace == cleaning->here;
-    if (recording && !there && !st.st_size) { /* none: one is complete before it has a name */
+    /* An empty file is no recording: a recording is complete before it has a name. */
+    if (recording && !there && !st.st_size) {
         unlinkat(cleaning->directory, name, 0);
     } else if (recording && namespace != cleaning->here) {
         leave_to_others(cleaning, name);

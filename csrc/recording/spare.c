@@ -139,7 +139,7 @@ static void make_spare(struct spare *spare) {
     spare->described = newest_description();
     if (recording_spare(&spare->recording, &spare->file, directory_path, name, capacity_wanted,
                         child_owner(spare->described)) != 0)
-        return; /* there may be no room; a spare is made at the next fork */
+        return; /* there may be no room; the next fork tries it again */
     struct recording_header *header = spare->recording.header;
     struct owner_identity *identity = spare->recording.identity;
     identity->ignored = identity->blocked = 0;
@@ -298,9 +298,9 @@ static uint64_t child_time_namespace(uint64_t parents) {
  * its PID before was done to another process; and a SIGKILL may be sent to it before it gets here.
  */
 static uint64_t began_ns(const struct recording *recording, bool known) {
-    uint64_t spares_time = recording->identity->time_namespace;
+    uint64_t time_namespace = recording->identity->time_namespace;
     uint64_t child_ticks = recording->header->start_ticks, now_ns = monotonic_ns();
-    if (known && child_time_namespace(spares_time) == spares_time)
+    if (known && child_time_namespace(time_namespace) == time_namespace)
         return forking.ns;
     return child_ticks ? now_ns - (clock_ns(CLOCK_BOOTTIME) - child_ticks * CLOCK_TICK_NS) : now_ns;
 }
@@ -369,9 +369,9 @@ bool spare_settle(struct recording *recording, int32_t forked, uint64_t ignored,
     if (!taken_spare.file.path || pid != forked || !is_fresh_description(taken_spare.described))
         return false;
     const struct owner *owner = child_owner(taken_spare.described);
-    uint64_t spares_time = owner->identity.time_namespace;
+    uint64_t time_namespace = owner->identity.time_namespace;
     if (owner->pid_namespace != recording->header->pid_namespace ||
-        child_time_namespace(spares_time) != spares_time)
+        child_time_namespace(time_namespace) != time_namespace)
         return false;
     struct owner_identity *identity = recording->identity;
     sigset_t blocked;

@@ -68,7 +68,8 @@ uint64_t timer_expired(const struct timer *timer) {
     return next > timer->first_ns ? (next - timer->first_ns) / timer->interval_ns : 0;
 }
 
-/* Of a timer's signal that is pending for the process, or for this thread. */
+/* Takes the timer's signals that are pending for the process, or for this thread. Returns how many
+ * expirations they stand for. */
 static uint64_t take_pending_expirations(int signum, int at_most) {
     static const struct timespec zero;
     uint64_t set = UINT64_C(1) << (signum - 1), taken = 0;
