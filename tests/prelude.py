@@ -62,6 +62,12 @@ def settle(*signums):
             pass
 
 
+def resident():
+    """How many pages of this process are in memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1])
+
+
 def ledger(signum):
     s = sigrec.stats()[signum]
     return s.delivered, s.recorded + s.dropped, s.handled, s.pending

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     _Event = tuple[int, ...]
 
-_RECENT_OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
+RECENT_OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
 
 
 class Recent:
@@ -41,7 +41,7 @@ class Recent:
         section = self._section
         if section is None or not section.entries:
             return
-        owners = _RECENT_OWNERS.unpack(self._source.bytes(RECENT_OWNERS_AT, _RECENT_OWNERS.size))
+        owners = RECENT_OWNERS.unpack(self._source.bytes(RECENT_OWNERS_AT, RECENT_OWNERS.size))
         size = RECENT_SLOTS * SLOT_SIZE
         for block, signum in enumerate(owners[: section.entries // RECENT_SLOTS]):
             if not 1 <= signum <= 64:

@@ -3,18 +3,16 @@ signal."""
 
 from __future__ import annotations
 
-import struct
-
 import numpy
 
 from sigrec._reader.format import (
     HEAD_AT,
-    RECENT_BLOCKS,
     RECENT_OWNERS_AT,
     RECENT_SLOTS,
     SLOT_FIELDS,
     SLOT_SIZE,
 )
+from sigrec._reader.recent import RECENT_OWNERS
 from sigrec._reader.tables import EVENT
 
 TYPE_CHECKING = False
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 _SLOT = numpy.dtype(list(SLOT_FIELDS))
 _NAMES = [name for name, _ in EVENT]
-_RECENT_OWNERS = struct.Struct(f"={RECENT_BLOCKS}I")
 
 
 class Slots:
@@ -60,7 +57,7 @@ class Slots:
         found = [numpy.zeros(0, EVENT)]
         if section is None:
             return found[0]
-        owners = _RECENT_OWNERS.unpack(self._source.bytes(RECENT_OWNERS_AT, _RECENT_OWNERS.size))
+        owners = RECENT_OWNERS.unpack(self._source.bytes(RECENT_OWNERS_AT, RECENT_OWNERS.size))
         for block, signum in enumerate(owners[: section.entries // RECENT_SLOTS]):
             if 1 <= signum <= 64:
                 at = section.at + block * RECENT_SLOTS * SLOT_SIZE

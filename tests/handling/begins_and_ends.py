@@ -8,7 +8,7 @@ import signal
 import sys
 
 import sigrec
-from tests.prelude import RT, say, sigqueue, with_room
+from tests.prelude import RT, resident, say, sigqueue, with_room
 
 
 def handler(signum, frame):
@@ -118,11 +118,6 @@ def status():
 def state():
     gc.collect()
     return len(os.listdir("/proc/self/fd")), status()
-
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1])
 
 
 if __name__ == "__main__":

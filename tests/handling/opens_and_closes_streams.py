@@ -7,7 +7,7 @@ import signal
 import threading
 
 import sigrec
-from tests.prelude import RT, say, sigqueue
+from tests.prelude import RT, resident, say, sigqueue
 
 
 async def anext_of(stream):
@@ -24,11 +24,6 @@ def once(n):
 def state():
     gc.collect()
     return len(os.listdir("/proc/self/fd")), threading.active_count(), signal.getsignal(RT)
-
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1])
 
 
 for n in range(100):
