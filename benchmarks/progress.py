@@ -53,7 +53,8 @@ def each_second(loops: list[int], spent: list[float]) -> float:
 
 
 def around(seconds: float) -> float:
-    """How long it works for a flood of so many seconds to lie inside that."""
+    """How long to work, so that a flood of so many seconds, which begins 0.1 s later, lies within
+    that time."""
     return 1.4 * seconds + 0.2
 
 

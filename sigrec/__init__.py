@@ -169,9 +169,9 @@ def _in_main_interpreter() -> bool:
     is_main = getattr(_thread, "_is_main_interpreter", None)  # Python 3.12
     if is_main is not None:
         return bool(is_main())
-    # 3.11: that would be an extension module to load, a tenth of what register() costs to import.
-    # CPython looks first at who calls: it refuses the descriptor only to the main thread of the
-    # main interpreter. Nobody can have one of that number.
+    # Python 3.11: _xxsubinterpreters knows, but is an extension module to load, a tenth of what the
+    # import of register() costs. set_wakeup_fd() looks first at who calls, and only in the main
+    # thread of the main interpreter at the descriptor, which nobody can have.
     try:
         __import__("_signal").set_wakeup_fd(0x7FFFFFFF)
     except OSError:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _AT_FDCWD, _EXCHANGE = -100, 2  # <fcntl.h>, <linux/fs.h>
-_SORTED_AT_ONCE = 256 << 20  # bytes of files that are sorted together
+_SORTED_AT_ONCE = 256 << 20  # bytes of files
 
 
 def compact(lake: str, spool: str, date: str) -> dict[str, int]:

@@ -54,9 +54,9 @@ def machine_id() -> str:
 
 
 def ptrace_scope() -> int:
-    """Which processes may trace others, by the sysctl kernel.yama.ptrace_scope: 0, which is also for
-    a kernel without Yama, adds nothing to the rules of ptrace(2); 1: only those above them; 2: only
-    with CAP_SYS_PTRACE; 3: none."""
+    """Which processes may trace others, by the sysctl kernel.yama.ptrace_scope. 0, also without
+    Yama: those that ptrace(2) lets; 1: of these only ancestors; 2: only those with CAP_SYS_PTRACE;
+    3: none."""
     try:
         with open("/proc/sys/kernel/yama/ptrace_scope", encoding="ascii") as file:
             return int(file.read())

@@ -34,7 +34,7 @@ def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | N
     # file that was made without a name is shown as #inode (open(2), O_TMPFILE).
     try:
         real = os.fsencode(os.path.realpath(path)) if path else None
-    except OSError:  # what it maps is below /proc/PID/root, of a process that has ended
+    except OSError:  # the path is below /proc/PID/root, of a process that has ended
         real = None
     unnamed = b"/#%d (deleted)" % inode
     return any(

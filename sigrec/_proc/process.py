@@ -1,5 +1,5 @@
-"""What /proc says about a process now. Of a process that is gone every function says None or
-False, or that it has no threads."""
+"""What /proc says about a process now. Of a process that is gone every function says None,
+False or an empty list; only is_ending() says True."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _HANDLING = struct.Struct(f"=I{HANDLING_NS_AT - HANDLING_AT - 4}xQ")
 _of_entry: dict[int, struct.Struct] = {}
 
-# No process counts so far: a larger number means that the file is damaged. And a metric holds
-# numbers up to this exactly.
+# No process counts so far: such a number means that the file is damaged. And a metric holds each
+# number below it exactly.
 LARGEST_COUNT = 1 << 53
 
 

@@ -30,7 +30,7 @@ class End(NamedTuple):
     """cause: a signal's name, or ``exit`` (with status 0), ``error`` (another status),
     ``exception``, ``oom``, ``exec``, ``unknown``. sender: the name of the process that sent the
     signal, or ``itself``, ``kernel``, ``terminal``, ``timer``, ``unknown``; ``""``: no signal ended
-    it."""
+    it. cause_found: the Cause from which both are."""
 
     cause: str
     sender: str

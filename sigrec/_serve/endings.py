@@ -54,7 +54,7 @@ class Endings:
             self._epoll.register(watched.bystander.fd, select.EPOLLIN | select.EPOLLONESHOT)
 
     def cancel(self, watched: Watched) -> None:
-        """Waits no more for that end."""
+        """Waits no more for the end of the recording's process."""
         self._deadlines.pop(watched, None)
         if watched.bystander is not None:
             self.oom.ends(watched.bystander.pid)
@@ -124,7 +124,7 @@ class Endings:
 
 
 def _readable(held: Iterable[Watched]) -> list[Recording]:
-    """The recordings of these that are held, without damaged ones, which the next look finds."""
+    """The recordings of these, without damaged ones, which the next look finds."""
     readable = []
     for watched in held:
         with suppress(*BAD):

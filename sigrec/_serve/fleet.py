@@ -54,7 +54,7 @@ NEWEST_ENDS = 100  # endings that the page shows, and whose recordings are kept 
 
 
 class CountedEnd(NamedTuple):
-    """time_ns: when its end was seen."""
+    """time_ns: when the end was seen."""
 
     number: int
     end: End
@@ -109,7 +109,7 @@ class Fleet:
         self._epoll = select.epoll()
         self._endings = Endings(self._epoll, self._by_key.values)
         self._newest_ends: deque[CountedEnd] = deque(maxlen=NEWEST_ENDS)
-        self._ends_counted = 0  # each end has the number that this then is
+        self._ends_counted = 0  # the newest end has this as its number
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
         if where.inotify is not None:

@@ -100,7 +100,7 @@ def inode(path: str) -> int | None:
 
 
 def _is_removed(path: str) -> bool:
-    """Whether a counted recording's file was removed. That is not so if its whole directory is
+    """Whether a recording's file was removed. That is not so if its whole directory is
     missing, or may not be entered."""
     try:
         os.lstat(path)

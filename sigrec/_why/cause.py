@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 class Cause(NamedTuple):
     """kind: ``"alive"``, ``"signal"``, ``"exit"``, ``"exception"``, ``"exec"``, ``"unknown"``.
 
-    signal, ordinal: the signal that ended the process; signal is None exactly where the kind is
-    another. status: the exit status, if that is known.
-    reason: the exception, or the program that the process has become. at_once: the process called
+    signal, ordinal: the signal that ended the process; signal is None exactly where kind is not
+    ``"signal"``. status: the exit status, if that is known. reason: the exception, or the program that the process has become. at_once: the process called
     os._exit(). told: who says this, if the process itself did not record it. sent_by: the recorded
     sender of the signal, if the process could not record who sent it. asked_by: if it is not known
     how the process ended, the sender of another signal, which may have ended it.
@@ -194,7 +193,7 @@ def event_of(recording: Recording, found: Cause) -> SignalInfo | None:
 
 
 def records_all(recording: Recording) -> bool:
-    """Whether the process records every signal that the process does not ignore, as `sigrec run`
+    """Whether the process records every signal that it does not ignore, as `sigrec run`
     does. (A signal that is ignored at that time has no mode.)"""
     modes = [stats.mode for stats in recording.signals.values()]
     return modes.count("recorded") + modes.count("registered") > 32

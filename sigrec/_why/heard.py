@@ -114,7 +114,8 @@ def _recordings() -> list[Recording]:
 
 def among(recordings: Iterable[Recording], pid: int, began_ns: int = 0) -> Heard | None:
     """The answer from these recordings, whose PIDs mean the same processes. began_ns: when
-    one with that PID began, as CLOCK_MONOTONIC: an end before that was of an earlier process."""
+    a process with that PID began, as CLOCK_MONOTONIC: ends and sent signals from before that were
+    an earlier one's, and are left out."""
     recordings = list(recordings)
     ends = sorted(
         (

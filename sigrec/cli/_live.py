@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
     from sigrec.cli._screen import Line
 
-WIDTH_WITHOUT_BARS = 58  # how wide the table is without its bars
+WIDTH_WITHOUT_BARS = 58
 NOTHING = "No process of this user records now; one that begins to will appear here."
 
 

@@ -113,7 +113,7 @@ def _round(
         receiver.wait(timeout=30)  # a clean exit removes its recording
         return {"sent": sent, "delivered": int(answer[0]), "handled": int(answer[1])}
     finally:
-        # The receiver is killed before its pipes close, or it would complain about the end.
+        # The receiver is killed before its pipes close, or it would complain that its input ends.
         if receiver.poll() is None:
             receiver.kill()
             receiver.wait()

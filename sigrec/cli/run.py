@@ -152,8 +152,8 @@ def _environment(
 
 
 def _leave_report(command: list[str], output: str | None, file: str) -> bool:
-    """Leaves a process that will say how the program ended. Returns whether that is also PID 1, in
-    its place."""
+    """Leaves a process that will say how the program ended. Returns whether that is PID 1, in
+    the program's place."""
     from sigrec.cli import _report
 
     try:

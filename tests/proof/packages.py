@@ -197,7 +197,7 @@ def python_for(name: str) -> Path:
 
 
 def install(names: list[str]) -> None:
-    """What these require, in one go: pip takes longer to start than to install one of them."""
+    """Installs what these packages require, in one go: pip takes longer to start than to install one of them."""
     wanted = {one for name in names for one in PACKAGES[name].requirements}
     noted = ENVIRONMENT / "installed"
     installed = set(noted.read_text().split()) if noted.exists() else set()

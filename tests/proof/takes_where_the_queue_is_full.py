@@ -22,7 +22,7 @@ sys.stdin.read()
 """
 
 
-def masks():
+def status_text():
     with open("/proc/self/status") as file:
         return file.read()
 
@@ -41,7 +41,7 @@ with sigrec.register(RT, lambda signum, frame: calls.append(1), intake="thread")
     os.kill(pid, 9)
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         pass
-    while "SigBlk:\t" + 16 * "0" not in masks():
+    while "SigBlk:\t" + 16 * "0" not in status_text():
         assert time.monotonic() < deadline + 20, "it is not given back"
     found = queue_limit(status("self"))
 filler.communicate(b"")

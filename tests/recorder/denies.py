@@ -1,5 +1,5 @@
-"""What the programs of test_sandbox begin with: deny(NUMBERS, ACTION), as a sandbox does it, by prctl(2)
-or, libseccomp, by syscall(2)."""
+"""What the programs of test_sandbox begin with: deny(NUMBERS, ACTION), as a sandbox does: by prctl(2),
+or, as libseccomp does, by syscall(2)."""
 
 import ctypes
 import os

@@ -14,7 +14,7 @@ from tests.conftest import file_name
 from tests.reader.test_places import NOBODY
 
 HERE = Path(__file__).parent
-PARENT = (HERE / "has_forks.py").read_text()  # which programs begin with that are text
+PARENT = (HERE / "has_forks.py").read_text()  # how programs begin that are text here
 
 
 def run(program, *arguments):

@@ -20,7 +20,7 @@ CALLS = {
     "close": 3, "mremap": 25, "timer_create": 222,
 }  # fmt: skip
 
-DENY = (Path(__file__).parent / "denies.py").read_text()  # which programs begin with
+DENY = (Path(__file__).parent / "denies.py").read_text()  # how programs begin here
 
 
 def sandboxed(child, code):
