@@ -135,21 +135,25 @@ def test_from_any_thread():
 
 def test_cancelled_while_a_signal_is_on_its_way_to_the_main_thread(child):
     """The kernel gives it to the main thread: nobody may die of it, given back too early, and its
-    handler is called, also where the main thread has nearly begun with it."""
+    handler is called, also where the main thread has nearly begun with it. While that runs a
+    handler, the kernel gives a signal to any other thread that does not block it, for which nobody
+    waits."""
     p = child(
         """
         calls = []
+        signums = {RT + i for i in range(3)}
         def cycle(signum):
+            signal.pthread_sigmask(signal.SIG_BLOCK, signums - {signum})
             for _ in range(150):
                 with sigrec.register(signum, lambda s, f: calls.append(s), deliver="thread"):
                     os.kill(os.getpid(), signum)
         sys.setswitchinterval(1e-4)
-        workers = [threading.Thread(target=cycle, args=(RT + i,)) for i in range(3)]
+        workers = [threading.Thread(target=cycle, args=(signum,)) for signum in signums]
         for worker in workers:
             worker.start()
         while any(worker.is_alive() for worker in workers):
             sum(range(3000))
-        say(len(calls), *[n for i in range(3) for n in ledger(RT + i)[:2]])
+        say(len(calls), *[n for signum in signums for n in ledger(signum)[:2]])
         """
     )
     assert p.line() == "450" + " 150" * 6
