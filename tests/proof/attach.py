@@ -69,49 +69,8 @@ BEGIN = (
 )
 PERL = '$| = 1; $SIG{USR1} = sub { print "fine\\n"; exit 0 }; print "ready\\n"; '
 RUBY = '$stdout.sync = true; trap("USR1") { puts "fine"; exit!(0) }; puts "ready"; '
-JAVA = """
-public class Main {
-    static class Node { int value; }
-    public static void main(String[] arguments) throws Exception {
-        sun.misc.Signal.handle(new sun.misc.Signal("USR2"), signal -> {
-            System.out.println("fine");
-            Runtime.getRuntime().halt(0);
-        });
-        byte[][] kept = new byte[64][];
-        Node nothing = arguments.length > 5 ? new Node() : null;
-        System.out.println("ready");
-        for (long n = 0; ; n++) {
-            if (arguments[0].equals("sleeping"))
-                Thread.sleep(1000);
-            if (arguments[0].equals("hung"))
-                new java.util.concurrent.Semaphore(0).acquire();
-            if (arguments[0].equals("storm"))
-                kept[(int) (n & 63)] = new byte[(int) (n % 50000) + 1];
-            try { n += nothing.value; } catch (NullPointerException e) { n--; }
-        }
-    }
-}
-"""
-GO = """
-package main
-
-// #include <stdlib.h>
-import "C"
-import ("fmt"; "os"; "os/signal"; "syscall"; "time")
-
-func main() {
-    asked := make(chan os.Signal, 1)
-    signal.Notify(asked, syscall.SIGUSR1)
-    go func() { <-asked; fmt.Println("fine"); os.Exit(0) }()
-    fmt.Println("ready")
-    kept := make([][]byte, 64)
-    if os.Args[1] == "hung" { select {} }
-    for n := 0; ; n++ {
-        if os.Args[1] == "sleeping" { time.Sleep(time.Second) }
-        if os.Args[1] == "storm" { kept[n % 64] = make([]byte, n % 50000); C.free(C.malloc(C.size_t(n % 5000))) }
-    }
-}
-"""
+JAVA = Path(__file__).with_name("attach_target.java").read_text()
+GO = Path(__file__).with_name("attach_target.go").read_text()
 NODE = (
     'process.on("SIGUSR2", () => { console.log("fine"); process.exit(0) }); console.log("ready"); '
 )

@@ -110,26 +110,7 @@ class Clock:
 
 # Its children end one after another, each in one of these ways; the last one by a process that is not recorded.
 WAYS = ("exit", "its parent", "itself", "nobody")
-MOTHER = """
-import os, signal, sys
-for n in range(int(sys.argv[1])):
-    way = sys.argv[2 + n % 4]
-    pid = os.fork()
-    if not pid:
-        if way == "exit":
-            os._exit(n % 200 + 1)
-        if way == "itself":
-            os.kill(os.getpid(), signal.SIGTERM)
-        signal.pause()
-    if way == "its parent":
-        os.kill(pid, signal.SIGKILL)
-    print(pid, way, flush=True)
-    if way == "nobody":
-        sys.stdin.readline()
-    os.waitpid(pid, 0)
-    print("ended", flush=True)
-    sys.stdin.readline()
-"""
+MOTHER = Path(__file__).with_name("endings_mother.py").read_text()
 
 
 def worn(stage: Stage, count: int, pids: int = 100) -> Iterator[tuple[str, list[str]]]:

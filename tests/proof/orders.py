@@ -101,43 +101,14 @@ def as_cxx(file: str, weakened: Place | None) -> str:
     return f'#line 1 "{file}"\n{text}\n'
 
 
-BEFORE = """
-#include "shim.hpp"
-#include <time.h>
-struct process {
-    rl::atomic<uint64_t> trip_ns[2];
-    rl::atomic<uint32_t> again_begun[2], again_done[2];
-    uint32_t again_seen[2];
-    rl::atomic<int> wake, reader;
-};
-static process *process_self;
-struct sent_call {
-    slot *written[2];
-    uint64_t unknown;
-};
-static uint64_t monotonic_ns() { return 1; }
-static struct timespec clock_timespec(uint64_t) { return {}; }
-static int32_t process_pid() { return 1; }
-#define filter_allows(call) true /* no sandbox here: filter.h */
-/* No intake thread here: nothing is in a backlog. */
-struct backlog {
-    rl::atomic<uint64_t> put, taken;
-};
-struct event;
-static bool backlog_try_put(backlog *, const event *, uint64_t) { return false; }
-static bool backlog_put(backlog *, const event *, uint64_t) { return false; }
-static bool backlog_is_used(const backlog *) { return false; }
-static bool backlog_peek(backlog *, event *) { return false; }
-static void backlog_take(backlog *) {}
-static uint64_t backlog_length(const backlog *) { return 0; }
-"""
+BEFORE = '#pragma once\n#include "before.hpp"\n'
 
 
 def build_all(models: list[str], directory: Path, optimize: str) -> Path:
     """Several in one program, which takes the model's name first: most of the time of a build is
     that of Relacy's headers."""
     files = list(dict.fromkeys(file for model in models for file in MODELS[model]))
-    core = "#pragma once\n" + BEFORE + "".join(as_cxx(file, None) for file in files)
+    core = BEFORE + "".join(as_cxx(file, None) for file in files)
     (directory / "core.hpp").write_text(core)
     source = directory / "all.cpp"
     source.write_text(
@@ -155,7 +126,7 @@ def build(
     model: str, directory: Path, weakened: Place | None = None, optimize: str = "-O1"
 ) -> Path:
     (directory / "core.hpp").write_text(
-        "#pragma once\n" + BEFORE + "".join(as_cxx(file, weakened) for file in MODELS[model])
+        BEFORE + "".join(as_cxx(file, weakened) for file in MODELS[model])
     )
     return _compile(HERE / f"{model}.cpp", directory / model, directory, optimize)
 

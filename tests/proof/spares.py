@@ -31,26 +31,7 @@ def bursts(directory: str, burst: int, children: int = CHILDREN) -> list[int]:
     return [int(line) for line in program.stdout.splitlines()]
 
 
-FORKS = """
-import os, resource, sys
-for module in sys.argv[2].split():
-    __import__(module)
-if sys.argv[1] == "hook":
-    os.register_at_fork(after_in_child=lambda: None)
-if sys.argv[1] == "ours":
-    import sigrec
-    sigrec.record(children=True)
-def used():
-    both = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in both)
-for line in sys.stdin:
-    before = used()
-    for _ in range(40):
-        if not os.fork():
-            os._exit(0)
-        os.wait()
-    print(used() - before, flush=True)
-"""
+FORKS = Path(__file__).with_name("spares_forks.py")
 
 
 def in_python(directory: str, modules: str, turns: int = 40) -> dict[str, float]:
@@ -58,7 +39,7 @@ def in_python(directory: str, modules: str, turns: int = 40) -> dict[str, float]
     environment = {**os.environ, "SIGREC_DIR": directory}
     kinds = {
         kind: subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", FORKS, kind, modules],
+            [sys.executable, "-W", "ignore", FORKS, kind, modules],
             env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for kind in ("plain", "hook", "ours")
