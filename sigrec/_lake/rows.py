@@ -81,8 +81,8 @@ class Process:
 
     def _first(self, number: int) -> int | None:
         """When the first signal of that number came, in ns since 1970; None: not known."""
-        at = first_ns(self.held.watched.source, self.held.header, number)
-        return None if at is None else at + self.anchors.offset_at(at)
+        monotonic_ns = first_ns(self.held.watched.source, self.held.header, number)
+        return None if monotonic_ns is None else monotonic_ns + self.anchors.offset_at(monotonic_ns)
 
     def _common(self) -> Row:
         recording, identity = self.recording, self.recording._identity
@@ -107,11 +107,11 @@ class Process:
     def end(self, end: End) -> Row:
         """The row of processes/."""
         cause_found, row = end.cause_found, self._common()
-        at = when(self.recording, cause_found, event_of(self.recording, cause_found))
-        row |= _time("ended", at)
-        asked, ended = row["first_sigterm_ns"], row["ended_ns"]
-        if asked is not None and ended is not None:
-            row["sigterm_to_end_ns"] = max(0, ended - asked)
+        event = event_of(self.recording, cause_found)
+        row |= _time("ended", when(self.recording, cause_found, event))
+        asked_ns, ended_ns = row["first_sigterm_ns"], row["ended_ns"]
+        if asked_ns is not None and ended_ns is not None:
+            row["sigterm_to_end_ns"] = max(0, ended_ns - asked_ns)
         source, certainty = _known(cause_found)
         commands = self.how == "full"
         return {
@@ -127,18 +127,18 @@ class Process:
             "sentence": why(self.recording, in_utc=True, found=cause_found, commands=commands),
         }
 
-    def counts(self, at: int | None) -> list[Row]:
-        """The rows of counts/. at: when the process ended."""
+    def counts(self, ended_ns: int | None) -> list[Row]:
+        """The rows of counts/. ended_ns: when the process ended."""
         return [
             {
                 **self._signal(number),
                 **{name: getattr(counts, name) for name in _TOTALS},
-                **_time("time", at),
+                **_time("time", ended_ns),
             }
             for number, counts in self.ledger.items()
         ]
 
-    def gaps(self, at: int | None) -> list[Row]:
+    def gaps(self, ended_ns: int | None) -> list[Row]:
         """The rows of gaps/: what was delivered, and is in no event that was taken."""
         rows = []
         for number, counts in self.ledger.items():
@@ -147,7 +147,7 @@ class Process:
                 if begin < end:
                     rows.append({
                         **self._signal(number), "first_ordinal": begin, "last_ordinal": end - 1,
-                        "count": end - begin, **_time("time", at),
+                        "count": end - begin, **_time("time", ended_ns),
                     })  # fmt: skip
         return rows
 
@@ -210,11 +210,11 @@ class Batch:
             parts.append((raw, anchors.offsets, held.recording._ledger.names()))
             owners.append(whose(held))
         by_column = columns(parts)
-        at = pyarrow.array(numpy.repeat(numpy.arange(len(parts)), [len(p) for p, _, _ in parts]))
+        owner_of_event = numpy.repeat(numpy.arange(len(parts)), [len(raw) for raw, _, _ in parts])
         wanted = schema("events")
         for name in owners[0]:
             words = pyarrow.array([owner[name] for owner in owners], wanted.field(name).type)
-            by_column[name] = words.take(at)
+            by_column[name] = words.take(pyarrow.array(owner_of_event))
         by_column["sender"] = _sender(by_column)
         return pyarrow.table(by_column).select(wanted.names).cast(wanted)
 

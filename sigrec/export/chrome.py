@@ -41,7 +41,7 @@ def write(source: Source, out: TextIO) -> None:
     )
     senders = Senders()
     named: set[int] = set()
-    counted: dict[int, int] = {}
+    delivered: dict[int, int] = {}
 
     def put(event: dict[str, Any]) -> None:
         out.write(",\n" + json.dumps(event))
@@ -66,8 +66,8 @@ def write(source: Source, out: TextIO) -> None:
             "pid": pid, "tid": info.tid, "args": senders.fields(info),
         })  # fmt: skip
         # Events of several threads may come out of order; a count never falls.
-        if info.ordinal + 1 > counted.get(info.si_signo, 0):
-            counted[info.si_signo] = info.ordinal + 1
+        if info.ordinal + 1 > delivered.get(info.si_signo, 0):
+            delivered[info.si_signo] = info.ordinal + 1
             put({
                 "name": f"{info.signal_name} delivered", "ph": "C", "ts": at, "pid": pid,
                 "args": {"delivered": info.ordinal + 1},
