@@ -79,7 +79,7 @@ def end_of(
     that may have sent the signal that ended it; only called if the process itself does not say."""
     cause_found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen, oom)
     if cause_found.own is not None and cause_found.own.kind == "exec":
-        # What it has become is another program, with an end of its own.
+        # The exec is what is counted: the program that it has become has an end of its own.
         cause_found = cause_found.own
     if (
         cause_found.kind in ("signal", "unknown")

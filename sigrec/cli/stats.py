@@ -142,8 +142,8 @@ def _show(
     sentence: str | None = None,
 ) -> str:
     """The text about one process. blocks: what its main thread blocks, in words."""
-    # Where its handlers are from, and what it blocks: each line is about one signal, or about
-    # several with the same history.
+    # Where its handlers are from, and what it blocks. A line of this text is about one signal, or
+    # about several of which it says the same.
     changes = "".join(
         f"  {line}\n" for line in (*dispositions.lines(process.dispositions), *blocks)
     )
