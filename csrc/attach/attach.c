@@ -38,7 +38,7 @@
 #define LOAD_NS UINT64_C(10000000000)    /* a call that takes longer hangs for good */
 #define STOPS 4                          /* stops of one thread, one after another */
 #define CALL_STACK (UINT64_C(256) << 10) /* dlopen and begin_attached() touch 17 KiB */
-#define HANDLER_WORDS ((256U << 10) / 8) /* of the thread's own stack that are searched */
+#define STACK_WORDS ((256U << 10) / 8)   /* of the thread's own stack that are searched */
 
 struct tracer {
     struct attach_request request;
@@ -46,7 +46,7 @@ struct tracer {
     char library[4096];
     struct images images;
     struct tracee tracee;
-    uint64_t words[HANDLER_WORDS];
+    uint64_t stack[STACK_WORDS];
     struct ranks ranks;
     uint64_t base;   /* of the memory that is mapped in the process for us */
     bool tried;      /* the process's locks, which were free; the calls after that take some */
@@ -134,7 +134,7 @@ static bool is_good_moment(struct tracer *tracer) {
     } else if (code->unsafe || tracee_in_sequence(tracee)) {
         return false;
     }
-    return !tracee_in_handler(tracee, is_code, images, tracer->words, HANDLER_WORDS);
+    return !tracee_in_handler(tracee, is_code, images, tracer->stack, STACK_WORDS);
 }
 
 static enum attach_end end_of(enum tracee_event event) {

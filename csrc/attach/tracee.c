@@ -515,14 +515,14 @@ bool tracee_in_sequence(const struct tracee *tracee) {
 /* --- signal handlers --------------------------------------------------------------------- */
 
 bool tracee_in_handler(const struct tracee *tracee, bool (*is_code)(void *, uint64_t),
-                       void *context, uint64_t *room, size_t words) {
-    uint64_t at = tracee_sp(tracee) & ~UINT64_C(7), link = link_register(tracee);
+                       void *context, uint64_t *stack, size_t words) {
+    uint64_t sp = tracee_sp(tracee) & ~UINT64_C(7), link = link_register(tracee);
     size_t size = 0;
     while (size < words * 8) { /* to the end of what is mapped */
-        size_t part = 4096 - ((at + size) & 4095);
-        if (part > words * 8 - size)
-            part = words * 8 - size;
-        ssize_t got = pread(tracee->memory, (char *)room + size, part, (off_t)(at + size));
+        size_t in_page = 4096 - ((sp + size) & 4095);
+        if (in_page > words * 8 - size)
+            in_page = words * 8 - size;
+        ssize_t got = pread(tracee->memory, (char *)stack + size, in_page, (off_t)(sp + size));
         if (got <= 0)
             break;
         size += (size_t)got;
@@ -530,7 +530,7 @@ bool tracee_in_handler(const struct tracee *tracee, bool (*is_code)(void *, uint
     if (!size || (link && is_code(context, link) && is_sigreturn(tracee, link)))
         return true;
     for (size_t i = 0; i < size / 8; i++)
-        if (is_code(context, room[i]) && is_sigreturn(tracee, room[i]))
+        if (is_code(context, stack[i]) && is_sigreturn(tracee, stack[i]))
             return true;
     return false;
 }

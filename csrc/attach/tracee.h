@@ -94,9 +94,9 @@ uint64_t tracee_sp(const struct tracee *tracee);
 
 /* Whether the thread is inside a signal handler: a word on its stack, or its link register, is
  * the address that the kernel's frame of a signal returns to. is_code: whether there is code
- * at an address. */
+ * at an address. stack: takes the newest `words` words of the thread's stack. */
 bool tracee_in_handler(const struct tracee *tracee, bool (*is_code)(void *, uint64_t),
-                       void *context, uint64_t *room, size_t words);
+                       void *context, uint64_t *stack, size_t words);
 
 /* Whether the thread is within a restartable sequence: rseq(2). The kernel has it begin anew after
  * a stop, but not after something else was called in the thread. */
