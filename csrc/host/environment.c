@@ -133,11 +133,11 @@ char **environment_with(char *const environment[], void *room) {
     }
     if (*noted_keep)
         *at++ = noted_keep;
-    char *text = (char *)(at + 2);
-    *at++ = text;
+    char *preload = (char *)(at + 2); /* behind itself in the list and the NULL that ends it */
+    *at++ = preload;
     *at = NULL;
-    text = text_put(text_put(text, "LD_PRELOAD="), others);
-    text_put(text_put(text, *others ? " " : ""), noted_library);
+    preload = text_put(text_put(preload, "LD_PRELOAD="), others);
+    text_put(text_put(preload, *others ? " " : ""), noted_library);
     return to;
 }
 
