@@ -21,6 +21,7 @@ from sigrec._serve.programs import label
 from sigrec._text import printable, without_folder
 from sigrec._why.answer import when
 from sigrec._why.cause import event_of
+from sigrec._why.evidence import surest
 from sigrec._why.sentence import why
 
 TYPE_CHECKING = False
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from sigrec._lake.held import Held
     from sigrec._serve.ending import End
-    from sigrec._why.cause import Cause
 
     Row = dict[str, Any]
 
@@ -112,7 +112,7 @@ class Process:
         asked_ns, ended_ns = row["first_sigterm_ns"], row["ended_ns"]
         if asked_ns is not None and ended_ns is not None:
             row["sigterm_to_end_ns"] = max(0, ended_ns - asked_ns)
-        source, certainty = _known(cause_found)
+        source, certainty = surest(cause_found)
         commands = self.how == "full"
         return {
             **row,
@@ -163,26 +163,6 @@ def _time(name: str, ns: int | None) -> Row:
     if ns is not None and not 0 < ns < _LATEST_NS:
         ns = None  # the clock was never set, or it is no time at all
     return {name: None if ns is None else ns // 1000, f"{name}_ns": ns}
-
-
-def _known(cause_found: Cause) -> tuple[str, str]:
-    """The source that says how it ended, and how sure that is, in the words of `why --json`."""
-    if cause_found.kind == "unknown":
-        return "recording", "unknown"
-    if cause_found.oom is not None and cause_found.oom.probably:
-        return "cgroup", "inferred"
-    if cause_found.told is not None:
-        return "parent", "told"
-    if cause_found.own is None and (
-        cause_found.ordinal is not None or cause_found.kind != "signal"
-    ):
-        if cause_found.seen is None or cause_found.seen.seen_by is None:
-            return "recording", "seen"
-    if cause_found.seen is not None and cause_found.seen.seen_by is not None:
-        return cause_found.seen.seen_by, "seen"
-    if cause_found.sent_by is not None:
-        return "sender", "told"
-    return "recording", "seen"
 
 
 # --- tables -----------------------------------------------------------------------------------

@@ -42,6 +42,24 @@ def evidence(recording: Recording, found: Cause, event: SignalInfo | None) -> li
     return [*_its_own(recording, found, event), *_of_others(found)]
 
 
+def surest(found: Cause) -> tuple[str, str]:
+    """The source that says how it ended, and its certainty: as in Evidence, or ``"unknown"``."""
+    if found.kind == "unknown":
+        return "recording", "unknown"
+    if found.oom is not None and found.oom.probably:
+        return "cgroup", "inferred"
+    if found.told is not None:
+        return "parent", "told"
+    if found.own is None and (found.ordinal is not None or found.kind != "signal"):
+        if found.seen is None or found.seen.seen_by is None:
+            return "recording", "seen"
+    if found.seen is not None and found.seen.seen_by is not None:
+        return found.seen.seen_by, "seen"
+    if found.sent_by is not None:
+        return "sender", "told"
+    return "recording", "seen"
+
+
 def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> Iterator[Evidence]:
     def own(says: str, certainty: str = "seen") -> Evidence:
         return Evidence("recording", certainty, says)
