@@ -50,8 +50,8 @@ cdef extern from "Python.h":
     /* CPython's own C handler, once it was seen; and by signal: may it be called for a trip,
      * and is that being done. */
     static _Atomic(void (*)(int)) cpython_handler;
-    static _Atomic uint8_t interrupts[65];
-    static _Atomic uint32_t interrupting[65];
+    static _Atomic uint8_t cpython_allowed[65];
+    static _Atomic uint32_t cpython_calls[65];
 
     /* By signal: is to be done in the main thread, as the intake thread asks for it. That has none
      * of the program's file descriptors, and CPython may write to the wakeup fd. */
@@ -68,17 +68,17 @@ cdef extern from "Python.h":
      * whether the handler in Python is SIG_DFL or SIG_IGN, and so compares objects, which kills
      * a thread that has no state: without the GIL, since 3.12. */
     static void interrupt(int signum) {
-        atomic_fetch_add(&interrupting[signum], 1); /* before the look: see stop_interrupting */
+        atomic_fetch_add(&cpython_calls[signum], 1); /* before the look: see stop_interrupting */
         if (asked_of_cpython(signum)) /* this is the call that was asked for: see trip.h */
             atomic_fetch_and(&cpython_asked, ~asked_of_cpython(signum));
-        if (atomic_load(&interrupts[signum])) {
+        if (atomic_load(&cpython_allowed[signum])) {
             void (*handler)(int) = atomic_load(&cpython_handler);
             if (handler)
                 handler(signum);
             else
                 PyErr_SetInterruptEx(signum);
         }
-        atomic_fetch_sub(&interrupting[signum], 1);
+        atomic_fetch_sub(&cpython_calls[signum], 1);
     }
     static void interrupt_as_asked(void) {
         uint64_t rest = atomic_load(&cpython_asked);
@@ -90,16 +90,16 @@ cdef extern from "Python.h":
         atomic_store(&cpython_handler, handler);
     }
     static int set_interrupts(int signum, int may) {
-        return atomic_exchange(&interrupts[signum], may);
+        return atomic_exchange(&cpython_allowed[signum], may);
     }
-    static int may_interrupt(int signum) { return atomic_load(&interrupts[signum]); }
-    static int is_interrupting(int signum) { return atomic_load(&interrupting[signum]) != 0; }
+    static int may_interrupt(int signum) { return atomic_load(&cpython_allowed[signum]); }
+    static int is_interrupting(int signum) { return atomic_load(&cpython_calls[signum]) != 0; }
     static void nobody_interrupts(void) {
         if (atomic_load(&cpython_asked))
             atomic_store(&cpython_asked, 0);
         for (int signum = 0; signum < 65; signum++)
-            if (atomic_load(&interrupting[signum]))
-                atomic_store(&interrupting[signum], 0);
+            if (atomic_load(&cpython_calls[signum]))
+                atomic_store(&cpython_calls[signum], 0);
     }
 
     /* In a forked child a page is copied for whatever is written, and not for what is read. */
