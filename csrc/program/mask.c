@@ -43,9 +43,9 @@ static void note_mask(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct mask_change *change, int signum, bool blocked, uint64_t now) {
     int row = row_of(signum, change->is_main);
     atomic_store_explicit(&any_mask, true, memory_order_relaxed);
-    struct newest *last = &newest[row], *as_another = &newest[row_of(signum, !change->is_main)];
-    if (is_this_threads(as_another)) /* before the fork that made it the main one */
-        atomic_store_explicit(&as_another->thread, 0, memory_order_relaxed);
+    struct newest *last = &newest[row], *other_row = &newest[row_of(signum, !change->is_main)];
+    if (is_this_threads(other_row)) /* before the fork that made it the main one */
+        atomic_store_explicit(&other_row->thread, 0, memory_order_relaxed);
     /* Relaxed: who forks while another thread is here may take either. */
     atomic_store_explicit(&last->thread, this_thread(), memory_order_relaxed);
     atomic_store_explicit(&last->site, change->site, memory_order_relaxed);
