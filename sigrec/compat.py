@@ -55,8 +55,8 @@ def signal(signalnum: int, handler: _Handler) -> _Handler:
     if not callable(handler) or handler is _core.dispatch or not _can_register(signalnum):
         previous = _previous(signalnum)
         if handler is _core.dispatch and previous is not None and _core.is_main_thread():
-            # The handler stood here before our registration, and what it stands for is in force
-            # again without that: sigrec.register().
+            # The program gives back what signal() returned: that stands for sigrec.register(), which
+            # is in force again without our registration.
             _cancel(signalnum)
             return previous
         # This comes before the old registration ends. Otherwise the signal would have, for a

@@ -85,7 +85,7 @@ static int end_sent(const struct sent_call *call, int result) {
     return result;
 }
 
-/* error: 0 or an error number. */
+/* error: as pthread_kill(3) returns it: 0, or an error number. */
 static int end_sent_by_number(const struct sent_call *call, int error) {
     sent_end(call, error);
     return error;

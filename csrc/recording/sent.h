@@ -3,9 +3,9 @@
  * sent: what this process sent to others, and what it was told of its children.
  *
  * The victim of a SIGKILL cannot write down who sent it. Its sender can, and its
- * parent learns how it ended. There are three rings for that in the recording, and no
- * signal that is received goes into them; each entry is an event (event.h) whose
- * fields mean
+ * parent learns how it ended. There are three rings for that in the recording, of
+ * what was sent and told, and nothing that was received is in them; each entry is an
+ * event (event.h) whose fields mean
  *
  *   sent, endings        signo; code: enum sent_how; pid: the target as it was
  *                        given, a group where it is negative, 0 the own group;

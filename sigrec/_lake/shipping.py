@@ -96,7 +96,7 @@ class Shipping:
             "of": {**self._kept, **{key: held.to_list() for key, held in self._held.items()}},
         }
 
-    # --- once --------------------------------------------------------------------------------
+    # --- ships once --------------------------------------------------------------------------
 
     def once(self) -> None:
         """Ships to the lake what the recordings hold now."""
@@ -111,7 +111,7 @@ class Shipping:
         self._publish()
         self._spool.close()
 
-    # --- on and on -----------------------------------------------------------------------------
+    # --- ships on and on ---------------------------------------------------------------------
 
     def stop(self) -> None:
         """Ends follow(); can be called in a signal handler."""

@@ -423,7 +423,7 @@ class _Why:
         return "" if monotonic_ns is None else self._signals_before(monotonic_ns)
 
     def _newest_of_each(self, but: SignalInfo | None = None) -> list[SignalInfo]:
-        """The newest event of each signal, the newest first."""
+        """The last event of each signal, the latest first. but: the one that ended the process."""
         found = [stats.last for stats in self.signals.values() if stats.last and stats.last != but]
         return sorted(found, key=lambda info: -info.monotonic_ns)
 
