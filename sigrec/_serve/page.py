@@ -78,7 +78,7 @@ class Pages:
             for title, kind in (
                 ("PID", ""), ("Program", ""), ("Received", "n"), ("Waiting", "n"), ("By signal", ""), ("", ""),
             ):  # fmt: skip
-                yield f'<th scope="col"{_class(kind)}>{title}</th>'
+                yield f'<th scope="col"{_heading_class(kind)}>{title}</th>'
             yield "</tr></thead><tbody>\n"
             for key, program, recording in living[:MOST_PROCESSES]:
                 yield from _row(key, program, recording)
@@ -149,5 +149,5 @@ def _safe(text: str) -> str:
     return escape(shortened(printable(text), 64))
 
 
-def _class(kind: str) -> str:
+def _heading_class(kind: str) -> str:
     return f' class="{kind}"' if kind else ""

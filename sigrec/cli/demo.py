@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROUND_NS = 450_000_000  # four of these, and the receivers' starts, take two seconds
 SLICES = 15  # a round has so many: the progress bar moves after each
 
-LIBRARIES = ("signal", "sigrec")
+COMPARED = ("signal", "sigrec")
 SIGNALS = (("SIGUSR1", False), ("SIGRTMIN+2", True))
 
 
@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     if len(cpus) > 1:
         _pin(0, {cpus[0]})
     try:
-        with Progress(len(LIBRARIES) * len(SIGNALS) * SLICES) as progress:
+        with Progress(len(COMPARED) * len(SIGNALS) * SLICES) as progress:
             for name, queued in SIGNALS:
-                for library in LIBRARIES:
+                for library in COMPARED:
                     progress.note(f"{name} to a process that uses {library}")
                     results[name, library] = _round(library, name, queued, progress, cpus[-1:])
     finally:

@@ -32,13 +32,13 @@ def write(source: Source, out: TextIO) -> None:
     senders = Senders()
     for event in source.everything():
         if isinstance(event, SentSignal):
-            fields = told.sent_fields(event)["sent"]
-            del fields["number"]
-            writer.writerow({"event": "sent", **fields})
+            cells = told.sent_fields(event)["sent"]
+            del cells["number"]
+            writer.writerow({"event": "sent", **cells})
             continue
         if isinstance(event, ChildTold):
-            fields = told.child_fields(event)["child"]
-            writer.writerow({"event": "child", "child": fields.pop("pid"), **fields})
+            cells = told.child_fields(event)["child"]
+            writer.writerow({"event": "child", "child": cells.pop("pid"), **cells})
             continue
         cells = {"event": "received", **senders.fields(event)}
         sender = cells.pop("sender")
