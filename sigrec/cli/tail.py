@@ -14,8 +14,8 @@ taken before it).
 The signals that a recorded process sends, and what wait(2) tells it of its
 children, are shown between these lines, by their time.
 
-The history keeps a limited number of events. Those that were overwritten before
-they could be read are counted, and their number is shown in their place.
+The history keeps a limited number of events. tail counts those that were
+overwritten before it could read them, and shows their number in their place.
 """
 
 from __future__ import annotations
