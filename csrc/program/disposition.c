@@ -8,14 +8,15 @@
 #include <stdbool.h>
 
 /* The newest disposition of each signal, here so that a forked child knows it. */
-static struct newest {
+static struct newest_disposition {
     _Atomic uint32_t known, kind, site;
     _Atomic uint64_t flags, monotonic_ns;
     _Atomic uintptr_t handler;
-} newest[SIGREC_NSIG] SELDOM;
+} newest_dispositions[SIGREC_NSIG] SELDOM;
 static _Atomic bool any_disposition; /* one of these is known */
 
-static bool is_known_disposition(const struct newest *last, const struct disposition *change) {
+static bool is_known_disposition(const struct newest_disposition *last,
+                                 const struct disposition *change) {
     /* Relaxed, here and below: who reads it while another thread changes the disposition
      * of the same signal may take either. */
     return atomic_load_explicit(&last->known, memory_order_relaxed) &&
@@ -31,7 +32,7 @@ static void keep_disposition(const struct notes *to, const struct event *noted) 
 
 void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct disposition *change) {
-    struct newest *last = &newest[change->signum];
+    struct newest_disposition *last = &newest_dispositions[change->signum];
     bool began = change->how == DISPOSITION_BEFORE || change->how == DISPOSITION_INHERITED;
     if (is_known_disposition(last, change))
         return;
@@ -58,14 +59,14 @@ void disposition_note(const struct notes *to, _Atomic uint64_t *ordinals,
 }
 
 void disposition_forget(int signum) {
-    atomic_store_explicit(&newest[signum].known, 0, memory_order_relaxed);
+    atomic_store_explicit(&newest_dispositions[signum].known, 0, memory_order_relaxed);
 }
 
 void disposition_inherit(const struct notes *to, _Atomic uint64_t *ordinals) {
     for (int signum = 1;
          signum < SIGREC_NSIG && atomic_load_explicit(&any_disposition, memory_order_relaxed);
          signum++) {
-        const struct newest *last = &newest[signum];
+        const struct newest_disposition *last = &newest_dispositions[signum];
         uint32_t kind = atomic_load_explicit(&last->kind, memory_order_relaxed);
         uint32_t site = atomic_load_explicit(&last->site, memory_order_relaxed);
         if (!atomic_load_explicit(&last->known, memory_order_relaxed) ||

@@ -11,18 +11,18 @@
 #include <string.h>
 
 /* The newest mask of each row, here so that a forked child knows them. */
-static struct newest {
+static struct newest_mask {
     _Atomic uintptr_t thread; /* which pthread_self() is in the child as well; 0: none */
     _Atomic uint32_t site;
     _Atomic uint64_t monotonic_ns, mask; /* 0: it does not block the signal */
-} newest[MASK_ROWS] SELDOM;
+} newest_masks[MASK_ROWS] SELDOM;
 static _Atomic bool any_mask; /* a thread has changed its mask */
 
 static int row_of(int signum, bool is_main) { return is_main ? signum : SIGREC_NSIG + signum; }
 
 static uintptr_t this_thread(void) { return (uintptr_t)pthread_self(); }
 
-static bool is_this_threads(const struct newest *last) {
+static bool is_this_threads(const struct newest_mask *last) {
     return atomic_load_explicit(&last->thread, memory_order_relaxed) == this_thread();
 }
 
@@ -43,7 +43,8 @@ static void note_mask(const struct notes *to, _Atomic uint64_t *ordinals,
                       const struct mask_change *change, int signum, bool blocked, uint64_t now) {
     int row = row_of(signum, change->is_main);
     atomic_store_explicit(&any_mask, true, memory_order_relaxed);
-    struct newest *last = &newest[row], *other_row = &newest[row_of(signum, !change->is_main)];
+    struct newest_mask *last = &newest_masks[row];
+    struct newest_mask *other_row = &newest_masks[row_of(signum, !change->is_main)];
     if (is_this_threads(other_row)) /* before the fork that made it the main one */
         atomic_store_explicit(&other_row->thread, 0, memory_order_relaxed);
     /* Relaxed: who forks while another thread is here may take either. */
@@ -89,7 +90,7 @@ static bool has_blocked(int signum) {
 void mask_inherit(const struct notes *to, _Atomic uint64_t *ordinals, uint32_t tid) {
     for (int from = 0; from < MASK_ROWS && atomic_load_explicit(&any_mask, memory_order_relaxed);
          from++) {
-        const struct newest *last = &newest[from];
+        const struct newest_mask *last = &newest_masks[from];
         int signum = from % SIGREC_NSIG, to_row = row_of(signum, true);
         uint64_t mask = atomic_load_explicit(&last->mask, memory_order_relaxed);
         if (!mask || !is_this_threads(last) || !has_blocked(signum) ||
