@@ -70,7 +70,7 @@ static void leave_to_others(struct cleaning *cleaning, const char *name) {
 /* Returns what comes after the numbers in "4242.sigrec" or "4242@4026532345+2.named". NULL: it is
  * no name of sigrec's own making. */
 static const char *parse_name(const char *name, uint64_t *pid, uint64_t *namespace) {
-    char again[160];
+    char own_name[160]; /* as sigrec makes it of these numbers */
     const char *at = name + strspn(name, DIGITS);
     uint64_t number = 1;
     *pid = text_number(name);
@@ -86,13 +86,13 @@ static const char *parse_name(const char *name, uint64_t *pid, uint64_t *namespa
     if (!*pid || *pid > INT32_MAX || !number ||
         strlen(name) >= sizeof((struct found_file *)0)->name)
         return NULL;
-    char *end = places_put_process(again, (int32_t)*pid, *namespace);
+    char *end = places_put_process(own_name, (int32_t)*pid, *namespace);
     if (number != 1)
         end = text_put_number(text_put(end, "+"), number);
     text_put(end, at);
     if (!*namespace)
         *namespace = PLACES_FIRST;
-    return strcmp(again, name) == 0 ? at : NULL;
+    return strcmp(own_name, name) == 0 ? at : NULL;
 }
 
 /* Whether there is such a process, as far as this one can tell. /proc alone may not: it may be that
