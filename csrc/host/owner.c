@@ -90,6 +90,14 @@ static void describe_identity(struct owner_identity *identity, char text[TEXT_SI
                                  sizeof identity->cgroup);
     identity->oom_kills = cgroup_oom_kills(identity->cgroup, version_1, text, TEXT_SIZE);
 }
+
+void owner_make_id(uint8_t id[OWNER_ID_SIZE], uint64_t process) {
+    /* Not waiting for the machine's first randomness: getrandom(2). */
+    if (getrandom(id, OWNER_ID_SIZE, GRND_NONBLOCK) != OWNER_ID_SIZE) {
+        const uint64_t instead[2] = {monotonic_ns(), process};
+        memcpy(id, instead, OWNER_ID_SIZE);
+    }
+}
 #endif
 
 void owner_at_end(struct owner_identity *identity) {
@@ -127,12 +135,7 @@ static void describe_with(struct owner *owner, char *const argv[], char text[TEX
              : (uint32_t)read_file("/proc/self/cmdline", owner->argv, sizeof owner->argv);
     if (owner->argv_size == sizeof owner->argv)
         owner->argv[sizeof owner->argv - 1] = 0;
-    /* Not waiting for the machine's first randomness (getrandom(2)): then the
-     * moment and the process tell recordings apart, within one boot. */
-    if (getrandom(owner->id, sizeof owner->id, GRND_NONBLOCK) != sizeof owner->id) {
-        const uint64_t moment[2] = {monotonic_ns(), owner->pid_namespace ^ (uint64_t)getpid()};
-        memcpy(owner->id, moment, sizeof owner->id);
-    }
+    owner_make_id(owner->id, owner->pid_namespace ^ (uint64_t)getpid());
     describe_signals(&owner->identity, argv != NULL, text);
     describe_identity(&owner->identity, text);
 #else

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define OWNER_ARGV_SIZE 4096
+#define OWNER_ID_SIZE 16
 
 /* Who and where the process is; texts are NUL-terminated, and cut. */
 struct owner_identity {
@@ -36,7 +37,7 @@ _Static_assert(sizeof(struct owner_identity) == 1728, "an identity is 1728 bytes
 
 struct owner {
     uint64_t start_ticks, pid_namespace;
-    uint8_t id[16];
+    uint8_t id[OWNER_ID_SIZE]; /* of the recording: owner_make_id() */
     char boot_id[40];
     uint32_t argv_size;
     struct owner_identity identity;
@@ -47,6 +48,10 @@ struct owner {
  * that has just begun, in this thread: what it has ignored is then for the caller to see. NULL
  * else: /proc knows. */
 void owner_describe(struct owner *owner, char *const argv[]);
+
+/* Any context. Makes the random id of a recording. Where the machine has no randomness yet,
+ * the moment and `process`, a number, tell recordings apart, within one boot. */
+void owner_make_id(uint8_t id[OWNER_ID_SIZE], uint64_t process);
 
 /* Any context. Whether both owners are the same; the random id is not compared. */
 bool owner_is_same(const struct owner *a, const struct owner *b);

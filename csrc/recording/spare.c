@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #ifdef __linux__
-#include <sys/random.h>
 #include <sys/syscall.h>
 
 #ifndef RENAME_NOREPLACE
@@ -147,10 +146,7 @@ static void make_spare(struct spare *spare) {
     identity->oom_kills = -1;
     memset(identity->cgroup, 0, sizeof identity->cgroup);
     header->pid_namespace = forking.namespace;
-    if (getrandom(header->id, sizeof header->id, GRND_NONBLOCK) != sizeof header->id) {
-        const uint64_t moment[2] = {monotonic_ns(), (uint64_t)forking.pid ^ spare->serial};
-        memcpy(header->id, moment, sizeof header->id);
-    }
+    owner_make_id(header->id, (uint64_t)forking.pid ^ spare->serial);
     /* A child that sees this sees all of the spare. */
     atomic_store(&spare->there, true);
 }
