@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import time
+from contextlib import suppress
 
 from sigrec import _core
 from sigrec._doctor.finding import Finding
 from sigrec._handling.registration import register
+from sigrec._recorder import publishing
 from sigrec._recorder.own import stats
 from sigrec._signals.names import name
 from sigrec._text import number
 
 FLOOD = 1000  # signals
-
-
 PATIENCE_S = 10.0
-
-
 STUCK_S = 0.3  # if no signal at all could be queued in this time, none will be
+
+
+def leave_no_recording() -> None:
+    """Removes, at the end, the recording that the trial makes, also where the process ends with
+    status 1, after which one stays: `sigrec why` would take it for the process that was asked
+    about."""
+
+    def remove() -> None:
+        with suppress(OSError):
+            os.unlink(_core.path())
+
+    if not publishing.started() and not _core.adopted():  # else it is the user's
+        atexit.register(remove)
 
 
 def trial() -> Finding:

@@ -11,10 +11,8 @@ a problem. A note is about something that works, and that you should know.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
-import os
 import sys
 
 from sigrec import SigrecError
@@ -41,24 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="JSON on stdout, with a version")
 
 
-def _leave_no_recording() -> None:
-    """Removes the recording that the trial makes, also where this command ends with status 1, after
-    which one stays: `sigrec why` would take it for the process that was asked about."""
-    from sigrec import _core
-    from sigrec._recorder import publishing
-
-    def remove() -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(_core.path())
-
-    if not publishing.started() and not _core.adopted():  # else it is the user's
-        atexit.register(remove)
-
-
 def run(args: argparse.Namespace) -> int:
     if args.pid is None:
         with contextlib.suppress(ImportError, SigrecError):  # a finding says that
-            _leave_no_recording()
+            from sigrec._doctor.trial import leave_no_recording
+
+            leave_no_recording()
     findings = list(machine() if args.pid is None else process(args.pid))
     problems = sum(finding.verdict == "problem" for finding in findings)
     if args.json:
