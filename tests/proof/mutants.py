@@ -622,7 +622,7 @@ MUTANTS = [
            "a restartable sequence goes on after a call, and is not made anew",
            "tests/recorder/test_attach.py::test_no_harm_is_done[sequence]"),
     Mutant("attach-above-a-handler", "csrc/attach/tracee.c",
-           "        if (is_code(context, room[i]) && is_sigreturn(tracee, room[i]))\n            return true;",
+           "        if (is_code(context, stack[i]) && is_sigreturn(tracee, stack[i]))\n            return true;",
            "",
            "what a handler has interrupted, malloc say, is called once more", "test_attach"),
     Mutant("adopted-ours-is-put-back", "csrc/handler/passive.c",
