@@ -128,7 +128,7 @@ static void find_parts(struct recording *recording, void *base, uint64_t capacit
     recording->size = at.size;
     recording->published = published;
     recording->as_written = false;
-    recording->spare = NULL;
+    recording->stand_in = NULL;
 }
 
 static void make_recording_at(struct recording *recording, void *base, uint64_t capacity,
@@ -165,7 +165,7 @@ static void have_private(struct recording *recording, const struct owner *owner)
         private_size = recording->size;
         atomic_store(&private_memory, memory_wiped(recording->size));
     }
-    recording->spare = private_memory;
+    recording->stand_in = private_memory;
     recording->owner = owner;
 #else
     (void)recording;
@@ -277,20 +277,20 @@ bool recording_repair(struct recording *recording, const void *address,
         return false;
 #ifdef __linux__
     static char taken;
-    void *spare = atomic_exchange(&recording->spare, &taken);
-    if (!spare || !filter_allows(FILTERED_MREMAP))
+    void *stand_in = atomic_exchange(&recording->stand_in, &taken);
+    if (!stand_in || !filter_allows(FILTERED_MREMAP))
         return false;
-    if (spare == &taken)
+    if (stand_in == &taken)
         return true; /* another thread is doing it */
     atomic_store(&private_memory, NULL);
     struct recording private;
-    make_recording_at(&private, spare, recording->history.capacity, false, recording->owner);
+    make_recording_at(&private, stand_in, recording->history.capacity, false, recording->owner);
     recount(private.ledger);
     atomic_store(&recording->published, false);
-    memory_leave(spare);
+    memory_leave(stand_in);
     /* mremap(2) does this in one step for all threads. The private memory keeps its
      * MADV_WIPEONFORK. */
-    return mremap(spare, recording->size, recording->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+    return mremap(stand_in, recording->size, recording->size, MREMAP_MAYMOVE | MREMAP_FIXED,
                   (void *)base) != MAP_FAILED;
 #else
     (void)recount;
@@ -340,9 +340,9 @@ void recording_set_mode(const struct recording *recording, int signum, enum ledg
 
 void recording_unmap(struct recording *recording) {
 #ifdef __linux__
-    if (recording->spare) {
+    if (recording->stand_in) {
         atomic_store(&private_memory, NULL);
-        memory_free(recording->spare, recording->size);
+        memory_free(recording->stand_in, recording->size);
     }
 #endif
     memory_free(recording->header, recording->size);

@@ -173,7 +173,7 @@ struct recording {
     size_t size;
     _Atomic bool published;    /* the recording is a file that others can read */
     _Atomic bool as_written;   /* of which not all pages may be there yet */
-    _Atomic(void *) spare;     /* private memory to take the file's place; NULL: none */
+    _Atomic(void *) stand_in;  /* private memory to take the file's place; NULL: none */
     const struct owner *owner; /* whose recording that would be */
 };
 
