@@ -252,10 +252,10 @@ int process_adopt_spare(uint64_t ignored, uint64_t known) {
 
 /* Whether nothing was written into the nursery. To look at all of its memory would cost a page
  * fault for each page. But whoever counts there takes a ticket, too, and whoever notes something
- * there sets `noted`. */
+ * there sets `nursery_noted`. */
 static bool nursery_is_untouched(void) {
     const struct recording_header *header = nursery.header;
-    return !atomic_load(&process_self->noted) && !atomic_load(&header->head) &&
+    return !atomic_load(&process_self->nursery_noted) && !atomic_load(&header->head) &&
            !atomic_load(&header->sent_head) && !atomic_load(&header->endings_head) &&
            !atomic_load(&header->children_head);
 }
@@ -291,7 +291,7 @@ static const struct recording *about_to_note(void) {
     about_to_write();
     const struct recording *recording = process_recording();
     if (recording == &nursery)
-        atomic_store_explicit(&process_self->noted, 1, memory_order_relaxed);
+        atomic_store_explicit(&process_self->nursery_noted, 1, memory_order_relaxed);
     return recording;
 }
 

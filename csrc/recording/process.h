@@ -26,8 +26,8 @@ struct process {
     _Atomic int32_t pid;                         /* 0: a child that no fork hook has seen yet */
     _Atomic uint32_t spare;                      /* process.c: enum spare_state */
     bool described;                              /* process_owner() has found out who we are */
-    _Atomic uintptr_t main_thread; /* where its errno is, which no other has; 0: not known yet */
-    _Atomic uint32_t noted;        /* the nursery has a change of a disposition or a mask */
+    _Atomic uintptr_t main_thread;  /* where its errno is, which no other has; 0: not known yet */
+    _Atomic uint32_t nursery_noted; /* the nursery has a change of a disposition or a mask */
     uint64_t nursery_next[RECORDING_RINGS]; /* its first tickets that are not folded yet */
     _Atomic uint64_t ordinal[SIGREC_NSIG];  /* signals taken by this process */
     _Atomic uint64_t changes[SIGREC_NSIG];  /* of dispositions: disposition.h */

@@ -162,7 +162,7 @@ MUTANTS = [
            "if (!mask || !is_this_threads(last) ||",
            "a child has what a thread that ended blocked", "test_mask"),
     Mutant("notes-left-in-the-nursery", "csrc/recording/process.c",
-           "return !atomic_load(&process_self->noted) && !atomic_load(&header->head)",
+           "return !atomic_load(&process_self->nursery_noted) && !atomic_load(&header->head)",
            "return !atomic_load(&header->head)",
            "what a child changed before it had a recording is lost", "tests/recorder/test_masks.py::test_a_forked_child_has_its_parents"),
     Mutant("each-call-is-a-change", "csrc/program/disposition.c", "    if (is_known_disposition(last, change))",
