@@ -131,7 +131,7 @@ _LEGEND = (
 
 
 def _lane(timeline: Timeline, lane: Lane, marks: dict[int, list[int]] | None) -> Iterator[str]:
-    said = f"{number(lane.seen)} shown"
+    said = f"{number(lane.shown)} shown"
     highest = max((cell[0] for cell in lane.cells.values()), default=0)
     if marks is None and highest:
         said += f", at most {number(highest)} in a column"
@@ -178,13 +178,13 @@ def _gap_in_words(lane: Lane) -> str:
     if not lane.missing:
         return ""
     text = f"{escape(lane.name)}: no detail of {number(lane.missing)}"
-    text += f" of {number(lane.seen + lane.missing)}"
+    text += f" of {number(lane.shown + lane.missing)}"
     places = {
         "before the first that is shown": lane.before,
         "between those that are shown": lane.missing - lane.before - lane.after,
         "after the last": lane.after,
     }
-    if lane.seen:
+    if lane.shown:
         text += f" ({', '.join(f'{number(n)} {place}' for place, n in places.items() if n)})"
     text += "."
     # An event that the history has lost can still be shown as one of the newest of its signal.

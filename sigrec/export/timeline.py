@@ -28,7 +28,7 @@ class Lane:
         self.signum = signum
         self.name = stats.signal_name if stats else name(signum)
         self.stats = stats
-        self.seen = 0
+        self.shown = 0
         self.before = 0  # how many have no detail before the first that was seen
         self.after = 0  # and after the last one
         self.ordinals = Ordinals(None)
@@ -75,7 +75,7 @@ class Timeline:
         lane = self.lanes.get(info.si_signo)
         if lane is None:
             lane = self.lanes[info.si_signo] = Lane(info.si_signo, None)
-        lane.seen += 1
+        lane.shown += 1
         lane.cells.setdefault(column, [0, 0])[0] += 1
         lane.ordinals.take(info.ordinal, at)
         if len(lane.ordinals.holes) > MOST_HOLES:
@@ -102,14 +102,14 @@ class Timeline:
 
     def finish(self) -> None:
         for lane in self.lanes.values():
-            seen = lane.ordinals
-            while seen.holes:
+            ordinals = lane.ordinals
+            while ordinals.holes:
                 self._gap(lane)
             delivered = lane.stats.delivered if lane.stats else 0
             if self.since is None:  # otherwise, earlier ones may just not be wanted
-                lane.before = delivered if seen.first is None else seen.first
-            if seen.first is not None:
-                lane.after = max(0, delivered - seen.next)
+                lane.before = delivered if ordinals.first is None else ordinals.first
+            if ordinals.first is not None:
+                lane.after = max(0, delivered - ordinals.next)
         self.lanes = dict(sorted(self.lanes.items()))
 
     # Where things are, in percent: at the sides there is room for what has no known time.
