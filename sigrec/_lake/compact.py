@@ -108,13 +108,13 @@ def _finish(manifest: str) -> None:
     """Finishes what a manifest describes, also after a kill: if the new file is still here, the two
     directories have not changed places yet."""
     with open(manifest, encoding="utf-8") as file:
-        told = json.load(file)
-    path, new = told["path"], manifest.removesuffix(".json")
-    if os.path.exists(os.path.join(new, told["name"])):
+        merged = json.load(file)
+    path, new = merged["path"], manifest.removesuffix(".json")
+    if os.path.exists(os.path.join(new, merged["name"])):
         _exchange(new, path)
         sync_directory(os.path.dirname(path))
     # From here on `new` is the old directory.
-    for name in sorted(set(os.listdir(new)) - set(told["of"])):
+    for name in sorted(set(os.listdir(new)) - set(merged["of"])):
         os.rename(os.path.join(new, name), os.path.join(path, name))
     sync_directory(path)
     _remove(new)

@@ -101,8 +101,8 @@ class Process:
         return row
 
     def snapshot(self) -> Row:
-        seen = "alive" if self.held.watched.is_seen else "unknown"
-        return {**self._common(), **_time("time", time.time_ns()), "state": seen}
+        state = "alive" if self.held.watched.is_seen else "unknown"
+        return {**self._common(), **_time("time", time.time_ns()), "state": state}
 
     def end(self, end: End) -> Row:
         """The row of processes/."""

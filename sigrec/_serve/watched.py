@@ -159,17 +159,17 @@ class Watched:
 
     def senders_are_behind(self) -> bool:
         """Whether signals were counted whose senders were not yet: a reader may come in between."""
-        told: dict[int, int] = {}
+        attributed: dict[int, int] = {}
         for (number, _, _), count in self.from_whom.items():
-            told[number] = told.get(number, 0) + count
+            attributed[number] = attributed.get(number, 0) + count
         return any(
-            self.counted.get(number, _NOTHING_COUNTED)[0] > told.get(number, 0)
+            self.counted.get(number, _NOTHING_COUNTED)[0] > attributed.get(number, 0)
             for number in ASKED_WHO
         )
 
     def take_senders(self, ledger: dict[int, Counts]) -> list[tuple[int, str, int]]:
         """Signal, sender and how many are new to the counters, for the signals of ASKED_WHO."""
-        told: dict[Whose, tuple[int, str]] = {}
+        senders: dict[Whose, tuple[int, str]] = {}
         for number, pid, kind, sender, count in self.recording()._ledger.senders():
             if number not in ASKED_WHO:
                 continue
@@ -177,12 +177,12 @@ class Watched:
             if kind == "process":
                 who = "itself" if pid == self.pid else sender.comm or "unknown"
             whose = number, _KINDS[kind], pid
-            told[whose] = told.get(whose, (0, ""))[0] + count, label(who)
+            senders[whose] = senders.get(whose, (0, ""))[0] + count, label(who)
         for number in ASKED_WHO:
             if number in ledger and ledger[number].unattributed:
-                told[number, -1, 0] = ledger[number].unattributed, OTHER
+                senders[number, -1, 0] = ledger[number].unattributed, OTHER
         new = []
-        for whose, (count, who) in told.items():
+        for whose, (count, who) in senders.items():
             before = self.from_whom.get(whose, 0)
             if count > before:
                 self.from_whom[whose] = count

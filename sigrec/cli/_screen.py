@@ -96,8 +96,8 @@ class Screen:
             left = until - time.monotonic()
             if left <= 0:
                 return True
-            watched = [self._keys] if self._keys >= 0 else []
-            if select.select(watched, [], [], min(left, LOOK_S))[0]:
+            keyboard = [self._keys] if self._keys >= 0 else []
+            if select.select(keyboard, [], [], min(left, LOOK_S))[0]:
                 keys = os.read(self._keys, 64)
                 if not keys or keys.lower().startswith(b"q"):
                     return False
