@@ -3,7 +3,8 @@
  * glibc: what only glibc has of a C library. A program that uses another may be told to load this
  * library all the same: who starts it is not recorded, and passes LD_PRELOAD on. musl's dynamic
  * linker then ends the program for a reference that it cannot resolve. So these are weak: there
- * they are NULL, and the preload does nothing.
+ * they are NULL, and the preload does nothing. And names of Linux's that glibc, or an older one,
+ * does not have.
  *
  * Included after the headers that declare these functions.
  */
@@ -17,11 +18,21 @@
 #include <stdlib.h>
 
 #ifdef __linux__
+#include <sys/mman.h>
+
 /* glibc's <sys/single_threaded.h>, since 2.32. */
 extern char __libc_single_threaded __attribute__((weak));
 static inline int is_single_threaded(void) {
     return &__libc_single_threaded && __libc_single_threaded;
 }
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
+#endif
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; glibc has it since 2.35 */
+#endif
 #else
 static inline int is_single_threaded(void) { return 0; }
 #endif

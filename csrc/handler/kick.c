@@ -4,6 +4,7 @@
 
 #include "ground/clock.h"
 #include "ground/filter.h"
+#include "ground/glibc.h"
 #include "ground/proc.h"
 #include "handler/borrow.h"
 #include "handler/registry.h"
@@ -154,10 +155,6 @@ bool kick_settle(int32_t pid, uint64_t most_ns) {
     }
     return true;
 }
-
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
-#endif
 
 /* Kicks of the main thread. A forked child inherits no timers, and no threads: fork(2). */
 static struct {

@@ -4,6 +4,7 @@
 
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 
+#include "ground/glibc.h"
 #include "program/caller.h"
 
 #include <dlfcn.h>
@@ -54,10 +55,6 @@ struct object {
     uintptr_t base;
     uintptr_t protected_from, protected_to; /* read-only once it was relocated (RELRO) */
 };
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14; glibc has it since 2.35 */
-#endif
 
 /* The loader protects whole pages, and no page in which something else stands behind RELRO. A
  * protected page may still be writable: another thread is just loading the object. */

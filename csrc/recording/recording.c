@@ -5,6 +5,7 @@
 #include "events/signals.h"
 #include "ground/clock.h"
 #include "ground/filter.h"
+#include "ground/glibc.h"
 #include "ground/memory.h"
 #include "ground/text.h"
 
@@ -17,10 +18,6 @@
 
 #define PAGE 4096
 #define FILL_MOST (1U << 20) /* in a handler: some ten microseconds */
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14; glibc has it since 2.35 */
-#endif
 
 struct layout {
     uint64_t argv, ledger, senders, recent, identity, sent, endings, children, dispositions, sites,

@@ -3,6 +3,7 @@
 #include "tools/timer.h"
 
 #include "ground/clock.h"
+#include "ground/glibc.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,10 +14,6 @@
 #ifdef __linux__
 #include <pthread.h>
 #include <sys/syscall.h>
-
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it: timer_create(2) */
-#endif
 
 static int create_timer(int clock, struct sigevent *event, timer_t *handle) {
     int tries = 0;
