@@ -124,7 +124,7 @@ bool backlog_try_put(struct backlog *backlog, const struct event *event, uint64_
 }
 
 bool backlog_put(struct backlog *backlog, const struct event *event, uint64_t limit) {
-    struct timespec soon = {0, 20000}; /* it may need our processor to get on */
+    struct timespec soon = {0, 20000}; /* whoever puts may need our processor to do so */
     while (atomic_exchange(&backlog->putting, 1))
         nanosleep(&soon, NULL);
     return put_entry_and_leave(backlog, event, limit);

@@ -40,7 +40,7 @@ const char *target_reason(enum target target) {
 
 #define HEAD 1024          /* bytes of a program file that are looked at first */
 #define SEGMENTS 32        /* program headers of an ELF file */
-#define ENTRIES 64         /* of a program file's dynamic section */
+#define DYNAMIC_ENTRIES 64 /* of a program file's dynamic section */
 #define AT_ONCE 8          /* of these entries */
 #define NEEDED 32          /* libraries that a program file needs */
 #define FLAG_NOEXEC 0x0008 /* ST_NOEXEC: statfs(2) */
@@ -48,11 +48,11 @@ const char *target_reason(enum target target) {
 #define NOT_INLINE __attribute__((noinline)) /* so that their stack frames do not add up */
 
 #if defined(__x86_64__)
-#define MACHINE EM_X86_64
+#define ELF_MACHINE EM_X86_64
 #elif defined(__aarch64__)
-#define MACHINE EM_AARCH64
+#define ELF_MACHINE EM_AARCH64
 #else
-#define MACHINE EM_NONE
+#define ELF_MACHINE EM_NONE
 #endif
 
 static int open_target(const char *path) {
@@ -101,10 +101,10 @@ static uint64_t target_offset_of(const struct program *program, uint64_t address
 
 /* Their runtimes refuse to come second: "runtime does not come first in initial library list". */
 static bool is_sanitizer(const char *library) {
-    static const char *const names[] = {"libasan.so",   "libtsan.so", "liblsan.so",
-                                        "libhwasan.so", "libmsan.so", "libclang_rt."};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strncmp(library, names[i], strlen(names[i])) == 0)
+    static const char *const sanitizers[] = {"libasan.so",   "libtsan.so", "liblsan.so",
+                                             "libhwasan.so", "libmsan.so", "libclang_rt."};
+    for (size_t i = 0; i < sizeof sanitizers / sizeof *sanitizers; i++)
+        if (strncmp(library, sanitizers[i], strlen(sanitizers[i])) == 0)
             return true;
     return false;
 }
@@ -114,7 +114,7 @@ static NOT_INLINE bool needs_sanitizer(const struct program *program, const ElfW
     ElfW(Dyn) entries[AT_ONCE];
     uint64_t needed[NEEDED], strings = 0, count = dynamic->p_filesz / sizeof *entries;
     int n = 0;
-    for (uint64_t i = 0; i < count && i < ENTRIES; i++) {
+    for (uint64_t i = 0; i < count && i < DYNAMIC_ENTRIES; i++) {
         uint64_t rest = count - i;
         if (i % AT_ONCE == 0 &&
             !read_target(program->fd, entries, (rest < AT_ONCE ? rest : AT_ONCE) * sizeof *entries,
@@ -158,7 +158,7 @@ static enum target target_of_elf(int fd, const char *head, size_t size) {
     ElfW(Phdr) segment;
     memcpy(&header, head, sizeof header);
     const struct program program = {fd, head, size, &header};
-    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != MACHINE)
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != ELF_MACHINE)
         return TARGET_MACHINE;
     enum target found = TARGET_STATIC;
     bool sanitizer = false;

@@ -73,7 +73,7 @@ static struct {
     size_t size;
 } taken_spare FORKED;
 static _Atomic bool in_spare_forked FORKED; /* a thread is in spare_forked() */
-static _Atomic uint64_t next_serial;
+static _Atomic uint64_t spares_made;        /* and so the serial of the next one */
 static _Atomic unsigned next_spare; /* which spare the child that is forked next tries first */
 
 /* --- names -------------------------------------------------------------------------- */
@@ -132,7 +132,7 @@ static void make_spare(struct spare *spare) {
     char name[NAME_SIZE];
     drop_spare(spare);
     spare->maker = forking.pid;
-    spare->serial = atomic_fetch_add_explicit(&next_serial, 1, memory_order_relaxed);
+    spare->serial = atomic_fetch_add_explicit(&spares_made, 1, memory_order_relaxed);
     char *at = places_put_process(text_put(name, "."), forking.pid, forking.namespace);
     text_put(text_put_number(text_put(at, "."), spare->serial), ".spare");
     spare->described = newest_description();
@@ -387,7 +387,7 @@ const struct file *spare_file(void) { return &taken_spare.file; }
 void spare_discard(void) {
     if (!spare_kept() || !filter_allows(FILTERED_UNLINK) || !filter_allows(FILTERED_GETPID))
         return;
-    if (!atomic_load_explicit(&next_serial, memory_order_relaxed))
+    if (!atomic_load_explicit(&spares_made, memory_order_relaxed))
         return; /* none was ever made: a short program would pay for the page that they are on */
     int32_t pid = getpid();
     for (int n = 0; n < SPARES; n++) {
