@@ -22,9 +22,9 @@ void filter_undo(uint32_t denied_before) { atomic_store(&filter_denied, denied_b
 #include <unistd.h>
 
 #ifdef __x86_64__
-#define MACHINE AUDIT_ARCH_X86_64
+#define AUDITED_MACHINE AUDIT_ARCH_X86_64
 #else
-#define MACHINE AUDIT_ARCH_AARCH64
+#define AUDITED_MACHINE AUDIT_ARCH_AARCH64
 #endif
 #ifndef SECCOMP_RET_KILL_PROCESS
 #define SECCOMP_RET_KILL_PROCESS 0x80000000U
@@ -148,7 +148,7 @@ uint32_t filter_add(const void *program) {
         struct seccomp_data data;
         memset(&data, 0, sizeof data);
         data.nr = filtered_calls[n].number;
-        data.arch = MACHINE;
+        data.arch = AUDITED_MACHINE;
         memcpy(data.args, filtered_calls[n].arguments, sizeof filtered_calls[n].arguments);
         bool allowed = program ? !filter_punishes(filter_verdict(program, &data))
                                : filtered_calls[n].call == FILTERED_READ;

@@ -31,18 +31,18 @@ static char claimed_pages; /* the start of a region that is claimed, and not in 
 
 /* The masks of threads that are forking. (Thread-local storage would be the dynamic linker's, and
  * is allocated when it is touched first.) */
-#define FORKING 64
+#define FORKING_THREADS 64
 enum { NOT_FORKING, BEGINS_FORK, FORKS };
 static struct forking {
     _Atomic int state;
     pthread_t thread;
     sigset_t mask;
-} forking[FORKING] SELDOM;
+} forking[FORKING_THREADS] SELDOM;
 
 static void before_fork(void) {
     sigset_t all;
     sigfillset(&all);
-    for (int i = 0; i < FORKING && filter_allows(FILTERED_SIGPROCMASK); i++) {
+    for (int i = 0; i < FORKING_THREADS && filter_allows(FILTERED_SIGPROCMASK); i++) {
         struct forking *forks = &forking[i];
         int state = NOT_FORKING;
         if (!atomic_compare_exchange_strong(&forks->state, &state, BEGINS_FORK))
@@ -55,7 +55,7 @@ static void before_fork(void) {
 }
 
 static void let_pages_in(void) {
-    for (int i = 0; i < FORKING; i++) {
+    for (int i = 0; i < FORKING_THREADS; i++) {
         struct forking *forks = &forking[i];
         if (atomic_load(&forks->state) != FORKS || !pthread_equal(forks->thread, pthread_self()))
             continue;
@@ -73,7 +73,7 @@ static void in_child(void) {
             memset(pages, 0, regions[i].size);
     }
     let_pages_in();
-    for (int i = 0; i < FORKING; i++) /* masks of threads that are not in the child */
+    for (int i = 0; i < FORKING_THREADS; i++) /* masks of threads that are not in the child */
         atomic_store(&forking[i].state, NOT_FORKING);
 }
 
@@ -120,7 +120,7 @@ static bool kernel_wipes(void *p, size_t size) {
 
 /* What a program without Python needs comes out of one mapping, since each costs a program that
  * lives shortly some microseconds. It is given out once: what goes back goes to the kernel. */
-#define POOL (832U << 10)
+#define WIPED_POOL (832U << 10)
 #define PAGE_MOST (64U << 10) /* of any machine */
 static char no_pool;          /* where the kernel does not wipe */
 static _Atomic(char *) pool;  /* NULL: no pages are there yet */
@@ -129,24 +129,24 @@ static atomic_size_t given_out;
 static void *from_pool(size_t size) {
     size_t whole = (size + PAGE_MOST - 1) & ~(size_t)(PAGE_MOST - 1);
     char *there = atomic_load(&pool);
-    if (whole > POOL)
+    if (whole > WIPED_POOL)
         return NULL;
     if (!there) {
-        char *made = map_pages(POOL);
-        if (made && !kernel_wipes(made, POOL)) {
-            munmap(made, POOL);
+        char *made = map_pages(WIPED_POOL);
+        if (made && !kernel_wipes(made, WIPED_POOL)) {
+            munmap(made, WIPED_POOL);
             made = NULL;
         }
         char *mine = made ? made : &no_pool;
         if (atomic_compare_exchange_strong(&pool, &there, mine))
             there = mine;
         else if (made)
-            munmap(made, POOL); /* another thread was faster */
+            munmap(made, WIPED_POOL); /* another thread was faster */
     }
-    if (there == &no_pool || atomic_load(&given_out) > POOL - whole)
+    if (there == &no_pool || atomic_load(&given_out) > WIPED_POOL - whole)
         return NULL;
     size_t at = atomic_fetch_add(&given_out, whole);
-    return at <= POOL - whole ? there + at : NULL;
+    return at <= WIPED_POOL - whole ? there + at : NULL;
 }
 
 void *memory_wiped(size_t size) {

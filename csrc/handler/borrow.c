@@ -40,7 +40,7 @@ _Atomic uint64_t borrow_signals;
 
 #define KICK_SIGNALS (signal_bit(SIGURG) | signal_bit(SIGWINCH)) /* by one of these: kick.h */
 #define CALM_NS UINT64_C(5000000) /* after a fork or exec nothing is borrowed for so long */
-#define PATIENCE 100              /* times a millisecond: the intake thread may not get to run */
+#define INTAKE_PATIENCE 100       /* times a millisecond: the intake thread may not get to run */
 
 static struct borrow {
     _Atomic uint64_t owned;     /* the signals that the intake thread owns */
@@ -223,7 +223,7 @@ void borrow_release(uint64_t signals) {
     if (this_tid() == borrow_intake_tid())
         return;
     atomic_fetch_add(&borrow->waiting, 1);
-    for (int i = 0; i < PATIENCE; i++) {
+    for (int i = 0; i < INTAKE_PATIENCE; i++) {
         uint32_t seen = atomic_load(&borrow->put_down);
         if (!(atomic_load(&borrow->taking) & signals))
             break;

@@ -7,7 +7,7 @@
 #ifdef __linux__
 #include <ucontext.h>
 
-#define DEEP (UINT64_C(64) << 10) /* bytes of stack that a handler is assumed to use at most */
+#define HANDLER_STACK (UINT64_C(64) << 10) /* bytes that one is assumed to use at most */
 
 bool fault_comes_again(int signum, const siginfo_t *info) {
     if (info->si_code <= 0) /* sent */
@@ -33,7 +33,7 @@ static uint64_t interrupted_at(const void *context) {
 static bool within_handler(void) {
     uintptr_t our_frame = (uintptr_t)__builtin_frame_address(0);
     uintptr_t frame = atomic_load_explicit(&process_self->fault_frame, memory_order_relaxed);
-    return our_frame < frame && frame - our_frame < DEEP;
+    return our_frame < frame && frame - our_frame < HANDLER_STACK;
 }
 
 void fault_begins(int signum, const siginfo_t *info, const void *context, uint32_t tid,

@@ -43,7 +43,7 @@
 #define RETRY_NS UINT64_C(1000000000)  /* after the intake thread could not be made */
 #define BATCH 4096                     /* signals in one turn of the thread, at most */
 #define TURN 64                        /* of one signal, before another has its turn */
-#define TRIP 256                       /* signals between two trips of the interpreter */
+#define TRIP_EVERY 256                 /* signals between two trips of the interpreter */
 #define BURST 8                        /* batches before a nap */
 #define END_LOOKS 1000                 /* at whether it has ended, of 100 us each */
 #define PENDING_NS UINT64_C(100000000) /* to take what is pending, in the intake thread's place */
@@ -130,7 +130,7 @@ static bool is_filtered(uint32_t tid) {
     return !seccomp || *seccomp != '0';
 }
 
-#define COPIED 64 /* descriptors: NR_OPEN_DEFAULT */
+#define UNSHARE_COPIES 64 /* descriptors: NR_OPEN_DEFAULT */
 
 /* From here on this thread has an empty table of file descriptors, and the program's is left as it
  * is: close_range(2). The kernel copies the first descriptors all the same, and closes them. That
@@ -139,7 +139,7 @@ static bool is_filtered(uint32_t tid) {
 static bool has_own_table(uint32_t tid) {
     if (atomic_load(&filter_added) || is_filtered(tid))
         return false;
-    for (int fd = 0; fd < COPIED; fd++)
+    for (int fd = 0; fd < UNSHARE_COPIES; fd++)
         if (syscall(SYS_mq_getsetattr, fd, NULL, NULL) == 0)
             return false;
     return syscall(SYS_close_range, 0U, ~0U, CLOSE_RANGE_UNSHARE) == 0;
@@ -233,7 +233,7 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
         int count = 1 + take_more(turn, signum, when);
         took |= bit;
         turn->last[signum] = *when;
-        if (n / TRIP != (n + count) / TRIP)
+        if (n / TRIP_EVERY != (n + count) / TRIP_EVERY)
             trip_all(took, *when);
         n += count;
         /* Each number has its turn, since the kernel gives the lowest one first: see dequeue in

@@ -10,22 +10,22 @@
 /* An action is written to a slot that nobody reads, and then made the current
  * one by one compare-and-swap. The version makes each `current_action` unique. A
  * fork leaves busy for ever, in the child, what other threads were writing. */
-#define SLOTS 64
-#define WORDS 3 /* handler, flags, mask */
+#define ACTION_SLOTS 64
+#define ACTION_WORDS 3 /* handler, flags, mask */
 
 static _Atomic uint64_t current_action[SIGREC_NSIG]; /* version << 8 | slot */
 /* Slots that are being written. The current one is not there. */
 static _Atomic uint64_t busy_slots[SIGREC_NSIG];
 /* By slot first: of nearly all signals only two are ever used, and a page that is never touched
  * costs a short program nothing. */
-static _Alignas(4096) _Atomic uint64_t action_words[SLOTS][SIGREC_NSIG][WORDS] SELDOM;
+static _Alignas(4096) _Atomic uint64_t action_words[ACTION_SLOTS][SIGREC_NSIG][ACTION_WORDS] SELDOM;
 
 static void store_action(int signum, int slot, const struct sigaction *action) {
-    uint64_t word[WORDS];
+    uint64_t word[ACTION_WORDS];
     word[0] = (uint64_t)(uintptr_t)action->sa_handler;
     word[1] = (uint32_t)action->sa_flags;
     memcpy(&word[2], &action->sa_mask, sizeof word[2]); /* the kernel's 64 signals */
-    for (int i = 0; i < WORDS; i++)
+    for (int i = 0; i < ACTION_WORDS; i++)
         atomic_store_explicit(&action_words[slot][signum][i], word[i], memory_order_relaxed);
 }
 

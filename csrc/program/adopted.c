@@ -7,17 +7,17 @@
 
 #include <string.h>
 
-#define LEVELS 4
+#define ADOPTED_LEVELS 4
 
 _Atomic uint64_t adopted_signals;
 
-#define LOOKS 100 /* at what another thread is changing */
+#define ADOPTED_LOOKS 100 /* at what another thread is changing */
 
 /* What the program had before each adopted handler, the newest last. Who would change this while
  * another thread does leaves it as it is. */
 static struct adopted {
     atomic_uint version, count; /* version: odd while it is being changed */
-    struct sigaction before[LEVELS];
+    struct sigaction before[ADOPTED_LEVELS];
 } adopted_stacks[SIGREC_NSIG] SELDOM;
 
 static bool begin_adopted_change(struct adopted *adopted) {
@@ -33,8 +33,8 @@ void adopted_push(int signum, const struct sigaction *before) {
     if (!begin_adopted_change(adopted))
         return;
     unsigned count = atomic_load_explicit(&adopted->count, memory_order_relaxed);
-    if (count == LEVELS) { /* the oldest is forgotten */
-        memmove(&adopted->before[0], &adopted->before[1], (LEVELS - 1) * sizeof *before);
+    if (count == ADOPTED_LEVELS) { /* the oldest is forgotten */
+        memmove(&adopted->before[0], &adopted->before[1], (ADOPTED_LEVELS - 1) * sizeof *before);
         count--;
     }
     adopted->before[count] = *before;
@@ -63,7 +63,7 @@ bool adopted_beneath(int signum, unsigned level, struct sigaction *before) {
     bool found = false;
     if (!adopted_any(signum))
         return false;
-    for (int looks = 0; looks < LOOKS; looks++) {
+    for (int looks = 0; looks < ADOPTED_LOOKS; looks++) {
         unsigned version = atomic_load(&adopted->version), count = atomic_load(&adopted->count);
         found = level < count;
         if (found)

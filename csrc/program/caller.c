@@ -8,14 +8,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define OBJECTS 512
+#define LOADED_OBJECTS 512
 
 /* Written once each, in the order of loading. Of one that was unloaded the addresses may be
  * another's by now, which stands behind it. */
 static struct object {
     _Atomic uintptr_t from, to;
     _Atomic uint32_t site;
-} objects[OBJECTS] SELDOM;
+} objects[LOADED_OBJECTS] SELDOM;
 static _Atomic uint32_t objects_claimed;
 
 static _Atomic(caller_python) python_line;
@@ -23,7 +23,7 @@ static _Atomic uintptr_t interpreter_from, interpreter_to;
 
 static const struct object *object_of(uintptr_t address) {
     uint32_t n = atomic_load_explicit(&objects_claimed, memory_order_relaxed);
-    for (n = n < OBJECTS ? n : OBJECTS; n-- > 0;) {
+    for (n = n < LOADED_OBJECTS ? n : LOADED_OBJECTS; n-- > 0;) {
         /* Acquire: pairs with the release in caller_object(); `to` is written last.
          * proof: object-look */
         uintptr_t to = atomic_load_explicit(&objects[n].to, memory_order_acquire);
@@ -38,10 +38,10 @@ void caller_object(uintptr_t from, uintptr_t to, const char *name) {
     const struct object *known = object_of(from);
     if (known && atomic_load(&known->from) == from && atomic_load(&known->site) == site)
         return; /* the object was known when the tables were patched last */
-    if (atomic_load(&objects_claimed) >= OBJECTS)
+    if (atomic_load(&objects_claimed) >= LOADED_OBJECTS)
         return;
     uint32_t n = atomic_fetch_add(&objects_claimed, 1);
-    if (n >= OBJECTS)
+    if (n >= LOADED_OBJECTS)
         return;
     atomic_store_explicit(&objects[n].from, from, memory_order_relaxed);
     atomic_store_explicit(&objects[n].site, site, memory_order_relaxed);

@@ -17,7 +17,7 @@
 #endif
 
 #define PIECE 65536
-#define ROOM 64 /* there has to be room for so many recordings of a size: file_reserve() */
+#define ROOM_FOR_FILES 64 /* recordings of a size: file_reserve() */
 
 /* Past RLIMIT_FSIZE a write raises SIGXFSZ, which kills, and so does ftruncate(2): setrlimit(2). */
 static bool is_too_large(uint64_t size) {
@@ -56,7 +56,7 @@ int file_reserve(int fd, uint64_t size) {
 #ifdef __linux__
     struct statfs fs;
     if (!is_too_large(size) && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
-        (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / ROOM >= size)
+        (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize / ROOM_FOR_FILES >= size)
         return ftruncate(fd, (off_t)size) != 0 ? errno : 0;
 #endif
     return file_fill(fd, size);

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAMES (1 << 20)
+#define TRIED_NAMES (1 << 20)
 #define NAME_SIZE 64
 #define PATH_SIZE (PLACES_SIZE + NAME_SIZE)
 
@@ -98,7 +98,7 @@ static int publish_in(char path[PATH_SIZE], const struct publish_options *option
     char *end = path + strlen(path);
     int error = EEXIST;
     uint64_t n = 0, former = 0;
-    while (error == EEXIST && ++n < NAMES) {
+    while (error == EEXIST && ++n < TRIED_NAMES) {
         if (!is_taken(path, end, n))
             error = publish_as(path, end, options);
         else if (!options->former_stays && is_former(path))
@@ -117,7 +117,7 @@ static int publish_in(char path[PATH_SIZE], const struct publish_options *option
 static __attribute__((noinline)) void lead_to(const char *file) {
     char directory[PLACES_SIZE], name[NAME_SIZE], link[PATH_SIZE];
     int error = places_first(directory, "") ? EEXIST : ENOENT;
-    for (uint64_t n = 1; error == EEXIST && n < NAMES; n++) {
+    for (uint64_t n = 1; error == EEXIST && n < TRIED_NAMES; n++) {
         places_name(name, process_owner()->pid_namespace, n, ".named");
         text_put(text_put(text_put(link, directory), "/"), name);
         error = symlink(file, link) == 0 ? 0 : errno;

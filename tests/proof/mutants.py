@@ -682,7 +682,7 @@ MUTANTS = [
            "(info->si_pid == process_pid() || lost_siginfo(info))", "info->si_pid == process_pid()",
            "a fault whose handler raised it, beside another process that floods, is recorded twice", "test_passive"),
     Mutant("probe-not-forgotten", "csrc/handler/fault.c",
-           "    return our_frame < frame && frame - our_frame < DEEP;", "    return frame;",
+           "    return our_frame < frame && frame - our_frame < HANDLER_STACK;", "    return frame;",
            "what is raised after a probe of memory is taken for the probe's fault", "test_passive"),
     Mutant("ending-not-retracted", "csrc/handler/course.c",
            "    if (!then || now - then < UINT64_C(1000000000))\n        return;\n", "    return;\n",
