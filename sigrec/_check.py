@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def shown(value: object) -> str:
     """Its repr(), if there is one, cut to about two lines."""
     try:
-        text = repr(value)
+        its_repr = repr(value)
     except Exception:  # for one, an int of 5,000 digits has none
         return f"<{type(value).__name__}>"
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    return its_repr if len(its_repr) <= 200 else f"{its_repr[:200]}..."
 
 
 def bad(what: str, value: object) -> NoReturn:

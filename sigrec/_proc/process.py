@@ -104,7 +104,7 @@ def process_at(
     pid: int, time_ns: int, monotonic_ns: int | None = None
 ) -> tuple[str, list[str]] | None:
     """The short name and the command line of the process that had this pid at time_ns, if it
-    still lives. monotonic_ns: the same time by CLOCK_MONOTONIC; None: not known.
+    still lives: from /proc. monotonic_ns: that time by CLOCK_MONOTONIC; None: not known.
 
     A pid is used again, so a process that started later is another one. It must not have started
     later by either clock: the one may have been set back since, the other stops in suspend.

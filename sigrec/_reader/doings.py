@@ -76,10 +76,10 @@ def _key(doing: Doing) -> object:
 
 def merged(events: Iterable[SignalInfo], doings: Iterable[Doing]) -> Iterator[SignalInfo | Doing]:
     """The events in their own order, and each doing among them at its time."""
-    rest = list(doings)
-    rest.reverse()
+    later_doings = list(doings)
+    later_doings.reverse()
     for info in events:
-        while rest and rest[-1].monotonic_ns <= info.monotonic_ns:
-            yield rest.pop()
+        while later_doings and later_doings[-1].monotonic_ns <= info.monotonic_ns:
+            yield later_doings.pop()
         yield info
-    yield from reversed(rest)
+    yield from reversed(later_doings)

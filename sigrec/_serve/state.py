@@ -95,10 +95,10 @@ class StateFile:
         """The state; None: there is none yet. Raises DamagedError if the file holds something else,
         and OSError if it cannot be read."""
         try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            state_fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
-        with open(fd, "rb") as file:
+        with open(state_fd, "rb") as file:
             head_line, body = file.readline(200), file.read(_LARGEST_STATE)
         try:
             head = json.loads(head_line)

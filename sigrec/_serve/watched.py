@@ -70,8 +70,9 @@ class Watched:
     )  # fmt: skip
 
     def __init__(self, path: str, owner: int | None = None) -> None:
-        """owner: the uid that the file must belong to; None: any. Raises Unreadable if it cannot be
-        read, and keeps no descriptor then; raises NoRecordingError if it is gone."""
+        """owner: the uid that a file must belong to for serve to watch it; None: any. Raises
+        Unreadable if it cannot be read, and keeps no descriptor then; NoRecordingError if it is
+        gone."""
         self.path = path
         self.watch = -1
         self.over = False

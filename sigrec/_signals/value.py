@@ -48,8 +48,8 @@ class Timed(Value):
 Timed.__module__ = "sigrec"  # as its member is public, in the classes that are
 
 
-def _made(of: type[Value], values: tuple[object, ...]) -> Value:
-    made = object.__new__(of)
-    for name, value in zip(of._fields, values, strict=True):
-        setattr(made, name, value)
+def _made(value_class: type[Value], values: tuple[object, ...]) -> Value:
+    made = object.__new__(value_class)
+    for attribute, value in zip(value_class._fields, values, strict=True):
+        setattr(made, attribute, value)
     return made

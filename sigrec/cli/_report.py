@@ -22,8 +22,8 @@ def leave(argv: list[str], output: str | None, file: str | None) -> bool:
     """Leaves a process that will say how the program ended. Returns whether that is PID 1, in the
     program's place. Raises OSError if it cannot: the program can run all the same.
 
-    argv: the program's command line. output: its recording, if the user named one. file: the
-    sentence is appended there; None: it goes to stderr."""
+    argv: the program's command line. output: what --output names: its recording. file: what
+    --report=FILE names: the sentence is appended there; None: it goes to stderr."""
     import json
 
     from sigrec._recorder import beside
