@@ -14,7 +14,7 @@ from sigrec import __version__
 from sigrec._text import number, printable, shortened
 from sigrec._times import rfc3339, utc
 from sigrec._why.sentence import why
-from sigrec.export import Source, html
+from sigrec.export import Selection, html
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _row(key: str, program: str, recording: Recording) -> Iterator[str]:
 
 def _report_page(recording: Recording) -> str:
     out = io.StringIO()
-    html.write(Source(recording), out)
+    html.write(Selection(recording), out)
     return out.getvalue()
 
 

@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from sigrec import SigrecError
 from sigrec._text import number
 from sigrec.cli import _arguments
-from sigrec.export import Source, writer
+from sigrec.export import Selection, writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ def run(args: argparse.Namespace) -> int:
         # The bar and our output must not mix on one terminal.
         shown = output is not None or not sys.stdout.isatty()
         with Progress(BAR_STEPS, shown) as progress:
-            source = _WithBar(recording, args.signal, args.since, progress)
+            selection = _WithBar(recording, args.signal, args.since, progress)
             if output is None:
-                write(source, sys.stdout)
+                write(selection, sys.stdout)
             else:
                 with _whole(output) as out:
-                    write(source, out)
+                    write(selection, out)
     return 0
 
 
@@ -193,8 +193,8 @@ def _to_parquet(args: argparse.Namespace) -> int:
     return 0
 
 
-class _WithBar(Source):
-    """A source that moves the bar as its events are read."""
+class _WithBar(Selection):
+    """A selection that moves the bar as its events are read."""
 
     def __init__(
         self,

@@ -1,12 +1,12 @@
 """A recording in other programs' formats: ``sigrec export``.
 
-A format is one module here with ``write(source, out)``, which reads the events once, in order,
+A format is one module here with ``write(selection, out)``, which reads the events once, in order,
 and keeps no more of them than it must.
 """
 
 from __future__ import annotations
 
-from sigrec.export.source import Source as Source
+from sigrec.export.selection import Selection as Selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-def writer(form: str) -> Callable[[Source, TextIO], None]:
+def writer(form: str) -> Callable[[Selection, TextIO], None]:
     """The format's ``write``."""
     import importlib
 

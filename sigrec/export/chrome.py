@@ -20,22 +20,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TextIO
 
-    from sigrec.export.source import Source
+    from sigrec.export.selection import Selection
 
 
-def write(source: Source, out: TextIO) -> None:
-    process = ProcessStats(source.recording)
+def write(selection: Selection, out: TextIO) -> None:
+    process = ProcessStats(selection.recording)
     pid = process.pid
     argv = " ".join(map(json_text, process.argv or []))
     out.write('{"displayTimeUnit": "ns",\n"otherData": ')
-    json.dump({**process.to_dict(), "sentence": source.end()["end"]["sentence"]}, out)
+    json.dump({**process.to_dict(), "sentence": selection.end()["end"]["sentence"]}, out)
     out.write(',\n"traceEvents": [\n')
     json.dump(
         _name(
             "process_name",
             pid,
             pid,
-            f"{argv[:200]} ({state_words(source.recording, cause(source.recording))})".strip(),
+            f"{argv[:200]} ({state_words(selection.recording, cause(selection.recording))})".strip(),
         ),
         out,
     )
@@ -46,7 +46,7 @@ def write(source: Source, out: TextIO) -> None:
     def put(event: dict[str, Any]) -> None:
         out.write(",\n" + json.dumps(event))
 
-    for info in source.everything():
+    for info in selection.everything():
         tid = pid if isinstance(info, ChildTold) else info.tid
         if tid not in named:
             named.add(tid)

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from sigrec.export.source import Source
+    from sigrec.export.selection import Selection
 
 SENDER_FIELDS = ("kind", "pid", "uid", "user", "comm")
 COLUMNS = (
@@ -26,11 +26,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def write(source: Source, out: TextIO) -> None:
+def write(selection: Selection, out: TextIO) -> None:
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
     senders = Senders()
-    for event in source.everything():
+    for event in selection.everything():
         if isinstance(event, SentSignal):
             cells = told.sent_fields(event)["sent"]
             del cells["number"]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from sigrec._signals.siginfo import SignalInfo
-    from sigrec.export.source import Source
+    from sigrec.export.selection import Selection
     from sigrec.export.timeline import Lane
 
 # The list has so many events; if there are no more, each has a mark in the timeline.
@@ -40,23 +40,23 @@ LANE_HEIGHT = 50
 GAP_HEIGHT = 12  # at the top of a lane, where no bar hides it
 
 
-def write(source: Source, out: TextIO) -> None:
-    process = ProcessStats(source.recording)  # before the events, to miss none of them
-    timeline = Timeline(source, process)
+def write(selection: Selection, out: TextIO) -> None:
+    process = ProcessStats(selection.recording)  # before the events, to miss none of them
+    timeline = Timeline(selection, process)
     newest: deque[SignalInfo] = deque(maxlen=NEWEST_EVENTS)
-    for info in source:
+    for info in selection:
         timeline.add(info)
         newest.append(info)
     timeline.finish()
     page = fill(
         title=f"Signals of PID {process.pid}",
-        header="".join(_page_header(source, process, timeline)),
+        header="".join(_page_header(selection, process, timeline)),
         timeline="".join(_timeline_figure(timeline, newest)),
         counts="".join(_table_of_counts(timeline))
-        + "".join(_table_of_dispositions(source, process)),
+        + "".join(_table_of_dispositions(selection, process)),
         senders="".join(_table_of_senders(timeline)),
         events="".join(_table_of_events(timeline, newest)),
-        sent="".join(_table_of_sent(source)),
+        sent="".join(_table_of_sent(selection)),
         data=json.dumps(timeline.data()).replace("<", "\\u003c"),
     )
     # All of it is ASCII, and so the same in any locale.
@@ -199,9 +199,9 @@ def _gap_in_words(lane: Lane) -> str:
 # --- the tables ------------------------------------------------------------------------------
 
 
-def _page_header(source: Source, process: ProcessStats, timeline: Timeline) -> Iterator[str]:
+def _page_header(selection: Selection, process: ProcessStats, timeline: Timeline) -> Iterator[str]:
     argv = " ".join(map(_safe, process.argv or [])) or "not known"
-    yield f"<dt>In short</dt><dd>{escape(why(source.recording, in_utc=True))}</dd>"
+    yield f"<dt>In short</dt><dd>{escape(why(selection.recording, in_utc=True))}</dd>"
     yield f"<dt>Command line</dt><dd><code>{argv}</code></dd>"
     if process.started_ns is not None:
         yield f"<dt>Recording since</dt><dd>{_time_element(process.started_ns)}</dd>"
@@ -209,11 +209,11 @@ def _page_header(source: Source, process: ProcessStats, timeline: Timeline) -> I
         yield f"<dt>First event shown</dt><dd>{_time_element(timeline.first_ns)}</dd>"
         yield f"<dt>Last event shown</dt><dd>{_time_element(timeline.last_ns)}</dd>"
     yield f"<dt>This page made</dt><dd>{_time_element(time.time_ns())}</dd>"
-    if source.signums is not None:
-        names = ", ".join(escape(name(signum)) for signum in sorted(set(source.signums)))
+    if selection.signums is not None:
+        names = ", ".join(escape(name(signum)) for signum in sorted(set(selection.signums)))
         yield f"<dt>Only signals</dt><dd>{names}</dd>"
-    if source.since is not None:
-        yield f"<dt>Only events since</dt><dd>{_time_element(source.since)}</dd>"
+    if selection.since is not None:
+        yield f"<dt>Only events since</dt><dd>{_time_element(selection.since)}</dd>"
 
 
 def _table_of_counts(timeline: Timeline) -> Iterator[str]:
@@ -237,9 +237,9 @@ def _table_of_counts(timeline: Timeline) -> Iterator[str]:
     yield from _table("Counts since the process began to record", titles, rows)
 
 
-def _table_of_dispositions(source: Source, process: ProcessStats) -> Iterator[str]:
+def _table_of_dispositions(selection: Selection, process: ProcessStats) -> Iterator[str]:
     """The table of dispositions; nothing if no change of one is known."""
-    changes = {n: c for n, c in by_signal(process.dispositions).items() if source.wants(n)}
+    changes = {n: c for n, c in by_signal(process.dispositions).items() if selection.wants(n)}
     rows = [
         [escape(those[-1].signal_name), escape(words(those))]
         for _, those in sorted(changes.items())
@@ -247,10 +247,12 @@ def _table_of_dispositions(source: Source, process: ProcessStats) -> Iterator[st
     ]
     if rows:
         yield from _table("Who set what they do", (("Signal", ""), ("Handler", "")), rows)
-    blocks = masks.of_now(source.recording)
+    blocks = masks.of_now(selection.recording)
     rows = [
         [escape(names), escape(text)]
-        for line in masks.lines({n: one for n, one in blocks.items() if source.wants(n)}, utc_clock)
+        for line in masks.lines(
+            {n: one for n, one in blocks.items() if selection.wants(n)}, utc_clock
+        )
         for names, _, text in (line.partition(": "),)
     ]
     if rows:
@@ -295,8 +297,8 @@ def _table_of_events(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[
     yield from _table(f"{caption}, the newest first", titles, rows)
 
 
-def _table_of_sent(source: Source) -> Iterator[str]:
-    doings = source.doings()
+def _table_of_sent(selection: Selection) -> Iterator[str]:
+    doings = selection.doings()
     titles = (("Time (UTC)", ""), ("Signal, or child", ""), ("What", ""))
     rows = []
     for doing in reversed(doings[-NEWEST_EVENTS:]):

@@ -12,17 +12,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from sigrec.export.source import Source
+    from sigrec.export.selection import Selection
 
 
-def write(source: Source, out: TextIO) -> None:
+def write(selection: Selection, out: TextIO) -> None:
     senders = Senders()
-    for event in source.everything():
+    for event in selection.everything():
         if isinstance(event, (SentSignal, ChildTold)):
             fields = told.fields(event)
         else:
             fields = senders.fields(event)
         # ASCII, and so safe on a terminal too.
         out.write(json.dumps({"version": EVENT_VERSION, **fields}) + "\n")
-    if source.recording.state != "alive":
-        out.write(json.dumps({"version": EVENT_VERSION, **source.end()}) + "\n")
+    if selection.recording.state != "alive":
+        out.write(json.dumps({"version": EVENT_VERSION, **selection.end()}) + "\n")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.stats import ProcessStats
     from sigrec._signals.siginfo import SignalInfo
-    from sigrec.export.source import Source
+    from sigrec.export.selection import Selection
 
 
 MOST_COLUMNS = 250  # the timeline has so many at most
@@ -46,10 +46,10 @@ class Timeline:
     a wall clock that is set makes no gap.
     """
 
-    def __init__(self, source: Source, process: ProcessStats) -> None:
-        self.since = source.since
+    def __init__(self, selection: Selection, process: ProcessStats) -> None:
+        self.since = selection.since
         self.lanes = {
-            s.signum: Lane(s.signum, s) for s in worth_showing(process) if source.wants(s.signum)
+            s.signum: Lane(s.signum, s) for s in worth_showing(process) if selection.wants(s.signum)
         }
         self.total = 0
         self.origin = 0

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sigrec._reader.recording import Recording
-from sigrec._reader.source import Source as Bytes
-from sigrec.export import Source, writer
+from sigrec._reader.source import Source
+from sigrec.export import Selection, writer
 from tests.export.browser import Browser
 from tests.export.test_html import export
 from tests.reader.builder import MONOTONIC, RecordingBuilder, event
@@ -43,7 +43,7 @@ def page(tmp_path_factory):
     builder.sender(0, USR1, 7, 1060).sender(1, TERM, 9, 3)
     path = tmp_path_factory.mktemp("page") / "page.html"
     with open(path, "w", encoding="utf-8") as out:
-        writer("html")(Source(Recording(Bytes(builder.read, "a.sigrec"))), out)
+        writer("html")(Selection(Recording(Source(builder.read, "a.sigrec"))), out)
     return path.as_uri()
 
 
@@ -123,7 +123,7 @@ def test_the_buttons_skip_what_is_empty(browser, tmp_path):
     builder.ledger(USR1, delivered=3, recorded=3)
     path = tmp_path / "page.html"
     with open(path, "w", encoding="utf-8") as out:
-        writer("html")(Source(Recording(Bytes(builder.read, "a.sigrec"))), out)
+        writer("html")(Selection(Recording(Source(builder.read, "a.sigrec"))), out)
     browser.open(path.as_uri())
     for _ in range(3):
         browser.key("Tab")

@@ -16,10 +16,10 @@ import pytest
 
 import sigrec
 from sigrec._reader.recording import Recording
-from sigrec._reader.source import Source as Bytes
+from sigrec._reader.source import Source
 from sigrec._signals.siginfo import SignalInfo
 from sigrec._times import exact_duration
-from sigrec.export import Source, writer
+from sigrec.export import Selection, writer
 from sigrec.export.timeline import MOST_COLUMNS
 from tests.conftest import RT
 from tests.export.conftest import COUNTS
@@ -109,7 +109,7 @@ def written(source):
 
 
 def built(builder, *args, **options):
-    return written(Source(Recording(Bytes(builder.read, "a.sigrec")), *args, **options))
+    return written(Selection(Recording(Source(builder.read, "a.sigrec")), *args, **options))
 
 
 # --- what it says --------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_what_was_before_since_is_not_called_missing():
     for ticket in range(10):
         builder.slot(ticket, event(USR1, MONOTONIC + ticket * 10**9, ticket))
     builder.ledger(USR1, delivered=10, recorded=10)
-    text = built(builder, since=list(Recording(Bytes(builder.read)).events())[5].time_ns)
+    text = built(builder, since=list(Recording(Source(builder.read)).events())[5].time_ns)
     assert "All 5 events" in text and "no detail" not in text and "Only events since" in text
 
 
@@ -236,7 +236,7 @@ def test_all_times_are_utc(monkeypatch, tmp_path):
         last = event(15, MONOTONIC)
         builder = RecordingBuilder().set(fatal_signal=15).ledger(15, 3, delivered=1, last=last)
         with sigrec.open_recording(builder.write(tmp_path / "a.sigrec")) as recording:
-            text = written(Source(recording))
+            text = written(Selection(recording))
     finally:
         monkeypatch.undo()
         time.tzset()
@@ -295,7 +295,7 @@ def test_durations(ns, text):
 # --- how much it needs -------------------------------------------------------------------------
 
 
-class Endless(Source):
+class Endless(Selection):
     """Events that are made as they are read, with holes in their ordinals."""
 
     count = 0
@@ -320,11 +320,11 @@ def test_memory_does_not_grow_with_the_events(form, events):
             return len(text)
 
     def peak(count):
-        source = Endless(Recording(Bytes(RecordingBuilder().read, "a.sigrec")))
-        source.count = count
+        selection = Endless(Recording(Source(RecordingBuilder().read, "a.sigrec")))
+        selection.count = count
         out = Nowhere()
         tracemalloc.start()
-        writer(form)(source, out)
+        writer(form)(selection, out)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most, out.written

@@ -25,7 +25,7 @@ from sigrec._why.cause import cause
 from sigrec._why.sentence import why
 from sigrec.cli import stats as cli_stats
 from sigrec.cli import tail
-from sigrec.export import Source, writer
+from sigrec.export import Selection, writer
 from tests.reader.builder import (
     ARGV_AT,
     ENTRY,
@@ -206,7 +206,7 @@ def look(recording):
     recording.ring()[:1].release()
     for form in ("jsonl", "csv", "chrome", "html"):
         out = io.StringIO()
-        writer(form)(Source(recording), out)
+        writer(form)(Selection(recording), out)
         text = out.getvalue()
         safe_text(text)
         if form == "jsonl":

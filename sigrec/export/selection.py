@@ -1,4 +1,4 @@
-"""The source of an export: a recording, and which of its events are wanted."""
+"""What is exported: a recording, and which of its events are wanted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sigrec._signals.siginfo import SignalInfo
 
 
-class Source:
+class Selection:
     """An iterable of the events of a recording that are wanted.
 
     signums: only these signals; None: all. since: only events from then on, in ns since 1970; None:
