@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EVENT_VERSION = 1
 
 
-class Senders:
+class SenderCache:
     """Looks up the name of a sender once for each second of recorded time, and not for each
     event."""
 

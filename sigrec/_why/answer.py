@@ -107,9 +107,9 @@ class Answer:
         return Sender("kernel" if oom is not None and oom.probably else "unknown")
 
     def _events_before(self) -> list[dict[str, Any]]:
-        from sigrec._signals.fields import EVENT_VERSION, Senders
+        from sigrec._signals.fields import EVENT_VERSION, SenderCache
 
-        senders = Senders()
+        senders = SenderCache()
         newest = self.recording._newest_events(EVENTS_BEFORE + 1)
         events = [info for info in newest if info != self.event][-EVENTS_BEFORE:]
         return [{"version": EVENT_VERSION, **senders.fields(i)} for i in events]

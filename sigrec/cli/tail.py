@@ -29,7 +29,7 @@ from sigrec._reader import index, places
 from sigrec._reader.doings import Doings, merged
 from sigrec._reader.follow import Position, follow, new_events
 from sigrec._signals import told
-from sigrec._signals.fields import EVENT_VERSION, Senders
+from sigrec._signals.fields import EVENT_VERSION, SenderCache
 from sigrec._signals.names import name
 from sigrec._signals.sent import ChildTold, SentSignal
 from sigrec._signals.words import carried
@@ -180,7 +180,7 @@ class _Output:
     def __init__(self, recording: Recording, json: bool) -> None:
         self._recording = recording
         self._json = json
-        self._senders = Senders()
+        self._senders = SenderCache()
 
     def write(
         self, missed: dict[int, tuple[int, int]], events: Iterable[SignalInfo | Doing]

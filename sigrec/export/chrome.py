@@ -10,7 +10,7 @@ import json
 
 from sigrec._reader.stats import ProcessStats
 from sigrec._signals import told
-from sigrec._signals.fields import Senders
+from sigrec._signals.fields import SenderCache
 from sigrec._signals.sent import ChildTold, SentSignal
 from sigrec._text import json_text
 from sigrec._why.brief import state_words
@@ -39,7 +39,7 @@ def write(selection: Selection, out: TextIO) -> None:
         ),
         out,
     )
-    senders = Senders()
+    senders = SenderCache()
     named: set[int] = set()
     delivered: dict[int, int] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 from sigrec._signals import told
-from sigrec._signals.fields import Senders
+from sigrec._signals.fields import SenderCache
 from sigrec._signals.sent import ChildTold, SentSignal
 from sigrec._signals.siginfo import FIELDS
 from sigrec._text import printable
@@ -29,7 +29,7 @@ COLUMNS = (
 def write(selection: Selection, out: TextIO) -> None:
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    senders = Senders()
+    senders = SenderCache()
     for event in selection.everything():
         if isinstance(event, SentSignal):
             cells = told.sent_fields(event)["sent"]

@@ -13,7 +13,7 @@ from html import escape
 
 from sigrec._reader.stats import ProcessStats
 from sigrec._signals import told
-from sigrec._signals.fields import Senders
+from sigrec._signals.fields import SenderCache
 from sigrec._signals.names import name
 from sigrec._signals.words import carried
 from sigrec._text import number, printable
@@ -278,7 +278,7 @@ def _table_of_events(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[
         ("Time (UTC)", ""), ("Signal", ""), ("Ordinal", "n"), ("Sender", ""), ("Thread", "n"),
         ("What came with it", ""),
     )  # fmt: skip
-    senders = Senders()
+    senders = SenderCache()
     rows = [
         [
             f'<time datetime="{rfc3339(info.time_ns)}">{utc(info.time_ns)}</time>',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from sigrec._signals import told
-from sigrec._signals.fields import EVENT_VERSION, Senders
+from sigrec._signals.fields import EVENT_VERSION, SenderCache
 from sigrec._signals.sent import ChildTold, SentSignal
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write(selection: Selection, out: TextIO) -> None:
-    senders = Senders()
+    senders = SenderCache()
     for event in selection.everything():
         if isinstance(event, (SentSignal, ChildTold)):
             fields = told.fields(event)
