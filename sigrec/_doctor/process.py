@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
 
 IN_A_HANDLER = 50  # no program blocks so many signals, but sigrec's handler blocks nearly all
-LOOK_S = 1.0  # the time between two looks at what a handler is doing
+HANDLER_LOOK_S = 1.0  # the time between two looks at what a handler is doing
 
 
 def process(pid: int) -> Iterator[Finding]:
@@ -251,7 +251,7 @@ def _check_handling(pid: int, recording: Recording) -> Iterator[Finding]:
     waiting = [s for s in before.values() if s.pending]
     if busy is None and not waiting:
         return
-    until = time.monotonic() + LOOK_S
+    until = time.monotonic() + HANDLER_LOOK_S
     while time.monotonic() < until:
         time.sleep(0.05)
         now = recording.signals
@@ -263,7 +263,7 @@ def _check_handling(pid: int, recording: Recording) -> Iterator[Finding]:
     if busy is not None and recording.handling == busy:
         since = recording.handling_time_ns
         spent = (
-            f"at least {LOOK_S:g} s"
+            f"at least {HANDLER_LOOK_S:g} s"
             if since is None
             else rounded_duration(max(0, time.time_ns() - since))
         )
@@ -279,7 +279,7 @@ def _check_handling(pid: int, recording: Recording) -> Iterator[Finding]:
         if later.pending:
             (stuck if later.handled == stats.handled else slow).append(later)
     for those, verdict, says, advice in (
-        (stuck, "problem", f"delivered, and no handler called for {LOOK_S:g} s: ",
+        (stuck, "problem", f"delivered, and no handler called for {HANDLER_LOOK_S:g} s: ",
          f"its main thread is busy in C code, or in another handler: {look}; register(..., "
          'deliver="thread") does not wait for it'),
         (slow, "note", "delivered, and still waiting for its handler: ",

@@ -17,7 +17,7 @@ from sigrec._signals.names import name
 from sigrec._text import number
 
 FLOOD = 1000  # signals
-PATIENCE_S = 10.0
+FLOOD_PATIENCE_S = 10.0
 STUCK_S = 0.3  # if no signal at all could be queued in this time, none will be
 
 
@@ -53,7 +53,7 @@ def trial() -> Finding:
         )  # fmt: skip
     with registration:
         sent = _send(int(signum), queued)
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + FLOOD_PATIENCE_S
         while handled < sent and time.monotonic() < until:
             time.sleep(0.005)
         ledger = stats()[signum]
@@ -86,7 +86,7 @@ def _send(signum: int, queued: bool) -> int:
     read, write = os.pipe()
     sender = os.fork()
     if not sender:
-        sent, until = 0, time.monotonic() + PATIENCE_S
+        sent, until = 0, time.monotonic() + FLOOD_PATIENCE_S
         try:
             # The flood is sent in rounds: if the queue stays full, or has no room at all, to wait
             # longer would only keep a processor busy.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 LOOK_NS = 3_600_000_000_000  # it wakes up once an hour, also if there is nothing to do
-END_S = 5.0  # how long the interpreter's end waits for a handler that does not return
+HANDLER_END_S = 5.0  # how long the interpreter's end waits for a handler that does not return
 
 _hooked = False
 
@@ -127,7 +127,7 @@ def _report_exception(error: BaseException) -> None:
 
 def _end_thread() -> None:
     """At exit: handles what was delivered, and ends the thread before the interpreter ends."""
-    _core.end_dispatcher(END_S)
+    _core.end_dispatcher(HANDLER_END_S)
 
 
 def _after_fork() -> None:

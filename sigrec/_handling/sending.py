@@ -51,10 +51,12 @@ def _signal_and_value(signum: int, value: int) -> None:
 
 
 def _id(what: str, number: int) -> None:
-    _check.integer(f"{what} must be the id of a {_KINDS[what]}, an int", number, 1, _check.INT_MAX)
+    _check.integer(
+        f"{what} must be the id of a {_TARGET_KINDS[what]}, an int", number, 1, _check.INT_MAX
+    )
 
 
-_KINDS = {"pid": "process", "thread": "thread"}
+_TARGET_KINDS = {"pid": "process", "thread": "thread"}
 
 
 def _raise(error: int, whom: str, pid: int | None = None) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sigrec._lake.spool import Spool
     from sigrec._serve.directories import Directories
 
-LOOK_S = 0.5
+SHIPPING_LOOK_S = 0.5
 RESCAN_S = 5.0  # how often to look for recordings that no event announced
 KEEP_S = 0.5  # after this time, what was read is in the spool
 PUBLISH_SIZE = 64 << 20
@@ -130,7 +130,9 @@ class Shipping:
         self._rescan()
         rescan_at = time.monotonic() + RESCAN_S
         while not self._stop and (self._where is not None or self._held):
-            ready = dict(self._epoll.poll(endings.LOOK_S if self._endings.open else LOOK_S))
+            ready = dict(
+                self._epoll.poll(endings.ASK_AGAIN_S if self._endings.open else SHIPPING_LOOK_S)
+            )
             ended = self._endings.look(ready)
             self._read_inotify(ready)
             for watched in ended:

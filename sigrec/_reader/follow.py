@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Missed = dict[int, tuple[int, int]]
 
 POLL_S = 0.05
-LOOK_S = 1.0  # how often to look whether the process has exec'ed, which nothing announces
+EXEC_LOOK_S = 1.0  # how often to look whether the process has exec'ed, which nothing announces
 _OVER = ("exited", "replaced", "ended")
 
 
@@ -142,11 +142,11 @@ def follow(
     pidfd = -1 if bystander is None else bystander.fd
     if pidfd >= 0:
         poll.register(pidfd, select.POLLIN)
-    looked = -LOOK_S
+    looked = -EXEC_LOOK_S
     pause = POLL_S
     ended = False
     while not ended:
-        if time.monotonic() - looked >= LOOK_S:
+        if time.monotonic() - looked >= EXEC_LOOK_S:
             looked = time.monotonic()
             ended = recording.state in _OVER
         if not ended:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sigrec._recorder.record import Recorder
 
 _INFO = 20  # logging.INFO
-END_S = 5.0  # how long close() waits for a logger that does not return
+CLOSE_S = 5.0  # how long close() waits for a logger that does not return
 
 
 class SignalLog(_core.Block):
@@ -84,11 +84,11 @@ class SignalLog(_core.Block):
         self._closed = True  # first: a handler that interrupts set() must not call it again
         self._stop.set()
         if self._thread is not current_thread():
-            self._thread.join(END_S)
+            self._thread.join(CLOSE_S)
         self._recorder.stop()
         if self._thread is not current_thread() and self._thread.is_alive():
             raise SigrecError(
-                f"what was delivered before is not logged yet: the thread that logs waits since {END_S:g} s, "
+                f"what was delivered before is not logged yet: the thread that logs waits since {CLOSE_S:g} s, "
                 "perhaps for a lock that the caller holds"
             )
 

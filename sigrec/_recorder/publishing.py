@@ -11,7 +11,9 @@ from sigrec._recorder import retention
 
 HISTORY = 16384  # events: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
-END_S = 5.0  # how long to handle signals at exit, and to wait for a thread that makes the recording
+AT_EXIT_S = (
+    5.0  # how long to handle signals at exit, and to wait for a thread that makes the recording
+)
 INTAKE_BACKLOG = 1 << 20  # events of a signal with intake="thread"; 16 bytes each, as they come
 LARGEST = 1 << 24  # events: 1 GiB
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # the folder of the whole package
@@ -112,11 +114,11 @@ def start() -> int:
             if not _core.path():
                 _settings.private = os.getpid()
             _leave_cleanly()
-        atexit.register(_core.stop, END_S)
+        atexit.register(_core.stop, AT_EXIT_S)
         atexit.register(_note_exception)
         os.register_at_fork(after_in_child=_core.after_fork_in_child)
         _settings.started = True
-    _core.adopt_now(END_S)
+    _core.adopt_now(AT_EXIT_S)
     size, needed = _core.alternate_stack()
     if 0 < size < needed and not _settings.small_stack:
         _settings.small_stack = True

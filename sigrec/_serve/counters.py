@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST_PROGRAMS = 200
 RESERVED_PROGRAMS = 50  # so many of these places are for the programs that were asked for
-MOST_SENDERS = 20
+MOST_SENDER_LABELS = 20
 MOST_SERIES = 10_000
 SERIES_FOR_OTHER = 400  # so many of these are for "other": 4 counters of 64 signals, and more
 OTHER = "other"
@@ -58,7 +58,7 @@ class Counters:
         return _placed(self.programs, name, most)
 
     def sender(self, name: str) -> str:
-        return _placed(self.senders, name, MOST_SENDERS)
+        return _placed(self.senders, name, MOST_SENDER_LABELS)
 
     # --- counting -------------------------------------------------------------------------
 

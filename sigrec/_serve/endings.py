@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from sigrec._reader.recording import Recording
 
-PATIENCE_S = 2.0  # for the word of a parent, or of the kernel
-LOOK_S = 0.1  # how often to ask again
+WORD_PATIENCE_S = 2.0  # for the word of a parent, or of the kernel
+ASK_AGAIN_S = 0.1  # how often to ask again
 WITNESS_S = 10.0  # a process that may know of others' ends is remembered for so long after its own
 MOST_WITNESSES = 1000
 
@@ -74,7 +74,7 @@ class Endings:
         """How the process of that recording has ended. None: that may still be told, and it is
         among the open ones. last: that is not waited for. Raises one of BAD for a damaged
         recording."""
-        deadline = self._deadlines.pop(watched, time.monotonic() + PATIENCE_S)
+        deadline = self._deadlines.pop(watched, time.monotonic() + WORD_PATIENCE_S)
         seen = None if watched.bystander is None else watched.bystander.at_once()
         recording = watched.recording()
         recording._has_ended()

@@ -26,7 +26,7 @@ from sigrec._serve import directories
 from sigrec._serve.counters import FAMILIES
 from sigrec._serve.counting import Counting
 from sigrec._serve.ending import is_over
-from sigrec._serve.endings import LOOK_S, Endings
+from sigrec._serve.endings import ASK_AGAIN_S, Endings
 from sigrec._serve.past import Past, inode
 from sigrec._serve.state import DamagedError
 from sigrec._serve.watched import BAD, Unreadable, Watched
@@ -182,7 +182,7 @@ class Fleet:
         now = time.monotonic()
         at = [rescan_at, self._endings.oom.due()]
         if self._endings.open:
-            at.append(now + LOOK_S)
+            at.append(now + ASK_AGAIN_S)
         if self._dirty_since is not None:
             at.append(self._dirty_since + SAVE_S)
         return max(0.0, min(at) - now)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 256
 REQUEST_S = 5  # for a whole request
-HEADER_SIZE = 16 << 10
+REQUEST_HEADER_SIZE = 16 << 10
 MOST_UNSENT = 256 << 10  # to a client that asks for more
 THREADS = 3
 
@@ -191,7 +191,7 @@ def server(app: App, listening: socket.socket) -> BaseWSGIServer:
         connection_limit=CONNECTIONS + 16,  # the server's own descriptors count, too
         cleanup_interval=1,
         channel_timeout=REQUEST_S,
-        max_request_header_size=HEADER_SIZE,
+        max_request_header_size=REQUEST_HEADER_SIZE,
         max_request_body_size=1,
         inbuf_overflow=1 << 20,
         asyncore_use_poll=True,

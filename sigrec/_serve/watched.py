@@ -39,7 +39,7 @@ ASKED_WHO = tuple(
 _NOTHING_COUNTED = (0, 0, 0, 0)
 _REGISTERED = next(n for n, mode in MODES.items() if mode == "registered")
 _shared_modes: dict[bytes, bytes] = {}  # of thousands of processes, of which most have the same
-_KINDS = {kind: number for number, kind in SENDER_KINDS.items()}
+_SENDER_NUMBERS = {kind: number for number, kind in SENDER_KINDS.items()}
 
 
 class Unreadable(Exception):
@@ -177,7 +177,7 @@ class Watched:
             who: str = sender.kind
             if kind == "process":
                 who = "itself" if pid == self.pid else sender.comm or "unknown"
-            whose = number, _KINDS[kind], pid
+            whose = number, _SENDER_NUMBERS[kind], pid
             senders[whose] = senders.get(whose, (0, ""))[0] + count, label(who)
         for number in ASKED_WHO:
             if number in ledger and ledger[number].unattributed:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NEAR_NS = 1_000_000_000  # the longest time from the last look before the end to the look after it
 KILL_S = 0.02
-LOOK_S = 5.0  # between two looks at the cgroups of many
+CGROUP_LOOK_S = 5.0  # between two looks at the cgroups of many
 MOST_CGROUPS = 64  # so many cgroups are looked at; about further ones nothing is known
 
 
@@ -127,7 +127,7 @@ class OomWatches:
 
     def due(self) -> float:
         """When the next look is due, by time.monotonic(); infinity: there is nothing to look at."""
-        return self._looked_at + LOOK_S if self._looks else float("inf")
+        return self._looked_at + CGROUP_LOOK_S if self._looks else float("inf")
 
     def look(self) -> None:
         """Looks at all cgroups; to be called when it is due."""

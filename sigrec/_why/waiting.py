@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sigrec._why.oom import Oom
     from sigrec._why.senders import SentBy
 
-_LOOK_S = 0.25  # between looks at the OOM killer's counter, which must be a second old at most
+_OOM_LOOK_S = 0.25  # between looks at the OOM killer's counter, which must be a second old at most
 
 
 class Seen(NamedTuple):
@@ -38,7 +38,7 @@ class Seen(NamedTuple):
 def wait(bystander: Bystander, look: Callable[[], None] = lambda: None) -> Seen:
     """Waits until the process has ended. look: is called now and then until it has."""
     watch = OomWatch(bystander.pid)
-    while (ended := bystander.wait(_LOOK_S)) is None:
+    while (ended := bystander.wait(_OOM_LOOK_S)) is None:
         watch.look()
         look()
     return Seen(ended, watch.after(ended), watch.cgroup)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Line = list[tuple[str, str]]  # (text, style)
 
 
-LOOK_S = 0.1  # how often to look at the terminal's size
+SIZE_LOOK_S = 0.1  # how often to look at the terminal's size
 
 
 class Screen:
@@ -97,7 +97,7 @@ class Screen:
             if left <= 0:
                 return True
             keyboard = [self._keys] if self._keys >= 0 else []
-            if select.select(keyboard, [], [], min(left, LOOK_S))[0]:
+            if select.select(keyboard, [], [], min(left, SIZE_LOOK_S))[0]:
                 keys = os.read(self._keys, 64)
                 if not keys or keys.lower().startswith(b"q"):
                     return False

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # The list has so many events; if there are no more, each has a mark in the timeline.
 NEWEST_EVENTS = 500
-MOST_SENDERS = 200  # rows at most
+SENDER_ROWS = 200  # rows at most
 LANE_HEIGHT = 50
 GAP_HEIGHT = 12  # at the top of a lane, where no bar hides it
 
@@ -268,9 +268,9 @@ def _table_of_senders(timeline: Timeline) -> Iterator[str]:
         for sender, count in lane.stats.senders
     ]
     caption = "Who sent them"
-    if len(rows) > MOST_SENDERS:
-        caption += f": the first {number(MOST_SENDERS)} of {number(len(rows))}"
-    yield from _table(caption, titles, rows[:MOST_SENDERS])
+    if len(rows) > SENDER_ROWS:
+        caption += f": the first {number(SENDER_ROWS)} of {number(len(rows))}"
+    yield from _table(caption, titles, rows[:SENDER_ROWS])
 
 
 def _table_of_events(timeline: Timeline, newest: deque[SignalInfo]) -> Iterator[str]:

@@ -250,7 +250,7 @@ def test_a_handler_that_never_returns_does_not_hold_up_the_end(child):
     p = child(
         """
         from sigrec._handling import dispatcher
-        dispatcher.END_S = 0.05
+        dispatcher.HANDLER_END_S = 0.05
         sigrec.register(RT, lambda s, f: (say("in it"), time.sleep(3600)), deliver="thread")
         sigqueue(os.getpid(), RT)
         hear()

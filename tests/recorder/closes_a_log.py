@@ -9,7 +9,7 @@ import sigrec
 from sigrec._recorder import logs
 from tests.prelude import say
 
-logs.END_S = 0.2
+logs.CLOSE_S = 0.2
 waits = threading.Event()
 
 
