@@ -97,17 +97,12 @@ def _answer_about(what: str | None) -> Answer | Heard:
 
 
 def _print_all(as_json: bool) -> int:
-    import resource
-
     from sigrec._reader import index, places
+    from sigrec._serve.limits import raise_descriptors
     from sigrec._why.newest import in_order
     from sigrec._why.witnesses import Witnesses
 
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each of them is open
-    except (ValueError, OSError):
-        pass
+    raise_descriptors()  # each of them is open
     found = list(index.opened(places.meant()))
     ranked = in_order(found, Witnesses(found))
     ended = [process for process in ranked if process.ended]
