@@ -7,6 +7,7 @@ import sys
 from collections import deque
 
 from sigrec import _check
+from sigrec._proc.process import arguments
 from sigrec._reader import dispositions, masks, state
 from sigrec._reader.counts import running_handler
 from sigrec._reader.format import (
@@ -111,8 +112,7 @@ class Recording:
     def argv(self) -> list[str]:
         """The command line that the process was started with. The process wrote it down itself, so
         it need not be true. Undecodable bytes are surrogates, as of os.fsdecode()."""
-        raw = self._source.bytes(self._header.argv.at, self._header.argv.size)
-        return [os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")] if raw else []
+        return arguments(self._source.bytes(self._header.argv.at, self._header.argv.size))
 
     @property
     def started(self) -> datetime:
