@@ -24,13 +24,15 @@ def sigqueue(pid: int, signum: int, value: int = 0, *, thread: int | None = None
     allows (setrlimit(2)).
     """
     _signal_and_value(signum, value)
-    _id("pid", pid)
+    _check_id("pid", pid)
     if thread is None:
         error = _core.send_process(int(pid), int(signum), int(value))
     else:
-        _id("thread", thread)
+        _check_id("thread", thread)
         error = _core.send_thread(int(pid), int(thread), int(signum), int(value))
-    _raise(error, f"PID {pid}" + ("" if thread is None else f", thread {thread}"), int(pid))
+    _raise_send_error(
+        error, f"PID {pid}" + ("" if thread is None else f", thread {thread}"), int(pid)
+    )
 
 
 def pidfd_sigqueue(pidfd: int, signum: int, value: int = 0) -> None:
@@ -42,7 +44,7 @@ def pidfd_sigqueue(pidfd: int, signum: int, value: int = 0) -> None:
     """
     _signal_and_value(signum, value)
     _check.integer("pidfd must be a file descriptor", pidfd, 0, _check.INT_MAX)
-    _raise(_core.send_pidfd(int(pidfd), int(signum), int(value)), f"pidfd {pidfd}")
+    _raise_send_error(_core.send_pidfd(int(pidfd), int(signum), int(value)), f"pidfd {pidfd}")
 
 
 def _signal_and_value(signum: int, value: int) -> None:
@@ -50,7 +52,7 @@ def _signal_and_value(signum: int, value: int) -> None:
     _check.integer("value must be an int that fits in 64 bits, signed", value, _LOWEST, _HIGHEST)
 
 
-def _id(what: str, number: int) -> None:
+def _check_id(what: str, number: int) -> None:
     _check.integer(
         f"{what} must be the id of a {_TARGET_KINDS[what]}, an int", number, 1, _check.INT_MAX
     )
@@ -59,7 +61,7 @@ def _id(what: str, number: int) -> None:
 _TARGET_KINDS = {"pid": "process", "thread": "thread"}
 
 
-def _raise(error: int, whom: str, pid: int | None = None) -> None:
+def _raise_send_error(error: int, whom: str, pid: int | None = None) -> None:
     if not error:
         return
     if error != errno.EAGAIN:
@@ -67,11 +69,11 @@ def _raise(error: int, whom: str, pid: int | None = None) -> None:
     raise BlockingIOError(
         error,
         f"{whom}: its user has as many signals queued as its RLIMIT_SIGPENDING allows"
-        f"{_limit(pid)}; setrlimit(2), ulimit -i",
+        f"{_queue_limit(pid)}; setrlimit(2), ulimit -i",
     )
 
 
-def _limit(pid: int | None) -> str:
+def _queue_limit(pid: int | None) -> str:
     import resource
 
     if pid is None or not hasattr(resource, "prlimit"):

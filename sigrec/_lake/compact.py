@@ -50,27 +50,27 @@ def compact(lake: str, spool: str, date: str) -> dict[str, int]:
             _resume(spool)
             for dataset in DATASETS:
                 path = os.path.join(lake, dataset, f"date={date}")
-                if os.path.isdir(path) and (count := _day(path, dataset, date, spool)):
+                if os.path.isdir(path) and (count := _compact_dataset(path, dataset, date, spool)):
                     compacted[dataset] = count
         finally:
             os.close(fd)
     return compacted
 
 
-def _day(path: str, dataset: str, date: str, spool: str) -> int:
+def _compact_dataset(path: str, dataset: str, date: str, spool: str) -> int:
     """Compacts one dataset; returns how many files there were, or 0 if there is nothing to do."""
     names = sorted(name for name in os.listdir(path) if name.endswith(".parquet"))
     if len(names) < 2:
         return 0
     paths = [os.path.join(path, name) for name in names]
-    schemas = [_schema(file) for file in paths]
+    schemas = [_schema_of_file(file) for file in paths]
     # Older files have fewer columns, and newer ones may have more.
     schema = pyarrow.unify_schemas(schemas)
     new = os.path.join(spool, f"compact-{dataset}")
-    _remove(new)
+    _remove_directory(new)
     make_directory(new)
     name = f"compact-{date}-{time.time_ns():x}.parquet"
-    write_parquet(os.path.join(new, name), _sorted(paths, schema, TIME[dataset]), schema)
+    write_parquet(os.path.join(new, name), _sorted_rows(paths, schema, TIME[dataset]), schema)
     sync_directory(new)
     manifest = f"{new}.json"
     with open(f"{manifest}.part", "w", encoding="utf-8") as file:
@@ -83,7 +83,7 @@ def _day(path: str, dataset: str, date: str, spool: str) -> int:
     return len(names)
 
 
-def _sorted(paths: list[str], schema: Any, of: str) -> Iterator[Any]:
+def _sorted_rows(paths: list[str], schema: Any, of: str) -> Iterator[Any]:
     """The rows in the order of host and time; if the files are large, only within some of them
     each."""
     order = [("host", "ascending"), (f"{of}_ns", "ascending")]
@@ -111,13 +111,13 @@ def _finish(manifest: str) -> None:
         merged = json.load(file)
     path, new = merged["path"], manifest.removesuffix(".json")
     if os.path.exists(os.path.join(new, merged["name"])):
-        _exchange(new, path)
+        _exchange_directories(new, path)
         sync_directory(os.path.dirname(path))
     # From here on `new` is the old directory.
     for name in sorted(set(os.listdir(new)) - set(merged["of"])):
         os.rename(os.path.join(new, name), os.path.join(path, name))
     sync_directory(path)
-    _remove(new)
+    _remove_directory(new)
     os.unlink(manifest)
 
 
@@ -132,14 +132,14 @@ def _resume(spool: str) -> None:
                 raise SigrecError(f"{manifest}: makes no sense") from None
 
 
-def _remove(path: str) -> None:
+def _remove_directory(path: str) -> None:
     with suppress(FileNotFoundError):
         for name in os.listdir(path):
             os.unlink(os.path.join(path, name))
         os.rmdir(path)
 
 
-def _exchange(one: str, other: str) -> None:
+def _exchange_directories(one: str, other: str) -> None:
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         raise SigrecError("this C library has no renameat2(2)")
@@ -148,6 +148,6 @@ def _exchange(one: str, other: str) -> None:
         raise OSError(number, os.strerror(number), other)
 
 
-def _schema(path: str) -> Any:
+def _schema_of_file(path: str) -> Any:
     with open(path, "rb") as file:
         return parquet.read_schema(file)

@@ -67,8 +67,8 @@ def configure(
         raise SigrecError(
             "configure() must come before the first register() or record() in this process"
         )
-    new_history = _capacity("history", history, _settings.history)
-    new_queue = _capacity("queue", queue, _settings.queue)
+    new_history = _checked_capacity("history", history, _settings.history)
+    new_queue = _checked_capacity("queue", queue, _settings.queue)
     changed: dict[str, object] = {"history": new_history, "queue": new_queue}
     if queue is not None:
         changed["backlog"] = new_queue
@@ -83,7 +83,7 @@ def keep() -> None:
     _settings.keep = True
 
 
-def _capacity(name: str, value: int | None, default: int) -> int:
+def _checked_capacity(name: str, value: int | None, default: int) -> int:
     if value is None:
         return default
     number = _check.integer(f"{name} must be an int from 16 to {LARGEST}", value, 16, LARGEST)
@@ -122,7 +122,7 @@ def start() -> int:
     size, needed = _core.alternate_stack()
     if 0 < size < needed and not _settings.small_stack:
         _settings.small_stack = True
-        _say(
+        _warn_caller(
             f"sigrec: this thread's alternate signal stack has {size} bytes, and a signal that is "
             f"registered or recorded needs {needed} (sigaltstack(2)): it runs over its end"
         )
@@ -153,7 +153,7 @@ def _adopt() -> None:
     notes += [os.fsdecode(note)] if note else []
     path = os.fsdecode(_core.path())
     if path and path == named:
-        _clean()
+        _remove_old()
         return
     if path:
         if not in_child:
@@ -202,7 +202,7 @@ def start_children() -> None:
     os.register_at_fork(after_in_parent=_core.after_fork_in_parent)
 
 
-def _clean() -> None:
+def _remove_old() -> None:
     """Removes what is too much where readers look, for a process whose recording is elsewhere."""
     directory = _core.usable_directory()
     if directory is not None:
@@ -234,7 +234,7 @@ def _worker_leaves() -> None:
     if (isinstance(error, SystemExit) and error.code) or _worker_status():
         return  # this is no clean exit: os._exit() comes next, with that status
     if error is not None and not isinstance(error, SystemExit):
-        _set_reason(type(error))
+        _set_exit_reason(type(error))
     _core.say_goodbye()
 
 
@@ -257,10 +257,10 @@ def _note_exception() -> None:
     already."""
     kind = getattr(sys, "last_type", None)
     if isinstance(kind, type) and not hasattr(sys, "ps1"):
-        _set_reason(kind)
+        _set_exit_reason(kind)
 
 
-def _set_reason(kind: type) -> None:
+def _set_exit_reason(kind: type) -> None:
     where = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     _core.set_reason(f"{where}{kind.__qualname__}".encode(errors="replace"))
 
@@ -271,7 +271,7 @@ def _warn(notes: list[str], outcome: str) -> None:
         return
     _settings.warned = True
     _settings.passed_over = "; ".join(notes)
-    _say(f"sigrec: {_settings.passed_over}; {outcome}")
+    _warn_caller(f"sigrec: {_settings.passed_over}; {outcome}")
 
 
 def passed_over() -> str:
@@ -279,7 +279,7 @@ def passed_over() -> str:
     return _settings.passed_over
 
 
-def _say(text: str) -> None:
+def _warn_caller(text: str) -> None:
     import warnings
 
     # The warning is about the caller's line, and not about one of ours.

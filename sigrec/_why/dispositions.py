@@ -44,10 +44,10 @@ def words(changes: list[Disposition]) -> str:
     by framework.py:8``. The text is safe for a terminal."""
     *earlier, last = changes
     if not earlier:
-        return _first(last) + _others(last.ordinal)
+        return _first_change(last) + _other_changes(last.ordinal)
     before = earlier[-1]
     after = rounded_duration(max(0, last.monotonic_ns - before.monotonic_ns))
-    return f"{_first(before)}, {_then(before, last, after)}{_others(before.ordinal)}"
+    return f"{_first_change(before)}, {_later_change(before, last, after)}{_other_changes(before.ordinal)}"
 
 
 def lines(changes: Iterable[Disposition]) -> list[str]:
@@ -60,11 +60,11 @@ def lines(changes: Iterable[Disposition]) -> list[str]:
     return [f"{', '.join(names)}: {text}" for text, names in same.items()]
 
 
-def _by(change: Disposition) -> str:
+def _set_by(change: Disposition) -> str:
     return "" if change.by is None else f" by {printable(change.by)}"
 
 
-def _first(change: Disposition) -> str:
+def _first_change(change: Disposition) -> str:
     if change.how == "inherited":
         by = "nohup, or another that" if change.si_signo == signal.SIGHUP else "by whoever"
         return f"{_WAS.get(change.action, change.action)} since the start: {by} started it"
@@ -75,18 +75,18 @@ def _first(change: Disposition) -> str:
     if change.how == "reset":
         return "set to its default as it came (SA_RESETHAND)"
     parent = ", in its parent" if change.how == "forked" else ""
-    return f"{_SET.get(change.action, change.action)}{_by(change)}{parent}"
+    return f"{_SET.get(change.action, change.action)}{_set_by(change)}{parent}"
 
 
-def _then(before: Disposition, change: Disposition, after: str) -> str:
+def _later_change(before: Disposition, change: Disposition, after: str) -> str:
     if change.how == "reset":
         return f"and set to its default {after} later, as it came (SA_RESETHAND)"
     replaced = change.action == before.action and change.action in ("handler", "sigrec")
     what = "replaced" if replaced else _SET.get(change.action, change.action)
-    return f"{what} {after} later{_by(change)}"
+    return f"{what} {after} later{_set_by(change)}"
 
 
-def _others(count: int) -> str:
+def _other_changes(count: int) -> str:
     return f" (after {count:,} other change{'' if count == 1 else 's'})" if count else ""
 
 

@@ -69,7 +69,7 @@ def _pin(pid: int, cpus: Iterable[int]) -> None:
         os.sched_setaffinity(pid, cpus)
 
 
-def _number(name: str) -> int:
+def _signum(name: str) -> int:
     return signal.SIGUSR1 if name == "SIGUSR1" else signal.SIGRTMIN + 2
 
 
@@ -84,7 +84,7 @@ def _round(
     try:
         receiver = subprocess.Popen(
             # With -P it is the installed sigrec, and not a source tree that is the current directory.
-            [sys.executable, "-P", "-m", "sigrec.cli._demo_receiver", library, str(_number(name))],
+            [sys.executable, "-P", "-m", "sigrec.cli._demo_receiver", library, str(_signum(name))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -101,7 +101,7 @@ def _round(
         sent = 0
         for _ in range(SLICES):
             count, _, _ = _core.flood(
-                receiver.pid, _number(name), 1 << 62, queued, ROUND_NS // SLICES
+                receiver.pid, _signum(name), 1 << 62, queued, ROUND_NS // SLICES
             )
             sent += count
             progress.step()

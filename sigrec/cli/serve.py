@@ -38,24 +38,27 @@ TEXTFILE_S = 15.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen",
-        type=_address,
+        type=_address_argument,
         metavar="HOST:PORT|unix:PATH",
         help=f"the address to listen on (127.0.0.1:{PORT}; none, if there is a --textfile)",
     )
     parser.add_argument(
-        "--textfile", type=_file, metavar="FILE", help="write the metrics there every 15 seconds"
+        "--textfile",
+        type=_file_argument,
+        metavar="FILE",
+        help="write the metrics there every 15 seconds",
     )
     parser.add_argument(
         "--dir",
         action="append",
-        type=_file,
+        type=_file_argument,
         metavar="DIR",
         help="look in that directory, and in the directories in it; may be given several times "
         "(default: where `sigrec stats` looks; for root those of all users)",
     )
     parser.add_argument(
         "--state",
-        type=_file,
+        type=_file_argument,
         metavar="FILE",
         help="the file that holds what was counted (~/.local/state/sigrec/serve.state; root: "
         "/var/lib/sigrec/serve.state)",
@@ -69,20 +72,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--program",
-        type=_pattern,
+        type=_pattern_argument,
         metavar="REGEX",
         help="which programs to count by name first, if there are more than 200",
     )
     parser.add_argument(
         "--token-file",
-        type=_file,
+        type=_file_argument,
         metavar="FILE",
         help="a file with the token for the page, which is made if it is missing (default: a new token, "
         "shown on a terminal)",
     )
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address_argument(text: str) -> tuple[str, int]:
     """Host and port; for a Unix socket the whole text and -1."""
     if text.startswith("unix:"):
         if not text[5:] or "\0" in text or len(os.fsencode(text[5:])) > 107:
@@ -100,11 +103,11 @@ def _address(text: str) -> tuple[str, int]:
     return host, port
 
 
-def _file(text: str) -> str:
+def _file_argument(text: str) -> str:
     return os.path.abspath(_arguments.path(text))
 
 
-def _pattern(text: str) -> re.Pattern[str]:
+def _pattern_argument(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:

@@ -31,7 +31,7 @@ def write(selection: Selection, out: TextIO) -> None:
     json.dump({**process.to_dict(), "sentence": selection.end()["end"]["sentence"]}, out)
     out.write(',\n"traceEvents": [\n')
     json.dump(
-        _name(
+        _naming_event(
             "process_name",
             pid,
             pid,
@@ -51,7 +51,7 @@ def write(selection: Selection, out: TextIO) -> None:
         if tid not in named:
             named.add(tid)
             thread = "main thread" if tid == pid else f"thread {tid}"
-            put(_name("thread_name", pid, tid, thread))
+            put(_naming_event("thread_name", pid, tid, thread))
         at = info.monotonic_ns / 1000  # the format's unit is the microsecond
         if isinstance(info, (SentSignal, ChildTold)):
             what, words = told.words(info)
@@ -75,5 +75,5 @@ def write(selection: Selection, out: TextIO) -> None:
     out.write("\n]}\n")
 
 
-def _name(what: str, pid: int, tid: int, name: str) -> dict[str, Any]:
+def _naming_event(what: str, pid: int, tid: int, name: str) -> dict[str, Any]:
     return {"name": what, "ph": "M", "pid": pid, "tid": tid, "args": {"name": name}}

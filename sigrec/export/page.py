@@ -20,8 +20,8 @@ def fill(**parts: str) -> str:
         version=__version__,
         style=style,
         script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=_policy_hash(style),
+        script_hash=_policy_hash(script),
     )
 
 
@@ -31,5 +31,5 @@ def _page_file(name: str) -> str:
     return raw.decode("ascii")
 
 
-def _hash(text: str) -> str:
+def _policy_hash(text: str) -> str:
     return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()

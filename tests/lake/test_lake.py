@@ -238,7 +238,7 @@ def test_a_compaction_that_ends_anywhere_loses_and_doubles_nothing(
     def killed(*args):
         raise KeyboardInterrupt
 
-    for what in ("_exchange", "_finish", "_remove", "sync_directory"):
+    for what in ("_exchange_directories", "_finish", "_remove_directory", "sync_directory"):
         with monkeypatch.context() as patch:
             patch.setattr(compact, what, killed)
             with pytest.raises(KeyboardInterrupt):
@@ -253,13 +253,13 @@ def test_a_compaction_that_ends_anywhere_loses_and_doubles_nothing(
 def test_an_older_file_has_fewer_columns_and_another_host_writes_meanwhile(tmp_path, monkeypatch):
     path = tmp_path / "lake" / "gaps" / "date=2020-01-01"
     path.mkdir(parents=True)
-    exchange = compact._exchange
+    exchange = compact._exchange_directories
 
     def late(one, other):
         parquet.write_table(whole, path / "late.parquet")
         exchange(one, other)
 
-    monkeypatch.setattr(compact, "_exchange", late)
+    monkeypatch.setattr(compact, "_exchange_directories", late)
     whole = pyarrow.Table.from_pylist(
         [{"host": "a", "time_ns": 5, "count": 1}], schema.schema("gaps")
     )
