@@ -26,8 +26,8 @@ struct recent {
 };
 
 /* Signal context. Claims a block for the signal, and notes it in `*mine`, once;
- * returns what is noted there: the block's number, from 1, or a larger one
- * than there are: none was left. */
+ * returns what is noted there: the block's number, from 1; a number above
+ * RECENT_BLOCKS: no block was left for the signal. */
 __attribute__((noinline)) uint32_t recent_claim(const struct recent *recent, _Atomic uint32_t *mine,
                                                 uint32_t signo);
 

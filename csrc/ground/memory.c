@@ -118,8 +118,8 @@ static bool kernel_wipes(void *p, size_t size) {
 #endif
 }
 
-/* What a program without Python needs comes out of one mapping, since each costs a program that
- * lives shortly some microseconds. It is given out once: what goes back goes to the kernel. */
+/* Pages for a program without Python come out of one mapping, since each costs some microseconds of
+ * a program that lives shortly. A page is given out once: what goes back goes to the kernel. */
 #define WIPED_POOL (832U << 10)
 #define PAGE_MOST (64U << 10) /* of any machine */
 static char no_pool;          /* where the kernel does not wipe */
