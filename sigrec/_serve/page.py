@@ -15,6 +15,7 @@ from sigrec._text import number, printable, shortened
 from sigrec._times import rfc3339, utc
 from sigrec._why.sentence import why
 from sigrec.export import Selection, html
+from sigrec.export.page import common_style
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Pages:
         if path in ("/page.css", "/page.js"):
             raw = get_data("sigrec._serve", path[1:])
             assert raw is not None
+            if path == "/page.css":
+                raw = common_style().encode() + raw
             return raw, _TYPES[path.rpartition(".")[2]]
         if is_report(path):
             recording = self._fleet.recording(path.removeprefix("/report/"))

@@ -1,4 +1,4 @@
-"""Fills the page that ``export --format html`` writes: page.html, with page.css and page.js in it.
+"""Fills the page that ``export --format html`` writes: page.html, with its style and page.js in it.
 The page is ASCII."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sigrec import __version__
 def fill(**parts: str) -> str:
     """Returns the filled page. Its content security policy allows this style and this script, and
     nothing else."""
-    style, script = _page_file("page.css"), _page_file("page.js")
+    style, script = common_style() + _page_file("page.css"), _page_file("page.js")
     return Template(_page_file("page.html")).substitute(
         parts,
         version=__version__,
@@ -23,6 +23,11 @@ def fill(**parts: str) -> str:
         style_hash=_policy_hash(style),
         script_hash=_policy_hash(script),
     )
+
+
+def common_style() -> str:
+    """What the live page of ``sigrec serve`` looks like, too."""
+    return _page_file("common.css")
 
 
 def _page_file(name: str) -> str:
