@@ -173,7 +173,7 @@ class Shipping:
         except OSError as error:
             self._tell(f"{error.filename or self._spool.path} cannot be written: {error.strerror}")
 
-    # --- what appears ------------------------------------------------------------------------
+    # --- what appears, to be shipped -------------------------------------------------------
 
     def _read_inotify(self, ready: dict[int, int]) -> None:
         if self._wake in ready:
@@ -184,7 +184,7 @@ class Shipping:
             return
         again = False
         for event in where.inotify.read():
-            if event.mask & inotify.OVERFLOW or where.may_have_changed(event):
+            if where.may_have_changed(event):
                 again = True
             elif event.watch in where.watches and not event.mask & _FILE_GONE:
                 self._appeared(where.watches[event.watch], event.name, event.mask)

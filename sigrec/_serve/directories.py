@@ -124,7 +124,9 @@ class Directories:
         return {path for path in parents if os.path.isdir(path)}
 
     def may_have_changed(self, event: inotify.Event) -> bool:
-        """Whether usable() may return something else after that event."""
+        """Whether usable() may return something else after that event, or events were lost."""
+        if event.mask & inotify.OVERFLOW:
+            return True
         if event.mask & (inotify.IGNORED | inotify.DELETE_SELF | inotify.MOVE_SELF):
             gone = self.watches.pop(event.watch, None) or self._above.pop(event.watch, None)
             if gone is not None and self.inotify is not None and not event.mask & inotify.IGNORED:

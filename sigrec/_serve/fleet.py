@@ -187,7 +187,7 @@ class Fleet:
             at.append(self._dirty_since + SAVE_S)
         return max(0.0, min(at) - now)
 
-    # --- what appears ------------------------------------------------------------------------
+    # --- what appears, to be counted -------------------------------------------------------
 
     def _read_inotify(self, ready: dict[int, int]) -> None:
         """Opens what has appeared, before anything else and without waiting for scrapes, since a
@@ -200,7 +200,7 @@ class Fleet:
             return
         again = False
         for event in where.inotify.read():
-            if event.mask & inotify.OVERFLOW or where.may_have_changed(event):
+            if where.may_have_changed(event):
                 again = True
             elif event.watch in self._by_watch:
                 with self._lock:
