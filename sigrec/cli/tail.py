@@ -218,13 +218,16 @@ class _Output:
             }
             self._object({"missed": by_name})
             return
-        for n, what in enumerate(
-            ("overwritten before they could be read", "dropped (counted, but not recorded)")
+        overwritten = {signum: pair[0] for signum, pair in missed.items()}
+        dropped = {signum: pair[1] for signum, pair in missed.items()}
+        for lost, how in (
+            (overwritten, "overwritten before they could be read"),
+            (dropped, "dropped (counted, but not recorded)"),
         ):
-            counts = {signum: pair[n] for signum, pair in missed.items() if pair[n]}
+            counts = {signum: n for signum, n in lost.items() if n}
             if counts:
                 each = ", ".join(f"{name(signum)} × {number(n)}" for signum, n in counts.items())
-                print(f"… {_events_were(sum(counts.values()))} {what}: {each}")
+                print(f"… {_events_were(sum(counts.values()))} {how}: {each}")
 
     def _as_printed(self, info: SignalInfo) -> str:
         parts = [
