@@ -261,8 +261,8 @@ def _note_exception() -> None:
 
 
 def _set_exit_reason(kind: type) -> None:
-    where = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
-    _core.set_reason(f"{where}{kind.__qualname__}".encode(errors="replace"))
+    module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    _core.set_reason(f"{module}{kind.__qualname__}".encode(errors="replace"))
 
 
 def _warn(notes: list[str], outcome: str) -> None:

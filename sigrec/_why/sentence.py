@@ -135,13 +135,13 @@ class _Why:
             before = (
                 recording.started_ns < booted_ns() and recording._is_of_this_machine() is not False
             )
-            where = "of another machine" + (
+            why_unseen = "of another machine" + (
                 ", or of this one before it was last started" if before else ""
             )
         elif recording._pid_here() is None:
-            where = "in another PID namespace"
+            why_unseen = "in another PID namespace"
         else:
-            where = "another user's"
+            why_unseen = "another user's"
         from sigrec._why.newest import successor
 
         again = successor(recording)
@@ -152,7 +152,7 @@ class _Why:
             else ""
         )
         return (
-            f"{self.who} is {where}, and cannot be seen from here; its recording has no end: it still "
+            f"{self.who} is {why_unseen}, and cannot be seen from here; its recording has no end: it still "
             f"runs there, or it ended in a way that no process can record, such as SIGKILL{since}"
             f"{self._last_signal()}."
         )
