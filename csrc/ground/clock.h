@@ -32,8 +32,8 @@ static inline bool clock_wait_for_room(int *tries) {
     return true;
 }
 
-/* The same clock at the last tick, at a quarter of the price, and how far apart
- * the ticks are: time(7). */
+/* monotonic_ns() as it was at the clock's last tick, for a quarter of the price; and the time from
+ * one tick of the clock to the next, 0 where there are none: time(7). */
 #ifdef CLOCK_MONOTONIC_COARSE
 static inline uint64_t monotonic_tick_ns(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
 static inline uint64_t tick_ns(void) {
