@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class Held:
-    """taken: by signal number, the ordinals of the events that are in the lake, or on the way
-    there."""
+    """A recording that is shipped to the lake. taken: by signal number, the ordinals of the events
+    that are in the lake already, or on the way there."""
 
     __slots__ = ("_head", "_head_before", "_slots", "header", "recording", "taken", "watched")
 

@@ -41,8 +41,8 @@ MOST_GONE = 10_000  # so many removed recordings are remembered, since a copy ma
 
 
 class Shipping:
-    """where: None: only what is given to hold(). tell: called with each line that people should
-    know."""
+    """Ships recordings to the lake. where: the directories in which they appear; None: only those
+    that are given to hold() are shipped. tell: called with each line that people should know."""
 
     def __init__(
         self,

@@ -14,9 +14,9 @@ _SIGKILL = 9
 
 
 class Cgroup(NamedTuple):
-    """path: as proc_pid_cgroup(5) shows it. counters: the file that counts the processes that the
-    OOM killer has ended in this very cgroup, without those below it: memory.events.local of version
-    2, memory.oom_control of version 1."""
+    """A memory cgroup. path: as proc_pid_cgroup(5) shows it. counters: the file that counts the
+    processes that the OOM killer has ended in this very cgroup, without those below it:
+    memory.events.local of version 2, memory.oom_control of version 1."""
 
     path: str
     directory: str

@@ -16,7 +16,8 @@ _EVENT = struct.Struct("=iIII")  # watch, mask, cookie, bytes of the name
 
 
 class Event(NamedTuple):
-    """watch: the number that add() returned; -1: the queue has overflowed."""
+    """What has happened to a file. watch: the number that add() returned for its directory; -1: the
+    queue has overflowed."""
 
     watch: int
     mask: int
@@ -24,7 +25,7 @@ class Event(NamedTuple):
 
 
 class Inotify:
-    """fd: poll(2) shows it as ready to read once something has happened.
+    """Watches directories. fd: poll(2) shows it as ready to read once something has happened.
 
     Raises OSError where the system allows no further one.
     """

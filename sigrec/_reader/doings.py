@@ -20,8 +20,9 @@ _SIGCHLD = int(signal.SIGCHLD)
 
 
 class Doings:
-    """signums: only the signals of these numbers that the process sent, and what it was told about
-    its children if SIGCHLD is among them. since: only what is not older, in ns since 1970."""
+    """What a process did since the last look. signums: only the signals of these numbers that the
+    process sent, and what it was told about its children if SIGCHLD is among them. since: only what
+    is not older, in ns since 1970."""
 
     def __init__(
         self,

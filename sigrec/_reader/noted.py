@@ -19,8 +19,9 @@ _SEEN_BY = {number: name for name, number in NOTED_SEEN_BY.items()}
 
 
 class Noted(NamedTuple):
-    """ended: how the process ended. kills: how many processes of its cgroup the OOM killer has
-    ended since since_ns. probably: whether it was probably one of them."""
+    """What a bystander wrote into a recording. ended: how the process ended. kills: how many
+    processes of its cgroup the OOM killer has ended since since_ns. probably: whether the process
+    was probably one of them."""
 
     ended: Ended
     kills: int

@@ -41,7 +41,7 @@ class Series:
 
 
 class Counters:
-    """settle: a new counter shows 0 for so many seconds."""
+    """The totals, by their labels. settle: a new counter shows 0 for so many seconds."""
 
     def __init__(self, settle: float) -> None:
         self.settle = settle

@@ -31,8 +31,9 @@ _MANY = 32  # a process that records more signals records every one, as under `s
 
 
 class Counting:
-    """asked_for: the programs that get a place before others. pending: how many signals waited for
-    a handler at the last look. running: for how many seconds a handler had run then."""
+    """Adds up what recordings count. asked_for: the programs that get a place before others.
+    pending: how many signals waited for a handler at the last look. running: for how many seconds a
+    handler had run then."""
 
     def __init__(self, settle: float, asked_for: re.Pattern[str] | None) -> None:
         self._asked_for = asked_for

@@ -21,8 +21,9 @@ _EVENTS_ABOVE = inotify.CREATE | inotify.MOVED_TO | inotify.ONLYDIR
 
 
 class Directories:
-    """named: directories that the user gave, which stand for the directories in them, too; empty:
-    those with this user's recordings, or for root with those of all users.
+    """Watches where recordings appear. named: directories that the user gave, which stand for the
+    directories in them, too; empty: those with this user's recordings, or for root with those of
+    all users.
 
     refused: by directory, why its files are not trusted. missing: those of the named that are not
     there.

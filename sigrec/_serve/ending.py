@@ -27,10 +27,10 @@ KNOWN = (
 
 
 class End(NamedTuple):
-    """cause: a signal's name, or ``exit`` (with status 0), ``error`` (another status),
-    ``exception``, ``oom``, ``exec``, ``unknown``. sender: the name of the process that sent the
-    signal, or ``itself``, ``kernel``, ``terminal``, ``timer``, ``unknown``; ``""``: no signal ended
-    it. cause_found: the Cause from which both are."""
+    """The end of a process, as labels. cause: a signal's name, or ``exit`` (with status 0),
+    ``error`` (another status), ``exception``, ``oom``, ``exec``, ``unknown``. sender: the name of
+    the process that sent the signal, or ``itself``, ``kernel``, ``terminal``, ``timer``,
+    ``unknown``; ``""``: no signal ended it. cause_found: the Cause from which both are."""
 
     cause: str
     sender: str

@@ -28,7 +28,8 @@ MOST_WITNESSES = 1000
 
 
 class Endings:
-    """epoll: tells the ends. held: returns the recordings that are held now."""
+    """Waits for the ends of processes. epoll: tells these ends. held: returns the recordings that
+    are held now."""
 
     def __init__(self, epoll: select.epoll, held: Callable[[], Iterable[Watched]]) -> None:
         self._epoll = epoll

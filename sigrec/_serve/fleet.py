@@ -54,7 +54,7 @@ NEWEST_ENDS = 100  # endings that the page shows, and whose recordings are kept 
 
 
 class CountedEnd(NamedTuple):
-    """time_ns: when the end was seen."""
+    """The end of a process that was counted. time_ns: when that end was seen."""
 
     number: int
     end: End
@@ -77,7 +77,8 @@ class Shown(NamedTuple):
 
 
 class Fleet:
-    """tell: called with each line that people should know."""
+    """All recordings of a host. where: the directories in which they appear. tell: called with each
+    line that people should know."""
 
     def __init__(
         self,
@@ -259,8 +260,8 @@ class Fleet:
             self._tell(directory, f"{directory} is not there; its recordings count once it is")
 
     def _open_recording(self, path: str, directory: str | None) -> None:
-        """directory: its owner has to be the file's owner; None: the user has named the
-        recording."""
+        """Holds the recording at that path. directory: its owner has to be the file's owner; None:
+        the user has named the recording."""
         try:
             owner = None if directory is None else os.lstat(directory).st_uid
             watched = Watched(path, owner)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class Http:
-    """address: of the metrics. page: the page's address with its token; None: all who can connect
-    may see the page."""
+    """Serves the metrics and the page. address: of the metrics. page: the page's address with its
+    token; None: all who can connect may see the page."""
 
     def __init__(self, fleet: Fleet, host: str, port: int, token_file: str | None) -> None:
         registry = metrics.registry(fleet.shown)

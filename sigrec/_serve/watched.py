@@ -43,9 +43,9 @@ _SENDER_NUMBERS = {kind: number for number, kind in SENDER_KINDS.items()}
 
 
 class Unreadable(Exception):
-    """reason: ``"permission"``, ``"descriptors"`` (there are none left), ``"damaged"`` (it is no
-    recording, or of a version that is not read here), ``"owner"`` (it does not belong to the
-    directory's owner), ``"other"``."""
+    """A recording cannot be read. reason: ``"permission"``, ``"descriptors"`` (there are none
+    left), ``"damaged"`` (it is no recording, or of a version that is not read here), ``"owner"``
+    (it does not belong to the directory's owner), ``"other"``."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -59,9 +59,9 @@ BAD = (
 
 
 class Watched:
-    """is_subreaper: whether the process inherits orphans (prctl(2)). counted: by signal, what was
-    counted already. modes: by signal, its mode at the last look. over: whether its end was
-    counted."""
+    """A recording that is held. is_subreaper: whether its process inherits orphans (prctl(2)).
+    counted: by signal, what was counted already. modes: by signal, its mode at the last look. over:
+    whether the end of the process was counted."""
 
     __slots__ = (
         "_ledger", "_sigrtmin", "_version", "bystander", "counted", "from_whom", "inode", "is_subreaper",

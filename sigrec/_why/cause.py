@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
 
 class Cause(NamedTuple):
-    """kind: ``"alive"``, ``"signal"``, ``"exit"``, ``"exception"``, ``"exec"``, ``"unknown"``.
+    """What ended a process, as far as it is known. kind: ``"alive"``, ``"signal"``, ``"exit"``,
+    ``"exception"``, ``"exec"``, ``"unknown"``.
 
     signal, ordinal: the signal that ended the process; signal is None exactly where kind is not
-    ``"signal"``. status: the exit status, if that is known. reason: the exception, or the program that the process has become. at_once: the process called
-    os._exit(). told: who says this, if the process itself did not record it. sent_by: the recorded
-    sender of the signal, if the process could not record who sent it. asked_by: if it is not known
-    how the process ended, the sender of another signal, which may have ended it.
+    ``"signal"``. status: the exit status, if that is known. reason: the exception, or the program
+    that the process has become. at_once: the process called os._exit(). told: who says this, if the
+    process itself did not record it. sent_by: the recorded sender of the signal, if the process
+    could not record who sent it. asked_by: if it is not known how the process ended, the sender of
+    another signal, which may have ended it.
 
     seen: how a bystander saw it end, or what the system says now of a zombie. heard: what its
     parent was told, if that is recorded. own: what the process itself recorded, if the others

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 
 class Evidence(NamedTuple):
-    """source: ``"recording"`` (the process's own), ``"sender"`` (the sender's recording),
-    ``"parent"`` (its parent's recording), ``"pidfd"`` (a bystander that waited for its end),
-    ``"cgroup"`` (the counters of the OOM killer), ``"proc"`` (what the system says now).
+    """What one source says about an end. source: ``"recording"`` (the process's own), ``"sender"``
+    (the sender's recording), ``"parent"`` (its parent's recording), ``"pidfd"`` (a bystander that
+    waited for its end), ``"cgroup"`` (the counters of the OOM killer), ``"proc"`` (what the system
+    says now).
 
     certainty: ``"seen"`` (the source was there), ``"told"`` (the kernel told it to a parent, or a
     sender said it of itself), ``"inferred"``.

@@ -32,8 +32,8 @@ def newest() -> Recording:
 
 
 class Ranked(NamedTuple):
-    """ended: whether its process has ended, as far as can be told. at_ns: when it ended, or else
-    when it began."""
+    """A recording, to be sorted by its end. ended: whether its process has ended, as far as can be
+    told. at_ns: when it ended, or else when it began."""
 
     recording: Recording
     cause: Cause

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class Oom(NamedTuple):
-    """kills: how many processes of that cgroup the OOM killer has ended since since_ns. probably:
-    whether this one was probably among them."""
+    """What the OOM killer did in a cgroup. kills: how many processes of that cgroup it has ended
+    since since_ns. probably: whether the process in question was probably among them."""
 
     path: str
     kills: int

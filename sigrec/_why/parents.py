@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class Told(NamedTuple):
-    """parent: who was told. info: about the end. stop: about a stop before it that no SIGCONT
-    ended."""
+    """What a parent was told of a child's end. parent: the parent's recording. info: about the end.
+    stop: about a stop before that, which no SIGCONT ended."""
 
     parent: Recording
     info: ChildTold

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Recordings:
-    """opened: recordings that are open already."""
+    """The recordings in which witnesses look. opened: those that are open already."""
 
     def __init__(self, opened: Iterable[Recording] = ()) -> None:
         self._opened: dict[str, Recording | None] = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SentBy(NamedTuple):
-    """sender: its recording. sent: the entry in it."""
+    """Who sent a signal, by the sender's own recording. sender: that recording. sent: its entry."""
 
     sender: Recording
     sent: SentSignal

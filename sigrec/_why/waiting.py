@@ -28,7 +28,8 @@ _OOM_LOOK_S = 0.25  # between looks at the OOM killer's counter, which must be a
 
 
 class Seen(NamedTuple):
-    """oom: what the OOM killer did in its cgroup meanwhile. cgroup: which that was; None: not known."""
+    """An end that was waited for. oom: what the OOM killer did meanwhile in the process's cgroup.
+    cgroup: which cgroup that was; None: not known."""
 
     ended: Ended
     oom: Oom | None
