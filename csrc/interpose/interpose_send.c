@@ -72,13 +72,13 @@ static __attribute__((noinline)) struct sent_call note_sent(enum sent_how how, i
 }
 
 static inline __attribute__((always_inline)) struct sent_call
-begin_sent(enum sent_how how, int signum, pid_t pid, pid_t tid, uint64_t value) {
+before_sending(enum sent_how how, int signum, pid_t pid, pid_t tid, uint64_t value) {
     return is_sending_ours() ? note_sent(how, signum, pid, tid, value)
                              : (struct sent_call){{NULL, NULL}, 0};
 }
 
 /* result: as C library functions return it: 0, or -1 with errno set. */
-static int end_sent(const struct sent_call *call, int result) {
+static int after_sending(const struct sent_call *call, int result) {
     int saved_errno = errno;
     sent_end(call, result == 0 ? 0 : saved_errno);
     errno = saved_errno;
@@ -86,59 +86,59 @@ static int end_sent(const struct sent_call *call, int result) {
 }
 
 /* error: as pthread_kill(3) returns it: 0, or an error number. */
-static int end_sent_by_number(const struct sent_call *call, int error) {
+static int after_sending_by_number(const struct sent_call *call, int error) {
     sent_end(call, error);
     return error;
 }
 
 static int our_kill(pid_t pid, int signum) {
-    struct sent_call call = begin_sent(SENT_KILL, signum, pid, 0, 0);
-    return end_sent(&call, kill(pid, signum));
+    struct sent_call call = before_sending(SENT_KILL, signum, pid, 0, 0);
+    return after_sending(&call, kill(pid, signum));
 }
 
 static int our_killpg(pid_t group, int signum) {
-    struct sent_call call = begin_sent(SENT_KILLPG, signum, -group, 0, 0);
-    return end_sent(&call, killpg(group, signum));
+    struct sent_call call = before_sending(SENT_KILLPG, signum, -group, 0, 0);
+    return after_sending(&call, killpg(group, signum));
 }
 
 static int our_raise(int signum) {
     if (!is_sending_ours())
         return raise(signum);
-    struct sent_call call = begin_sent(SENT_RAISE, signum, process_pid(), 0, 0);
+    struct sent_call call = before_sending(SENT_RAISE, signum, process_pid(), 0, 0);
     int error = raise(signum);
     if (call.written[0])
-        end_sent_by_number(&call, error == 0 ? 0 : errno);
+        after_sending_by_number(&call, error == 0 ? 0 : errno);
     return error;
 }
 
 static void our_abort(void) {
-    begin_sent(SENT_RAISE, SIGABRT, process_pid(), 0, 0);
+    before_sending(SENT_RAISE, SIGABRT, process_pid(), 0, 0);
     abort();
 }
 
 static int our_pthread_kill(pthread_t thread, int signum) {
     /* There is no portable way to learn the thread's id from a pthread_t. */
-    struct sent_call call = begin_sent(SENT_THREAD, signum, process_pid(), 0, 0);
-    return end_sent_by_number(&call, pthread_kill(thread, signum));
+    struct sent_call call = before_sending(SENT_THREAD, signum, process_pid(), 0, 0);
+    return after_sending_by_number(&call, pthread_kill(thread, signum));
 }
 
 int interpose_send_queue(pid_t pid, int signum, const union sigval value) {
     struct sent_call call =
-        begin_sent(SENT_QUEUE, signum, pid, 0, (uint64_t)(uintptr_t)value.sival_ptr);
-    return end_sent(&call, sigqueue(pid, signum, value));
+        before_sending(SENT_QUEUE, signum, pid, 0, (uint64_t)(uintptr_t)value.sival_ptr);
+    return after_sending(&call, sigqueue(pid, signum, value));
 }
 
 #ifdef __GLIBC__
 static int our_tgkill(pid_t pid, pid_t tid, int signum) {
-    struct sent_call call = begin_sent(SENT_THREAD, signum, pid, tid, 0);
-    return end_sent(&call, tgkill(pid, tid, signum));
+    struct sent_call call = before_sending(SENT_THREAD, signum, pid, tid, 0);
+    return after_sending(&call, tgkill(pid, tid, signum));
 }
 
 static int our_pthread_sigqueue(pthread_t thread, int signum, const union sigval value) {
     struct sent_call call =
-        begin_sent(SENT_QUEUE, signum, process_pid(), 0, (uint64_t)(uintptr_t)value.sival_ptr);
+        before_sending(SENT_QUEUE, signum, process_pid(), 0, (uint64_t)(uintptr_t)value.sival_ptr);
     borrow_send_to_thread(signum);
-    return end_sent_by_number(&call, pthread_sigqueue(thread, signum, value));
+    return after_sending_by_number(&call, pthread_sigqueue(thread, signum, value));
 }
 #endif
 
@@ -151,12 +151,12 @@ static pid_t pid_of(int pidfd) {
     return pid ? (pid_t)text_number(pid) : 0; /* a reaped process has "-1", which gives 0 */
 }
 
-static struct sent_call begin_sent_to_pidfd(int pidfd, int signum) {
+static struct sent_call before_sending_to_pidfd(int pidfd, int signum) {
     int saved_errno = errno;
     bool look = pidfd >= 0 && is_sending_recorded(signum) && !process_is_vfork_child();
     pid_t pid = look ? pid_of(pidfd) : 0;
     errno = saved_errno;
-    return begin_sent(SENT_PIDFD, signum, pid, 0, 0);
+    return before_sending(SENT_PIDFD, signum, pid, 0, 0);
 }
 
 #ifndef SYS_pidfd_send_signal
@@ -166,8 +166,8 @@ extern int pidfd_send_signal(int, int, siginfo_t *, unsigned)
     __attribute__((weak)); /* glibc 2.36 */
 
 static int our_pidfd_send_signal(int pidfd, int signum, siginfo_t *info, unsigned flags) {
-    struct sent_call call = begin_sent_to_pidfd(pidfd, signum);
-    return end_sent(&call, (int)syscall(SYS_pidfd_send_signal, pidfd, signum, info, flags));
+    struct sent_call call = before_sending_to_pidfd(pidfd, signum);
+    return after_sending(&call, (int)syscall(SYS_pidfd_send_signal, pidfd, signum, info, flags));
 }
 
 bool interpose_send_is(long number) {
@@ -179,15 +179,17 @@ bool interpose_send_is(long number) {
 long interpose_send_by_number(long number, long a, long b, long c, long d, long e, long f) {
     struct sent_call call;
     switch (number) {
-    case SYS_kill: call = begin_sent(SENT_KILL, (int)b, (pid_t)a, 0, 0); break;
-    case SYS_tkill: call = begin_sent(SENT_THREAD, (int)b, 0, (pid_t)a, 0); break;
-    case SYS_tgkill: call = begin_sent(SENT_THREAD, (int)c, (pid_t)a, (pid_t)b, 0); break;
-    case SYS_rt_sigqueueinfo: call = begin_sent(SENT_QUEUE, (int)b, (pid_t)a, 0, 0); break;
-    case SYS_rt_tgsigqueueinfo: call = begin_sent(SENT_QUEUE, (int)c, (pid_t)a, (pid_t)b, 0); break;
-    default: call = begin_sent_to_pidfd((int)a, (int)b); break;
+    case SYS_kill: call = before_sending(SENT_KILL, (int)b, (pid_t)a, 0, 0); break;
+    case SYS_tkill: call = before_sending(SENT_THREAD, (int)b, 0, (pid_t)a, 0); break;
+    case SYS_tgkill: call = before_sending(SENT_THREAD, (int)c, (pid_t)a, (pid_t)b, 0); break;
+    case SYS_rt_sigqueueinfo: call = before_sending(SENT_QUEUE, (int)b, (pid_t)a, 0, 0); break;
+    case SYS_rt_tgsigqueueinfo:
+        call = before_sending(SENT_QUEUE, (int)c, (pid_t)a, (pid_t)b, 0);
+        break;
+    default: call = before_sending_to_pidfd((int)a, (int)b); break;
     }
     long result = syscall(number, a, b, c, d, e, f);
-    end_sent(&call, result == 0 ? 0 : -1);
+    after_sending(&call, result == 0 ? 0 : -1);
     return result;
 }
 
