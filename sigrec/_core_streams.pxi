@@ -382,8 +382,8 @@ cdef object make_array = None
 
 
 def start_batches(make) -> None:
-    """Sets what batches are: make(bytes) is given events in the core's own format, and returns what
-    is handed out. None: that is a list."""
+    """Sets what batches are: make(bytes) is given events in the core's own format, and returns the
+    batch that a stream hands out. make None: a batch is a list."""
     global make_array
     make_array = make
 

@@ -41,7 +41,7 @@ bool passive_records(int signum) {
 /* --- what the kernel has ----------------------------------------------------------- */
 
 /* The disposition that records the signal and lets the program see no difference. */
-static void recording_form(int signum, const struct sigaction *program, struct sigaction *ours) {
+static void passive_form(int signum, const struct sigaction *program, struct sigaction *ours) {
     registry_recording_action(ours);
     if (program->sa_handler == SIG_DFL || program->sa_handler == SIG_IGN) {
         /* The interrupted system call goes on as without a handler, where the kernel can do that.
@@ -103,7 +103,7 @@ static void apply_disposition(int signum, struct sigaction *found) {
         if (is_left_to_kernel(signum, &program) || registry_is_ours(&program))
             form = program;
         else
-            recording_form(signum, &program, &form);
+            passive_form(signum, &program, &form);
         sigaction(signum, &form, found);
         note_mode(signum, &program);
         if (action_version(signum) == version)

@@ -34,7 +34,7 @@ static void wait_while(_Atomic uint32_t *futex_word, uint32_t value, uint64_t ti
  * memory: a forked child begins with 0, and nobody waits there. */
 void wake_post(void) {
     _Atomic uint32_t *futex_word = &process_self->wake;
-    /* Release: whoever takes the 1 sees the work. */
+    /* Release: the thread that this wakes sees what it is woken for. */
     if (!atomic_exchange_explicit(futex_word, 1, memory_order_release))
         wake_one(futex_word);
 }
