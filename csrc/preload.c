@@ -21,7 +21,7 @@ static void record_this_program(char *const argv[]) {
 }
 
 #ifdef __GLIBC__
-/* It passes on what main() will get. */
+/* The constructor. glibc gives it what main() will get. */
 __attribute__((constructor)) static void at_start(int argc, char *argv[]) {
     (void)argc;
     if (is_glibc())

@@ -46,7 +46,7 @@ enum filtered {
 /* A bit for each system call that must not be made. */
 extern _Atomic uint32_t filter_denied;
 
-/* Any context. */
+/* Any context. Whether the process may make that system call. */
 static inline bool filter_allows(enum filtered call) {
     /* Relaxed: the thread that installs a filter notes it before. */
     return !(atomic_load_explicit(&filter_denied, memory_order_relaxed) >> call & 1);

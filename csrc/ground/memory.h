@@ -26,10 +26,11 @@
 #define FORKED
 #endif
 
-/* Interpreter context. NULL, with errno set, when there is no memory. */
+/* Interpreter context. Pages that a forked child finds zero; NULL, with errno set: there are none.
+ */
 void *memory_wiped(size_t size);
 
-/* Interpreter context. */
+/* Interpreter context. Unmaps such pages. */
 void memory_free(void *start, size_t size);
 
 /* Signal context. Moves the pages elsewhere by mremap(2), where nothing in a child points to

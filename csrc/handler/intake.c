@@ -89,7 +89,7 @@ static int next_of(uint64_t set, siginfo_t *info, uint64_t timeout_ns) {
     return (int)syscall(SYS_rt_sigtimedwait, &set, info, &timeout, sizeof set);
 }
 
-/* True: the signal is to be passed on. */
+/* The intake thread takes one signal. True: it is to be passed on. */
 static bool take_one(int signum, siginfo_t *info, uint64_t now, uint32_t tid, uint64_t *ordinal) {
     if (kick_sent(signum, info))
         return false;
@@ -105,7 +105,7 @@ static void leave_to_main(const siginfo_t *info, uint32_t tid, uint64_t ordinal)
         intake_pass_on();
 }
 
-/* For each signal of a turn. */
+/* Whether each signal of a turn could be left to the main thread. */
 static bool main_has_room(void) {
     return atomic_load(&intake->for_main_end) - atomic_load(&intake->for_main_first) <=
            FOR_MAIN - TURN;

@@ -94,7 +94,7 @@ void passive_note_mode(int signum) {
         note_mode(signum, &program);
 }
 
-/* found: receives what the kernel had before. */
+/* Sets in the kernel what the signal should have there. found: receives what it had before. */
 static void apply_disposition(int signum, struct sigaction *found) {
     for (;; found = NULL) {
         struct sigaction program, form;

@@ -24,7 +24,7 @@ static inline uint64_t notes_slot(const struct notes *notes, uint64_t row, uint6
     return ordinal % notes->each * notes->rows + row;
 }
 
-/* Any context. */
+/* Any context. Writes the change into its slot of that row, with its call site. */
 void notes_keep(const struct notes *to, uint64_t row, const struct event *change);
 
 /* Interpreter context, in a forked child, for what its parent knew: whether this is the first

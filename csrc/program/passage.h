@@ -23,13 +23,13 @@ struct passage {
 #define PASSAGE_PLACES UINT32_C(0xf)
 #define PASSAGE_NEAR (UINT64_C(64) << 10) /* what a chain of handlers has on the stack, at most */
 
-/* Signal context, all of these. */
+/* Signal context, all of these. The passage stands at the end of the siginfo that is passed on. */
 
 static inline void *passage_room(siginfo_t *info) {
     return (char *)info + sizeof *info - sizeof(struct passage);
 }
 
-/* False: the signal has not been counted. */
+/* False: no handler of ours has passed the signal on, and it has not been counted. */
 static inline bool passage_get(siginfo_t *info, struct passage *passage) {
     uint32_t mark;
     memcpy(&mark, passage_room(info), sizeof mark);
