@@ -26,8 +26,7 @@
 #define FORKED
 #endif
 
-/* Interpreter context. Pages that a forked child finds zero; NULL, with errno set: there are none.
- */
+/* Interpreter context. Pages that a forked child finds zero. NULL, with errno set: no memory. */
 void *memory_wiped(size_t size);
 
 /* Interpreter context. Unmaps such pages. */
