@@ -345,8 +345,8 @@ cdef bint main_thread_takes(int signum):
 
 
 cdef int let_main_thread_arrive() except -1:
-    """Waits for the main thread to come to our handler, if the kernel has just given it a signal
-    and so nothing is pending: a second at most."""
+    """Waits, a second at most, for the main thread to come to our handler: a signal that the kernel
+    has just given to that thread is not pending any more, and not counted yet."""
     cdef int32_t pid = getpid()
     cdef uint64_t most_ns
     if kick_settle(pid, SETTLE_SOON_NS):  # with the GIL, since to get that back takes longer

@@ -165,11 +165,11 @@ def wait(*signums: int, timeout: float | None = None) -> SignalInfo | None:
     """
     _core.refuse_to_wait("sigrec.wait()")
     timeout = _check.timeout(timeout)  # checked before anything changes
-    opened = stream(*signums)
+    open_stream = stream(*signums)
     try:
-        item = opened.get(timeout)
+        item = open_stream.get(timeout)
     finally:
-        _core.close_quietly(opened)
+        _core.close_quietly(open_stream)
     if isinstance(item, Missed):
         raise SigrecError(f"{item!r} came, of which the detail was lost")
     return item

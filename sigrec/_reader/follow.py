@@ -37,7 +37,7 @@ class Position:
         self.past: dict[int, int] = {}
 
     def begin(self, recording: Recording) -> None:
-        """Counts all that was delivered before the first look as past, also what is not kept."""
+        """Begins behind all that was delivered before the first look, also what is not kept."""
         self.before = recording._history.head()
         for signum, stats in recording.signals.items():
             if self.wants(signum):

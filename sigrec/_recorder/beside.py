@@ -59,9 +59,8 @@ def leave(code: str, about: str) -> None:
         if subreaper > 0:
             _core.subreaper(subreaper)
         if not waiting and signal.SIGCHLD in signal.sigpending():
-            signal.sigtimedwait(
-                [signal.SIGCHLD], 0
-            )  # it is blocked, and would stay pending in the program
+            # SIGCHLD is blocked here, and would stay pending in the program.
+            signal.sigtimedwait([signal.SIGCHLD], 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         beside.close()
 

@@ -1,7 +1,7 @@
 """Adds up what the recordings of a host count, by program and signal.
 
-A look adds what is new in a ledger to the counters, which only rise. How many signals wait at the
-moment, and which handlers run, it finds out anew.
+A look adds what is new in a ledger to the counters, which only rise. It counts anew how many signals
+are pending at the moment, and for how long the handlers that run have done so.
 """
 
 from __future__ import annotations
