@@ -10,7 +10,7 @@ import sys
 from sigrec import SigrecError, __version__
 from sigrec._doctor.finding import Finding, names
 from sigrec._doctor.limit import queue_limit
-from sigrec._proc import pidfd
+from sigrec._proc import host, pidfd
 from sigrec._proc.status import Status, status
 from sigrec._recorder import beside
 from sigrec._signals.names import name
@@ -148,11 +148,7 @@ def _check_surroundings(now: Status) -> Iterator[Finding]:
             "debugger", "note", f"PID {now.tracer} traces this process, and gets each signal before it",
             "a debugger may drop signals (gdb: `info signals`); what it drops was never delivered",
         )  # fmt: skip
-    try:
-        namespace = os.stat("/proc/self/ns/pid").st_ino
-    except OSError:
-        namespace = HOST_PID_NAMESPACE
-    if namespace != HOST_PID_NAMESPACE:
+    if host.pid_namespace() not in (0, HOST_PID_NAMESPACE):
         first = ""
         if os.getpid() == 1:
             first = "; and this is its PID 1, which the kernel spares every signal that it does not catch"

@@ -9,6 +9,7 @@ import warnings
 from sigrec import _core
 from sigrec._doctor.finding import Finding
 from sigrec._errors import SigrecError
+from sigrec._proc import host
 from sigrec._reader.opening import open_recording
 from sigrec._recorder import publishing
 from sigrec._text import number, printable
@@ -48,7 +49,7 @@ def place() -> Iterator[Finding]:
             )  # fmt: skip
         return
     directory = os.path.dirname(path)
-    on, free = _filesystem(directory), ""
+    on, free = host.filesystem(directory), ""
     try:
         space = os.statvfs(directory)
         free = f", {number(space.f_bavail * space.f_frsize >> 20)} MiB free"
@@ -80,20 +81,6 @@ def place() -> Iterator[Finding]:
     else:
         yield Finding("recording", "ok", f"in {printable(where)}")
     yield _check_reading(os.getpid())
-
-
-def _filesystem(directory: str) -> str | None:
-    """The type of the file system there: proc_pid_mountinfo(5)."""
-    try:
-        device = os.stat(directory).st_dev
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                before, _, after = line.partition(" - ")
-                if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
-                    return after.split()[0]
-    except (OSError, IndexError):
-        pass
-    return None
 
 
 def _check_reading(pid: int) -> Finding:

@@ -11,6 +11,7 @@ from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._handling import dispatcher, handlers
 from sigrec._handling import intake as intakes
+from sigrec._proc.status import is_pending_in
 from sigrec._recorder import publishing
 from sigrec._recorder.own import stats
 from sigrec._signals.names import catchable
@@ -60,7 +61,7 @@ class Timer(_core.Block):
         """Stop the timer, and give its signal back; a second call does nothing."""
         if self._ended is not None:
             return
-        blocked = self._thread is not None and _is_pending_in(self._thread, self.signum)
+        blocked = self._thread is not None and is_pending_in(self._thread, self.signum)
         if blocked:
             self._by_clock = self._handle.expired()
         over = self._handle.end()
@@ -174,17 +175,6 @@ def _expirations(signum: int) -> int:
 def _nanoseconds(what: str, seconds: float) -> int:
     must_be = f"{what} must be from a nanosecond to {LONGEST_S} seconds"
     return round(_check.seconds(must_be, seconds, 1e-9, LONGEST_S) * 1e9)
-
-
-def _is_pending_in(thread: int, signum: int) -> bool:
-    """Whether the signal is pending in this thread, which blocks it: SigPnd of
-    proc_pid_status(5)."""
-    try:
-        with open(f"/proc/self/task/{thread}/status", encoding="ascii", errors="replace") as file:
-            pending = next((line for line in file if line.startswith("SigPnd:")), ":0")
-    except OSError:  # it has ended
-        return False
-    return bool(int(pending.partition(":")[2], 16) >> (signum - 1) & 1)
 
 
 def free_signal(remedy: str) -> int:

@@ -1,5 +1,5 @@
-"""Which machine and boot this is, whom it lets trace others, and which namespaces this process is
-in."""
+"""Which machine and boot this is, whom it lets trace others, which namespaces this process is in,
+and which file systems."""
 
 from __future__ import annotations
 
@@ -62,3 +62,17 @@ def ptrace_scope() -> int:
             return int(file.read())
     except (OSError, ValueError):
         return 0
+
+
+def filesystem(directory: str) -> str | None:
+    """The type of the file system of a directory: proc_pid_mountinfo(5). None: not known."""
+    try:
+        device = os.stat(directory).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                before, _, after = line.partition(" - ")
+                if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+                    return after.split()[0]
+    except (OSError, IndexError):
+        pass
+    return None

@@ -100,3 +100,14 @@ def catches(pid: int, signum: int) -> bool | None:
     except (OSError, ValueError):
         pass
     return None
+
+
+def is_pending_in(thread: int, signum: int) -> bool:
+    """Whether the signal is pending in this thread of our process, which blocks it: SigPnd of
+    proc_pid_status(5)."""
+    try:
+        with open(f"/proc/self/task/{thread}/status", encoding="ascii", errors="replace") as file:
+            pending = next((line for line in file if line.startswith("SigPnd:")), ":0")
+    except OSError:  # it has ended
+        return False
+    return bool(int(pending.partition(":")[2], 16) >> (signum - 1) & 1)
