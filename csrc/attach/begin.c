@@ -59,8 +59,8 @@ static bool is_on(const char *name) {
     return value && strcmp(value, "1") == 0;
 }
 
-/* A recorded program that a signal ends leaves a file, and somebody may start such programs all
- * day. */
+/* A recorded program that a signal ends leaves a file, and
+ * somebody may start such programs all day. */
 static void clean_now_and_then(void) {
     char directory[PLACES_SIZE];
     if (getpid() % CLEAN_EVERY == 0 && process_directory(directory))

@@ -35,8 +35,8 @@ struct begin_request {
  * thread may be changing it. 0 or an errno. */
 int begin_attached(const struct begin_request *request);
 
-/* As begin_attached(), to end that: the kernel has again what the program set. Our library
- * stays. */
+/* As begin_attached(), to end that: the kernel has again
+ * what the program set. Our library stays. */
 int end_attached(void);
 
 /* Any context. Whether begin() or begin_attached() was called, and all is recorded. */

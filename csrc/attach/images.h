@@ -20,8 +20,8 @@ struct images_range {
     bool unsafe; /* of the C library, the dynamic linker, or an allocator */
 };
 
-/* An object that has been looked at, in this or an earlier read, known by the address of its
- * first page. */
+/* An object that has been looked at, in this or an earlier read,
+ * known by the address of its first page. */
 struct images_object {
     uint64_t base, file; /* its inode */
     bool allocates;      /* malloc(3) is in it, and it is not the C library */

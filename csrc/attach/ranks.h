@@ -36,8 +36,8 @@ struct ranks {
 /* All threads of the process. */
 void ranks_look(struct ranks *ranks, const struct images *images, pid_t pid);
 
-/* What a stop does to a thread in this system call, which has these two arguments and was made
- * at `pc`. */
+/* What a stop does to a thread in this system call, which has
+ * these two arguments and was made at `pc`. */
 enum rank ranks_of_call(const struct images *images, pid_t pid, pid_t tid, long number,
                         uint64_t first, uint64_t second, uint64_t pc);
 

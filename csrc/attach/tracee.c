@@ -413,8 +413,8 @@ enum tracee_event tracee_system(struct tracee *tracee, long number, const uint64
 #endif
     if (!put_registers(tracee, &registers))
         return TRACEE_ENDED;
-    /* One step, which ends by a trap; or, where none may come, a stop at its entry, and one at its
-     * exit. */
+    /* One step, which ends by a trap; or, where none may come, a
+     * stop at its entry, and one at its exit. */
     for (int stops = tracee->all_held ? 2 : 1; stops > 0; stops--) {
         enum tracee_event event =
             run_tracee(tracee, tracee->all_held ? PTRACE_SYSCALL : PTRACE_SINGLESTEP,
@@ -490,8 +490,8 @@ bool tracee_give_back(struct tracee *tracee) {
 
 #define GET_RSEQ_CONFIGURATION 0x420f /* Linux 5.13; glibc has it since 2.33 */
 
-/* Before Linux 5.13 no tracer can tell whether a thread is in one, and few programs have such
- * sequences. */
+/* Before Linux 5.13 no tracer can tell whether a thread is in
+ * one, and few programs have such sequences. */
 bool tracee_in_sequence(const struct tracee *tracee) {
     struct {
         uint64_t area;

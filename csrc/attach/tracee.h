@@ -2,11 +2,11 @@
  *
  * tracee: one thread of another process, stopped by ptrace(2), and what can be called
  * in it: a system call, or a function on a stack that the caller names. All registers
- * and the mask of the thread are put back then, and a system call that was interrupted
- * goes on.
+ * and the mask of the thread are put back then, and a
+ * system call that was interrupted goes on.
  *
- * Each wait has a limit. While the thread is stopped, the other threads of its process
- * run.
+ * Each wait has a limit. While the thread is
+ * stopped, the other threads of its process run.
  */
 #ifndef SIGREC_TRACEE_H
 #define SIGREC_TRACEE_H
@@ -63,8 +63,8 @@ extern const size_t tracee_system_call_size, tracee_trap_size, tracee_step;
 char tracee_state(pid_t tid);
 
 /* Stops the thread, and reads its registers and mask. TRACEE_LATE: it did not stop within
- * limit_ns, and does not wait for a processor. The caller has blocked SIGCHLD, and left it to its
- * default. */
+ * limit_ns, and does not wait for a processor. The caller has
+ * blocked SIGCHLD, and left it to its default. */
 enum tracee_event tracee_stop(struct tracee *tracee, uint64_t limit_ns);
 
 /* The thread goes on as if nothing had happened, and is not traced any more. */

@@ -54,8 +54,8 @@ bool queue_put(const struct queue *queue, const struct event *event, uint64_t li
 /* Signal context. How many signals wait, or nearly, while others add and take. */
 uint64_t queue_length(const struct queue *queue);
 
-/* Any context. How much was queued until now; and, below, whether the consumer has taken all
- * of that. */
+/* Any context. How much was queued until now; and, below,
+ * whether the consumer has taken all of that. */
 struct queue_position {
     uint64_t head;
     uint64_t undetailed;

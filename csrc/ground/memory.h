@@ -6,8 +6,8 @@
  *
  * Where the kernel cannot wipe, fork(3) does: pthread_atfork(3). Signals are blocked
  * meanwhile, so that none finds in the child what is its parent's. A child that is
- * made without these hooks, by clone(2) or _Fork(3), cannot be told from its parent
- * then.
+ * made without these hooks, by clone(2) or
+ * _Fork(3), cannot be told from its parent then.
  */
 #ifndef SIGREC_MEMORY_H
 #define SIGREC_MEMORY_H

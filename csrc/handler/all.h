@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * all: every signal that can be recorded, at once, in a program that does not ask for it itself:
- * begin.h.
+ * all: every signal that can be recorded, at once, in a program
+ * that does not ask for it itself: begin.h.
  */
 #ifndef SIGREC_ALL_H
 #define SIGREC_ALL_H
@@ -17,8 +17,8 @@ void all_record(bool from_start);
  * calls. Returns which signals the program has inherited as ignored. */
 uint64_t all_record_at_start(void);
 
-/* Interpreter context. None of them is recorded any more: the kernel has again what the program
- * set. */
+/* Interpreter context. None of them is recorded any more: the
+ * kernel has again what the program set. */
 void all_stop(void);
 
 #endif

@@ -13,8 +13,8 @@
  * The program's own wish goes first. While the main thread blocks the signal it is not borrowed,
  * and its handler is not called for what was taken before.
  *
- * All of this state is wiped in a forked child: there nothing is borrowed, and no intake thread
- * runs.
+ * All of this state is wiped in a forked child: there nothing
+ * is borrowed, and no intake thread runs.
  */
 #ifndef SIGREC_BORROW_H
 #define SIGREC_BORROW_H
@@ -77,8 +77,8 @@ bool borrow_keep_mask(void);
 void borrow_let_mask_go(void);
 void borrow_begin_thread(uint64_t inherited);
 
-/* Any context. pthread_sigmask(3) or sigprocmask(2), which `set_mask` is, as if nothing were
- * borrowed. */
+/* Any context. pthread_sigmask(3) or sigprocmask(2), which
+ * `set_mask` is, as if nothing were borrowed. */
 typedef int (*borrow_mask_function)(int how, const sigset_t *set, sigset_t *old);
 int borrow_mask(borrow_mask_function set_mask, int how, const sigset_t *set, sigset_t *old);
 

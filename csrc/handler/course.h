@@ -37,8 +37,8 @@ void course_stop_begins(int signum, uint32_t tid, struct course_stop *stop);
 void course_stop_ends(int signum, struct course_stop *stop);
 
 /* Signal context. Whether an adopted handler (adopted.h) has called ours, of the signal that it was
- * called for. Then what stood there before it has been called, and the signal is not counted
- * again. */
+ * called for. Then what stood there before it has been
+ * called, and the signal is not counted again. */
 bool course_called_by_adopted(int signum, siginfo_t *info, void *context);
 
 /* Signal context, before the signal is counted. Whether this is a fault that was counted already:

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Any context. Whether the interrupted instruction raises the signal again when it is executed
- * again. */
+/* Any context. Whether the interrupted instruction raises the
+ * signal again when it is executed again. */
 bool fault_comes_again(int signum, const siginfo_t *info);
 
 /* Signal context. The program's handler is about to be called for this fault, by the function that

@@ -295,8 +295,8 @@ static void pass_on(int signum, siginfo_t *info, void *context, struct passage p
     /* A library's handler may stand in the chain twice, with ours beneath it both times. If the
      * kernel calls that handler, it has called us already, and must not be called again. This does
      * not hold if the kernel has called us, while the signal was given back; nor for a disposition
-     * that calls no handler, nor for one that we have put back ourselves: these have never called
-     * us. */
+     * that calls no handler, nor for one that we have put back
+     * ourselves: these have never called us. */
     bool called_us = known && now.sa_sigaction == beneath.sa_sigaction && !by_kernel &&
                      !(atomic_load(&registry[signum].apart) & 1U << place);
     bool again = passage.mark & 1U << place || called_us;

@@ -3,8 +3,8 @@
  * inherit: which signals are blocked in what a handler of the dispatcher thread starts. That thread
  * blocks all signals, so that the kernel gives them to threads that can run Python code for them;
  * but a process or a thread that it started would inherit that, and SIGTERM could not end it. So
- * from when a handler starts something until the thread waits again, it has the mask of the
- * program.
+ * from when a handler starts something until the thread waits
+ * again, it has the mask of the program.
  */
 #ifndef SIGREC_INHERIT_H
 #define SIGREC_INHERIT_H

@@ -19,8 +19,8 @@ int install_prepare(int signum, uint64_t queue_capacity);
 int install_handler(int signum, bool restart);
 
 /* Interpreter context, at the end of a registration, before anything else changes the
- * disposition: notes at which place our handler is now, since a handler above it may have been
- * removed. */
+ * disposition: notes at which place our handler is now, since a
+ * handler above it may have been removed. */
 void install_note_place(int signum);
 
 /* Interpreter context: puts back the disposition that install_prepare() found. `force`: even where

@@ -236,8 +236,8 @@ static uint64_t take_batch(struct turn *turn, uint64_t *when) {
         if (n / TRIP_EVERY != (n + count) / TRIP_EVERY)
             trip_all(took, *when);
         n += count;
-        /* Each number has its turn, since the kernel gives the lowest one first: see dequeue in
-         * handler.c. */
+        /* Each number has its turn, since the kernel gives the
+         * lowest one first: see dequeue in handler.c. */
         in_turn += count;
         if (in_turn >= TURN) {
             in_turn = 0;

@@ -37,8 +37,8 @@ void intake_pass_on(void);
  * handler that was there then. A tenth of a second at most for each. */
 void intake_before_change(uint64_t signals);
 
-/* Any context. Gives all signals back, and ends the thread, for which it waits a tenth of a second
- * at most. */
+/* Any context. Gives all signals back, and ends the thread, for
+ * which it waits a tenth of a second at most. */
 void intake_end(void);
 
 struct intake_counts {

@@ -20,8 +20,8 @@
  * The handler of registered signals is part of the disposition that the program has set: it is
  * in the kernel, or in action.h's table where the signal is recorded, too. That a signal is
  * recorded is not part of it, and so the handler that only records is another function: a
- * library that calls the handler that it found calls the one of registered signals, and is not
- * called back.
+ * library that calls the handler that it found calls the one of
+ * registered signals, and is not called back.
  */
 #ifndef SIGREC_REGISTRY_H
 #define SIGREC_REGISTRY_H

@@ -36,8 +36,8 @@ void sigbus_take(void);
  * (A thread that is still in the handler of the last one then writes unprotected.) */
 void sigbus_give_back(void);
 
-/* Any context. An ignored SIGBUS stays ignored through execve(2), which would reset our handler to
- * the default. */
+/* Any context. An ignored SIGBUS stays ignored through execve(2), which
+ * would reset our handler to the default. */
 void sigbus_before_exec(void);
 void sigbus_exec_failed(void);
 

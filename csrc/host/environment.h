@@ -16,15 +16,15 @@
 
 #define ENVIRONMENT_LIBRARY "libsigrec-preload.so"
 
-/* Any context. The path of our library in that environment, `size` bytes; NULL: it is not
- * there. */
+/* Any context. The path of our library in that
+ * environment, `size` bytes; NULL: it is not there. */
 const char *environment_library(char *const environment[], size_t *size);
 
 /* Any context. How many bytes environment_without needs; 0: none of our variables is there. */
 size_t environment_room(char *const environment[]);
 
-/* Any context. The environment without our variables, made in `room`, which must stay where it
- * is. */
+/* Any context. The environment without our variables, made
+ * in `room`, which must stay where it is. */
 char **environment_without(char *const environment[], void *room);
 
 /* Interpreter context, before the program begins, and before environment_forget(): notes our

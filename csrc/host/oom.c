@@ -124,8 +124,8 @@ struct oom oom_after(struct oom_watch *watch) {
         return (struct oom){0};
     uint64_t ended = watch->ending_ns ? watch->ending_ns : monotonic_ns();
     bool near = ended - last->monotonic_ns <= NEAR_NS, moved = has_moved(watch);
-    /* The members last: the kernel counts OOM kills before it kills, and all that is counted here
-     * ends by now. */
+    /* The members last: the kernel counts OOM kills before it kills,
+     * and all that is counted here ends by now. */
     poll(NULL, 0, KILL_MS);
     struct oom_look now = {.version_1 = last->version_1};
     memcpy(now.cgroup, last->cgroup, sizeof now.cgroup);

@@ -221,8 +221,8 @@ static pid_t told_of_child(pid_t pid, const int *status) {
     return pid;
 }
 
-/* system() and pclose() wait for a child of their own within the C library, and do not tell its
- * pid. */
+/* system() and pclose() wait for a child of their own within
+ * the C library, and do not tell its pid. */
 static int our_system(const char *command) {
     inherit_begin();
     borrow_hold();

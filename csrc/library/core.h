@@ -2,8 +2,8 @@
  *
  * core: all that others may call of libsigrec.so, as one table. Its one symbol, sigrec_core(),
  * returns the table: to the binding, which looks for a core that is there already (found.h); to
- * preload.c; and in a process that is attached to, to the tracer, which has a thread call it
- * (attach.c).
+ * preload.c; and in a process that is attached to, to the tracer,
+ * which has a thread call it (attach.c).
  */
 #ifndef SIGREC_CORE_H
 #define SIGREC_CORE_H

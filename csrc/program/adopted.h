@@ -5,8 +5,8 @@
  *
  * That library found our handler in the kernel, where without us it would have found the program's.
  * So it may call ours from its own handler, or set ours again: the program's is meant. What the
- * program had before is kept here for that, the newest first, since libraries may stand upon
- * each other.
+ * program had before is kept here for that, the newest first,
+ * since libraries may stand upon each other.
  */
 #ifndef SIGREC_ADOPTED_H
 #define SIGREC_ADOPTED_H

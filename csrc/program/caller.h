@@ -17,8 +17,8 @@
 #define CALLER_NO_PYTHON UINT32_MAX
 typedef size_t (*caller_python)(char *file, size_t size, uint32_t *line);
 
-/* Interpreter context. An object is loaded at these addresses; the name of the program itself
- * is empty. */
+/* Interpreter context. An object is loaded at these addresses;
+ * the name of the program itself is empty. */
 void caller_object(uintptr_t from, uintptr_t to, const char *name);
 
 /* Interpreter context, once: how to ask Python for its line; an address in the interpreter. */

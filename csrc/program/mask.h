@@ -44,8 +44,8 @@ struct mask_change {
 /* Any context. Which signals are blocked in one of the masks only, of those that can be. */
 uint64_t mask_difference(uint64_t before, uint64_t after);
 
-/* Any context, but not in a vfork child. ordinals: MASK_ROWS, how many changes this process has
- * written. */
+/* Any context, but not in a vfork child. ordinals: MASK_ROWS, how
+ * many changes this process has written. */
 void mask_note(const struct notes *to, _Atomic uint64_t *ordinals,
                const struct mask_change *change);
 

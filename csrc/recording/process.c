@@ -129,8 +129,8 @@ const struct recording *process_recording(void) {
     return atomic_load(&process_self->spare) == SPARE_TAKEN ? &spare : &nursery;
 }
 
-/* Takes a spare if the state is `from`. A signal that another thread gets meanwhile is counted in
- * the nursery. */
+/* Takes a spare if the state is `from`. A signal that another thread
+ * gets meanwhile is counted in the nursery. */
 static bool take_spare(uint32_t from) {
     _Atomic uint32_t *state = &process_self->spare;
     if (!spare_kept() || atomic_load_explicit(state, memory_order_relaxed) != from)
@@ -492,8 +492,8 @@ void process_say_goodbye(void) {
 }
 
 /* exit(3) runs this; _exit, exec and an end by a signal do not. How the process exits is written
- * down before this runs; only where on_exit(3) was called before the program's own start, after
- * it. */
+ * down before this runs; only where on_exit(3) was called
+ * before the program's own start, after it. */
 __attribute__((destructor)) static void at_end(void) {
     const struct recording *own = process_adopted();
     if (own &&

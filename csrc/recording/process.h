@@ -141,8 +141,8 @@ void process_abandoned(int signum, uint64_t n);
 /* Interpreter context. Writes the signal's mode, which readers show. */
 void process_set_mode(int signum, enum ledger_mode mode, bool replaced);
 
-/* Any context. Writes into the recording that a signal which was never registered is not recorded
- * any more. */
+/* Any context. Writes into the recording that a signal which was
+ * never registered is not recorded any more. */
 void process_clear_mode(int signum);
 
 /* Any context, but not in a vfork child. Writes down that the program has changed its disposition
@@ -186,8 +186,8 @@ static inline void process_is_main(void) {
     atomic_store_explicit(&process_self->main_thread, (uintptr_t)&errno, memory_order_relaxed);
 }
 
-/* Interpreter context, while the program has one thread. From here on process_vforks is set before
- * each vfork. */
+/* Interpreter context, while the program has one thread. From here on
+ * process_vforks is set before each vfork. */
 void process_sees_vforks(void);
 
 /* Any context. Whether this is a vfork child, which must write nothing. If it is not, *tid is this
@@ -220,8 +220,8 @@ struct process_now {
 };
 struct process_now process_look(void);
 
-/* Interpreter context. Writes down that an attach from outside began or ended the recording:
- * attach.h. */
+/* Interpreter context. Writes down that an attach from outside
+ * began or ended the recording: attach.h. */
 void process_attached(bool recording);
 
 /* Returns the path of the published file, or an empty string. */

@@ -40,8 +40,8 @@ static void tell_why_not(char *notes, size_t size, const char *path, const char 
 
 /* --- what is in the way ------------------------------------------------------------- */
 
-/* All that the recording tells is that this process exec'ed another program, and had children
- * before. */
+/* All that the recording tells is that this process exec'ed
+ * another program, and had children before. */
 static bool is_only_exec(const struct recording_header *header, uint64_t size) {
     const struct recording_section *section = recording_ledger_of(header, size);
     if (!section || header->pid != getpid() || header->exit_kind != EXIT_KIND_EXEC)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * publish: gives this process a recording: a file in the first usable place, or
- * private memory. Recording must not break the program, so it is no error if there is
- * no place.
+ * private memory. Recording must not break the program,
+ * so it is no error if there is no place.
  */
 #ifndef SIGREC_PUBLISH_H
 #define SIGREC_PUBLISH_H

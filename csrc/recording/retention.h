@@ -17,8 +17,8 @@
 
 /* Interpreter context. Only files with a name of sigrec's own making are ever removed. Returns how
  * many bytes of `others` it wrote: names, each with its final 0, of those about which this
- * process's namespace and boot do not tell whether the process is gone, or that have the PID of one
- * that lives. */
+ * process's namespace and boot do not tell whether the process is gone,
+ * or that have the PID of one that lives. */
 size_t retention_clean(const char *directory, size_t most, size_t keep, char *others, size_t size);
 
 #endif

@@ -347,12 +347,12 @@ bool spare_take(struct recording *recording, int32_t forked) {
         taken_spare.described = spare->described;
         taken_spare.shared = header;
         taken_spare.size = recording->size;
-        /* From here on it is a recording, and no spare any more: neither we nor our children may
-         * replace it. */
+        /* From here on it is a recording, and no spare any more:
+         * neither we nor our children may replace it. */
         atomic_store_explicit(&spare->there, false, memory_order_relaxed);
     } else {
-        /* Somebody has removed the file, or we may not enter its directory. No process is to take
-         * it. */
+        /* Somebody has removed the file, or we may not enter
+         * its directory. No process is to take it. */
         atomic_store_explicit(&header->pid, RETIRED, memory_order_relaxed);
     }
     let_go_of_spare(spare);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * flood: a sender that is faster than a Python loop, for the demo and the
- * benchmarks.
+ * flood: a sender that is faster than a Python
+ * loop, for the demo and the benchmarks.
  */
 #ifndef SIGREC_FLOOD_H
 #define SIGREC_FLOOD_H
