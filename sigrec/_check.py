@@ -61,8 +61,8 @@ def seconds(what: str, value: Any, lowest: float, highest: float) -> float:
 
 
 def timeout(value: Any) -> float | None:
-    """Checks how many seconds to wait; None: without end. The result is no longer than a lock can
-    wait."""
+    """Checks how many seconds to wait; None: without end. The
+    result is no longer than a lock can wait."""
     if value is None:
         return None
     from threading import TIMEOUT_MAX

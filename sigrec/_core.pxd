@@ -1,5 +1,5 @@
-# The C core, header by header; no logic here. Its functions are in another library, behind a table:
-# core.h.
+# The C core, header by header; no logic here. Its functions are in
+# another library, behind a table: core.h.
 from libc.stdint cimport int32_t, intptr_t, uint32_t, uint64_t
 from posix.types cimport pid_t
 

@@ -5,14 +5,14 @@
 # never waits without a bound, and it holds no lock while it waits. A handler, or an exception that
 # one raises, comes between two bytecodes or out of PyErr_CheckSignals(), and compiled code has no
 # bytecodes. So each change is one compiled function; signal.signal(), which runs pending handlers
-# first, is called before anything has changed. What cannot be done where it is asked for raises
-# SigrecError.
+# first, is called before anything has changed. What cannot be done
+# where it is asked for raises SigrecError.
 
 cdef object UNTOUCHED = object()  # instead of a Python-level handler: it was not changed
 
 # Indexed by signal number.
-# The registered handlers: a list of Handler, of which the last one is in force; None: there is
-# none.
+# The registered handlers: a list of Handler, of which the
+# last one is in force; None: there is none.
 cdef list stacks = [None] * SIGREC_NSIG
 # The Python-level handler that is to be given back.
 cdef list given = [UNTOUCHED] * SIGREC_NSIG
@@ -170,8 +170,8 @@ cdef int enter(Handler handler, uint64_t queue_capacity, found, list dropped) ex
 
 
 cdef int step_out(Handler handler) except -1:
-    """Within a change: ends one handler of several. If it was in force, the one before it is
-    now."""
+    """Within a change: ends one handler of several. If it
+    was in force, the one before it is now."""
     cdef list stack = <list>stacks[handler.signum]
     cdef bint in_force = stack[len(stack) - 1] is handler
     cdef Handler newest
@@ -187,8 +187,8 @@ cdef int give_back(Handler handler, bint ours) except -1:
     """Within a change: ends the only handler of the signal. It stays in `handlers` as long as
     signals wait for it: see forget_ended."""
     cdef int signum = handler.signum
-    # The disposition comes first, so that signals that other threads take until then are still
-    # ours.
+    # The disposition comes first, so that signals that other
+    # threads take until then are still ours.
     if ours:
         install_restore(signum, True)
     registry_release(signum)
@@ -235,8 +235,8 @@ cdef int undo(Handler handler) except -1:
 
 def register(tuple wanted, uint64_t queue_capacity, Handler instead_of=None) -> None:
     """Puts these handlers in force, all of them or none: one for the main thread, or any number for
-    the dispatcher thread. instead_of: a handler of the same signal, which ends at the same
-    moment."""
+    the dispatcher thread. instead_of: a handler of the same
+    signal, which ends at the same moment."""
     cdef Handler first = <Handler>wanted[0]
     cdef sigset_t mask
     cdef list errors = []
@@ -269,8 +269,8 @@ def registered(int signum) -> tuple:
 
 
 cdef int leave(Handler handler, list errors) except -1:
-    """Ends that registration. Other handlers may run meanwhile, and may end it themselves, or make
-    a new one."""
+    """Ends that registration. Other handlers may run meanwhile, and
+    may end it themselves, or make a new one."""
     cdef int signum = handler.signum
     cdef sigset_t mask
     cdef bint ours

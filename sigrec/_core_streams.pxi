@@ -35,8 +35,8 @@ cdef list sources = [None] * SIGREC_NSIG
 
 
 cdef bint wake_task(wake) except -1:
-    """Calls wake(). A handler may raise within that, before it has done anything; it is then called
-    once more."""
+    """Calls wake(). A handler may raise within that, before it has done
+    anything; it is then called once more."""
     try:
         return wake()
     except BaseException:
@@ -206,8 +206,8 @@ cdef class Mailbox:
         return item
 
     def leave(self, wake) -> None:
-        """A waiter stops waiting. If it was woken, and will not take what came, another is
-        woken."""
+        """A waiter stops waiting. If it was woken, and
+        will not take what came, another is woken."""
         cdef bint more = False
         with cython.critical_section(self):
             if not discard(self._waiters, wake):

@@ -78,8 +78,8 @@ cdef class Waiter:
         return status
 
     cdef bint wait(self, uint64_t until_ns) except? True:
-        """Waits for wake() until that time, and runs Python handlers meanwhile. False: the time has
-        passed."""
+        """Waits for wake() until that time, and runs Python handlers
+        meanwhile. False: the time has passed."""
         cdef PyLockStatus status
         while True:
             status = self.wait_once(until_ns)

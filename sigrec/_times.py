@@ -27,8 +27,8 @@ def _clamped(time_ns: int) -> int:
 
 
 def _format(time_ns: int, form: str, of: Callable[[float], time.struct_time]) -> str:
-    """strftime() that also knows %f, the microseconds. It does without datetime, which takes long
-    to import."""
+    """strftime() that also knows %f, the microseconds. It does
+    without datetime, which takes long to import."""
     seconds, rest = divmod(_clamped(time_ns), 10**9)
     return time.strftime(form.replace("%f", f"{rest // 1000:06}"), of(seconds))
 

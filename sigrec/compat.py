@@ -40,8 +40,8 @@ else:
 
 _standard_signal = _standard.signal
 _standard_getsignal = _standard.getsignal
-# For each signal the registration that is in force, and others that are not in force any more, or
-# not yet.
+# For each signal the registration that is in force, and others that
+# are not in force any more, or not yet.
 _registrations: dict[int, list[Registration]] = {}
 _options: Intake = {"intake": "handler", "moderation": 0.001}
 
@@ -146,8 +146,8 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Gives the standard module its own functions back. Handlers that were set meanwhile stay as
-    they are."""
+    """Gives the standard module its own functions back. Handlers
+    that were set meanwhile stay as they are."""
     _standard.signal = _standard_signal
     _standard.getsignal = _standard_getsignal
 

@@ -39,8 +39,8 @@ def queue_limit(now: Status, pid: int | None = None) -> Finding:
 
 
 def _who_has_some(sharing: dict[int, Status]) -> str:
-    """The processes that use some of that limit. The kernel does not tell how many signals each has
-    queued."""
+    """The processes that use some of that limit. The kernel does not
+    tell how many signals each has queued."""
     having = []
     for pid, status in sharing.items():
         what = ["signals pending"] if status.pending else []

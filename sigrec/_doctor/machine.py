@@ -117,8 +117,8 @@ def _check_inherited(now: Status) -> Iterator[Finding]:
 
 
 def _handlers_at_start(now: Status) -> tuple[list[str], set[int]]:
-    """Handlers that Python itself has not set: descriptions of those in Python, signal numbers of
-    those in C."""
+    """Handlers that Python itself has not set: descriptions of those
+    in Python, signal numbers of those in C."""
     python, foreign = [], set()
     for signum in signal.valid_signals() & now.caught:
         handler = signal.getsignal(signum)

@@ -23,8 +23,8 @@ STUCK_S = 0.3  # if no signal at all could be queued in this time, none will be
 
 def leave_no_recording() -> None:
     """Removes, at the end, the recording that the trial makes, also where the process ends with
-    status 1, after which one stays: `sigrec why` would take it for the process that was asked
-    about."""
+    status 1, after which one stays: `sigrec why` would take
+    it for the process that was asked about."""
 
     def remove() -> None:
         with suppress(OSError):

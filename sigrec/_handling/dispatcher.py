@@ -114,8 +114,8 @@ def _end_child(error: BaseException | None) -> NoReturn:
 
 
 def _report_exception(error: BaseException) -> None:
-    """Reports an exception as threading does for a thread that ends by it; but this thread goes
-    on."""
+    """Reports an exception as threading does for a thread
+    that ends by it; but this thread goes on."""
     arguments = threading.ExceptHookArgs(
         (type(error), error, error.__traceback__, threading.current_thread())
     )
@@ -131,7 +131,7 @@ def _end_thread() -> None:
 
 
 def _after_fork() -> None:
-    """Starts the thread in the child, too; but the child makes a recording only when a signal
-    comes."""
+    """Starts the thread in the child, too; but the child
+    makes a recording only when a signal comes."""
     if _core.has_thread_handlers():
         _core.start_dispatcher(_run_thread)

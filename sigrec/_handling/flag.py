@@ -36,13 +36,13 @@ class Flag(threading.Event, _core.Block):
 
     @property
     def info(self) -> SignalInfo | None:
-        """The first signal that came since the flag was made or cleared; None: none came, or it had
-        no siginfo."""
+        """The first signal that came since the flag was made or cleared;
+        None: none came, or it had no siginfo."""
         return self._bell.info
 
     # A flag's methods do not call threading.Event's, which hold a lock. A handler that interrupts
-    # code which holds it, and calls one of these or waits for the dispatcher thread, would wait for
-    # ever.
+    # code which holds it, and calls one of these or waits for the
+    # dispatcher thread, would wait for ever.
     def is_set(self) -> bool:
         """Whether a signal came, or set() was called, since the flag was made or cleared."""
         return self._bell.is_set()

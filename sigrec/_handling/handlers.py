@@ -1,8 +1,8 @@
 """Checks whether an object can be a handler, when it is registered, and not only when a signal
 comes.
 
-It refuses only what certainly cannot be called; a callable that does not show its parameters is
-accepted."""
+It refuses only what certainly cannot be called; a callable that
+does not show its parameters is accepted."""
 
 from __future__ import annotations
 

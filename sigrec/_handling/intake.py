@@ -1,5 +1,5 @@
-"""The arguments intake= and moderation= of several functions: checks them, and starts the
-thread."""
+"""The arguments intake= and moderation= of several
+functions: checks them, and starts the thread."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def asked(intake: Any, moderation: Any) -> tuple[int, int]:
     """Checks both arguments. Returns how long a real-time signal that comes fast may wait, in ns,
-    and how many events may wait; 0: handlers take all signals. Raises ValueError for a bad
-    argument."""
+    and how many events may wait; 0: handlers take all
+    signals. Raises ValueError for a bad argument."""
     if not isinstance(intake, str) or intake not in ("handler", "thread"):
         _check.bad('intake must be "handler" or "thread"', intake)
     pause = _check.seconds("moderation must be seconds from 0 to 1", moderation, 0.0, 1.0)

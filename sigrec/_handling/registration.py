@@ -266,8 +266,8 @@ def put_in_force(registrations: list[Registration], instead_of: Registration | N
     try:
         _core.register(ours, capacity, before)
     except BaseException:
-        # Either nothing is in force, or all is, and this exception is one that a handler has
-        # raised.
+        # Either nothing is in force, or all is, and this
+        # exception is one that a handler has raised.
         if before is None:
             _core.cancel(ours)
         raise

@@ -68,8 +68,8 @@ class Stream(_core.Mailbox):
         self.check_process()
         task = loop()
         while True:
-            # This comes before an item is taken: a task that is cancelled here must not have taken
-            # one.
+            # This comes before an item is taken: a task that is
+            # cancelled here must not have taken one.
             self._turns += 1
             await task.checkpoint(self._turns % TURN == 0)
             waiter = task.waiter()

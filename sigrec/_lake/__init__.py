@@ -1,2 +1,2 @@
-"""Writes the events and ends of many processes as Parquet files, for DuckDB, Spark, ClickHouse and
-the like."""
+"""Writes the events and ends of many processes as Parquet files, for
+DuckDB, Spark, ClickHouse and the like."""

@@ -84,8 +84,8 @@ def _compact_dataset(path: str, dataset: str, date: str, spool: str) -> int:
 
 
 def _sorted_rows(paths: list[str], schema: Any, of: str) -> Iterator[Any]:
-    """The rows in the order of host and time; if the files are large, only within some of them
-    each."""
+    """The rows in the order of host and time; if the files
+    are large, only within some of them each."""
     order = [("host", "ascending"), (f"{of}_ns", "ascending")]
     tables: list[Any] = []
     size = 0

@@ -1,5 +1,5 @@
-"""Makes the rows of the datasets: those of events as arrays, those of a process from its
-recording."""
+"""Makes the rows of the datasets: those of events as arrays,
+those of a process from its recording."""
 
 from __future__ import annotations
 

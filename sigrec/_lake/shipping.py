@@ -158,8 +158,8 @@ class Shipping:
         self._spool.close()
 
     def _keep_in_time(self, now: float, every: float) -> None:
-        """Writes what there is, when it is time. If the disk is full, this says so, and is tried
-        again."""
+        """Writes what there is, when it is time. If the disk is
+        full, this says so, and is tried again."""
         full = sum(size for *_, size in self._spool.segments) >= PUBLISH_SIZE
         try:
             if self._since is not None and now - self._since >= KEEP_S:
@@ -292,8 +292,8 @@ class Shipping:
             self._ship_end(held)
 
     def _ship_end(self, held: Held, last: bool = False) -> None:
-        """Ships the end of a process, if it is known by now how it ended. last: that is not waited
-        for."""
+        """Ships the end of a process, if it is known by now how
+        it ended. last: that is not waited for."""
         try:
             end = self._endings.of(held.watched, last)
             if end is None:

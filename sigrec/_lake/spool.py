@@ -76,8 +76,8 @@ def as_sigrec_error(path: str) -> Iterator[None]:
 
 class Spool:
     """Files on their way to the lake. lake: the directory of the datasets. path: the spool, beside
-    that directory and on the same file system, since a file appears as a whole only by renaming
-    it."""
+    that directory and on the same file system, since a file
+    appears as a whole only by renaming it."""
 
     def __init__(self, lake: str, path: str) -> None:
         self.lake = os.path.abspath(lake)

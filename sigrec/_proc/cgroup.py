@@ -90,8 +90,8 @@ def _existing(path: str, directory: str, counters: str) -> Cgroup | None:
 
 
 def _ends(pid: int) -> bool:
-    """Whether the process has a SIGKILL pending, or is about to end: freeing its memory takes
-    time."""
+    """Whether the process has a SIGKILL pending, or is about
+    to end: freeing its memory takes time."""
     if is_ending(pid):
         return True
     now = status(pid)

@@ -112,8 +112,8 @@ def _reaped(fd: int) -> bool:
 
 
 def _of_pidfd(fd: int) -> int | None:
-    """The status that wait(2) would have returned. None: this kernel does not tell it, or does not
-    tell it yet."""
+    """The status that wait(2) would have returned. None: this kernel
+    does not tell it, or does not tell it yet."""
     import fcntl
 
     for size in _PIDFD_INFO_SIZES:

@@ -93,8 +93,8 @@ def command_line(pid: int) -> list[str] | None:
 
 
 def arguments(raw: bytes) -> list[str]:
-    """The arguments of a command line as /proc has it, where a NUL ends each. Undecodable bytes are
-    surrogates."""
+    """The arguments of a command line as /proc has it, where a NUL ends
+    each. Undecodable bytes are surrogates."""
     return [os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")] if raw else []
 
 

@@ -31,8 +31,8 @@ class Asker(NamedTuple):
 
 
 def asker(source: Source, header: Header, signum: int, ordinal: int) -> Asker | None:
-    """The asker of that signal. None: the handler read nothing, or newer ones have taken its
-    place."""
+    """The asker of that signal. None: the handler read
+    nothing, or newer ones have taken its place."""
     if header.version == 2:
         return None
     before, raw, after = (source.bytes(ASKERS_AT, ASKERS * _ASKER.size) for _ in range(3))

@@ -1,5 +1,5 @@
-"""What a process did itself: the signals that it sent, and what wait(2) told it about its
-children."""
+"""What a process did itself: the signals that it sent, and
+what wait(2) told it about its children."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Follows a recording: what is new since the last look, and what was missed, until its process
-ends."""
+"""Follows a recording: what is new since the last look, and
+what was missed, until its process ends."""
 
 from __future__ import annotations
 

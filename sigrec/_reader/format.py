@@ -79,8 +79,8 @@ FIRST_AT, LAST_AT = 128, 192
 SENDER = struct.Struct("=QQQIiQ16sQ")
 # The identity (csrc/host/owner.h): pgid, sid, ppid, whether the process is a subreaper, time and
 # mount namespace, ignored and blocked signals, OOM kills; then the texts: host name, machine id,
-# executable, cgroup; and, if the entry is that long, the cgroup that the process was in when it
-# ended.
+# executable, cgroup; and, if the entry is that long, the cgroup
+# that the process was in when it ended.
 IDENTITY_ENTRY = struct.Struct("=iiiIQQQQq8x72s56s512s512s")
 CGROUP_AT_END, CGROUP_SIZE = IDENTITY_ENTRY.size, 512
 # Of each type: its name, how many bytes an entry has at least and at most, and how many entries there
@@ -239,8 +239,8 @@ def _parts_2(source: Source, raw: bytes) -> _Parts:
 
 
 def _parts_3(source: Source, raw: bytes) -> _Parts:
-    """The parts of version 3, which has a table of them. Types that are not known here are
-    skipped."""
+    """The parts of version 3, which has a table of them.
+    Types that are not known here are skipped."""
     header_size, at, file_size, count, entry, identifier = _VERSION_3.unpack_from(raw, _PARTS_AT)
     if count > LARGEST_SECTIONS or not _SECTION.size <= entry <= HEADER_SIZE:
         raise source.bad(f"is corrupt: a table of {count} sections of {entry} bytes")

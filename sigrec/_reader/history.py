@@ -31,8 +31,8 @@ class History:
         return self._source.word(HEAD_AT)
 
     def not_in_ring(self, numbered: Set[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Of these pairs, each a signal's number and an ordinal, those whose event is not in the
-        history."""
+        """Of these pairs, each a signal's number and an ordinal,
+        those whose event is not in the history."""
         left = set(numbered)
         ordinals = {ordinal for _, ordinal in numbered}
         for index in range(0, self._capacity, PIECE):
@@ -61,8 +61,8 @@ class History:
             ticket += count
 
     def _left_over(self, begin: int) -> list[int]:
-        """The tickets before begin whose event is still there, since no later one was written to
-        its slot."""
+        """The tickets before begin whose event is still there,
+        since no later one was written to its slot."""
         found: list[int] = []
         if begin == 0:
             return found

@@ -94,8 +94,8 @@ class SignalStats(Value):
 
     @property
     def ever_registered(self) -> bool:
-        """Whether the signal has or had a handler of sigrec's; otherwise handled and pending mean
-        nothing."""
+        """Whether the signal has or had a handler of sigrec's;
+        otherwise handled and pending mean nothing."""
         return self.mode not in ("released", "recorded") or bool(
             self.handled or self.pending or self.abandoned
         )

@@ -179,8 +179,8 @@ def points_to(link: str) -> str | None:
 
 def is_left_empty(path: str) -> bool:
     """Whether the path is of an empty file with the name of a recording whose process is gone. A
-    recording is complete before it has a name, so somebody has truncated this one, or a disk has lost
-    it."""
+    recording is complete before it has a name, so somebody has
+    truncated this one, or a disk has lost it."""
     named = name(os.path.basename(path))
     try:
         status = os.lstat(path)
@@ -192,8 +192,8 @@ def is_left_empty(path: str) -> bool:
 
 def find(pid: int) -> list[str]:
     """Paths at which that process may have its recordings; for root also those of other users. The
-    PID is that of this namespace; a process that lives in a namespace within it has another one
-    there."""
+    PID is that of this namespace; a process that lives in a
+    namespace within it has another one there."""
     within, there = namespace.inside(pid) or (pid_namespace(), pid)
     searched = [path for path in directories() if _not_read(path) is None]
     if os.geteuid() == 0:
@@ -279,15 +279,15 @@ def of_others() -> list[str]:
 
 
 def directories_closed_to_us() -> bool:
-    """Whether root, who may end any process, has recordings on this machine, and this user cannot
-    read them."""
+    """Whether root, who may end any process, has recordings on this
+    machine, and this user cannot read them."""
     bases = "/dev/shm", os.environ.get("TMPDIR") or "/tmp"
     return os.geteuid() != 0 and any(os.path.isdir(f"{base}/sigrec-0") for base in bases)
 
 
 def closed_to_root() -> bool:
-    """Whether other users have recordings on this machine, and this process is root's and may not
-    read them."""
+    """Whether other users have recordings on this machine, and this
+    process is root's and may not read them."""
     for directory in directories_of_others() if os.geteuid() == 0 else ():
         try:
             os.listdir(directory)

@@ -141,8 +141,8 @@ class Recording:
         return found
 
     def _has_ended(self) -> None:
-        """To be called by code that knows that the process is gone, also if that is not seen from
-        here."""
+        """To be called by code that knows that the process is
+        gone, also if that is not seen from here."""
         found = self.state
         if found in ("unknown", "exited"):
             self._over = "exited" if found == "exited" else "ended"
@@ -152,8 +152,8 @@ class Recording:
         return state.is_of_this_machine(self._source, self._header)
 
     def _pid_here(self) -> int | None:
-        """The process's PID in our namespace; 0: the process is gone; None: it cannot be seen from
-        here."""
+        """The process's PID in our namespace; 0: the process is
+        gone; None: it cannot be seen from here."""
         return state.pid_here(self._header)
 
     def signal_name(self, signum: int) -> str:
@@ -202,8 +202,8 @@ class Recording:
 
     @property
     def exit_reason(self) -> str | None:
-        """The type of the exception that was not caught, or the program that was exec'ed; None:
-        neither."""
+        """The type of the exception that was not caught, or the
+        program that was exec'ed; None: neither."""
         text = self._source.bytes(REASON_AT, REASON_SIZE).split(b"\0")[0]
         return os.fsdecode(text) or None
 
@@ -220,8 +220,8 @@ class Recording:
 
     @property
     def _noted(self) -> Noted | None:
-        """How the process ended, as a bystander wrote it into the recording; None: no bystander
-        did."""
+        """How the process ended, as a bystander wrote it into
+        the recording; None: no bystander did."""
         from sigrec._reader.noted import noted
 
         return noted(self._source, self._header)
@@ -368,8 +368,8 @@ class Recording:
         return list(deque(self._events(head, wanted) if count else (), maxlen=count))
 
     def _merged(self, begin: int, head: int, all_there_is: bool) -> Iterator[tuple[int, ...]]:
-        """The history, and among it, by their times, the newest events of each signal that are no
-        more in it."""
+        """The history, and among it, by their times, the newest events
+        of each signal that are no more in it."""
         kept = self._recent.events() if all_there_is else {}
         gone = self._history.not_in_ring(kept.keys()) if kept else ()
         missing = sorted(kept[key] for key in gone)

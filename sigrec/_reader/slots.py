@@ -1,5 +1,5 @@
-"""Many slots of a recording at once, with NumPy: the events of the history, and the newest of each
-signal."""
+"""Many slots of a recording at once, with NumPy: the events of the
+history, and the newest of each signal."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _NAMES = [name for name, _ in EVENT]
 
 
 class Slots:
-    """The slots of one recording. Each method returns an array of EVENT, of the events that are
-    whole."""
+    """The slots of one recording. Each method returns an array
+    of EVENT, of the events that are whole."""
 
     def __init__(self, source: Source, header: Header) -> None:
         self._source = source

@@ -67,8 +67,8 @@ class Source:
 
 class _Descriptor:
     """A descriptor that is closed when nothing refers to this object any more. A recording in
-    memory has none: stats() makes one each time, and what a handler raises inside a __del__ is
-    lost."""
+    memory has none: stats() makes one each time, and what a
+    handler raises inside a __del__ is lost."""
 
     __slots__ = ("_fd",)
 

@@ -26,8 +26,8 @@ def is_here(source: Source, header: Header) -> bool:
 
 
 def pid_here(header: Header) -> int | None:
-    """The process's PID in our namespace; 0: the process is gone; None: it cannot be seen from
-    here."""
+    """The process's PID in our namespace; 0: the process is
+    gone; None: it cannot be seen from here."""
     if header.boot_id != host.boot_id():
         return None
     return namespace.outside(header.namespace, header.pid)

@@ -76,8 +76,8 @@ def columns(parts: list[tuple[Any, list[tuple[int, int]], Names]]) -> dict[str, 
         return column(values, kind, defines(field))
 
     def of_each(keys: Any, word: Callable[[int], str | None]) -> tuple[list[str | None], Any]:
-        """Makes the word for each different key once. Returns the words, and the index of each
-        key's word."""
+        """Makes the word for each different key once. Returns the
+        words, and the index of each key's word."""
         few, at = numpy.unique(keys, return_inverse=True)
         return [word(key) for key in few.tolist()], at
 

@@ -66,8 +66,8 @@ def leave(code: str, about: str) -> None:
 
 
 def leave_below_init(code: str, about: str) -> None:
-    """As leave(), for PID 1, which stays as an init. This returns in a child, which becomes the
-    program."""
+    """As leave(), for PID 1, which stays as an init. This returns
+    in a child, which becomes the program."""
     _check_possible()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     terminal = next((fd for fd in (0, 1, 2) if _is_in_front(fd)), None)
@@ -103,8 +103,8 @@ def _is_in_front(fd: int) -> bool:
 
 
 def _wait_alone(beside: Bystander, code: str, about: str, init: bool = False) -> None:
-    """Runs in a process that is to have nothing in common with the program but descriptor 2. Never
-    returns."""
+    """Runs in a process that is to have nothing in common with the
+    program but descriptor 2. Never returns."""
     try:
         environment = dict(os.environ)
         directory = environment.get("SIGREC_DIR")

@@ -22,8 +22,8 @@ CLOSE_S = 5.0  # how long close() waits for a logger that does not return
 
 
 class SignalLog(_core.Block):
-    """Logs signals as they come, as made by :func:`log_signals`. As a context manager it ends with
-    the block."""
+    """Logs signals as they come, as made by :func:`log_signals`. As a
+    context manager it ends with the block."""
 
     def __init__(
         self, logger: logging.Logger | logging.LoggerAdapter[Any], level: int, recorder: Recorder

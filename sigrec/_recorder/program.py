@@ -123,8 +123,8 @@ def preloaded(environment: dict[str, str], library: str, children: bool) -> dict
 
 
 def library() -> str | None:
-    """The library's path, without blanks and colons, as LD_PRELOAD needs it. None: there is no
-    library."""
+    """The library's path, without blanks and colons, as
+    LD_PRELOAD needs it. None: there is no library."""
     if not os.path.exists(LIBRARY):
         return None
     if not any(character in LIBRARY for character in _SEPARATORS):
@@ -145,8 +145,8 @@ def library() -> str | None:
 
 
 def unrecordable(path: str, library: str | None) -> str | None:
-    """Why that program cannot be recorded, for instance "it is statically linked"; None: it can
-    be."""
+    """Why that program cannot be recorded, for instance "it
+    is statically linked"; None: it can be."""
     if library is None:
         return "sigrec has no library for that here"
     reason = _core.unrecordable(os.fsencode(path), os.fsencode(library))

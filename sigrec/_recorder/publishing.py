@@ -210,8 +210,8 @@ def _remove_old() -> None:
 
 
 def notice_loss() -> None:
-    """Says once, if somebody has truncated the recording, that the core goes on without the
-    file."""
+    """Says once, if somebody has truncated the recording,
+    that the core goes on without the file."""
     if _core.adopted() and _settings.private != os.getpid() and not _core.path():
         _settings.private = os.getpid()
         _settings.warned = False
@@ -253,8 +253,8 @@ def _worker_status() -> int:
 
 
 def _note_exception() -> None:
-    """Writes down which exception has ended the program: it was not caught, and is printed
-    already."""
+    """Writes down which exception has ended the program: it
+    was not caught, and is printed already."""
     kind = getattr(sys, "last_type", None)
     if isinstance(kind, type) and not hasattr(sys, "ps1"):
         _set_exit_reason(kind)

@@ -68,8 +68,8 @@ class Recorder(_core.Block):
         return iter(self.events)
 
     def stop(self) -> None:
-        """End the recording; a second call does nothing. The kernel has again what the program
-        set."""
+        """End the recording; a second call does nothing. The
+        kernel has again what the program set."""
         if self._stopped is None:
             with self._own_recording() as recording:
                 stopped = self._counts_since(recording), self._events_since(recording)

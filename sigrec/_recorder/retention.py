@@ -36,8 +36,8 @@ def in_the_way(path: str) -> str | None:
 
 
 def _not_ours(path: str) -> str | None:
-    """Why the file may not be overwritten: it is not empty, and is no recording. None: it may
-    be."""
+    """Why the file may not be overwritten: it is not
+    empty, and is no recording. None: it may be."""
     from sigrec._reader.format import MAGIC
 
     try:
@@ -137,8 +137,8 @@ def _kind_of_end(recording: Recording) -> str:
 def _remove_recording(path: str, inode: int) -> None:
     try:
         # A new process may have got the pid, and have published there since. (It still could
-        # between this look and the next line: then its file loses its name, and the process goes
-        # on.)
+        # between this look and the next line: then its file
+        # loses its name, and the process goes on.)
         if os.lstat(path).st_ino == inode:
             os.unlink(path)
     except OSError:

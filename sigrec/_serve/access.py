@@ -24,8 +24,8 @@ _OF_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 
 
 def token_from(path: str | None) -> str:
-    """The token in that file, which is made with a new token if it is missing. None: a new
-    token."""
+    """The token in that file, which is made with a new
+    token if it is missing. None: a new token."""
     if path is None:
         return secrets.token_urlsafe(24)
     try:

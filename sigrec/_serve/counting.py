@@ -84,8 +84,8 @@ class Counting:
         return damaged
 
     def end(self, watched: Watched, cause: str, sender: str) -> str:
-        """Counts what is new in the recording, and its process's end; returns the label of its
-        program."""
+        """Counts what is new in the recording, and its process's
+        end; returns the label of its program."""
         program, _ = self._add_up(watched)
         if sender:
             sender = self.counters.sender(sender)

@@ -85,13 +85,13 @@ class Directories:
     # --- watching ------------------------------------------------------------------------------
 
     def _watch(self, trusted: dict[str, int]) -> None:
-        """Watches these directories. An OSError is ignored, since callers look again every minute,
-        too."""
+        """Watches these directories. An OSError is ignored,
+        since callers look again every minute, too."""
         if self.inotify is None:
             return
         # Each directory is watched again: a watch is of an inode, and no event tells that one is
-        # gone that was removed while a process still has a file in it. The same inode gets the same
-        # number.
+        # gone that was removed while a process still has a file in
+        # it. The same inode gets the same number.
         for path in trusted:
             self._add(self.watches, path, _EVENTS_IN)
         for path in self._parents() - set(self.watches.values()):

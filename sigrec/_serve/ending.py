@@ -39,8 +39,8 @@ class End(NamedTuple):
 
 
 class _Held(Recordings):
-    """Only the recordings that are held: to look at all of a host for each end would be too
-    much."""
+    """Only the recordings that are held: to look at all of
+    a host for each end would be too much."""
 
     def __init__(self, held: list[Recording]) -> None:
         super().__init__()

@@ -73,8 +73,8 @@ class Endings:
 
     def of(self, watched: Watched, last: bool = False) -> End | None:
         """How the process of that recording has ended. None: that may still be told, and it is
-        among the open ones. last: that is not waited for. Raises one of BAD for a damaged
-        recording."""
+        among the open ones. last: that is not waited for.
+        Raises one of BAD for a damaged recording."""
         deadline = self._deadlines.pop(watched, time.monotonic() + WORD_PATIENCE_S)
         seen = None if watched.bystander is None else watched.bystander.at_once()
         recording = watched.recording()
@@ -109,8 +109,8 @@ class Endings:
         return self._known
 
     def _parents(self, recording: Recording) -> list[Recording]:
-        """The held recordings whose processes may have been told how it ended: its parent, or what inherits
-        orphans."""
+        """The held recordings whose processes may have been told how it
+        ended: its parent, or what inherits orphans."""
         parents, _ = self._who_knows()
         pids = {0, 1, recording._identity.ppid} - {recording.pid}
         may_be_told = {id(watched): watched for pid in pids for watched in parents.get(pid, ())}
@@ -119,8 +119,8 @@ class Endings:
         )
 
     def _senders(self) -> list[Recording]:
-        """The held recordings of those that sent signals that end others, also if they have just ended
-        themselves."""
+        """The held recordings of those that sent signals that end others,
+        also if they have just ended themselves."""
         return _readable(self._who_knows()[1])
 
 

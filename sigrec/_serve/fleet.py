@@ -376,8 +376,8 @@ class Fleet:
     # --- what is shown ------------------------------------------------------------------------
 
     def _count_all(self) -> None:
-        """Reads the ledger of every recording, since `handled` can change while nothing else
-        does."""
+        """Reads the ledger of every recording, since
+        `handled` can change while nothing else does."""
         began = time.perf_counter()
         for damaged in self._counting.look(list(self._by_key.values())):
             self._is_damaged(damaged)
@@ -409,8 +409,8 @@ class Fleet:
     # --- for the page ---------------------------------------------------------------------------
 
     def processes(self) -> list[tuple[str, str, Recording]]:
-        """The processes that live, the newest first: a key for recording(), the program, the
-        recording."""
+        """The processes that live, the newest first: a key for
+        recording(), the program, the recording."""
         with self._lock:
             living = []
             for watched in reversed(self._by_key.values()):

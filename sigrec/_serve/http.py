@@ -119,8 +119,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     answering = False  # True until the answer is sent, also when the request is done with
 
     def service(self) -> None:
-        """waitress waits in here for a client that sends requests and does not read. No thread may
-        do that."""
+        """waitress waits in here for a client that sends requests
+        and does not read. No thread may do that."""
         self.answering = True
         try:
             if self.total_outbufs_len > MOST_UNSENT:
@@ -161,8 +161,8 @@ class _Bounded(BaseWSGIServer):  # type: ignore[misc]
             min(waiting, key=lambda channel: channel.creation_time).handle_close()
 
     def _waiting(self) -> list[Any]:
-        """The connections that wait for a request, or the rest of one, or for a client that does
-        not read."""
+        """The connections that wait for a request, or the rest of
+        one, or for a client that does not read."""
         return [
             channel
             for channel in self._channels()

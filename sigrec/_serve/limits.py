@@ -1,5 +1,5 @@
-"""How many descriptors and how much memory this process may have, since it runs beside all
-others."""
+"""How many descriptors and how much memory this process may
+have, since it runs beside all others."""
 
 from __future__ import annotations
 

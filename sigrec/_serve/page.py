@@ -1,5 +1,5 @@
-"""The live page of a host: its processes, and the newest endings with `why`'s sentence and a
-report."""
+"""The live page of a host: its processes, and the newest
+endings with `why`'s sentence and a report."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class Past:
         self._kept: dict[str, list[Any]] = {}
 
     def has(self, watched: Watched) -> bool:
-        """Whether the end of that recording was counted; if so, this is noted as one of its
-        files."""
+        """Whether the end of that recording was counted; if
+        so, this is noted as one of its files."""
         paths = self.files.get(watched.key)
         if paths is None:
             return False
@@ -45,8 +45,8 @@ class Past:
         self.forget(watched.path)
 
     def restore_one(self, watched: Watched) -> bool:
-        """Restores what an earlier run has counted of that recording. False: that run did not know
-        it."""
+        """Restores what an earlier run has counted of that
+        recording. False: that run did not know it."""
         if watched.key not in self._kept:
             return False
         _, kept = self._kept.pop(watched.key)

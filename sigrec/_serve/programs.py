@@ -1,5 +1,5 @@
-"""What a program is called in a metric: its executable, its script or its module, and no
-argument."""
+"""What a program is called in a metric: its executable, its
+script or its module, and no argument."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def program(argv: list[str], executable: str) -> str:
 
 
 def label(text: str) -> str:
-    """The text as the value of a label, printable and not long: a process can give itself any
-    name."""
+    """The text as the value of a label, printable and not
+    long: a process can give itself any name."""
     return shortened(printable(json_text(text)), LONGEST)
 
 
 def _of_python(arguments: Iterator[str]) -> str | None:
-    """The script or module that the interpreter runs; None: it runs code from its command line, or
-    none at all."""
+    """The script or module that the interpreter runs; None: it runs code
+    from its command line, or none at all."""
     for argument in arguments:
         if argument == "-":
             return None

@@ -28,8 +28,8 @@ class DamagedError(SigrecError):
 
 
 def default_path() -> str:
-    """The path by the XDG Base Directory Specification; for root, where services of the system keep
-    their state."""
+    """The path by the XDG Base Directory Specification; for root, where
+    services of the system keep their state."""
     if os.geteuid() == 0:
         return "/var/lib/sigrec/serve.state"
     home = os.environ.get("XDG_STATE_HOME", "")
@@ -39,8 +39,8 @@ def default_path() -> str:
 
 
 def only_a_file(path: str) -> None:
-    """Raises SigrecError if there is anything but a file, such as a device, which would be
-    replaced."""
+    """Raises SigrecError if there is anything but a file,
+    such as a device, which would be replaced."""
     try:
         mode = os.stat(path).st_mode
     except OSError:

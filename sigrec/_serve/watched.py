@@ -1,5 +1,5 @@
-"""One recording, held by a descriptor from its appearance to its process's end, and what is new in
-it."""
+"""One recording, held by a descriptor from its appearance to
+its process's end, and what is new in it."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Watched:
 
     def __init__(self, path: str, owner: int | None = None) -> None:
         """owner: the uid that a file must belong to for serve to watch it; None: any. Raises
-        Unreadable if it cannot be read, and keeps no descriptor then; NoRecordingError if it is
-        gone."""
+        Unreadable if it cannot be read, and keeps no
+        descriptor then; NoRecordingError if it is gone."""
         self.path = path
         self.watch = -1
         self.over = False
@@ -114,8 +114,8 @@ class Watched:
             raise
 
     def recording(self) -> Recording:
-        """The recording, read by the descriptor that is held, even if the file has no name any
-        more."""
+        """The recording, read by the descriptor that is held,
+        even if the file has no name any more."""
         return Recording(self.source)
 
     @property
@@ -200,8 +200,8 @@ class Watched:
         return self.has_ended_others() or has_any(self.source, CHILDREN)
 
     def running_handler(self) -> tuple[int, int] | None:
-        """The signal whose handler runs, and since when, by CLOCK_MONOTONIC; None: no handler
-        runs."""
+        """The signal whose handler runs, and since when, by
+        CLOCK_MONOTONIC; None: no handler runs."""
         return running_handler(self.source, self._version)
 
     def signal_name(self, number: int) -> str:
@@ -215,8 +215,8 @@ class Watched:
         return [int(self.over), counted, senders]
 
     def restore(self, kept: list[Any]) -> None:
-        """Takes what to_list() made in an earlier run. Raises ValueError or TypeError for anything
-        else."""
+        """Takes what to_list() made in an earlier run. Raises
+        ValueError or TypeError for anything else."""
         over, counted, senders = kept
         self.over = bool(over)
         self.counted = {

@@ -14,8 +14,8 @@ EVENT_VERSION = 1
 
 
 class SenderCache:
-    """Looks up the name of a sender once for each second of recorded time, and not for each
-    event."""
+    """Looks up the name of a sender once for each second of
+    recorded time, and not for each event."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[int | None, ...], tuple[Sender, dict[str, Any]]] = {}

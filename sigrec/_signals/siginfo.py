@@ -157,20 +157,20 @@ class SignalInfo:
 
     @property
     def si_uid(self) -> int | None:
-        """The sender's real user id, or for SIGCHLD the child's; None where si_code does not define
-        it."""
+        """The sender's real user id, or for SIGCHLD the child's;
+        None where si_code does not define it."""
         return self._event[6] if self._has_sender else None
 
     @property
     def si_status(self) -> int | None:
-        """For SIGCHLD the child's exit status, or the signal that changed its state; None for other
-        signals."""
+        """For SIGCHLD the child's exit status, or the signal that
+        changed its state; None for other signals."""
         return self._event[10] if self._is_child else None
 
     @property
     def si_value(self) -> int | None:
-        """What sigqueue(3) or a timer sent along, as a signed int of 64 bits; None for other
-        signals."""
+        """What sigqueue(3) or a timer sent along, as a signed
+        int of 64 bits; None for other signals."""
         if self._event[4] >= 0 or self._event[4] in (SI_TKILL, SI_SIGIO):
             return None
         return _signed(self._event[7])
@@ -183,8 +183,8 @@ class SignalInfo:
 
     @property
     def si_overrun(self) -> int | None:
-        """How many more expirations of a POSIX timer this signal stands for; None for other
-        signals."""
+        """How many more expirations of a POSIX timer this
+        signal stands for; None for other signals."""
         return self._event[10] if self._event[4] == SI_TIMER else None
 
     @property
@@ -262,8 +262,8 @@ class SignalInfo:
         }
 
     def _recorded_comm(self) -> str | None:
-        """The sender's name, as the handler read it just after the signal; None: it did not read
-        it."""
+        """The sender's name, as the handler read it just
+        after the signal; None: it did not read it."""
         names = getattr(self, "_names", None)
         whose = self._event[3], self._event[5]
         comm, since_ns = names.senders.get(whose, (None, 0)) if names else (None, 0)

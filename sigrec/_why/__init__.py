@@ -1,2 +1,2 @@
-"""Finds out what ended a process, and who did it, from recordings and /proc; and says it in
-words."""
+"""Finds out what ended a process, and who did it, from
+recordings and /proc; and says it in words."""

@@ -36,8 +36,8 @@ class Answer:
 
     @property
     def time_ns(self) -> int | None:
-        """When it ended, or when the signal that ended it was sent, in ns since 1970; None: not
-        known."""
+        """When it ended, or when the signal that ended it was
+        sent, in ns since 1970; None: not known."""
         return when(self.recording, self.cause, self.event)
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,8 +179,8 @@ def without_parent(sender: Sender) -> dict[str, Any]:
 def from_its_recording(sender: Recording, kind: str) -> dict[str, Any]:
     """The sender in JSON, by its own recording."""
 
-    # A process that has one of these PIDs here, and began later than this recording, is another
-    # one.
+    # A process that has one of these PIDs here, and began
+    # later than this recording, is another one.
     def name(pid: int) -> str | None:
         if not sender._here:
             return None

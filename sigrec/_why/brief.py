@@ -73,8 +73,8 @@ def pending_words(recording: Recording) -> str | None:
         (before, "blocked in every thread since before the recording began"),
         (now.pending - everywhere if now.state == "T" else (), "until it is continued"),
     ):
-        # Only one of a standard signal can be pending; how many of a real-time one, the kernel does
-        # not say.
+        # Only one of a standard signal can be pending; how many of a
+        # real-time one, the kernel does not say.
         names = [
             f"1 {recording.signal_name(n)}" if n < 32 else recording.signal_name(n)
             for n in sorted(signums)

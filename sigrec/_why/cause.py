@@ -165,8 +165,8 @@ def find(recording: Recording, signum: int, ordinal: int) -> SignalInfo | None:
 
 
 def is_keyboard_interrupt(recording: Recording, signum: int, event: SignalInfo | None) -> bool:
-    """Whether this is the SIGINT by which Python ends itself after a KeyboardInterrupt that was not
-    caught."""
+    """Whether this is the SIGINT by which Python ends itself after a
+    KeyboardInterrupt that was not caught."""
     by_itself = event is None or event.si_pid == recording.pid
     name = (recording.exit_reason or "").rpartition(".")[2]
     return signum == signal.SIGINT and by_itself and name == "KeyboardInterrupt"
@@ -184,8 +184,8 @@ def before_a_keyboard_interrupt(
 
 
 def event_of(recording: Recording, found: Cause) -> SignalInfo | None:
-    """The signal that ended it, as the process received it; None: it is not kept, or there was
-    none."""
+    """The signal that ended it, as the process received it;
+    None: it is not kept, or there was none."""
     if found.signal is None or found.ordinal is None:
         return None
     event = find(recording, found.signal, found.ordinal)

@@ -1,5 +1,5 @@
-"""What became of a process, as JSON and in the sentence of `why`, for the last line of tail and
-export."""
+"""What became of a process, as JSON and in the sentence of
+`why`, for the last line of tail and export."""
 
 from __future__ import annotations
 

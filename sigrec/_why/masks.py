@@ -43,8 +43,8 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
             if before:
                 found[signum] = None
         elif signum in of_all.mask:
-            # A call that blocks all signals for a while, and then unblocks the others, found this
-            # one blocked.
+            # A call that blocks all signals for a while, and then
+            # unblocks the others, found this one blocked.
             if own is not None and own.blocked:
                 found[signum] = own
             elif not before or own is not None:
@@ -56,8 +56,8 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
 
 def of_now(recording: Recording, at_first: int = 0) -> Blocked:
     """What blocked() says, corrected by the kernel if the process lives: siglongjmp(3),
-    swapcontext(3), a handler that returns and a raw system call change a mask without being written
-    down."""
+    swapcontext(3), a handler that returns and a raw system call
+    change a mask without being written down."""
     changes = recording.masks()
     found = blocked(changes, at_first)
     pid = recording._pid_here() if recording.state == "alive" else None

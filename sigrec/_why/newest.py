@@ -42,8 +42,8 @@ class Ranked(NamedTuple):
 
 
 def in_order(found: list[Recording], witnesses: Witnesses) -> list[Ranked]:
-    """First those whose processes have ended, the newest end first; then the others, the last begun
-    first."""
+    """First those whose processes have ended, the newest end first;
+    then the others, the last begun first."""
     begun = sorted(recording.started_ns for recording in found)
 
     def ranked(recording: Recording) -> Ranked:

@@ -43,8 +43,8 @@ def _look_at(within: Cgroup, members: Callable[[], frozenset[int]]) -> _Look | N
 
 
 def _explains(last: _Look, kills: int, pid: int) -> bool:
-    """Whether so many kills since that look explain that this process is gone, and all the others
-    that are."""
+    """Whether so many kills since that look explain that this
+    process is gone, and all the others that are."""
     # The members are read last: the kernel counts before it kills, and all that are counted here
     # have ended by then.
     time.sleep(KILL_S)
@@ -144,8 +144,8 @@ class OomWatches:
             self._looks[within] = look
 
     def after(self, pid: int, seen: Ended) -> Oom | None:
-        """To be called right after that process has ended. None: nothing speaks for the OOM
-        killer."""
+        """To be called right after that process has ended.
+        None: nothing speaks for the OOM killer."""
         within = self._of.pop(pid, None)
         last = self._looks.get(within) if within is not None else None
         if within is None or last is None:

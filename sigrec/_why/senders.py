@@ -23,8 +23,8 @@ class SentBy(NamedTuple):
 
 
 class Senders:
-    """The signals that recorded processes sent to end others. Each recording is read once, for many
-    answers."""
+    """The signals that recorded processes sent to end others. Each
+    recording is read once, for many answers."""
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings

@@ -46,8 +46,8 @@ def wait(bystander: Bystander, look: Callable[[], None] = lambda: None) -> Seen:
 
 
 def answer_after(pid: int) -> Answer | Unrecorded:
-    """The answer about a process, once it has ended; NoRecordingError: there is none, and no
-    recording."""
+    """The answer about a process, once it has ended;
+    NoRecordingError: there is none, and no recording."""
     try:
         bystander = Bystander(pid)
     except ProcessLookupError:

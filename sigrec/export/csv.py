@@ -51,7 +51,7 @@ def write(selection: Selection, out: TextIO) -> None:
 
 
 def _cell(text: str) -> str:
-    """The text without anything that a terminal acts on, or that a spreadsheet takes for a
-    formula."""
+    """The text without anything that a terminal acts on, or
+    that a spreadsheet takes for a formula."""
     text = printable(text)
     return "'" + text if text.startswith(("=", "+", "-", "@")) else text

@@ -64,8 +64,8 @@ def write(selection: Selection, out: TextIO) -> None:
 
 
 def _safe(text: str) -> str:
-    """The text with two kinds of escapes: for characters that could fool a reader, and for
-    markup."""
+    """The text with two kinds of escapes: for characters
+    that could fool a reader, and for markup."""
     return escape(printable(text))
 
 

@@ -86,8 +86,8 @@ class Timeline:
         lane.cells.setdefault(at // self.width, [0, 0])[1] += high - low
 
     def _widen(self) -> None:
-        """Makes the columns wider: 1, 5, 10, 50, 100 ..., so that each holds whole ones of the
-        last."""
+        """Makes the columns wider: 1, 5, 10, 50, 100 ..., so
+        that each holds whole ones of the last."""
         by, self._step = self._step, 10 // self._step
         self.width *= by
         for lane in self.lanes.values():
