@@ -33,9 +33,11 @@ _SORTED_AT_ONCE = 256 << 20  # bytes of files
 
 def compact(lake: str, spool: str, date: str) -> dict[str, int]:
     """Compacts that day; returns by dataset how many files became one. Raises SigrecError if the
-    day is not over, or if it cannot."""
+    day is not over, if there is no lake, or if it cannot."""
     if date >= time.strftime("%Y-%m-%d", time.gmtime()):
         raise SigrecError(f"{date} is not over in UTC: files of that day are still written")
+    if not os.path.isdir(lake):
+        raise SigrecError(f"{lake}: there is no such lake")
     compacted = {}
     with as_sigrec_error(lake):
         make_directory(spool)

@@ -8,6 +8,7 @@ in the spool, and removes what the state does not name, since that was never fin
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import secrets
@@ -49,11 +50,15 @@ def write_parquet(path: str, tables: Iterable[Any], of: Any) -> int:
 
 
 def make_directory(path: str) -> None:
-    """Makes a directory, and those above it that are missing, for this user only."""
+    """Makes a directory, and those above it that are missing, for this user only. Raises
+    NotADirectoryError if there is something else of that name."""
+    path = os.path.abspath(path)
     if not os.path.isdir(path):
         make_directory(os.path.dirname(path))
         with suppress(FileExistsError):
             os.mkdir(path, 0o700)
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
 
 
 def sync_directory(path: str) -> None:

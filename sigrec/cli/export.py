@@ -101,11 +101,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _date(text: str) -> str:
-    import re
+    from datetime import date
 
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"not a date: {text!r}; say 2026-01-31")
-    return text
+    try:
+        if date.fromisoformat(text).isoformat() == text:  # it also knows 20260131 and 2026-W05
+            return text
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"not a date: {text!r}; say 2026-01-31")
 
 
 def run(args: argparse.Namespace) -> int:

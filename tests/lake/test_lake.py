@@ -23,6 +23,7 @@ from sigrec._lake.rows import redacted_command_line  # noqa: E402
 from sigrec._lake.shipping import Shipping  # noqa: E402
 from sigrec._lake.spool import Spool  # noqa: E402
 from sigrec._serve.directories import Directories  # noqa: E402
+from sigrec.cli import main  # noqa: E402
 from tests.proof import lake as proof  # noqa: E402
 from tests.proof import lake_kills  # noqa: E402
 
@@ -269,6 +270,36 @@ def test_an_older_file_has_fewer_columns_and_another_host_writes_meanwhile(tmp_p
     found = rows(tmp_path, "gaps")
     assert sorted(str(row.get("later")) for row in found) == ["7", "None", "None"]
     assert {row["count"] for row in found} == {1} and len(list(path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["lake", "./lake"])
+def test_the_lake_and_the_spool_by_relative_paths(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["export", "--format", "parquet", "-o", name, "--compact", "2020-01-01"]
+    assert main(command) == 1
+    assert capsys.readouterr() == ("", f"sigrec: {name}: there is no such lake\n")
+    assert not list(tmp_path.iterdir())
+    day = tmp_path / "lake" / "gaps" / "date=2020-01-01"
+    day.mkdir(parents=True)
+    for n in "ab":
+        parquet.write_table(schema.schema("gaps").empty_table(), day / f"{n}.parquet")
+    assert main([*command, "--spool", "sp"]) == 0
+    assert capsys.readouterr() == ("gaps: 2 files are one\n", "")
+    assert main(command) == 0 and (tmp_path / "lake.spool").is_dir()
+
+
+@pytest.mark.parametrize("date", ["2026-02-30", "2026-13-01", "0000-00-00", "20260131", "2026-W05"])
+def test_not_a_date(date, tmp_path, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["export", "--format", "parquet", "-o", f"{tmp_path}/lake", "--compact", date])
+    assert raised.value.code == 2 and f"not a date: '{date}'" in capsys.readouterr().err
+
+
+def test_a_file_where_the_lake_would_be(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("kept")
+    assert main(["export", "--format", "parquet", "-o", f"{tmp_path}/a.csv"]) == 1
+    assert capsys.readouterr() == ("", f"sigrec: {tmp_path}/a.csv: Not a directory\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
 @pytest.mark.long
