@@ -118,11 +118,11 @@ def since(text: str) -> int:
     import re
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text, re.ASCII)
-    if match:
-        return time.time_ns() - int(float(match[1]) * _UNITS_NS[match[2]])
-    from datetime import datetime
-
     try:
+        if match:
+            return time.time_ns() - int(float(match[1]) * _UNITS_NS[match[2]])
+        from datetime import datetime
+
         return int(datetime.fromisoformat(text).timestamp() * 10**9)
     except (ValueError, OverflowError):
         raise ValueError(

@@ -415,6 +415,13 @@ def test_bad_numbers(command, n):
     assert n in err
 
 
+@pytest.mark.parametrize("span", ["9" * 300 + "d", "9" * 400 + "ms"])
+def test_a_span_that_no_number_holds(span, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["tail", "--since", span, "1"])
+    assert raised.value.code == 2 and "not a time: '999" in capsys.readouterr().err
+
+
 def test_failures(command, tmp_path):
     for what in (tmp_path / "none", 4194305):
         out, err = run(command, what, status=1)
