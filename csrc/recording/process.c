@@ -8,6 +8,7 @@
 #include "ground/glibc.h"
 #include "ground/memory.h"
 #include "ground/text.h"
+#include "recording/sent.h"
 #include "recording/spare.h"
 
 #include <errno.h>
@@ -448,14 +449,17 @@ bool process_directory(char directory[PLACES_SIZE]) {
 /* People and service managers send these to end a process. */
 static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-/* Whether someone may ask how this process ended. An exception that was not caught is a crash,
- * and no clean exit. */
+/* Whether someone may ask how this process ended, or another one that it sent a signal to: who is
+ * ended by SIGKILL cannot write down by whom. An exception that was not caught is a crash, and no
+ * clean exit. */
 static bool is_of_interest(const struct recording *recording) {
     const struct recording_header *header = recording->header;
     if (header->exit_reason[0])
         return true;
     if (atomic_load_explicit(&header->exit_kind, memory_order_relaxed) == EXIT_KIND_EXIT &&
         atomic_load_explicit(&header->exit_status, memory_order_relaxed) > 0)
+        return true;
+    if (sent_to_others(recording, process_pid()))
         return true;
     if (!atomic_load_explicit(&header->head, memory_order_relaxed))
         return false; /* no signal came, and to look into the ledger would cost a page of memory */

@@ -47,6 +47,17 @@ void sent_end(const struct sent_call *call, int error) {
     }
 }
 
+bool sent_to_others(const struct recording *recording, int32_t pid) {
+    const struct ring *ring = &recording->endings;
+    uint64_t head = atomic_load_explicit(ring->head, memory_order_relaxed);
+    struct event sent;
+    for (uint64_t left = head < ring->capacity ? head : ring->capacity; left; left--)
+        if (ring_read(ring, head - left, &sent) && sent.pid != pid &&
+            (sent.detail == 0 || sent.detail == SENT_UNKNOWN))
+            return true;
+    return false;
+}
+
 void sent_child(const struct recording *recording, int32_t pid, int code, int status) {
     struct event event;
     uint64_t ignored;

@@ -47,6 +47,10 @@ struct sent_call sent_begin(const struct recording *recording, struct event *eve
 /* Any context. Writes down how the sending went. A slot that was used again is left alone. */
 void sent_end(const struct sent_call *call, int error);
 
+/* Any context. Whether process `pid`, whose recording it is, has sent another process a signal that
+ * ends or stops, as far as its ring still has it, and was not refused. */
+bool sent_to_others(const struct recording *recording, int32_t pid);
+
 /* Any context. Writes down what became of a child, as wait(2) told. */
 void sent_child(const struct recording *recording, int32_t pid, int code, int status);
 

@@ -79,6 +79,31 @@ static void a_result_that_comes_late_does_not_reach_a_newer_event(void) {
     recording_unmap(&recording);
 }
 
+static void only_what_reached_others_is_sent_to_others(void) {
+    struct recording recording;
+    struct sent_call call;
+    CHECK_EQ(recording_private(&recording, 16, &owner), 0);
+    CHECK(!sent_to_others(&recording, 42));
+    struct event e = to(SIGTERM, 42);
+    sent_begin(&recording, &e);
+    e = to(SIGUSR1, 77);
+    sent_begin(&recording, &e);
+    e = to(SIGKILL, 77);
+    call = sent_begin(&recording, &e);
+    sent_end(&call, ESRCH);
+    CHECK(!sent_to_others(&recording, 42));
+    e = to(SIGKILL, 77);
+    call = sent_begin(&recording, &e);
+    CHECK(sent_to_others(&recording, 42));
+    sent_end(&call, 0);
+    for (int i = 0; i < RECORDING_ENDINGS - 1; i++) {
+        e = to(SIGTERM, 42);
+        sent_begin(&recording, &e);
+    }
+    CHECK(sent_to_others(&recording, 42));
+    recording_unmap(&recording);
+}
+
 static void what_a_child_did_before_it_had_a_recording_is_moved(void) {
     struct recording from, into;
     uint64_t next[RECORDING_RINGS] = {0};
@@ -105,6 +130,7 @@ int main(void) {
     the_result_is_unknown_until_it_is_known();
     what_ends_others_is_not_pushed_out_by_what_does_not();
     a_result_that_comes_late_does_not_reach_a_newer_event();
+    only_what_reached_others_is_sent_to_others();
     what_a_child_did_before_it_had_a_recording_is_moved();
     return 0;
 }

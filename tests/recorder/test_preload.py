@@ -69,19 +69,19 @@ def test_what_ended_a_shell_is_known(directory, signum):
     assert signal.Signals(signum).name in why(process.pid, directory)
 
 
-def test_a_killed_child_of_a_shell_is_the_deed_of_that_shell(directory):
-    script = "sleep 100 & echo $!; read line; kill -9 $!; wait; exit 3"
+@pytest.mark.parametrize(("name", "status"), [("bash", 3), ("bash", 0), ("sh", 0)])
+def test_a_killed_child_of_a_shell_is_the_deed_of_that_shell(directory, name, status):
+    script = f"sleep 100 & echo $!; read line; kill -9 $!; wait; exit {status}"
     shell = subprocess.Popen(
-        ["bash", "-c", script], env=environment(directory, children=True), text=True,
+        [name, "-c", script], env=environment(directory, children=True), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     child = int(shell.stdout.readline())
     while not any("sleep" in sigrec.open_recording(f).argv for f in directory.glob("*.sigrec")):
-        pass  # it is bash still
+        pass  # it is the shell still
     shell.communicate("\n")
-    assert shell.returncode == 3
-    sentence = why(child, directory)
-    assert "SIGKILL" in sentence and f"its parent, PID {shell.pid}" in sentence
+    assert shell.returncode == status
+    assert f"SIGKILL, sent by its parent, PID {shell.pid}" in why(child, directory)
 
 
 def test_clean_ends_leave_no_file(directory):
