@@ -219,6 +219,19 @@ class Recording:
         return self._source.word(DETACHED_NS_AT) if self._attached == 2 else None
 
     @property
+    def _stopped_ns(self) -> int | None:
+        """Since when nothing is recorded any more, in ns since 1970: `--detach` ended the
+        recording, and the program has recorded no signal itself since."""
+        detached_ns = self._detached_ns
+        if detached_ns is None:
+            return None
+        for stats in self.signals.values():
+            since = stats.last is not None and stats.last.time_ns > detached_ns
+            if since or stats.mode in ("recorded", "registered"):
+                return None
+        return detached_ns
+
+    @property
     def _noted(self) -> Noted | None:
         """How the process ended, as a bystander wrote it into
         the recording; None: no bystander did."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sigrec._proc.status import blocked_everywhere, status
 from sigrec._signals.names import name
 from sigrec._text import printable
+from sigrec._times import local_clock
 from sigrec._why.cause import Cause, records_all
 from sigrec._why.masks import pending_since_before
 
@@ -25,8 +26,10 @@ def state_words(recording: Recording, found: Cause) -> str:
     ):
         told = ", as was seen"
     status_words = "" if found.status is None else f" with status {found.status}"
+    stopped_ns = recording._stopped_ns
+    since = "" if stopped_ns is None else f"not recorded since {local_clock(stopped_ns)}"
     if found.kind == "alive":
-        return "alive"
+        return f"alive, {since}" if since else "alive"
     if found.kind == "signal":
         how = "killed" if told or found.sent_by else "ended"
         by = told
@@ -47,6 +50,8 @@ def state_words(recording: Recording, found: Cause) -> str:
         return "exited cleanly" if found.status == 0 and not told else f"exited{status_words}{told}"
     if recording.state == "unknown":
         return "cannot be told from here"
+    if since:
+        return f"ended, {since}: how is not known"
     other = "SIGKILL, most often" if records_all(recording) else "killed, crashed, or os._exit"
     return f"ended without recording a cause ({other})"
 

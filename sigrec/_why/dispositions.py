@@ -96,6 +96,8 @@ def explaining(
     """What explains that the process runs, or how it ended: it ignores or blocks signals by which
     people end processes, and so had to be killed; or a handler was gone when the signal came that
     ended it. event: that signal."""
+    if recording._stopped_ns is not None:
+        return []  # much may have changed since
     changes = by_signal(recording.dispositions())
     if found.kind == "alive":
         ignored = lines(

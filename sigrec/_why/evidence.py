@@ -65,6 +65,7 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
     def own(says: str, certainty: str = "seen") -> Evidence:
         return Evidence("recording", certainty, says)
 
+    stopped_ns = recording._stopped_ns
     if found.kind == "alive":
         yield Evidence("proc", "seen", "the process runs, and maps its recording")
     elif found.kind == "unknown" and recording.state == "unknown":
@@ -80,8 +81,10 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
         yield own(f"it exited {how}{status}")
         if recording.exit_reason is not None:
             yield own(f"nobody caught {printable(recording.exit_reason)}")
-    elif found.kind != "alive":
+    elif found.kind != "alive" and stopped_ns is None:
         yield own("it ends without a signal and without an exit")
+    if stopped_ns is not None:
+        yield own(f"nothing is recorded since {utc_clock(stopped_ns)}, when sigrec detached")
     if event is not None:
         looked = recording._asker(event)
         parent = looked is not None and looked.at_its_end

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import cached_property
 
 from sigrec._proc.host import boot_id, booted_ns
 from sigrec._proc.process import is_stopped, start_ticks
@@ -106,16 +107,31 @@ class _Why:
         text = f"; its recording begins at {self._clock(recording.started_ns)}, when sigrec attached to it"
         if recording._detached_ns is None:
             return f"{text}: what came before is not known"
+        if recording._stopped_ns is None:
+            return (
+                f"{text}, and sigrec detached at {self._clock(recording._detached_ns)}: what came before "
+                "is not known, and of what came since only what the program recorded itself"
+            )
         return (
             f"{text}, and stops at {self._clock(recording._detached_ns)}: what came before and since is "
             "not known"
         )
+
+    @cached_property
+    def _not_since(self) -> str:
+        """`` recorded since 12:03:04, when sigrec detached from it``, if that is so."""
+        stopped_ns = self.recording._stopped_ns
+        if stopped_ns is None:
+            return ""
+        return f" recorded since {self._clock(stopped_ns)}, when sigrec detached from it"
 
     # --- the cases -------------------------------------------------------------------------
 
     def _alive(self, found: Cause) -> str:
         stopped = is_stopped(self.recording._pid_here() or 0)
         doing = "stopped, and not ended" if stopped else "still running"
+        if self._not_since:
+            doing += f", and not{self._not_since}"
         pending = pending_words(self.recording)
         waits = f"; {pending}" if pending else ""
         return (
@@ -142,6 +158,12 @@ class _Why:
             why_unseen = "in another PID namespace"
         else:
             why_unseen = "another user's"
+        no_end = (
+            "its recording has no end: it still runs there, or it ended in a way that no process can "
+            "record, such as SIGKILL"
+        )
+        if self._not_since:
+            no_end = f"it has not been{self._not_since}: it still runs there, or it has ended"
         from sigrec._why.newest import successor
 
         again = successor(recording)
@@ -152,8 +174,7 @@ class _Why:
             else ""
         )
         return (
-            f"{self.who} is {why_unseen}, and cannot be seen from here; its recording has no end: it still "
-            f"runs there, or it ended in a way that no process can record, such as SIGKILL{since}"
+            f"{self.who} is {why_unseen}, and cannot be seen from here; {no_end}{since}"
             f"{self._last_signal()}."
         )
 
@@ -209,6 +230,11 @@ class _Why:
 
     def _without_a_word(self, found: Cause) -> str:
         last = self._last_signal("the last that it received was") if self._newest_of_each() else ""
+        if self._not_since:
+            return (
+                f"{self.who} has ended, and had not been{self._not_since}: how it ended is not known"
+                f"{self._asked(found, '; ')}{_or_root()}{self._oom(found.oom, '')}{last}."
+            )
         if self.recording.boot_id != boot_id():
             means = "which may be what ended it: this machine has been started anew since"
         else:
@@ -225,16 +251,16 @@ class _Why:
         means += "; or " + ", or ".join(others)
         return (
             f"The recording of {self.who} ends without a signal and without an exit, {means}; "
-            f"{self._asked(found)}nothing more is known{_or_root()}{self._handling(', except that it was')}"
+            f"{self._asked(found, after='; ')}nothing more is known{_or_root()}{self._handling(', except that it was')}"
             f"{self._oom(found.oom, '')}{last}{self._explained(found)}."
         )
 
-    def _asked(self, found: Cause) -> str:
+    def _asked(self, found: Cause, before: str = "", after: str = "") -> str:
         by = found.asked_by
         if by is None:
             return ""
         sent = self._sent_by(by).removeprefix(", sent")
-        return f"it was sent {by.sent.signal_name}{sent}; "
+        return f"{before}it was sent {by.sent.signal_name}{sent}{after}"
 
     def _as_was_seen(self, seen: Ended, found: Cause) -> str:
         """The sentence about an end that was seen by a bystander, and not by the process itself."""
@@ -408,7 +434,7 @@ class _Why:
     def _handling(self, but: str = ", while it was still") -> str:
         """The handler that was running, if one was."""
         signum = self.recording.handling
-        if signum is None:
+        if signum is None or self._not_since:
             return ""
         since_ns = self.recording.handling_time_ns
         since = "" if since_ns is None else f" (since {self._clock(since_ns)})"

@@ -145,11 +145,11 @@ def _lines(processes: list[_LiveProcess], rates: _Rates, head: str, width: int) 
         alive = process.state == "alive"
         argv = " ".join(map(printable, process.argv or []))
         yield [(f"PID {process.pid}", BOLD if alive else DIM), (f"  {argv}", "" if alive else DIM)]
-        if not alive:
+        if process.words != "alive":
             yield [(f"  {process.words}", YELLOW)]
         signals = worth_showing(process)
         if not signals:
-            yield [("  no signals yet" if alive else "  no signals", "")]
+            yield [("  no signals yet" if process.words == "alive" else "  no signals", "")]
         for stats in signals:
             rate = rates.of(process, stats.signum) if alive else None
             handled = number(stats.handled) if stats.ever_registered else "-"

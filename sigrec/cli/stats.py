@@ -159,7 +159,7 @@ def _show(
         head += sentence
     signals = worth_showing(process)
     if not signals:
-        return f"{head}  no signals{' yet' if process.state == 'alive' else ''}\n{changes}"
+        return f"{head}  no signals{' yet' if state == 'alive' else ''}\n{changes}"
     text = head + _counters(signals)
     for stats in signals:
         senders = ", ".join(

@@ -153,7 +153,7 @@ def _the_one() -> Recording | None:
     """The one live recording of this user; else says why not."""
     alive: list[Recording] = []
     for recording in index.opened(places.meant()):
-        if recording.state == "alive":
+        if recording.state == "alive" and recording._stopped_ns is None:
             alive.append(recording)
         else:
             recording.close()

@@ -185,11 +185,49 @@ def test_detached_it_has_its_own_handlers_again_and_may_be_attached_to_once_more
             sigrec.detach(process.pid)
         process.send_signal(signal.SIGUSR1)
         assert process.stdout.readline() == "got it\n"
-        assert ", and stops at " in sigrec_says("why", process.pid)[1]
+        not_since = r"not recorded since [\d:]{8}, when sigrec detached from it"
+        said = sigrec_says("why", process.pid)[1]
+        assert re.search(rf"\) is still running, and {not_since}; .*, and stops at ", said), said
+        assert "  alive, not recorded since " in sigrec_says("stats", process.pid)[1]
         with now(process.pid) as recording:
             process.send_signal(signal.SIGUSR1)
             assert process.stdout.readline() == "got it\n"
             wait_until(lambda: recording.signals[signal.SIGUSR1].delivered == 1)
+
+
+def test_an_end_after_detach_is_not_known():
+    with started(*PYTHON) as process:
+        waits(process)
+        now(process.pid).close()
+        sigrec.detach(process.pid)
+        process.terminate()
+        process.wait()
+        why = sigrec_says("why", process.pid)[1]
+        since = r"had not been recorded since [\d:]{8}, when sigrec detached from it"
+        assert re.search(rf"\) has ended, and {since}: how it ended is not known; ", why), why
+        assert "SIGKILL" not in why
+        stats = sigrec_says("stats", process.pid)[1]
+        assert re.search("  ended, not recorded since [\\d:]{8}: how is not known\n", stats), stats
+
+
+def test_after_detach_it_records_itself():
+    code = """
+import os, signal, sys
+print("ready", flush=True)
+sys.stdin.readline()
+import sigrec
+sigrec.record()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    with started(sys.executable, "-c", code, stdin=subprocess.PIPE) as process:
+        waits(process)
+        now(process.pid).close()
+        sigrec.detach(process.pid)
+        process.stdin.close()
+        assert process.wait() == -signal.SIGTERM
+        said = sigrec_says("why", process.pid)[1]
+        assert "was terminated by SIGTERM, sent by itself" in said
+        assert "stops at" not in said and "only what the program recorded itself" in said
 
 
 def test_a_python_that_was_attached_to_imports_sigrec_and_has_one_ledger():
