@@ -25,13 +25,14 @@ class Directories:
     directories in them, too; empty: those with this user's recordings, or for root with those of
     all users.
 
-    refused: by directory, why its files are not trusted. missing: those of the named that are not
-    there.
+    refused: by directory, why its files are not trusted. closed: by directory, why it cannot be
+    looked into. missing: those of the named that are not there.
     """
 
     def __init__(self, named: list[str]) -> None:
         self._named = [os.path.abspath(path) for path in named]
         self.refused: dict[str, str] = {}
+        self.closed: dict[str, OSError] = {}
         self.missing: list[str] = []
         self.watches: dict[int, str] = {}  # watches of directories with recordings
         self._above: dict[int, str] = {}  # watches of directories in which one may appear
@@ -43,18 +44,26 @@ class Directories:
     def usable(self) -> dict[str, int]:
         """The directories that are there now and can be trusted, with the uid of their owner."""
         trusted: dict[str, int] = {}
-        self.refused = {}
-        self.missing = [path for path in self._named if not os.path.lexists(path)]
+        self.refused, self.closed, self.missing = {}, {}, []
         for path in self._candidates():
             try:
                 status = os.lstat(path)
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
+                self.missing += [path] if path in self._named else []
+                continue
+            except OSError as no_status:
+                if self._named or places.named_directory() is not None:
+                    self.closed[path] = no_status
                 continue
             # What another user could put there must not be counted as the owner's.
             owner = status.st_uid if os.geteuid() == 0 or self._named else os.geteuid()
             reason = places.unusable(path, owner)
             if reason is None:
-                trusted[path] = owner
+                error = _why_closed(path)
+                if error is None:
+                    trusted[path] = owner
+                else:
+                    self.closed[path] = error
             elif path in self._named or stat.S_ISDIR(status.st_mode):
                 self.refused[path] = reason
         self._watch(trusted)
@@ -135,6 +144,17 @@ class Directories:
             return gone is not None
         known = event.watch in self._above or event.watch in self.watches
         return known and bool(event.mask & inotify.ISDIR)
+
+
+def _why_closed(directory: str) -> OSError | None:
+    """Why nobody can see here what is in the directory; None: it can be seen, or is gone."""
+    try:
+        os.scandir(directory).close()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return error
+    return None
 
 
 def listed(directory: str) -> Iterator[tuple[str, str]]:

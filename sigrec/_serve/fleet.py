@@ -29,7 +29,7 @@ from sigrec._serve.ending import is_over
 from sigrec._serve.endings import ASK_AGAIN_S, Endings
 from sigrec._serve.past import Past, inode
 from sigrec._serve.state import DamagedError
-from sigrec._serve.watched import BAD, Unreadable, Watched
+from sigrec._serve.watched import BAD, Unreadable, Watched, reason_of
 from sigrec._text import printable
 from sigrec._tuples import NamedTuple
 
@@ -253,9 +253,13 @@ class Fleet:
         for watched in list(self._by_key.values()):
             if not watched.is_seen and self._is_over(watched):
                 self._has_ended(watched)
-        self._refused = dict(Counter(["directory"] * len(self._where.refused)))
+        closed = self._where.closed
+        reasons = ["directory"] * len(self._where.refused)
+        self._refused = dict(Counter(reasons + list(map(reason_of, closed.values()))))
         for directory, reason in self._where.refused.items():
             self._tell(directory, f"not trusted: {reason}")
+        for directory, error in closed.items():
+            self._tell(directory, f"not read: {directory}: {error.strerror}")
         for directory in self._where.missing:
             self._tell(directory, f"{directory} is not there; its recordings count once it is")
 

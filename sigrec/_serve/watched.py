@@ -84,7 +84,7 @@ class Watched:
         except NoRecordingError:
             raise
         except RecordingError as error:
-            raise Unreadable(_reason(error.__context__)) from None
+            raise Unreadable(reason_of(error.__context__)) from None
         status = self.source.status
         assert status is not None
         try:
@@ -233,7 +233,8 @@ class Watched:
             self.bystander.close()
 
 
-def _reason(error: BaseException | None) -> str:
+def reason_of(error: BaseException | None) -> str:
+    """The `reason` of Unreadable that an error stands for."""
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
         return "damaged"

@@ -341,6 +341,21 @@ def test_a_directory_that_others_write_is_not_trusted(running, worker, run_direc
     assert one.value(DELIVERED, *USR1) is None
 
 
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="needs setpriv(1)")
+@pytest.mark.parametrize("name", ["", "below"])
+def test_a_directory_that_it_may_not_read_is_said_and_counted(serve, tmp_path, name):
+    """Or may not even look at."""
+    closed = tmp_path / "closed"
+    (closed / "below").mkdir(parents=True)
+    closed.chmod(0)
+    root = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    one = serve("--dir", closed / name, within=root if os.geteuid() == 0 else [])
+    assert one.samples()["sigrec_recordings_unreadable", ("reason", "permission")] == 1
+    _, said = one.stop()
+    closed.chmod(0o700)
+    assert f"not read: {closed / name}: Permission denied" in said
+
+
 @pytest.mark.parametrize(
     "name, word", [("none", "not there"), ("file", "not a"), ("link", "a symb")]
 )
