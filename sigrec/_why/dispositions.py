@@ -99,7 +99,7 @@ def explaining(
     if recording._stopped_ns is not None:
         return []  # much may have changed since
     changes = by_signal(recording.dispositions())
-    if found.kind == "alive":
+    if found.kind in ("alive", "unknown") or found.signal == signal.SIGKILL:
         ignored = lines(
             change
             for number, those in changes.items()
@@ -108,9 +108,7 @@ def explaining(
             if those[-1].how != "inherited" or number not in (signal.SIGINT, signal.SIGQUIT)
             for change in those
         )
-        return ignored + of_those_that_end(recording, clock)
-    if found.kind == "unknown" or found.signal == signal.SIGKILL:
-        return of_those_that_end(recording, clock, found.seen)
+        return ignored + of_those_that_end(recording, clock, found.seen)
     if found.kind != "signal" or event is None:
         return []
     until = [

@@ -57,16 +57,27 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
 def of_now(recording: Recording, at_first: int = 0) -> Blocked:
     """What blocked() says, corrected by the kernel if the process lives: siglongjmp(3),
     swapcontext(3), a handler that returns and a raw system call
-    change a mask without being written down."""
+    change a mask without being written down. Otherwise only what lasts."""
     changes = recording.masks()
     found = blocked(changes, at_first)
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid, pid) if pid else None
     if now is None or not pid:
-        return {**found}
+        return _lasting(recording, found)
     written = blocked(changes, recording._identity.blocked)
     unseen = dict.fromkeys(_blocked_unseen(recording, pid, now.blocked - written.keys()), UNSEEN)
     return {**{n: change for n, change in found.items() if n in now.blocked}, **unseen}
+
+
+def _lasting(recording: Recording, found: dict[int, MaskChange | None]) -> Blocked:
+    """What was blocked until the end as far as can be known without the kernel: what was so from the
+    start, and what a line of Python blocked. A C library may wait in sigsuspend(2), ppoll(2) and the
+    like, which have another mask and are not written down; and it blocks signals for that."""
+    return {
+        signum: change
+        for signum, change in found.items()
+        if (change.file if change is not None else not recording._attached)
+    }
 
 
 def _blocked_unseen(recording: Recording, pid: int, more: frozenset[int]) -> list[int]:
@@ -125,9 +136,10 @@ def _blocked_by(change: MaskChange | str | None, clock: Clock) -> str:
 def of_end(recording: Recording, kernel: frozenset[int] | None) -> Blocked:
     """What blocked() says, corrected by what a bystander saw at the end. kernel: the signals that
     were blocked then."""
-    found: Blocked = {**blocked(recording.masks(), recording._identity.blocked)}
+    written = blocked(recording.masks(), recording._identity.blocked)
     if kernel is None:
-        return found
+        return _lasting(recording, written)
+    found: Blocked = {**written}
     more = kernel - found.keys() if len(kernel) < _NEARLY_ALL else ()  # else in a handler of ours
     signals = recording.signals if more else {}
     unseen = [n for n in more if n not in signals or signals[n].mode != "registered"]

@@ -17,6 +17,7 @@ from sigrec._proc import host
 from sigrec._proc.process import start_ticks
 from sigrec._times import rounded_duration
 from sigrec._why.answer import Answer
+from sigrec._why.masks import of_end, of_now
 from sigrec._why.sentence import why
 from sigrec.cli import main
 from tests.conftest import file_name, wait_until
@@ -531,7 +532,8 @@ def test_what_is_ignored_did_not_end_it(run):
     )
     sentence = run(code).why()
     assert "usually means SIGKILL" in sentence
-    assert "SIGINT" not in sentence and "not recorded" not in sentence
+    assert "not recorded" not in sentence
+    assert "; SIGINT: " in sentence and "set to be ignored " in sentence
 
 
 def test_a_handler_that_was_gone(tmp_path):
@@ -617,6 +619,21 @@ def test_a_parent_whose_recording_has_a_name(run_directory, tmp_path):
 
 
 # --- recordings of elsewhere ---------------------------------------------------------------
+
+
+def test_what_a_library_blocked_may_not_have_been_blocked_at_the_end(run_directory):
+    """It may have been in sigsuspend(2), which nobody writes down."""
+    builder = RecordingBuilder().site(1, b"/usr/bin/dash").disposition(15, 0, 1, 3, 1)
+    builder.mask(0, 0, site=1, mask=(1 << 64) - 1)
+    assert sentence_of(builder, run_directory).endswith("; SIGTERM: set to be ignored by dash.")
+    with sigrec.open_recording(run_directory / "a.sigrec") as recording:
+        assert of_now(recording) == {}
+        assert of_end(recording, None) == {}
+        assert of_end(recording, frozenset({15})).keys() == {15}
+    builder.site(2, b"/srv/app.py", 12).mask(
+        15, 0, site=2, mask=1 << 14, monotonic_ns=MONOTONIC + 1
+    )
+    assert "; SIGTERM: blocked by app.py:12 since " in sentence_of(builder, run_directory)
 
 
 def sentence_of(builder, tmp_path):
