@@ -19,6 +19,7 @@ from sigrec._text import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from _typeshed import SupportsWrite
 
@@ -43,6 +44,9 @@ class _Parser(argparse.ArgumentParser):
             file.write(message)
         else:
             super()._print_message(message, file)
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))  # argparse repeats arguments as they are
 
 
 class _Completion(argparse.Action):

@@ -382,6 +382,17 @@ def test_usage_is_2(args):
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("args", [
+    ["why", "a", "\x1b[31m"], ["why", "--j\nx"], ["run", "--x\x1b[31m", "true"], ["stats", "--\x9b"],
+])  # fmt: skip
+def test_what_is_repeated_of_a_wrong_argument_is_printable(args, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(args)
+    *_, last = capsys.readouterr().err.splitlines()
+    assert raised.value.code == 2 and last.startswith("sigrec") and "error: " in last
+    assert last.isprintable()
+
+
 @pytest.mark.parametrize("args", [["--help"], ["stats", "--help"], ["--version"]])
 def test_help_and_version_are_0(args):
     done = cli(*args)
