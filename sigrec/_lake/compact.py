@@ -20,7 +20,14 @@ import pyarrow.parquet as parquet
 
 from sigrec._errors import SigrecError
 from sigrec._lake.schema import DATASETS, TIME
-from sigrec._lake.spool import as_sigrec_error, make_directory, sync_directory, write_parquet
+from sigrec._lake.spool import (
+    as_sigrec_error,
+    make_directory,
+    read_parquet,
+    readable,
+    sync_directory,
+    write_parquet,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,8 +99,7 @@ def _sorted_rows(paths: list[str], schema: Any, of: str) -> Iterator[Any]:
     tables: list[Any] = []
     size = 0
     for path in paths:
-        with open(path, "rb") as file:
-            table = parquet.read_table(file)
+        table = read_parquet(path)
         missing = [field for field in schema if field.name not in table.column_names]
         for field in missing:
             table = table.append_column(field, pyarrow.nulls(len(table), field.type))
@@ -151,5 +157,5 @@ def _exchange_directories(one: str, other: str) -> None:
 
 
 def _schema_of_file(path: str) -> Any:
-    with open(path, "rb") as file:
+    with readable(path) as file:
         return parquet.read_schema(file)

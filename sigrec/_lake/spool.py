@@ -155,7 +155,7 @@ class Spool:
     def _tables_of_this_host(self, dataset: str, columns: list[str]) -> Iterator[Any]:
         for path in glob.iglob(f"{glob.escape(self.lake)}/{dataset}/date=*/*.parquet"):
             if os.path.basename(path).startswith((f"{_WRITER}-", "compact-")):
-                yield _read_parquet(path, columns)
+                yield read_parquet(path, columns)
 
     def _remove_unnamed(self) -> None:
         known = {name for _, _, name, _ in self.segments}
@@ -206,7 +206,7 @@ class Spool:
             else:
                 name = f"{self._next_name()}.part"
                 write_parquet(
-                    os.path.join(self.path, name), map(_read_parquet, paths), schema(dataset)
+                    os.path.join(self.path, name), map(read_parquet, paths), schema(dataset)
                 )
             to = f"{dataset}/date={date}/{_WRITER}-{name.removesuffix('.part')}.parquet"
             publishing.append((name, to))
@@ -242,9 +242,22 @@ class Spool:
         self._state.close()
 
 
-def _read_parquet(path: str, columns: list[str] | None = None) -> Any:
-    with open(path, "rb") as file:  # by its name it would be taken for a dataset
+def read_parquet(path: str, columns: list[str] | None = None) -> Any:
+    """The table in a file. Raises SigrecError, with the file's name, if it is damaged."""
+    with readable(path) as file:
         return parquet.read_table(file, columns=columns)
+
+
+@contextmanager
+def readable(path: str) -> Iterator[Any]:
+    """Opens a Parquet file; what is damaged in it is a SigrecError with its name."""
+    with open(path, "rb") as file:  # by its name it would be taken for a dataset
+        try:
+            yield file
+        except (pyarrow.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise SigrecError(f"{path}: cannot be read as Parquet: {error}") from None
 
 
 def _by_recording(table: Any) -> dict[tuple[str, int], Any]:

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
 
 
+def raise_descriptors() -> None:
+    """Raises the limit of descriptors as far as that is allowed: each recording that is open needs
+    one, and each process another. For a process of sigrec's own."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (ValueError, OSError):
+        pass
+
+
 def opened(
     paths: Iterable[str] | None = None, bad: Callable[[RecordingError], None] | None = None
 ) -> Iterator[Recording]:

@@ -1,10 +1,8 @@
-"""How many descriptors and how much memory this process may
-have, since it runs beside all others."""
+"""How much memory this process takes, since it runs beside all others."""
 
 from __future__ import annotations
 
 import ctypes
-import resource
 import sys
 from contextlib import contextmanager, suppress
 from types import ModuleType
@@ -37,16 +35,6 @@ def without_openssl() -> Iterator[None]:
     finally:
         for name in placeholders:
             del sys.modules[name]
-
-
-def raise_descriptors() -> None:
-    """Raises the limit of descriptors as far as that is allowed: each recording needs one, and each
-    process another."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (ValueError, OSError):
-        pass
 
 
 def one_arena() -> None:

@@ -8,6 +8,7 @@ usage, 130 Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -145,6 +146,27 @@ def _drop_unwritable_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def _reason(error: OSError) -> str:
+    """Its message; and what could not be done, where that does not say it."""
+    if error.errno == errno.EMFILE:
+        from resource import RLIMIT_NOFILE, getrlimit
+
+        return f"more files are needed than this process may open, {getrlimit(RLIMIT_NOFILE)[0]} (ulimit -n)"
+    if error.filename is None and error.errno is not None:
+        what = None
+        try:
+            os.getcwd()
+        except OSError as there:
+            what = "the working directory" if there.errno == error.errno else None
+        try:
+            sys.stdout.flush()
+        except OSError as again:  # what was not written then is still there
+            what = "standard output" if again.errno == error.errno else what
+        if what is not None:
+            return f"{what}: {error.strerror}"
+    return str(error)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     # The process that starts us may have closed them, as daemons do.
     if sys.stdout is None:
@@ -166,8 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (SigrecError, OSError, ValueError) as error:
+        reason = _reason(error) if isinstance(error, OSError) else str(error)
         try:
-            print(f"sigrec: {printable(str(error))}", file=sys.stderr)
+            print(f"sigrec: {printable(reason)}", file=sys.stderr)
         except OSError:
             pass
         return 1

@@ -26,6 +26,7 @@ import sys
 from contextlib import contextmanager
 
 from sigrec import SigrecError
+from sigrec._reader import index
 from sigrec._text import number
 from sigrec.cli import _arguments
 from sigrec.export import Selection, writer
@@ -126,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
     from sigrec.cli._progress import Progress
 
     write = writer(args.format)
+    index.raise_descriptors()
     with _arguments.recording(what) as recording:
         if output is not None and recording.path is not None:
             if os.path.exists(output) and os.path.samefile(output, recording.path):
@@ -168,11 +170,10 @@ def _to_parquet(args: argparse.Namespace) -> int:
             print(f"{dataset}: {number(files)} files are one")
         return 0
     from sigrec._lake.shipping import Shipping
-    from sigrec._lake.spool import Spool
+    from sigrec._lake.spool import Spool, as_sigrec_error
     from sigrec._serve.directories import Directories
-    from sigrec._serve.limits import raise_descriptors
 
-    raise_descriptors()
+    index.raise_descriptors()
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # sigrec/_proc/lease.py
     shipping = Shipping(
         Spool(output, spool),
@@ -188,10 +189,11 @@ def _to_parquet(args: argparse.Namespace) -> int:
         with _arguments.recording(what) as recording:
             assert recording.path is not None
         shipping.hold(recording.path)
-    if args.follow:
-        shipping.follow(300.0 if args.interval is None else args.interval)
-    else:
-        shipping.once()
+    with as_sigrec_error(spool):
+        if args.follow:
+            shipping.follow(300.0 if args.interval is None else args.interval)
+        else:
+            shipping.once()
     print(f"{number(shipping.events)} events, and the ends of {number(shipping.ends)} processes")
     return 0
 

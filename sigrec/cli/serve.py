@@ -24,6 +24,7 @@ import sys
 import threading
 
 from sigrec import SigrecError
+from sigrec._reader import index
 from sigrec._text import printable, whole
 from sigrec.cli import _arguments
 
@@ -118,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     address: tuple[str, int] | None = args.listen
     if address is None and args.textfile is None:
         address = "127.0.0.1", PORT
-    from sigrec._serve.limits import one_arena, raise_descriptors, without_openssl
+    from sigrec._serve.limits import one_arena, without_openssl
 
     with without_openssl():
         try:
@@ -138,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
     if args.textfile is not None:
         only_a_file(args.textfile)
         can_be_made(args.textfile)
-    raise_descriptors()
+    index.raise_descriptors()
     one_arena()
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # sigrec/_proc/lease.py
     state = StateFile(args.state or default_path())

@@ -65,6 +65,7 @@ def _seconds(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     if args.interval is not None and not args.live:
         args.usage_error("-n/--interval goes with --live")
+    index.raise_descriptors()
     if args.live:
         if args.json:
             args.usage_error("--live is for people; for a program: sigrec tail -f --json")

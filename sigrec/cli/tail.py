@@ -81,6 +81,7 @@ def _lines(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
+    index.raise_descriptors()
     recording = _the_one() if args.what is None else _arguments.recording(args.what)
     if recording is None:
         return 1

@@ -21,6 +21,7 @@ import sys
 
 from sigrec import _check
 from sigrec._errors import NoRecordingError
+from sigrec._reader import index
 from sigrec._text import whole
 from sigrec._why.answer import WHY_VERSION, Answer
 from sigrec.cli import _arguments
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    index.raise_descriptors()
     if args.all:
         if args.what is not None or args.wait:
             args.usage_error("--all is of every process that ended, and not of one")
@@ -97,12 +99,10 @@ def _answer_about(what: str | None) -> Answer | Heard:
 
 
 def _print_all(as_json: bool) -> int:
-    from sigrec._reader import index, places
-    from sigrec._serve.limits import raise_descriptors
+    from sigrec._reader import places
     from sigrec._why.newest import in_order
     from sigrec._why.witnesses import Witnesses
 
-    raise_descriptors()  # each of them is open
     found = list(index.opened(places.meant()))
     ranked = in_order(found, Witnesses(found))
     ended = [process for process in ranked if process.ended]

@@ -302,6 +302,20 @@ def test_a_file_where_the_lake_would_be(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_a_damaged_file_of_the_lake_is_named(tmp_path, capsys):
+    day = tmp_path / "lake" / "gaps" / "date=2020-01-01"
+    day.mkdir(parents=True)
+    for n in "ab":
+        (day / f"compact-{n}.parquet").write_text("damaged")
+    command = ["export", "--format", "parquet", "-o", f"{tmp_path}/lake"]
+    assert main([*command, "--compact", "2020-01-01"]) == 1
+    of_gaps = f"sigrec: {day}/compact-a.parquet: cannot be read as Parquet: "
+    assert capsys.readouterr().err.startswith(of_gaps)
+    day.parent.rename(tmp_path / "lake" / "events")
+    assert main(command) == 1
+    assert ".parquet: cannot be read as Parquet: " in capsys.readouterr().err
+
+
 @pytest.mark.long
 def test_followed_until_it_ends(child, export, tmp_path, run_directory):
     p = child(ENDS)
