@@ -52,6 +52,8 @@ def state_words(recording: Recording, found: Cause) -> str:
         return "cannot be told from here"
     if since:
         return f"ended, {since}: how is not known"
+    if found.aborted is not None:
+        return "ended without recording a cause (abort(3), most likely)"
     other = "SIGKILL, most often" if records_all(recording) else "killed, crashed, or os._exit"
     return f"ended without recording a cause ({other})"
 

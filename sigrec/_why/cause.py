@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
+    from sigrec._signals.sent import SentSignal
     from sigrec._signals.siginfo import SignalInfo
     from sigrec._why.oom import Oom
     from sigrec._why.parents import Told
@@ -28,7 +29,7 @@ class Cause(NamedTuple):
     that the process has become. at_once: the process called os._exit(). told: who says this, if the
     process itself did not record it. sent_by: the recorded sender of the signal, if the process
     could not record who sent it. asked_by: if it is not known how the process ended, the sender of
-    another signal, which may have ended it.
+    another signal, which may have ended it. aborted: then, too, the abort(3) that may have.
 
     seen: how a bystander saw it end, or what the system says now of a zombie. heard: what its
     parent was told, if that is recorded. own: what the process itself recorded, if the others
@@ -44,6 +45,7 @@ class Cause(NamedTuple):
     told: Told | None = None
     sent_by: SentBy | None = None
     asked_by: SentBy | None = None
+    aborted: SentSignal | None = None
     seen: Ended | None = None
     heard: Told | None = None
     own: Cause | None = None
@@ -94,7 +96,10 @@ def cause(
     found = found._replace(oom=oom or since_it_began(recording))
     if found.kind == "unknown":
         unseen = {int(n) for n in ASK_TO_END if is_unseen(recording, n)}
-        found = found._replace(asked_by=witnesses.senders.asked_by(recording, unseen))
+        from sigrec._why.senders import aborted
+
+        asked_by = witnesses.senders.asked_by(recording, unseen)
+        found = found._replace(asked_by=asked_by, aborted=aborted(recording))
     return found
 
 

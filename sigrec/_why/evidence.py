@@ -83,6 +83,8 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
             yield own(f"nobody caught {printable(recording.exit_reason)}")
     elif found.kind != "alive" and stopped_ns is None:
         yield own("it ends without a signal and without an exit")
+    if found.aborted is not None:
+        yield own("it called abort(3), or raise(3) of SIGABRT, which did not return")
     if stopped_ns is not None:
         yield own(f"nothing is recorded since {utc_clock(stopped_ns)}, when sigrec detached")
     if event is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from sigrec._errors import RecordingError
 from sigrec._tuples import NamedTuple
 from sigrec._why.joining import life, may_speak_of
@@ -46,7 +48,8 @@ class Senders:
         # What was sent before the victim had taken its last signal did not end it; but its handler
         # may have ended it by the same signal, as such handlers do.
         last = stats.last
-        later = [by for by in found if _when_sent(by) > last.monotonic_ns]
+        abort = aborted(victim) if signum == signal.SIGABRT else None
+        later = [by for by in found if _when_sent(by) > last.monotonic_ns or by.sent == abort]
         if later or victim.handling != signum:
             return min(later, key=_when_sent, default=None)
         return max(
@@ -90,6 +93,25 @@ def endings(sender: Recording) -> list[SentSignal]:
         return sender._sent.signals(endings_only=True)
     except RecordingError:
         return []  # cut short just now
+
+
+def aborted(recording: Recording) -> SentSignal | None:
+    """The call of abort(3), or raise(3) of SIGABRT, that did not return and after which the process
+    recorded nothing; None: there is none. abort(3) sends SIGABRT again within the C library, with
+    its default action, if a handler returned or it is ignored, and nobody writes that down."""
+    try:
+        *_, last = [None, *recording.sent()]
+    except RecordingError:
+        return None  # cut short just now
+    if last is None or (last.si_signo, last.how, last.error) != (signal.SIGABRT, "raise", None):
+        return None
+    if recording.handling == signal.SIGABRT:
+        return None  # it was not over with the first
+    for signum, stats in recording.signals.items():
+        if signum != signal.SIGABRT and stats.last is not None:
+            if stats.last.monotonic_ns > last.monotonic_ns:
+                return None
+    return last
 
 
 def _when_sent(by: SentBy) -> int:

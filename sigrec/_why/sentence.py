@@ -235,12 +235,24 @@ class _Why:
                 f"{self.who} has ended, and had not been{self._not_since}: how it ended is not known"
                 f"{self._asked(found, '; ')}{_or_root()}{self._oom(found.oom, '')}{last}."
             )
+        if found.aborted is not None:
+            return (
+                f"The recording of {self.who} ends without a signal and without an exit, after it had "
+                f"called abort(3), or raise(3) of SIGABRT, at {self._clock(found.aborted.time_ns)}, which "
+                "did not return: most likely that ended it, as abort(3) does whatever is done with "
+                f"SIGABRT; nothing more is known{_or_root()}{last}{self._explained(found)}."
+            )
         if self.recording.boot_id != boot_id():
             means = "which may be what ended it: this machine has been started anew since"
         else:
             means = (
                 "which usually means SIGKILL: kill -9, the kernel's OOM killer, a container's end"
             )
+            if self._may_have_aborted():
+                means = (
+                    "after SIGABRT from itself: if abort(3) sent that, it also ended the process, whatever "
+                    f"a handler did; otherwise this {means.removeprefix('which ')}"
+                )
         others = ["a fault for which the kernel calls no handler, as when a stack overflows"]
         if not records_all(self.recording):
             unseen = [n for n in _ENDS_WHAT_IS_NOT_CAUGHT if is_unseen(self.recording, n)]
@@ -254,6 +266,16 @@ class _Why:
             f"{self._asked(found, after='; ')}nothing more is known{_or_root()}{self._handling(', except that it was')}"
             f"{self._oom(found.oom, '')}{last}{self._explained(found)}."
         )
+
+    def _may_have_aborted(self) -> bool:
+        """Whether SIGABRT, as abort(3) sends it, is the last that came, and what the process sent is
+        not recorded."""
+        newest = self._newest_of_each()
+        if not newest or self.recording.handling == signal.SIGABRT or self.recording.sent():
+            return False
+        info = newest[0]
+        itself = info.si_code == SI_TKILL and info.si_pid == self.recording.pid
+        return itself and info.si_signo == signal.SIGABRT
 
     def _asked(self, found: Cause, before: str = "", after: str = "") -> str:
         by = found.asked_by

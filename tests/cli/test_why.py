@@ -17,6 +17,8 @@ from sigrec._proc import host
 from sigrec._proc.process import start_ticks
 from sigrec._times import rounded_duration
 from sigrec._why.answer import Answer
+from sigrec._why.brief import state_words
+from sigrec._why.cause import cause
 from sigrec._why.masks import of_end, of_now
 from sigrec._why.sentence import why
 from sigrec.cli import main
@@ -241,6 +243,11 @@ def test_ctrl_c_in_a_terminal(run):
     ("import os; os.system(f'kill -9 {os.getpid()}')",
      r"ends without a signal and without an exit, which usually means SIGKILL: .*; "
      r"nothing more is known\."),
+    ("import os, signal; signal.signal(6, lambda *a: None); os.abort()",
+     r"ends without a signal and without an exit, after it had called abort\(3\), or raise\(3\) of SIGABRT, "
+     r"at TIME, which did not return: most likely that ended it, .* last that it received was SIGABRT from itself, .*"),
+    ("import os, signal; signal.signal(6, signal.SIG_IGN); os.abort()",
+     r"ends .*, after it had called abort\(3\), .* at TIME, which did not return: .*; nothing more is known\."),
     ("import threading as t; t.stack_size(1 << 15); deep = []\nfor _ in range(900): deep = [deep]\n"
      "t.Thread(target=repr, args=(deep,)).start()",
      r".*; or a fault for which the kernel calls no handler, as when a stack overflows; nothing more is known\."),
@@ -259,6 +266,29 @@ def test_its_own_end(run, code, words):
         if "an unknown sender" not in sentence:
             break  # else the kernel had no room for what it is told by: RLIMIT_SIGPENDING
     assert re.fullmatch(words, sentence), sentence
+
+
+def test_abort_that_its_handler_outlived(run):
+    """abort(3) sends SIGABRT a second time, which nobody writes down."""
+    code = "import os, signal; signal.signal(6, lambda *a: None); print('ready', flush=True); input(); os.abort()"
+    program = run(code).ready()
+    with sigrec.open_recording(program.pid) as recording:
+        program.process.stdin.write(b"\n")
+        program.process.stdin.flush()
+        os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+        assert " was killed by SIGABRT, sent by itself at " in why(recording)
+        program.process.wait()
+        assert state_words(recording, cause(recording)).endswith("(abort(3), most likely)")
+
+
+def test_sigabrt_from_itself_where_it_is_not_known_what_it_sent(tmp_path):
+    """A process that only registers SIGABRT does not write down that it calls abort(3)."""
+    last = event(6, MONOTONIC + SECOND, 0, code=-6, pid=4242)
+    builder = RecordingBuilder().ledger(6, 3, delivered=1, last=last)
+    builder.set(boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace())
+    first = "without an exit, after SIGABRT from itself: if abort(3) sent that, it also ended the process"
+    assert first in sentence_of(builder, tmp_path)
+    assert first not in sentence_of(builder.set(handling=6), tmp_path)
 
 
 def test_exec_into_a_program_that_still_runs(run):
