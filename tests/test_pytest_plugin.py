@@ -73,6 +73,10 @@ def test(signals):
     subprocess.run(["true"])
     signals.expect({signal.SIGCHLD: 1}, timeout=0)
 """,
+    "what_nobody_can_record": """
+def test(signals):
+    signals.expect({signal.SIGKILL: 1}, timeout=0)
+""",
     "exact_false_allows_others": """
 def test(signals):
     os.kill(ME, signal.SIGTERM)
@@ -238,6 +242,11 @@ def test_what_is_not_recorded_is_not_said_to_be_0(cases):
     message, _, _ = failure(cases, "what_is_not_recorded_is_not_said_to_be_0")
     assert "expected SIGCHLD x 1, but it is not recorded" in message and "got 0" not in message
     assert "call signals.record(SIGCHLD) before it is sent" in message
+
+
+def test_what_nobody_can_record(cases):
+    message, _, _ = failure(cases, "what_nobody_can_record")
+    assert message == "AssertionError: expected SIGKILL x 1, but no process can record it"
 
 
 def test_exact_false_allows_others(cases):

@@ -23,7 +23,12 @@ def queue_limit(now: Status, pid: int | None = None) -> Finding:
     sharing = of_user(now.uid)
     found = (
         f"{number(limit)} signals may be queued for this user's processes, {number(used)} are; "
-        f"{number(len(sharing))} processes share that, all of UID {now.uid}"
+        + (
+            "1 process has that, "
+            if len(sharing) == 1
+            else f"{number(len(sharing))} processes share that, all "
+        )
+        + f"of UID {now.uid}"
     )
     if limit - used >= ENOUGH_PENDING:
         return Finding("RLIMIT_SIGPENDING", "ok", found)

@@ -25,7 +25,7 @@ class Flag(threading.Event, _core.Block):
         self._bell = _core.Bell()
         numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
         if not numbers:
-            raise ValueError("which signals? Flag() needs at least one")
+            raise ValueError("which signals? at least one is needed")
         # As long as these registrations are not in force they do no harm, if a handler raises
         # before the rest of this.
         self._registrations = [

@@ -138,7 +138,7 @@ def stream(
     """
     numbers = tuple(dict.fromkeys(catchable(signum) for signum in signums))
     if not numbers:
-        raise ValueError("which signals? stream() needs at least one")
+        raise ValueError("which signals? at least one is needed")
     moderation_ns, of_intake = intakes.asked(intake, moderation)
     if backlog is None:
         backlog = of_intake or STREAM_BACKLOG

@@ -158,8 +158,10 @@ class Header:
         if len(raw) < HEADER_SIZE:
             raise source.bad(f"is cut short: {len(raw)} bytes of a {HEADER_SIZE}-byte header")
         _, endian, self.version, _ = _START.unpack_from(raw)
-        if endian != 0x01020304:
+        if endian == 0x04030201:
             raise source.bad(f"is from a machine of another byte order (mark {endian:#010x})")
+        if endian != 0x01020304:
+            raise source.bad(f"is corrupt: its mark of the byte order is {endian:#010x}")
         if self.version not in (2, VERSION):
             raise source.bad(
                 f"has format version {self.version}; this sigrec reads versions 2 and {VERSION}"

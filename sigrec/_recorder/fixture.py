@@ -5,7 +5,7 @@ from __future__ import annotations
 from sigrec import _check
 from sigrec._recorder.own import stats
 from sigrec._recorder.record import record
-from sigrec._signals.names import name
+from sigrec._signals.names import UNCATCHABLE, name
 from sigrec._text import printable
 
 TYPE_CHECKING = False
@@ -76,7 +76,9 @@ class SignalsFixture:
     ) -> Iterator[str]:
         for signum, count in expected.items():
             got = found.get(signum, 0)
-            if got == 0 < count and not self._is_recorded(signum):
+            if got == 0 < count and signum in UNCATCHABLE:
+                yield f"expected {name(signum)} x {count}, but no process can record it"
+            elif got == 0 < count and not self._is_recorded(signum):
                 one = f"signals.record({name(signum)})"
                 yield (
                     f"expected {name(signum)} x {count}, but it is not recorded: the program ignores it, "

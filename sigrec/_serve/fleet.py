@@ -128,7 +128,8 @@ class Fleet:
                 self._restore(kept)
         except (DamagedError, OSError, ValueError, TypeError, KeyError) as error:
             why = str(error) if isinstance(error, (DamagedError, OSError)) else "it makes no sense"
-            self._tell("state", f"the state of an earlier run is lost: {why}")
+            how = "cannot be read" if isinstance(error, OSError) else "is lost"
+            self._tell("state", f"the state of an earlier run {how}: {why}")
             self._counting.forget()
             self._past, kept = Past(), None
         self._baseline = kept is None

@@ -57,7 +57,14 @@ def opened(what: str) -> Recording:
     if not what:
         raise NoRecordingError("neither a PID nor a file: ''")
     number = whole(what)
-    return open_recording(what if number is None else number)
+    if number is not None and not 0 < number <= _check.INT_MAX:
+        raise ValueError(f"not a PID: {what!r}")
+    try:
+        return open_recording(what if number is None else number)
+    except NoRecordingError as error:
+        if number is None and what.removeprefix("-").isdecimal() and what.isascii():
+            raise NoRecordingError(f"{error}, and not a PID") from None
+        raise
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:

@@ -194,7 +194,12 @@ def _to_parquet(args: argparse.Namespace) -> int:
             shipping.follow(300.0 if args.interval is None else args.interval)
         else:
             shipping.once()
-    print(f"{number(shipping.events)} events, and the ends of {number(shipping.ends)} processes")
+    ends = (
+        "the end of 1 process"
+        if shipping.ends == 1
+        else f"the ends of {number(shipping.ends)} processes"
+    )
+    print(f"{number(shipping.events)} event{'s' * (shipping.events != 1)}, and {ends}")
     return 0
 
 

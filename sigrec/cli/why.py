@@ -53,12 +53,12 @@ def run(args: argparse.Namespace) -> int:
             args.usage_error("--all is of every process that ended, and not of one")
         return _print_all(args.json)
     if args.wait:
-        pid = whole(args.what or "")
-        if pid is None:
+        pid = whole(args.what or "") or 0
+        if not 0 < pid <= _check.INT_MAX:
             args.usage_error("--wait is for a process: give its PID")
         from sigrec._why.waiting import answer_after
 
-        after = answer_after(_check.integer("a PID", pid, 1, _check.INT_MAX))
+        after = answer_after(pid)
         _print_json(after.to_dict()) if args.json else print(after.sentence)
         return 0
     answer = _answer_about(args.what)

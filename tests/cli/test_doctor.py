@@ -155,6 +155,8 @@ hear()
     found = limit.queue_limit(now).found
     assert re.search(rf"\d processes share that, all of UID {os.getuid()}", found)
     assert f"(PID {holds.pid}: signals pending)" in found
+    monkeypatch.setattr(limit, "of_user", lambda uid: {uid: now})
+    assert f"; 1 process has that, of UID {os.getuid()}" in limit.queue_limit(now).found
     holds.tell()
     holds.end()
 

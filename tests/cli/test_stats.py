@@ -363,7 +363,10 @@ def test_failures(tmp_path, flags):
     assert "not a regular file" in fails(tmp_path, *flags)
     os.mkfifo(tmp_path / "fifo")
     assert "not a regular file" in fails(tmp_path / "fifo", *flags)
-    fails("0", *flags)
+    for number in ("0", str(1 << 31), "9" * 19):
+        assert fails(number, *flags) == f"sigrec: not a PID: '{number}'\n"
+    for number in ("-1", "9" * 20):
+        assert fails(number, *flags) == f"sigrec: {number}: no such file, and not a PID\n"
     fails("9" * 5000, *flags)
 
 

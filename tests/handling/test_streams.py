@@ -355,6 +355,9 @@ def test_a_flag_that_is_dropped_gives_its_signals_back():
     assert _core.registered(RT) and _core.registered(USR1)
     del flag
     assert not _core.registered(RT) and not _core.in_place(USR1)
+    for none in (sigrec.wait, sigrec.stream, sigrec.Flag):
+        with pytest.raises(ValueError, match=r"^which signals\? at least one is needed$"):
+            none()
     with pytest.raises(ValueError):
         sigrec.Flag()  # nor does one that was never whole say anything at its end
 

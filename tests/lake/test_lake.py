@@ -332,7 +332,7 @@ def test_followed_until_it_ends(child, export, tmp_path, run_directory):
         assert f"another export to Parquet files, PID {follower.pid}" in busy.stderr
         p.tell("")
         out, _ = follower.communicate(timeout=60)
-        assert out.endswith("the ends of 1 processes\n") and follower.returncode == 0
+        assert out.endswith("the end of 1 process\n") and follower.returncode == 0
     finally:
         follower.kill()
         follower.wait()

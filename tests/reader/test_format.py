@@ -324,7 +324,7 @@ def refused(path, *words):
         ({"magic": b"\x7fELF\2\1\1\0"}, ["not a recording", "ELF"]),
         ({"magic": b"\x89SIGREC\r"}, ["not a recording"]),
         ({"endian": OTHER_ENDIAN}, ["byte order", "0x04030201"]),
-        ({"endian": 0}, ["byte order"]),
+        ({"endian": 0}, ["is corrupt", "byte order"]),
         ({"version": 0}, ["version 0"]),
         ({"version": 1}, ["version 1"]),
         ({"version": 4}, ["version 4", "reads versions 2 and 3"]),
