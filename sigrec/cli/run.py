@@ -111,8 +111,7 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     environ = environment(init)
-    if found.kind != "python":
-        give_back_what_python_ignores()
+    give_back_what_python_ignores()
     os.execve(path, command, environ)
 
 

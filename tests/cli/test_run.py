@@ -181,6 +181,9 @@ def test_children_are_left_alone_unless_asked(place, run_directory):
     with sigrec.open_recording("main.sigrec") as recording:
         assert recording.pid == main
         assert recording.signals[15].delivered == 0
+        # Python itself ignores these, that of `sigrec run` too; who started it did not.
+        changes = [d for d in recording.dispositions() if d.si_signo == signal.SIGPIPE]
+        assert "inherited" not in [change.how for change in changes]
     for pid in (exec_ed, forked):
         with sigrec.open_recording(pid) as recording:
             assert (recording.fatal_signal, recording.fatal_ordinal) == (15, 0)
