@@ -7,6 +7,7 @@ import os
 from sigrec import _check
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._proc import host, namespace, process
+from sigrec._proc.status import status
 from sigrec._reader import places
 from sigrec._reader.recording import Recording
 from sigrec._reader.source import open_file
@@ -107,6 +108,14 @@ def _no_recording_of(pid: int) -> str:
             "exited with status 0 and got no SIGTERM, SIGINT, SIGHUP or SIGQUIT, unless `sigrec run` "
             f"recorded it or its recording had a name; of others only the newest are kept{hint}"
             f"{places.refused()}"
+        )
+    now = status(pid)
+    if now is not None and now.tgid not in (None, pid):
+        return f"{pid} is a thread of process {now.tgid}, and has no recording of its own"
+    if now is not None and now.state == "Z":
+        return (
+            f"process {pid} has ended, and has no recording: `sigrec why --wait {pid}` says how it "
+            "ended, as long as its parent has not waited for it"
         )
     if os.geteuid() not in (0, owner):
         return (

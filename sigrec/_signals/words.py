@@ -45,8 +45,8 @@ BY_ITSELF: dict[int, str] = {
     signal.SIGXFSZ: "it wrote past its file size limit, RLIMIT_FSIZE",
     signal.SIGABRT: "it aborted itself",
 }
-# Why another process has sent one: gunicorn's master and systemd (WatchdogSignal=) do that.
-BY_ANOTHER: dict[int, str] = {
+# Why a parent may have sent one: gunicorn's master and systemd (WatchdogSignal=) do that.
+BY_PARENT: dict[int, str] = {
     signal.SIGABRT: "as a watchdog sends it to one that has timed out",
 }
 # Why the kernel has sent one.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sigrec._proc.status import blocked_everywhere, status
 from sigrec._signals.names import name
+from sigrec._signals.words import FAULTS_IN_CODE
 from sigrec._text import printable
 from sigrec._times import local_clock
 from sigrec._why.cause import Cause, records_all
-from sigrec._why.masks import pending_since_before
+from sigrec._why.masks import pending_since_before, stopped_in_a_handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def state_words(recording: Recording, found: Cause) -> str:
     if found.kind == "exception":
         return f"exited{status_words}, by an exception: {printable(found.reason or '')}"
     if found.kind == "exit" and found.at_once:
-        return f"ended by os._exit{status_words}"
+        return f"ended by _exit(2){status_words}"
     if found.kind == "exit":
         return "exited cleanly" if found.status == 0 and not told else f"exited{status_words}{told}"
     if recording.state == "unknown":
@@ -66,13 +67,20 @@ def ended_words(seen: Ended) -> str:
     return "ended" if seen.status is None else f"exited with status {seen.status}"
 
 
+def unknown_words(signum: int | None) -> str:
+    """What is not known of a signal that a process did not record."""
+    if signum not in FAULTS_IN_CODE:
+        return "who sent the signal"
+    return "whether it was a fault of its own (as when a stack overflows) or was sent"
+
+
 def pending_words(recording: Recording) -> str | None:
     """The signals of a living process that wait in the kernel."""
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid) if pid else None
     if now is None or not pid:
         return None
-    everywhere = blocked_everywhere(pid)
+    everywhere = frozenset() if stopped_in_a_handler(status(pid, pid)) else blocked_everywhere(pid)
     before = pending_since_before(recording)
     parts = []
     for signums, why in (

@@ -76,7 +76,7 @@ def _its_own(recording: Recording, found: Cause, event: SignalInfo | None) -> It
     elif recording.exit_kind == "exec":
         yield own(f"it became {printable(recording.exit_reason or 'another program')} by exec")
     elif recording.exit_kind is not None or recording.state == "exited":
-        how = "by os._exit or _exit(2)" if recording.exit_kind == "_exit" else "by exit(3)"
+        how = "by _exit(2)" if recording.exit_kind == "_exit" else "by exit(3)"
         status = "" if recording.exit_status is None else f" with status {recording.exit_status}"
         yield own(f"it exited {how}{status}")
         if recording.exit_reason is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from sigrec._proc.ended import Ended
+    from sigrec._proc.status import Status
     from sigrec._reader.recording import Recording
     from sigrec._signals.mask import MaskChange
 
@@ -85,7 +86,7 @@ def _blocked_unseen(recording: Recording, pid: int, more: frozenset[int]) -> lis
     while they come fast."""
     sigrtmin = recording._header.sigrtmin
     more = frozenset(n for n in more if n < 32 or n >= sigrtmin)  # the C library's own
-    if not more:
+    if not more or stopped_in_a_handler(status(pid, pid)):
         return []
     delivered = {n: stats.delivered for n, stats in recording.signals.items()}
     time.sleep(_STAYS_S)
@@ -95,6 +96,12 @@ def _blocked_unseen(recording: Recording, pid: int, more: frozenset[int]) -> lis
     return [
         n for n in sorted(more & now.blocked) if n not in signals or signals[n].mode != "registered"
     ]
+
+
+def stopped_in_a_handler(now: Status | None) -> bool:
+    """Whether a thread may be stopped within a handler of ours, which blocks nearly all until it
+    returns."""
+    return now is not None and now.state in "Tt" and len(now.blocked) >= _NEARLY_ALL
 
 
 def pending_since_before(recording: Recording) -> set[int]:

@@ -17,8 +17,8 @@ from sigrec._signals.codes import CLD_EXITED, SI_KERNEL, SI_TKILL, SI_USER
 from sigrec._signals.names import name
 from sigrec._signals.sender import vouched
 from sigrec._signals.words import (
-    BY_ANOTHER,
     BY_ITSELF,
+    BY_PARENT,
     FAULT_WORDS,
     FAULTS_IN_CODE,
     HARMLESS,
@@ -27,7 +27,7 @@ from sigrec._signals.words import (
 )
 from sigrec._text import printable, shortened, without_folder
 from sigrec._times import local_clock, rounded_duration, utc_clock
-from sigrec._why.brief import ended_words, pending_words
+from sigrec._why.brief import ended_words, pending_words, unknown_words
 from sigrec._why.cause import (
     Cause,
     before_a_keyboard_interrupt,
@@ -223,7 +223,7 @@ class _Why:
             )
         how = f"exited by itself{status}"
         if found.at_once:
-            how = f"ended itself at once, by os._exit or _exit(2){status}"
+            how = f"ended itself by _exit(2){status}"
         elif self.recording.exit_kind is None:
             how += "; its recording does not say with which status"
         return f"{self.who} {how}{self._left_at()}{self._handling()}{self._lead_up()}."
@@ -292,7 +292,9 @@ class _Why:
         if found.sent_by is not None:
             at = self._sent_by(found.sent_by)
         elif found.kind == "signal":
-            at += self._oom(found.oom, f"; who sent the signal is not recorded{_or_root()}")
+            at += self._oom(
+                found.oom, f"; {unknown_words(found.signal)} is not recorded{_or_root()}"
+            )
         last = self._last_signal("the last that it received was") if self._newest_of_each() else ""
         return (
             f"{self.who} {ended_words(seen)}{at}{self._own(found)}{self._handling()}{last}"
@@ -348,7 +350,9 @@ class _Why:
         who = (
             ""
             if info.code == CLD_EXITED
-            else self._oom(found.oom, f"; nobody was told who sent the signal{_or_root()}")
+            else self._oom(
+                found.oom, f"; nobody was told {unknown_words(found.signal)}{_or_root()}"
+            )
         )
         return (
             f"{self.who} {ended}{stopped}, as its parent, PID "
@@ -447,8 +451,8 @@ class _Why:
         who = f"the terminal ({key})" if key else self._sender(info)
         if self._at_parents_end(info):
             return f"{self.recording.signal_name(info.si_signo)} at the end of its parent, {who}"
-        another = info.sender.kind == "process" and info.si_pid != self.recording.pid
-        meaning = BY_ANOTHER.get(info.si_signo) if another else None
+        by_parent = info.sender.kind == "process" and info.si_pid == self.recording._identity.ppid
+        meaning = BY_PARENT.get(info.si_signo) if by_parent else None
         return f"{self.recording.signal_name(info.si_signo)} from {who}" + (
             f", {meaning}" if meaning else ""
         )

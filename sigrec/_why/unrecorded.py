@@ -9,7 +9,7 @@ from sigrec._signals.sender import Sender
 from sigrec._times import local_clock
 from sigrec._why import oom as oom_killer
 from sigrec._why.answer import document, from_its_recording, without_parent
-from sigrec._why.brief import ended_words
+from sigrec._why.brief import ended_words, unknown_words
 from sigrec._why.evidence import by_bystander, by_cgroup, by_sender
 from sigrec._why.heard import sent_words
 from sigrec._why.sentence import named
@@ -55,7 +55,7 @@ class Unrecorded:
         if self.by is not None:
             text += f"; {sent_words(self.by, 'it')}; it has no recording of its own"
         elif oom is None or not oom.probably:
-            more = "how it ended" if seen.seen_by is None else "who sent the signal"
+            more = "how it ended" if seen.seen_by is None else unknown_words(seen.signal)
             if seen.status is None:
                 text += f"; {more} is not known: the process has no recording"
         if oom is not None:

@@ -221,7 +221,7 @@ def test_without_a_stderr():
      "        os.kill(1, 15)\n"
      "    os._exit(0)\n"
      "os.wait()\n"
-     "while True: time.sleep(0.05)", 7, "or _exit(2) with status 7"),
+     "while True: time.sleep(0.05)", 7, "by _exit(2) with status 7"),
     ("import os; os.kill(os.getpid(), 9)", 137, "was killed by SIGKILL, sent by itself"),
 ])  # fmt: skip
 def test_as_pid_1_of_a_namespace(code, status, words):

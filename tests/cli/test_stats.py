@@ -7,12 +7,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
+from sigrec._proc.process import stat_fields
 from sigrec._reader import places
 from sigrec.cli import main
-from tests.conftest import RT, file_name, sigqueue
+from tests.conftest import RT, file_name, sigqueue, wait_until
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
 USR1 = int(signal.SIGUSR1)
@@ -121,7 +123,7 @@ def test_what_ended_it(tmp_path):
     )
     assert "PID 4242  ended by SIGRTMIN+2\n" in cli("stats", path).stdout.decode()
     path = example().set(exit_kind=2, exit_status=3).write(tmp_path / "a.sigrec")
-    assert "PID 4242  ended by os._exit with status 3\n" in cli("stats", path).stdout.decode()
+    assert "PID 4242  ended by _exit(2) with status 3\n" in cli("stats", path).stdout.decode()
 
 
 def test_json_of_what_is_not_known_is_null(tmp_path):
@@ -360,7 +362,17 @@ def test_failures(tmp_path, flags):
             assert "has no recording" in fails(other.pid, *flags)
         finally:
             other.kill()
+        wait_until(lambda: stat_fields(other.pid)[0] == b"Z")
+        assert f"has ended, and has no recording: `sigrec why --wait {other.pid}`" in fails(
+            other.pid, *flags
+        )
     assert "not a regular file" in fails(tmp_path, *flags)
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    assert f"is a thread of process {os.getpid()}, and" in fails(thread.native_id, *flags)
+    over.set()
+    thread.join()
     os.mkfifo(tmp_path / "fifo")
     assert "not a regular file" in fails(tmp_path / "fifo", *flags)
     for number in ("0", str(1 << 31), "9" * 19):

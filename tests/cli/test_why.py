@@ -256,7 +256,7 @@ def test_ctrl_c_in_a_terminal(run):
     ("raise ValueError", r"exited with status 1 at TIME, by an exception that nobody caught: ValueError\."),
     ("class Odd(Exception): pass\nraise Odd", r".* nobody caught: Odd\."),
     ("import json; json.loads('{')", r".* nobody caught: json\.decoder\.JSONDecodeError\."),
-    ("import os; os._exit(7)", r"ended itself at once, by os\._exit or _exit\(2\) with status 7 at TIME\."),
+    ("import os; os._exit(7)", r"ended itself by _exit\(2\) with status 7 at TIME\."),
     ("import os; os.execv('/bin/true', ['true'])",
      r"did not end, but became /bin/true by exec at TIME, which has ended since and whose signals are not in this recording\."),
 ])  # fmt: skip
@@ -326,6 +326,10 @@ def test_still_running_and_stopped(run):
         os.waitid(os.P_PID, program.pid, os.WSTOPPED | os.WNOWAIT)
         sentence = why(recording)
         assert "is stopped, and not ended; its last signal was SIGTSTP from PID" in sentence
+        # It is stopped in the handler, which blocks nearly all: nothing to tell.
+        assert "blocked" not in sentence
+        os.kill(program.pid, signal.SIGTERM)
+        assert "; 1 SIGTERM is pending, until it is continued." in why(recording)
 
 
 def test_a_second_signal_while_the_first_is_handled(child, run_directory):
@@ -594,7 +598,7 @@ def test_what_it_ignores_is_why_it_still_runs(run):
     ("raise ValueError", "exited with status 1, by an exception: ValueError"),
     ("import sys; sys.exit(3)", "exited with status 3"),
     ("pass", "exited cleanly"),
-    ("import os; os._exit(7)", "ended by os._exit with status 7"),
+    ("import os; os._exit(7)", "ended by _exit(2) with status 7"),
     ("import os; os.execv('/bin/true', ['true'])", "replaced by another program (exec): /bin/true"),
     ("import os; os.kill(os.getpid(), 15)", "ended by SIGTERM"),
     ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL, sent by itself"),
@@ -611,10 +615,10 @@ def test_stats_and_tail_say_the_same_in_short(run, capsys, code, short):
 
 
 def test_a_watchdogs_signal_says_so(tmp_path):
-    """Of another process: who aborts itself has not timed out."""
-    for pid, is_said in ((77, True), (4242, False)):
+    """Of its parent: who aborts itself has not timed out, and anybody can type kill -ABRT."""
+    for pid, is_said in ((1, True), (77, False), (4242, False)):
         last = event(6, MONOTONIC, pid=pid)
-        builder = RecordingBuilder().ledger(6, 3, delivered=1, last=last)
+        builder = RecordingBuilder().identity(ppid=1).ledger(6, 3, delivered=1, last=last)
         said = ", as a watchdog sends it to one that has timed out, at 2026" in sentence_of(
             builder, tmp_path
         )

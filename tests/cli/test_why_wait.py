@@ -40,6 +40,10 @@ def waits(command):
     ("import os; input(); os.kill(os.getpid(), 15)",
      "was killed by SIGTERM, as was seen at TIME; who sent the signal is not known: the process has no recording.",
      {"kind": "signal", "signal": "SIGTERM"}),
+    ("import os; input(); os.kill(os.getpid(), 11)",
+     "was killed by SIGSEGV, as was seen at TIME; whether it was a fault of its own (as when a stack overflows) or was sent "
+     "is not known: the process has no recording.",
+     {"kind": "signal", "signal": "SIGSEGV"}),
 ])  # fmt: skip
 def test_of_a_process_without_a_recording(command, code, words, cause):
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
