@@ -106,7 +106,15 @@ def cause(
 def is_unseen(recording: Recording, signum: int) -> bool:
     """Whether the process may have got that signal without recording it."""
     stats = recording.signals.get(signum)
-    return stats is None or stats.mode in ("released", "unregistered")
+    return stats is None or stats.replaced or stats.mode in ("released", "unregistered")
+
+
+def may_be_gone(recording: Recording, signum: int) -> bool:
+    """Whether sigrec's handler may have been replaced, unseen. (Of a process that records all, that
+    is seen.)"""
+    stats = recording.signals.get(signum)
+    registered = stats is not None and stats.mode == "registered" and not stats.replaced
+    return registered and not records_all(recording)
 
 
 def _of_zombie(recording: Recording) -> Ended | None:

@@ -35,6 +35,7 @@ from sigrec._why.cause import (
     find,
     is_keyboard_interrupt,
     is_unseen,
+    may_be_gone,
     records_all,
 )
 from sigrec._why.dispositions import explaining
@@ -259,6 +260,10 @@ class _Why:
             if unseen:
                 some = ", ".join(name(signum) for signum in unseen[:3])
                 others.append(f"a signal that was not recorded here ({some}, ...)")
+            gone = [n for n in _ENDS_WHAT_IS_NOT_CAUGHT if may_be_gone(self.recording, n)]
+            if gone:
+                names = ", ".join(map(name, gone))
+                others.append(f"{names}, if sigrec's handler had been replaced")
             others.append("os._exit")
         means += "; or " + ", or ".join(others)
         return (

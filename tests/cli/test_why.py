@@ -528,6 +528,25 @@ def test_only_registered_signals_say_less(child):
     assert "or a signal that was not recorded here (SIGTERM, SIGINT, SIGHUP, ...)" in sentence
 
 
+def test_a_registered_signal_whose_handler_was_replaced(child):
+    p = child(
+        """
+        def handler(signum, frame):
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+        sigrec.register(signal.SIGTERM, handler)
+        say("ready")
+        hear()
+        """
+    )
+    p.line()
+    with sigrec.open_recording(p.pid) as recording:
+        p.process.terminate()
+        p.process.wait()
+        sentence = why(recording)
+    assert ", ...), or SIGTERM, if sigrec's handler had been replaced, or os._exit; " in sentence
+
+
 def test_a_stop_that_came_before_the_end(tmp_path):
     """Its parent is told of it, and it is the cause that matters."""
     child = RecordingBuilder(pid=7).write(tmp_path / "7.sigrec")
