@@ -4,9 +4,15 @@ import os
 import signal
 import sys
 
-if len(sys.argv) not in (2, 3):
+try:
+    target, name = [*sys.argv[1:], "SIGTERM"][:2]
+    pid, signum = int(target), signal.Signals[name]
+    if pid <= 0 or len(sys.argv) > 3:  # kill(2) sends to many processes for 0 or less
+        raise ValueError
+except (ValueError, KeyError):
     sys.exit(__doc__)
-pid = int(sys.argv[1])
-signum = signal.Signals[sys.argv[2]] if len(sys.argv) == 3 else signal.SIGTERM
-os.kill(pid, signum)
+try:
+    os.kill(pid, signum)
+except (OSError, OverflowError) as error:
+    sys.exit(f"PID {pid}: {error}")
 print(f"Sent {signum.name} to PID {pid}.")

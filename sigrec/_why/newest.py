@@ -12,14 +12,17 @@ from sigrec._why.cause import Cause, cause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sigrec._errors import RecordingError
     from sigrec._reader.recording import Recording
     from sigrec._why.witnesses import Witnesses
 
 
-def newest() -> Recording:
+def newest(bad: Callable[[RecordingError], None] | None = None) -> Recording:
     """The recording of this user's process that ended last; if none has ended, of the one that
-    began last. If SIGREC_DIR is set, only recordings there count."""
-    found = list(index.opened(places.meant()))
+    began last. If SIGREC_DIR is set, only recordings there count. bad: as of index.opened()."""
+    found = list(index.opened(places.meant(), bad))
     if not found:
         where = places.named_directory()
         raise NoRecordingError(

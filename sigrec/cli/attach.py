@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history",
         type=_arguments.history,
-        default=ATTACH_HISTORY,
         metavar="N",
         help="how many events are kept (1024)",
     )
@@ -37,14 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="attach even to a process with a seccomp filter; the filter may end the process for that",
     )
+    parser.set_defaults(usage_error=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.detach:
+        if args.history is not None:
+            args.usage_error("--history is for what begins, and not for --detach")
         end_attach(args.pid, args.any)
         print(f"PID {args.pid} is not recorded any more; its recording can still be read.")
         return 0
-    took = begin_attach(args.pid, args.history, args.any)
+    history = ATTACH_HISTORY if args.history is None else args.history
+    took = begin_attach(args.pid, history, args.any)
     with open_recording(args.pid) as recording:
         command = shortened(" ".join(recording.argv), 60)
         print(

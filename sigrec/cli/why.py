@@ -22,7 +22,7 @@ import sys
 from sigrec import _check
 from sigrec._errors import NoRecordingError
 from sigrec._reader import index
-from sigrec._text import whole
+from sigrec._text import printable, whole
 from sigrec._why.answer import WHY_VERSION, Answer
 from sigrec.cli import _arguments
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
+    from sigrec._errors import RecordingError
     from sigrec._why.heard import Heard
 
 
@@ -70,7 +71,7 @@ def _answer_about(what: str | None) -> Answer | Heard:
     if what is None:
         from sigrec._why.newest import newest
 
-        return Answer(newest())
+        return Answer(newest(_left_out))
     pid = whole(what)
     try:
         recording = _arguments.opened(what)
@@ -103,7 +104,14 @@ def _print_all(as_json: bool) -> int:
     from sigrec._why.newest import in_order
     from sigrec._why.witnesses import Witnesses
 
-    found = list(index.opened(places.meant()))
+    status = 0
+
+    def bad(error: RecordingError) -> None:
+        nonlocal status
+        _left_out(error)
+        status = 1
+
+    found = list(index.opened(places.meant(), bad))
     ranked = in_order(found, Witnesses(found))
     ended = [process for process in ranked if process.ended]
     answers = (Answer(process.recording, process.cause) for process in ended)
@@ -114,7 +122,11 @@ def _print_all(as_json: bool) -> int:
     else:
         for answer in answers:
             print(answer.sentence)
-    return 0
+    return status
+
+
+def _left_out(error: RecordingError) -> None:
+    print(f"sigrec why: {printable(str(error))}", file=sys.stderr)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -181,6 +181,17 @@ def test_all_that_ended_the_newest_first(child, run_directory, capsys):
     assert set(document["processes"][0]) == KEYS
 
 
+def test_a_recording_that_cannot_be_read_is_named(child, run_directory, capsys):
+    child("import sigrec; sigrec.register(10, print); os.kill(os.getpid(), 9)").process.wait()
+    bad = run_directory / "4194305.sigrec"
+    bad.write_bytes(b"no recording")
+    for options, status in ((), 0), (["--all"], 1), (["--all", "--json"], 1):
+        assert main(["why", *options]) == status
+        out, err = capsys.readouterr()
+        assert "SIGKILL" in out and err.startswith(f"sigrec why: {bad}: is not a recording")
+        assert err.count("\n") == 1
+
+
 def test_all_of_none(run_directory, capsys):
     assert main(["why", "--all"]) == 0
     said = capsys.readouterr()

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import runpy
 import select
 import signal
 import subprocess
@@ -168,6 +169,29 @@ def test_server_and_sender(terminal, name):
     said = server.until("Server has stopped.")
     assert f"Stopping: {name} from PID {sender.pid} (" in said
     assert server.status() == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["abc"], ["-1"], ["0"], ["1", "SIGNONE"], ["1", "SIGTERM", "x"]]
+)
+def test_a_sender_that_is_not_told_to_whom(arguments, monkeypatch):
+    """In this process, where nothing can be sent: kill(2) takes -1 for every process there is."""
+    sent = []
+    monkeypatch.setattr(os, "kill", lambda *to: sent.append(to))
+    monkeypatch.setattr(sys, "argv", ["send_signal.py", *arguments])
+    with pytest.raises(SystemExit, match="^Send a signal to another process: "):
+        runpy.run_path(str(EXAMPLES / "send_signal.py"))
+    assert sent == []
+
+
+def test_a_sender_to_nobody(monkeypatch):
+    def kill(pid, signum):
+        raise ProcessLookupError(3, "No such process")
+
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(sys, "argv", ["send_signal.py", "4242"])
+    with pytest.raises(SystemExit, match=r"^PID 4242: \[Errno 3\] No such process$"):
+        runpy.run_path(str(EXAMPLES / "send_signal.py"))
 
 
 def test_threads(terminal):

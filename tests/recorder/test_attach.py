@@ -16,6 +16,7 @@ import pytest
 
 import sigrec
 from sigrec import _core
+from sigrec.cli import main
 from tests.compiling import compiled, library
 from tests.conftest import wait_until
 
@@ -193,6 +194,12 @@ def test_detached_it_has_its_own_handlers_again_and_may_be_attached_to_once_more
             process.send_signal(signal.SIGUSR1)
             assert process.stdout.readline() == "got it\n"
             wait_until(lambda: recording.signals[signal.SIGUSR1].delivered == 1)
+
+
+def test_detaching_has_no_history(capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(["attach", "4194305", "--detach", "--history", "1024"])
+    assert raised.value.code == 2 and "--history is for what begins" in capsys.readouterr().err
 
 
 def test_an_end_after_detach_is_not_known():
