@@ -67,6 +67,7 @@ class Shipping:
         self._since: float | None = None  # when the first of these was read
         self._published_at = time.monotonic()
         self.events = self.ends = 0
+        self.seen = False  # whether there was a recording in these directories
         self._epoll = select.epoll()
         self._endings = Endings(self._epoll, lambda: [held.watched for held in self._held.values()])
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -205,7 +206,10 @@ class Shipping:
             return
         for directory, owner in self._where.usable().items():
             for name, path in directories.listed(directory):
+                self.seen = True
                 self.hold(path, None if name.endswith(".named") else owner)
+        for _, text in self._where.not_read():
+            self._tell(text)
         for path in [path for path in self._inodes if not os.path.lexists(path)]:
             del self._inodes[path]
         for key in [key for key, path in self._over.items() if not os.path.lexists(path)]:

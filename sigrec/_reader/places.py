@@ -123,6 +123,13 @@ def named_directory() -> str | None:
     return os.path.abspath(directory) if directory else None
 
 
+def where_meant() -> str:
+    """Where those are that are meant where the user names none, to be put behind a message; "" if
+    that is in all directories."""
+    directory = named_directory()
+    return "" if directory is None else f" in {directory} (SIGREC_DIR)"
+
+
 def refused() -> str:
     """Why SIGREC_DIR is not looked into, to be put behind a message; "" where it is."""
     directory = named_directory()

@@ -91,6 +91,19 @@ class Directories:
             candidates += places.directories_of_others()
         yield from dict.fromkeys(candidates)
 
+    def not_read(self) -> Iterator[tuple[str, str]]:
+        """The directories whose recordings are not read, and why, after usable()."""
+        for directory, reason in self.refused.items():
+            yield directory, f"not trusted: {reason}"
+        for directory, error in self.closed.items():
+            yield directory, f"not read: {directory}: {error.strerror}"
+
+    def words(self) -> str:
+        """Where they are; "there": wherever `sigrec stats` looks."""
+        return (
+            f"in {', '.join(self._named)}" if self._named else places.where_meant()[1:] or "there"
+        )
+
     # --- watching ------------------------------------------------------------------------------
 
     def _watch(self, trusted: dict[str, int]) -> None:

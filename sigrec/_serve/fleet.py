@@ -138,7 +138,10 @@ class Fleet:
             self._baseline = False
             if kept is None:
                 there = len(self._by_key) + len(self._past.files)
-                self._tell("state", f"counting begins now, with {there} recordings that are there")
+                where = self._where.words()
+                self._tell(
+                    "state", f"counting begins now, with {there} recordings that are {where}"
+                )
         self.shown()
 
     def _restore(self, kept: dict[str, Any]) -> None:
@@ -257,10 +260,8 @@ class Fleet:
         closed = self._where.closed
         reasons = ["directory"] * len(self._where.refused)
         self._refused = dict(Counter(reasons + list(map(reason_of, closed.values()))))
-        for directory, reason in self._where.refused.items():
-            self._tell(directory, f"not trusted: {reason}")
-        for directory, error in closed.items():
-            self._tell(directory, f"not read: {directory}: {error.strerror}")
+        for directory, text in self._where.not_read():
+            self._tell(directory, text)
         for directory in self._where.missing:
             self._tell(directory, f"{directory} is not there; its recordings count once it is")
 

@@ -24,10 +24,8 @@ def newest(bad: Callable[[RecordingError], None] | None = None) -> Recording:
     began last. If SIGREC_DIR is set, only recordings there count. bad: as of index.opened()."""
     found = list(index.opened(places.meant(), bad))
     if not found:
-        where = places.named_directory()
         raise NoRecordingError(
-            f"no process of this user has a recording{f' in {where} (SIGREC_DIR)' if where else ''}"
-            f"{places.refused()}"
+            f"no process of this user has a recording{places.where_meant()}{places.refused()}"
         )
     from sigrec._why.witnesses import Witnesses
 

@@ -7,7 +7,8 @@ a page to look at.
   sigrec export run.sigrec --format csv -o run.csv  for a spreadsheet
   sigrec export 4242 --format chrome -o trace.json  open it in ui.perfetto.dev
   sigrec export 4242 --format csv --signal TERM --since 5m
-  sigrec export --format parquet -o lake            every recording of this host,
+  sigrec export --format parquet -o lake            all that `sigrec stats` shows
+      (if SIGREC_DIR is set, what is in there; for root those of all users),
       as Parquet files for DuckDB, Spark, ClickHouse ...: what is new since the
       last time. --follow keeps running; --compact DATE joins a day's files.
       Needs the extra: pip install 'sigrec[fleet]'
@@ -26,8 +27,8 @@ import sys
 from contextlib import contextmanager
 
 from sigrec import SigrecError
-from sigrec._reader import index
-from sigrec._text import number
+from sigrec._reader import index, places
+from sigrec._text import number, printable
 from sigrec.cli import _arguments
 from sigrec.export import Selection, writer
 
@@ -56,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         metavar="PID|FILE",
         nargs="*",
-        help="a process, or a recording's file (for parquet any number; without any: all that `sigrec stats` "
-        "shows, for root those of all users)",
+        help="a process, or a recording's file (for parquet any number; without any: all in SIGREC_DIR, "
+        "if it is set, else all that `sigrec stats` shows, for root those of all users)",
     )
     parser.add_argument(
         "--format",
@@ -194,6 +195,8 @@ def _to_parquet(args: argparse.Namespace) -> int:
             shipping.follow(300.0 if args.interval is None else args.interval)
         else:
             shipping.once()
+    if not (args.what or args.follow or shipping.seen):
+        print(f"sigrec: there is no recording{printable(places.where_meant())}", file=sys.stderr)
     ends = (
         "the end of 1 process"
         if shipping.ends == 1

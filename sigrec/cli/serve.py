@@ -55,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_file_argument,
         metavar="DIR",
         help="look in that directory, and in the directories in it; may be given several times "
-        "(default: where `sigrec stats` looks; for root those of all users)",
+        "(default: SIGREC_DIR, if it is set; else where `sigrec stats` looks, for root those of all "
+        "users)",
     )
     parser.add_argument(
         "--state",

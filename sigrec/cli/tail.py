@@ -6,7 +6,8 @@ taken before it).
   sigrec tail -n 100 4242      the newest hundred; -n all: as many as are kept
   sigrec tail -f               the newest ten, and then each new one, until
                                the process ends or you press Ctrl-C; without
-                               a PID it is the one process that records
+                               a PID it is the one process that records (if
+                               SIGREC_DIR is set, in there)
   sigrec tail -f -n 0 --signal TERM 4242     only SIGTERM, from now on
   sigrec tail --since 5m run.sigrec          a file, the last five minutes
   sigrec tail -f --json 4242 | jq .sender    one JSON object a line
@@ -161,8 +162,10 @@ def _the_one() -> Recording | None:
     if len(alive) == 1:
         return alive[0]
     print(
-        f"sigrec: {len(alive) or 'no'} processes of this user record now; "
-        "say which: sigrec tail PID|FILE",
+        printable(
+            f"sigrec: {len(alive) or 'no'} processes of this user record now{places.where_meant()}; "
+            f"say which: sigrec tail PID|FILE{places.refused()}"
+        ),
         file=sys.stderr,
     )
     for recording in sorted(alive, key=lambda recording: -recording.started_ns):

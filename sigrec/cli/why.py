@@ -3,7 +3,8 @@ before it.
 
   sigrec why 4242         a process, by its pid; it may still run
   sigrec why run.sigrec   a recording's file
-  sigrec why              the process of this user that ended last
+  sigrec why              the process of this user that ended last (if SIGREC_DIR
+                          is set, of those in there; so with --all)
   sigrec why --json 4242  for programs: the cause, the sender, each source
   sigrec why --all        every process that ended, the newest first
   sigrec why --wait 4242  wait until it has ended, and say how; it may be any
@@ -118,7 +119,8 @@ def _print_all(as_json: bool) -> int:
     if as_json:
         _print_json({"version": WHY_VERSION, "processes": [answer.to_dict() for answer in answers]})
     elif not ended:
-        print(f"sigrec why: of {len(found)} recorded processes none has ended", file=sys.stderr)
+        there = f"{places.where_meant()} none has ended{places.refused()}"
+        print(printable(f"sigrec why: of {len(found)} recorded processes{there}"), file=sys.stderr)
     else:
         for answer in answers:
             print(answer.sentence)

@@ -392,7 +392,7 @@ def test_without_a_pid(child, run_directory, monkeypatch, capsys):
     assert main(["tail"]) == 1
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert "no processes" in err
+    assert f"no processes of this user record now in {run_directory} (SIGREC_DIR);" in err
     p = child(TARGET)
     p.line()
     send(p.pid, RT, 3)

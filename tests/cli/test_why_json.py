@@ -195,7 +195,9 @@ def test_a_recording_that_cannot_be_read_is_named(child, run_directory, capsys):
 def test_all_of_none(run_directory, capsys):
     assert main(["why", "--all"]) == 0
     said = capsys.readouterr()
-    assert said.out == "" and said.err.startswith("sigrec why: of 0 recorded processes none")
+    assert said.out == ""
+    where = f" in {run_directory} (SIGREC_DIR)"
+    assert said.err == f"sigrec why: of 0 recorded processes{where} none has ended\n"
     assert main(["why", "--all", "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["processes"] == [] and said.err == ""

@@ -62,6 +62,15 @@ def export(tmp_path, run_directory):
     return call
 
 
+def test_where_nothing_is_and_where_nothing_may_be_read_is_said(export, run_directory):
+    where = f"{run_directory} (SIGREC_DIR)"
+    done = export()
+    assert done.stdout == "0 events, and the ends of 0 processes\n"
+    assert done.stderr == f"sigrec: there is no recording in {where}\n"
+    run_directory.chmod(0o777)
+    assert f"not trusted: {run_directory}: is writable by others" in export().stderr
+
+
 @pytest.fixture
 def shipping(tmp_path, run_directory):
     """Makes one, over this test's recordings, as each run of the command does."""

@@ -19,10 +19,11 @@ from sigrec._serve.http import CONNECTIONS
 from tests.conftest import wait_until
 
 NAME = "sigrec_signals_delivered_total"
+BEGINS = "counting begins now, with 0 recordings that are"
 USR1 = (NAME, ("program", "worker.py"), ("signal", "SIGUSR1"))
 
 
-def test_a_scrape_and_the_end(serve, worker, tmp_path):
+def test_a_scrape_and_the_end(serve, worker, tmp_path, run_directory):
     one = serve()
     each = worker()
     each.send(5)
@@ -37,10 +38,10 @@ def test_a_scrape_and_the_end(serve, worker, tmp_path):
     # Not a word of who, where and with what arguments.
     assert str(each.pid).encode() not in re.findall(rb'"(.*?)"', body)
     assert str(tmp_path).encode() not in body
-    assert one.stop() == (0, "sigrec: counting begins now, with 0 recordings that are there\n")
+    assert one.stop() == (0, f"sigrec: {BEGINS} in {run_directory}\n")
 
 
-def test_many_ask_at_once_and_nothing_is_said_of_it(serve):
+def test_many_ask_at_once_and_nothing_is_said_of_it(serve, run_directory):
     one = serve()
     asking = [socket.create_connection(("127.0.0.1", one.port)) for _ in range(30)]
     for connection in asking:
@@ -48,7 +49,7 @@ def test_many_ask_at_once_and_nothing_is_said_of_it(serve):
     for connection in asking:
         with connection:
             assert connection.recv(12) == b"HTTP/1.0 200"
-    assert one.stop() == (0, "sigrec: counting begins now, with 0 recordings that are there\n")
+    assert one.stop() == (0, f"sigrec: {BEGINS} in {run_directory}\n")
 
 
 def test_openssl_is_not_loaded(serve):
