@@ -54,7 +54,7 @@ NEWEST_ENDS = 100  # endings that the page shows, and whose recordings are kept 
 
 
 class CountedEnd(NamedTuple):
-    """The end of a process that was counted. time_ns: when that end was seen."""
+    """The end of a process that was counted. time_ns: when serve counted it."""
 
     number: int
     end: End

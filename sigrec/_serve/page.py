@@ -13,6 +13,8 @@ from string import Template
 from sigrec import __version__
 from sigrec._text import number, printable, shortened
 from sigrec._times import rfc3339, utc
+from sigrec._why.answer import when
+from sigrec._why.cause import event_of
 from sigrec._why.sentence import why
 from sigrec.export import Selection, html
 from sigrec.export.page import common_style
@@ -35,7 +37,7 @@ class Pages:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
-        self._sentences: dict[int, str] = {}
+        self._sentences: dict[int, tuple[int, str]] = {}  # when it ended, and how
 
     def __call__(self, path: str) -> tuple[bytes, str] | None:
         if path == "/":
@@ -100,17 +102,19 @@ class Pages:
 
     def _end_row(self, counted_end: CountedEnd) -> str:
         if counted_end.number not in self._sentences:
+            time_ns = counted_end.time_ns
             try:
-                sentence = why(
-                    counted_end.end.recording, in_utc=True, found=counted_end.end.cause_found
-                )
+                end = counted_end.end
+                sentence = why(end.recording, in_utc=True, found=end.cause_found)
+                event = event_of(end.recording, end.cause_found)
+                time_ns = when(end.recording, end.cause_found, event) or time_ns
             except Exception:  # the file was truncated meanwhile, or is damaged
                 sentence = f"{counted_end.program}: its recording cannot be read any more."
-            self._sentences[counted_end.number] = sentence
-        when = rfc3339(counted_end.time_ns)
+            self._sentences[counted_end.number] = time_ns, sentence
+        time_ns, sentence = self._sentences[counted_end.number]
         return (
-            f'<li><time datetime="{when}">{utc(counted_end.time_ns).partition(".")[0]}</time>'
-            f"{escape(self._sentences[counted_end.number])} "
+            f'<li><time datetime="{rfc3339(time_ns)}">{utc(time_ns).partition(".")[0]}</time>'
+            f"{escape(sentence)} "
             f'<a href="report/e{counted_end.number}" data-key="e{counted_end.number}">Report</a></li>\n'
         )
 

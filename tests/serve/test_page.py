@@ -2,9 +2,12 @@
 
 import base64
 import os
+import signal
 
 import pytest
 
+import sigrec
+from sigrec._times import rfc3339
 from tests.conftest import wait_until
 from tests.export.browser import Browser
 
@@ -44,6 +47,19 @@ def test_who_runs_and_who_has_ended(serve, worker, tmp_path):
         assert one.get(path)[0] == 403
     assert get("/report/e99")[0] == get("/report/nonsense")[0] == get("/page.html")[0] == 404
     assert get("/page.css")[0] == get("/page.js")[0] == 200
+
+
+def test_an_end_is_shown_at_its_own_time(serve, worker, tmp_path):
+    """And not at that at which serve has seen it."""
+    one = serve("--token-file", tmp_path / "token")
+    _, get = opened(one, tmp_path / "token")
+    ends = worker()
+    ends.tell("os.kill(os.getpid(), 15)")
+    ends.process.wait()
+    wait_until(lambda: b"Report</a></li>" in get("/live")[2])
+    with sigrec.open_recording(ends.pid) as recording:
+        (event,) = recording.events(signal.SIGTERM)
+        assert f'<time datetime="{rfc3339(event.time_ns)}">' in get("/live")[2].decode()
 
 
 @pytest.mark.long
