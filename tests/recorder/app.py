@@ -14,8 +14,11 @@ def line(text, what):
 
 
 def ignoring(*signums):
+    """Where a program begins. Who started us may ignore Ctrl-C; and serve and export, which other
+    tests call in this process, ignore SIGIO."""
+
     def begin():
-        for signum in (signal.SIGINT, signal.SIGQUIT, *signums):
+        for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGIO, *signums):
             signal.signal(signum, signal.SIG_IGN if signum in signums else signal.SIG_DFL)
 
     return begin
