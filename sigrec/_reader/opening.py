@@ -97,7 +97,7 @@ def _no_recording_of(pid: int) -> str:
         # One that has ended cannot be asked any more which PID it had in its own.
         hint = (
             "; recordings of processes in other PID namespaces, as in containers, are kept under the "
-            f"PIDs that these had there: `sigrec why --all` has all, or name the file ({others[0][1]})"
+            "PIDs that these had there: `sigrec why --all` has all, or name the file"
         )
     if owner is None:
         whose = (
@@ -105,8 +105,9 @@ def _no_recording_of(pid: int) -> str:
         )
         return (
             f"there is no process {pid}, and no recording of one{whose}: nothing is kept of one that "
-            "exited with status 0 and got no SIGTERM, SIGINT, SIGHUP or SIGQUIT, unless `sigrec run` "
-            f"recorded it or its recording had a name; of others only the newest are kept{hint}"
+            "exited with status 0, got no SIGTERM, SIGINT, SIGHUP or SIGQUIT and sent none that ends "
+            "others, unless `sigrec run` recorded it or its recording had a name; of others only the "
+            f"newest are kept{hint}"
             f"{places.refused()}"
         )
     now = status(pid)
