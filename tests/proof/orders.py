@@ -88,8 +88,9 @@ def as_cxx(file: str, weakened: Place | None) -> str:
     # Of queue.c: how it is made, and the clock.
     text = re.sub(r"int queue_make\([^;]*?\{.*?\n}\n", "", text, flags=re.S)
     text = text.replace("int saved_errno = errno;", "").replace("errno = saved_errno;", "")
-    # Of sent.c: how a call ends; the models make the events themselves.
+    # Of sent.c: how a call ends, and what is asked at the end; the models make the events themselves.
     text = re.sub(r"static bool ends_or_stops.*?(?=void sent_end)", "", text, flags=re.S)
+    text = re.sub(r"bool sent_to_others\(.*?\n}\n", "", text, flags=re.S)
     text = re.sub(r"void sent_child\(.*?\n}\n", "", text, flags=re.S)
     # Of wake.c: what is not Linux, and the system call, which Relacy has;
     # without its timeout, so that a lost wake-up is a deadlock.
