@@ -112,15 +112,16 @@ def _no_recording_of(pid: int) -> str:
         )
     now = status(pid)
     if now is not None and now.tgid not in (None, pid):
-        return f"{pid} is a thread of process {now.tgid}, and has no recording of its own"
-    if now is not None and now.state == "Z":
-        return (
-            f"process {pid} has ended, and has no recording: `sigrec why --wait {pid}` says how it "
-            "ended, as long as its parent has not waited for it"
-        )
+        return f"{pid} is a thread of process {now.tgid}, and has no recording of its own{hint}"
     if os.geteuid() not in (0, owner):
         return (
             f"process {pid} belongs to uid {owner}: only that user and root can find its recording"
+        )
+    # Of a process whose main thread alone has ended, proc_pid_stat(5) says the same.
+    if now is not None and now.state == "Z" and len(process.threads(pid)) == 1:
+        return (
+            f"process {pid} has ended, and has no recording: `sigrec why --wait {pid}` says how it "
+            f"ended, as long as its parent has not waited for it{hint}{places.refused()}"
         )
     refused = places.named_directory() if places.refused() else None
     searched = ", ".join(d for d in dict.fromkeys(places.directories()) if d != refused)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+
 from sigrec._proc.status import blocked_everywhere, status
 from sigrec._signals.names import name
 from sigrec._signals.words import FAULTS_IN_CODE
 from sigrec._text import printable
 from sigrec._times import local_clock
 from sigrec._why.cause import Cause, records_all
-from sigrec._why.masks import pending_since_before, stopped_in_a_handler
+from sigrec._why.masks import of_now, pending_since_before, stopped_in_a_handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ def unknown_words(signum: int | None) -> str:
     """What is not known of a signal that a process did not record."""
     if signum not in FAULTS_IN_CODE:
         return "who sent the signal"
-    return "whether it was a fault of its own (as when a stack overflows) or was sent"
+    example = " (as when a stack overflows)" if signum in (signal.SIGSEGV, signal.SIGBUS) else ""
+    return f"whether it was a fault of its own{example} or was sent"
 
 
 def pending_words(recording: Recording) -> str | None:
@@ -80,13 +83,15 @@ def pending_words(recording: Recording) -> str | None:
     now = status(pid) if pid else None
     if now is None or not pid:
         return None
-    everywhere = frozenset() if stopped_in_a_handler(status(pid, pid)) else blocked_everywhere(pid)
+    everywhere = blocked_everywhere(pid)
+    if stopped_in_a_handler(status(pid, pid)):
+        everywhere &= frozenset(of_now(recording, recording._identity.blocked))
     before = pending_since_before(recording)
     parts = []
     for signums, why in (
         (now.pending & everywhere - before, "blocked in every thread"),
         (before, "blocked in every thread since before the recording began"),
-        (now.pending - everywhere if now.state == "T" else (), "until it is continued"),
+        (now.pending - everywhere - before if now.state == "T" else (), "until it is continued"),
     ):
         # Only one of a standard signal can be pending; how many of a
         # real-time one, the kernel does not say.

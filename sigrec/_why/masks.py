@@ -63,7 +63,7 @@ def of_now(recording: Recording, at_first: int = 0) -> Blocked:
     found = blocked(changes, at_first)
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid, pid) if pid else None
-    if now is None or not pid:
+    if now is None or not pid or stopped_in_a_handler(now):
         return _lasting(recording, found)
     written = blocked(changes, recording._identity.blocked)
     unseen = dict.fromkeys(_blocked_unseen(recording, pid, now.blocked - written.keys()), UNSEEN)
@@ -86,7 +86,7 @@ def _blocked_unseen(recording: Recording, pid: int, more: frozenset[int]) -> lis
     while they come fast."""
     sigrtmin = recording._header.sigrtmin
     more = frozenset(n for n in more if n < 32 or n >= sigrtmin)  # the C library's own
-    if not more or stopped_in_a_handler(status(pid, pid)):
+    if not more:
         return []
     delivered = {n: stats.delivered for n, stats in recording.signals.items()}
     time.sleep(_STAYS_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from sigrec._errors import RecordingError
+from sigrec._signals.words import HARMLESS
 from sigrec._tuples import NamedTuple
 from sigrec._why.joining import life, may_speak_of
 
@@ -108,7 +109,8 @@ def aborted(recording: Recording) -> SentSignal | None:
     if recording.handling == signal.SIGABRT:
         return None  # it was not over with the first
     for signum, stats in recording.signals.items():
-        if signum != signal.SIGABRT and stats.last is not None:
+        # (A handler may start a program that writes down where it was.)
+        if signum not in (signal.SIGABRT, *HARMLESS) and stats.last is not None:
             if stats.last.monotonic_ns > last.monotonic_ns:
                 return None
     return last

@@ -241,7 +241,8 @@ class _Why:
                 f"The recording of {self.who} ends without a signal and without an exit, after it had "
                 f"called abort(3), or raise(3) of SIGABRT, at {self._clock(found.aborted.time_ns)}, which "
                 "did not return: most likely that ended it, as abort(3) does whatever is done with "
-                f"SIGABRT; nothing more is known{_or_root()}{last}{self._explained(found)}."
+                f"SIGABRT; {self._asked(found, after='; ')}nothing more is known{_or_root()}"
+                f"{self._oom(found.oom, '')}{last}{self._explained(found)}."
             )
         if self.recording.boot_id != boot_id():
             means = "which may be what ended it: this machine has been started anew since"
@@ -273,10 +274,12 @@ class _Why:
         )
 
     def _may_have_aborted(self) -> bool:
-        """Whether SIGABRT, as abort(3) sends it, is the last that came, and what the process sent is
-        not recorded."""
-        newest = self._newest_of_each()
-        if not newest or self.recording.handling == signal.SIGABRT or self.recording.sent():
+        """Whether SIGABRT, as abort(3) sends it, is the last that came, and who called that is not
+        recorded: a program whose calls are not, or the C library itself."""
+        newest = [info for info in self._newest_of_each() if info.si_signo not in HARMLESS]
+        if not newest or self.recording.handling == signal.SIGABRT:
+            return False
+        if any(sent.si_signo == signal.SIGABRT for sent in self.recording.sent()):
             return False
         info = newest[0]
         itself = info.si_code == SI_TKILL and info.si_pid == self.recording.pid

@@ -196,7 +196,10 @@ def _to_parquet(args: argparse.Namespace) -> int:
         else:
             shipping.once()
     if not (args.what or args.follow or shipping.seen):
-        print(f"sigrec: there is no recording{printable(places.where_meant())}", file=sys.stderr)
+        print(
+            f"sigrec: there is no recording{printable(places.where_meant())}{places.refused()}",
+            file=sys.stderr,
+        )
     ends = (
         "the end of 1 process"
         if shipping.ends == 1

@@ -332,6 +332,18 @@ def test_still_running_and_stopped(run):
         assert "; 1 SIGTERM is pending, until it is continued." in why(recording)
 
 
+def test_stopped_with_a_signal_that_stays_blocked(run):
+    """It is stopped in our handler, which blocks nearly all; but this one stays so afterwards."""
+    program = run("import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15])\n" + WAIT).ready()
+    with sigrec.open_recording(program.pid) as recording:
+        os.kill(program.pid, signal.SIGTSTP)
+        os.waitid(os.P_PID, program.pid, os.WSTOPPED | os.WNOWAIT)
+        os.kill(program.pid, signal.SIGTERM)
+        sentence = why(recording)
+        assert "; 1 SIGTERM is pending, blocked in every thread; SIGTERM: blocked by " in sentence
+        assert "until it is continued" not in sentence
+
+
 def test_a_second_signal_while_the_first_is_handled(child, run_directory):
     p = child(
         """
