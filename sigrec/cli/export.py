@@ -196,10 +196,8 @@ def _to_parquet(args: argparse.Namespace) -> int:
         else:
             shipping.once()
     if not (args.what or args.follow or shipping.seen):
-        print(
-            f"sigrec: there is no recording{printable(places.where_meant())}{places.refused()}",
-            file=sys.stderr,
-        )
+        where = places.where_meant() + places.refused()
+        print(f"sigrec: there is no recording{printable(where)}", file=sys.stderr)
     ends = (
         "the end of 1 process"
         if shipping.ends == 1
