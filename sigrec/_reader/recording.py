@@ -128,7 +128,7 @@ class Recording:
     def state(self) -> str:
         """What has become of the process: ``"alive"``; ``"exited"`` (by exit(3), with whatever
         status); ``"replaced"`` (it has exec'ed another program); ``"ended"`` (in any other way: by
-        a signal, by os._exit(), or without recording a cause); ``"unknown"`` (it is in another PID
+        a signal, by _exit(2), or without recording a cause); ``"unknown"`` (it is in another PID
         namespace or on another machine, or this user may not see it).
         """
         if self._over is not None and not self._source.closed:
@@ -178,7 +178,7 @@ class Recording:
     @property
     def exit_kind(self) -> str | None:
         """How the process was about to leave, as it wrote itself: ``"exit"`` (exit(3)), ``"_exit"``
-        (os._exit()), ``"exec"``; None: it wrote nothing."""
+        (_exit(2), os._exit()), ``"exec"``; None: it wrote nothing."""
         return EXIT_KINDS.get(Ending(self._source).exit_kind)
 
     @property

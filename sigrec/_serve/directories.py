@@ -22,8 +22,8 @@ _EVENTS_ABOVE = inotify.CREATE | inotify.MOVED_TO | inotify.ONLYDIR
 
 class Directories:
     """Watches where recordings appear. named: directories that the user gave, which stand for the
-    directories in them, too; empty: those with this user's recordings, or for root with those of
-    all users.
+    directories in them, too; empty: SIGREC_DIR alone, if it is set, else those with this user's
+    recordings, or for root with those of all users.
 
     refused: by directory, why its files are not trusted. closed: by directory, why it cannot be
     looked into. missing: those of the named that are not there.
