@@ -81,10 +81,10 @@ def pending_words(recording: Recording) -> str | None:
     """The signals of a living process that wait in the kernel."""
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid) if pid else None
-    if now is None or not pid:
+    if now is None or not pid or not now.pending:
         return None
     everywhere = blocked_everywhere(pid)
-    if stopped_in_a_handler(status(pid, pid)):
+    if stopped_in_a_handler(now):
         everywhere &= frozenset(of_now(recording, recording._identity.blocked))
     before = pending_since_before(recording)
     parts = []

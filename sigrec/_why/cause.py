@@ -26,7 +26,7 @@ class Cause(NamedTuple):
 
     signal, ordinal: the signal that ended the process; signal is None exactly where kind is not
     ``"signal"``. status: the exit status, if that is known. reason: the exception, or the program
-    that the process has become. at_once: the process called os._exit(). told: who says this, if the
+    that the process has become. at_once: the process called _exit(2). told: who says this, if the
     process itself did not record it. sent_by: the recorded sender of the signal, if the process
     could not record who sent it. asked_by: if it is not known how the process ended, the sender of
     another signal, which may have ended it. aborted: then, too, the abort(3) that may have.
@@ -110,11 +110,10 @@ def is_unseen(recording: Recording, signum: int) -> bool:
 
 
 def may_be_gone(recording: Recording, signum: int) -> bool:
-    """Whether sigrec's handler may have been replaced, unseen. (Of a process that records all, that
-    is seen.)"""
+    """Whether sigrec's handler may have been replaced, unseen, in a process that does not record
+    all."""
     stats = recording.signals.get(signum)
-    registered = stats is not None and stats.mode == "registered" and not stats.replaced
-    return registered and not records_all(recording)
+    return stats is not None and stats.mode == "registered" and not stats.replaced
 
 
 def _of_zombie(recording: Recording) -> Ended | None:

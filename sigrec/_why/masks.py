@@ -98,10 +98,10 @@ def _blocked_unseen(recording: Recording, pid: int, more: frozenset[int]) -> lis
     ]
 
 
-def stopped_in_a_handler(now: Status | None) -> bool:
+def stopped_in_a_handler(now: Status) -> bool:
     """Whether a thread may be stopped within a handler of ours, which blocks nearly all until it
     returns."""
-    return now is not None and now.state in "Tt" and len(now.blocked) >= _NEARLY_ALL
+    return now.state in "Tt" and len(now.blocked) >= _NEARLY_ALL
 
 
 def pending_since_before(recording: Recording) -> set[int]:
@@ -109,7 +109,7 @@ def pending_since_before(recording: Recording) -> set[int]:
     its recording began."""
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid) if pid else None
-    if now is None or not pid:
+    if now is None or not pid or not now.pending:
         return set()
     found = of_now(recording, recording._identity.blocked)
     before = {signum for signum, change in found.items() if change is None}

@@ -101,9 +101,10 @@ def aborted(recording: Recording) -> SentSignal | None:
     recorded nothing; None: there is none. abort(3) sends SIGABRT again within the C library, with
     its default action, if a handler returned or it is ignored, and nobody writes that down."""
     try:
-        *_, last = [None, *recording.sent()]
+        sent = recording.sent()
     except RecordingError:
         return None  # cut short just now
+    last = sent[-1] if sent else None
     if last is None or (last.si_signo, last.how, last.error) != (signal.SIGABRT, "raise", None):
         return None
     if recording.handling == signal.SIGABRT:

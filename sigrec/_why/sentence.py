@@ -108,7 +108,7 @@ class _Why:
         text = f"; its recording begins at {self._clock(recording.started_ns)}, when sigrec attached to it"
         if recording._detached_ns is None:
             return f"{text}: what came before is not known"
-        if recording._stopped_ns is None:
+        if not self._not_since:
             return (
                 f"{text}, and sigrec detached at {self._clock(recording._detached_ns)}: what came before "
                 "is not known, and of what came since only what the program recorded itself"

@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from sigrec._reader.recording import Recording
 
 
-def pid(text: str) -> int:
+def pid_in(text: str) -> int | None:
+    """The PID that this text is; None: it is none."""
     number = whole(text)
-    if number is None or not 0 < number <= _check.INT_MAX:
+    return number if number is not None and 0 < number <= _check.INT_MAX else None
+
+
+def pid(text: str) -> int:
+    number = pid_in(text)
+    if number is None:
         raise argparse.ArgumentTypeError(f"not a PID: {text!r}")
     return number
 
@@ -57,7 +63,7 @@ def opened(what: str) -> Recording:
     if not what:
         raise NoRecordingError("neither a PID nor a file: ''")
     number = whole(what)
-    if number is not None and not 0 < number <= _check.INT_MAX:
+    if number is not None and pid_in(what) is None:
         raise ValueError(f"not a PID: {what!r}")
     try:
         return open_recording(what if number is None else number)

@@ -20,9 +20,8 @@ from __future__ import annotations
 
 import sys
 
-from sigrec import _check
 from sigrec._errors import NoRecordingError
-from sigrec._reader import index
+from sigrec._reader import index, places
 from sigrec._text import printable, whole
 from sigrec._why.answer import WHY_VERSION, Answer
 from sigrec.cli import _arguments
@@ -55,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
             args.usage_error("--all is of every process that ended, and not of one")
         return _print_all(args.json)
     if args.wait:
-        pid = whole(args.what or "") or 0
-        if not 0 < pid <= _check.INT_MAX:
+        pid = _arguments.pid_in(args.what or "") or 0
+        if not pid:
             args.usage_error("--wait is for a process: give its PID")
         from sigrec._why.waiting import answer_after
 
@@ -101,7 +100,6 @@ def _answer_about(what: str | None) -> Answer | Heard:
 
 
 def _print_all(as_json: bool) -> int:
-    from sigrec._reader import places
     from sigrec._why.newest import in_order
     from sigrec._why.witnesses import Witnesses
 
