@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 
 from sigrec._errors import RecordingError
-from sigrec._signals.words import HARMLESS
 from sigrec._tuples import NamedTuple
 from sigrec._why.joining import life, may_speak_of
 
@@ -102,19 +101,22 @@ def aborted(recording: Recording) -> SentSignal | None:
     its default action, if a handler returned or it is ignored, and nobody writes that down."""
     try:
         sent = recording.sent()
+        last = sent[-1] if sent else None
+        if last is None or (last.si_signo, last.how, last.error) != (signal.SIGABRT, "raise", None):
+            return None
+        if recording.handling == signal.SIGABRT:
+            return None  # it was not over with the first
+        others = [one.last for n, one in recording.signals.items() if n != signal.SIGABRT]
+        times = [
+            *(info.monotonic_ns for info in others if info is not None),
+            *(told.monotonic_ns for told in recording._sent.children()),
+            *(change.monotonic_ns for change in recording.dispositions()),
+            *(change.monotonic_ns for change in recording.masks()),
+        ]
     except RecordingError:
         return None  # cut short just now
-    last = sent[-1] if sent else None
-    if last is None or (last.si_signo, last.how, last.error) != (signal.SIGABRT, "raise", None):
-        return None
-    if recording.handling == signal.SIGABRT:
-        return None  # it was not over with the first
-    for signum, stats in recording.signals.items():
-        # (A handler may start a program that writes down where it was.)
-        if signum not in (signal.SIGABRT, *HARMLESS) and stats.last is not None:
-            if stats.last.monotonic_ns > last.monotonic_ns:
-                return None
-    return last
+    # A handler may have left it by longjmp(3), so that the process went on.
+    return None if max(times, default=0) > last.monotonic_ns else last
 
 
 def _when_sent(by: SentBy) -> int:

@@ -241,7 +241,7 @@ class _Why:
                 f"The recording of {self.who} ends without a signal and without an exit, after it had "
                 f"called abort(3), or raise(3) of SIGABRT, at {self._clock(found.aborted.time_ns)}, which "
                 "did not return: most likely that ended it, as abort(3) does whatever is done with "
-                f"SIGABRT; {self._asked(found, after='; ')}nothing more is known{_or_root()}"
+                f"SIGABRT, unless a handler left it by longjmp(3); {self._asked(found, after='; ')}nothing more is known{_or_root()}"
                 f"{self._oom(found.oom, '')}{last}{self._explained(found)}."
             )
         if self.recording.boot_id != boot_id():
@@ -252,8 +252,8 @@ class _Why:
             )
             if self._may_have_aborted():
                 means = (
-                    "after SIGABRT from itself: if abort(3) sent that, it also ended the process, whatever "
-                    f"a handler did; otherwise this {means.removeprefix('which ')}"
+                    "after SIGABRT from itself: if abort(3) sent that, it also ended the process, unless "
+                    f"a handler left it by longjmp(3); otherwise this {means.removeprefix('which ')}"
                 )
         others = ["a fault for which the kernel calls no handler, as when a stack overflows"]
         if not records_all(self.recording):
@@ -274,12 +274,13 @@ class _Why:
         )
 
     def _may_have_aborted(self) -> bool:
-        """Whether SIGABRT, as abort(3) sends it, is the last that came, and who called that is not
-        recorded: a program whose calls are not, or the C library itself."""
+        """Whether SIGABRT, as abort(3) sends it, is the last that came, and no call that sent it is
+        known to have returned."""
         newest = [info for info in self._newest_of_each() if info.si_signo not in HARMLESS]
         if not newest or self.recording.handling == signal.SIGABRT:
             return False
-        if any(sent.si_signo == signal.SIGABRT for sent in self.recording.sent()):
+        sent = self.recording.sent()
+        if any(one.si_signo == signal.SIGABRT and one.error is not None for one in sent):
             return False
         info = newest[0]
         itself = info.si_code == SI_TKILL and info.si_pid == self.recording.pid

@@ -291,6 +291,26 @@ def test_sigabrt_from_itself_where_it_is_not_known_what_it_sent(tmp_path):
     assert first not in sentence_of(builder.set(handling=6), tmp_path)
 
 
+@pytest.mark.parametrize("later", ["nothing", "SIGCHLD", "a child", "a disposition", "a mask"])
+def test_abort_that_the_process_may_have_outlived(tmp_path, later):
+    """A handler can leave abort(3) by longjmp(3): then it never returns, and the process goes on."""
+    after, own = MONOTONIC + SECOND, event(6, MONOTONIC + 1, 0, code=-6, pid=4242)
+    builder = RecordingBuilder().ledger(6, 3, delivered=1, last=own)
+    builder.set(boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace())
+    builder.sent(0, 6, 4242, how=4, result=2**31 - 1)
+    if later == "SIGCHLD":
+        builder.ledger(17, 3, delivered=1, last=event(17, after))
+    elif later == "a child":
+        builder.child(0, 77, 1, 0, after)
+    elif later == "a disposition":
+        builder.disposition(6, 0, monotonic_ns=after)
+    elif later == "a mask":
+        builder.mask(10, 0, monotonic_ns=after)
+    sentence = sentence_of(builder, tmp_path)
+    assert ("most likely that ended it" in sentence) is (later == "nothing")
+    assert "a handler left it by longjmp(3)" in sentence
+
+
 def test_exec_into_a_program_that_still_runs(run):
     program = run("import os; os.write(1, b'ready\\n'); os.execv('/bin/cat', ['cat'])").ready()
     wait_until(lambda: open(f"/proc/{program.pid}/comm").read() == "cat\n")
