@@ -91,7 +91,8 @@ def _is_too_late_for(last: Heard, earlier: Recording) -> bool:
 
 def sent_to(pid: int, start_ticks: int, signum: int, ended_ns: int) -> SentBy | None:
     """The first recorded process that sent the signal to that very process, and was not refused.
-    ended_ns: when that process had ended, by CLOCK_MONOTONIC."""
+    Its call may not have returned yet: the victim may be gone before that. ended_ns: when that
+    process had ended, by CLOCK_MONOTONIC."""
     began_ns = time.monotonic_ns() - (
         time.clock_gettime_ns(time.CLOCK_BOOTTIME) - start_ticks * 10**9 // os.sysconf("SC_CLK_TCK")
     )
@@ -99,7 +100,8 @@ def sent_to(pid: int, start_ticks: int, signum: int, ended_ns: int) -> SentBy | 
         SentBy(sender, sent)
         for sender in _recordings()
         for sent in endings(sender)
-        if (sent.target, sent.si_signo, sent.error) == (pid, signum, 0)
+        if (sent.target, sent.si_signo) == (pid, signum)
+        and sent.error in (0, None)
         and began_ns <= sent.monotonic_ns <= ended_ns
         and sent.target_start_ticks in (None, start_ticks)
     )
@@ -130,11 +132,11 @@ def among(recordings: Iterable[Recording], pid: int, began_ns: int = 0) -> Heard
         SentBy(sender, sent)
         for sender in recordings
         for sent in endings(sender)
-        if sent.target == pid and sent.error == 0 and sent.monotonic_ns >= began_ns
+        if sent.target == pid and sent.error in (0, None) and sent.monotonic_ns >= began_ns
     ]
     if not ends:
         # No process can refuse SIGKILL; whether another signal ended it is not known.
-        kills = [by for by in sent_by if by.sent.si_signo == signal.SIGKILL]
+        kills = [by for by in sent_by if (by.sent.si_signo, by.sent.error) == (signal.SIGKILL, 0)]
         last = max(kills, key=lambda by: by.sent.monotonic_ns, default=None)
         return None if last is None else Heard(pid, None, None, last)
     ended_ns, at, end = ends[-1]

@@ -5,12 +5,16 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from sigrec._proc import host
+from sigrec._proc.process import start_ticks
 from sigrec._reader.recording import Recording
 from sigrec._reader.source import Source
-from sigrec._why.heard import among, later_than
+from sigrec._why.heard import among, later_than, sent_to
+from tests.conftest import file_name
 from tests.reader.builder import MONOTONIC, RecordingBuilder
 
 KILL, TERM = int(signal.SIGKILL), int(signal.SIGTERM)
@@ -41,6 +45,21 @@ def sigrec(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "sigrec", *map(str, arguments)], capture_output=True, text=True
     )
+
+
+NOT_RETURNED, REFUSED = 2**31 - 1, 1
+
+
+@pytest.mark.parametrize("result", [0, NOT_RETURNED, REFUSED])
+def test_the_victim_may_be_gone_before_the_senders_call_has_returned(run_directory, result):
+    with subprocess.Popen(["sleep", "100"]) as victim:
+        began, sent_ns = start_ticks(victim.pid), time.monotonic_ns()
+        victim.terminate()
+    sender = RecordingBuilder().sent(0, TERM, victim.pid, sent_ns, result=result)
+    sender.set(boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace())
+    sender.write(run_directory / file_name(4242))
+    by = sent_to(victim.pid, began, TERM, time.monotonic_ns())
+    assert (by is not None and by.sent.target == victim.pid) is (result != REFUSED)
 
 
 def test_children_that_were_not_recorded(run_directory):
