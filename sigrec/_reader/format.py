@@ -254,8 +254,8 @@ def _parts_3(source: Source, raw: bytes) -> _Parts:
         if kind not in SECTIONS:
             if flags & _ESSENTIAL:
                 raise source.bad(
-                    f"has a section of type {kind}, which a newer sigrec wrote and which this one "
-                    "would have to understand"
+                    f"has a section of type {kind}, which this sigrec would have to understand: "
+                    "a newer sigrec wrote it, or it is corrupt"
                 )
         elif kind in sections:
             raise source.bad(f"is corrupt: it has two sections of type {kind}")

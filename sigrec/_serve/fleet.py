@@ -139,9 +139,8 @@ class Fleet:
             if kept is None:
                 there = len(self._by_key) + len(self._past.files)
                 where = self._where.words()
-                self._tell(
-                    "state", f"counting begins now, with {there} recordings that are {where}"
-                )
+                recordings = "1 recording that is" if there == 1 else f"{there} recordings that are"
+                self._tell("state", f"counting begins now, with {recordings} {where}")
         self.shown()
 
     def _restore(self, kept: dict[str, Any]) -> None:
@@ -251,8 +250,8 @@ class Fleet:
         if lost:
             self._tell(
                 "lost",
-                f"{lost} recordings went while no sigrec serve ran: what they counted since, and how "
-                "their processes ended, is not known",
+                f"recordings that went while no sigrec serve ran: {lost}; what they counted since, "
+                "and how their processes ended, is not known",
             )
         for watched in list(self._by_key.values()):
             if not watched.is_seen and self._is_over(watched):

@@ -105,7 +105,7 @@ def test_what_went_meanwhile_is_said(running, worker):
     gone.process.wait()
     second = running()
     assert second.shown().lost == 1
-    assert any("1 recordings went while no sigrec serve ran" in text for text in second.told)
+    assert any("recordings that went while no sigrec serve ran: 1;" in text for text in second.told)
     assert second.ends() == {}
 
 
