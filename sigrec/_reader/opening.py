@@ -120,7 +120,7 @@ def _no_recording_of(pid: int) -> str:
     # Of a process whose main thread alone has ended, proc_pid_stat(5) says the same.
     if now is not None and now.state == "Z" and len(process.threads(pid)) == 1:
         return (
-            f"process {pid} has ended, and has no recording: `sigrec why --wait {pid}` says how it "
+            f"process {pid} has ended, and no recording of it is found: `sigrec why --wait {pid}` says how it "
             f"ended, as long as its parent has not waited for it{hint}{places.refused()}"
         )
     refused = places.named_directory() if places.refused() else None
@@ -130,9 +130,9 @@ def _no_recording_of(pid: int) -> str:
     parent = process.parent(pid)
     while parent and not hint:
         if places.find(parent):
-            hint = f"; PID {parent}, which it descends from, does: `sigrec run --children` records both"
+            hint = f"; PID {parent}, which it descends from, has one: `sigrec run --children` records both"
         parent = process.parent(parent)
-    return f"process {pid} has no recording (searched: {searched}){hint}{places.refused()}"
+    return f"no recording of process {pid} is found (searched: {searched}){hint}{places.refused()}"
 
 
 open_recording.__module__ = "sigrec"

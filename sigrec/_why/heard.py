@@ -187,7 +187,7 @@ class Heard:
 
     @property
     def sentence(self) -> str:
-        return f"PID {self.pid} {self._how()}; it has no recording of its own."
+        return f"PID {self.pid} {self._how()}; no recording of its own is found."
 
     def _how(self) -> str:
         end, parent, by = self.end, self.parent, self.by

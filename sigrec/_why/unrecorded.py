@@ -53,11 +53,11 @@ class Unrecorded:
         seen, oom = self.seen, self.oom
         text = f"{self._who} {ended_words(seen)}, as was seen at {local_clock(self._time_ns)}"
         if self.by is not None:
-            text += f"; {sent_words(self.by, 'it')}; it has no recording of its own"
+            text += f"; {sent_words(self.by, 'it')}; no recording of its own is found"
         elif oom is None or not oom.probably:
             more = "how it ended" if seen.seen_by is None else unknown_words(seen.signal)
             if seen.status is None:
-                text += f"; {more} is not known: the process has no recording"
+                text += f"; {more} is not known: no recording of the process is found"
         if oom is not None:
             text += oom_killer.words(oom, local_clock(oom.since_ns))
         return f"{text}."

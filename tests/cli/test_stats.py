@@ -359,12 +359,13 @@ def test_failures(tmp_path, flags):
     assert "no process 4194305" in fails("4194305", *flags)
     with subprocess.Popen(["sleep", "600"]) as other:  # (this process may have one by now)
         try:
-            assert "has no recording" in fails(other.pid, *flags)
+            assert "no recording of process" in fails(other.pid, *flags)
         finally:
             other.kill()
         wait_until(lambda: stat_fields(other.pid)[0] == b"Z")
-        assert f"has ended, and has no recording: `sigrec why --wait {other.pid}`" in fails(
-            other.pid, *flags
+        assert (
+            f"has ended, and no recording of it is found: `sigrec why --wait {other.pid}`"
+            in fails(other.pid, *flags)
         )
     assert "not a regular file" in fails(tmp_path, *flags)
     over = threading.Event()

@@ -38,11 +38,11 @@ def waits(command):
     ("input(); raise SystemExit(3)", "exited with status 3, as was seen at TIME.",
      {"kind": "exit", "status": 3}),
     ("import os; input(); os.kill(os.getpid(), 15)",
-     "was killed by SIGTERM, as was seen at TIME; who sent the signal is not known: the process has no recording.",
+     "was killed by SIGTERM, as was seen at TIME; who sent the signal is not known: no recording of the process is found.",
      {"kind": "signal", "signal": "SIGTERM"}),
     ("import os; input(); os.kill(os.getpid(), 11)",
      "was killed by SIGSEGV, as was seen at TIME; whether it was a fault of its own (as when a stack overflows) or was sent "
-     "is not known: the process has no recording.",
+     "is not known: no recording of the process is found.",
      {"kind": "signal", "signal": "SIGSEGV"}),
 ])  # fmt: skip
 def test_of_a_process_without_a_recording(command, code, words, cause):

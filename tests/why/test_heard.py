@@ -22,7 +22,7 @@ EXITED, KILLED, STOPPED = 1, 2, 5
 CHILD = 5000
 TOLD = "as its parent, PID 7 (p7), was told at T"
 SENT = "sent by its parent, PID 7 (p7) at T, as that process recorded"
-NONE = "it has no recording of its own"
+NONE = "no recording of its own is found"
 
 PARENT = """
 import os, signal, subprocess, sys
@@ -73,7 +73,7 @@ def test_children_that_were_not_recorded(run_directory):
     ):  # fmt: skip
         sentence = sigrec("why", pid).stdout
         assert all(word in sentence for word in words), sentence
-        assert sentence.endswith("; it has no recording of its own.\n")
+        assert sentence.endswith("; no recording of its own is found.\n")
     for verb in (("stats",), ("tail",), ("export", "--format", "csv")):  # say no less
         said = sigrec(*verb, exited)
         assert (said.returncode, said.stdout) == (1, "")
