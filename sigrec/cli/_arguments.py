@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 
 from sigrec import _check
 from sigrec._errors import NoRecordingError
@@ -45,9 +46,10 @@ def history(text: str) -> int:
 
 def recording(what: str) -> Recording:
     """Opens PID|FILE, as opened(). Of a process that has no recording the error says what `sigrec
-    why` says of it, if others know how it ended."""
+    why` says of it, if others know how it ended. If another process has the PID by now, stderr says
+    so."""
     try:
-        return opened(what)
+        found = opened(what)
     except NoRecordingError:
         from sigrec._why.heard import heard_of
 
@@ -56,6 +58,21 @@ def recording(what: str) -> Recording:
         if heard is None:
             raise
         raise NoRecordingError(heard.sentence.removesuffix(".")) from None
+    if whole(what) and found.state != "alive":
+        note_who_has_it_now(found)
+    return found
+
+
+def note_who_has_it_now(recording: Recording) -> None:
+    from sigrec._why.heard import who_has_it_now
+
+    now = who_has_it_now(recording)
+    if now is not None:
+        print(
+            f"sigrec: {now} runs, and no recording of it is found; of an earlier process with that PID "
+            "there is one:",
+            file=sys.stderr,
+        )
 
 
 def opened(what: str) -> Recording:

@@ -85,15 +85,9 @@ def _answer_about(what: str | None) -> Answer | Heard:
             raise
         return heard
     if pid and recording.state != "alive":
-        from sigrec._why.heard import after, who_has_it_now
+        from sigrec._why.heard import after
 
-        now = who_has_it_now(recording)
-        if now is not None:
-            print(
-                f"sigrec why: {now} runs, and no recording of it is found; of an earlier process with "
-                "that PID there is one:",
-                file=sys.stderr,
-            )
+        _arguments.note_who_has_it_now(recording)
         # A PID is used again: then the last process that had it is meant.
         return after(recording) or Answer(recording)
     return Answer(recording)

@@ -530,10 +530,15 @@ def test_of_a_pid_that_another_process_has_now(run_directory, capsys, unrecorded
     out, err = capsys.readouterr()
     assert f"PID {unrecorded} (python3 worker.py) exited" in out
     assert re.match(
-        rf"sigrec why: PID {unrecorded} \(sleep.*\) runs, and no recording of it is found; of an",
+        rf"sigrec: PID {unrecorded} \(sleep.*\) runs, and no recording of it is found; of an",
         err,
     )
     assert main(["why", str(path)]) == 0 and capsys.readouterr() == (out, "")
+    for verb in (["stats"], ["tail"], ["export", "--format", "jsonl"]):
+        assert main([*verb, str(unrecorded)]) == 0 and capsys.readouterr().err.startswith(
+            err.strip()
+        )
+        assert main([*verb, str(path)]) == 0 and "runs" not in capsys.readouterr().err
     builder.set(start_ticks=start_ticks(unrecorded)).write(path)  # itself, by another program
     assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr()[1] == ""
 
