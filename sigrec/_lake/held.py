@@ -60,8 +60,8 @@ class Held:
         return new[numpy.argsort(new["monotonic_ns"], kind="stable")] if len(new) else None
 
     def ledger(self) -> dict[int, Counts]:
-        """By signal number, what the ledger counts. Raises
-        Unreadable if the recording is damaged."""
+        """What the ledger counts, by signal number, for the lake's rows. Raises Unreadable if the
+        recording is damaged."""
         _, ledger = counts(self.watched.source, self.header.ledger, self.header.version)
         if 0 in ledger or any(max(of_signal) >= LARGEST_COUNT for of_signal in ledger.values()):
             raise Unreadable("damaged")

@@ -74,7 +74,6 @@ class Process:
     def __init__(self, held: Held, how: str) -> None:
         self.held = held
         self.how = how
-        self.recording = held.recording
         self.whose = whose(held)
         self.ledger = held.ledger()
         self.anchors = Anchors(held.watched.source)
@@ -85,7 +84,7 @@ class Process:
         return None if monotonic_ns is None else monotonic_ns + self.anchors.offset_at(monotonic_ns)
 
     def _common(self) -> Row:
-        recording, identity = self.recording, self.recording._identity
+        recording, identity = self.held.recording, self.held.recording._identity
         row = {
             **self.whose,
             "machine_id": printable(identity.machine_id) or None,
@@ -107,8 +106,8 @@ class Process:
     def end(self, end: End) -> Row:
         """The row of processes/."""
         cause_found, row = end.cause_found, self._common()
-        event = event_of(self.recording, cause_found)
-        row |= _time("ended", when(self.recording, cause_found, event))
+        event = event_of(self.held.recording, cause_found)
+        row |= _time("ended", when(self.held.recording, cause_found, event))
         asked_ns, ended_ns = row["first_sigterm_ns"], row["ended_ns"]
         if asked_ns is not None and ended_ns is not None:
             row["sigterm_to_end_ns"] = max(0, ended_ns - asked_ns)
@@ -124,7 +123,7 @@ class Process:
             else None,
             "source": source,
             "certainty": certainty,
-            "sentence": why(self.recording, in_utc=True, found=cause_found, commands=commands),
+            "sentence": why(self.held.recording, in_utc=True, found=cause_found, commands=commands),
         }
 
     def counts(self, ended_ns: int | None) -> list[Row]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sigrec._serve.directories import Directories
 
 SHIPPING_LOOK_S = 0.5
-RESCAN_S = 5.0  # how often to look for recordings that no event announced
+SHIPPING_RESCAN_S = 5.0  # how often to look for recordings to ship that no event announced
 KEEP_S = 0.5  # after this time, what was read is in the spool
 PUBLISH_SIZE = 64 << 20
 MOST_EVENTS = 1 << 20  # so many are in memory at most
@@ -60,7 +60,7 @@ class Shipping:
         self._kept: dict[str, list[Any]] = {}  # by key: the state of recordings not seen yet
         self._over: dict[str, str] = {}  # by key: the path of a recording that is done
         self._inodes: dict[str, int] = {}  # of the recording at each known path
-        self._unread: set[str] = set()  # files that could not be read when they appeared
+        self._left_unshipped: set[str] = set()  # files that could not be read when they appeared
         self._gone: deque[str] = deque(maxlen=MOST_GONE)
         self._batch = Batch()
         self._rows: dict[str, list[Any]] = {}
@@ -129,7 +129,7 @@ class Shipping:
         for held in list(self._held.values()):
             self._take_events(held, True)
         self._rescan()
-        rescan_at = time.monotonic() + RESCAN_S
+        rescan_at = time.monotonic() + SHIPPING_RESCAN_S
         while not self._stop and (self._where is not None or self._held):
             ready = dict(
                 self._epoll.poll(endings.ASK_AGAIN_S if self._endings.open else SHIPPING_LOOK_S)
@@ -145,7 +145,7 @@ class Shipping:
                 for held in list(self._held.values()):
                     if self._is_over(held):
                         self._has_ended(held.watched)
-                rescan_at = time.monotonic() + RESCAN_S
+                rescan_at = time.monotonic() + SHIPPING_RESCAN_S
             if self._batch.events < MOST_EVENTS:
                 for held in list(self._held.values()):
                     self._take_events(held)
@@ -159,8 +159,8 @@ class Shipping:
         self._spool.close()
 
     def _keep_in_time(self, now: float, every: float) -> None:
-        """Writes what there is, when it is time. If the disk is
-        full, this says so, and is tried again."""
+        """Writes what there is to the spool, and that to the lake, each when it is time. If the
+        disk is full, this says so, and tries it again."""
         full = sum(size for *_, size in self._spool.segments) >= PUBLISH_SIZE
         try:
             if self._since is not None and now - self._since >= KEEP_S:
@@ -194,7 +194,7 @@ class Shipping:
 
     def _appeared(self, directory: str, name: str, mask: int) -> None:
         path = directories.recording_at(directory, name)
-        if path is None or (mask & inotify.CLOSE_WRITE and path not in self._unread):
+        if path is None or (mask & inotify.CLOSE_WRITE and path not in self._left_unshipped):
             return
         with suppress(OSError):
             owner = None if name.endswith(".named") else os.stat(directory).st_uid
@@ -224,8 +224,8 @@ class Shipping:
                 self._tell(f"{path} went while nobody followed it: what it got since is not known")
 
     def hold(self, path: str, owner: int | None = None) -> None:
-        """Holds the recording at that path. owner: the uid that it must belong to. If it cannot be
-        read, this says so."""
+        """Begins to ship the recording at that path. owner: the uid that it must belong to. If it
+        cannot be read, this says so."""
         try:
             inode = os.stat(path).st_ino
             if self._inodes.get(path) == inode:
@@ -236,9 +236,9 @@ class Shipping:
         except BAD as error:
             reason = error.reason if isinstance(error, Unreadable) else "damaged"
             self._tell(f"{path}: cannot be read ({reason}), and is left out")
-            self._unread.add(path)
+            self._left_unshipped.add(path)
             return
-        self._unread.discard(path)
+        self._left_unshipped.discard(path)
         self._inodes[path] = inode
         if held.key in self._held or held.key in self._over or held.key in self._gone:
             known = self._held.get(held.key)

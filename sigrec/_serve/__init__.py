@@ -1,2 +1,1 @@
-"""Serves what every recorded process of a host receives, as
-metrics that only rise, and as a page."""
+"""Serves metrics that only rise, and a page, of all recorded processes of a host."""

@@ -70,14 +70,17 @@ def is_over(watched: Watched) -> bool:
 def end_of(
     recording: Recording,
     seen: Ended | None,
-    parents: list[Recording],
-    senders: Callable[[], list[Recording]],
+    held_parents: list[Recording],
+    held_senders: Callable[[], list[Recording]],
     oom: Oom | None = None,
 ) -> End:
-    """The end of a recording's process. seen: how it ended, as a pidfd tells. oom: what the OOM
-    killer did in its cgroup. parents: those that may have been told of it. senders: returns those
-    that may have sent the signal that ended it; only called if the process itself does not say."""
-    cause_found = cause(recording, Witnesses(recordings=_Held([recording, *parents])), seen, oom)
+    """The end of a recording's process, as labels. seen: how it ended, as a pidfd tells. oom: what
+    the OOM killer did in its cgroup. held_parents: of the held recordings, those of processes that
+    may have been told of it. held_senders: returns the held ones of those that may have sent the
+    signal that ended it; only called if the process itself does not say."""
+    cause_found = cause(
+        recording, Witnesses(recordings=_Held([recording, *held_parents])), seen, oom
+    )
     if cause_found.own is not None and cause_found.own.kind == "exec":
         # The exec is what is counted: the program that it has become has an end of its own.
         cause_found = cause_found.own
@@ -86,8 +89,8 @@ def end_of(
         and cause_found.ordinal is None
         and cause_found.sent_by is None
     ):
-        # Who sent SIGKILL, only the sender's own recording tells.
-        held = {id(known): known for known in [recording, *parents, *senders()]}
+        # Who sent SIGKILL, only the sender's own recording tells, if it is held, too.
+        held = {id(known): known for known in [recording, *held_parents, *held_senders()]}
         cause_found = cause(recording, Witnesses(recordings=_Held(list(held.values()))), seen, oom)
     return End(*_labels(recording, cause_found), cause_found, recording)
 

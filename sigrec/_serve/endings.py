@@ -84,7 +84,7 @@ class Endings:
         oom = None
         if seen is not None and watched.bystander is not None:
             oom = self.oom.after(watched.bystander.pid, seen)
-        end = end_of(recording, seen, self._parents(recording), self._senders, oom)
+        end = end_of(recording, seen, self._held_parents(recording), self._held_senders, oom)
         if end.cause == "unknown" and not last and time.monotonic() < deadline:
             self._deadlines[watched] = deadline
             return None
@@ -108,7 +108,7 @@ class Endings:
             self._known = parents, senders
         return self._known
 
-    def _parents(self, recording: Recording) -> list[Recording]:
+    def _held_parents(self, recording: Recording) -> list[Recording]:
         """The held recordings whose processes may have been told how it
         ended: its parent, or what inherits orphans."""
         parents, _ = self._who_knows()
@@ -118,7 +118,7 @@ class Endings:
             watched for watched in may_be_told.values() if watched.pid != recording.pid
         )
 
-    def _senders(self) -> list[Recording]:
+    def _held_senders(self) -> list[Recording]:
         """The held recordings of those that sent signals that end others,
         also if they have just ended themselves."""
         return _readable(self._who_knows()[1])

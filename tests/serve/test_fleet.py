@@ -475,7 +475,7 @@ def test_who_inherits_orphans_is_asked_how_they_ended(running, worker, tmp_path)
     one = running()
     wait_until(lambda: one.held() == 3)
     with sigrec.open_recording(orphan.pid) as recording:
-        asked = {told.pid for told in one.fleet._endings._parents(recording)}
+        asked = {told.pid for told in one.fleet._endings._held_parents(recording)}
     assert asked == {inherits.pid} and other.pid not in asked
 
 
