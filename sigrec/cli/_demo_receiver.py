@@ -27,7 +27,7 @@ def main(library: str, signum: int) -> None:
     print("ready", flush=True)
     while not select.select([sys.stdin], [], [], 0)[0]:
         sum(range(1000))  # stands for the work that a program does
-    # All that was sent before that line came is delivered by now; the last signals may still wait.
+    # All that demo sent before that line came is delivered by now; the last ones may still wait.
     if library == "sigrec":
         while sigrec.stats()[signum].pending:
             pass

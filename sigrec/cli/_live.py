@@ -49,36 +49,36 @@ def live(what: str | None, interval: float) -> int:
         source.close()
 
 
-# --- what is watched -----------------------------------------------------------------------
+# --- what the table shows ------------------------------------------------------------------
 
 
 class _LiveProcess(ProcessStats):
     """A ProcessStats that also has, in words, what became of the process."""
 
-    def __init__(self, recording: Recording, beside: Bystander | None) -> None:
+    def __init__(self, recording: Recording, its_end: Bystander | None) -> None:
         super().__init__(recording)
-        seen = beside.wait(0) if beside is not None else None
+        seen = its_end.wait(0) if its_end is not None else None
         self.words = state_words(recording, cause(recording, seen=seen))
 
 
 class _One:
-    """Watches one recording, which stays open so that the end of its process can be seen."""
+    """Shows one recording, which stays open so that the end of its process can be seen."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         alive = recording.state == "alive"
-        self._beside = bystander(recording._pid_here()) if alive else None
+        self._its_end = bystander(recording._pid_here()) if alive else None
 
     def read(self) -> list[_LiveProcess]:
-        return [_LiveProcess(self._recording, self._beside)]
+        return [_LiveProcess(self._recording, self._its_end)]
 
     def close(self) -> None:
         self._recording.close()
 
 
 class _All:
-    """Watches all living processes of this user, and those that were seen alive and left a
-    recording."""
+    """Shows all living processes of this user, and those that the table has shown alive and that
+    left a recording."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[int, int], Bystander | None] = {}

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _affinity() -> list[int]:
-    """The CPUs that this process may use; an empty list if that is not known. The first and the
+    """The CPUs that ``sigrec demo`` may use; an empty list if that is not known. The first and the
     last are mostly not two threads of one core."""
     try:
         return sorted(os.sched_getaffinity(0))

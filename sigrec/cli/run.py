@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         args.usage_error("not a path: ''")
     if not program or program in (["-m"], ["-c"]):
         args.usage_error("which program? give a PROGRAM, a SCRIPT, -m MODULE or -c CODE")
-    # If this cannot be imported, it says why; the program's own process would be silent.
+    # Where the core cannot be imported, this command says why; the program's process would not.
     from sigrec import _core as _core
     from sigrec._recorder.program import Program, find_program, give_back_what_python_ignores
 
@@ -118,8 +118,8 @@ def run(args: argparse.Namespace) -> int:
 def _environment(
     kind: str, path: str, output: str | None, args: argparse.Namespace
 ) -> Callable[[bool], dict[str, str]]:
-    """Returns a function that makes the environment in which the program is recorded. Its argument:
-    whether this process is the program of PID 1 of its namespace."""
+    """What the arguments of ``sigrec run`` make of the environment: a function that returns it. Its
+    argument: whether this process is the program of PID 1 of its namespace."""
     from sigrec._recorder import run
     from sigrec._recorder.program import library, make_room, preloaded, unrecordable
 

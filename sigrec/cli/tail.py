@@ -92,10 +92,10 @@ def run(args: argparse.Namespace) -> int:
     with recording:
         out = _Output(recording, args.json)
         position = Position(args.signal)
-        beside = None
+        its_end = None
         if args.follow:
             if recording.state == "alive":
-                beside = bystander(recording._pid_here())
+                its_end = bystander(recording._pid_here())
             position.begin(recording)
         unrecorded = _unrecorded(recording, args.signal or [])
         if unrecorded:
@@ -105,13 +105,13 @@ def run(args: argparse.Namespace) -> int:
         doings = Doings(recording, args.signal, args.since)
         did = doings.new() if args.follow else doings.all()
         shown = list(merged(past, did))[-lines:] if lines else []
-        # Where all that is kept is shown, and more was asked for: what is not kept any more.
+        # If --lines asks for more than is kept, this also says what is not kept any more.
         out.write(_gone(recording, position, kept) if len(kept) == len(past) < lines else {}, shown)
         if args.follow:
-            for missed, events in follow(recording, position, _stdout(), beside):
+            for missed, events in follow(recording, position, _stdout(), its_end):
                 out.write(missed, merged(events, doings.new()))
             out.write({}, doings.new(last=True))
-            out.end(recording.state, beside.wait(0) if beside is not None else None)
+            out.end(recording.state, its_end.wait(0) if its_end is not None else None)
     return 0
 
 
@@ -122,7 +122,7 @@ def _gone(
     there = Counter(info.si_signo for info in kept)
     gone = {}
     for signum, stats in recording.signals.items():
-        # An event that came since it was read, or is being written, is not gone.
+        # An event that came since tail read them, or is being written, is not gone.
         overwritten = min(stats.overwritten, stats.recorded - there[signum])
         if position.wants(signum) and (overwritten > 0 or stats.dropped):
             gone[signum] = max(0, overwritten), stats.dropped
