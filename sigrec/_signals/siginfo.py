@@ -258,7 +258,7 @@ class SignalInfo:
             "ordinal": self.ordinal,
             "tid": self.tid,
             "sender": sender,
-            **{field: getattr(self, field) for field in FIELDS},
+            **{field: getattr(self, field) for field in SIGINFO_FIELDS},
         }
 
     def _recorded_comm(self) -> str | None:
@@ -277,7 +277,7 @@ class SignalInfo:
 
     def __repr__(self) -> str:
         parts = [self.signal_name, f"si_code={self.si_code}"]
-        for field in FIELDS[3:]:
+        for field in SIGINFO_FIELDS[3:]:
             value = getattr(self, field)
             if value is not None:
                 parts.append(f"{field}={value}")
@@ -299,7 +299,7 @@ def _home() -> tuple[str, int]:
     return host.boot_id(), host.pid_namespace()
 
 
-FIELDS = (
+SIGINFO_FIELDS = (
     "si_signo", "si_code", "si_errno", "si_pid", "si_uid", "si_status", "si_band", "si_value",
     "si_overrun", "si_timerid", "si_addr", "si_fd",
 )  # fmt: skip

@@ -65,7 +65,7 @@ def write(selection: Selection, out: TextIO) -> None:
             "name": info.signal_name, "cat": "signal", "ph": "i", "s": "t", "ts": at,
             "pid": pid, "tid": info.tid, "args": senders.fields(info),
         })  # fmt: skip
-        # Events of several threads may come out of order; a count never falls.
+        # Events of several threads may come out of order; the counter track never falls.
         if info.ordinal + 1 > delivered.get(info.si_signo, 0):
             delivered[info.si_signo] = info.ordinal + 1
             put({

@@ -7,7 +7,7 @@ import csv
 from sigrec._signals import told
 from sigrec._signals.fields import SenderCache
 from sigrec._signals.sent import ChildTold, SentSignal
-from sigrec._signals.siginfo import FIELDS
+from sigrec._signals.siginfo import SIGINFO_FIELDS
 from sigrec._text import printable
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ SENDER_FIELDS = ("kind", "pid", "uid", "user", "comm")
 COLUMNS = (
     "signal", "time", "time_ns", "monotonic_ns", "ordinal", "tid",
     *(f"sender_{name}" for name in SENDER_FIELDS),
-    *FIELDS,
+    *SIGINFO_FIELDS,
     # "received", "sent" or "child"; then the fields of a sent signal, and of a child's change:
     "event", "how", "target", "target_tid", "value", "result", "child", "change", "status",
 )  # fmt: skip
@@ -44,7 +44,7 @@ def write(selection: Selection, out: TextIO) -> None:
         sender = cells.pop("sender")
         for name in SENDER_FIELDS:
             cells[f"sender_{name}"] = sender[name]
-        # This is the only text that other processes could choose.
+        # This is the only cell whose text other processes could choose.
         if cells["sender_comm"] is not None:
             cells["sender_comm"] = _cell(cells["sender_comm"])
         writer.writerow(cells)

@@ -249,11 +249,10 @@ def _table_of_dispositions(selection: Selection, process: ProcessStats) -> Itera
         yield from _table("Who set what they do", (("Signal", ""), ("Handler", "")), rows)
     blocks = masks.of_now(selection.recording)
     rows = [
-        [escape(names), escape(text)]
+        [escape(cell) for cell in line.partition(": ")[::2]]
         for line in masks.lines(
             {n: one for n, one in blocks.items() if selection.wants(n)}, utc_clock
         )
-        for names, _, text in (line.partition(": "),)
     ]
     if rows:
         yield from _table("What its main thread blocked", (("Signal", ""), ("Blocked", "")), rows)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Selection:
-    """An iterable of the events of a recording that are wanted.
+    """An iterable of the events of a recording that are exported.
 
     signums: only these signals; None: all. since: only events from then on, in ns since 1970; None:
     all.

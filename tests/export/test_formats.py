@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import sigrec
-from sigrec._signals.siginfo import FIELDS
+from sigrec._signals.siginfo import SIGINFO_FIELDS
 from sigrec.cli import export, main
 from tests.export.conftest import ARGV, COUNTS
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
@@ -45,7 +45,7 @@ def test_jsonl_has_each_event_with_the_fields_of_signal_info(target):
     assert len(lines) == len(wanted) == sum(COUNTS.values())
     for line, info in zip(lines, wanted, strict=True):
         assert line["signal"] == info.signal_name
-        for field in (*FIELDS, "ordinal", "tid", "time_ns", "monotonic_ns"):
+        for field in (*SIGINFO_FIELDS, "ordinal", "tid", "time_ns", "monotonic_ns"):
             assert line[field] == getattr(info, field), field
         assert line["time"] == info.time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         sender = {
@@ -79,7 +79,7 @@ def test_csv_has_the_same_fields_flat_and_nothing_that_is_run(target):
     for row, info in zip(rows, wanted, strict=True):
         assert None not in row  # no cell too many
         assert row["signal"] == info.signal_name
-        for field in (*FIELDS, "ordinal", "tid", "time_ns", "monotonic_ns"):
+        for field in (*SIGINFO_FIELDS, "ordinal", "tid", "time_ns", "monotonic_ns"):
             value = getattr(info, field)
             assert row[field] == ("" if value is None else str(value)), field
         assert row["sender_pid"] == str(target.pid)

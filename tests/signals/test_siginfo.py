@@ -8,7 +8,7 @@ import pytest
 
 import sigrec
 from sigrec import SignalInfo
-from sigrec._signals.siginfo import FIELDS
+from sigrec._signals.siginfo import SIGINFO_FIELDS
 
 HERE = Path(__file__).resolve().parent
 
@@ -16,7 +16,7 @@ DEFINED = {"si_signo", "si_code", "si_errno"}
 
 
 def fields(info):
-    return {name for name in FIELDS if getattr(info, name) is not None} - DEFINED
+    return {name for name in SIGINFO_FIELDS if getattr(info, name) is not None} - DEFINED
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import sigrec
 from sigrec._proc.process import process_at
 from sigrec._signals.names import name
-from sigrec._signals.siginfo import FIELDS
+from sigrec._signals.siginfo import SIGINFO_FIELDS
 
 USR1, CHLD, SEGV, IO = map(int, (signal.SIGUSR1, signal.SIGCHLD, signal.SIGSEGV, signal.SIGIO))
 NOBODY = (1 << 30) + 1  # above the kernel's limit of pids
@@ -68,7 +68,9 @@ FAULT = {"si_addr": 33}
 )
 def test_defined_fields(signo, code, defined):
     one = info(signo, code, error=9)
-    shown = {field: getattr(one, field) for field in FIELDS if getattr(one, field) is not None}
+    shown = {
+        field: getattr(one, field) for field in SIGINFO_FIELDS if getattr(one, field) is not None
+    }
     assert shown == {"si_signo": signo, "si_code": code, "si_errno": 9, **defined}
 
 
@@ -220,7 +222,7 @@ def test_comm_of_a_zombie_or_nobody():
 
 def test_immutable():
     one = info()
-    for field in (*FIELDS, "time_ns", "_event", "other"):
+    for field in (*SIGINFO_FIELDS, "time_ns", "_event", "other"):
         with pytest.raises(AttributeError):
             setattr(one, field, 1)
     with pytest.raises(AttributeError):
