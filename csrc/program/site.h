@@ -26,7 +26,7 @@ struct site {
 _Static_assert(sizeof(struct site) == 128, "a site is 128 bytes");
 
 /* Any context. The number of that site, from 1; 0: there is no room for one more, or
- * another thread is just writing it. */
+ * another thread is just writing that site. */
 uint32_t site_number(const char *text, size_t length, uint32_t line);
 
 /* Any context. Copies the site to its entry in a recording's table. */

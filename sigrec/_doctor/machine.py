@@ -121,11 +121,11 @@ def _handlers_at_start(now: Status) -> tuple[list[str], set[int]]:
     in Python, signal numbers of those in C."""
     python, foreign = [], set()
     for signum in signal.valid_signals() & now.caught:
-        handler = signal.getsignal(signum)
-        if handler is None or handler in (signal.SIG_DFL, signal.SIG_IGN):
+        at_start = signal.getsignal(signum)
+        if at_start is None or at_start in (signal.SIG_DFL, signal.SIG_IGN):
             foreign.add(int(signum))
-        elif handler is not signal.default_int_handler:
-            python.append(f"{name(signum)}: {printable(shortened(repr(handler), 60))}")
+        elif at_start is not signal.default_int_handler:
+            python.append(f"{name(signum)}: {printable(shortened(repr(at_start), 60))}")
     return python, foreign
 
 

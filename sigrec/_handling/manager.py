@@ -95,9 +95,9 @@ class SignalManager(_core.Block):
 
     def unregister(self, signum: int) -> bool:
         """End this manager's registrations of the signal. Returns False if it has none."""
-        registrations = self._live().get(catchable(signum), [])
-        end(registrations)
-        return bool(registrations)
+        of_this_manager = self._live().get(catchable(signum), [])
+        end(of_this_manager)
+        return bool(of_this_manager)
 
     @property
     def handlers(self) -> Mapping[int, Handler]:

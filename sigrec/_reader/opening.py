@@ -86,7 +86,7 @@ def _open_at(path: str, flags: int) -> Recording:
 
 def _no_recording_of(pid: int) -> str:
     owner = process.owner(pid)
-    others = places.elsewhere()
+    others = places.recordings_of_other_namespaces()
     same = [path for there, path in others if there == pid]
     hint = ""
     if same:

@@ -270,7 +270,7 @@ def of_name(path: str) -> list[str]:
     ]
 
 
-def elsewhere() -> list[tuple[int, str]]:
+def recordings_of_other_namespaces() -> list[tuple[int, str]]:
     """This user's recordings of processes in other PID namespaces: the PID there, and the path."""
     found = []
     for path in recordings():

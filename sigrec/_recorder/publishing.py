@@ -9,7 +9,7 @@ from sigrec import _check, _core
 from sigrec._errors import SigrecError
 from sigrec._recorder import retention
 
-HISTORY = 16384  # events: 1 MiB of tmpfs
+HISTORY = 16384  # events, if configure() does not say how many: 1 MiB of tmpfs
 QUEUE = 16384  # events a registered signal: 1 MiB of private memory, touched only as it fills
 AT_EXIT_S = (
     5.0  # how long to handle signals at exit, and to wait for a thread that makes the recording
