@@ -26,10 +26,13 @@ void asker_note(struct asker askers[ASKERS], _Atomic uint64_t *head, uint32_t si
     asker->parent = 0;
     asker->at_its_end = at_its_end;
     memset(asker->parent_name, 0, sizeof asker->parent_name);
+    bool seen = proc_names_ours();
     path_of_asker(path, pid, "/cmdline");
-    asker->size = (uint16_t)proc_read(path, asker->argv, sizeof asker->argv);
+    asker->size = seen ? (uint16_t)proc_read(path, asker->argv, sizeof asker->argv) : 0;
     path_of_asker(path, pid, "/stat");
-    proc_read(path, text, sizeof text);
+    text[0] = 0;
+    if (seen)
+        proc_read(path, text, sizeof text);
     /* The asker's parent is field 4 of proc_pid_stat(5); field 2, the name, may hold anything. */
     const char *field = strrchr(text, ')');
     if (field && strlen(field) > 4)

@@ -83,7 +83,7 @@ struct sender_entry *sender_count(struct sender_entry *table, const struct event
 __attribute__((noinline)) void sender_name(struct sender_entry *entry, uint64_t now_ns) {
     uint64_t key = atomic_load_explicit(&entry->key, memory_order_relaxed);
     char path[32], name[17] = {0}; /* 15 characters and a newline: proc_pid_comm(5) */
-    if ((key >> 40 & 0xff) != SENDER_PROCESS || !(uint32_t)key)
+    if ((key >> 40 & 0xff) != SENDER_PROCESS || !(uint32_t)key || !proc_names_ours())
         return;
     text_put(text_put_number(text_put(path, "/proc/"), (uint32_t)key), "/comm");
     size_t n = proc_read(path, name, sizeof name);

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +17,11 @@ const char *proc_root = "/proc";
 
 /* A descriptor of /proc that could not be closed: no more of these. */
 static _Atomic bool cannot_close;
+
+/* /proc is that of another PID namespace. */
+static _Atomic bool names_others;
+
+bool proc_names_ours(void) { return !atomic_load_explicit(&names_others, memory_order_relaxed); }
 
 static bool may_read(void) {
     return filter_allows(FILTERED_OPEN) && filter_allows(FILTERED_READ) &&
@@ -76,10 +80,15 @@ uint64_t proc_namespace(const char *name) {
 
 uint64_t proc_start_ticks(int32_t pid, char *text, size_t size) {
     char path[32], *at = text_put(path, "/proc/");
+    if (pid && !proc_names_ours())
+        return 0;
     at = pid ? text_put_number(at, (uint64_t)pid) : text_put(at, "self");
     text_put(at, "/stat");
     proc_read(path, text, size);
     const char *field = proc_field(text, 22);
+    if (!pid && field && filter_allows(FILTERED_GETPID))
+        atomic_store_explicit(&names_others, text_number(text) != (uint64_t)syscall(SYS_getpid),
+                              memory_order_relaxed);
     return field ? text_number(field) : 0;
 }
 #endif

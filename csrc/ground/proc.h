@@ -5,6 +5,7 @@
 #ifndef SIGREC_PROC_H
 #define SIGREC_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,8 +34,12 @@ uint64_t proc_mask(const char *text, const char *key);
 uint64_t proc_namespace(const char *name);
 
 /* Signal context; calls proc_read. When a process began, in clock ticks since the boot, a time
- * that no later process with its pid has: proc_pid_stat(5), field 22. pid 0: this process.
- * text: room, of 400 bytes at least. 0: not known. */
+ * that no later process with its pid has: proc_pid_stat(5), field 22. pid 0: this process; this
+ * is also a look at whose PIDs /proc has. text: room, of 400 bytes at least. 0: not known. */
 uint64_t proc_start_ticks(int32_t pid, char *text, size_t size);
+
+/* Any context. Whether /proc/PID is the process that has that PID here. In a PID namespace that
+ * has no /proc of its own it is another one, which has that PID outside. True until it is known. */
+bool proc_names_ours(void);
 
 #endif

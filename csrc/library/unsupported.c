@@ -31,6 +31,8 @@ uint64_t proc_start_ticks(int32_t pid, char *text, size_t size) {
     return 0;
 }
 
+bool proc_names_ours(void) { return false; }
+
 size_t proc_read(const char *path, char *text, size_t size) {
     return (void)path, (void)size, text[0] = 0, (size_t)0;
 }

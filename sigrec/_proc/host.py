@@ -27,6 +27,14 @@ def pid_namespace() -> int:
         return 0
 
 
+def names_ours() -> bool:
+    """Whether /proc has the PIDs of this process's namespace, and not those of another."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
 def mount_namespace() -> int:
     """The inode of this process's mount namespace; 0: not known."""
     try:

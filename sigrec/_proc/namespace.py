@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import os
 
-from sigrec._proc.host import pid_namespace
+from sigrec._proc.host import names_ours, pid_namespace
 
 # Inodes of namespaces, as in <linux/proc_ns.h>. In the first PID namespace, PROC_PID_INIT_INO,
 # every process is seen.
 FIRST = 0xEFFFFFFC
 _LOWEST = 0xEFFFFFF0  # no namespace has a lower one
-
-
-def names_ours() -> bool:
-    """Whether /proc has the PIDs of this process's namespace, and not those of another."""
-    try:
-        return os.readlink("/proc/self") == str(os.getpid())
-    except OSError:
-        return False
 
 
 def inside(pid: int) -> tuple[int, int] | None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import time
 
+from sigrec._proc.host import names_ours
+
 PF_EXITING = 0x00000004  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
 
@@ -116,7 +118,7 @@ def process_at(
     later by either clock: the one may have been set back since, the other stops in suspend.
     """
     ticks = start_ticks(pid) if pid > 0 else None
-    if ticks is None:
+    if ticks is None or not names_ours():
         return None
     try:
         # Read in this order, a pause between two of these makes the start seem earlier.

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 
+from sigrec._proc.host import names_ours
 from sigrec._proc.process import command_line, start_ticks, stat_fields
 from sigrec._reader import index, places
 from sigrec._signals.codes import CLD_EXITED
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 def heard_of(pid: int) -> Heard | None:
     """The answer about the process that had this PID last; None: it lives, or no recorded
     process knows of it."""
-    if stat_fields(pid) is not None:
+    if names_ours() and stat_fields(pid) is not None:
         return None
     return among(_recordings(), pid)
 
@@ -41,7 +42,9 @@ def after(recording: Recording) -> Heard | None:
     """The answer about a process that has had the PID since that recording's process ended. None: no
     recorded process knows of one, or the last of them is in a recording of its own."""
     began_ns = recording._began_ns()
-    if began_ns is None or not recording._here or stat_fields(recording.pid) is not None:
+    if began_ns is None or not recording._here:
+        return None
+    if names_ours() and stat_fields(recording.pid) is not None:
         return None
     start_ticks = recording._header.start_ticks
     return later_than(_recordings(), recording.pid, began_ns, start_ticks, recording)
@@ -52,7 +55,7 @@ def who_has_it_now(recording: Recording) -> str | None:
     ended. None: there is none, or it cannot be told."""
     if not recording._here or recording.state not in ("exited", "ended"):
         return None
-    began = start_ticks(recording.pid)
+    began = start_ticks(recording.pid) if names_ours() else None
     if began is None or began == recording._header.start_ticks:
         return None
     return named(recording.pid, command_line(recording.pid) or [], None)

@@ -521,7 +521,7 @@ def unrecorded():
         process.kill()
 
 
-def test_of_a_pid_that_another_process_has_now(run_directory, capsys, unrecorded):
+def test_of_a_pid_that_another_process_has_now(run_directory, capsys, monkeypatch, unrecorded):
     builder = RecordingBuilder(pid=unrecorded).set(
         exit_kind=1, boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
     )
@@ -539,6 +539,9 @@ def test_of_a_pid_that_another_process_has_now(run_directory, capsys, unrecorded
             err.strip()
         )
         assert main([*verb, str(path)]) == 0 and "runs" not in capsys.readouterr().err
+    with monkeypatch.context() as of_another_namespace:  # in /proc that PID is another process
+        of_another_namespace.setattr("sigrec._why.heard.names_ours", lambda: False)
+        assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr() == (out, "")
     builder.set(start_ticks=start_ticks(unrecorded)).write(path)  # itself, by another program
     assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr()[1] == ""
 

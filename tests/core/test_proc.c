@@ -4,9 +4,12 @@
 #include "ground/proc.h"
 
 #include "check.h"
+#include "events/asker.h"
+#include "events/sender.h"
 #include "ground/filter.h"
 #include "ground/text.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -96,6 +99,38 @@ static void when_a_process_began(void) {
     CHECK_EQ(proc_start_ticks(0, text, sizeof text), ours);
 }
 
+/* A process that has PIDs of another namespace than its /proc: nothing is said of them. */
+static void a_proc_of_another_namespace(void) {
+    char text[400];
+    pid_t child = fork();
+    if (child == 0) {
+        if (unshare(CLONE_NEWPID) != 0)
+            _exit(0);
+        if ((child = fork()) == 0) {
+            static struct asker askers[ASKERS];
+            static _Atomic uint64_t head;
+            struct event event = {.code = SI_USER, .pid = getpid()};
+            static struct sender_entry senders[SENDER_ENTRIES];
+            struct sender_entry *entry = sender_count(senders, &event);
+            CHECK(proc_names_ours());
+            CHECK(proc_start_ticks(0, text, sizeof text) > 0);
+            CHECK(!proc_names_ours());
+            CHECK_EQ(proc_start_ticks(getpid(), text, sizeof text), 0);
+            asker_note(askers, &head, SIGTERM, 0, getpid(), true);
+            CHECK(askers[0].pid == getpid() && askers[0].size == 0 && askers[0].parent == 0);
+            sender_name(entry, 500);
+            CHECK_EQ(entry->named_ns, 0);
+            _exit(0);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child);
+        _exit(status != 0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(proc_names_ours());
+}
+
 int main(void) {
     numbers_are_as_stdio_writes_them();
     a_file_is_a_string_of_what_fits();
@@ -103,5 +138,6 @@ int main(void) {
     no_descriptor_is_left();
     nothing_is_read_where_a_sandbox_would_punish_it();
     when_a_process_began();
+    a_proc_of_another_namespace();
     return 0;
 }

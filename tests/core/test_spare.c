@@ -6,6 +6,7 @@
 #include "check.h"
 #include "ground/clock.h"
 #include "ground/filter.h"
+#include "ground/proc.h"
 #include "handler/handler.h"
 #include "handler/install.h"
 #include "handler/passive.h"
@@ -368,8 +369,11 @@ static void in_nested_namespaces(void) {
     if (pid == 0) {
         if (unshare(CLONE_NEWPID) != 0)
             _exit(0);
-        if ((pid = fork()) == 0)
+        if ((pid = fork()) == 0) {
+            CHECK_EQ(process_adopt_spare(0, 0), 0);
+            CHECK(!proc_names_ours());
             _exit(first_in_a_namespace(1));
+        }
         _exit(wait_for(pid) != 0);
     }
     CHECK_EQ(wait_for(pid), 0);

@@ -208,7 +208,11 @@ def test_comm_of_a_pid_that_is_in_use_again():
         process.communicate(b"\n")
 
 
-def test_comm_of_a_zombie_or_nobody():
+def test_comm_of_a_zombie_or_nobody(monkeypatch):
+    assert process_at(os.getpid(), time.time_ns())
+    monkeypatch.setattr("sigrec._proc.process.names_ours", lambda: False)
+    assert process_at(os.getpid(), time.time_ns()) is None  # in /proc that PID is another process
+    monkeypatch.undo()
     assert process_at(0, time.time_ns()) is None
     assert process_at(-5, time.time_ns()) is None
     process = subprocess.Popen([sys.executable, "-c", ""])
