@@ -121,15 +121,15 @@ class Fleet:
 
     def begin(self) -> None:
         """Looks at what is there now. With the state of an earlier run its numbers go on; without
-        one, all is counted from what is there now."""
+        one, all is counted from what is there now. Raises SigrecError if there is one that cannot be
+        read."""
         try:
             kept = self._state.load()
             if kept is not None:
                 self._restore(kept)
-        except (DamagedError, OSError, ValueError, TypeError, KeyError) as error:
-            why = str(error) if isinstance(error, (DamagedError, OSError)) else "it makes no sense"
-            how = "cannot be read" if isinstance(error, OSError) else "is lost"
-            self._tell("state", f"the state of an earlier run {how}: {why}")
+        except (DamagedError, ValueError, TypeError, KeyError) as error:
+            why = str(error) if isinstance(error, DamagedError) else "it makes no sense"
+            self._tell("state", f"the state of an earlier run is lost: {why}")
             self._counting.forget()
             self._past, kept = Past(), None
         self._baseline = kept is None

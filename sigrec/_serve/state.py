@@ -93,13 +93,18 @@ class StateFile:
 
     def load(self) -> dict[str, Any] | None:
         """The state; None: there is none yet. Raises DamagedError if the file holds something else,
-        and OSError if it cannot be read."""
+        and SigrecError if it cannot be read: it would be replaced, and what it has be lost."""
         try:
             state_fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with open(state_fd, "rb") as file:
+                head_line, body = file.readline(200), file.read(_LARGEST_STATE)
         except FileNotFoundError:
             return None
-        with open(state_fd, "rb") as file:
-            head_line, body = file.readline(200), file.read(_LARGEST_STATE)
+        except OSError as error:
+            raise SigrecError(
+                f"{self.path} cannot be read: {error.strerror}; so it is not replaced: let this user read it, "
+                "or name another one"
+            ) from None
         try:
             head = json.loads(head_line)
             if head["sigrec serve"] != STATE_VERSION or head["sha256"] != sha256(body).hexdigest():
