@@ -153,7 +153,6 @@ cdef extern from "handler/install.h" nogil:
     ctypedef void (*c_handler)(int) noexcept nogil
     c_handler install_note_interpreter "core->install_note_interpreter"(int signum)
     bint install_again "core->install_again"(int signum, bint restart)
-    int install_record "core->install_record"(int signum, bint even_ignored)
     void install_note_start "core->install_note_start"(int signum, bint inherited)
     void install_on_behalf "core->install_on_behalf"(int signum)
     void install_after_fork "core->install_after_fork"()
@@ -167,8 +166,11 @@ cdef extern from "handler/install.h":
 cdef extern from "handler/course.h" nogil:
     void course_as_init "core->course_as_init"(int32_t pid)
 
+cdef extern from "handler/all.h" nogil:
+    int all_record_one "core->all_record_one"(int signum, bint even_ignored)
+    void all_stop_one "core->all_stop_one"(int signum)
+
 cdef extern from "handler/passive.h" nogil:
-    void passive_stop "core->passive_stop"(int signum)
     bint passive_records "core->passive_records"(int signum)
     uint64_t passive_ignored "core->passive_ignored"(uint64_t *known)
 

@@ -984,13 +984,9 @@ cdef int need_the_only_core() except -1:
 def start(adopt_function) -> None:
     """Prepares the core; adopt_function() is called when a process needs a recording."""
     global adopt, tick_length
-    cdef int signum
     need_the_only_core()
     check(process_start())
-    if begun():  # the preloaded library began this recording before Python, and does not end it
-        for signum in range(1, SIGREC_NSIG):
-            recorders[signum] = passive_records(signum)
-    else:
+    if not begun():  # else the preloaded library, or an attach, began this recording before Python
         handler_start()
     adopt = adopt_function
     tick_length = tick_ns()
@@ -1072,8 +1068,10 @@ def record(tuple signums, bint named, bint inherited) -> None:
         sigbus_take()  # before the first is recorded
         for signum in signums:
             goes_on = passive_records(signum)
-            error = install_record(signum, named or named_recorders[signum] > 0)
+            error = all_record_one(signum, named or named_recorders[signum] > 0)
             if error:
+                if not recorders[signum]:
+                    all_stop_one(signum)
                 record_less(signums[:begun], named)
                 check_signal(signum, error)
             if not goes_on:  # (Python itself ignores SIGPIPE and SIGXFSZ)
@@ -1095,10 +1093,10 @@ cdef int record_less(tuple signums, bint named) except -1:
         recorders[signum] -= 1
         named_recorders[signum] -= named
         if not recorders[signum]:
-            # The kernel has again what the program set.
-            passive_stop(signum)
+            # The kernel has again what the program set, unless an attach records it, too.
+            all_stop_one(signum)
         elif named and not named_recorders[signum]:
-            check(install_record(signum, False))
+            check(all_record_one(signum, False))
     return 0
 
 

@@ -112,18 +112,15 @@ int begin(char *const argv[]) {
     return error;
 }
 
-int begin_attached(const struct begin_request *request) {
+static int begin_now(const struct begin_request *request) {
     char notes[1024];
     const char *directories[BEGIN_DIRECTORIES + 1] = {NULL};
     for (int n = 0; n < BEGIN_DIRECTORIES && request->directory[n][0]; n++)
         directories[n] = request->directory[n];
     struct publish_options options = {
         .keep = true, .capacity = request->capacity, .directories = directories};
-    int error = process_start();
-    if (error)
-        return error;
     handler_start();
-    error = publish(&options, notes, sizeof notes);
+    int error = publish(&options, notes, sizeof notes);
     if (error)
         return error;
     if (!process_path()[0])
@@ -139,10 +136,24 @@ int begin_attached(const struct begin_request *request) {
     return 0;
 }
 
+int begin_attached(const struct begin_request *request) {
+    int error = process_start();
+    if (error)
+        return error;
+    if (!all_hold())
+        return EALREADY;
+    error = begin_now(request);
+    all_let_go();
+    return error;
+}
+
 int end_attached(void) {
+    if (!all_hold())
+        return EALREADY;
     all_stop();
     process_attached(false);
     atomic_store(&has_begun, false);
     sigbus_give_back(); /* at last: who writes takes it */
+    all_let_go();
     return 0;
 }

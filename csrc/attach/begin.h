@@ -32,11 +32,13 @@ struct begin_request {
 
 /* In a process that already runs, called by who attached to it (attach.h): records from now
  * on; may be called again after end_attached(). The environment is not read, since another
- * thread may be changing it. 0 or an errno. */
+ * thread may be changing it. 0 or an errno; EALREADY: the program just begins or ends to record
+ * signals itself. */
 int begin_attached(const struct begin_request *request);
 
 /* As begin_attached(), to end that: the kernel has again
- * what the program set. Our library stays. */
+ * what the program set, but for signals that the program itself has had recorded. Our library
+ * stays. */
 int end_attached(void);
 
 /* Any context. Whether begin() or begin_attached() was called, and all is recorded. */

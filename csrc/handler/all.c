@@ -6,8 +6,34 @@
 #include "handler/install.h"
 #include "handler/passive.h"
 #include "handler/sigbus.h"
+#include "recording/process.h"
 
 #include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+
+/* Who wants signals recorded: from outside all of them, and the program these (bit n-1 for signal
+ * n). */
+static _Atomic bool all_wanted;
+static _Atomic uint64_t wanted_by_program;
+
+static bool is_wanted(int signum) {
+    return atomic_load(&all_wanted) || atomic_load(&wanted_by_program) & signal_bit(signum);
+}
+
+bool all_hold(void) { return !atomic_exchange(&process_self->all_held, 1); }
+void all_let_go(void) { atomic_store(&process_self->all_held, 0); }
+
+/* An attach holds it for some milliseconds; for good only if its call has never come back. */
+static bool hold_in_time(void) {
+    const struct timespec pause = {0, 100000};
+    for (int tries = 0; tries < 10000; tries++) {
+        if (all_hold())
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
 
 static bool can_be_recorded(int signum) {
     bool of_the_c_library = signum >= 32 && signum < SIGRTMIN;
@@ -16,8 +42,10 @@ static bool can_be_recorded(int signum) {
 
 void all_record(bool from_start) {
     sigbus_take(); /* before the first is recorded */
+    atomic_store(&all_wanted, true);
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
-        if (can_be_recorded(signum) && install_record(signum, false) == 0)
+        if (can_be_recorded(signum) && !passive_records(signum) &&
+            install_record(signum, false) == 0)
             install_note_start(signum, from_start);
 }
 
@@ -28,6 +56,7 @@ uint64_t all_record_at_start(void) {
     uint64_t ignored = 0;
     sigset_t all, before;
     sigbus_take();
+    atomic_store(&all_wanted, true);
     signals_but_faults(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int signum = 1; signum < SIGREC_NSIG; signum++) {
@@ -52,7 +81,28 @@ uint64_t all_record_at_start(void) {
 }
 
 void all_stop(void) {
+    atomic_store(&all_wanted, false);
     for (int signum = 1; signum < SIGREC_NSIG; signum++)
-        if (can_be_recorded(signum))
+        if (can_be_recorded(signum) && !is_wanted(signum))
             passive_stop(signum);
+}
+
+int all_record_one(int signum, bool even_ignored) {
+    bool held = hold_in_time();
+    atomic_fetch_or(&wanted_by_program, signal_bit(signum));
+    int error = install_record(signum, even_ignored);
+    if (held)
+        all_let_go();
+    return error;
+}
+
+void all_stop_one(int signum) {
+    bool held = hold_in_time();
+    atomic_fetch_and(&wanted_by_program, ~signal_bit(signum));
+    if (!is_wanted(signum))
+        passive_stop(signum);
+    else if (passive_records(signum))
+        install_record(signum, false); /* as the others */
+    if (held)
+        all_let_go();
 }

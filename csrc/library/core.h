@@ -12,6 +12,7 @@
 #include "attach/begin.h"
 #include "events/event.h"
 #include "ground/filter.h"
+#include "handler/all.h"
 #include "handler/borrow.h"
 #include "handler/course.h"
 #include "handler/handler.h"
@@ -44,6 +45,8 @@
 
 /* In any order; each has the type that its header says. */
 #define CORE_FUNCTIONS(F)                                                                          \
+    F(all_record_one)                                                                              \
+    F(all_stop_one)                                                                                \
     F(attach)                                                                                      \
     F(begin)                                                                                       \
     F(begin_attached)                                                                              \
@@ -73,7 +76,6 @@
     F(install_on_behalf)                                                                           \
     F(install_on_replace)                                                                          \
     F(install_prepare)                                                                             \
-    F(install_record)                                                                              \
     F(install_refresh_modes)                                                                       \
     F(install_restore)                                                                             \
     F(intake_before_change)                                                                        \
@@ -93,7 +95,6 @@
     F(kick_start)                                                                                  \
     F(passive_ignored)                                                                             \
     F(passive_records)                                                                             \
-    F(passive_stop)                                                                                \
     F(process_abandoned)                                                                           \
     F(places_first)                                                                                \
     F(process_adopt_spare)                                                                         \

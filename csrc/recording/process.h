@@ -54,6 +54,7 @@ struct process {
      * program is just setting a disposition of, or 0: that is not sent (kick.c). */
     _Atomic uint32_t kick_senders;
     _Atomic int kick_paused;
+    _Atomic uint32_t all_held; /* handler/all.h: what is recorded is being changed */
 };
 
 /* NULL until process_start. */

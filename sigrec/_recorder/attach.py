@@ -5,6 +5,7 @@ Before any thread is stopped, this looks for what could be in the way, and says 
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 
@@ -73,7 +74,8 @@ def attach(pid: int, *, history: int = ATTACH_HISTORY, any: bool = False) -> Rec
 
 def detach(pid: int, *, any: bool = False) -> None:
     """End what :func:`attach` began: the process has its own handlers again. The library stays in
-    the process, and the recording can still be read.
+    the process, and the recording can still be read. Signals for which the program itself has
+    called :func:`record` or :func:`register` are recorded further.
 
     Raises what :func:`attach` raises.
     """
@@ -255,7 +257,9 @@ def _why_not_attached(pid: int, how: int, error: int, text: bytes) -> str:
         "use that build, or start the process again",
         FAULT: "sigrec's library did not work in it; it goes on as before",
         NOT_BEGUN: "it has no directory to record in, or may not write there"
-        if error == 2
+        if error == errno.ENOENT
+        else "it just begins or ends to record signals itself. Try again"
+        if error == errno.EALREADY
         else f"its recording cannot be made: {says}",
         NO_TRACER: "the process that does it was killed",
         SLOW: "it gets too little of the processor to be stopped for a short time only. Try again",

@@ -15,7 +15,9 @@ Where it cannot, the process is left as it was, and the message says why.
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 
+from sigrec._errors import RecordingError
 from sigrec._reader.opening import open_recording
 from sigrec._recorder.attach import ATTACH_HISTORY, begin_attach, end_attach
 from sigrec._text import printable, shortened
@@ -44,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
         if args.history is not None:
             args.usage_error("--history is for what begins, and not for --detach")
         end_attach(args.pid, args.any)
-        print(f"PID {args.pid} is not recorded any more; its recording can still be read.")
+        more = "; its recording can still be read"
+        if _records_itself(args.pid):
+            more = ", but for what the program itself has asked for: record(), register()"
+        print(f"PID {args.pid} is not recorded any more{more}.")
         return 0
     history = ATTACH_HISTORY if args.history is None else args.history
     took = begin_attach(args.pid, history, args.any)
@@ -56,3 +61,9 @@ def run(args: argparse.Namespace) -> int:
             f"{took.stopped_ns / 1e6:.1f} ms."
         )
     return 0
+
+
+def _records_itself(pid: int) -> bool:
+    with suppress(RecordingError), open_recording(pid) as recording:
+        return any(stats.mode in ("recorded", "registered") for stats in recording.signals.values())
+    return False

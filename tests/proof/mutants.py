@@ -446,6 +446,12 @@ MUTANTS = [
     Mutant("kept-for-ever", "csrc/handler/install.c",
            "    if (atomic_load(&kept_signal) != signum)\n        return false;", "",
            "a program cannot set a handler any more", "test_interpose"),
+    Mutant("detach-ends-all", "csrc/handler/all.c",
+           "if (can_be_recorded(signum) && !is_wanted(signum))", "if (can_be_recorded(signum))",
+           "a detach ends what the program itself has had recorded", "test_all"),
+    Mutant("the-program-ends-all", "csrc/handler/all.c",
+           "    if (!is_wanted(signum))", "    if (1)",
+           "the end of a record() ends what an attach records", "test_all"),
     # --- the trip, the wake-up, the process
     Mutant("trip-once-for-ever", "csrc/handler/trip.c",
            "if ((int64_t)(now_ns - then) >= (int64_t)TRIP_AGAIN_NS)", "if (0)",

@@ -237,6 +237,46 @@ os.kill(os.getpid(), signal.SIGTERM)
         assert "stops at" not in said and "only what the program recorded itself" in said
 
 
+def test_what_the_program_records_itself_goes_on_after_detach():
+    """And what is attached to goes on where the program ends its own."""
+    code = """
+import signal, sys
+print("ready", flush=True)
+sys.stdin.readline()
+import sigrec
+with sigrec.record(signal.SIGCHLD, signal.SIGTERM):
+    print("records", flush=True)
+    sys.stdin.readline()
+print("records no more", flush=True)
+sys.stdin.readline()
+"""
+    with started(sys.executable, "-c", code, stdin=subprocess.PIPE) as process:
+
+        def goes_on():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return process.stdout.readline()
+
+        def recorded():
+            with sigrec.open_recording(process.pid) as recording:
+                return {n for n, stats in recording.signals.items() if stats.mode == "recorded"}
+
+        waits(process)
+        now(process.pid).close()
+        assert goes_on() == "records\n"
+        waits(process)
+        status, said = sigrec_says("attach", process.pid, "--detach")
+        assert status == 0 and "but for what the program itself has asked for" in said, said
+        assert recorded() == {signal.SIGCHLD, signal.SIGTERM}
+        now(process.pid).close()
+        assert {signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM} <= recorded()
+        assert goes_on() == "records no more\n"
+        assert {signal.SIGHUP, signal.SIGTERM} <= recorded()
+        waits(process)
+        sigrec.detach(process.pid)
+        assert not recorded()
+
+
 def test_a_python_that_was_attached_to_imports_sigrec_and_has_one_ledger():
     code = """
 import os, signal, sys
