@@ -524,14 +524,14 @@ int attach(const struct attach_request *request, struct attach_result *result) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     /* The tracer's end sends no signal, so that the caller's handler gets no SIGCHLD. */
-    long child = syscall(SYS_clone, 0, 0, 0, 0, 0);
-    int error = child < 0 ? errno : 0;
-    if (child == 0)
+    long tracer_pid = syscall(SYS_clone, 0, 0, 0, 0, 0);
+    int error = tracer_pid < 0 ? errno : 0;
+    if (tracer_pid == 0)
         trace(tracer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (child > 0) {
+    if (tracer_pid > 0) {
         int status;
-        while (waitpid((pid_t)child, &status, __WALL) < 0 && errno == EINTR)
+        while (waitpid((pid_t)tracer_pid, &status, __WALL) < 0 && errno == EINTR)
             ;
         *result = tracer->result;
     }

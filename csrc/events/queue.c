@@ -12,11 +12,11 @@
 #define STUCK_NS UINT64_C(1000000000)
 
 int queue_make(struct queue *queue, uint64_t capacity) {
-    char *p = memory_wiped(sizeof(struct queue_state) + capacity * sizeof(struct slot));
-    if (!p)
+    char *wiped = memory_wiped(sizeof(struct queue_state) + capacity * sizeof(struct slot));
+    if (!wiped)
         return errno;
-    queue->state = (struct queue_state *)(void *)p;
-    queue->ring.slots = (struct slot *)(void *)(p + sizeof(struct queue_state));
+    queue->state = (struct queue_state *)(void *)wiped;
+    queue->ring.slots = (struct slot *)(void *)(wiped + sizeof(struct queue_state));
     queue->ring.capacity = capacity;
     queue->ring.head = &queue->state->head;
     queue->ring.tail = &queue->state->tail;
@@ -69,26 +69,26 @@ enum queue_item queue_next(const struct queue *queue, struct event *event) {
     /* Read before the rest: an event that was queued before an undetailed one
      * is then seen too, and goes first. */
     uint64_t undetailed = atomic_load_explicit(&state->undetailed, memory_order_acquire);
-    bool some = undetailed != state->undetailed_taken;
-    struct event put;
-    bool any = peek_backlog(state, &put);
+    bool any_undetailed = undetailed != state->undetailed_taken;
+    struct event from_backlog;
+    bool in_backlog = peek_backlog(state, &from_backlog);
     switch (ring_peek(&queue->ring, event)) {
     case RING_READY:
         /* The backlog is looked at again: what came before this event is there by now. */
-        any = any || peek_backlog(state, &put);
-        state->is_put = any && (int64_t)(put.ordinal - event->ordinal) < 0;
+        in_backlog = in_backlog || peek_backlog(state, &from_backlog);
+        state->is_put = in_backlog && (int64_t)(from_backlog.ordinal - event->ordinal) < 0;
         break;
     case RING_UNFINISHED: wait_for_producer(queue); return QUEUE_NONE;
     case RING_NONE:
-        if (!any)
-            return some ? QUEUE_UNDETAILED : QUEUE_NONE;
+        if (!in_backlog)
+            return any_undetailed ? QUEUE_UNDETAILED : QUEUE_NONE;
         state->is_put = true;
     }
     if (state->is_put)
-        *event = put;
+        *event = from_backlog;
     /* The ordinal says how many of this signal came before it; those not
      * yet taken are undetailed ones, as far as there are any. */
-    if (some && (int64_t)(event->ordinal - state->base - state->consumed) > 0)
+    if (any_undetailed && (int64_t)(event->ordinal - state->base - state->consumed) > 0)
         return QUEUE_UNDETAILED;
     return QUEUE_EVENT;
 }

@@ -37,8 +37,8 @@ static bool claims_sender(const struct event *event) {
 /* All children are one sender: a server's workers would fill the table. */
 static uint64_t sender_key_of(const struct event *event) {
     enum sender_kind kind = sender_kind_of(event);
-    uint64_t word = kind == SENDER_PROCESS && claims_sender(event) ? CLAIMED : 0;
-    return USED | word | (uint64_t)kind << 40 | (uint64_t)event->signo << 32 |
+    uint64_t claimed = kind == SENDER_PROCESS && claims_sender(event) ? CLAIMED : 0;
+    return USED | claimed | (uint64_t)kind << 40 | (uint64_t)event->signo << 32 |
            (kind == SENDER_PROCESS ? (uint32_t)event->pid : 0);
 }
 
@@ -106,11 +106,12 @@ __attribute__((noinline)) void sender_name(struct sender_entry *entry, uint64_t 
 void sender_fold(struct sender_entry *from, struct sender_entry *to) {
     for (int i = 0; i < SENDER_ENTRIES; i++) {
         uint64_t key = atomic_load_explicit(&from[i].key, memory_order_relaxed);
-        uint64_t n = key ? atomic_exchange_explicit(&from[i].count, 0, memory_order_relaxed) : 0;
-        struct sender_entry *entry = n ? find_sender(to, key) : NULL;
+        uint64_t count =
+            key ? atomic_exchange_explicit(&from[i].count, 0, memory_order_relaxed) : 0;
+        struct sender_entry *entry = count ? find_sender(to, key) : NULL;
         if (!entry)
             continue;
-        atomic_fetch_add_explicit(&entry->count, n, memory_order_relaxed);
+        atomic_fetch_add_explicit(&entry->count, count, memory_order_relaxed);
         atomic_store_explicit(&entry->last_ns, from[i].last_ns, memory_order_relaxed);
         atomic_store_explicit(&entry->uid, from[i].uid, memory_order_relaxed);
         atomic_store_explicit(&entry->code, from[i].code, memory_order_relaxed);

@@ -97,35 +97,35 @@ static bool bpf_holds(uint16_t operation, uint32_t a, uint32_t b) {
 static uint32_t filter_verdict(const struct sock_fprog *program, const struct seccomp_data *data) {
     uint32_t a = 0, x = 0, memory[BPF_MEMWORDS] = {0};
     for (uint64_t at = 0; at < program->len; at++) {
-        const struct sock_filter *i = &program->filter[at];
-        uint32_t source = BPF_SRC(i->code) == BPF_X ? x : i->k;
-        switch (BPF_CLASS(i->code)) {
+        const struct sock_filter *instruction = &program->filter[at];
+        uint32_t source = BPF_SRC(instruction->code) == BPF_X ? x : instruction->k;
+        switch (BPF_CLASS(instruction->code)) {
         case BPF_LD:
         case BPF_LDX: {
-            uint32_t loaded = i->k; /* BPF_IMM */
-            if (BPF_MODE(i->code) == BPF_ABS) {
-                if (i->k > sizeof *data - sizeof loaded)
+            uint32_t loaded = instruction->k; /* BPF_IMM */
+            if (BPF_MODE(instruction->code) == BPF_ABS) {
+                if (instruction->k > sizeof *data - sizeof loaded)
                     return SECCOMP_RET_KILL_PROCESS;
-                memcpy(&loaded, (const char *)data + i->k, sizeof loaded);
-            } else if (BPF_MODE(i->code) == BPF_MEM) {
-                loaded = memory[i->k % BPF_MEMWORDS];
-            } else if (BPF_MODE(i->code) == BPF_LEN) {
+                memcpy(&loaded, (const char *)data + instruction->k, sizeof loaded);
+            } else if (BPF_MODE(instruction->code) == BPF_MEM) {
+                loaded = memory[instruction->k % BPF_MEMWORDS];
+            } else if (BPF_MODE(instruction->code) == BPF_LEN) {
                 loaded = sizeof *data;
             }
-            *(BPF_CLASS(i->code) == BPF_LD ? &a : &x) = loaded;
+            *(BPF_CLASS(instruction->code) == BPF_LD ? &a : &x) = loaded;
             break;
         }
-        case BPF_ST: memory[i->k % BPF_MEMWORDS] = a; break;
-        case BPF_STX: memory[i->k % BPF_MEMWORDS] = x; break;
-        case BPF_ALU: a = bpf_arithmetic(BPF_OP(i->code), a, source); break;
+        case BPF_ST: memory[instruction->k % BPF_MEMWORDS] = a; break;
+        case BPF_STX: memory[instruction->k % BPF_MEMWORDS] = x; break;
+        case BPF_ALU: a = bpf_arithmetic(BPF_OP(instruction->code), a, source); break;
         case BPF_JMP:
-            at += BPF_OP(i->code) == BPF_JA               ? i->k
-                  : bpf_holds(BPF_OP(i->code), a, source) ? i->jt
-                                                          : i->jf;
+            at += BPF_OP(instruction->code) == BPF_JA               ? instruction->k
+                  : bpf_holds(BPF_OP(instruction->code), a, source) ? instruction->jt
+                                                                    : instruction->jf;
             break;
-        case BPF_RET: return BPF_RVAL(i->code) == BPF_A ? a : i->k;
+        case BPF_RET: return BPF_RVAL(instruction->code) == BPF_A ? a : instruction->k;
         case BPF_MISC:
-            if (BPF_MISCOP(i->code) == BPF_TAX)
+            if (BPF_MISCOP(instruction->code) == BPF_TAX)
                 x = a;
             else
                 a = x;

@@ -105,15 +105,15 @@ static int note_wiped(void *start, size_t size) {
 /* ------------------------------------------------------------------------------ */
 
 static void *map_pages(size_t size) {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
 }
 
-static bool kernel_wipes(void *p, size_t size) {
+static bool kernel_wipes(void *pages, size_t size) {
 #ifdef MADV_WIPEONFORK
-    return madvise(p, size, MADV_WIPEONFORK) == 0;
+    return madvise(pages, size, MADV_WIPEONFORK) == 0;
 #else
-    (void)p, (void)size;
+    (void)pages, (void)size;
     return false;
 #endif
 }
@@ -150,16 +150,16 @@ static void *from_pool(size_t size) {
 }
 
 void *memory_wiped(size_t size) {
-    void *p = from_pool(size);
-    if (p)
-        return p;
-    p = map_pages(size);
-    if (!p || kernel_wipes(p, size))
-        return p;
-    int error = note_wiped(p, size);
+    void *pages = from_pool(size);
+    if (pages)
+        return pages;
+    pages = map_pages(size);
+    if (!pages || kernel_wipes(pages, size))
+        return pages;
+    int error = note_wiped(pages, size);
     if (!error)
-        return p;
-    munmap(p, size);
+        return pages;
+    munmap(pages, size);
     errno = error;
     return NULL;
 }

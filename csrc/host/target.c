@@ -249,17 +249,17 @@ enum target target_of(const char *path, const char *library, size_t size) {
     return found;
 }
 
-const char *target_search(const char *file, char *path, size_t room) {
-    size_t n = strlen(file);
-    if (strchr(file, '/'))
-        return file;
+const char *target_search(const char *program, char *path, size_t room) {
+    size_t length = strlen(program);
+    if (strchr(program, '/'))
+        return program;
     const char *list = getenv("PATH"); /* glibc's: "/bin:/usr/bin" where there is none */
-    for (const char *at = list ? list : "/bin:/usr/bin"; n; at++) {
+    for (const char *at = list ? list : "/bin:/usr/bin"; length; at++) {
         size_t size = strcspn(at, ":");
-        if (size + n + 2 <= room) {
+        if (size + length + 2 <= room) {
             memcpy(path, at, size);
             path[size] = 0;
-            text_put(text_put(path + size, size ? "/" : ""), file);
+            text_put(text_put(path + size, size ? "/" : ""), program);
             if (syscall(SYS_faccessat, AT_FDCWD, path, X_OK) == 0)
                 return path;
         }
@@ -280,9 +280,9 @@ enum target target_of_fd(int fd, const char *library, size_t size) {
     (void)fd, (void)library, (void)size;
     return TARGET_UNREADABLE;
 }
-const char *target_search(const char *file, char *path, size_t room) {
+const char *target_search(const char *program, char *path, size_t room) {
     (void)path, (void)room;
-    return file;
+    return program;
 }
 
 #endif

@@ -28,9 +28,9 @@ enum target {
 enum target target_of(const char *path, const char *library, size_t size);
 enum target target_of_fd(int fd, const char *library, size_t size);
 
-/* Any context. The path at which execvp(3) would find the file, as far as that can be seen;
+/* Any context. The path at which execvp(3) would find the program, as far as that can be seen;
  * NULL: nowhere. */
-const char *target_search(const char *file, char *path, size_t room);
+const char *target_search(const char *program, char *path, size_t room);
 
 /* The reason in words, after "cannot be recorded: it ..."; NULL: it can be recorded. */
 const char *target_reason(enum target target);

@@ -23,7 +23,7 @@ struct sent_call sent_begin(const struct recording *recording, struct event *eve
     event->detail = SENT_UNKNOWN;
     event->timerid = (int32_t)event->ordinal;
     memcpy(words, event, sizeof words);
-    call.unknown = words[RESULT_WORD];
+    call.unknown_result = words[RESULT_WORD];
     call.written[0] = ring_push(&recording->sent, event, &ignored);
     call.written[1] =
         ends_or_stops(event->signo) ? ring_push(&recording->endings, event, &ignored) : NULL;
@@ -32,12 +32,12 @@ struct sent_call sent_begin(const struct recording *recording, struct event *eve
 
 void sent_end(const struct sent_call *call, int error) {
     int32_t half[2];
-    memcpy(half, &call->unknown, sizeof half);
+    memcpy(half, &call->unknown_result, sizeof half);
     half[0] = error; /* detail is the first of the two: event.h */
     uint64_t known;
     memcpy(&known, half, sizeof known);
     for (int i = 0; i < 2; i++) {
-        uint64_t unknown = call->unknown;
+        uint64_t unknown = call->unknown_result;
         /* One word, and only while it says what we wrote: a newer event has another
          * ordinal there. So a reader sees the old word or the new one, and both are true. */
         if (call->written[i])

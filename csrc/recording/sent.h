@@ -37,7 +37,7 @@ enum sent_how {
 
 struct sent_call {
     struct slot *written[2]; /* NULL: it is not written there */
-    uint64_t unknown;        /* the word that holds the result, until it is known */
+    uint64_t unknown_result; /* the word that holds the result, until it is known */
 };
 
 /* Any context. Writes down what is about to be sent, before the call that sends it, which may

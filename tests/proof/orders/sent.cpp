@@ -29,7 +29,7 @@ struct sent : rl::test_suite<sent, 3> {
             sent_call calls[2];
             for (unsigned n = 0; n < 2; n++) {
                 e.ordinal = 1 + index * 2 + n;
-                e.copy = calls[n].unknown = word_of(e.ordinal, UINT32_C(0x7fffffff));
+                e.copy = calls[n].unknown_result = word_of(e.ordinal, UINT32_C(0x7fffffff));
                 calls[n].written[0] = ring_push(&r, &e, &replaced);
                 calls[n].written[1] = nullptr;
             }
