@@ -24,6 +24,9 @@ static inline bool signal_is_fault(int signum) {
            signum == SIGABRT || signum == SIGTRAP || signum == SIGSYS;
 }
 
+/* People and service managers send these to end a process. */
+static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
 /* What the default action of a signal does: it ends the process, it stops the process, or the
  * process stays as it is. */
 enum signal_default { SIGNAL_ENDS, SIGNAL_STOPS, SIGNAL_STAYS };

@@ -446,9 +446,6 @@ bool process_directory(char directory[PLACES_SIZE]) {
     return true;
 }
 
-/* People and service managers send these to end a process. */
-static const int ending_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-
 /* Whether someone may ask how this process ended, or another one that it sent a signal to: who is
  * ended by SIGKILL cannot write down by whom. An exception that was not caught is a crash, and no
  * clean exit. */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "recording/retention.h"
 
+#include "events/signals.h"
 #include "ground/filter.h"
 #include "ground/proc.h"
 #include "ground/text.h"
@@ -175,13 +176,12 @@ static void collect(struct cleaning *cleaning) {
     }
 }
 
-/* People and service managers send these to end a process. */
 static bool was_asked_to_end(int fd, const struct recording_section *ledger) {
-    static const int asks[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+    for (size_t i = 0; i < sizeof ending_signals / sizeof *ending_signals; i++) {
         uint64_t delivered = 0;
-        off_t at = (off_t)(ledger->offset + (uint64_t)asks[i] * sizeof(struct ledger_entry) +
-                           offsetof(struct ledger_entry, delivered));
+        off_t at =
+            (off_t)(ledger->offset + (uint64_t)ending_signals[i] * sizeof(struct ledger_entry) +
+                    offsetof(struct ledger_entry, delivered));
         if (pread(fd, &delivered, sizeof delivered, at) > 0 && delivered)
             return true;
     }
