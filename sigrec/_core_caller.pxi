@@ -9,9 +9,8 @@ cdef extern from *:
     #define PyThreadState_GetUnchecked _PyThreadState_UncheckedGet
     #endif
 
-    /* Files whose lines do not count, since they only pass such a call on: those of our package,
-    and
-     * signal.py. */
+    /* Files whose lines do not count, since they only pass such a call on: those of our own
+     * package, and signal.py. */
     static char own_package[4096], signal_module[4096];
 
     static int passes_on(const char *file) {

@@ -16,8 +16,8 @@
  *   futex              to wake the dispatcher thread, or a reader of a stream: wake.c
  *   rt_sigaction,      off the main thread, from the trip: kick.c
  *   rt_tgsigqueueinfo
- *   mremap             where someone truncated the recording's file, or there is no room for all
- *                      of it; and madvise, at the first signal: sigbus.c
+ *   madvise            at the first signal, looks whether there is room for the recording: sigbus.c
+ *   mremap             where there is none, or someone truncated the recording's file: sigbus.c
  *   getpid, newfstatat, a recording for a forked child that has none yet, at its
  *   openat, read,      first signal: spare.c
  *   close, renameat2,

@@ -232,9 +232,9 @@ void recording_unmap(struct recording *recording);
  * counts it to its sender, whose entry it returns (or NULL: sender.h). */
 struct sender_entry *recording_write(const struct recording *recording, const struct event *event);
 
-/* Signal context. Does the same, but keeps the event out of the history, where it would take
- * another event's place: it counts as recorded and overwritten at once. As one of the newest of its
- * signal it is kept all the same: recent.h. */
+/* Signal context. Does the same, but keeps the event out of the recording's history, where it would
+ * take another event's place: it counts as recorded and overwritten at once. The recording has it
+ * all the same, among the newest of its signal: recent.h. */
 struct sender_entry *recording_write_aside(const struct recording *recording,
                                            const struct event *event);
 

@@ -66,9 +66,9 @@ class Source:
 
 
 class _Descriptor:
-    """A descriptor that is closed when nothing refers to this object any more. A recording in
-    memory has none: stats() makes one each time, and what a
-    handler raises inside a __del__ is lost."""
+    """The descriptor of a recording's file, closed when nothing refers to this object any more. As
+    what a handler raises inside a __del__ is lost, a recording in memory, of which stats() reads
+    one each time, has none of these."""
 
     __slots__ = ("_fd",)
 

@@ -39,7 +39,7 @@ def without_openssl() -> Iterator[None]:
 
 def one_arena() -> None:
     """Has all threads share one arena of malloc: with an arena each, glibc would keep 2 MB more,
-    and these threads hardly ever run at once. To be called before the first thread begins. It does
-    nothing with another C library."""
+    and these threads hardly ever run at once. (Other C libraries have no such setting.) To be
+    called before serve begins its first thread."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
