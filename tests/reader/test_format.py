@@ -623,7 +623,9 @@ def test_no_such_process():
 
 
 def test_a_process_without_a_recording(run_directory):
-    with pytest.raises(sigrec.NoRecordingError, match=f"process {os.getpid()} has no") as e:
+    with pytest.raises(
+        sigrec.NoRecordingError, match=f"no recording of process {os.getpid()} is"
+    ) as e:
         sigrec.open_recording(os.getpid())
     assert str(run_directory) in str(e.value)
 
