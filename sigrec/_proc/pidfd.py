@@ -142,9 +142,9 @@ def tells_of_the_reaped() -> bool | None:
     pid = os.fork()
     if pid == 0:
         os._exit(0)
-    beside = bystander(pid)
+    of_child = bystander(pid)
     os.waitpid(pid, 0)
-    if beside is None:
+    if of_child is None:
         return None
-    with beside:
-        return _of_pidfd(beside.fd) is not None
+    with of_child:
+        return _of_pidfd(of_child.fd) is not None

@@ -82,9 +82,9 @@ class Directories:
                 except OSError:
                     pass
             return
-        only = places.named_directory()
-        if only is not None:
-            yield only
+        only_watched = places.named_directory()
+        if only_watched is not None:
+            yield only_watched
             return
         candidates = places.directories()
         if os.geteuid() == 0:
@@ -136,9 +136,11 @@ class Directories:
             asked = self._named
             parents = set(asked)
         else:
-            only = places.named_directory()
-            asked = places.directories() if only is None else [only]
-            parents = {"/run/user", "/dev/shm"} if os.geteuid() == 0 and only is None else set()
+            only_watched = places.named_directory()
+            asked = places.directories() if only_watched is None else [only_watched]
+            parents = (
+                {"/run/user", "/dev/shm"} if os.geteuid() == 0 and only_watched is None else set()
+            )
         for path in asked:
             above = os.path.dirname(path)
             while above != "/" and not os.path.isdir(above):
