@@ -23,8 +23,8 @@ def without_folder(name: str) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """At most that many characters of it. Who sets its title fills its command line with blanks, as
-    redis-server does."""
+    """At most that many characters of it.
+    Who sets its title fills its command line with blanks, as redis-server does."""
     text = text.rstrip()
     return text if len(text) <= width else text[: width - 1] + "…"
 

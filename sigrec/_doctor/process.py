@@ -89,8 +89,8 @@ def process(pid: int) -> Iterator[Finding]:
 
 
 def _check_attach(pid: int) -> Finding:
-    """Whether `sigrec attach` can have the process recorded from now on, as far as that is seen
-    from outside."""
+    """Whether `sigrec attach` can have the process
+    recorded from now on, as far as that is seen from outside."""
     in_the_way = attach.reason(pid)
     if in_the_way is None:
         return Finding("attach", "ok", f"sigrec attach {pid} can record it from now on")

@@ -202,8 +202,8 @@ def prepared(
     intake: Literal["handler", "thread"] = "handler",
     moderation: float = 0.001,
 ) -> Registration:
-    """Makes what register() returns, but does not put it in force yet, so that the caller can keep
-    it somewhere first."""
+    """Makes what register() returns,
+    but does not put it in force yet, so that the caller can keep it somewhere first."""
     number = catchable(signum)
     if not isinstance(deliver, str) or deliver not in ("main", "thread"):
         _check.bad('deliver must be "main" or "thread"', deliver)

@@ -178,8 +178,8 @@ def _nanoseconds(what: str, seconds: float) -> int:
 
 
 def free_signal(remedy: str) -> int:
-    """A real-time signal that nothing handles. Another thread may take it first: see
-    _core.Timer.begin()."""
+    """A real-time signal that nothing handles.
+    Another thread may take it first: see _core.Timer.begin()."""
     for number in range(signal.SIGRTMAX, signal.SIGRTMIN - 1, -1):
         if not _core.registered(number) and signal.getsignal(number) == signal.SIG_DFL:
             return number

@@ -71,6 +71,6 @@ class Held:
         return [self.watched.path, {n: taken.bounds for n, taken in self.taken.items()}]
 
     def restore(self, taken: dict[str, list[int]]) -> None:
-        """Takes the ordinals that to_list() made in an earlier run. Raises ValueError or TypeError
-        for anything else."""
+        """Takes the ordinals that to_list() made in an earlier run.
+        Raises ValueError or TypeError for anything else."""
         self.taken = {int(n): Intervals(list(map(int, bounds))) for n, bounds in taken.items()}

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 class Intervals:
-    """A set of ordinals. bounds: in order, the begin of each interval, and its end, which is not in
-    the interval."""
+    """A set of ordinals.
+    bounds: in order, the begin of each interval, and its end, which is not in the interval."""
 
     __slots__ = ("bounds",)
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class Column(NamedTuple):
-    """A column of a dataset. kind: string, int32, int64, or time, which stands for two columns, the
-    second one with ``_ns``."""
+    """A column of a dataset. kind: string, int32, int64,
+    or time, which stands for two columns, the second one with ``_ns``."""
 
     name: str
     kind: str

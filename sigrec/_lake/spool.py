@@ -37,8 +37,8 @@ _WRITER = "".join(c if c.isalnum() or c in "-_" else "_" for c in os.uname().nod
 
 
 def write_parquet(path: str, tables: Iterable[Any], of: Any) -> int:
-    """Writes a Parquet file of that name and schema to the disk, which only its user can read;
-    returns its size."""
+    """Writes a Parquet file of that name and schema
+    to the disk, which only its user can read; returns its size."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with open(fd, "wb") as file:
         with parquet.ParquetWriter(file, of, compression="zstd") as writer:
@@ -168,8 +168,8 @@ class Spool:
         return f"{self._number:08}-{self._writer}"
 
     def keep(self, tables: dict[str, Any], taken: dict[str, Any]) -> None:
-        """Writes these rows to the spool, and then to the state what was taken with them. Raises
-        OSError: then neither is done."""
+        """Writes these rows to the spool, and then to the state
+        what was taken with them. Raises OSError: then neither is done."""
         before, new = self.segments, []
         try:
             for dataset, table in tables.items():
@@ -186,8 +186,8 @@ class Spool:
             raise
 
     def publish(self, taken: dict[str, Any]) -> None:
-        """Moves what is in the spool to the lake, a file for each dataset and date. Raises OSError:
-        then all is where it was."""
+        """Moves what is in the spool to the lake,
+        a file for each dataset and date. Raises OSError: then all is where it was."""
         if self._publishing:  # the lake could not be written last time
             self._rename_into_lake()
         if not self.segments:

@@ -16,8 +16,8 @@ _EVENT = struct.Struct("=iIII")  # watch, mask, cookie, bytes of the name
 
 
 class Event(NamedTuple):
-    """What has happened to a file. watch: the number that add() returned for its directory; -1: the
-    queue has overflowed."""
+    """What has happened to a file.
+    watch: the number that add() returned for its directory; -1: the queue has overflowed."""
 
     watch: int
     mask: int

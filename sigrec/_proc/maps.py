@@ -6,8 +6,8 @@ import os
 
 
 def shared_maps(pid: int) -> list[tuple[str, int, bytes]] | None:
-    """The files that the process maps shared and writable: device, inode, path (proc_pid_maps(5)).
-    None: this user may not see that."""
+    """The files that the process maps shared and writable:
+    device, inode, path (proc_pid_maps(5)). None: this user may not see that."""
     try:
         with open(f"/proc/{pid}/maps", "rb") as file:
             lines = file.read().splitlines()
@@ -44,8 +44,8 @@ def maps_writable(pid: int, device: int, inode: int, path: str = "") -> bool | N
 
 
 def maps_library(pid: int, name: bytes) -> bool | None:
-    """Whether the process maps a file in whose path this name is; None: this user may not see that,
-    or the process is gone."""
+    """Whether the process maps a file in whose path this name is;
+    None: this user may not see that, or the process is gone."""
     try:
         with open(f"/proc/{pid}/maps", "rb") as file:
             return name in file.read()
@@ -54,8 +54,8 @@ def maps_library(pid: int, name: bytes) -> bool | None:
 
 
 def path_of(mapped: str, inode: int) -> str:
-    """The path of a mapped file. For one that was made without a name, /proc/PID/maps shows none:
-    open(2), O_TMPFILE."""
+    """The path of a mapped file. For one that was made without a name,
+    /proc/PID/maps shows none: open(2), O_TMPFILE."""
     directory, name = os.path.split(mapped)
     if name == f"#{inode} (deleted)":
         try:

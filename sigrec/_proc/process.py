@@ -12,8 +12,8 @@ PF_EXITING = 0x00000004  # <linux/sched.h>, in field 9 of proc_pid_stat(5)
 
 
 def stat_fields(pid: int | str) -> list[bytes] | None:
-    """The fields of /proc/<pid>/stat from the third on (proc_pid_stat(5)); also of
-    "<pid>/task/<tid>"."""
+    """The fields of /proc/<pid>/stat from the third on
+    (proc_pid_stat(5)); also of "<pid>/task/<tid>"."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             text = file.read()
@@ -59,8 +59,8 @@ def owner(pid: int) -> int | None:
 
 
 def parent(pid: int) -> int | None:
-    """The PID of the process's parent (field 4). None: the process is gone, or its parent cannot be
-    seen from here."""
+    """The PID of the process's parent (field 4).
+    None: the process is gone, or its parent cannot be seen from here."""
     fields = stat_fields(pid)
     return (int(fields[1]) or None) if fields else None
 
@@ -84,8 +84,8 @@ def executable(pid: int) -> str | None:
 
 
 def command_line(pid: int) -> list[str] | None:
-    """The process's command line, as it is now. None: the process is gone. An empty list: it is a
-    kernel thread, or a zombie."""
+    """The process's command line, as it is now.
+    None: the process is gone. An empty list: it is a kernel thread, or a zombie."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             raw = file.read()

@@ -40,8 +40,8 @@ class Status:
 
 
 def status(pid: int | str, tid: int | None = None) -> Status | None:
-    """The Status of a process or of one of its threads. None: there is no such process, or no
-    /proc."""
+    """The Status of a process or of one of its threads.
+    None: there is no such process, or no /proc."""
     path = f"/proc/{pid}/status" if tid is None else f"/proc/{pid}/task/{tid}/status"
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -51,8 +51,8 @@ def status(pid: int | str, tid: int | None = None) -> Status | None:
 
 
 def timers(pid: int) -> int:
-    """How many POSIX timers the process has; each of them counts in SigQ (proc_pid_timers(5)). 0
-    also where that cannot be seen."""
+    """How many POSIX timers the process has;
+    each of them counts in SigQ (proc_pid_timers(5)). 0 also where that cannot be seen."""
     try:
         with open(f"/proc/{pid}/timers", "rb") as file:
             return sum(line.startswith(b"ID:") for line in file)
@@ -103,8 +103,8 @@ def catches(pid: int, signum: int) -> bool | None:
 
 
 def is_pending_in(thread: int, signum: int) -> bool:
-    """Whether the signal is pending in this thread of our process, which blocks it: SigPnd of
-    proc_pid_status(5)."""
+    """Whether the signal is pending in this thread
+    of our process, which blocks it: SigPnd of proc_pid_status(5)."""
     try:
         with open(f"/proc/self/task/{thread}/status", encoding="ascii", errors="replace") as file:
             pending = next((line for line in file if line.startswith("SigPnd:")), ":0")

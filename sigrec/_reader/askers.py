@@ -1,5 +1,5 @@
-"""The askers: command line and parent of those who sent signals that end the process, as the signal
-handler read them."""
+"""The askers: command line and parent of those who sent
+signals that end the process, as the signal handler read them."""
 
 from __future__ import annotations
 

@@ -56,8 +56,8 @@ class Counts(NamedTuple):
 
 
 def counts(source: Source, ledger: Section, version: int) -> tuple[bytes, dict[int, Counts]]:
-    """The mode of each signal, by number, and the counts of those that count anything. version: of
-    the recording's format."""
+    """The mode of each signal, by number, and the counts of those that count anything.
+    version: of the recording's format."""
     if ledger.entry not in _of_entry:
         rest = ledger.entry - COUNTERS.size
         _of_entry[ledger.entry] = struct.Struct(f"{COUNTERS.format}{rest}x")

@@ -1,5 +1,5 @@
-"""The changes of a process's dispositions, and which calls made them. In C:
-csrc/program/disposition.h."""
+"""The changes of a process's dispositions,
+and which calls made them. In C: csrc/program/disposition.h."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The changes of the signal masks of a process's threads, and which calls made them:
-csrc/program/mask.h."""
+"""The changes of the signal masks of a process's threads,
+and which calls made them: csrc/program/mask.h."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HOW = {2: "forked", 3: "pthread_sigmask", 4: "sigprocmask", 5: "sighold"}
 
 
 def masks(source: Source, header: Header, identity: Identity, here: bool) -> list[MaskChange]:
-    """For each signal the newest four changes of the main thread and the newest four of all other
-    threads, in order."""
+    """For each signal the newest four changes of the main thread
+    and the newest four of all other threads, in order."""
     changes = notes(source, header.masks, ROWS)
     if not changes:
         return []

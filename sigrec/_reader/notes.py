@@ -1,5 +1,5 @@
-"""The notes that a process made of its changes, by signal, with each one's call site:
-csrc/program/notes.h."""
+"""The notes that a process made of its changes, by signal,
+with each one's call site: csrc/program/notes.h."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ class Ordinals:
         self.holes: list[tuple[int, int, int]] = []
 
     def take(self, ordinal: int, at: int = 0) -> bool:
-        """Marks the ordinal as seen; returns whether it is new. Events of several threads may come
-        out of order."""
+        """Marks the ordinal as seen; returns whether it is new.
+        Events of several threads may come out of order."""
         if self.first is None:
             self.first, self.next = ordinal, ordinal + 1
             return True

@@ -33,8 +33,8 @@ def directories() -> list[str]:
 
 
 def unusable(directory: str, uid: int | None = None) -> str | None:
-    """Why the files in the directory cannot be trusted as that user's (default: this user's); None:
-    they can be trusted."""
+    """Why the files in the directory cannot be trusted as that user's (default: this user's);
+    None: they can be trusted."""
     uid = os.geteuid() if uid is None else uid
     try:
         status = os.lstat(directory)
@@ -124,8 +124,8 @@ def named_directory() -> str | None:
 
 
 def where_meant() -> str:
-    """Where those are that are meant where the user names none, to be put behind a message; "" if
-    that is in all directories."""
+    """Where those are that are meant where the user names none,
+    to be put behind a message; "" if that is in all directories."""
     directory = named_directory()
     return "" if directory is None else f" in {directory} (SIGREC_DIR)"
 

@@ -58,7 +58,7 @@ def _of_python(arguments: Iterator[str]) -> str | None:
 
 
 def _script(path: str) -> str | None:
-    """The name of a script. ``python directory`` and ``directory/__main__.py`` are named after the
-    directory."""
+    """The name of a script. ``python directory`` and
+    ``directory/__main__.py`` are named after the directory."""
     head, name = os.path.split(path.rstrip("/"))
     return os.path.basename(head) if name == "__main__.py" and head else name

@@ -191,8 +191,8 @@ class Watched:
         return new
 
     def has_ended_others(self) -> bool:
-        """Whether the process sent a signal that ends or stops others. It writes that down before
-        it calls kill(2)."""
+        """Whether the process sent a signal that ends or stops others.
+        It writes that down before it calls kill(2)."""
         return has_any(self.source, ENDINGS)
 
     def may_know_of_ends(self) -> bool:
@@ -227,8 +227,8 @@ class Watched:
         }
 
     def close(self) -> None:
-        """Closes the pidfd of the recording's process. The recording stays open for those that
-        still read it."""
+        """Closes the pidfd of the recording's process.
+        The recording stays open for those that still read it."""
         if self.bystander is not None:
             self.bystander.close()
 

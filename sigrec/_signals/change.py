@@ -9,8 +9,8 @@ from sigrec._text import printable
 
 
 class Change(Timed):
-    """The attributes stand in the ``__slots__`` of the two classes, in the order that readers
-    want."""
+    """The attributes stand in the ``__slots__`` of the two classes,
+    in the order that readers want."""
 
     __slots__ = ()
 

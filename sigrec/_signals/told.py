@@ -51,8 +51,8 @@ def sent_fields(sent: SentSignal) -> dict[str, Any]:
 
 
 def child_fields(child: ChildTold) -> dict[str, Any]:
-    """``{"child": {...}}``. status: what the child exited with. signal: what any other change was
-    caused by."""
+    """``{"child": {...}}``. status: what the child exited with.
+    signal: what any other change was caused by."""
     exited = child.code == CLD_EXITED
     change, _ = _CHANGES.get(child.code, (f"code {child.code}", ""))
     return {

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 class Value:
-    """``_fields`` names the attributes that count. A list or a dict among them is hashed by its
-    length alone."""
+    """``_fields`` names the attributes that count.
+    A list or a dict among them is hashed by its length alone."""
 
     __slots__ = ()
 

@@ -62,8 +62,8 @@ class Answer:
         )
 
     def _exception(self) -> str | None:
-        """The exception that ended it. This may be a KeyboardInterrupt, after which Python ends
-        itself by SIGINT."""
+        """The exception that ended it. This may be a KeyboardInterrupt,
+        after which Python ends itself by SIGINT."""
         found = self.cause
         if found.kind == "signal":
             at = found.ordinal

@@ -110,8 +110,8 @@ def is_unseen(recording: Recording, signum: int) -> bool:
 
 
 def may_be_gone(recording: Recording, signum: int) -> bool:
-    """Whether sigrec's handler may have been replaced, unseen, in a process that does not record
-    all."""
+    """Whether sigrec's handler may have been replaced, unseen,
+    in a process that does not record all."""
     stats = recording.signals.get(signum)
     return stats is not None and stats.mode == "registered" and not stats.replaced
 

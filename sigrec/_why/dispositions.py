@@ -34,8 +34,8 @@ def by_signal(changes: Iterable[Disposition]) -> dict[int, list[Disposition]]:
 
 
 def says_something(changes: list[Disposition]) -> bool:
-    """Whether the program, or the one that started it, set the disposition; otherwise there is
-    nothing to say."""
+    """Whether the program, or the one that started it, set the disposition;
+    otherwise there is nothing to say."""
     return any(change.how != "before" for change in changes)
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 def heard_of(pid: int) -> Heard | None:
-    """The answer about the process that had this PID last; None: it lives, or no recorded
-    process knows of it."""
+    """The answer about the process that had this PID last;
+    None: it lives, or no recorded process knows of it."""
     if names_ours() and stat_fields(pid) is not None:
         return None
     return among(_recordings(), pid)

@@ -1,5 +1,5 @@
-"""Joins recordings: whether what one process wrote down is
-about the process of another recording."""
+"""Joins recordings:
+whether what one process wrote down is about the process of another recording."""
 
 from __future__ import annotations
 

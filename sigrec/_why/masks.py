@@ -1,5 +1,5 @@
-"""What the main thread of a process had blocked, in words: as the process wrote it down, and, while
-it lives, as the kernel says."""
+"""What the main thread of a process had blocked, in words:
+as the process wrote it down, and, while it lives, as the kernel says."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def _lasting(recording: Recording, found: dict[int, MaskChange | None]) -> Block
 
 
 def _blocked_unseen(recording: Recording, pid: int, more: frozenset[int]) -> list[int]:
-    """Which of these blocked signals stay so, without registered ones, which the intake thread blocks
-    while they come fast."""
+    """Which of these blocked signals stay so, without registered ones,
+    which the intake thread blocks while they come fast."""
     sigrtmin = recording._header.sigrtmin
     more = frozenset(n for n in more if n < 32 or n >= sigrtmin)  # the C library's own
     if not more:
@@ -99,8 +99,8 @@ def _blocked_unseen(recording: Recording, pid: int, more: frozenset[int]) -> lis
 
 
 def stopped_in_a_handler(now: Status) -> bool:
-    """Whether a thread may be stopped within a handler of ours, which blocks nearly all until it
-    returns."""
+    """Whether a thread may be stopped within a handler of ours,
+    which blocks nearly all until it returns."""
     return now.state in "Tt" and len(now.blocked) >= _NEARLY_ALL
 
 
@@ -141,8 +141,8 @@ def _blocked_by(change: MaskChange | str | None, clock: Clock) -> str:
 
 
 def of_end(recording: Recording, kernel: frozenset[int] | None) -> Blocked:
-    """What blocked() says, corrected by what a bystander saw at the end. kernel: the signals that
-    were blocked then."""
+    """What blocked() says, corrected by what a bystander saw at the end.
+    kernel: the signals that were blocked then."""
     written = blocked(recording.masks(), recording._identity.blocked)
     if kernel is None:
         return _lasting(recording, written)

@@ -29,8 +29,8 @@ class Recordings:
         return places.recordings() + (places.of_others() if os.geteuid() == 0 else [])
 
     def beside(self, path: str) -> list[Recording]:
-        """That recording, those in its directory, and all that this
-        user can find (root: those of all users)."""
+        """Where witnesses look: that recording, those in its directory, and all that this user
+        can find (root: those of all users)."""
         directory = os.path.dirname(os.path.abspath(path))
         if directory not in self._in_directory:
             paths = dict.fromkeys([*self._all_paths, *places.beside(path), os.path.abspath(path)])

@@ -274,8 +274,8 @@ class _Why:
         )
 
     def _may_have_aborted(self) -> bool:
-        """Whether SIGABRT, as abort(3) sends it, is the last that came, and no call that sent it is
-        known to have returned."""
+        """Whether SIGABRT, as abort(3) sends it, is the last that came,
+        and no call that sent it is known to have returned."""
         newest = [info for info in self._newest_of_each() if info.si_signo not in HARMLESS]
         if not newest or self.recording.handling == signal.SIGABRT:
             return False
@@ -377,8 +377,8 @@ class _Why:
         )
 
     def _sent_by(self, by: SentBy, parent: Recording | None = None) -> str:
-        """Who sent the signal that ended it, as the sender wrote down, and which signal the sender
-        had received before."""
+        """Who sent the signal that ended it, as the sender wrote down,
+        and which signal the sender had received before."""
         sender, sent = by
         if is_same(sender, self.recording):
             return f", sent by itself at {self._clock(sent.time_ns)}"

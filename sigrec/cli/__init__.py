@@ -80,8 +80,8 @@ class _Completion(argparse.Action):
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    """Makes --help as wide as the terminal. argparse would ask shutil for the width, for each
-    argument, and that is slow to import."""
+    """Makes --help as wide as the terminal.
+    argparse would ask shutil for the width, for each argument, and that is slow to import."""
     try:
         columns = int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size().columns
     except (ValueError, OSError):
@@ -90,8 +90,8 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser with the arguments of every verb, or only of one; ``""``: of none, to list the
-    verbs."""
+    """The parser with the arguments of every verb, or only of one;
+    ``""``: of none, to list the verbs."""
     top = _Parser(
         prog="sigrec",
         description="A flight recorder for POSIX signals in Python.",

@@ -91,8 +91,8 @@ def opened(what: str) -> Recording:
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
-    """``--signal`` (args.signal: list of numbers, or None) and ``--since`` (args.since: ns, or
-    None)."""
+    """``--signal`` (args.signal: list of numbers, or None)
+    and ``--since`` (args.since: ns, or None)."""
     parser.add_argument(
         "--signal",
         action="append",

@@ -86,8 +86,8 @@ class Screen:
         raise SystemExit(128 + signum)
 
     def show(self, until: float, lines: Any) -> bool:
-        """Shows lines(width) until that time, and anew when the size changes. False: q was
-        typed."""
+        """Shows lines(width) until that time,
+        and anew when the size changes. False: q was typed."""
         size = None
         while True:
             if self._redraw or size != self._size():

@@ -69,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _with_equals(args: Sequence[str] | None) -> list[str]:
-    """Completes --report by an equals sign: what comes after a blank is the program, and no
-    file."""
+    """Completes --report by an equals sign:
+    what comes after a blank is the program, and no file."""
     options = list(args or ())
     n = 0
     while n < len(options) and options[n].startswith("-") and options[n] not in ("-m", "-c", "--"):
@@ -151,8 +151,8 @@ def _environment(
 
 
 def _leave_report(command: list[str], output: str | None, file: str) -> bool:
-    """Leaves a process that will say how the program ended. Returns whether that is PID 1, in
-    the program's place."""
+    """Leaves a process that will say how the program ended.
+    Returns whether that is PID 1, in the program's place."""
     from sigrec.cli import _report
 
     try:
@@ -190,8 +190,8 @@ _LEAST_SIZE = 256 << 10  # bytes; no recording is smaller
 
 
 def _output(path: str | None) -> str | None:
-    """Checks where the recording goes: an error now is better than a program without a
-    recording."""
+    """Checks where the recording goes:
+    an error now is better than a program without a recording."""
     if path is None:
         return None
     output = os.path.abspath(path)

@@ -1,5 +1,5 @@
-"""Fills the page that ``export --format html`` writes: page.html, with its style and page.js in it.
-The page is ASCII."""
+"""Fills the page that ``export --format html`` writes:
+page.html, with its style and page.js in it. The page is ASCII."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sigrec import __version__
 
 
 def fill(**parts: str) -> str:
-    """Returns the filled page. Its content security policy allows this style and this script, and
-    nothing else."""
+    """Returns the filled page.
+    Its content security policy allows this style and this script, and nothing else."""
     style, script = common_style() + _page_file("page.css"), _page_file("page.js")
     return Template(_page_file("page.html")).substitute(
         parts,
