@@ -428,7 +428,12 @@ void process_attached(bool recording) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-    atomic_store(&header->detached_ns, recording ? 0 : ns);
+    uint64_t detached_ns = atomic_exchange(&header->detached_ns, recording ? 0 : ns);
+    if (recording && detached_ns) {
+        atomic_store(&header->gap_ns[0], detached_ns);
+        atomic_store(&header->gap_ns[1], ns);
+        atomic_fetch_add(&header->gaps, 1);
+    }
     atomic_store(&header->attached, recording ? RECORDING_ATTACHED : RECORDING_DETACHED);
 }
 

@@ -134,7 +134,10 @@ struct recording_header {
     _Atomic uint64_t asker_head;                  /* 824: how many askers were ever written */
     /* 832: the signals of MODE_RECORDED, which need not be written into their ledger entries */
     _Atomic uint64_t recorded;
-    uint64_t reserved7[17]; /* 840 */
+    /* 840: the newest time between a detach and the next attach, CLOCK_REALTIME, and how many
+     * there were */
+    _Atomic uint64_t gap_ns[2], gaps;
+    uint64_t reserved7[14]; /* 864 */
     /* How the process ended, as a bystander saw it: sigrec/_recorder/beside.py. */
     uint64_t noted_blocked; /* 976: what its main thread had blocked; bit of SIGKILL: it is known */
     uint64_t noted_ns;      /* 984: CLOCK_MONOTONIC */

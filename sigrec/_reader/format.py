@@ -60,6 +60,7 @@ RECORDED_AT = 832  # bits of the signals whose mode is "recorded", since version
 ATTACHED_AT = 188
 EXIT_NS_AT = 592
 DETACHED_NS_AT = 600
+GAP_AT = 840
 REASON_AT, REASON_SIZE = 608, 128
 # What a bystander noted of the end: which signals were blocked, with SIGKILL's bit if that is
 # known; CLOCK_MONOTONIC, CLOCK_REALTIME, status, source; OOM kills, whether the end was one of

@@ -15,6 +15,7 @@ from sigrec._reader.format import (
     DETACHED_NS_AT,
     EXIT_KINDS,
     EXIT_NS_AT,
+    GAP_AT,
     LEDGER_COUNT,
     REASON_AT,
     REASON_SIZE,
@@ -217,6 +218,13 @@ class Recording:
     def _detached_ns(self) -> int | None:
         """When `--detach` ended the recording, in ns since 1970."""
         return self._source.word(DETACHED_NS_AT) if self._attached == 2 else None
+
+    @property
+    def _gaps(self) -> tuple[int, int, int]:
+        """How often `sigrec attach` has followed a `--detach`; and of the newest time between these
+        two the beginning and the end, in ns since 1970."""
+        begin_ns, end_ns, gaps = (self._source.word(GAP_AT + 8 * n) for n in range(3))
+        return gaps, begin_ns, end_ns
 
     @property
     def _stopped_ns(self) -> int | None:

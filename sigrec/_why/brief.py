@@ -14,6 +14,8 @@ from sigrec._why.masks import of_now, pending_since_before, stopped_in_a_handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sigrec._proc.ended import Ended
     from sigrec._reader.recording import Recording
 
@@ -59,6 +61,16 @@ def state_words(recording: Recording, found: Cause) -> str:
         return "ended without recording a cause (abort(3), most likely)"
     other = "SIGKILL, most often" if records_all(recording) else "killed, crashed, or os._exit"
     return f"ended without recording a cause ({other})"
+
+
+def gap_words(recording: Recording, clock: Callable[[int], str] = local_clock) -> str | None:
+    """When sigrec was detached between two attaches: ``sigrec was detached from 12:03:04 to
+    12:05:06``. None: never."""
+    gaps, begin_ns, end_ns = recording._gaps if recording._attached else (0, 0, 0)
+    if not gaps:
+        return None
+    times = "" if gaps == 1 else f" {gaps} times, the last time"
+    return f"sigrec was detached{times} from {clock(begin_ns)} to {clock(end_ns)}"
 
 
 def ended_words(seen: Ended) -> str:

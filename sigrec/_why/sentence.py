@@ -27,7 +27,7 @@ from sigrec._signals.words import (
 )
 from sigrec._text import printable, shortened, without_folder
 from sigrec._times import local_clock, rounded_duration, utc_clock
-from sigrec._why.brief import ended_words, pending_words, unknown_words
+from sigrec._why.brief import ended_words, gap_words, pending_words, unknown_words
 from sigrec._why.cause import (
     Cause,
     before_a_keyboard_interrupt,
@@ -107,16 +107,20 @@ class _Why:
             return ""
         text = f"; its recording begins at {self._clock(recording.started_ns)}, when sigrec attached to it"
         if recording._detached_ns is None:
-            return f"{text}: what came before is not known"
-        if not self._not_since:
-            return (
-                f"{text}, and sigrec detached at {self._clock(recording._detached_ns)}: what came before "
+            text += ": what came before is not known"
+        elif not self._not_since:
+            text += (
+                f", and sigrec detached at {self._clock(recording._detached_ns)}: what came before "
                 "is not known, and of what came since only what the program recorded itself"
             )
-        return (
-            f"{text}, and stops at {self._clock(recording._detached_ns)}: what came before and since is "
-            "not known"
-        )
+        else:
+            text += (
+                f", and stops at {self._clock(recording._detached_ns)}: what came before and since is "
+                "not known"
+            )
+        gap = gap_words(recording, self._clock)
+        meanwhile = "of what came meanwhile only what the program recorded itself is known"
+        return f"{text}; {gap}: {meanwhile}" if gap else text
 
     @cached_property
     def _not_since(self) -> str:

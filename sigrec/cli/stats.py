@@ -20,7 +20,7 @@ from sigrec._reader.stats import Stats, worth_showing
 from sigrec._text import json_text, number, printable, shortened, wrapped
 from sigrec._times import local_clock, local_date, local_time
 from sigrec._why import dispositions, masks
-from sigrec._why.brief import pending_words, state_words
+from sigrec._why.brief import gap_words, pending_words, state_words
 from sigrec._why.cause import cause
 from sigrec.cli import _arguments
 from sigrec.cli._table import fits, table
@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
         over = args.what is not None and causes[0].kind != "alive"
         sentences = [_sentence(recordings[0], causes[0]) if over else None] * len(recordings)
         blocks = [masks.lines(masks.of_now(recording), local_clock) for recording in recordings]
-        print("\n".join(map(_show, stats.processes, words, blocks, waits, sentences)), end="")
+        gaps = map(gap_words, recordings)
+        print("\n".join(map(_show, stats.processes, words, blocks, waits, sentences, gaps)), end="")
     for recording in recordings:
         recording.close()
     return status
@@ -141,6 +142,7 @@ def _show(
     blocks: Iterable[str] = (),
     pending: str | None = None,
     sentence: str | None = None,
+    gap: str | None = None,
 ) -> str:
     """The text about one process. blocks: what its main thread blocks, in words."""
     # Where its handlers are from, and what it blocks. A line of this text is about one signal, or
@@ -154,6 +156,8 @@ def _show(
         head += f"  {shortened(argv, 76)}\n"
     if process.started_ns is not None:
         head += f"  recording since {local_date(process.started_ns)}\n"
+    if gap:
+        head += f"  {gap}\n"
     if pending:
         head += f"  {pending}\n"
     if sentence:

@@ -94,9 +94,24 @@ static void both_at_the_same_time(void) {
     }
 }
 
+static void gaps_are_written_down(void) {
+    CHECK_EQ(process_go_private(16), 0);
+    const struct recording_header *header = process_recording()->header;
+    process_attached(true);
+    for (uint64_t i = 0; i < 3; i++) {
+        CHECK(header->gaps == i && !header->detached_ns);
+        process_attached(false);
+        uint64_t detached_ns = header->detached_ns;
+        CHECK(detached_ns && header->gaps == i);
+        process_attached(true);
+        CHECK(header->gap_ns[0] == detached_ns && header->gap_ns[1] >= detached_ns);
+    }
+}
+
 int main(void) {
     CHECK_EQ(process_start(), 0);
     handler_start();
+    gaps_are_written_down();
     each_ends_its_own();
     a_named_one_stays_named();
     both_at_the_same_time();

@@ -194,6 +194,15 @@ def test_detached_it_has_its_own_handlers_again_and_may_be_attached_to_once_more
             process.send_signal(signal.SIGUSR1)
             assert process.stdout.readline() == "got it\n"
             wait_until(lambda: recording.signals[signal.SIGUSR1].delivered == 1)
+            gap = r"sigrec was detached from [\d:]{8} to [\d:]{8}"
+            assert re.search(rf"\n  {gap}\n", sigrec_says("stats", process.pid)[1])
+            meanwhile = "of what came meanwhile only what the program recorded itself is known"
+            said = sigrec_says("why", process.pid)[1]
+            assert re.search(rf": what came before is not known; {gap}: {meanwhile}", said), said
+            sigrec.detach(process.pid)
+        with now(process.pid):
+            said = sigrec_says("why", process.pid)[1]
+            assert "; sigrec was detached 2 times, the last time from " in said, said
 
 
 def test_detaching_has_no_history(capsys):
