@@ -67,7 +67,7 @@ class Shipping:
         self._since: float | None = None  # when the first of these was read
         self._published_at = time.monotonic()
         self.events = self.ends = 0
-        self.seen = False  # whether there was a recording in these directories
+        self.seen = False  # whether there was a recording, or a directory that is not read
         self._epoll = select.epoll()
         self._endings = Endings(self._epoll, lambda: [held.watched for held in self._held.values()])
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -209,6 +209,7 @@ class Shipping:
                 self.seen = True
                 self.hold(path, None if name.endswith(".named") else owner)
         for _, text in self._where.not_read():
+            self.seen = True
             self._tell(text)
         for path in [path for path in self._inodes if not os.path.lexists(path)]:
             del self._inodes[path]

@@ -68,7 +68,8 @@ def test_where_nothing_is_and_where_nothing_may_be_read_is_said(export, run_dire
     assert done.stdout == "0 events, and the ends of 0 processes\n"
     assert done.stderr == f"sigrec: there is no recording in {where}\n"
     run_directory.chmod(0o777)
-    assert f"not trusted: {run_directory}: is writable by others" in export().stderr
+    untrusted = f"not trusted: {run_directory}: is writable by others (mode 0777)"
+    assert export().stderr == f"sigrec: {untrusted}\n"  # and not: there is none
 
 
 @pytest.fixture
