@@ -11,7 +11,7 @@ struct process {
 static process *process_self;
 struct sent_call {
     slot *written[2];
-    uint64_t unknown;
+    uint64_t unknown_result;
 };
 static uint64_t monotonic_ns() { return 1; }
 static struct timespec clock_timespec(uint64_t) { return {}; }
