@@ -100,6 +100,32 @@ def arguments(raw: bytes) -> list[str]:
     return [os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")] if raw else []
 
 
+def of_python(arguments: list[str]) -> tuple[list[str], str, list[str]]:
+    """The arguments of a Python interpreter: its options, as ``["-B", "-X", "dev"]``; "m" or "c", as
+    it runs a module or code; and what it runs, with that one's arguments."""
+    options: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            break
+        if argument == "-" or not argument.startswith("-"):
+            return options, "", [argument, *rest]
+        if argument.startswith("--"):
+            takes_one = argument == "--check-hash-based-pycs"
+            options += [argument, *([next(rest, "")] if takes_one else [])]
+            continue
+        # -Bm means -B -m; but what follows -X or -W in a word is its value, as in -Xdev.
+        at = next((n for n, letter in enumerate(argument) if letter in "cmWX"), len(argument))
+        if argument[at : at + 1] in ("c", "m"):
+            options += [argument[:at]] if at > 1 else []
+            value = argument[at + 1 :]
+            return options, argument[at], [*([value] if value else []), *rest]
+        options.append(argument)
+        if at == len(argument) - 1:
+            options.append(next(rest, ""))
+    return options, "", list(rest)
+
+
 def start_ticks(pid: int) -> int | None:
     """When the process started, in clock ticks since boot (field 22), if it is not a zombie."""
     fields = stat_fields(pid)

@@ -6,16 +6,12 @@ from __future__ import annotations
 import os
 import re
 
+from sigrec._proc.process import of_python
 from sigrec._text import json_text, printable, shortened
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LONGEST = 64
 UNKNOWN = "unknown"
 _PYTHON = re.compile(r"(python|pypy)(\d+(\.\d+)*)?t?d?")
-_TAKES_ONE = ("--check-hash-based-pycs",)
 
 
 def program(argv: list[str], executable: str) -> str:
@@ -23,7 +19,7 @@ def program(argv: list[str], executable: str) -> str:
     no arguments: they may be secret, and there are too many different ones."""
     named = os.path.basename(executable) or os.path.basename(argv[0] if argv else "")
     if _PYTHON.fullmatch(named):
-        named = _of_python(iter(argv[1:])) or named
+        named = _of_python(argv[1:]) or named
     return label(named) or UNKNOWN
 
 
@@ -33,28 +29,13 @@ def label(text: str) -> str:
     return shortened(printable(json_text(text)), LONGEST)
 
 
-def _of_python(arguments: Iterator[str]) -> str | None:
+def _of_python(arguments: list[str]) -> str | None:
     """The script or module that the interpreter runs; None: it runs code
     from its command line, or none at all."""
-    for argument in arguments:
-        if argument == "-":
-            return None
-        if argument.startswith("--"):
-            if argument in _TAKES_ONE:
-                next(arguments, None)
-            continue
-        if not argument.startswith("-"):
-            return _script(argument)
-        # -Im means -I -m; but what follows -X or -W in a word is its value, as in -Xdev.
-        at = next((n for n, letter in enumerate(argument) if letter in "cmWX"), len(argument))
-        rest = argument[at + 1 :]
-        if argument[at : at + 1] == "m":
-            return rest or next(arguments, None)
-        if argument[at : at + 1] == "c":
-            return None
-        if at == len(argument) - 1:
-            next(arguments, None)
-    return None
+    _, how, rest = of_python(arguments)
+    if how == "c" or not rest or rest[0] == "-":
+        return None
+    return rest[0] if how == "m" else _script(rest[0])
 
 
 def _script(path: str) -> str | None:

@@ -26,6 +26,7 @@ import os
 import sys
 
 from sigrec._errors import SigrecError
+from sigrec._proc.process import of_python
 from sigrec._recorder.retention import in_the_way
 from sigrec._text import printable
 
@@ -165,25 +166,7 @@ def _leave_report(command: list[str], output: str | None, file: str) -> bool:
 def _flags() -> list[str]:
     """The options that this interpreter was started with, as ``-X dev`` and ``-W error``. What
     follows them has started us: ``-m sigrec``, a script, or ``-m coverage run -m sigrec``."""
-    flags: list[str] = []
-    arguments = iter(sys.orig_argv[1:])
-    for argument in arguments:
-        if argument in ("-", "--") or not argument.startswith("-"):
-            break
-        if argument.startswith("--"):
-            flags += [argument, *([next(arguments, "")] if argument in _LONG else [])]
-            continue
-        # -Bm means -B -m; but what follows -X or -W in a word is its value, as in -Xdev.
-        at = next((n for n, letter in enumerate(argument) if letter in "cmWX"), len(argument))
-        if argument[at : at + 1] in ("c", "m"):
-            return flags + ([argument[:at]] if at > 1 else [])
-        flags.append(argument)
-        if at == len(argument) - 1:
-            flags.append(next(arguments, ""))
-    return flags
-
-
-_LONG = ("--check-hash-based-pycs",)  # the long options that take an argument
+    return of_python(sys.orig_argv[1:])[0]
 
 
 _LEAST_SIZE = 256 << 10  # bytes; no recording is smaller

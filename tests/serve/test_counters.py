@@ -15,6 +15,7 @@ PYTHON = "/usr/bin/python3.11"
         (["python3", "/srv/app/worker.py", "--password=hunter2"], PYTHON, "worker.py"),
         (["/usr/bin/python3", "-m", "celery", "worker"], PYTHON, "celery"),
         (["python3", "-Im", "celery"], PYTHON, "celery"),
+        (["python3", "--", "-a.py"], PYTHON, "-a.py"),
         (["python3", "-mcelery"], PYTHON, "celery"),
         (["python3", "-W", "error", "-X", "dev", "a.py"], PYTHON, "a.py"),
         (["python3", "-Wd", "--check-hash-based-pycs", "always", "a.py"], PYTHON, "a.py"),
