@@ -247,8 +247,8 @@ static bool has_filter(bool filter, word argument, const struct sock_fprog **pro
 
 static bool notes_filter(void) { return process_self && !process_is_vfork_child(); }
 
-/* The intake thread makes system calls that filter.h does not
- * check: under a filter it does not run. */
+/* Before the program sets a filter: the intake thread makes system calls
+ * that filter.h does not check. */
 static void end_intake(void) {
     borrow_hold();
     intake_end();

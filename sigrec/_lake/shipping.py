@@ -107,7 +107,7 @@ class Shipping:
             self._take_events(held, True)
             if over and held.key in self._held:
                 self._ship_end(held, last=True)
-        self._snapshots()
+        self._ship_snapshots()
         self._keep()
         self._publish()
         self._spool.close()
@@ -168,7 +168,7 @@ class Shipping:
                 self._keep()
             if full or now - self._published_at >= every:
                 self._published_at = now
-                self._snapshots()
+                self._ship_snapshots()
                 self._keep()
                 self._publish()
         except OSError as error:
@@ -324,7 +324,7 @@ class Shipping:
 
     # --- what is written ---------------------------------------------------------------------
 
-    def _snapshots(self) -> None:
+    def _ship_snapshots(self) -> None:
         rows = []
         for held in list(self._held.values()):
             with suppress(*BAD):
