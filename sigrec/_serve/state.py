@@ -101,6 +101,8 @@ class StateFile:
         except FileNotFoundError:
             return None
         except OSError as error:
+            if not os.access(os.path.dirname(self.path), os.W_OK | os.X_OK):
+                return None  # nor can it be replaced, as save() will say
             raise SigrecError(
                 f"{self.path} cannot be read: {error.strerror}; so it is not replaced: let this user read it, "
                 "or name another one"

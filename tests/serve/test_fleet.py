@@ -151,6 +151,15 @@ def test_a_state_that_cannot_be_read_is_not_replaced(running, tmp_path):
     assert state.is_symlink()
 
 
+def test_where_no_state_can_be_it_counts_all_the_same(tmp_path):
+    """As for a service whose HOME is /dev/null, or another user's."""
+    (tmp_path / "null").touch()
+    state = StateFile(str(tmp_path / "null" / "state"))
+    assert state.load() is None and state.unlocked is not None
+    with pytest.raises(OSError):
+        state.save({})
+
+
 def test_a_state_that_cannot_be_written_stands_still(running, worker, tmp_path, monkeypatch):
     one = running()
     each = worker()
