@@ -32,11 +32,11 @@ struct begin_request {
 
 /* In a process that already runs, called by who attached to it (attach.h): records from now
  * on; may be called again after end_attached(). The environment is not read, since another
- * thread may be changing it. 0 or an errno; EALREADY: the program just begins or ends to record
- * signals itself. */
+ * thread may be changing it. 0 or an errno; EALREADY: the program, or another
+ * attach, just begins or ends to record. */
 int begin_attached(const struct begin_request *request);
 
-/* As begin_attached(), to end that: the kernel has again
+/* As begin_attached(), with the same errors, to end that: the kernel has again
  * what the program set, but for signals that the program itself has had recorded. Our library
  * stays. */
 int end_attached(void);

@@ -24,15 +24,12 @@ static bool is_wanted(int signum) {
 bool all_hold(void) { return !atomic_exchange(&process_self->all_held, 1); }
 void all_let_go(void) { atomic_store(&process_self->all_held, 0); }
 
-/* An attach holds it for some milliseconds; for good only if its call has never come back. */
-static bool hold_in_time(void) {
+/* An attach holds it for some milliseconds; for good only if its call has never come back: then it
+ * is taken over, so that only one wait is that long. */
+static void hold_in_time(void) {
     const struct timespec pause = {0, 100000};
-    for (int tries = 0; tries < 10000; tries++) {
-        if (all_hold())
-            return true;
+    for (int tries = 0; !all_hold() && tries < 10000; tries++)
         nanosleep(&pause, NULL);
-    }
-    return false;
 }
 
 static bool can_be_recorded(int signum) {
@@ -88,21 +85,19 @@ void all_stop(void) {
 }
 
 int all_record_one(int signum, bool even_ignored) {
-    bool held = hold_in_time();
+    hold_in_time();
     atomic_fetch_or(&wanted_by_program, signal_bit(signum));
     int error = install_record(signum, even_ignored);
-    if (held)
-        all_let_go();
+    all_let_go();
     return error;
 }
 
 void all_stop_one(int signum) {
-    bool held = hold_in_time();
+    hold_in_time();
     atomic_fetch_and(&wanted_by_program, ~signal_bit(signum));
     if (!is_wanted(signum))
         passive_stop(signum);
     else if (passive_records(signum))
         install_record(signum, false); /* as the others */
-    if (held)
-        all_let_go();
+    all_let_go();
 }

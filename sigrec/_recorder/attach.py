@@ -229,11 +229,11 @@ def _attach_or_detach(pid: int, ends: bool, history: int) -> Attached:
         pid, ends, _core.library(), history, [os.fsencode(path) for path in directories]
     )
     if how != DONE:
-        raise SigrecError(_why_not_attached(pid, how, error, text))
+        raise SigrecError(_why_not(ends, pid, how, error, text))
     return Attached(stops, stopped_ns)
 
 
-def _why_not_attached(pid: int, how: int, error: int, text: bytes) -> str:
+def _why_not(ends: bool, pid: int, how: int, error: int, text: bytes) -> str:
     says = os.strerror(error) if error else ""
     if how == REFUSED and error == 1:  # EPERM
         right = (
@@ -258,13 +258,14 @@ def _why_not_attached(pid: int, how: int, error: int, text: bytes) -> str:
         FAULT: "sigrec's library did not work in it; it goes on as before",
         NOT_BEGUN: "it has no directory to record in, or may not write there"
         if error == errno.ENOENT
-        else "it just begins or ends to record signals itself. Try again"
+        else "its recording is just begun or ended by somebody else. Try again"
         if error == errno.EALREADY
         else f"its recording cannot be made: {says}",
         NO_TRACER: "the process that does it was killed",
         SLOW: "it gets too little of the processor to be stopped for a short time only. Try again",
     }  # fmt: skip
-    return f"PID {pid} was not attached to: {words.get(how, says)}"
+    was = f"sigrec was not detached from PID {pid}" if ends else f"PID {pid} was not attached to"
+    return f"{was}: {words.get(how, says)}"
 
 
 for _public in (attach, detach):

@@ -1,5 +1,6 @@
 """A process that already runs, recorded from now on."""
 
+import errno
 import os
 import platform
 import re
@@ -16,6 +17,7 @@ import pytest
 
 import sigrec
 from sigrec import _core
+from sigrec._recorder.attach import NOT_BEGUN, _why_not
 from sigrec.cli import main
 from tests.compiling import compiled, library
 from tests.conftest import wait_until
@@ -592,3 +594,9 @@ def test_one_that_hangs_in_locks_for_good(attached, where):
                 process.send_signal(signal.SIGTERM)
                 assert process.wait() == -signal.SIGTERM
                 assert recording.fatal_signal == signal.SIGTERM
+
+
+@pytest.mark.parametrize("ends, was", [(False, "was not attached to"), (True, "was not detached")])
+def test_while_somebody_else_begins_or_ends(ends, was):
+    words = _why_not(ends, 7, NOT_BEGUN, errno.EALREADY, b"")
+    assert was in words and "PID 7" in words and words.endswith("Try again")
