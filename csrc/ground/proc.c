@@ -5,6 +5,7 @@
 #include "ground/filter.h"
 #include "ground/text.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -18,10 +19,15 @@ const char *proc_root = "/proc";
 /* A descriptor of /proc that could not be closed: no more of these. */
 static _Atomic bool cannot_close;
 
-/* /proc is that of another PID namespace. */
+/* /proc is that of another PID namespace, as it was seen last. */
 static _Atomic bool names_others;
 
-bool proc_names_ours(void) { return !atomic_load_explicit(&names_others, memory_order_relaxed); }
+bool proc_names_ours(void) {
+    char text[400];
+    if (atomic_load_explicit(&names_others, memory_order_relaxed))
+        proc_start_ticks(0, text, sizeof text); /* it may have mounted its own since */
+    return !atomic_load_explicit(&names_others, memory_order_relaxed);
+}
 
 static bool may_read(void) {
     return filter_allows(FILTERED_OPEN) && filter_allows(FILTERED_READ) &&
@@ -84,11 +90,14 @@ uint64_t proc_start_ticks(int32_t pid, char *text, size_t size) {
         return 0;
     at = pid ? text_put_number(at, (uint64_t)pid) : text_put(at, "self");
     text_put(at, "/stat");
+    errno = 0;
     proc_read(path, text, size);
     const char *field = proc_field(text, 22);
     if (!pid && field && filter_allows(FILTERED_GETPID))
         atomic_store_explicit(&names_others, text_number(text) != (uint64_t)syscall(SYS_getpid),
                               memory_order_relaxed);
+    else if (!pid && errno == ENOENT) /* of a namespace in which we have no PID */
+        atomic_store_explicit(&names_others, true, memory_order_relaxed);
     return field ? text_number(field) : 0;
 }
 #endif

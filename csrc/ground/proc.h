@@ -38,8 +38,9 @@ uint64_t proc_namespace(const char *name);
  * is also a look at whose PIDs /proc has. text: room, of 400 bytes at least. 0: not known. */
 uint64_t proc_start_ticks(int32_t pid, char *text, size_t size);
 
-/* Any context. Whether /proc/PID is the process that has that PID here. In a PID namespace that
- * has no /proc of its own it is another one, which has that PID outside. True until it is known. */
+/* Signal context; may call proc_read. Whether /proc/PID is the process that has that PID here. In a
+ * PID namespace that has no /proc of its own it is another one, which has that PID outside. True
+ * until it is known. */
 bool proc_names_ours(void);
 
 #endif

@@ -147,7 +147,7 @@ static pid_t pid_of(int pidfd) {
     char path[40], text[512];
     text_put_number(text_put(path, "/proc/self/fdinfo/"), (unsigned)pidfd);
     proc_read(path, text, sizeof text);
-    const char *pid = proc_after(text, "\nPid:");
+    const char *pid = proc_names_ours() ? proc_after(text, "\nPid:") : NULL;
     return pid ? (pid_t)text_number(pid) : 0; /* a reaped process has "-1", which gives 0 */
 }
 

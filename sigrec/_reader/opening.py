@@ -85,7 +85,8 @@ def _open_at(path: str, flags: int) -> Recording:
 
 
 def _no_recording_of(pid: int) -> str:
-    owner = process.owner(pid)
+    seen = host.names_ours()  # or /proc has another process under that PID
+    owner = process.owner(pid) if seen else None
     others = places.recordings_of_other_namespaces()
     same = [path for there, path in others if there == pid]
     hint = ""
@@ -99,7 +100,7 @@ def _no_recording_of(pid: int) -> str:
             "; recordings of processes in other PID namespaces, as in containers, are kept under the "
             "PIDs that these had there: `sigrec why --all` has all, or name the file"
         )
-    if owner is None:
+    if owner is None and seen:
         whose = (
             "" if os.geteuid() == 0 else " of this user's (another's only that user and root find)"
         )
@@ -110,10 +111,10 @@ def _no_recording_of(pid: int) -> str:
             f"newest are kept{hint}"
             f"{places.refused()}"
         )
-    now = status(pid)
+    now = status(pid) if seen else None
     if now is not None and now.tgid not in (None, pid):
         return f"{pid} is a thread of process {now.tgid}, and has no recording of its own{hint}"
-    if os.geteuid() not in (0, owner):
+    if seen and os.geteuid() not in (0, owner):
         return (
             f"process {pid} belongs to uid {owner}: only that user and root can find its recording"
         )
@@ -127,7 +128,7 @@ def _no_recording_of(pid: int) -> str:
     searched = ", ".join(d for d in dict.fromkeys(places.directories()) if d != refused)
     if os.geteuid() == 0:
         searched += ", and those of other users"
-    parent = process.parent(pid)
+    parent = process.parent(pid) if seen else None
     while parent and not hint:
         if places.find(parent):
             hint = f"; PID {parent}, which it descends from, has one: `sigrec run --children` records both"

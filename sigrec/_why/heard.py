@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def heard_of(pid: int) -> Heard | None:
     """The answer about the process that had this PID last;
     None: it lives, or no recorded process knows of it."""
-    if names_ours() and stat_fields(pid) is not None:
+    if _lives(pid):
         return None
     return among(_recordings(), pid)
 
@@ -44,10 +44,23 @@ def after(recording: Recording) -> Heard | None:
     began_ns = recording._began_ns()
     if began_ns is None or not recording._here:
         return None
-    if names_ours() and stat_fields(recording.pid) is not None:
+    if _lives(recording.pid):
         return None
     start_ticks = recording._header.start_ticks
     return later_than(_recordings(), recording.pid, began_ns, start_ticks, recording)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process has the PID; a zombie, too."""
+    if names_ours():
+        return stat_fields(pid) is not None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def who_has_it_now(recording: Recording) -> str | None:
@@ -56,7 +69,7 @@ def who_has_it_now(recording: Recording) -> str | None:
     if not recording._here or recording.state not in ("exited", "ended"):
         return None
     began = start_ticks(recording.pid) if names_ours() else None
-    if began is None or began == recording._header.start_ticks:
+    if began is None or recording._header.start_ticks in (0, began):
         return None
     return named(recording.pid, command_line(recording.pid) or [], None)
 

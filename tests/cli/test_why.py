@@ -19,6 +19,7 @@ from sigrec._times import rounded_duration
 from sigrec._why.answer import Answer
 from sigrec._why.brief import state_words
 from sigrec._why.cause import cause
+from sigrec._why.heard import heard_of
 from sigrec._why.masks import of_end, of_now
 from sigrec._why.sentence import why
 from sigrec.cli import main
@@ -542,8 +543,15 @@ def test_of_a_pid_that_another_process_has_now(run_directory, capsys, monkeypatc
     with monkeypatch.context() as of_another_namespace:  # in /proc that PID is another process
         of_another_namespace.setattr("sigrec._why.heard.names_ours", lambda: False)
         assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr() == (out, "")
-    builder.set(start_ticks=start_ticks(unrecorded)).write(path)  # itself, by another program
-    assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr()[1] == ""
+        told = RecordingBuilder(pid=os.getpid()).set(
+            boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
+        )
+        told.slot(0, event(17, code=1, pid=unrecorded, detail=3)).ledger(17, delivered=1)
+        told.write(run_directory / file_name(os.getpid()))
+        assert heard_of(unrecorded) is None  # it lives
+    for ticks in (start_ticks(unrecorded), 0):  # itself, by another program; not known
+        builder.set(start_ticks=ticks).write(path)
+        assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr()[1] == ""
 
 
 def test_what_ends_nothing_comes_last(tmp_path):

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ static void numbers_are_as_stdio_writes_them(void) {
 }
 
 static void a_file_is_a_string_of_what_fits(void) {
+    prctl(PR_SET_NAME, "test_proc");
     char text[64], path[64];
     size_t n = proc_read("/proc/self/stat", text, sizeof text);
     CHECK_EQ(n, sizeof text - 1);
@@ -104,7 +106,7 @@ static void a_proc_of_another_namespace(void) {
     char text[400];
     pid_t child = fork();
     if (child == 0) {
-        if (unshare(CLONE_NEWPID) != 0)
+        if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0)
             _exit(0);
         if ((child = fork()) == 0) {
             static struct asker askers[ASKERS];
@@ -120,10 +122,18 @@ static void a_proc_of_another_namespace(void) {
             CHECK(askers[0].pid == getpid() && askers[0].size == 0 && askers[0].parent == 0);
             sender_name(entry, 500);
             CHECK_EQ(entry->named_ns, 0);
+            CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                  mount("proc", "/proc", "proc", 0, NULL) == 0);
+            CHECK(proc_names_ours());
+            sender_name(entry, 500);
+            CHECK(entry->named_ns > 0);
             _exit(0);
         }
         int status;
         CHECK(waitpid(child, &status, 0) == child);
+        /* That /proc is of a namespace in which we have no PID. */
+        CHECK_EQ(proc_start_ticks(0, text, sizeof text), 0);
+        CHECK(!proc_names_ours());
         _exit(status != 0);
     }
     int status;

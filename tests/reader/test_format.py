@@ -630,6 +630,16 @@ def test_a_process_without_a_recording(run_directory):
     assert str(run_directory) in str(e.value)
 
 
+def test_in_a_namespace_without_a_proc_of_its_own(run_directory, monkeypatch):
+    """There /proc has another process under that PID, of which nothing is said."""
+    monkeypatch.setattr("sigrec._proc.host.names_ours", lambda: False)
+    for pid in (4194305, os.getppid()):
+        with pytest.raises(
+            sigrec.NoRecordingError, match=f"^no recording of process {pid} is found"
+        ):
+            sigrec.open_recording(pid)
+
+
 def test_by_pid_a_link_is_not_followed(run_directory, tmp_path):
     real = RecordingBuilder().write(tmp_path / "real")
     (run_directory / "4242.sigrec").symlink_to(real)
