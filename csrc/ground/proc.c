@@ -90,14 +90,16 @@ uint64_t proc_start_ticks(int32_t pid, char *text, size_t size) {
         return 0;
     at = pid ? text_put_number(at, (uint64_t)pid) : text_put(at, "self");
     text_put(at, "/stat");
+    int saved_errno = errno;
     errno = 0;
     proc_read(path, text, size);
+    bool is_absent = errno == ENOENT; /* /proc/self, where we have no PID in that namespace */
+    errno = saved_errno;
     const char *field = proc_field(text, 22);
-    if (!pid && field && filter_allows(FILTERED_GETPID))
-        atomic_store_explicit(&names_others, text_number(text) != (uint64_t)syscall(SYS_getpid),
+    if (!pid && (field ? filter_allows(FILTERED_GETPID) : is_absent))
+        atomic_store_explicit(&names_others,
+                              !field || text_number(text) != (uint64_t)syscall(SYS_getpid),
                               memory_order_relaxed);
-    else if (!pid && errno == ENOENT) /* of a namespace in which we have no PID */
-        atomic_store_explicit(&names_others, true, memory_order_relaxed);
     return field ? text_number(field) : 0;
 }
 #endif

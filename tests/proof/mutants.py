@@ -724,7 +724,7 @@ MUTANTS = [
            "    if (atomic_load_explicit(&names_others, memory_order_relaxed))\n        proc_start_ticks(0, text, sizeof text);", "    (void)text;",
            "a container's init that has mounted its own /proc by now names nobody", "test_proc"),
     Mutant("a-proc-without-us", "csrc/ground/proc.c",
-           "else if (!pid && errno == ENOENT)", "else if (0)",
+           "(field ? filter_allows(FILTERED_GETPID) : is_absent)", "(field && filter_allows(FILTERED_GETPID))",
            "names are read from a /proc of a namespace in which we have no PID", "test_proc"),
     Mutant("names-one-sender", "csrc/events/sender.c", "#define PROBES 16", "#define PROBES 1",
            "senders that share a place are not told apart", "test_sender"),
