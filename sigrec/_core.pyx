@@ -1070,8 +1070,6 @@ def record(tuple signums, bint named, bint inherited) -> None:
             goes_on = passive_records(signum)
             error = all_record_one(signum, named or named_recorders[signum] > 0)
             if error:
-                if not recorders[signum]:
-                    all_stop_one(signum)
                 record_less(signums[:begun], named)
                 check_signal(signum, error)
             if not goes_on:  # (Python itself ignores SIGPIPE and SIGXFSZ)

@@ -86,8 +86,9 @@ void all_stop(void) {
 
 int all_record_one(int signum, bool even_ignored) {
     hold_in_time();
-    atomic_fetch_or(&wanted_by_program, signal_bit(signum));
     int error = install_record(signum, even_ignored);
+    if (!error)
+        atomic_fetch_or(&wanted_by_program, signal_bit(signum));
     all_let_go();
     return error;
 }
