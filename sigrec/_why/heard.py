@@ -42,9 +42,7 @@ def after(recording: Recording) -> Heard | None:
     """The answer about a process that has had the PID since that recording's process ended. None: no
     recorded process knows of one, or the last of them is in a recording of its own."""
     began_ns = recording._began_ns()
-    if began_ns is None or not recording._here:
-        return None
-    if _lives(recording.pid):
+    if began_ns is None or not recording._here or _lives(recording.pid):
         return None
     start_ticks = recording._header.start_ticks
     return later_than(_recordings(), recording.pid, began_ns, start_ticks, recording)

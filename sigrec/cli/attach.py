@@ -47,8 +47,9 @@ def run(args: argparse.Namespace) -> int:
             args.usage_error("--history is for what begins, and not for --detach")
         end_attach(args.pid, args.any)
         more = "; its recording can still be read"
-        if _records_itself(args.pid):
-            more = ", but for what the program itself has asked for: record(), register()"
+        with suppress(RecordingError), open_recording(args.pid) as recording:
+            if recording._stopped_ns is None:
+                more = ", but for what the program itself has asked for: record(), register()"
         print(f"PID {args.pid} is not recorded any more{more}.")
         return 0
     history = ATTACH_HISTORY if args.history is None else args.history
@@ -61,9 +62,3 @@ def run(args: argparse.Namespace) -> int:
             f"{took.stopped_ns / 1e6:.1f} ms."
         )
     return 0
-
-
-def _records_itself(pid: int) -> bool:
-    with suppress(RecordingError), open_recording(pid) as recording:
-        return any(stats.mode in ("recorded", "registered") for stats in recording.signals.values())
-    return False

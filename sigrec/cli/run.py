@@ -191,8 +191,8 @@ def _output(path: str | None) -> str | None:
     import tempfile
 
     try:
-        with tempfile.TemporaryFile(dir=directory) as report:
-            os.posix_fallocate(report.fileno(), 0, _LEAST_SIZE)
+        with tempfile.TemporaryFile(dir=directory) as trial:
+            os.posix_fallocate(trial.fileno(), 0, _LEAST_SIZE)
     except OSError as error:
         raise SigrecError(f"{path}: cannot be written: {error.strerror}") from None
     return output
