@@ -116,10 +116,13 @@ class StateFile:
                 raise ValueError
         except (ValueError, KeyError, TypeError):
             aside = f"{self.path}.damaged"  # the file is kept, since it may be the user's
-            with suppress(OSError):
+            try:
                 os.rename(self.path, aside)
+                what = f"it is {aside} now"
+            except OSError as error:
+                what = f"it cannot become {aside}: {error.strerror}"
             raise DamagedError(
-                f"{self.path} is damaged, or not the state of sigrec serve; it is {aside} now"
+                f"{self.path} is damaged, or not the state of sigrec serve; {what}"
             ) from None
         return kept
 

@@ -151,6 +151,14 @@ def test_a_state_that_cannot_be_read_is_not_replaced(running, tmp_path):
     assert state.is_symlink()
 
 
+def test_a_damaged_state_that_cannot_be_put_aside(tmp_path):
+    """As in a sticky directory, where it belongs to somebody else."""
+    (tmp_path / "state").write_text("{}")
+    (tmp_path / "state.damaged").mkdir()
+    with pytest.raises(DamagedError, match="; it cannot become .*state.damaged: Is a directory"):
+        StateFile(str(tmp_path / "state")).load()
+
+
 def test_where_no_state_can_be_it_counts_all_the_same(tmp_path):
     """As for a service whose HOME is /dev/null, or another user's."""
     (tmp_path / "null").touch()
