@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import re
 import select
 import subprocess
 import sys
@@ -14,11 +15,12 @@ import pytest
 
 from sigrec import _core
 from sigrec._proc import host
-from sigrec._reader import places
+from sigrec._reader import index, places
 from tests.distributions import built  # noqa: F401
 from tests.prelude import RT, sigqueue, with_room  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
+BEGAN = pytest.StashKey[int]()
 
 
 def send(*values, signum=RT):
@@ -37,6 +39,7 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "long: too long for every run; with --all, or alone with -m long"
     )
+    config.stash[BEGAN] = time.time_ns()
 
 
 def wants_long(config):
@@ -95,6 +98,28 @@ def open_to_others(path):
     path = Path(path).resolve()
     enter = all(one.stat().st_mode & 0o001 for one in path.parents)
     return enter and path.stat().st_mode & 0o005 == 0o005
+
+
+def left_behind(since_ns):
+    """Recordings that tests have left where those of all of this user's programs are: a later test
+    whose program happens to have such a PID again would meet them."""
+    found = index.opened(places.recordings())
+    left = [r for r in found if r.started_ns >= since_ns and r.state != "alive"]
+    of_a_test = re.compile(f"^{re.escape(sys.executable)}$|/pytest-of-")
+    return [r.path for r in left if any(map(of_a_test.search, r.argv))]
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workerinput"):
+        return  # the other worker still runs tests
+    try:
+        wait_until(lambda: not left_behind(session.config.stash[BEGAN]), 5)
+    except AssertionError:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        paths = " ".join(left_behind(session.config.stash[BEGAN]))
+        session.config.get_terminal_writer().line(
+            f"\ntests have left recordings: {paths}", red=True
+        )
 
 
 # For tests in which root starts processes as another user, who has to be able to read this
@@ -189,6 +214,15 @@ def child():
     yield start
     for one in children:
         one.kill()
+
+
+def unrecorded(*command):
+    """Starts it, and no recording is found under its PID: an earlier program of this user's may have
+    had that one, and left a recording."""
+    while places.find((process := subprocess.Popen(command)).pid):
+        process.kill()
+        process.wait()
+    return process
 
 
 _numbers = itertools.count()

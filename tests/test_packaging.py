@@ -99,11 +99,11 @@ def test_a_wheel_asks_for_nothing_but_the_c_library(built, tmp_path):
 
 
 @pytest.mark.long
-def test_a_wheel_is_installed_without_compiler_and_network(built, tmp_path):
+def test_a_wheel_is_installed_without_compiler_and_network(built, tmp_path, run_directory):
     _, wheel = built
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     there = tmp_path / "venv" / "bin"
-    environment = {"PATH": str(there), "HOME": str(tmp_path)}
+    environment = {"PATH": str(there), "HOME": str(tmp_path), "SIGREC_DIR": str(run_directory)}
     run = {"env": environment, "cwd": tmp_path, "check": True, "capture_output": True, "text": True}
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", there / "python",

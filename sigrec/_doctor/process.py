@@ -151,29 +151,14 @@ def _check_recording(pid: int, now: Status) -> Iterator[Finding]:
     try:
         recording = open_recording(pid)
     except NoRecordingError as error:
-        yield Finding(
-            "handlers",
-            "ok",
-            f"it catches {names(now.caught & VALID) or 'no signal'}",
-        )
-        if _runs_python(pid) is False:
-            yield Finding(
-                "recording", "note", "the process has none, and is not a Python program",
-                f"of other programs strace shows the signals: strace -f -e trace=none -p {pid}",
-            )  # fmt: skip
-        else:
-            yield Finding(
-                "recording", "note", printable(str(error)),
-                f"ask as the process's user, or as root: sudo sigrec doctor {pid}"
-                if os.geteuid() not in (0, owner(pid))
-                else "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
-            )  # fmt: skip
+        yield from _check_unrecorded(pid, now, printable(str(error)))
         return
     except (RecordingError, OSError) as error:
         yield Finding("recording", "problem", printable(str(error)), "report it, with this output")
         return
     with recording:
         if recording.state != "alive":
+            yield from _check_unrecorded(pid, now, "the process has none of its own")
             yield Finding(
                 "recording", "note", f"{printable(recording.path or '')} is of a process that had this "
                 f"PID: {recording.state}",
@@ -207,6 +192,22 @@ def _check_recording(pid: int, now: Status) -> Iterator[Finding]:
             )  # fmt: skip
         if now.state != "T":
             yield from _check_handling(pid, recording)
+
+
+def _check_unrecorded(pid: int, now: Status, none: str) -> Iterator[Finding]:
+    yield Finding("handlers", "ok", f"it catches {names(now.caught & VALID) or 'no signal'}")
+    if _runs_python(pid) is False:
+        yield Finding(
+            "recording", "note", "the process has none, and is not a Python program",
+            f"of other programs strace shows the signals: strace -f -e trace=none -p {pid}",
+        )  # fmt: skip
+    else:
+        yield Finding(
+            "recording", "note", none,
+            f"ask as the process's user, or as root: sudo sigrec doctor {pid}"
+            if os.geteuid() not in (0, owner(pid))
+            else "start it with `sigrec run`, or call sigrec.register() or sigrec.record() in it",
+        )  # fmt: skip
 
 
 def _check_dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Finding]:

@@ -20,7 +20,8 @@ from sigrec._recorder import beside
 from sigrec._why.brief import pending_words
 from sigrec._why.sentence import why
 from sigrec.cli import main
-from tests.conftest import wait_until
+from tests.conftest import file_name, wait_until
+from tests.reader.builder import RecordingBuilder
 
 SPAWNED = """if True:
     import os, sys
@@ -328,16 +329,21 @@ def test_a_process_that_knows_nothing_of_sigrec():
     assert "No problem is seen from outside" in text or "problem  RLIMIT_SIGPENDING" in text
 
 
-def test_a_program_that_is_not_recorded():
+@pytest.mark.parametrize("had_the_pid", [False, True])
+def test_a_program_that_is_not_recorded(run_directory, had_the_pid):
     code = "import signal; signal.signal(1, signal.SIG_IGN); signal.signal(10, print); print(1, flush=True); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
+        if had_the_pid:  # an earlier one, whose recording says nothing of this one
+            RecordingBuilder(pid=process.pid).write(run_directory / file_name(process.pid))
         status, findings, _ = doctor(process.pid)
         process.kill()
     assert status == 0
     assert "SIGHUP" in findings["ignored"][0]["found"]
     assert "SIGUSR1" in findings["handlers"][0]["found"]
     assert "sigrec run" in findings["recording"][0]["advice"]
+    if had_the_pid:
+        assert "of a process that had this PID" in findings["recording"][1]["found"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="recording needs Linux")

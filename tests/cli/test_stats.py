@@ -14,7 +14,7 @@ import pytest
 from sigrec._proc.process import stat_fields
 from sigrec._reader import places
 from sigrec.cli import main
-from tests.conftest import RT, file_name, sigqueue, wait_until
+from tests.conftest import RT, file_name, sigqueue, unrecorded, wait_until
 from tests.reader.builder import MONOTONIC, REALTIME, RecordingBuilder, event
 
 USR1 = int(signal.SIGUSR1)
@@ -357,7 +357,8 @@ def test_failures(tmp_path, flags):
     os.truncate(path, 5000)
     assert "cut short" in fails(path, *flags)
     assert "no process 4194305" in fails("4194305", *flags)
-    with subprocess.Popen(["sleep", "600"]) as other:  # (this process may have one by now)
+    # (This process may have one by now.)
+    with unrecorded("sleep", "600") as other:
         try:
             assert "no recording of process" in fails(other.pid, *flags)
         finally:

@@ -23,7 +23,7 @@ from sigrec._why.heard import heard_of
 from sigrec._why.masks import of_end, of_now
 from sigrec._why.sentence import why
 from sigrec.cli import main
-from tests.conftest import file_name, wait_until
+from tests.conftest import file_name, unrecorded, wait_until
 from tests.reader.builder import IDENTITY_AT, MONOTONIC, REALTIME, RecordingBuilder, event
 
 ME = os.getpid()
@@ -514,44 +514,42 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
 
 
 @pytest.fixture
-def unrecorded():
-    """A process that has no recording, wherever it is looked for. (This one may have one by now.)"""
-    with subprocess.Popen(["sleep", "600"]) as process:
+def sleeper():
+    """The PID of a process that has no recording. (This one may have one by now.)"""
+    with unrecorded("sleep", "600") as process:
         wait_until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
         yield process.pid
         process.kill()
 
 
-def test_of_a_pid_that_another_process_has_now(run_directory, capsys, monkeypatch, unrecorded):
-    builder = RecordingBuilder(pid=unrecorded).set(
+def test_of_a_pid_that_another_process_has_now(run_directory, capsys, monkeypatch, sleeper):
+    builder = RecordingBuilder(pid=sleeper).set(
         exit_kind=1, boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
     )
-    path = builder.write(run_directory / file_name(unrecorded))
-    assert main(["why", str(unrecorded)]) == 0
+    path = builder.write(run_directory / file_name(sleeper))
+    assert main(["why", str(sleeper)]) == 0
     out, err = capsys.readouterr()
-    assert f"PID {unrecorded} (python3 worker.py) exited" in out
+    assert f"PID {sleeper} (python3 worker.py) exited" in out
     assert re.match(
-        rf"sigrec: PID {unrecorded} \(sleep.*\) runs, and no recording of it is found; of an",
+        rf"sigrec: PID {sleeper} \(sleep.*\) runs, and no recording of it is found; of an",
         err,
     )
     assert main(["why", str(path)]) == 0 and capsys.readouterr() == (out, "")
     for verb in (["stats"], ["tail"], ["export", "--format", "jsonl"]):
-        assert main([*verb, str(unrecorded)]) == 0 and capsys.readouterr().err.startswith(
-            err.strip()
-        )
+        assert main([*verb, str(sleeper)]) == 0 and capsys.readouterr().err.startswith(err.strip())
         assert main([*verb, str(path)]) == 0 and "runs" not in capsys.readouterr().err
     with monkeypatch.context() as of_another_namespace:  # in /proc that PID is another process
         of_another_namespace.setattr("sigrec._why.heard.names_ours", lambda: False)
-        assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr() == (out, "")
+        assert main(["why", str(sleeper)]) == 0 and capsys.readouterr() == (out, "")
         told = RecordingBuilder(pid=os.getpid()).set(
             boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
         )
-        told.slot(0, event(17, code=1, pid=unrecorded, detail=3)).ledger(17, delivered=1)
+        told.slot(0, event(17, code=1, pid=sleeper, detail=3)).ledger(17, delivered=1)
         told.write(run_directory / file_name(os.getpid()))
-        assert heard_of(unrecorded) is None  # it lives
-    for ticks in (start_ticks(unrecorded), 0):  # itself, by another program; not known
+        assert heard_of(sleeper) is None  # it lives
+    for ticks in (start_ticks(sleeper), 0):  # itself, by another program; not known
         builder.set(start_ticks=ticks).write(path)
-        assert main(["why", str(unrecorded)]) == 0 and capsys.readouterr()[1] == ""
+        assert main(["why", str(sleeper)]) == 0 and capsys.readouterr()[1] == ""
 
 
 def test_what_ends_nothing_comes_last(tmp_path):

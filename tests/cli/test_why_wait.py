@@ -12,7 +12,7 @@ import pytest
 import sigrec
 from sigrec.cli import main
 from tests.cli.conftest import Command
-from tests.conftest import wait_until
+from tests.conftest import unrecorded, wait_until
 from tests.reader.builder import MONOTONIC, RecordingBuilder
 
 
@@ -121,7 +121,7 @@ def test_its_own_record_and_the_kernels_word(tmp_path):
 
 
 def test_of_none(capsys):
-    with subprocess.Popen(["true"]) as process:
+    with unrecorded("true") as process:
         pass
     assert main(["why", "--wait", str(process.pid)]) == 1
     assert f"there is no process {process.pid}" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def run(page, language, command, options, left_out=None):
 )
 def test_every_block_does_what_the_page_says(page, installs, request, tmp_path, run_directory):
     environment = {**os.environ, "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    for name in ("PYTHONPATH", "SIGREC_DIR", "VIRTUAL_ENV"):
+    for name in ("PYTHONPATH", "VIRTUAL_ENV"):
         environment.pop(name, None)
     if installs:  # in an empty environment, with what people get
         _, wheel = request.getfixturevalue("built")

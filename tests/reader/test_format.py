@@ -12,6 +12,7 @@ import sigrec
 from sigrec._proc import host, process
 from sigrec._reader.recording import Recording
 from sigrec._reader.source import Source
+from tests.conftest import unrecorded
 from tests.reader.builder import (
     BOOT,
     ENTRY,
@@ -623,10 +624,11 @@ def test_no_such_process():
 
 
 def test_a_process_without_a_recording(run_directory):
-    with pytest.raises(
-        sigrec.NoRecordingError, match=f"no recording of process {os.getpid()} is"
-    ) as e:
-        sigrec.open_recording(os.getpid())
+    with unrecorded("sleep", "600") as process:
+        words = f"no recording of process {process.pid} is"
+        with pytest.raises(sigrec.NoRecordingError, match=words) as e:
+            sigrec.open_recording(process.pid)
+        process.kill()
     assert str(run_directory) in str(e.value)
 
 
