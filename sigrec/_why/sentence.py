@@ -161,6 +161,8 @@ class _Why:
             )
         elif recording._pid_here() is None:
             why_unseen = "in another PID namespace"
+            if recording._here:
+                why_unseen = "in a PID namespace without a /proc of its own"
         else:
             why_unseen = "another user's"
         no_end = (

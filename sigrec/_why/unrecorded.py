@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from sigrec._proc.host import names_ours
 from sigrec._signals.names import name
 from sigrec._signals.sender import Sender
 from sigrec._times import local_clock
@@ -57,7 +58,9 @@ class Unrecorded:
         elif oom is None or not oom.probably:
             more = "how it ended" if seen.seen_by is None else unknown_words(seen.signal)
             if seen.status is None:
-                text += f"; {more} is not known: no recording of the process is found"
+                text += f"; {more} is not known"
+                # Otherwise it cannot be told whose recording one of that PID is.
+                text += ": no recording of the process is found" if names_ours() else ""
         if oom is not None:
             text += oom_killer.words(oom, local_clock(oom.since_ns))
         return f"{text}."

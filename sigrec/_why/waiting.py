@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from sigrec._errors import NoRecordingError, RecordingError
 from sigrec._proc import process
+from sigrec._proc.host import names_ours
 from sigrec._proc.pidfd import Bystander
 from sigrec._reader.opening import open_recording
 from sigrec._tuples import NamedTuple
@@ -53,7 +54,10 @@ def answer_after(pid: int) -> Answer | Unrecorded:
     except ProcessLookupError:
         return Answer(open_recording(pid))
     with bystander:
-        argv, uid = process.command_line(pid) or [], process.owner(pid)
+        argv: list[str] = []
+        uid = None
+        if names_ours():  # or /proc has another process under that PID
+            argv, uid = process.command_line(pid) or [], process.owner(pid)
         began = bystander.start_ticks
         recording = _recording_of(pid, began)  # now, since a clean end removes the file
         seen = wait(bystander)

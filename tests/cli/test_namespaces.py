@@ -1,6 +1,7 @@
 """Processes in PID namespaces of their own, as in containers that share a directory."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -141,3 +142,38 @@ def test_one_that_was_killed_and_is_started_again(container, run_directory):
         assert "the same program was started again at" in answer
     else:
         assert "which usually means SIGKILL" in answer
+
+
+WITHOUT_PROC = """
+import os, subprocess, sys
+from sigrec._proc import pidfd
+from sigrec.cli import main
+twin = int(sys.argv[1])
+with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+    file.write(str(twin - 1))
+with subprocess.Popen([sys.executable, "-m", "sigrec", "run", "-c", "import os; os.kill(os.getpid(), 9)"]) as process:
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    pidfd._REAPED_S = 0
+    print(process.pid)
+    for verb in ("why", "--wait"), ("why",):
+        main([*verb, str(process.pid)])
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare(1)"
+)
+def test_in_a_namespace_without_a_proc_of_its_own(run_directory):
+    """There /proc has another process under that PID: this one."""
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", sys.executable, "-c", WITHOUT_PROC, str(os.getpid())],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    pid, waited, asked = done.stdout.splitlines()
+    assert int(pid) == os.getpid(), done.stderr
+    assert re.fullmatch(
+        rf"PID {pid} ended, as was seen at [\d:]+; how it ended is not known\.", waited
+    )
+    assert (
+        " is in a PID namespace without a /proc of its own, and cannot be seen from here; " in asked
+    )
