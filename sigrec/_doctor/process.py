@@ -165,6 +165,14 @@ def _check_recording(pid: int, now: Status) -> Iterator[Finding]:
                 "`sigrec why` has more about that one",
             )  # fmt: skip
             return
+        stopped_ns = recording._stopped_ns
+        if stopped_ns is not None:
+            yield _catches(now)
+            yield Finding(
+                "recording", "note", f"{printable(recording.path or '')}: not recorded since "
+                f"{local_clock(stopped_ns)}, when sigrec detached from it",
+            )  # fmt: skip
+            return
         signals = recording.signals.values()
         registered = [s.signum for s in signals if s.mode == "registered"]
         passive = [s.signum for s in signals if s.mode == "recorded"]
@@ -194,8 +202,12 @@ def _check_recording(pid: int, now: Status) -> Iterator[Finding]:
             yield from _check_handling(pid, recording)
 
 
+def _catches(now: Status) -> Finding:
+    return Finding("handlers", "ok", f"it catches {names(now.caught & VALID) or 'no signal'}")
+
+
 def _check_unrecorded(pid: int, now: Status, none: str) -> Iterator[Finding]:
-    yield Finding("handlers", "ok", f"it catches {names(now.caught & VALID) or 'no signal'}")
+    yield _catches(now)
     if _runs_python(pid) is False:
         yield Finding(
             "recording", "note", "the process has none, and is not a Python program",

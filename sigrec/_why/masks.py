@@ -59,6 +59,8 @@ def of_now(recording: Recording, at_first: int = 0) -> Blocked:
     """What blocked() says, corrected by the kernel if the process lives: siglongjmp(3),
     swapcontext(3), a handler that returns and a raw system call
     change a mask without being written down. Otherwise only what lasts."""
+    if recording._stopped_ns is not None:
+        return {}  # much may have changed since
     changes = recording.masks()
     found = blocked(changes, at_first)
     pid = recording._pid_here() if recording.state == "alive" else None

@@ -228,6 +228,36 @@ def test_an_end_after_detach_is_not_known():
         assert re.search("  ended, not recorded since [\\d:]{8}: how is not known\n", stats), stats
 
 
+def test_what_has_changed_since_detach_is_not_told():
+    """It may have another mask and other handlers by now, and nobody has written them down."""
+    code = """
+import signal, sys
+print("ready", flush=True)
+sys.stdin.readline()
+signal.signal(signal.SIGUSR2, print)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("set", flush=True)
+sys.stdin.read()
+"""
+    with started(sys.executable, "-c", code, stdin=subprocess.PIPE) as process:
+        waits(process)
+        now(process.pid).close()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "set\n"
+        waits(process)
+        blocked, set_by = "SIGTERM: blocked by ", "SIGUSR2: handler set by "
+        assert blocked in sigrec_says("stats", process.pid)[1]
+        said = " ".join(sigrec_says("doctor", process.pid)[1].split())
+        assert blocked in said and set_by in said, said
+        sigrec.detach(process.pid)
+        assert blocked not in sigrec_says("stats", process.pid)[1]
+        said = " ".join(sigrec_says("doctor", process.pid)[1].split())
+        assert blocked not in said and set_by not in said, said
+        assert re.search(r": not recorded since [\d:]{8}, when sigrec detached from it", said), said
+        assert re.search("it catches [^;]*SIGUSR2 ", said), said
+
+
 def test_after_detach_it_records_itself():
     code = """
 import os, signal, sys
