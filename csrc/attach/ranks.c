@@ -15,8 +15,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* Whether the thread waits at a FIFO, which has a name like a file's. In which function of the
+ * kernel's it waits, tells: proc_pid_wchan(5). Once it is stopped it waits for no server any more,
+ * for which stat(2) would wait, too. */
+static bool is_fifo(pid_t tid, uint64_t fd) {
+    char path[64], within[64];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/%d/wchan", (int)tid);
+    proc_read(path, within, sizeof within);
+    if (strstr(within, "pipe"))
+        return true;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)fd);
+    return strstr(within, "ptrace_stop") && stat(path, &status) == 0 && S_ISFIFO(status.st_mode);
+}
 
 /* What a read of it does: the dynamic linker and allocators read files, and what is no file can
  * be waited for. By its name, since stat(2) might wait for a server. */
@@ -35,7 +50,7 @@ static enum rank rank_of_file(pid_t tid, uint64_t fd) {
     for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
         if (strncmp(name, waits[i], strlen(waits[i])) == 0)
             return RANK_WAITS;
-    return RANK_NEVER;
+    return is_fifo(tid, fd) ? RANK_WAITS : RANK_NEVER;
 }
 
 #ifndef SYS_pidfd_open

@@ -602,6 +602,14 @@ def test_a_library_that_the_process_may_not_read_is_given_to_it(monkeypatch, tmp
         assert "/memfd:libsigrec.so" in Path(f"/proc/{process.pid}/maps").read_text()
 
 
+def test_one_that_reads_from_a_fifo(tmp_path):
+    """Whose name is like that of a file, in which an allocator might read."""
+    os.mkfifo(tmp_path / "fifo")
+    with open(tmp_path / "fifo", "r+b", buffering=0) as fifo, started(*BASH, stdin=fifo) as process:
+        waits(process)
+        now(process.pid).close()
+
+
 def test_one_that_waits_for_a_child_of_vfork(attached):
     with started(attached / "program", "vfork") as process:
         waits(process)
