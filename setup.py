@@ -48,13 +48,14 @@ only_the_core = []
 if sys.platform == "linux":
     # A first call would else be bound in a signal handler, which takes 3 KiB of its stack.
     link_args.append("-Wl,-z,now")
+    # Else each part has a .bss of its own, and a short program touches more pages; and what Cython
+    # makes is larger.
+    link_args.append("-flto-partition=one")
     only_the_core += [
         "-Wl,-soname,libsigrec.so",
         "-Wl,--version-script=csrc/libsigrec.map",
         # Its handlers stay in place when whoever loaded it has gone.
         "-Wl,-z,nodelete",
-        # Else each part has a .bss of its own, and a short program touches more pages.
-        "-flto-partition=one",
     ]
 
 depends = [*map(str, HEADERS), "csrc/libsigrec.map"]
