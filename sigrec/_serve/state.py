@@ -116,14 +116,15 @@ class StateFile:
                 raise ValueError
         except (ValueError, KeyError, TypeError):
             aside = f"{self.path}.damaged"  # the file is kept, since it may be the user's
+            what = f"{self.path} is damaged, or not the state of sigrec serve"
             try:
                 os.rename(self.path, aside)
-                what = f"it is {aside} now"
             except OSError as error:
-                what = f"it cannot become {aside}: {error.strerror}"
-            raise DamagedError(
-                f"{self.path} is damaged, or not the state of sigrec serve; {what}"
-            ) from None
+                raise SigrecError(
+                    f"{what}, and cannot become {aside}: {error.strerror}; so it is not replaced: move it, or "
+                    "name another one"
+                ) from None
+            raise DamagedError(f"{what}; it is {aside} now") from None
         return kept
 
     def save(self, kept: dict[str, Any]) -> None:

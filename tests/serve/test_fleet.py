@@ -155,8 +155,10 @@ def test_a_damaged_state_that_cannot_be_put_aside(tmp_path):
     """As in a sticky directory, where it belongs to somebody else."""
     (tmp_path / "state").write_text("{}")
     (tmp_path / "state.damaged").mkdir()
-    with pytest.raises(DamagedError, match="; it cannot become .*state.damaged: Is a directory"):
+    words = "cannot become .*state.damaged: Is a directory; so it is not replaced"
+    with pytest.raises(sigrec.SigrecError, match=words) as raised:
         StateFile(str(tmp_path / "state")).load()
+    assert not isinstance(raised.value, DamagedError)  # which would be followed by a new state
 
 
 def test_where_no_state_can_be_it_counts_all_the_same(tmp_path):
