@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import re
 import select
 import subprocess
 import sys
@@ -102,11 +101,10 @@ def open_to_others(path):
 
 def left_behind(since_ns):
     """Recordings that tests have left where those of all of this user's programs are: a later test
-    whose program happens to have such a PID again would meet them."""
+    whose program happens to have such a PID again would meet them. Those are of our session."""
     found = index.opened(places.recordings())
-    left = [r for r in found if r.started_ns >= since_ns and r.state != "alive"]
-    of_a_test = re.compile(f"^{re.escape(sys.executable)}$|/pytest-of-")
-    return [r.path for r in left if any(map(of_a_test.search, r.argv))]
+    left = [r for r in found if r.started_ns >= since_ns and r.state in ("ended", "exited")]
+    return [r.path for r in left if r._here and r._identity.sid == os.getsid(0)]
 
 
 def pytest_sessionfinish(session):
@@ -115,7 +113,7 @@ def pytest_sessionfinish(session):
     try:
         wait_until(lambda: not left_behind(session.config.stash[BEGAN]), 5)
     except AssertionError:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
         paths = " ".join(left_behind(session.config.stash[BEGAN]))
         session.config.get_terminal_writer().line(
             f"\ntests have left recordings: {paths}", red=True
@@ -219,10 +217,13 @@ def child():
 def unrecorded(*command):
     """Starts it, and no recording is found under its PID: an earlier program of this user's may have
     had that one, and left a recording."""
-    while places.find((process := subprocess.Popen(command)).pid):
+    for _ in range(20):
+        process = subprocess.Popen(command)
+        if not places.find(process.pid):
+            return process
         process.kill()
         process.wait()
-    return process
+    raise AssertionError(f"a recording of {command} is found: {places.find(process.pid)}")
 
 
 _numbers = itertools.count()

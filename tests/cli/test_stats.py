@@ -358,7 +358,7 @@ def test_failures(tmp_path, flags):
     assert "cut short" in fails(path, *flags)
     assert "no process 4194305" in fails("4194305", *flags)
     # (This process may have one by now.)
-    with unrecorded("sleep", "600") as other:
+    with unrecorded("sleep", "60") as other:
         try:
             assert "no recording of process" in fails(other.pid, *flags)
         finally:

@@ -516,7 +516,7 @@ def test_whom_it_believes_to_be_the_parent(tmp_path):
 @pytest.fixture
 def sleeper():
     """The PID of a process that has no recording. (This one may have one by now.)"""
-    with unrecorded("sleep", "600") as process:
+    with unrecorded("sleep", "60") as process:
         wait_until(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
         yield process.pid
         process.kill()

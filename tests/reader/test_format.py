@@ -624,7 +624,7 @@ def test_no_such_process():
 
 
 def test_a_process_without_a_recording(run_directory):
-    with unrecorded("sleep", "600") as process:
+    with unrecorded("sleep", "60") as process:
         words = f"no recording of process {process.pid} is"
         with pytest.raises(sigrec.NoRecordingError, match=words) as e:
             sigrec.open_recording(process.pid)
