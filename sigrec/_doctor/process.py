@@ -9,6 +9,7 @@ import time
 from sigrec._doctor.finding import Finding, names
 from sigrec._doctor.limit import queue_limit
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
+from sigrec._proc.host import names_ours
 from sigrec._proc.maps import maps_library
 from sigrec._proc.process import executable, owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
@@ -18,7 +19,7 @@ from sigrec._signals.names import VALID
 from sigrec._text import number, printable
 from sigrec._times import local_clock, rounded_duration
 from sigrec._why import masks
-from sigrec._why.dispositions import lines
+from sigrec._why.dispositions import lines, standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,17 +28,16 @@ if TYPE_CHECKING:
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.recording import Recording
 
+_NO_PROC = "no /proc that shows the processes of this PID namespace"
 IN_A_HANDLER = 50  # no program blocks so many signals, but sigrec's handler blocks nearly all
 HANDLER_LOOK_S = 1.0  # the time between two looks at what a handler is doing
 
 
 def process(pid: int) -> Iterator[Finding]:
     """Finds what is in the way of signals in that process."""
-    now = status(pid)
+    now = status(pid) if names_ours() else None
     if now is None:
-        raise SigrecError(
-            f"there is no process {pid} here" if os.path.isdir("/proc/self") else "no /proc"
-        )
+        raise SigrecError(f"there is no process {pid} here" if names_ours() else _NO_PROC)
     if now.state in "ZX":
         yield Finding(
             "process", "problem", f"it has ended, and is a zombie until its parent, PID {now.parent}, "
@@ -157,6 +157,13 @@ def _check_recording(pid: int, now: Status) -> Iterator[Finding]:
         yield Finding("recording", "problem", printable(str(error)), "report it, with this output")
         return
     with recording:
+        if recording.state == "unknown":
+            yield _catches(now)
+            yield Finding(
+                "recording", "note", f"{printable(recording.path or '')}: whether it is of this process "
+                "cannot be told", f"as root it can: sudo sigrec doctor {pid}" if os.geteuid() else None,
+            )  # fmt: skip
+            return
         if recording.state != "alive":
             yield from _check_unrecorded(pid, now, "the process has none of its own")
             yield Finding(
@@ -224,15 +231,13 @@ def _check_unrecorded(pid: int, now: Status, none: str) -> Iterator[Finding]:
 
 def _check_dispositions(pid: int, recording: Recording, now: Status) -> Iterator[Finding]:
     """Says who set the dispositions."""
-    changes = recording.dispositions()
+    changes = standing(recording)
     said = lines(changes)
     known = {change.si_signo for change in changes} | {signal.SIGPIPE, signal.SIGXFSZ}
-    at_first = recording._identity
-    before = [
-        n for n in sorted(VALID & now.ignored) if n not in known and at_first.ignored >> (n - 1) & 1
-    ]
+    at_first = 0 if recording._unbroken_since_ns != 0 else recording._identity.ignored
+    before = [n for n in sorted(VALID & now.ignored) if n not in known and at_first >> (n - 1) & 1]
     everywhere = sorted(VALID & blocked_everywhere(pid))
-    blocks = masks.blocked(recording.masks(), at_first.blocked)
+    blocks = masks.blocked(*masks.standing(recording))
     blocked = {n: blocks[n] for n in everywhere if n in blocks}
     if before:
         said.append(f"{names(before)}: ignored since before its recording began")

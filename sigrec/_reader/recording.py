@@ -227,6 +227,15 @@ class Recording:
         return gaps, begin_ns, end_ns
 
     @property
+    def _unbroken_since_ns(self) -> int | None:
+        """Since when every change was written down, in ns since 1970; 0: from the beginning. None:
+        it was only until a `--detach`."""
+        if self._detached_ns is not None:
+            return None
+        gaps, _, end_ns = self._gaps if self._attached else (0, 0, 0)
+        return end_ns if gaps else 0
+
+    @property
     def _stopped_ns(self) -> int | None:
         """Since when nothing is recorded any more, in ns since 1970: `--detach` ended the
         recording, and the program has recorded no signal itself since."""

@@ -11,7 +11,7 @@ import signal
 
 from sigrec import _check, _core
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
-from sigrec._proc.host import ptrace_scope
+from sigrec._proc.host import names_ours, ptrace_scope
 from sigrec._proc.process import comm, owner, threads
 from sigrec._proc.status import Status, capabilities, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
@@ -83,7 +83,7 @@ def detach(pid: int, *, any: bool = False) -> None:
 
 
 def begin_attach(pid: int, history: int = ATTACH_HISTORY, any_filter: bool = False) -> Attached:
-    pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
+    pid = _meant(pid)
     history = _check.integer(f"history must be an int from 16 to {LARGEST}", history, 16, LARGEST)
     _check.flag("any", any_filter)
     _refuse(pid, any_filter)
@@ -94,12 +94,19 @@ def begin_attach(pid: int, history: int = ATTACH_HISTORY, any_filter: bool = Fal
 
 
 def end_attach(pid: int, any_filter: bool = False) -> Attached:
-    pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
+    pid = _meant(pid)
     _check.flag("any", any_filter)
     if status(pid) is not None and not _attached(pid):
         raise SigrecError(f"sigrec is not attached to PID {pid}: there is nothing to detach")
     _refuse(pid, any_filter)
     return _attach_or_detach(pid, True, ATTACH_HISTORY)
+
+
+def _meant(pid: int) -> int:
+    pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
+    if not names_ours():
+        raise SigrecError("there is no /proc that shows the processes of this PID namespace")
+    return pid
 
 
 def _attached(pid: int) -> bool:

@@ -26,6 +26,12 @@ _SET = {
 _WAS = {"default": "left to its default", "ignore": "ignored", "sigrec": "registered with sigrec"}
 
 
+def standing(recording: Recording) -> list[Disposition]:
+    """The changes that may still hold: what was so when sigrec detached may not be so any more."""
+    since_ns = recording._unbroken_since_ns
+    return [c for c in recording.dispositions() if since_ns is not None and c.time_ns >= since_ns]
+
+
 def by_signal(changes: Iterable[Disposition]) -> dict[int, list[Disposition]]:
     found: dict[int, list[Disposition]] = {}
     for change in changes:
@@ -96,9 +102,7 @@ def explaining(
     """What explains that the process runs, or how it ended: it ignores or blocks signals by which
     people end processes, and so had to be killed; or a handler was gone when the signal came that
     ended it. event: that signal."""
-    if recording._stopped_ns is not None:
-        return []  # much may have changed since
-    changes = by_signal(recording.dispositions())
+    changes = by_signal(standing(recording))
     if found.kind in ("alive", "unknown") or found.signal == signal.SIGKILL:
         ignored = lines(
             change

@@ -55,19 +55,26 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
     return found
 
 
+def standing(recording: Recording) -> tuple[list[MaskChange], int]:
+    """What blocked() takes: the changes that may still hold, and the mask before them. What was so
+    when sigrec detached may not be so any more."""
+    since_ns = recording._unbroken_since_ns
+    if since_ns == 0:
+        return recording.masks(), recording._identity.blocked
+    return [c for c in recording.masks() if since_ns is not None and c.time_ns >= since_ns], 0
+
+
 def of_now(recording: Recording, at_first: int = 0) -> Blocked:
     """What blocked() says, corrected by the kernel if the process lives: siglongjmp(3),
     swapcontext(3), a handler that returns and a raw system call
     change a mask without being written down. Otherwise only what lasts."""
-    if recording._stopped_ns is not None:
-        return {}  # much may have changed since
-    changes = recording.masks()
-    found = blocked(changes, at_first)
+    changes, before = standing(recording)
+    found = blocked(changes, at_first & before)
     pid = recording._pid_here() if recording.state == "alive" else None
     now = status(pid, pid) if pid else None
     if now is None or not pid or stopped_in_a_handler(now):
         return _lasting(recording, found)
-    written = blocked(changes, recording._identity.blocked)
+    written = blocked(changes, before)
     unseen = dict.fromkeys(_blocked_unseen(recording, pid, now.blocked - written.keys()), UNSEEN)
     return {**{n: change for n, change in found.items() if n in now.blocked}, **unseen}
 
@@ -145,7 +152,7 @@ def _blocked_by(change: MaskChange | str | None, clock: Clock) -> str:
 def of_end(recording: Recording, kernel: frozenset[int] | None) -> Blocked:
     """What blocked() says, corrected by what a bystander saw at the end.
     kernel: the signals that were blocked then."""
-    written = blocked(recording.masks(), recording._identity.blocked)
+    written = blocked(*standing(recording))
     if kernel is None:
         return _lasting(recording, written)
     found: Blocked = {**written}

@@ -28,7 +28,6 @@ from sigrec.cli._table import fits, table
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.recording import Recording
@@ -86,9 +85,11 @@ def run(args: argparse.Namespace) -> int:
         waits = map(pending_words, recordings)
         over = args.what is not None and causes[0].kind != "alive"
         sentences = [_sentence(recordings[0], causes[0]) if over else None] * len(recordings)
-        blocks = [masks.lines(masks.of_now(recording), local_clock) for recording in recordings]
+        changes = map(_changes, recordings)
         gaps = map(gap_words, recordings)
-        print("\n".join(map(_show, stats.processes, words, blocks, waits, sentences, gaps)), end="")
+        print(
+            "\n".join(map(_show, stats.processes, words, changes, waits, sentences, gaps)), end=""
+        )
     for recording in recordings:
         recording.close()
     return status
@@ -136,20 +137,23 @@ def _recordings(what: str | None) -> tuple[list[Recording], int]:
     return opened, status
 
 
+def _changes(recording: Recording) -> str:
+    """Where its handlers are from, and what its main thread blocks: a line for each signal, or for
+    several of which it says the same."""
+    set_by = dispositions.lines(dispositions.standing(recording))
+    blocked = masks.lines(masks.of_now(recording), local_clock)
+    return "".join(f"  {line}\n" for line in (*set_by, *blocked))
+
+
 def _show(
     process: ProcessStats,
     state: str,
-    blocks: Iterable[str] = (),
+    changes: str = "",
     pending: str | None = None,
     sentence: str | None = None,
     gap: str | None = None,
 ) -> str:
-    """The text about one process. blocks: what its main thread blocks, in words."""
-    # Where its handlers are from, and what it blocks. A line of this text is about one signal, or
-    # about several of which it says the same.
-    changes = "".join(
-        f"  {line}\n" for line in (*dispositions.lines(process.dispositions), *blocks)
-    )
+    """The text about one process."""
     argv = " ".join(map(printable, process.argv or []))
     head = f"PID {process.pid}  {state}\n"
     if argv:

@@ -19,7 +19,7 @@ from sigrec._signals.words import carried
 from sigrec._text import number, printable
 from sigrec._times import exact_duration, rfc3339, utc, utc_clock
 from sigrec._why import masks
-from sigrec._why.dispositions import by_signal, says_something, words
+from sigrec._why.dispositions import by_signal, says_something, standing, words
 from sigrec._why.sentence import why
 from sigrec.export.page import fill
 from sigrec.export.timeline import Timeline, elapsed
@@ -52,8 +52,7 @@ def write(selection: Selection, out: TextIO) -> None:
         title=f"Signals of PID {process.pid}",
         header="".join(_page_header(selection, process, timeline)),
         timeline="".join(_timeline_figure(timeline, newest)),
-        counts="".join(_table_of_counts(timeline))
-        + "".join(_table_of_dispositions(selection, process)),
+        counts="".join(_table_of_counts(timeline)) + "".join(_table_of_dispositions(selection)),
         senders="".join(_table_of_senders(timeline)),
         events="".join(_table_of_events(timeline, newest)),
         sent="".join(_table_of_sent(selection)),
@@ -237,9 +236,10 @@ def _table_of_counts(timeline: Timeline) -> Iterator[str]:
     yield from _table("Counts since the process began to record", titles, rows)
 
 
-def _table_of_dispositions(selection: Selection, process: ProcessStats) -> Iterator[str]:
+def _table_of_dispositions(selection: Selection) -> Iterator[str]:
     """The table of dispositions; nothing if no change of one is known."""
-    changes = {n: c for n, c in by_signal(process.dispositions).items() if selection.wants(n)}
+    found = by_signal(standing(selection.recording))
+    changes = {n: c for n, c in found.items() if selection.wants(n)}
     rows = [
         [escape(those[-1].signal_name), escape(words(those))]
         for _, those in sorted(changes.items())

@@ -14,6 +14,7 @@ import pytest
 import sigrec
 from sigrec._doctor import limit
 from sigrec._doctor.machine import _check_pidfd, machine
+from sigrec._proc import host
 from sigrec._proc import status as proc_status
 from sigrec._proc.process import stat_fields
 from sigrec._recorder import beside
@@ -329,13 +330,34 @@ def test_a_process_that_knows_nothing_of_sigrec():
     assert "No problem is seen from outside" in text or "problem  RLIMIT_SIGPENDING" in text
 
 
+def test_a_recording_of_which_it_cannot_be_told_whose_it_is(
+    run_directory, child, monkeypatch, capsys
+):
+    """As that of a process that its own user may not look into: prctl(PR_SET_DUMPABLE)."""
+    p = child("sigrec.register(RT, print); say('ready'); hear()")
+    p.line()
+    monkeypatch.setattr("sigrec._reader.state.maps_writable", lambda *_: None)
+    main(["doctor", "--json", str(p.pid)])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    (one,) = (f["found"] for f in found if f["check"] == "recording")
+    assert one.endswith(": whether it is of this process cannot be told")
+    main(["why", str(p.pid)])
+    assert (
+        " is one that this user may not look into, and cannot be seen from here"
+        in capsys.readouterr().out
+    )
+
+
 @pytest.mark.parametrize("had_the_pid", [False, True])
 def test_a_program_that_is_not_recorded(run_directory, had_the_pid):
     code = "import signal; signal.signal(1, signal.SIG_IGN); signal.signal(10, print); print(1, flush=True); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         if had_the_pid:  # an earlier one, whose recording says nothing of this one
-            RecordingBuilder(pid=process.pid).write(run_directory / file_name(process.pid))
+            earlier = RecordingBuilder(pid=process.pid).set(
+                boot_id=host.boot_id().encode(), pid_namespace=host.pid_namespace()
+            )
+            earlier.write(run_directory / file_name(process.pid))
         status, findings, _ = doctor(process.pid)
         process.kill()
     assert status == 0
