@@ -9,6 +9,7 @@ import struct
 import time
 
 from sigrec._proc.ended import Ended, blocked_by, ended, zombie_code
+from sigrec._proc.host import names_ours
 from sigrec._proc.process import stat_fields
 
 # From <linux/pidfd.h>: PIDFD_GET_INFO, which Linux has since 6.13, and its exit code since 6.15.
@@ -34,7 +35,7 @@ class Bystander:
         self.ended: Ended | None = None
         self.fd = -1
         self.fd = os.pidfd_open(pid)  # of whoever has that PID now; the PID may be used again later
-        fields = stat_fields(pid)
+        fields = stat_fields(pid) if names_ours() else None  # or another process has it in /proc
         self.start_ticks = int(fields[19]) if fields else None
 
     def wait(self, timeout: float | None = None) -> Ended | None:

@@ -160,9 +160,13 @@ class _Why:
                 ", or of this one before it was last started" if before else ""
             )
         elif recording._pid_here() is None:
-            why_unseen = "in another PID namespace"
-            if recording._here:
-                why_unseen = "in a PID namespace without a /proc of its own"
+            why_unseen = (
+                "in this PID namespace, of which /proc shows nothing here"
+                if recording._here
+                else "in another PID namespace"
+            )
+        elif recording.uid == os.geteuid():
+            why_unseen = "one that this user may not look into"
         else:
             why_unseen = "another user's"
         no_end = (

@@ -39,7 +39,7 @@ class Seen(NamedTuple):
 
 def wait(bystander: Bystander, look: Callable[[], None] = lambda: None) -> Seen:
     """Waits until the process has ended. look: is called now and then until it has."""
-    watch = OomWatch(bystander.pid)
+    watch = OomWatch(bystander.pid if names_ours() else 0)
     while (ended := bystander.wait(_OOM_LOOK_S)) is None:
         watch.look()
         look()
