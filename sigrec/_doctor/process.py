@@ -157,11 +157,11 @@ def _check_recording(pid: int, now: Status) -> Iterator[Finding]:
         yield Finding("recording", "problem", printable(str(error)), "report it, with this output")
         return
     with recording:
-        if recording.state == "unknown":
+        if recording.state == "unknown" and recording._pid_here() is not None:
             yield _catches(now)
             yield Finding(
                 "recording", "note", f"{printable(recording.path or '')}: whether it is of this process "
-                "cannot be told", f"as root it can: sudo sigrec doctor {pid}" if os.geteuid() else None,
+                "is not known", f"as root it can: sudo sigrec doctor {pid}" if os.geteuid() else None,
             )  # fmt: skip
             return
         if recording.state != "alive":

@@ -120,6 +120,8 @@ class StateFile:
             try:
                 os.rename(self.path, aside)
             except OSError as error:
+                if not os.access(os.path.dirname(self.path), os.W_OK | os.X_OK):
+                    raise DamagedError(f"{what}, and cannot be replaced") from None
                 raise SigrecError(
                     f"{what}, and cannot become {aside}: {error.strerror}; so it is not replaced: move it, or "
                     "name another one"

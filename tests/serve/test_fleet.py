@@ -151,14 +151,19 @@ def test_a_state_that_cannot_be_read_is_not_replaced(running, tmp_path):
     assert state.is_symlink()
 
 
-def test_a_damaged_state_that_cannot_be_put_aside(tmp_path):
+def test_a_damaged_state_that_cannot_be_put_aside(tmp_path, monkeypatch):
     """As in a sticky directory, where it belongs to somebody else."""
     (tmp_path / "state").write_text("{}")
     (tmp_path / "state.damaged").mkdir()
+    state = StateFile(str(tmp_path / "state"))
     words = "cannot become .*state.damaged: Is a directory; so it is not replaced"
     with pytest.raises(sigrec.SigrecError, match=words) as raised:
-        StateFile(str(tmp_path / "state")).load()
+        state.load()
     assert not isinstance(raised.value, DamagedError)  # which would be followed by a new state
+    # As in a directory that this user may not write, where none can follow.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(DamagedError, match="and cannot be replaced"):
+        state.load()
 
 
 def test_where_no_state_can_be_it_counts_all_the_same(tmp_path):
