@@ -19,9 +19,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Whether the thread waits at a FIFO, which has a name like a file's. In which function of the
- * kernel's it waits, tells: proc_pid_wchan(5). Once it is stopped it waits for no server any more,
- * for which stat(2) would wait, too. */
+/* Whether the thread waits at a FIFO, whose name is like that of a file. The kernel shows in which
+ * of its functions a thread waits: proc_pid_wchan(5). For one that a tracer has stopped that says
+ * nothing, but stat(2) does, and cannot hang: such a thread waits for no server any more. */
 static bool is_fifo(pid_t tid, uint64_t fd) {
     char path[64], within[64];
     struct stat status;
