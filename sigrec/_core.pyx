@@ -769,6 +769,7 @@ cdef int drain "drain"(roster *mine, int only, object frame, uint64_t *handled_o
     """Calls handlers for all that waits, for every signal of `mine`. Adds to handled_only how many
     of the signal `only` were handled. since: when this batch has begun at the earliest; 0: it
     begins now."""
+    global resting
     cdef batch b
     cdef int outer = handling
     cdef uint64_t outer_since = handling_since
@@ -803,6 +804,8 @@ cdef int drain "drain"(roster *mine, int only, object frame, uint64_t *handled_o
     if b.kind != QUEUE_NONE:
         arm(mine, mine == &in_thread or b.calls > SLOW)
     elif mine == &in_main:
+        # No kick comes any more, and those that waited for one are handled. proof: rest-over
+        resting = 0
         kick_rest()
         if others_wait and not reporting and frame is not None:
             end_watch()  # the exception that surfaced was caught

@@ -315,6 +315,40 @@ def test_a_program_that_begins_to_use_sigurg_gets_no_kick_and_all_is_handled(chi
     assert p.line() == "60 60 60 60 0 []"
 
 
+# The first call of its handler takes so long that four wait for a kick.
+FOUR_WAIT = (
+    PRELUDE
+    + """
+def slow(signum, frame):
+    count_call(signum, frame)
+    if calls % 5 == 1:
+        time.sleep(0.006)
+def four_wait():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {RT})
+    _core.flood(os.getpid(), RT, 5, True, 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {RT})
+"""
+)
+
+
+def test_what_comes_when_all_is_handled_waits_for_no_kick(child):
+    p = child(
+        """
+        others = []
+        sigrec.register(signal.SIGUSR1, lambda *_: others.append(calls))
+        for n in range(1, 21):
+            registration = sigrec.register(RT, slow)
+            four_wait()
+            registration.cancel()  # handles them, so that none is kicked any more
+            signal.raise_signal(signal.SIGUSR1)
+            while len(others) < n: pass
+        say(others == [5 * n for n in range(1, 21)])
+        """,
+        prelude=FOUR_WAIT,
+    )
+    assert p.line() == "True"
+
+
 # CPython has noted both when it looks, and calls the handler of SIGUSR1 first.
 TOGETHER = (
     PRELUDE

@@ -770,6 +770,11 @@ MUTANTS = [
            "arm(mine)", "pass",
            "what waits behind a handler that raised is not handled", "tests/handling/test_dispatch.py::",
            tag="rest-armed"),
+    Mutant("waits-for-a-kick-that-ended", "sigrec/_core.pyx",
+           "resting = 0", "pass",
+           "a signal is not handled, as it waits for a kick after the last one",
+           "tests/handling/test_dispatch.py::test_what_comes_when_all_is_handled_waits_for_no_kick",
+           tag="rest-over"),
     Mutant("handled-twice", "sigrec/_core.pyx",
            "            call_with_two(handler.function, handler.number, frame)\n",
            "            call_with_two(handler.function, handler.number, frame)\n"
