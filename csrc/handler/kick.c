@@ -47,6 +47,9 @@ void kick_arrived(void) {
         function(false);
 }
 
+/* How often that became the handler of a signal. */
+static _Atomic uint32_t kick_handlers;
+
 /* A handler, so that calls return EINTR. A signal of this number that is not ours has its
  * default action, which is nothing; but see usable_kick_signal(). It cannot be told from ours where
  * the kernel had no room for the siginfo. */
@@ -80,8 +83,10 @@ static bool kick_signal_is_free(int signum) {
     signals_but_faults(&action.sa_mask);       /* what one within it blocked would not last */
     if (sigaction(signum, &action, &now) != 0)
         return false;
-    if (now.sa_handler == SIG_DFL || kick_is(&now))
+    if (now.sa_handler == SIG_DFL || kick_is(&now)) {
+        atomic_fetch_add(&kick_handlers, 1);
         return true;
+    }
     /* Between our look and this, another thread began to have a use for the signal. */
     sigaction(signum, &now, NULL);
     return false;
@@ -161,10 +166,13 @@ static struct {
     timer_t timer;
     int32_t pid;          /* whose timer it is */
     int signum;           /* that the timer sends */
-    _Atomic bool running; /* kicks come, by the timer, or by a thread: */
+    uint32_t handlers;    /* kick_handlers as it was when the timer was set */
+    _Atomic int running;  /* kicks come, by the timer and of this signal, or by a thread; or 0 */
     _Atomic int32_t want; /* the pid that is to be kicked by a thread, or 0 */
     _Atomic int32_t has;  /* the pid whose thread that kicks runs */
 } repeated_kick;
+
+#define BY_THREAD (-1) /* repeated_kick.running */
 
 bool kick_is_sent(int signum, const siginfo_t *info) {
     return kick_may_use(signum) &&
@@ -172,10 +180,9 @@ bool kick_is_sent(int signum, const siginfo_t *info) {
             (info->si_code == SI_TIMER && info->si_value.sival_ptr == &repeated_kick));
 }
 
-static bool set_kick_timer_again(long every_ns) {
+static bool set_kick_timer(timer_t timer, long every_ns) {
     struct itimerspec kick_when = {{0, every_ns}, {0, every_ns}};
-    return filter_allows(FILTERED_TIMER_SETTIME) &&
-           timer_settime(repeated_kick.timer, 0, &kick_when, NULL) == 0;
+    return filter_allows(FILTERED_TIMER_SETTIME) && timer_settime(timer, 0, &kick_when, NULL) == 0;
 }
 
 static bool make_kick_timer(int32_t pid, int signum) {
@@ -242,29 +249,48 @@ static bool is_kick_blocked(int signum) {
     return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, signum) == 1;
 }
 
-bool kick_again(void) {
-    int32_t pid = (int32_t)getpid();
-    int signum = usable_kick_signal();
-    if (!signum || is_kick_blocked(signum))
-        return false;
-    bool same = repeated_kick.pid == pid && repeated_kick.signum == signum;
-    if (same && repeated_kick.running)
+static bool run_kicks(int32_t pid, int signum) {
+    /* A timer whose signal was ignored meanwhile may have ended: since Linux 6.13 it goes on when a
+     * handler is set in the place of SIG_IGN, but not of the default, which ignores as well
+     * (do_sigaction() in kernel/signal.c). */
+    uint32_t handlers = atomic_load(&kick_handlers);
+    bool same = repeated_kick.pid == pid && repeated_kick.handlers == handlers;
+    if (same && atomic_load(&repeated_kick.running) == signum)
         return true;
-    repeated_kick.running =
-        make_kick_timer(pid, signum) ? set_kick_timer_again(KICK_AGAIN_NS) : run_kick_thread(pid);
-    return repeated_kick.running;
+    int running = !make_kick_timer(pid, signum) ? (run_kick_thread(pid) ? BY_THREAD : 0)
+                  : set_kick_timer(repeated_kick.timer, KICK_AGAIN_NS) ? signum
+                                                                       : 0;
+    repeated_kick.handlers = handlers;
+    atomic_store(&repeated_kick.running, running);
+    return running != 0;
 }
 
-static void stop_kicks(void) {
-    repeated_kick.running = false;
-    if (repeated_kick.pid == (int32_t)getpid())
-        set_kick_timer_again(0);
-    atomic_store(&repeated_kick.want, 0);
+bool kick_again(void) {
+    int32_t pid = (int32_t)getpid();
+    atomic_fetch_add(&process_self->kick_senders, 1); /* before the look: see kick_pause */
+    int signum = usable_kick_signal();
+    bool runs = signum && !is_kick_blocked(signum) && run_kicks(pid, signum);
+    if (process_pid() == pid) /* see kick_it */
+        atomic_fetch_sub(&process_self->kick_senders, 1);
+    return runs;
+}
+
+/* The main thread may make another timer meanwhile, which is not stopped. */
+static void stop_kicks(int running) {
+    timer_t timer = repeated_kick.timer;
+    bool own = repeated_kick.pid == (int32_t)getpid();
+    if (!atomic_compare_exchange_strong(&repeated_kick.running, &running, 0))
+        return;
+    if (running == BY_THREAD)
+        atomic_store(&repeated_kick.want, 0);
+    else if (own)
+        set_kick_timer(timer, 0);
 }
 
 void kick_rest(void) {
-    if (repeated_kick.running)
-        stop_kicks();
+    int running = atomic_load(&repeated_kick.running);
+    if (running)
+        stop_kicks(running);
 }
 
 bool kick_pause(int signum) {
@@ -273,11 +299,10 @@ bool kick_pause(int signum) {
     int saved_errno = errno;
     struct timespec pause = {0, 20000};
     atomic_store(&process_self->kick_paused, signum);
-    if (repeated_kick.running)
-        stop_kicks();
     /* A thread that sends a kick may be the one that this handler has interrupted. */
     for (int looks = 0; atomic_load(&process_self->kick_senders) && looks < PAUSE_LOOKS; looks++)
         nanosleep(&pause, NULL);
+    stop_kicks(signum);
     errno = saved_errno;
     return true;
 }

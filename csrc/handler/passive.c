@@ -3,6 +3,7 @@
 #include "handler/passive.h"
 
 #include "handler/fault.h"
+#include "handler/kick.h"
 #include "program/action.h"
 #include "program/adopted.h"
 #include "recording/process.h"
@@ -94,6 +95,19 @@ void passive_note_mode(int signum) {
         note_mode(signum, &program);
 }
 
+/* found: receives what the kernel had before. A kick's handler (kick.h) stays in the place of the
+ * default: without it a kick that is on its way would be lost, and those to come. */
+static void set_in_kernel(int signum, const struct sigaction *action, struct sigaction *found) {
+    struct sigaction now;
+    if (kick_may_use(signum) && action->sa_handler == SIG_DFL &&
+        sigaction(signum, NULL, &now) == 0 && (now.sa_handler == SIG_DFL || kick_is(&now))) {
+        if (found)
+            *found = now;
+        return;
+    }
+    sigaction(signum, action, found);
+}
+
 /* Sets in the kernel what the signal should have there. found: receives what it had before. */
 static void apply_disposition(int signum, struct sigaction *found) {
     for (;; found = NULL) {
@@ -104,7 +118,7 @@ static void apply_disposition(int signum, struct sigaction *found) {
             form = program;
         else
             passive_form(signum, &program, &form);
-        sigaction(signum, &form, found);
+        set_in_kernel(signum, &form, found);
         note_mode(signum, &program);
         if (action_version(signum) == version)
             return; /* else another thread changed it meanwhile, and the kernel may have the older
@@ -274,13 +288,13 @@ void passive_stop(int signum) {
     /* As long as the bit is set, a signal that our handler gets still takes its course. */
     do {
         version = action_get(signum, &program);
-        sigaction(signum, &program, NULL);
+        set_in_kernel(signum, &program, NULL);
     } while (action_version(signum) != version);
     atomic_fetch_and(&passive_signals, ~signal_bit(signum));
     disposition_forget(signum);
     if (action_version(signum) != version) {
         action_get(signum, &program);
-        sigaction(signum, &program, NULL);
+        set_in_kernel(signum, &program, NULL);
     }
     if (registry_has(signum))
         process_set_mode(signum, MODE_REGISTERED, !registry_is_ours(&program));

@@ -140,14 +140,18 @@ static void it_is_told_from_others(void) {
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static void until_it_rests(void) {
+static void it_comes_on(int times) {
     char byte;
-    CHECK(kick_again());
-    CHECK(kick_again());
-    for (int n = 0; n < 3; n++) {
+    while (times--) {
         CHECK_EQ(read(pipes[0], &byte, 1), -1);
         CHECK_EQ(errno, EINTR);
     }
+}
+
+static void until_it_rests(void) {
+    CHECK(kick_again());
+    CHECK(kick_again());
+    it_comes_on(3);
     kick_rest();
     kick_rest();
     sigset_t set;
@@ -316,6 +320,9 @@ static void never_where_the_program_uses_it(void) {
     CHECK(kick_again());
     char byte;
     CHECK_EQ(read(pipes[0], &byte, 1), -1);
+    CHECK(kick_pause(SIGURG)); /* which is not the one that kicks */
+    CHECK_EQ(read(pipes[0], &byte, 1), -1);
+    kick_go_on();
     kick_rest();
     CHECK_EQ(sigaction(SIGWINCH, &action, NULL), 0);
     CHECK_EQ(read_while_kicked(&times), 1);
@@ -334,6 +341,30 @@ static void never_where_the_program_uses_it(void) {
     CHECK_EQ(delivered(SIGURG), before);
     passive_stop(SIGURG);
     CHECK_EQ(read_while_kicked(NULL), -1);
+}
+
+/* It is left to the kernel, as it is ignored; so nothing has to be set there. */
+static void also_while_the_signal_is_recorded(void) {
+    CHECK(kick_again());
+    if (install_record(SIGURG, false) != 0)
+        return; /* not on this platform */
+    it_comes_on(3);
+    install_refresh_modes();
+    it_comes_on(3);
+    passive_stop(SIGURG);
+    it_comes_on(3);
+    kick_rest();
+}
+
+/* By a call that we do not see, the program has given it back its default meanwhile. */
+static void again_where_it_was_ignored(void) {
+    struct timespec while_the_timer_would_kick = {0, 5000000};
+    CHECK(kick_again());
+    signal(SIGURG, SIG_DFL);
+    nanosleep(&while_the_timer_would_kick, NULL);
+    CHECK(kick_again());
+    it_comes_on(3);
+    kick_rest();
 }
 
 static _Atomic int on_its_way, here, settled;
@@ -495,6 +526,8 @@ int main(void) {
     in_a_forked_child_by_its_own_timer();
     none_comes_while_the_program_sets_a_disposition();
     a_child_has_no_part_of_what_its_parent_has_begun();
+    also_while_the_signal_is_recorded();
+    again_where_it_was_ignored();
     a_prepared_signal_finds_the_default_below();
     what_is_on_its_way_is_not_counted();
     never_where_the_program_uses_it();

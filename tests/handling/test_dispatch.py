@@ -349,6 +349,23 @@ def test_what_comes_when_all_is_handled_waits_for_no_kick(child):
     assert p.line() == "True"
 
 
+def test_a_look_at_the_counts_takes_no_kick_away(child):
+    """SIGURG, which kicks, is recorded as well."""
+    p = child(
+        """
+        sigrec.register(RT, slow)
+        sigrec.record()
+        for n in range(1, 21):
+            four_wait()
+            sigrec.stats()
+            while calls < 5 * n: pass
+        say(*ledger(RT))
+        """,
+        prelude=FOUR_WAIT,
+    )
+    assert p.line() == "100 100 100 0"
+
+
 # CPython has noted both when it looks, and calls the handler of SIGUSR1 first.
 TOGETHER = (
     PRELUDE
