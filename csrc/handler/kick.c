@@ -307,11 +307,20 @@ bool kick_pause(int signum) {
     return true;
 }
 
-void kick_go_on(void) {
-    atomic_store(&process_self->kick_paused, 0);
+static void say_that_it_is_over(void) {
     void (*function)(int) = atomic_load(&on_kick_arrival);
     if (function)
         function(true);
+}
+
+void kick_go_on(void) {
+    atomic_store(&process_self->kick_paused, 0);
+    say_that_it_is_over();
+}
+
+void kick_blocked(void) {
+    if (atomic_load(&repeated_kick.running))
+        say_that_it_is_over();
 }
 
 #endif

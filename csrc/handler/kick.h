@@ -21,6 +21,8 @@
 #ifndef SIGREC_KICK_H
 #define SIGREC_KICK_H
 
+#include "events/signals.h"
+
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -59,11 +61,16 @@ void kick_rest(void);
 
 /* Whether kicks may come by this signal. */
 static inline bool kick_may_use(int signum) { return signum == SIGURG || signum == SIGWINCH; }
+#define KICK_SIGNALS (signal_bit(SIGURG) | signal_bit(SIGWINCH))
 
 /* Any context, before the program sets a disposition and after it: a kick that came then would be
  * the program's. True: it is a signal of ours, kick_again is over, and kick_go_on has to follow. */
 bool kick_pause(int signum);
 void kick_go_on(void);
+
+/* Any context, before the calling thread blocks a signal of kicks: what waits for one does not wait
+ * any longer. */
+void kick_blocked(void);
 
 /* Interpreter context. A signal that is not pending any more may be on its way to the main
  * thread's handler: the kernel has given it to that thread, which may have lost its processor

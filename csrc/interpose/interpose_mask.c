@@ -3,7 +3,8 @@
  * Any context: pthread_sigmask(3) and sigprocmask(2) are async-signal-safe (signal-safety(7)),
  * and so are these. Where a mask really changes, they add these system calls: gettid and getpid
  * under the same conditions as in interpose_send.c; clock_gettime (vDSO); and where a signal may
- * be borrowed those of borrow.c, and where SIGBUS is blocked those of sigbus.c.
+ * be borrowed those of borrow.c, where SIGBUS is blocked those of sigbus.c, and where a kick is
+ * those of a kick that arrives.
  */
 #define _GNU_SOURCE
 #include "interpose/interpose_mask.h"
@@ -11,6 +12,7 @@
 #include "events/signals.h"
 #include "handler/borrow.h"
 #include "handler/inherit.h"
+#include "handler/kick.h"
 #include "handler/passive.h"
 #include "handler/sigbus.h"
 #include "program/caller.h"
@@ -53,6 +55,8 @@ static int change_mask(original call_it, int how, const sigset_t *set, sigset_t 
         inherit_begin();
     if (set && how != SIG_UNBLOCK && mask_word_of(set) & signal_bit(SIGBUS))
         sigbus_prevent();
+    if (set && how != SIG_UNBLOCK && mask_word_of(set) & KICK_SIGNALS)
+        kick_blocked();
     if (!set || !passive_any())
         return borrow_mask(call_it, how, set, old);
     sigset_t ours, now;

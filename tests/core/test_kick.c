@@ -463,6 +463,17 @@ static void none_comes_while_the_program_sets_a_disposition(void) {
     kick_rest();
 }
 
+/* None would come. */
+static void what_waits_for_one_is_told_before_it_is_blocked(void) {
+    int overs_before = overs;
+    CHECK(kick_again());
+    kick_blocked();
+    CHECK_EQ(overs, overs_before + 1);
+    kick_rest();
+    kick_blocked(); /* nothing waits */
+    CHECK_EQ(overs, overs_before + 1);
+}
+
 static void sets_at_once(void) {
     naps = 0;
     CHECK(kick_pause(SIGURG));
@@ -525,6 +536,7 @@ int main(void) {
     not_where_it_is_blocked();
     in_a_forked_child_by_its_own_timer();
     none_comes_while_the_program_sets_a_disposition();
+    what_waits_for_one_is_told_before_it_is_blocked();
     a_child_has_no_part_of_what_its_parent_has_begun();
     also_while_the_signal_is_recorded();
     again_where_it_was_ignored();

@@ -366,6 +366,22 @@ def test_a_look_at_the_counts_takes_no_kick_away(child):
     assert p.line() == "100 100 100 0"
 
 
+def test_a_program_that_blocks_the_kick_has_all_handled(child):
+    p = child(
+        """
+        sigrec.register(RT, slow)
+        for n in range(1, 21):
+            four_wait()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGURG})
+            while calls < 5 * n: pass
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGURG})
+        say(*ledger(RT))
+        """,
+        prelude=FOUR_WAIT,
+    )
+    assert p.line() == "100 100 100 0"
+
+
 # CPython has noted both when it looks, and calls the handler of SIGUSR1 first.
 TOGETHER = (
     PRELUDE
