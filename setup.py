@@ -48,6 +48,7 @@ only_the_core = []
 if sys.platform == "linux":
     # A first call would else be bound in a signal handler, which takes 3 KiB of its stack.
     link_args.append("-Wl,-z,now")
+    compile_args.append("-fno-plt")  # nor does it take a jump more
     # Else each part has a .bss of its own, and a short program touches more pages; and what Cython
     # makes is larger.
     link_args.append("-flto-partition=one")
