@@ -9,7 +9,7 @@ import time
 from sigrec._doctor.finding import Finding, names
 from sigrec._doctor.limit import queue_limit
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
-from sigrec._proc.host import names_ours
+from sigrec._proc.host import NO_PROC, names_ours
 from sigrec._proc.maps import maps_library
 from sigrec._proc.process import executable, owner
 from sigrec._proc.status import Status, blocked_everywhere, is_kernel_thread, status
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sigrec._reader.ledger import SignalStats
     from sigrec._reader.recording import Recording
 
-_NO_PROC = "no /proc that shows the processes of this PID namespace"
 IN_A_HANDLER = 50  # no program blocks so many signals, but sigrec's handler blocks nearly all
 HANDLER_LOOK_S = 1.0  # the time between two looks at what a handler is doing
 
@@ -37,7 +36,7 @@ def process(pid: int) -> Iterator[Finding]:
     """Finds what is in the way of signals in that process."""
     now = status(pid) if names_ours() else None
     if now is None:
-        raise SigrecError(f"there is no process {pid} here" if names_ours() else _NO_PROC)
+        raise SigrecError(f"there is no process {pid} here" if names_ours() else NO_PROC)
     if now.state in "ZX":
         yield Finding(
             "process", "problem", f"it has ended, and is a zombie until its parent, PID {now.parent}, "
@@ -234,7 +233,7 @@ def _check_dispositions(pid: int, recording: Recording, now: Status) -> Iterator
     changes = standing(recording)
     said = lines(changes)
     known = {change.si_signo for change in changes} | {signal.SIGPIPE, signal.SIGXFSZ}
-    at_first = 0 if recording._unbroken_since_ns != 0 else recording._identity.ignored
+    at_first = recording._identity.ignored if recording._may_hold(0) else 0
     before = [n for n in sorted(VALID & now.ignored) if n not in known and at_first >> (n - 1) & 1]
     everywhere = sorted(VALID & blocked_everywhere(pid))
     blocks = masks.blocked(*masks.standing(recording))

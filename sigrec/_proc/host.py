@@ -27,6 +27,9 @@ def pid_namespace() -> int:
         return 0
 
 
+NO_PROC = "there is no /proc that shows the processes of this PID namespace"
+
+
 def names_ours() -> bool:
     """Whether /proc has the PIDs of this process's namespace, and not those of another."""
     try:

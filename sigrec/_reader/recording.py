@@ -226,14 +226,13 @@ class Recording:
         begin_ns, end_ns, gaps = (self._source.word(GAP_AT + 8 * n) for n in range(3))
         return gaps, begin_ns, end_ns
 
-    @property
-    def _unbroken_since_ns(self) -> int | None:
-        """Since when every change was written down, in ns since 1970; 0: from the beginning. None:
-        it was only until a `--detach`."""
+    def _may_hold(self, time_ns: int) -> bool:
+        """Whether what was so then, in ns since 1970 (0: as recording began), may still be so: no
+        `--detach` has come since, after which changes are not written down."""
         if self._detached_ns is not None:
-            return None
+            return False
         gaps, _, end_ns = self._gaps if self._attached else (0, 0, 0)
-        return end_ns if gaps else 0
+        return not gaps or time_ns >= end_ns
 
     @property
     def _stopped_ns(self) -> int | None:

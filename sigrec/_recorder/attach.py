@@ -11,7 +11,7 @@ import signal
 
 from sigrec import _check, _core
 from sigrec._errors import NoRecordingError, RecordingError, SigrecError
-from sigrec._proc.host import names_ours, ptrace_scope
+from sigrec._proc.host import NO_PROC, names_ours, ptrace_scope
 from sigrec._proc.process import comm, owner, threads
 from sigrec._proc.status import Status, capabilities, is_kernel_thread, status
 from sigrec._reader.opening import open_recording
@@ -105,7 +105,7 @@ def end_attach(pid: int, any_filter: bool = False) -> Attached:
 def _meant(pid: int) -> int:
     pid = _check.integer("pid must be the PID of a process", pid, 1, _check.INT_MAX)
     if not names_ours():
-        raise SigrecError("there is no /proc that shows the processes of this PID namespace")
+        raise SigrecError(NO_PROC)
     return pid
 
 

@@ -27,9 +27,8 @@ _WAS = {"default": "left to its default", "ignore": "ignored", "sigrec": "regist
 
 
 def standing(recording: Recording) -> list[Disposition]:
-    """The changes that may still hold: what was so when sigrec detached may not be so any more."""
-    since_ns = recording._unbroken_since_ns
-    return [c for c in recording.dispositions() if since_ns is not None and c.time_ns >= since_ns]
+    """The changes that may still hold."""
+    return [change for change in recording.dispositions() if recording._may_hold(change.time_ns)]
 
 
 def by_signal(changes: Iterable[Disposition]) -> dict[int, list[Disposition]]:

@@ -56,12 +56,9 @@ def blocked(changes: Iterable[MaskChange], at_first: int = 0) -> dict[int, MaskC
 
 
 def standing(recording: Recording) -> tuple[list[MaskChange], int]:
-    """What blocked() takes: the changes that may still hold, and the mask before them. What was so
-    when sigrec detached may not be so any more."""
-    since_ns = recording._unbroken_since_ns
-    if since_ns == 0:
-        return recording.masks(), recording._identity.blocked
-    return [c for c in recording.masks() if since_ns is not None and c.time_ns >= since_ns], 0
+    """What blocked() takes: the changes that may still hold, and the mask before them."""
+    at_first = recording._identity.blocked if recording._may_hold(0) else 0
+    return [change for change in recording.masks() if recording._may_hold(change.time_ns)], at_first
 
 
 def of_now(recording: Recording, at_first: int = 0) -> Blocked:
