@@ -715,6 +715,16 @@ cdef int call_with_more(Handler handler, object frame, batch *b) except -1:
     return 0
 
 
+cdef inline void end_call(roster *mine, int signum) noexcept:
+    """A call of that signal's handler has returned, or raised."""
+    mine.depth[signum] -= 1
+    if mine == &in_thread:
+        note_return(signum)
+    # It has moved to the other thread, which has left alone what came while its handler ran here.
+    if to_thread[signum] != (mine == &in_thread):
+        arm(&in_main if mine == &in_thread else &in_thread)
+
+
 cdef int call_all "call_all"(roster *mine, object frame, batch *b) except -1:
     """Calls handlers as long as calls are due. 1: the last has forked, and this is the child. After
     an exception of one, of the signal b.signum, this is to be called again."""
@@ -733,9 +743,7 @@ cdef int call_all "call_all"(roster *mine, object frame, batch *b) except -1:
             call_with_two(handler.function, handler.number, frame)
         else:
             call_with_more(handler, frame, b)
-        mine.depth[b.signum] -= 1
-        if mine == &in_thread:
-            note_return(b.signum)
+        end_call(mine, b.signum)
         if process_pid() != b.pid:
             return 1
 
@@ -747,9 +755,8 @@ cdef bint is_only_counted(roster *mine, object frame, batch *b, int outer,
     try:
         is_raised()
     except BaseException as error:
-        mine.depth[b.signum] -= 1
+        end_call(mine, b.signum)
         if mine == &in_thread:
-            note_return(b.signum)
             failed_in_thread = b.signum
         elif is_counted(error, b.signum, &b.e if b.kind == QUEUE_EVENT else NULL, frame):
             failures += isinstance(error, Exception)

@@ -382,6 +382,45 @@ def test_a_program_that_blocks_the_kick_has_all_handled(child):
     assert p.line() == "100 100 100 0"
 
 
+def test_a_signal_that_moves_to_the_main_thread_while_its_handler_runs(child):
+    p = child(
+        """
+        import threading
+        began, go = threading.Event(), threading.Event()
+        def in_thread(signum, frame):
+            began.set()
+            go.wait()
+        sigrec.register(RT, in_thread, deliver="thread")
+        signal.raise_signal(RT)
+        began.wait()
+        sigrec.register(RT, count_call)
+        signal.raise_signal(RT)  # it has to wait, as a handler of the same signal runs
+        say(calls)
+        go.set()
+        while not calls: pass
+        say(calls)
+        """
+    )
+    assert [p.line(), p.line()] == ["0", "1"]
+
+
+def test_a_signal_that_moves_to_the_dispatcher_thread_while_its_handler_runs(child):
+    p = child(
+        """
+        def in_main(signum, frame):
+            sigrec.register(RT, count_call, deliver="thread")
+            signal.raise_signal(RT)
+            time.sleep(0.05)  # the dispatcher thread looks
+            say(calls)
+        sigrec.register(RT, in_main)
+        signal.raise_signal(RT)
+        while not calls: time.sleep(0.001)
+        say(calls)
+        """
+    )
+    assert [p.line(), p.line()] == ["0", "1"]
+
+
 # CPython has noted both when it looks, and calls the handler of SIGUSR1 first.
 TOGETHER = (
     PRELUDE
