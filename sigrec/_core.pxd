@@ -259,6 +259,7 @@ cdef extern from "handler/kick.h" nogil:
     void kick_prepare "core->kick_prepare"()
     bint kick_again "core->kick_again"()
     void kick_rest "core->kick_rest"()
+    bint kick_runs "core->kick_runs"()
     bint kick_settle "core->kick_settle"(int32_t pid, uint64_t most_ns)
 
 cdef extern from "tools/send.h" nogil:

@@ -422,8 +422,8 @@ cdef uint64_t resting_since = 0
 
 
 cdef void on_kick(bint over) noexcept nogil:
-    """Called in signal context, in the main thread, when a kick arrives. over: none comes any more;
-    in any thread."""
+    """Called in signal context, in the main thread, when a kick arrives. over: none may come any
+    more; in any thread."""
     global resting
     cdef uint64_t now, rest
     cdef int signum
@@ -446,7 +446,8 @@ cdef void on_kick(bint over) noexcept nogil:
 
 cdef bint is_resting() noexcept:
     global resting
-    if resting and monotonic_ns() - resting_since >= REST_MAX_NS:
+    # Another thread may have stopped the kicks just before the last bit was set here.
+    if resting and (not kick_runs() or monotonic_ns() - resting_since >= REST_MAX_NS):
         resting = 0
     return resting != 0
 
@@ -616,7 +617,8 @@ cdef void arm(const roster *mine, bint at_once=True) noexcept:
             if not at_once and kick_again():
                 resting |= signal_bit(signum)
                 resting_since = monotonic_ns()
-                continue
+                if is_resting():
+                    continue
             make_trip(signum)
             if mine == &in_main and <int32_t>PyThread_get_thread_native_id() == process_pid():
                 kick_again()
@@ -881,9 +883,10 @@ def dispatch(signum, frame, /):
         put_back(number)
         if to_thread[number]:
             wake_post()
-    if resting and is_resting():
+    if resting:
         resting |= signal_bit(number)
-        return
+        if is_resting():
+            return
     drain(&in_main, number, frame, &handled, since)
     if handled or by_others or handlers[number] is None or depth_of(number):
         return

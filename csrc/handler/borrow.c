@@ -38,7 +38,6 @@ _Atomic uint64_t borrow_signals;
 #define WINDOW_NS UINT64_C(2000000)
 #define MANY_SIGNALS 16
 
-#define KICK_SIGNALS (signal_bit(SIGURG) | signal_bit(SIGWINCH)) /* by one of these: kick.h */
 #define CALM_NS UINT64_C(5000000) /* after a fork or exec nothing is borrowed for so long */
 #define INTAKE_PATIENCE 100       /* times a millisecond: the intake thread may not get to run */
 

@@ -23,6 +23,9 @@
 
 #include <stdatomic.h>
 
+/* What is lent goes back by one of these: kick.h. */
+#define KICK_SIGNALS (signal_bit(SIGURG) | signal_bit(SIGWINCH))
+
 /* Interpreter context, idempotent. 0 or an errno. */
 int borrow_start(void);
 

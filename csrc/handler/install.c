@@ -113,8 +113,11 @@ int install_handler(int signum, bool restart) {
     atomic_store_explicit(&entry->mode, MODE_REGISTERED, memory_order_release);
     struct sigaction action;
     registry_action(signum, &action, SA_ONSTACK | (restart ? SA_RESTART : 0));
-    if (passive_sigaction(signum, &action, NULL) != 0) {
-        int error = errno;
+    bool kicks = kick_pause(signum);
+    int error = passive_sigaction(signum, &action, NULL) == 0 ? 0 : errno;
+    if (kicks)
+        kick_go_on();
+    if (error) {
         registry_release(signum);
         return error;
     }
@@ -152,7 +155,11 @@ bool install_restore(int signum, bool force) {
     struct registered *entry = &registry[signum];
     if (!(entry->twice & 1U << entry->place)) /* set before the other handler can be called again */
         set_apart(entry, entry->place, true);
-    if (passive_sigaction(signum, &registry_found[signum][entry->place], NULL) != 0)
+    bool kicks = kick_pause(signum);
+    bool done = passive_sigaction(signum, &registry_found[signum][entry->place], NULL) == 0;
+    if (kicks)
+        kick_go_on();
+    if (!done)
         return false;
     note_beneath(signum, &registry_found[signum][entry->place]);
     entry->places = entry->place; /* no other handler is above this place */
@@ -206,7 +213,10 @@ int install_record(int signum, bool even_ignored) {
     if (sigaction(signum, NULL, &program) != 0)
         return errno;
     without_helpers(&program);
+    bool kicks = kick_pause(signum);
     int error = passive_record(signum, even_ignored, &program, &found);
+    if (kicks)
+        kick_go_on();
     if (error)
         return error;
     without_helpers(&found);

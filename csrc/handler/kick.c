@@ -8,6 +8,7 @@
 #include "ground/proc.h"
 #include "handler/borrow.h"
 #include "handler/registry.h"
+#include "handler/trip.h"
 #include "recording/process.h"
 
 #include <errno.h>
@@ -47,9 +48,6 @@ void kick_arrived(void) {
         function(false);
 }
 
-/* How often that became the handler of a signal. */
-static _Atomic uint32_t kick_handlers;
-
 /* A handler, so that calls return EINTR. A signal of this number that is not ours has its
  * default action, which is nothing; but see usable_kick_signal(). It cannot be told from ours where
  * the kernel had no room for the siginfo. */
@@ -66,27 +64,28 @@ bool kick_is(const struct sigaction *action) {
 
 #ifdef __linux__
 
+static _Atomic uint32_t kick_handlers; /* how often on_kick was set */
+
 static bool kick_signal_is_free(int signum) {
     struct sigaction now;
     if (!filter_allows(FILTERED_SIGACTION) || atomic_load(&process_self->kick_paused) == signum)
         return false;
     if (sigaction(signum, NULL, &now) != 0)
         return false;
-    if (kick_is(&now))
+    if (kick_is(&now) && !(now.sa_flags & SA_RESTART)) /* siginterrupt(3) adds that */
         return true;
-    if (now.sa_handler != SIG_DFL)
+    if (now.sa_handler != SIG_DFL && !kick_is(&now))
         return false; /* nor while it is recorded, unless that leaves it to the kernel */
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_kick;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK; /* not SA_RESTART: the call is to end */
     signals_but_faults(&action.sa_mask);       /* what one within it blocked would not last */
+    atomic_fetch_add(&kick_handlers, 1);       /* before others can see that it is set */
     if (sigaction(signum, &action, &now) != 0)
         return false;
-    if (now.sa_handler == SIG_DFL || kick_is(&now)) {
-        atomic_fetch_add(&kick_handlers, 1);
+    if (now.sa_handler == SIG_DFL || kick_is(&now))
         return true;
-    }
     /* Between our look and this, another thread began to have a use for the signal. */
     sigaction(signum, &now, NULL);
     return false;
@@ -108,18 +107,29 @@ static long send_kick_to(int32_t pid, int32_t tid, int signum) {
     return syscall(SYS_rt_tgsigqueueinfo, (long)pid, (long)tid, signum, &info);
 }
 
+/* Before anything is looked at: see kick_pause. If a handler forks meanwhile, the child, which has
+ * another pid, begins with none. */
+static int32_t begin_to_kick(void) {
+    int32_t pid = process_pid();
+    atomic_fetch_add(&process_self->kick_senders, 1);
+    return pid;
+}
+
+static void end_to_kick(int32_t pid) {
+    if (process_pid() == pid)
+        atomic_fetch_sub(&process_self->kick_senders, 1);
+}
+
 enum kicked { KICKED, KICK_MISSED, NOT_KICKED };
 
 static enum kicked kick_it(int32_t pid, int32_t tid) {
-    atomic_fetch_add(&process_self->kick_senders, 1); /* before the look: see kick_pause */
+    int32_t own = begin_to_kick();
     int signum = filter_allows(FILTERED_QUEUE) ? usable_kick_signal() : 0;
     enum kicked done = !signum                               ? NOT_KICKED
                        : send_kick_to(pid, tid, signum) == 0 ? KICKED
                        : errno == ESRCH                      ? KICK_MISSED
                                                              : NOT_KICKED;
-    /* If a handler has forked meanwhile, this is the child, which began with none. */
-    if (process_pid() == pid)
-        atomic_fetch_sub(&process_self->kick_senders, 1);
+    end_to_kick(own);
     return done;
 }
 
@@ -238,10 +248,30 @@ static bool run_kick_thread(int32_t pid) {
     return true;
 }
 
+bool kick_runs(void) {
+    int running = atomic_load(&repeated_kick.running);
+    int32_t pid = process_pid(); /* a child has the memory of its parent, and no more */
+    return running && pid &&
+           pid == (running == BY_THREAD ? atomic_load(&repeated_kick.want) : repeated_kick.pid);
+}
+
 void kick_prepare(void) {
-    int signum = usable_kick_signal();
+    int32_t pid = (int32_t)getpid();
+    int signum = kick_runs() ? 0 : usable_kick_signal();
     if (signum)
-        make_kick_timer((int32_t)getpid(), signum);
+        make_kick_timer(pid, signum);
+}
+
+/* The main thread may make another timer meanwhile, which is not stopped. */
+static void stop_kicks(int running) {
+    timer_t timer = repeated_kick.timer;
+    bool own = repeated_kick.pid == (int32_t)getpid();
+    if (!atomic_compare_exchange_strong(&repeated_kick.running, &running, 0))
+        return;
+    if (running == BY_THREAD)
+        atomic_store(&repeated_kick.want, 0);
+    else if (own)
+        set_kick_timer(timer, 0);
 }
 
 static bool is_kick_blocked(int signum) {
@@ -262,35 +292,29 @@ static bool run_kicks(int32_t pid, int signum) {
                                                                        : 0;
     repeated_kick.handlers = handlers;
     atomic_store(&repeated_kick.running, running);
+    /* Has kick_pause given up waiting for us meanwhile? */
+    if (running > 0 && !kick_signal_is_free(signum)) {
+        stop_kicks(running);
+        return false;
+    }
     return running != 0;
 }
 
 bool kick_again(void) {
-    int32_t pid = (int32_t)getpid();
-    atomic_fetch_add(&process_self->kick_senders, 1); /* before the look: see kick_pause */
+    int32_t pid = begin_to_kick();
     int signum = usable_kick_signal();
-    bool runs = signum && !is_kick_blocked(signum) && run_kicks(pid, signum);
-    if (process_pid() == pid) /* see kick_it */
-        atomic_fetch_sub(&process_self->kick_senders, 1);
+    bool runs = signum && !is_kick_blocked(signum) && run_kicks((int32_t)getpid(), signum);
+    end_to_kick(pid);
     return runs;
-}
-
-/* The main thread may make another timer meanwhile, which is not stopped. */
-static void stop_kicks(int running) {
-    timer_t timer = repeated_kick.timer;
-    bool own = repeated_kick.pid == (int32_t)getpid();
-    if (!atomic_compare_exchange_strong(&repeated_kick.running, &running, 0))
-        return;
-    if (running == BY_THREAD)
-        atomic_store(&repeated_kick.want, 0);
-    else if (own)
-        set_kick_timer(timer, 0);
 }
 
 void kick_rest(void) {
     int running = atomic_load(&repeated_kick.running);
-    if (running)
-        stop_kicks(running);
+    if (!running)
+        return;
+    int32_t pid = begin_to_kick();
+    stop_kicks(running);
+    end_to_kick(pid);
 }
 
 bool kick_pause(int signum) {
@@ -316,10 +340,18 @@ static void say_that_it_is_over(void) {
 void kick_go_on(void) {
     atomic_store(&process_self->kick_paused, 0);
     say_that_it_is_over();
+    if (is_main(process_pid()))
+        return;
+    /* A kick of ours may have come to the program's handler. */
+    for (int signum = 1; signum < SIGREC_NSIG; signum++)
+        if (trip_is_out(signum)) {
+            kick_main(process_pid());
+            return;
+        }
 }
 
 void kick_blocked(void) {
-    if (atomic_load(&repeated_kick.running))
+    if (kick_runs() && is_main(process_pid()))
         say_that_it_is_over();
 }
 

@@ -21,8 +21,6 @@
 #ifndef SIGREC_KICK_H
 #define SIGREC_KICK_H
 
-#include "events/signals.h"
-
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +29,7 @@
 #define KICK_CODE (-1936286310)
 
 /* Interpreter context, once. What a kick does where it arrives, in the main
- * thread; over: that none comes any more, in any thread. It is async-signal-safe. */
+ * thread; over: that none may come any more, in any thread. It is async-signal-safe. */
 void kick_start(void (*arrived)(int over));
 
 /* Signal context, in another thread than the main one. False: no kick was sent, as where both
@@ -59,17 +57,20 @@ void kick_prepare(void);
 bool kick_again(void);
 void kick_rest(void);
 
+/* Any context. Whether kicks come, to the main thread of this process. */
+bool kick_runs(void);
+
 /* Whether kicks may come by this signal. */
 static inline bool kick_may_use(int signum) { return signum == SIGURG || signum == SIGWINCH; }
-#define KICK_SIGNALS (signal_bit(SIGURG) | signal_bit(SIGWINCH))
 
-/* Any context, before the program sets a disposition and after it: a kick that came then would be
- * the program's. True: it is a signal of ours, kick_again is over, and kick_go_on has to follow. */
+/* Any context, before another disposition is set and after that: a kick that came then would be
+ * the program's. True: kicks may come by this signal, those that do have ended, and kick_go_on has
+ * to follow. */
 bool kick_pause(int signum);
 void kick_go_on(void);
 
-/* Any context, before the calling thread blocks a signal of kicks: what waits for one does not wait
- * any longer. */
+/* Any context, before the calling thread blocks a signal of kicks (KICK_SIGNALS in borrow.h): if it
+ * is the main thread, what waits for one does not wait any longer. */
 void kick_blocked(void);
 
 /* Interpreter context. A signal that is not pending any more may be on its way to the main

@@ -197,6 +197,8 @@ static function our_sigset(int signum, function handler) {
     struct interposed_change interposed = {false, false, false};
     if (handler != SIG_HOLD)
         interposed = begin_interposed_change(signum);
+    else if (kick_may_use(signum))
+        kick_blocked();
     function before = passive_records(signum)
                           ? sigset_recorded(signum, handler, __builtin_return_address(0))
                           : sigset(signum, handler);

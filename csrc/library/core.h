@@ -91,6 +91,7 @@
     F(kick_misses)                                                                                 \
     F(kick_prepare)                                                                                \
     F(kick_rest)                                                                                   \
+    F(kick_runs)                                                                                   \
     F(kick_settle)                                                                                 \
     F(kick_start)                                                                                  \
     F(passive_ignored)                                                                             \

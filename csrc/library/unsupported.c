@@ -147,6 +147,9 @@ void kick_prepare(void) {}
 bool kick_again(void) { return false; }
 bool kick_is_sent(int signum, const siginfo_t *info) { return (void)signum, (void)info, false; }
 void kick_rest(void) {}
+bool kick_runs(void) { return false; }
+bool kick_pause(int signum) { return (void)signum, false; }
+void kick_go_on(void) {}
 bool kick_settle(int32_t pid, uint64_t most_ns) { return (void)pid, (void)most_ns, true; }
 
 /* --- sigbus.h */

@@ -391,10 +391,11 @@ def test_a_signal_that_moves_to_the_main_thread_while_its_handler_runs(child):
             began.set()
             go.wait()
         sigrec.register(RT, in_thread, deliver="thread")
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         began.wait()
         sigrec.register(RT, count_call)
-        signal.raise_signal(RT)  # it has to wait, as a handler of the same signal runs
+        # It has to wait, as a handler of the same signal runs.
+        with_room(signal.raise_signal, RT)
         say(calls)
         go.set()
         while not calls: pass
@@ -409,11 +410,11 @@ def test_a_signal_that_moves_to_the_dispatcher_thread_while_its_handler_runs(chi
         """
         def in_main(signum, frame):
             sigrec.register(RT, count_call, deliver="thread")
-            signal.raise_signal(RT)
+            with_room(signal.raise_signal, RT)
             time.sleep(0.05)  # the dispatcher thread looks
             say(calls)
         sigrec.register(RT, in_main)
-        signal.raise_signal(RT)
+        with_room(signal.raise_signal, RT)
         while not calls: time.sleep(0.001)
         say(calls)
         """
