@@ -66,6 +66,7 @@ static struct borrow {
         _Atomic uint64_t who;  /* the tid; 0: the entry is free. KICKS(1) or more is added while the
                                 * thread changes its mask, which its handlers then leave alone */
         _Atomic uint64_t lent; /* the bits of its mask that it has lent; of a free entry 0 */
+        _Atomic uint32_t looks; /* kicks since it has lent */
     } lenders[LENDERS];
 } *borrow;
 
@@ -329,14 +330,16 @@ bool borrow_delivered(int signum, void *context, uint64_t now, uint32_t tid) {
     lender = lender ? lender : make_lender(tid);
     if (!lender || kicks_of(atomic_load_explicit(&lender->who, memory_order_relaxed)))
         return false;
-    atomic_fetch_or(&lender->lent, bit);
+    atomic_store_explicit(&lender->looks, 0, memory_order_relaxed);
+    bool noted = atomic_fetch_or(&lender->lent, bit) & bit;
     set_interrupted_mask(context, mask | bit);
     bool begins = !(atomic_fetch_or(&borrow->owned, bit) & bit);
     /* A thread that has just forbidden it has seen that it is owned, or is seen here. The same
      * holds for the intake thread, if that has just ended. */
     if (atomic_load(&borrow->holds) || (atomic_load(&borrow->blocked) & (bit | KICK_SIGNALS)) ||
         !borrow_may(signum) || !atomic_load(&borrow->intake_tid)) {
-        atomic_fetch_and(&lender->lent, ~bit);
+        if (!noted) /* else see borrow_kicked */
+            atomic_fetch_and(&lender->lent, ~bit);
         set_interrupted_mask(context, mask);
         if (take_from_intake(bit)) /* other threads may have lent it since it was owned */
             borrow_wake_intake();
@@ -365,13 +368,29 @@ static bool is_changing(struct lender *lender) {
     return kicks_of(who) < 4;
 }
 
+/* What the main thread has blocked beside what the program blocks and what is lent. */
+static uint64_t unexplained(uint64_t mask, int32_t tid) {
+    return mask & ~atomic_load(&borrow->blocked) & ~lent_by(tid);
+}
+
 /* In the main thread, after borrow_is_suspect has found that its mask may be another. */
 static void look_at_mask(void *context, int32_t tid) {
     uint64_t suspect = atomic_exchange(&borrow->suspect, 0), mask = interrupted_mask(context);
-    uint64_t leaked = mask & ~atomic_load(&borrow->blocked) & ~lent_by(tid) & suspect;
+    uint64_t leaked = unexplained(mask, tid) & suspect;
     set_interrupted_mask(context, mask & ~leaked);
     for (uint64_t rest = suspect & ~mask; rest; rest &= rest - 1)
         handler_was_let_in(signal_lowest(rest), mask, monotonic_ns(), (uint32_t)tid);
+}
+
+/* Whether the mask may be that of a handler of the program's, whose end brings an older one back:
+ * it blocks the handler's signal. Of other threads than the main one it is not known what they
+ * block themselves; and a mask can be changed unseen. So after a few looks it counts as the
+ * thread's. */
+static bool may_be_in_handler(struct lender *lender, uint64_t mask, int32_t tid) {
+    uint32_t looks = atomic_fetch_add_explicit(&lender->looks, 1, memory_order_relaxed);
+    if (tid != process_pid())
+        return looks < 2;
+    return looks < 8 && unexplained(mask, tid);
 }
 
 void borrow_kicked(void *context) {
@@ -384,7 +403,10 @@ void borrow_kicked(void *context) {
         if (is_changing(one))
             continue;
         uint64_t back = atomic_load(&one->lent) & ~atomic_load(&borrow->owned);
-        set_interrupted_mask(context, interrupted_mask(context) & ~back);
+        uint64_t mask = interrupted_mask(context);
+        set_interrupted_mask(context, mask & ~back);
+        if (back && may_be_in_handler(one, mask, tid))
+            continue; /* it is still noted, and so another kick comes */
         if (atomic_fetch_and(&one->lent, ~back) == back)
             atomic_store(&one->who, 0);
     }
@@ -484,22 +506,26 @@ int borrow_mask(borrow_mask_function set_mask, int how, const sigset_t *set, sig
         return set_mask(how, set, old);
     int32_t tid = this_tid();
     struct lender *lender = begin_mask(tid);
-    uint64_t ours = lender ? atomic_load(&lender->lent) : 0, wanted = 0, theirs = 0, seen;
+    uint64_t ours = lender ? atomic_load(&lender->lent) : 0, wanted = 0, over = 0, seen;
     sigset_t passed, before;
     sigset_t *was = old ? old : &before; /* the kernel tells if that cannot be written */
     if (set) {
         memcpy(&wanted, set, sizeof wanted); /* the program's set may have no more than this */
-        if (how != SIG_UNBLOCK)
-            theirs = ours & wanted; /* blocked already: from now on by the program */
-        uint64_t given = how == SIG_UNBLOCK   ? wanted & ~ours
-                         : how == SIG_SETMASK ? wanted | ours
+        uint64_t lent = ours & atomic_load(&borrow->owned);
+        uint64_t given = how == SIG_UNBLOCK   ? wanted & ~lent
+                         : how == SIG_SETMASK ? wanted | lent
                                               : wanted;
+        /* What is not lent any more goes back now; and what the program blocks itself from now on
+         * is blocked by it alone. */
+        over = how == SIG_SETMASK ? ours & (wanted | ~lent)
+               : how == SIG_BLOCK ? ours & wanted
+                                  : ours & wanted & ~lent;
         sigemptyset(&passed);
         memcpy(&passed, &given, sizeof given);
     }
     int result = set_mask(how, set ? &passed : NULL, was);
-    if (result == 0 && theirs)
-        atomic_fetch_and(&lender->lent, ~theirs);
+    if (result == 0 && over)
+        atomic_fetch_and(&lender->lent, ~over);
     end_mask(lender, tid);
     if (result != 0)
         return result;

@@ -65,7 +65,8 @@ static void another_lends(void) {
 
 static void nothing_is_lent(void) {
     borrow_give_back(~UINT64_C(0));
-    borrow_kick(kick);
+    while (borrow_kick(kick)) /* and a second time, once it has gone back */
+        sched_yield();
     CHECK(!is_blocked(S) && !is_blocked(T));
     CHECK_EQ(borrow_lent(), 0);
 }
@@ -155,6 +156,26 @@ static void nothing_borrowed_is_shown(const struct way *way) {
     CHECK(waitpid(child, NULL, 0) == child);
 }
 
+static void kicks_within(int signum) {
+    (void)signum;
+    borrow_give_back(~UINT64_C(0));
+    CHECK_EQ(borrow_kick(kick), 1);
+    CHECK_EQ(borrow_kick(kick), 1);
+    CHECK(!is_blocked(S));
+}
+
+/* A handler of the program's, whose end brings the mask back that was there before it. */
+static void a_kick_within_another_handler_is_not_the_last(void) {
+    borrow_intake_runs(INT32_MAX, 0);
+    while (!is_blocked(S))
+        WITH_ROOM(raise(S));
+    signal(SIGUSR1, kicks_within);
+    raise(SIGUSR1);
+    CHECK(is_blocked(S));
+    nothing_is_lent();
+    borrow_intake_runs(0, 0);
+}
+
 static void no_trip(int signum, enum trip_from from) { (void)signum, (void)from; }
 
 int main(void) {
@@ -172,6 +193,7 @@ int main(void) {
         intake_set(signum, true, 0, 1 << 20);
     }
     CHECK(kick_possible());
+    a_kick_within_another_handler_is_not_the_last();
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         nothing_borrowed_is_shown(&ways[i]);
     return 0;

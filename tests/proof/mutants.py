@@ -237,7 +237,7 @@ MUTANTS = [
            "a sandboxed program dies of what we do as it starts something", "test_inherit"),
     # --- what the intake thread borrows
     Mutant("borrow-without-a-note", "csrc/handler/borrow.c",
-           "    atomic_fetch_or(&lender->lent, bit);", "",
+           "    bool noted = atomic_fetch_or(&lender->lent, bit) & bit;", "    bool noted = false;",
            "a thread blocks a signal for ever", "test_intake"),
     Mutant("borrowed-for-the-program-to-see", "csrc/handler/borrow.c",
            "    seen &= ~ours;", "",
@@ -295,6 +295,9 @@ MUTANTS = [
     Mutant("two-entries-of-one-thread", "csrc/handler/borrow.c",
            "if (!other || (!drop_lender(one, tid) && !drop_lender(other, tid)))", "if (!other || other)",
            "a signal that comes as a thread asks for its mask seems blocked by the program", "test_borrow"),
+    Mutant("forgotten-within-a-handler", "csrc/handler/borrow.c",
+           "if (back && may_be_in_handler(one, mask, tid))", "if (0)",
+           "what is given back within a handler of the program's stays blocked after it", "test_borrow"),
     Mutant("entry-that-a-kick-has-freed", "csrc/handler/borrow.c",
            "            if (tid_of(who) != tid || !atomic_compare_exchange_strong(&one->who, &who, changing))\n"
            "                continue;\n",
@@ -317,11 +320,11 @@ MUTANTS = [
            "a signal that is lent as the intake thread ends is blocked until the next flood",
            "stepper lends ends 11"),
     Mutant("noted-after-it-is-owned", "csrc/handler/borrow.c",
-           "    atomic_fetch_or(&lender->lent, bit);\n    set_interrupted_mask(context, mask | bit);\n"
+           "    bool noted = atomic_fetch_or(&lender->lent, bit) & bit;\n    set_interrupted_mask(context, mask | bit);\n"
            "    bool begins = !(atomic_fetch_or(&borrow->owned, bit) & bit);",
            "    set_interrupted_mask(context, mask | bit);\n"
            "    bool begins = !(atomic_fetch_or(&borrow->owned, bit) & bit);\n"
-           "    atomic_fetch_or(&lender->lent, bit);\n",
+           "    bool noted = atomic_fetch_or(&lender->lent, bit) & bit;\n",
            "it goes back before it is noted who has lent it", "stepper lends others 3"),
     Mutant("queue-inherited", "csrc/events/queue.c",
            "memory_wiped(sizeof(struct queue_state) + capacity * sizeof(struct slot))",

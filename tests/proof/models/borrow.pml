@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the intake thread borrows (csrc/handler/borrow.c, csrc/handler/intake.c), of one signal, in every
  * interleaving: threads whose handlers lend it, the main thread (0) that blocks it for a while, another
- * that is about to fork or exec, and the intake thread. Nobody takes it while the main thread has it
+ * that is about to fork or exec, and the intake thread. A kick may come within another handler. Nobody takes it while the main thread has it
  * blocked; who forks has nothing of ours in its mask; and in the end nothing is blocked nor noted,
  * and each signal was taken once. */
 #ifndef PRODUCERS
@@ -56,12 +56,17 @@ proctype handlers(byte t) {
         atomic { mask[t] = frame; frame = false; inside[t] = false; busy-- }
     :: atomic { kicked[t] && !inside[t] -> kicked[t] = false; inside[t] = true; busy++ };
         back = noted[t] && !owned && !changing[t];
-        frame = mask[t] && !back;
         if
-        :: back -> noted[t] = false
+        :: back -> noted[t] = false; atomic { mask[t] = false }
+        :: back -> /* within another handler, whose end brings the mask back that was before it */
+#ifdef BUG_FORGOTTEN_WITHIN
+            noted[t] = false
+#else
+            skip
+#endif
         :: else
         fi;
-        atomic { mask[t] = frame; frame = false; back = false; inside[t] = false; busy-- }
+        atomic { back = false; inside[t] = false; busy-- }
     :: atomic { over -> break }
     od
 }
@@ -95,8 +100,9 @@ proctype blocks() {
     section = true;
     section = false;
     begin_mask(0);
-    atomic { HERE(0) -> ours = noted[0] };
+    atomic { HERE(0) -> ours = noted[0] && owned };
     atomic { HERE(0) -> mask[0] = ours };
+    atomic { HERE(0) -> noted[0] = noted[0] && ours };
     atomic { HERE(0) -> changing[0] = false };
     atomic { HERE(0) -> blocked = false };
     left--
